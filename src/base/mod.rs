@@ -1,0 +1,10 @@
+//! Words that every layer shares: names, problems, secrets, units, shell quoting.
+pub mod ids;
+pub mod problem;
+pub mod secret;
+pub mod shell;
+pub mod units;
+
+pub use ids::{CreationId, OperationId};
+pub use problem::{Kind, Problem};
+pub use secret::Secret;

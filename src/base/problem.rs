@@ -1,0 +1,118 @@
+//! The one error type that reaches people: what failed, where, why, how to fix it, what happens then.
+//!
+//! Modules keep their own precise error enums and turn them into a [`Problem`] at the layer's edge, where the fix is known.
+use std::fmt;
+
+/// What a problem means for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The input or the world must change first; a retry alone will not help.
+    User,
+    /// Nothing answered in time; a retry may help.
+    Unreachable,
+    /// Somebody else holds the object.
+    Locked,
+    /// We will not do it: it would lose data or a guarantee.
+    Refused,
+    /// The user or a signal asked us to stop.
+    Cancelled,
+    /// A bug of ours.
+    Internal,
+}
+
+/// A failure as a person reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// The failed action, one line, lower case, no full stop: `cannot start seekdb on host "ob-2"`.
+    pub what: String,
+    /// Host, path or object.
+    pub place: String,
+    /// The cause, with the numbers that matter.
+    pub why: String,
+    /// What the reader can do.
+    pub fix: String,
+    /// What the next run will do, if that is worth saying.
+    pub then: String,
+    /// The attribute that is to blame, as its steps (`servers`, `z2`, …), empty if none.
+    pub attribute: Vec<String>,
+}
+
+impl Problem {
+    /// Starts a problem of `kind`.
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), place: String::new(), why: String::new(), fix: String::new(), then: String::new(), attribute: Vec::new() }
+    }
+    /// A [`Kind::User`] problem.
+    pub fn user(what: impl Into<String>) -> Self {
+        Self::new(Kind::User, what)
+    }
+    /// A [`Kind::Refused`] problem.
+    pub fn refused(what: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, what)
+    }
+    /// A [`Kind::Internal`] problem: a bug of ours, said plainly.
+    pub fn internal(why: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, "the provider met a case it does not handle").why(why).fix("please report this text; nothing is lost, the next run looks at the hosts afresh")
+    }
+    /// Says where.
+    #[must_use]
+    pub fn place(mut self, place: impl Into<String>) -> Self {
+        self.place = place.into();
+        self
+    }
+    /// Says why.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+    /// Says how to fix it.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+    /// Says what happens next.
+    #[must_use]
+    pub fn then(mut self, then: impl Into<String>) -> Self {
+        self.then = then.into();
+        self
+    }
+    /// Names the attribute to blame.
+    #[must_use]
+    pub fn attribute<S: Into<String>>(mut self, path: impl IntoIterator<Item = S>) -> Self {
+        self.attribute = path.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The lines below the first: `where`, `why`, `fix`, `then`, those that are set.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        let rows = [("where", &self.place), ("why", &self.why), ("fix", &self.fix), ("then", &self.then)];
+        let lines = rows.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k:<7}{}", v.replace('\n', "\n       ")));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = self.detail();
+        f.write_str(&self.what)?;
+        if detail.is_empty() { Ok(()) } else { write!(f, "\n  {}", detail.replace('\n', "\n  ")) }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_only_what_is_set_and_indents() {
+        let p = Problem::user("cannot start seekdb").place("10.0.0.1").why("two\nlines").fix("free the port");
+        assert_eq!(p.to_string(), "cannot start seekdb\n  where  10.0.0.1\n  why    two\n         lines\n  fix    free the port");
+    }
+}

@@ -1,0 +1,16 @@
+//! OceanBase as code: the library behind the provider plugin and the operator's CLI.
+//!
+//! The layers, in dependency order (a test in `layers.rs` fails on an upward edge):
+//! - [`base`]: names, problems, secrets, units, shell quoting. Knows nothing else.
+//! - [`schema`]: the one seam to the `tf-provider` crate: its types, what they lack, the decoder.
+//! - [`transport`]: how scripts, files and byte streams reach a host: SSH, local.
+//! - [`engine`]: steps, graphs, operations, journal, lease and gate. Knows no database.
+//! - [`component`]: what we know about each piece of software: host, package, seekdb.
+//! - [`resource`]: the declared objects: schema, read, plan, apply.
+//! - [`protocol`]: go-plugin and tfplugin6 on the wire. Knows no OceanBase.
+//! - [`provider`]: the provider's configuration and the adapter between resources and the wire.
+//! - [`cli`]: the commands of `ob`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod base;
+pub mod transport;

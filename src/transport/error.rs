@@ -1,0 +1,79 @@
+//! What can go wrong on the way to a host, each with its way out.
+use super::Endpoint;
+use crate::base::{Kind, Problem};
+use std::time::Duration;
+
+/// A failure of the way to a host, not of what runs there.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TransportError {
+    /// No TCP connection, or it broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Connected, but nothing came in time.
+    #[error("no answer within {0:?} while {1}")]
+    Timeout(Duration, String),
+    /// The host shows another key than expected: stop before login.
+    #[error("host key {offered} is not the expected {expected}")]
+    HostKeyChanged {
+        /// Fingerprint the host shows.
+        offered: String,
+        /// What we expected and where that is written.
+        expected: String,
+    },
+    /// No rule knows this host's key.
+    #[error("host key {offered} is not known")]
+    HostKeyUnknown {
+        /// The key, as it would be written into the configuration.
+        offered: String,
+    },
+    /// The key is marked `@revoked`.
+    #[error("host key {0} is marked @revoked")]
+    HostKeyRevoked(String),
+    /// The host refused every key of the identity.
+    #[error("login as {user} with identity \"{identity}\" was refused: {tried}")]
+    Auth {
+        /// Login user.
+        user: String,
+        /// Identity's name.
+        identity: String,
+        /// What was tried.
+        tried: String,
+    },
+    /// The identity itself is unusable (missing file, wrong passphrase, unknown name).
+    #[error("identity \"{0}\" cannot be used: {1}")]
+    Identity(String, String),
+    /// The host answered, the port behind it did not.
+    #[error("nothing listens on {0}: {1}")]
+    Dial(String, String),
+    /// The operation was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// The provider is in observe mode: effects are refused here.
+    #[error("mode is \"observe\": this would change the host")]
+    Observe,
+    /// Reading the local input failed.
+    #[error("cannot read {0}")]
+    Input(String),
+}
+
+impl TransportError {
+    /// Turns it into what people read.
+    #[must_use]
+    pub fn explain(&self, endpoint: &Endpoint) -> Problem {
+        let place = endpoint.show();
+        let (kind, what, fix) = match self {
+            Self::Unreachable(_) => (Kind::Unreachable, "cannot reach host", "check that the host is up, that the address and port are right and that no firewall is between; then run the same command again".to_owned()),
+            Self::Timeout(..) => (Kind::Unreachable, "no answer from host", "check the load and the link of the host; the same command goes on where this one stopped".to_owned()),
+            Self::HostKeyChanged { .. } => (Kind::Refused, "host key has changed on host", "if the host was reinstalled, put its new key into host_key (or known_hosts); if not, somebody may be listening: do not go on".to_owned()),
+            Self::HostKeyUnknown { offered } => (Kind::Refused, "host key is not known for host", format!("compare it with the console of the host, then set host_key = \"{offered}\" or add it to known_hosts; or set host_key_policy = \"accept-new\"")),
+            Self::HostKeyRevoked(_) => (Kind::Refused, "host key is revoked for host", "give the host a new key, or remove the @revoked line if it is wrong".to_owned()),
+            Self::Auth { user, .. } => (Kind::User, "login was refused by host", format!("add the public key to ~{user}/.ssh/authorized_keys there, or name another identity")),
+            Self::Identity(..) => (Kind::User, "cannot log in to host", "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned()),
+            Self::Dial(..) => (Kind::Unreachable, "cannot connect through host", "check that the server runs and listens there".to_owned()),
+            Self::Cancelled => (Kind::Cancelled, "stopped as asked while talking to host", "run the same command again: it goes on where this one stopped".to_owned()),
+            Self::Observe => (Kind::Refused, "refused to change host", "set mode = \"apply\" in the provider block to allow changes".to_owned()),
+            Self::Input(_) => (Kind::User, "cannot send a file to host", "check the file's path and rights on this machine".to_owned()),
+        };
+        Problem::new(kind, format!("{what} \"{}\"", endpoint.name)).place(place).why(self.to_string()).fix(fix)
+    }
+}

@@ -1,0 +1,102 @@
+//! How scripts, files and byte streams reach a host.
+//!
+//! One trait, [`Transport`], with two kinds of product transports: SSH ([`ssh`]) and this machine itself ([`local`]).
+//! Every transport passes the same contract suite, [`contract::check`]. No layer above this one knows which it uses.
+//!
+//! Scripts are POSIX sh, sent on stdin and never in argv, run with `LC_ALL=C`: one script per host and phase is one
+//! round trip (a channel each for ten small commands costs twice as much and meets sshd's `MaxSessions`).
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub mod error;
+pub mod local;
+pub mod script;
+
+pub use error::TransportError;
+pub use script::{Output, Script};
+
+/// A byte stream in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A source of bytes to stream to a host.
+pub type Input = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Where a host is and as whom to log in; what a resource keeps in its state about a host. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Endpoint {
+    /// The name people know the host by; part of every message.
+    pub name: String,
+    /// Host name, IPv4 or IPv6 address. `local` means this machine without SSH.
+    pub address: String,
+    /// SSH port.
+    pub port: u16,
+    /// Login user; empty means the identity's.
+    #[serde(default)]
+    pub user: String,
+    /// Name of an identity of the provider configuration; empty means the only one.
+    #[serde(default)]
+    pub identity: String,
+    /// The host's public key as `ssh-ed25519 AAAA…`; empty means that `known_hosts` decides.
+    #[serde(default)]
+    pub host_key: String,
+}
+
+impl Endpoint {
+    /// `name (user@address:port)` for messages.
+    #[must_use]
+    pub fn show(&self) -> String {
+        let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
+        format!("{} ({user}{}:{})", self.name, self.address, self.port)
+    }
+}
+
+/// One host that can be reached. Cheap to clone behind [`Arc`]; safe to use from many tasks at once.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Where this leads.
+    fn endpoint(&self) -> &Endpoint;
+
+    /// Runs one script to its end. A non-zero exit status is not an error here: see [`Output::status`].
+    ///
+    /// # Errors
+    /// Nothing answered within the script's deadline, the link broke, login failed.
+    async fn run(&self, script: &Script) -> Result<Output, TransportError>;
+
+    /// Runs `command` (one sh command line, visible in the host's process list: no secrets) with `input` as its stdin.
+    ///
+    /// # Errors
+    /// As [`Transport::run`]; also when `input` cannot be read.
+    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError>;
+
+    /// Starts `command` and hands out its stdin and stdout. Dropping the stream ends its stdin and, with SSH, its channel.
+    ///
+    /// # Errors
+    /// As [`Transport::run`].
+    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError>;
+
+    /// Opens a TCP stream to `address:port` as seen from the host (SSH: a `direct-tcpip` channel).
+    ///
+    /// # Errors
+    /// As [`Transport::run`]; [`TransportError::Dial`] when the host answers and the port does not.
+    async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError>;
+}
+
+/// Gives the transport for an endpoint; one pooled connection per host behind it.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Connects, or hands out the connection that is already there.
+    ///
+    /// # Errors
+    /// The host does not answer, its key is not the expected one, or login is refused.
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError>;
+}
+
+/// Facts that a script printed as `key=value` lines; later lines win.
+#[must_use]
+pub fn key_values(text: &str) -> BTreeMap<String, String> {
+    text.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim().to_owned(), v.to_owned())).collect()
+}
