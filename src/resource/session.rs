@@ -1,0 +1,33 @@
+//! The configured provider as resources see it.
+use crate::base::Secret;
+use crate::transport::Connector;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Login for an SQL endpoint that is not ours.
+#[derive(Clone, Debug)]
+pub struct SqlCredential {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// What `provider "ob"` says, after environment variables. Made by Configure; never connects by itself.
+pub struct Session {
+    /// Stable name of this configuration, written into marks; `None` refuses whatever deploys.
+    pub owner: Option<String>,
+    /// Who runs: CI run id and workspace, or user and host; for the journal.
+    pub who: String,
+    /// The way to hosts.
+    pub connector: Arc<dyn Connector>,
+    /// Logins by name for SQL endpoints that are not ours.
+    pub sql_credentials: BTreeMap<String, SqlCredential>,
+    /// True when every effect must be refused.
+    pub observe: bool,
+    /// Steps at once over all hosts.
+    pub parallelism: usize,
+    /// Deadline of one operation unless the resource says otherwise.
+    pub operation_timeout: Duration,
+}
