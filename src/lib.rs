@@ -13,4 +13,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod base;
+pub mod component;
+pub mod engine;
 pub mod transport;

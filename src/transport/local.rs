@@ -28,6 +28,7 @@ impl Local {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|e| TransportError::Unreachable(format!("cannot start /bin/sh: {e}")))

@@ -8,6 +8,8 @@ pub struct Script {
     text: String,
     /// How long it may take from being sent to its exit.
     pub deadline: Duration,
+    /// True when it may change the host: refused in observe mode.
+    pub effect: bool,
     /// Run as this user instead of the login user (`runuser` for root, `sudo -n -u` otherwise).
     pub run_as: Option<String>,
 }
@@ -18,7 +20,11 @@ const PRELUDE: &str = "export LC_ALL=C; umask 022\n";
 impl Script {
     /// A script with the usual deadline of 30 s.
     pub fn new(text: impl AsRef<str>) -> Self {
-        Self { text: text.as_ref().to_owned(), deadline: Duration::from_secs(30), run_as: None }
+        Self { text: text.as_ref().to_owned(), deadline: Duration::from_secs(30), effect: true, run_as: None }
+    }
+    /// A script that only reads: allowed in observe mode.
+    pub fn read(text: impl AsRef<str>) -> Self {
+        Self { effect: false, ..Self::new(text) }
     }
     /// Sets the deadline.
     #[must_use]

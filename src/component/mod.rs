@@ -1,0 +1,4 @@
+//! What we know about each piece of software: how to install, start, ask and change it. Facts are read, never guessed.
+pub mod package;
+pub mod seekdb;
+pub mod sql;

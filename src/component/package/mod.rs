@@ -1,0 +1,37 @@
+//! Packages: a set of files out of archives, each known by its sha256 before anything is planned.
+pub mod place;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One file of a package as it lies on hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// The archive of [`Package::sources`] it comes from.
+    pub source: String,
+    /// Its name in the archive.
+    pub member: String,
+    /// Size in bytes, unpacked.
+    pub size: u64,
+    /// Lower-case hex digest of the unpacked file.
+    pub sha256: String,
+    /// Permission bits, `0755`.
+    pub mode: u32,
+}
+
+/// A package: which software in which version, and its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Directory name on hosts: name, version and a digest over the files.
+    pub id: String,
+    /// Software, `seekdb`.
+    pub name: String,
+    /// Version as its archive says.
+    pub version: String,
+    /// `x86_64`, `aarch64`, `noarch`.
+    pub arch: String,
+    /// Archives: path on this machine (or URL) by sha256.
+    pub sources: BTreeMap<String, String>,
+    /// Files by the name they have below the package's directory.
+    pub files: BTreeMap<String, File>,
+}

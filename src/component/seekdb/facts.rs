@@ -1,0 +1,146 @@
+//! What the host says about an instance, read by one script.
+use super::Instance;
+use crate::base::Problem;
+use crate::engine::mark::Mark;
+use crate::engine::{Cx, gate};
+use crate::transport::key_values;
+
+/// Shell functions about one instance: `$base` is its directory.
+const LIB: &str = r#"
+# The pid of the server of $base, if it lives: the pid file outlives the process, and pids are used again.
+sdb_pid() {
+  sdb_p=$(cat "$base/run/seekdb.pid" 2>/dev/null); [ -n "$sdb_p" ] || return 0
+  [ -r "/proc/$sdb_p/stat" ] || return 0
+  sdb_s=$(cat "/proc/$sdb_p/stat" 2>/dev/null); sdb_s=${sdb_s##*) }
+  case $sdb_s in Z*|X*|"") return 0 ;; esac
+  case "$(tr '\0' ' ' < "/proc/$sdb_p/cmdline" 2>/dev/null)" in *seekdb*) ;; *) return 0 ;; esac
+  [ "$(readlink "/proc/$sdb_p/cwd")" = "$(readlink -f "$base")" ] && echo "$sdb_p"
+}
+"#;
+
+/// The shell functions every script about this instance begins with.
+#[must_use]
+pub fn lib(instance: &Instance) -> String {
+    format!("base={}\n{LIB}", instance.base())
+}
+
+/// An instance as its host shows it. Nothing here needs SQL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The base directory exists.
+    pub exists: bool,
+    /// It holds something that is not ours (`.ob` aside).
+    pub occupied: bool,
+    /// Who made it.
+    pub mark: Option<Mark>,
+    /// There is a mark that cannot be read.
+    pub mark_damaged: bool,
+    /// Its store has been created.
+    pub store: bool,
+    /// The store was created by a build that has not ended; it may be wiped.
+    pub building_store: Option<String>,
+    /// Process id while it runs.
+    pub pid: Option<u32>,
+    /// Package directory name its start script uses.
+    pub package: Option<String>,
+    /// Package directory name of the running process.
+    pub running_package: Option<String>,
+    /// Our SQL account's file is there.
+    pub account: bool,
+    /// It starts with its host.
+    pub boot: bool,
+    /// Checksum (crc32 of cksum) of the start script.
+    pub start_sum: String,
+    /// Set-aside stores.
+    pub aside: Vec<String>,
+}
+
+/// Reads the facts.
+///
+/// # Errors
+/// The host cannot be reached or the script failed.
+pub async fn read(cx: &Cx, instance: &Instance) -> Result<Facts, Problem> {
+    let script = format!(
+        "{}{}
+[ -d \"$base\" ] && echo exists=1
+if [ -d \"$base\" ]; then for f in \"$base\"/* \"$base\"/.[!.]*; do [ -e \"$f\" ] || continue; case ${{f##*/}} in .ob) ;; *) echo occupied=1; break ;; esac; done; fi
+[ -e \"$base/.ob/mark\" ] && {{ echo marked=1; printf 'mark=%s\\n' \"$(cat \"$base/.ob/mark\")\"; }}
+[ -d \"$base/store/redo\" ] && echo store=1
+[ -e \"$base/.ob/building\" ] && printf 'building=%s\\n' \"$(cat \"$base/.ob/building\")\"
+p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x=${{x%/seekdb*}}; echo running=${{x##*/}}; }}
+l=$(readlink \"$base/.ob/package\" 2>/dev/null) && echo package=${{l##*/}}
+[ -s \"$base/.ob/account\" ] && echo account=1
+[ -e \"$base/.ob/boot\" ] && echo boot=1
+[ -e \"$base/.ob/start\" ] && echo start=$(cksum < \"$base/.ob/start\")
+for f in \"$base\"/.ob/aside/*; do [ -e \"$f\" ] && printf 'aside.%s=1\\n' \"${{f##*/}}\"; done
+:",
+        gate::LIB,
+        lib(instance)
+    );
+    Ok(parse(&cx.read(&instance.host, &script).await?.stdout))
+}
+
+fn parse(text: &str) -> Facts {
+    let facts = key_values(text);
+    let has = |key: &str| facts.contains_key(key);
+    let mark = facts.get("mark").and_then(|m| Mark::parse(m));
+    Facts {
+        exists: has("exists"),
+        occupied: has("occupied"),
+        mark_damaged: has("marked") && mark.is_none(),
+        mark,
+        store: has("store"),
+        building_store: facts.get("building").cloned(),
+        pid: facts.get("pid").and_then(|p| p.parse().ok()),
+        package: facts.get("package").cloned(),
+        running_package: facts.get("running").cloned(),
+        account: has("account"),
+        boot: has("boot"),
+        start_sum: facts.get("start").cloned().unwrap_or_default(),
+        aside: facts.keys().filter_map(|k| k.strip_prefix("aside.")).map(str::to_owned).collect(),
+    }
+}
+
+/// The checksum that `cksum` prints for `text`, so that a start script can be compared without sending it.
+#[must_use]
+pub fn cksum(text: &str) -> String {
+    let mut crc: u32 = 0;
+    let mut feed = |byte: u8| {
+        crc ^= u32::from(byte) << 24;
+        for _ in 0..8 {
+            crc = if crc & 0x8000_0000 == 0 { crc << 1 } else { (crc << 1) ^ 0x04C1_1DB7 };
+        }
+    };
+    text.bytes().for_each(&mut feed);
+    let mut length = text.len();
+    while length > 0 {
+        #[allow(clippy::cast_possible_truncation)]
+        feed((length & 0xff) as u8);
+        length >>= 8;
+    }
+    format!("{} {}", !crc, text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cksum_is_that_of_coreutils() {
+        for text in ["", "a", "123456789", "#!/bin/sh\nexec x\n"] {
+            let mut child = std::process::Command::new("cksum").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+            std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+            let out = child.wait_with_output().unwrap();
+            assert_eq!(cksum(text), String::from_utf8(out.stdout).unwrap().trim(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn facts_come_from_what_the_script_printed() {
+        let facts = parse("exists=1\noccupied=1\nstore=1\npid=42\nrunning=p1\npackage=p2\nboot=1\nstart=1 2\naside.x=1\n");
+        assert!(facts.exists && facts.occupied && facts.store && facts.boot && !facts.account);
+        assert_eq!((facts.pid, facts.running_package.as_deref(), facts.package.as_deref()), (Some(42), Some("p1"), Some("p2")));
+        assert_eq!(facts.aside, ["x"]);
+        assert!(parse("marked=1\nmark={half\n").mark_damaged);
+    }
+}

@@ -1,0 +1,117 @@
+//! What is done in which order: pure functions from what is wanted to graphs of steps.
+use super::steps::{Claim, CreateAccount, KeepRootPassword, PlacePackage, RemoveHome, RemoveStore, SetBoot, SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount};
+use super::Instance;
+use crate::component::package::Package;
+use crate::engine::mark::Stage;
+use crate::engine::{Graph, Step};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An instance as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// Which one.
+    pub instance: Instance,
+    /// What it runs.
+    pub package: Package,
+    /// Parameters, passed at every start.
+    pub parameters: BTreeMap<String, String>,
+    /// Make a database; false only installs, for a future standby.
+    pub initialize: bool,
+    /// root gets a password (from the configuration's write-only attribute).
+    pub root_password: bool,
+    /// Changes whenever root's password shall be set again.
+    pub root_password_version: i64,
+}
+
+/// Parameters that only a restart brings into force (`edit_level` of SHOW PARAMETERS on 1.4.0.post1: STATIC_EFFECTIVE).
+const STATIC: [&str; 5] = ["strict_check_os_params", "use_ipv6", "stack_size", "net_thread_count", "enable_rpc_tls"];
+
+/// Parameters that no server takes after its first start (READONLY).
+pub const READ_ONLY: [&str; 3] = ["server_create_time", "redo_dir", "data_dir"];
+
+fn install(g: &mut Graph, d: &Desired) {
+    let claim = g.add(Claim { instance: d.instance.clone() }, &[]);
+    let place = g.add(PlacePackage { instance: d.instance.clone(), package: d.package.clone() }, &[claim]);
+    g.add(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() }, &[place]);
+}
+
+/// Installs and, unless `initialize` is false, starts a new database.
+#[must_use]
+pub fn create(d: &Desired) -> Graph {
+    let mut g = Graph::new();
+    install(&mut g, d);
+    if d.initialize {
+        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None });
+        g.then(WriteAccount { instance: d.instance.clone() });
+        g.then(CreateAccount { instance: d.instance.clone() });
+        if d.root_password {
+            root_password(&mut g, d);
+        }
+        for (name, value) in &d.parameters {
+            g.then(SetParameter { instance: d.instance.clone(), name: name.clone(), value: value.clone() });
+        }
+        g.then(SetBoot { instance: d.instance.clone(), on: true });
+    }
+    g.then(SetStage { instance: d.instance.clone(), stage: Stage::Complete, creation: None });
+    g
+}
+
+fn root_password(g: &mut Graph, d: &Desired) {
+    g.then(KeepRootPassword { instance: d.instance.clone() });
+    g.then(SetRootPassword { instance: d.instance.clone() });
+}
+
+/// Whether and how a changed parameter needs a restart.
+#[must_use]
+pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
+    prior.package.id != next.package.id || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
+}
+
+/// Changes a database in place. `running` is false for one that is only installed: nothing is started or asked then.
+#[must_use]
+pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
+    let mut g = Graph::new();
+    let (i, package) = (&next.instance, &next.package);
+    let start_differs = prior.parameters != next.parameters || prior.package.id != package.id;
+    if prior.package.id != package.id {
+        g.then(PlacePackage { instance: i.clone(), package: package.clone() });
+    }
+    let restart = running && needs_restart(prior, next);
+    if restart {
+        g.then(StopServer { instance: i.clone(), restart: true });
+    }
+    let old = UsePackage { instance: prior.instance.clone(), package: prior.package.id.clone(), parameters: prior.parameters.clone() };
+    if start_differs {
+        g.then(UsePackage { instance: i.clone(), package: package.id.clone(), parameters: next.parameters.clone() });
+    }
+    if restart {
+        let start = g.then(StartServer { instance: i.clone(), package: package.id.clone(), join: None });
+        // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
+        let back: [Arc<dyn Step>; 3] = [Arc::new(StopServer { instance: i.clone(), restart: true }), Arc::new(old), Arc::new(StartServer { instance: i.clone(), package: prior.package.id.clone(), join: None })];
+        g.way_back(start, back.into());
+    }
+    if running {
+        for (name, value) in &next.parameters {
+            if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
+                g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
+            }
+        }
+        if next.root_password && (prior.root_password_version != next.root_password_version || !prior.root_password) {
+            root_password(&mut g, next);
+        }
+    }
+    g
+}
+
+/// Removes everything of ours; gates and journals stay.
+#[must_use]
+pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
+    let mut g = Graph::new();
+    g.then(SetStage { instance: instance.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()) });
+    g.then(SetBoot { instance: instance.clone(), on: false });
+    g.then(StopServer { instance: instance.clone(), restart: false });
+    g.then(RemoveStore { instance: instance.clone() });
+    g.then(RemoveHome { instance: instance.clone(), aside_too });
+    g
+}

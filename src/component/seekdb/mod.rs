@@ -1,0 +1,76 @@
+//! seekdb, OceanBase's single-node engine: one process, one base directory, one SQL port, one RPC port for standbys.
+//!
+//! What the steps rely on was measured on 1.4.0 (docs/architecture.md says what was proven on the real server):
+//! exit status 0 of the start command proves nothing, the pid file outlives the process, only `tx_blocked` tells the role.
+pub mod facts;
+pub mod flow;
+pub mod server;
+pub mod steps;
+
+pub use facts::Facts;
+pub use server::Role;
+
+use crate::base::shell::{join, quote};
+use crate::engine::Host;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The SQL account that we make for ourselves on what we deploy.
+pub const ACCOUNT: &str = "ob_service";
+
+/// One instance: where it is and how it is started.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Instance {
+    /// Name of the cluster resource.
+    pub name: String,
+    /// Its host.
+    pub host: Host,
+    /// Its directory; everything of it is below.
+    pub base_dir: String,
+    /// Port of the MySQL protocol.
+    pub sql_port: u16,
+    /// Port on which standbys follow.
+    pub rpc_port: u16,
+}
+
+impl Instance {
+    /// Key of its gate and journal.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("cluster.{}", self.name)
+    }
+    /// `name on host`, for titles.
+    #[must_use]
+    pub fn show(&self) -> String {
+        format!("\"{}\" on {}", self.name, self.host.endpoint.name)
+    }
+    /// Where others follow it: `address:rpc_port`.
+    #[must_use]
+    pub fn source(&self) -> String {
+        format!("{}:{}", self.host.endpoint.address, self.rpc_port)
+    }
+    /// Our own directory inside it, quoted for the shell.
+    #[must_use]
+    pub fn own(&self, file: &str) -> String {
+        quote(&format!("{}/.ob/{file}", self.base_dir))
+    }
+    /// Its directory, quoted for the shell.
+    #[must_use]
+    pub fn base(&self) -> String {
+        quote(&self.base_dir)
+    }
+
+    /// The start script: the same full command line at every start; a role may be added as arguments.
+    ///
+    /// seekdb keeps ports and sizes in its store, but some parameters only for one run (measured on 1.4.0 with
+    /// `syslog_level`), hence everything every time.
+    #[must_use]
+    pub fn start_script(&self, parameters: &BTreeMap<String, String>) -> String {
+        let mut words = vec![format!("{}/.ob/package/seekdb", self.base_dir), "--port".into(), self.sql_port.to_string(), "--base-dir".into(), self.base_dir.clone()];
+        let ours = [("enable_rpc_service".to_owned(), "True".to_owned()), ("rpc_port".to_owned(), self.rpc_port.to_string())];
+        for (key, value) in parameters.iter().map(|(k, v)| (k.clone(), v.clone())).chain(ours) {
+            words.extend(["--parameter".into(), format!("{key}={value}")]);
+        }
+        format!("#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\ncd {} || exit 1\nexec {} \"$@\"\n", quote(&self.name), self.base(), join(words))
+    }
+}

@@ -1,0 +1,30 @@
+//! The steps of seekdb, one effect each.
+mod account;
+mod boot;
+mod claim;
+mod parameter;
+mod process;
+mod remove;
+mod replicate;
+mod root_password;
+mod store;
+mod use_package;
+
+pub use account::{CopyAccount, CreateAccount, WriteAccount};
+pub use boot::SetBoot;
+pub use claim::{Claim, SetStage};
+pub use parameter::SetParameter;
+pub use process::{Join, StartServer, StopServer};
+pub use remove::{RemoveHome, RemoveStore};
+pub use replicate::{Activate, Fence, FreezeLog, PointSource, Promote};
+pub use root_password::{KeepRootPassword, SetRootPassword};
+pub use store::{BeginStore, EndStore, SetAside};
+pub use use_package::{PlacePackage, UsePackage};
+
+use super::{Facts, Instance, facts};
+use crate::base::Problem;
+use crate::engine::Cx;
+
+async fn facts_of(cx: &Cx, instance: &Instance) -> Result<Facts, Problem> {
+    facts::read(cx, instance).await
+}

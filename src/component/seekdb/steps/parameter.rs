@@ -1,0 +1,82 @@
+//! One dynamic parameter.
+use super::super::{Instance, server};
+use crate::base::Problem;
+use crate::base::units::Bytes;
+use crate::component::sql::literal;
+use crate::engine::{Check, Cx, Host, Step};
+use async_trait::async_trait;
+
+/// Sets one parameter with `ALTER SYSTEM SET`.
+#[derive(Clone, Debug)]
+pub struct SetParameter {
+    /// Which instance.
+    pub instance: Instance,
+    /// Parameter name.
+    pub name: String,
+    /// Wanted value.
+    pub value: String,
+}
+
+/// Tells whether two spellings mean one value: `64G` and `65536M`, `True` and `true`, quotes aside.
+#[must_use]
+pub fn same_value(a: &str, b: &str) -> bool {
+    let (a, b) = (a.trim().trim_matches('\''), b.trim().trim_matches('\''));
+    a.eq_ignore_ascii_case(b) || matches!((sized(a), sized(b)), (Some(x), Some(y)) if x == y)
+}
+
+/// A size with a unit; a bare number has no unit and is compared as text (OceanBase reads it in a unit of the parameter's own).
+fn sized(text: &str) -> Option<Bytes> {
+    text.ends_with(|c: char| c.is_ascii_alphabetic()).then(|| Bytes::parse(text)).flatten()
+}
+
+#[async_trait]
+impl Step for SetParameter {
+    fn kind(&self) -> &'static str {
+        "set_parameter"
+    }
+    fn title(&self) -> String {
+        format!("set {} = {} on {}", self.name, self.value, self.instance.show())
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![self.statement()]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let said = server::ask(cx, &self.instance).await?;
+        Ok(match said.parameters.get(&self.name) {
+            None => Check::Refused(
+                Problem::user(format!("parameter {} does not exist", self.name))
+                    .place(server::place(&self.instance))
+                    .why(format!("SHOW PARAMETERS of {} does not list it", said.build))
+                    .fix("correct its name in parameters")
+                    .attribute(["parameters", self.name.as_str()]),
+            ),
+            Some(now) if same_value(now, &self.value) => Check::Done,
+            Some(now) => Check::Needed(format!("it is {now}")),
+        })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let login = server::account(cx, &self.instance).await?;
+        server::dangerous(cx, self, &self.instance, &login, &[self.statement()]).await.map_err(|p| p.attribute(["parameters", self.name.as_str()]))
+    }
+}
+
+impl SetParameter {
+    fn statement(&self) -> String {
+        format!("ALTER SYSTEM SET {} = {}", self.name, literal(&self.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_value;
+
+    #[test]
+    fn spellings_of_one_value_are_no_drift() {
+        for (a, b, want) in [("64G", "65536M", true), ("True", "true", true), ("2G", "2048M", true), ("2G", "3G", false), ("1", "1", true), ("1", "1M", false), ("a", "b", false), ("'x'", "x", true), ("30s", "30S", true)] {
+            assert_eq!(same_value(a, b), want, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The server process: start and stop. Exit status 0 of the start command says nothing; the SQL port does.
+use super::super::{Instance, facts, server};
+use super::facts_of;
+use crate::base::{Kind, Problem};
+use crate::component::sql::Login;
+use crate::engine::{Check, Cx, Host, Impact, Step};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Starting a store as somebody's standby for the first time (or again after a fence).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// `address:rpc_port` of the instance it follows.
+    pub source: String,
+}
+
+/// Starts the server and waits until it answers SQL.
+#[derive(Clone, Debug)]
+pub struct StartServer {
+    /// Which one.
+    pub instance: Instance,
+    /// The package it must run from.
+    pub package: String,
+    /// Follow somebody from the start.
+    pub join: Option<Join>,
+}
+
+/// Shell: the lines of the newest log that say why it ended.
+const LAST_WORDS: &str = "tail -n 400 \"$base/log/seekdb.log\" 2>/dev/null | grep -E 'ERROR|ret=-' | tail -n 3 | cut -c1-300";
+
+impl StartServer {
+    fn arguments(&self) -> String {
+        self.join.as_ref().map_or(String::new(), |j| format!(" --role STANDBY --parameter log_restore_source={}", crate::base::shell::quote(&j.source)))
+    }
+    async fn answers(&self, cx: &Cx, account: bool) -> Result<bool, Problem> {
+        // A wrong password is an answer too: a server that can say no is serving.
+        let login = if account { server::account(cx, &self.instance).await? } else { Login::fresh_root() };
+        Ok(match server::open(cx, &self.instance, &login).await? {
+            Ok(mut session) => session.value("select 1").await.is_ok(),
+            Err(error) => error.code() == Some(crate::component::sql::ACCESS_DENIED),
+        })
+    }
+}
+
+#[async_trait]
+impl Step for StartServer {
+    fn kind(&self) -> &'static str {
+        "start_server"
+    }
+    fn title(&self) -> String {
+        match &self.join {
+            Some(join) => format!("start seekdb {} as standby of {}", self.instance.show(), join.source),
+            None => format!("start seekdb {}", self.instance.show()),
+        }
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("{}/.ob/start{}", self.instance.base_dir, self.arguments())]
+    }
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(90)
+    }
+    fn tries(&self) -> usize {
+        // A young standby exits by itself in about one of fifteen starts (run on 1.4.0); its store is wiped and begun again.
+        if self.join.is_some() { 3 } else { 1 }
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let facts = facts_of(cx, &self.instance).await?;
+        if facts.pid.is_none() {
+            let ports = [self.instance.sql_port, self.instance.rpc_port];
+            let taken = listening(cx, &self.instance, &ports).await?;
+            if let Some(port) = taken.first() {
+                return Ok(Check::Refused(
+                    Problem::user(format!("cannot start seekdb {}: port {port} is taken", self.instance.show())).place(self.instance.host.endpoint.show()).why(format!("another process listens on {port}")).fix("stop that process, or set another sql_port / rpc_port"),
+                ));
+            }
+            return Ok(Check::Needed("it does not run".into()));
+        }
+        if facts.running_package.as_ref() != Some(&self.package) {
+            return Ok(Check::Partial(format!("it runs from {}", facts.running_package.unwrap_or_default())));
+        }
+        Ok(if self.answers(cx, facts.account).await? { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let body = format!(
+            "{}if [ -z \"$(sdb_pid)\" ]; then {wipe}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || {{ rc=$?; tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; fi",
+            facts::lib(&self.instance),
+            self.arguments(),
+            wipe = if self.join.is_some() { format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building")) } else { String::new() },
+        );
+        cx.effect(self, &body, Duration::from_secs(90)).await.map(drop)
+    }
+    async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
+        let until = tokio::time::Instant::now() + self.deadline();
+        let mut gone = 0;
+        loop {
+            let facts = facts_of(cx, &self.instance).await?;
+            match facts.pid {
+                Some(_) if self.answers(cx, facts.account).await? => return Ok(Check::Done),
+                Some(_) => gone = 0,
+                None => gone += 1,
+            }
+            // The daemon forks before it writes its pid file: one look without a process is not yet an end.
+            if gone >= 8 || tokio::time::Instant::now() >= until {
+                let words = cx.read(&self.instance.host, &format!("{}cat \"$base/.ob/start.log\" 2>/dev/null | tail -n 2; {LAST_WORDS}; :", facts::lib(&self.instance))).await?;
+                let what = if gone >= 8 { "the process ended by itself" } else { "the process runs and did not answer SQL in time" };
+                return Ok(Check::Refused(
+                    Problem::new(Kind::User, format!("cannot start seekdb {}", self.instance.show()))
+                        .place(format!("{}:{}", server::place(&self.instance), self.instance.base_dir))
+                        .why(format!("{what}; its last words: {}", words.tail()))
+                        .fix(format!("read {}/log/seekdb.log on the host; common causes: memory_limit under 1G, log_disk_size under 2G, a full disk, a store of another version", self.instance.base_dir)),
+                ));
+            }
+            cx.sleep(Duration::from_millis(250)).await?;
+        }
+    }
+}
+
+/// Which of `ports` somebody listens on.
+async fn listening(cx: &Cx, instance: &Instance, ports: &[u16]) -> Result<Vec<u16>, Problem> {
+    let output = cx.read(&instance.host, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4==\"0A\"{n=split($2,a,\":\"); print a[n]}'").await?;
+    Ok(output.stdout.lines().filter_map(|l| u16::from_str_radix(l.trim(), 16).ok()).filter(|p| ports.contains(p)).collect())
+}
+
+/// Stops the server: SIGTERM, and SIGKILL when it does not end (redo makes that safe).
+#[derive(Clone, Debug)]
+pub struct StopServer {
+    /// Which one.
+    pub instance: Instance,
+    /// True when a start follows: then it is a restart for its clients.
+    pub restart: bool,
+}
+
+#[async_trait]
+impl Step for StopServer {
+    fn kind(&self) -> &'static str {
+        "stop_server"
+    }
+    fn title(&self) -> String {
+        format!("stop seekdb {}", self.instance.show())
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("kill -TERM $(cat {}/run/seekdb.pid)", self.instance.base_dir)]
+    }
+    fn impact(&self) -> &'static [Impact] {
+        &[Impact::ClientsCut, Impact::Outage]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        Ok(match facts_of(cx, &self.instance).await?.pid {
+            Some(pid) => Check::Needed(format!("it runs as pid {pid}")),
+            None => Check::Done,
+        })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let body = format!(
+            "{}p=$(sdb_pid); [ -n \"$p\" ] || exit 0; kill -TERM \"$p\"; n=0; while [ -n \"$(sdb_pid)\" ]; do n=$((n+1)); [ $n -eq 300 ] && kill -KILL \"$p\"; [ $n -gt 400 ] && {{ echo \"pid $p does not end\" >&2; exit 1; }}; sleep 0.1; done",
+            facts::lib(&self.instance)
+        );
+        cx.effect(self, &body, Duration::from_secs(70)).await.map(drop)
+    }
+}

@@ -1,0 +1,254 @@
+//! Roles: where a server reads its log from, fence, promotion, activation. Every statement runs under the gate's lock.
+//!
+//! Measured on 1.4.0: `switchover to primary` waits for the fenced primary's log end by itself; on an unfenced primary's
+//! standby it answers 4109 and changes nothing; the way back out of a fence is `activate standby`.
+use super::super::{Instance, Role, server};
+use crate::base::{Kind, Problem};
+use crate::component::sql::literal;
+use crate::engine::{Check, Cx, Host, Impact, Step};
+use async_trait::async_trait;
+use std::time::Duration;
+
+async fn run(cx: &Cx, step: &dyn Step, instance: &Instance, statement: String) -> Result<(), Problem> {
+    let login = server::account(cx, instance).await?;
+    server::dangerous(cx, step, instance, &login, &[statement]).await
+}
+
+/// Writes the primary's memory to its log's base, so that a standby can start from it (without: it exits after 9 s).
+#[derive(Clone, Debug)]
+pub struct FreezeLog {
+    /// The primary.
+    pub primary: Instance,
+    /// For which standby; once that one follows there is nothing to do.
+    pub standby: Instance,
+}
+
+#[async_trait]
+impl Step for FreezeLog {
+    fn kind(&self) -> &'static str {
+        "freeze_log"
+    }
+    fn title(&self) -> String {
+        format!("minor freeze on {} for {}", self.primary.show(), self.standby.show())
+    }
+    fn host(&self) -> &Host {
+        &self.primary.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec!["ALTER SYSTEM MINOR FREEZE".into()]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let facts = super::facts_of(cx, &self.standby).await?;
+        // A store without the building note is a whole standby: the freeze was for making it.
+        Ok(if facts.store && facts.building_store.is_none() { Check::Done } else { Check::Needed("a standby is to be built".into()) })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        run(cx, self, &self.primary, "ALTER SYSTEM MINOR FREEZE".into()).await
+    }
+    async fn verify(&self, _cx: &Cx) -> Result<Check, Problem> {
+        // The statement returns when the freeze is done; there is no later state to wait for.
+        Ok(Check::Done)
+    }
+}
+
+/// Points an instance at the one it reads its log from.
+#[derive(Clone, Debug)]
+pub struct PointSource {
+    /// Who reads.
+    pub instance: Instance,
+    /// From whom.
+    pub source: Instance,
+}
+
+#[async_trait]
+impl Step for PointSource {
+    fn kind(&self) -> &'static str {
+        "point_source"
+    }
+    fn title(&self) -> String {
+        format!("let {} follow {}", self.instance.show(), self.source.show())
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![self.statement()]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let said = server::ask(cx, &self.instance).await?;
+        Ok(if said.source == self.source.source() { Check::Done } else { Check::Needed(format!("it follows \"{}\"", said.source)) })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        run(cx, self, &self.instance, self.statement()).await
+    }
+}
+
+impl PointSource {
+    fn statement(&self) -> String {
+        format!("ALTER SYSTEM SET log_restore_source = {}", literal(&self.source.source()))
+    }
+}
+
+async fn role_is(cx: &Cx, instance: &Instance, wanted: Role) -> Result<Check, Problem> {
+    let said = server::ask(cx, instance).await?;
+    Ok(if said.role == wanted { Check::Done } else { Check::Needed(format!("it is {:?}", said.role).to_lowercase()) })
+}
+
+/// Fences the primary: it takes no more writes. The first half of a switchover.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    /// The old primary.
+    pub primary: Instance,
+    /// The new one: once it takes writes, nothing is left to do here.
+    pub heir: Instance,
+}
+
+#[async_trait]
+impl Step for Fence {
+    fn kind(&self) -> &'static str {
+        "fence"
+    }
+    fn title(&self) -> String {
+        format!("fence {}", self.primary.show())
+    }
+    fn host(&self) -> &Host {
+        &self.primary.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec!["ALTER SYSTEM SWITCHOVER TO STANDBY".into()]
+    }
+    fn impact(&self) -> &'static [Impact] {
+        &[Impact::LeaderSwitch, Impact::ClientsCut]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        role_is(cx, &self.primary, Role::Standby).await
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        run(cx, self, &self.primary, "ALTER SYSTEM SWITCHOVER TO STANDBY".into()).await
+    }
+}
+
+/// Opens the fenced primary's standby for writes, after it has read the log to its end. The second half of a switchover.
+#[derive(Clone, Debug)]
+pub struct Promote {
+    /// The new primary.
+    pub heir: Instance,
+    /// Every other member: each must say that it takes no writes, or we do not open this one.
+    pub others: Vec<Instance>,
+}
+
+#[async_trait]
+impl Step for Promote {
+    fn kind(&self) -> &'static str {
+        "promote"
+    }
+    fn title(&self) -> String {
+        format!("open {} for writes", self.heir.show())
+    }
+    fn host(&self) -> &Host {
+        &self.heir.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec!["ALTER SYSTEM SWITCHOVER TO PRIMARY".into()]
+    }
+    fn impact(&self) -> &'static [Impact] {
+        &[Impact::LeaderSwitch]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let check = role_is(cx, &self.heir, Role::Primary).await?;
+        if check == Check::Done {
+            return Ok(check);
+        }
+        for other in &self.others {
+            match server::ask(cx, other).await {
+                Ok(said) if said.role == Role::Standby => {}
+                Ok(_) => return Ok(Check::Refused(writable(&self.title(), other, "it takes writes"))),
+                // Silence is unknown, never fenced.
+                Err(problem) => return Ok(Check::Refused(writable(&self.title(), other, &format!("it does not say that it takes no writes: {}", problem.why)))),
+            }
+        }
+        Ok(check)
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        run(cx, self, &self.heir, "ALTER SYSTEM SWITCHOVER TO PRIMARY".into()).await
+    }
+}
+
+fn writable(title: &str, other: &Instance, why: &str) -> Problem {
+    Problem::refused(format!("refused to {title}")).place(server::place(other)).why(format!("{}: {why}", other.show())).fix("bring that member back so that it can be asked and fenced; if its host is gone for good, give a failover consent for this epoch")
+}
+
+/// Opens a standby for writes without its primary: a failover. What the old primary acknowledged and did not send is lost.
+#[derive(Clone, Debug)]
+pub struct Activate {
+    /// The new primary.
+    pub heir: Instance,
+    /// The old one, named in the consent; it must not answer.
+    pub dead: Instance,
+    /// Other members, which must not take writes.
+    pub others: Vec<Instance>,
+    /// Go on although the old primary's host answers and its server does not (`accept_unfenced`).
+    pub accept_unfenced: bool,
+}
+
+#[async_trait]
+impl Step for Activate {
+    fn kind(&self) -> &'static str {
+        "activate"
+    }
+    fn title(&self) -> String {
+        format!("open {} for writes without {}", self.heir.show(), self.dead.show())
+    }
+    fn host(&self) -> &Host {
+        &self.heir.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec!["ALTER SYSTEM ACTIVATE STANDBY".into()]
+    }
+    fn impact(&self) -> &'static [Impact] {
+        &[Impact::LeaderSwitch, Impact::DataLoss]
+    }
+    fn irreversible(&self) -> bool {
+        true
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let check = role_is(cx, &self.heir, Role::Primary).await?;
+        if check == Check::Done {
+            return Ok(check);
+        }
+        if let Some(alive) = still_answers(cx, &self.dead, &self.heir).await? {
+            let fix = "the old primary lives: use a planned switchover (set primary), or stop it first";
+            if !self.accept_unfenced {
+                return Ok(Check::Refused(Problem::refused(format!("refused to {}", self.title())).place(server::place(&self.dead)).why(alive).fix(fix)));
+            }
+        }
+        for other in &self.others {
+            if let Ok(said) = server::ask(cx, other).await
+                && said.role == Role::Primary
+            {
+                return Ok(Check::Refused(writable(&self.title(), other, "it takes writes")));
+            }
+        }
+        Ok(check)
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        run(cx, self, &self.heir, "ALTER SYSTEM ACTIVATE STANDBY".into()).await
+    }
+}
+
+/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere.
+async fn still_answers(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
+    match cx.connect(&dead.host).await {
+        Ok(_) => return Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
+        Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
+        Err(_) => {}
+    }
+    let transport = cx.connect(&heir.host).await?;
+    for port in [dead.sql_port, dead.rpc_port, dead.host.endpoint.port] {
+        let dial = transport.dial(&dead.host.endpoint.address, port);
+        if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(5), dial).await {
+            return Ok(Some(format!("port {port} of {} answers from {}", dead.host.endpoint.address, heir.host.endpoint.name)));
+        }
+    }
+    Ok(None)
+}

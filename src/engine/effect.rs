@@ -1,0 +1,247 @@
+//! What steps work with: reading hosts, effects under the gate, secrets by name.
+use super::gate::{self, Lines, Pass};
+use super::journal::{Entry, Event};
+use super::lease::Lease;
+use super::step::{Host, Step};
+use super::{Operation, fault};
+use crate::base::{Kind, Problem, Secret};
+use crate::transport::{Connector, Duplex, Output, Script, Transport, script::as_user};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio_util::sync::CancellationToken;
+
+/// The running operation, shared by its steps.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub operation: Operation,
+    pub leases: Vec<Lease>,
+    /// Lines about steps that were found done, waiting for the next effect to carry them to a host.
+    pub waiting: Mutex<Vec<Entry>>,
+    /// Step numbers by title.
+    pub numbers: BTreeMap<String, usize>,
+}
+
+/// The context of checks and effects. Cheap to clone.
+#[derive(Clone)]
+pub struct Cx {
+    connector: Arc<dyn Connector>,
+    cancel: CancellationToken,
+    secrets: Arc<BTreeMap<String, Secret>>,
+    running: Option<Arc<Running>>,
+}
+
+/// A gate's lock that is held on a host while SQL runs; see [`gate::hold`].
+pub struct Hold {
+    stream: BufReader<Box<dyn Duplex>>,
+    place: String,
+}
+
+impl Cx {
+    /// A context that can only read.
+    #[must_use]
+    pub fn new(connector: Arc<dyn Connector>, cancel: CancellationToken, secrets: BTreeMap<String, Secret>) -> Self {
+        Self { connector, cancel, secrets: Arc::new(secrets), running: None }
+    }
+
+    pub(super) fn running(&self, running: Arc<Running>) -> Self {
+        Self { running: Some(running), ..self.clone() }
+    }
+
+    /// The same without the operation's cancellation.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { cancel: CancellationToken::new(), ..self.clone() }
+    }
+
+    /// The cancellation of this run.
+    #[must_use]
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// A secret of the configuration by its attribute name.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name)
+    }
+
+    /// The running operation's id and owner, for marks.
+    #[must_use]
+    pub fn operation(&self) -> Option<&Operation> {
+        self.running.as_deref().map(|r| &r.operation)
+    }
+
+    /// True when the lease was taken over from a holder that did not give it back.
+    #[must_use]
+    pub fn took_over(&self) -> bool {
+        self.running.as_deref().is_some_and(|r| r.leases.iter().any(|l| l.took_over))
+    }
+
+    /// Connects to a host.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`], explained.
+    pub async fn connect(&self, host: &Host) -> Result<Arc<dyn Transport>, Problem> {
+        tokio::select! {
+            done = self.connector.connect(&host.endpoint) => done.map_err(|e| e.explain(&host.endpoint)),
+            () = self.cancel.cancelled() => Err(cancelled()),
+        }
+    }
+
+    /// Runs a script as the host's run user and hands out whatever it said.
+    pub(super) async fn run_on(&self, host: &Host, text: &str, deadline: Duration, effect: bool) -> Result<Output, Problem> {
+        let transport = self.connect(host).await?;
+        let script = if effect { Script::new(text) } else { Script::read(text) };
+        let script = script.within(deadline).run_as(&host.run_as);
+        transport.run(&script).await.map_err(|e| e.explain(&host.endpoint))
+    }
+
+    /// Runs a script that only reads.
+    ///
+    /// # Errors
+    /// The host cannot be reached; the script itself failed.
+    pub async fn read(&self, host: &Host, text: &str) -> Result<Output, Problem> {
+        let output = self.run_on(host, text, Duration::from_secs(30), false).await?;
+        if output.ok() {
+            return Ok(output);
+        }
+        Err(Problem::user(format!("cannot read host \"{}\"", host.endpoint.name)).place(host.endpoint.show()).why(format!("exit status {}: {}", output.status, output.tail())).fix("check the user's rights on the host, then run the same command again"))
+    }
+
+    fn passes(&self, host: &Host) -> Vec<Pass> {
+        self.running.as_deref().map(|r| r.leases.iter().filter_map(|l| l.pass(host)).collect()).unwrap_or_default()
+    }
+
+    fn lines(&self, step: &dyn Step) -> Option<(String, Vec<Entry>, Entry, Entry)> {
+        let running = self.running.as_deref()?;
+        let title = step.title();
+        let number = running.numbers.get(&title).copied().unwrap_or(0);
+        let lease = running.leases.first().map_or(0, Lease::number);
+        let entry = |event| running.operation.entry(event, number, step.kind(), &title, lease);
+        let mut before = std::mem::take(&mut *running.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        before.push(entry(Event::Begin));
+        Some((running.operation.journal(), before, entry(Event::End), entry(Event::Fail)))
+    }
+
+    /// Runs the effect of `step` on its host: gate, journal line, `body`, journal line, in one script.
+    ///
+    /// # Errors
+    /// The gate refuses (somebody else holds the object now), the host cannot be reached, `body` failed.
+    pub async fn effect(&self, step: &dyn Step, body: &str, deadline: Duration) -> Result<Output, Problem> {
+        let host = step.host();
+        let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
+        let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        let script = gate::effect(&self.passes(host), &lines, body);
+        let output = self.run_on(host, &script, deadline, true).await?;
+        self.judge(step, &output)?;
+        Ok(output)
+    }
+
+    fn judge(&self, step: &dyn Step, output: &Output) -> Result<(), Problem> {
+        let place = step.host().endpoint.show();
+        match output.status {
+            0 => Ok(()),
+            gate::BUSY | gate::SUPERSEDED | gate::EXPIRED => Err(gone(&place, &output.tail())),
+            status => Err(Problem::user(format!("cannot {}", step.title())).place(place).why(format!("exit status {status}: {}", output.tail())).fix(fix_for(&output.tail()))),
+        }
+    }
+
+    /// Holds the gate's lock on the step's host while SQL runs there. Open the session between this and [`Hold::still`].
+    ///
+    /// # Errors
+    /// As [`Cx::effect`].
+    pub async fn hold(&self, step: &dyn Step) -> Result<Hold, Problem> {
+        let host = step.host();
+        let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
+        let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        let script = gate::hold(&self.passes(host), &lines);
+        let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
+        let command = as_user(run_as, &format!("export LC_ALL=C; exec 2>&1; {script}"));
+        let stream = self.connect(host).await?.open(&command).await.map_err(|e| e.explain(&host.endpoint))?;
+        let mut hold = Hold { stream: BufReader::new(stream), place: host.endpoint.show() };
+        hold.expect("READY").await?;
+        Ok(hold)
+    }
+
+    /// Waits, unless cancelled first.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`].
+    pub async fn sleep(&self, time: Duration) -> Result<(), Problem> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.cancel.cancelled() => Err(cancelled()),
+        }
+    }
+
+    /// A fault point of the runner.
+    pub(super) async fn fault(&self, step: &dyn Step, point: fault::Point) {
+        fault::here(step.kind(), point).await;
+    }
+}
+
+fn gone(place: &str, why: &str) -> Problem {
+    Problem::new(Kind::Locked, "stopped: this run does not hold the object any more").place(place).why(why).fix("wait for the other run to end, then plan again: what this one did not finish is seen on the hosts")
+}
+
+/// The failure every cancelled wait ends with.
+#[must_use]
+pub fn cancelled() -> Problem {
+    Problem::new(Kind::Cancelled, "stopped as asked").why("the run was interrupted").fix("run the same command again: it goes on where this one stopped")
+}
+
+fn fix_for(tail: &str) -> String {
+    if tail.contains("No space left") {
+        "free space on that file system (df -h), then run the same command again: finished steps are skipped".into()
+    } else if tail.contains("Permission denied") || tail.contains("a password is required") {
+        "give the login user the rights that `ob sudoers` prints, or log in as another user".into()
+    } else {
+        "correct the cause on the host, then run the same command again: finished steps are skipped".into()
+    }
+}
+
+impl Hold {
+    async fn expect(&mut self, word: &str) -> Result<(), Problem> {
+        let mut said = String::new();
+        let wait = tokio::time::timeout(Duration::from_secs(30), async {
+            loop {
+                let mut line = String::new();
+                match self.stream.read_line(&mut line).await {
+                    Ok(0) | Err(_) => return false,
+                    Ok(_) if line.trim() == word => return true,
+                    Ok(_) => said.push_str(&line),
+                }
+            }
+        });
+        if wait.await == Ok(true) { Ok(()) } else { Err(gone(&self.place, if said.trim().is_empty() { "the gate's lock on the host ended" } else { said.trim() })) }
+    }
+
+    async fn say(&mut self, word: &str, answer: &str) -> Result<(), Problem> {
+        let sent = async {
+            self.stream.get_mut().write_all(format!("{word}\n").as_bytes()).await?;
+            self.stream.get_mut().flush().await
+        };
+        if sent.await.is_err() {
+            return Err(gone(&self.place, "the gate's lock on the host ended"));
+        }
+        self.expect(answer).await
+    }
+
+    /// Proves that the lock is still held and the number is still ours. Call it after the SQL session was opened.
+    ///
+    /// # Errors
+    /// [`Kind::Locked`]: somebody took over.
+    pub async fn still(&mut self) -> Result<(), Problem> {
+        self.say("ping", "OK").await
+    }
+
+    /// Writes the journal's end line and lets the lock go.
+    ///
+    /// # Errors
+    /// [`Kind::Locked`]: the lock was lost meanwhile.
+    pub async fn end(mut self, good: bool) -> Result<(), Problem> {
+        self.say(if good { "end" } else { "fail" }, "BYE").await
+    }
+}

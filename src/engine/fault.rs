@@ -1,0 +1,62 @@
+//! Fault points: five places per step where tests stop, cut or kill.
+//!
+//! In the product they cost one comparison; with the `fault-points` feature the acceptance tests can stop a real
+//! provider at any of them, and on the host the script itself stops where `$OB_STATE/fault` says so.
+
+/// Where in a step a fault can be put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Point {
+    /// After `check` said there is something to do.
+    Decided,
+    /// On the host: after the journal's begin line, before the effect.
+    Began,
+    /// On the host: after the effect, before the journal's end line.
+    Effected,
+    /// After `apply` returned.
+    Applied,
+    /// After `verify` said done.
+    Verified,
+}
+
+impl Point {
+    /// All five, in order.
+    pub const ALL: [Self; 5] = [Self::Decided, Self::Began, Self::Effected, Self::Applied, Self::Verified];
+
+    /// The word in files and variables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::Began => "began",
+            Self::Effected => "effected",
+            Self::Applied => "applied",
+            Self::Verified => "verified",
+        }
+    }
+}
+
+/// Stops here when the variable `OB_FAULT` is `step-kind:point`: writes its name to the file `OB_FAULT_MARK`, then waits to be killed.
+#[cfg(feature = "fault-points")]
+pub async fn here(kind: &str, point: Point) {
+    let wanted = std::env::var("OB_FAULT").unwrap_or_default();
+    if wanted == format!("{kind}:{}", point.as_str()) {
+        if let Ok(mark) = std::env::var("OB_FAULT_MARK") {
+            let _ = std::fs::write(mark, &wanted);
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Nothing in the product.
+#[cfg(not(feature = "fault-points"))]
+pub async fn here(_kind: &str, _point: Point) {}
+
+/// The shell line for a point on the host; empty in the product.
+#[must_use]
+pub fn on_host(kind: &str, point: Point) -> String {
+    if cfg!(feature = "fault-points") {
+        format!("if [ \"$(cat \"$OB_STATE/fault\" 2>/dev/null)\" = {}:{} ]; then mv -f \"$OB_STATE/fault\" \"$OB_STATE/fault.hit\"; while :; do sleep 1; done; fi\n", kind, point.as_str())
+    } else {
+        String::new()
+    }
+}

@@ -1,0 +1,103 @@
+//! The directed acyclic graph of steps that carries out a change. Building one is pure.
+use super::step::{Impact, Step};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A node of one graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// One step with what it waits for.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The step.
+    pub step: Arc<dyn Step>,
+    /// Nodes that must have ended well before.
+    pub after: Vec<NodeId>,
+    /// Steps that lead back when this one fails (a new version that does not come up), in order.
+    pub way_back: Vec<Arc<dyn Step>>,
+}
+
+/// An ordered set of steps.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a step after others. Only earlier nodes can be named, so that a cycle cannot be written.
+    pub fn add(&mut self, step: impl Step + 'static, after: &[NodeId]) -> NodeId {
+        self.nodes.push(Node { step: Arc::new(step), after: after.to_vec(), way_back: Vec::new() });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Adds a step after everything that is there.
+    pub fn then(&mut self, step: impl Step + 'static) -> NodeId {
+        let after = self.leaves();
+        self.add(step, &after)
+    }
+
+    /// Says how to go back when `node` fails.
+    pub fn way_back(&mut self, node: NodeId, steps: Vec<Arc<dyn Step>>) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.way_back = steps;
+        }
+    }
+
+    /// Puts another graph behind this one: its roots wait for all of our leaves.
+    pub fn append(&mut self, other: Graph) {
+        let (base, leaves) = (self.nodes.len(), self.leaves());
+        for mut node in other.nodes {
+            if node.after.is_empty() {
+                node.after.clone_from(&leaves);
+            } else {
+                node.after.iter_mut().for_each(|n| n.0 += base);
+            }
+            self.nodes.push(node);
+        }
+    }
+
+    /// Nodes that nothing waits for.
+    #[must_use]
+    pub fn leaves(&self) -> Vec<NodeId> {
+        let waited: BTreeSet<_> = self.nodes.iter().flat_map(|n| n.after.iter().copied()).collect();
+        (0..self.nodes.len()).map(NodeId).filter(|n| !waited.contains(n)).collect()
+    }
+
+    /// The nodes in an order that respects every edge.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The titles, in order.
+    #[must_use]
+    pub fn titles(&self) -> Vec<String> {
+        self.nodes.iter().map(|n| n.step.title()).collect()
+    }
+
+    /// What all of it does to users.
+    #[must_use]
+    pub fn impact(&self) -> BTreeSet<Impact> {
+        self.nodes.iter().flat_map(|n| n.step.impact().iter().copied()).collect()
+    }
+
+    /// Titles that are in this graph and not in `planned`: work that nobody has seen in the plan.
+    #[must_use]
+    pub fn beyond(&self, planned: &Graph) -> Vec<String> {
+        let known: BTreeSet<_> = planned.titles().into_iter().collect();
+        self.titles().into_iter().filter(|t| !known.contains(t)).collect()
+    }
+}

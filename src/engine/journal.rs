@@ -1,0 +1,111 @@
+//! The journal: append-only, checksummed lines on the operation's own hosts. A hint for people and progress, never the truth.
+//!
+//! One file per operation and object: `$OB_STATE/objects/KEY/journal/OPERATION.log`. A line is
+//! `host-time crc32 json`; lines that do not match their checksum (a file cut in half) are skipped and counted.
+use serde::{Deserialize, Serialize};
+
+/// Format version of lines, marks and gates.
+pub const FORMAT: u32 = 1;
+
+/// What a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The operation starts (or is resumed) here.
+    Open,
+    /// A step was found done.
+    Skip,
+    /// A step's effect is about to run.
+    Begin,
+    /// It ran.
+    End,
+    /// It failed on the host.
+    Fail,
+    /// The operation ended; `note` says how.
+    Close,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Entry {
+    /// Format version.
+    pub v: u32,
+    /// Operation id.
+    pub op: String,
+    /// What happened.
+    pub event: Event,
+    /// Step number from 1, 0 for the operation itself.
+    pub step: usize,
+    /// Number of steps of the operation.
+    pub of: usize,
+    /// Step kind, or the verb of the operation.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Step title, or the title of the operation.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// Lease number under which it ran.
+    #[serde(default)]
+    pub lease: u64,
+    /// Who runs; on `open` lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub who: String,
+    /// Owner of the configuration; on `open` lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub authority: String,
+    /// Epoch of that authority.
+    #[serde(default)]
+    pub epoch: u64,
+    /// All titles in order; on `open` lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub titles: Vec<String>,
+    /// Reason, outcome.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl Entry {
+    /// The line without the host's time: checksum and JSON.
+    #[must_use]
+    pub fn seal(&self) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        format!("{:08x} {json}", crc(&json))
+    }
+}
+
+fn crc(text: &str) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(text.as_bytes());
+    crc.sum()
+}
+
+/// A line as read back: when (host's seconds since 1970) and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Host's clock.
+    pub at: i64,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// Reads a journal; the second value counts lines that were damaged.
+#[must_use]
+pub fn parse(text: &str) -> (Vec<Line>, usize) {
+    let (mut lines, mut bad) = (Vec::new(), 0);
+    for line in text.lines().filter(|l| !l.trim().is_empty()) {
+        match parse_line(line) {
+            Some(line) => lines.push(line),
+            None => bad += 1,
+        }
+    }
+    (lines, bad)
+}
+
+fn parse_line(line: &str) -> Option<Line> {
+    let (at, rest) = line.split_once(' ')?;
+    let (sum, json) = rest.split_once(' ')?;
+    if u32::from_str_radix(sum, 16).ok()? != crc(json) {
+        return None;
+    }
+    Some(Line { at: at.parse().ok()?, entry: serde_json::from_str(json).ok()? })
+}

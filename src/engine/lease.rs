@@ -1,0 +1,216 @@
+//! The exclusive right to change an object, with a number that only grows.
+//!
+//! Taken as the highest number seen + 1 on a majority of the object's hosts (of two hosts on both), several objects in
+//! name order. Renewed in the background; when it could not be renewed on a majority within its time by our monotonic
+//! clock, [`Lease::lost`] fires and the runner starts nothing more. The hosts check it again at each effect.
+use super::gate::{self, Holder, Pass};
+use super::journal::Entry;
+use super::step::Host;
+use super::{Cx, Operation};
+use crate::base::{Kind, Problem};
+use crate::transport::{Output, key_values};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Seconds without renewal after which somebody else may take an object over.
+pub const TTL: u64 = 30;
+/// How long a run waits for another one to end before it gives up and names it.
+pub const WAIT: Duration = Duration::from_secs(45);
+
+/// An object to take.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its key, `cluster.main`.
+    pub key: String,
+    /// The hosts that carry its gate.
+    pub hosts: Vec<Host>,
+    /// Hosts that a failover consent names as dead; the quorum does without them.
+    pub dead: Vec<String>,
+}
+
+impl Target {
+    /// An object on `hosts`, all of them expected.
+    #[must_use]
+    pub fn new(key: impl Into<String>, hosts: Vec<Host>) -> Self {
+        Self { key: key.into(), hosts, dead: Vec::new() }
+    }
+    fn living(&self) -> Vec<Host> {
+        self.hosts.iter().filter(|h| !self.dead.contains(&h.endpoint.name)).cloned().collect()
+    }
+    fn quorum(&self) -> usize {
+        let living = self.living().len();
+        (self.hosts.len() / 2 + 1).min(living).max(1)
+    }
+}
+
+/// A lease that is held.
+#[derive(Debug)]
+pub struct Lease {
+    target: Target,
+    number: u64,
+    holder: Holder,
+    /// True when the former holder did not give it back: its sessions must be ended first.
+    pub took_over: bool,
+    /// Fires when it could not be renewed in time.
+    pub lost: CancellationToken,
+    renewing: tokio::task::AbortHandle,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+/// Takes every target in name order; what was taken is given back if a later one fails.
+///
+/// # Errors
+/// Somebody else holds one for longer than [`WAIT`] ([`Kind::Locked`], by name); too few hosts answer.
+pub async fn take_all(cx: &Cx, operation: &Operation, mut targets: Vec<Target>) -> Result<Vec<Lease>, Problem> {
+    targets.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut leases = Vec::new();
+    for target in targets {
+        match take(cx, operation, target).await {
+            Ok(lease) => leases.push(lease),
+            Err(problem) => {
+                for lease in leases {
+                    lease.release(cx, operation, Vec::new(), "not started").await;
+                }
+                return Err(problem);
+            }
+        }
+    }
+    Ok(leases)
+}
+
+type Answers = BTreeMap<String, Result<Output, Problem>>;
+
+async fn on_all(cx: &Cx, hosts: &[Host], script: &str) -> Answers {
+    let mut set = JoinSet::new();
+    for host in hosts.iter().cloned() {
+        let (cx, script) = (cx.clone(), script.to_owned());
+        set.spawn(async move {
+            let answer = cx.run_on(&host, &script, Duration::from_secs(25), true).await;
+            (host.endpoint.name, answer)
+        });
+    }
+    let mut answers = BTreeMap::new();
+    while let Some(done) = set.join_next().await {
+        if let Ok((name, answer)) = done {
+            answers.insert(name, answer);
+        }
+    }
+    answers
+}
+
+fn too_few(target: &Target, answers: &Answers) -> Option<Problem> {
+    let missing: Vec<_> = answers.iter().filter_map(|(name, a)| a.as_ref().err().map(|p| (name, p))).collect();
+    if answers.len() - missing.len() >= target.quorum() {
+        return None;
+    }
+    let (_, first) = missing.first()?;
+    let names: Vec<_> = missing.iter().map(|(n, _)| format!("\"{n}\"")).collect();
+    Some(Problem { what: format!("cannot take the lease of {}", target.key), why: format!("it needs {} of {} hosts; {} did not answer: {}", target.quorum(), target.hosts.len(), names.join(", "), first.why), ..(*first).clone() })
+}
+
+async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, Problem> {
+    let holder = Holder { id: operation.id.to_string(), who: operation.who.clone(), ttl: TTL, authority: operation.authority.clone(), epoch: operation.epoch };
+    let until = Instant::now() + WAIT;
+    let hosts = target.living();
+    let mut waited_for = String::new();
+    loop {
+        let seen = on_all(cx, &hosts, &gate::peek(&target.key)).await;
+        if let Some(problem) = too_few(&target, &seen) {
+            return Err(problem);
+        }
+        let facts: Vec<_> = seen.values().flatten().map(|o| key_values(&o.stdout)).collect();
+        let number = 1 + facts.iter().filter_map(|f| f.get("number")?.parse::<u64>().ok()).max().unwrap_or(0);
+        let live = facts.iter().find(|f| f.get("live").is_some_and(|l| l == "1"));
+        if live.is_none() {
+            let start = Instant::now();
+            let script = gate::take(&target.key, number, &holder, &operation.journal(), &operation.opening(number));
+            let answers = on_all(cx, &hosts, &script).await;
+            let taken = answers.values().flatten().filter(|o| o.ok()).count();
+            if taken >= target.quorum() {
+                let took_over = answers.values().flatten().any(|o| o.ok() && o.stdout.contains("took_over=1"));
+                return Ok(hold(cx, target, number, holder, took_over, start));
+            }
+            if let Some(bad) = answers.values().flatten().find(|o| !o.ok() && !matches!(o.status, gate::RACED | gate::HELD)) {
+                return Err(Problem::new(Kind::Locked, format!("cannot take the lease of {}", target.key)).why(bad.tail()).fix("look at the host's ~/.ob/objects (rights, disk), then run the same command again"));
+            }
+            if let Some(problem) = too_few(&target, &answers) {
+                return Err(problem);
+            }
+        } else if let Some(held) = live {
+            waited_for = format!("{} (operation {})", held.get("who").map_or("?", String::as_str), held.get("holder").map_or("?", String::as_str));
+        }
+        if Instant::now() >= until {
+            return Err(Problem::new(Kind::Locked, format!("{} is being changed by somebody else", target.key))
+                .place(hosts.iter().map(|h| h.endpoint.show()).collect::<Vec<_>>().join(", "))
+                .why(format!("its lease is held by {waited_for}; waited {} s", WAIT.as_secs()))
+                .fix("wait for that run to end, then run the same command again; a run that died loses its lease by itself after 30 s"));
+        }
+        let jitter = rand::random_range(300..900);
+        cx.sleep(Duration::from_millis(jitter)).await?;
+    }
+}
+
+fn hold(cx: &Cx, target: Target, number: u64, holder: Holder, took_over: bool, taken: Instant) -> Lease {
+    let lost = CancellationToken::new();
+    let task = {
+        // A cancelled operation still needs its lease for its safe point: renewing ends with the lease alone.
+        let (cx, target, holder, lost) = (cx.detached(), target.clone(), holder.clone(), lost.clone());
+        tokio::spawn(async move {
+            let mut last = taken;
+            loop {
+                tokio::time::sleep(Duration::from_secs(TTL / 5)).await;
+                let start = Instant::now();
+                let answers = on_all(&cx, &target.living(), &gate::renew(&target.key, number, &holder)).await;
+                if answers.values().flatten().filter(|o| o.ok()).count() >= target.quorum() {
+                    last = start;
+                }
+                let superseded = answers.values().flatten().any(|o| o.status == gate::SUPERSEDED);
+                if superseded || last.elapsed() > Duration::from_secs(TTL - 5) {
+                    lost.cancel();
+                    return;
+                }
+            }
+        })
+    };
+    Lease { target, number, holder, took_over, lost, renewing: task.abort_handle() }
+}
+
+impl Lease {
+    /// What an effect on `host` has to show, if this object's gate lies there.
+    #[must_use]
+    pub fn pass(&self, host: &Host) -> Option<Pass> {
+        self.target.hosts.contains(host).then(|| Pass { key: self.target.key.clone(), number: self.number })
+    }
+
+    /// The lease number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The object it is for.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.target.key
+    }
+
+    /// Gives it back with the journal's last lines. Failing that it runs out by itself.
+    pub async fn release(self, cx: &Cx, operation: &Operation, mut lines: Vec<Entry>, note: &str) {
+        self.renewing.abort();
+        lines.push(operation.closing(self.number, note));
+        let script = gate::release(&self.target.key, self.number, &self.holder, &operation.journal(), &lines);
+        for (host, answer) in on_all(&cx.detached(), &self.target.living(), &script).await {
+            if let Err(problem) = answer {
+                tracing::warn!(%host, "lease of {} not given back: {}", self.target.key, problem.why);
+            }
+        }
+    }
+}

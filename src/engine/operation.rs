@@ -1,0 +1,54 @@
+//! One run of one graph: the unit of lease, journal, resume, audit and progress.
+use super::journal::{Entry, Event, FORMAT};
+use crate::base::OperationId;
+
+/// An operation as it is named everywhere.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Its id.
+    pub id: OperationId,
+    /// The verb, `create`, `update`, `destroy`, `switchover`.
+    pub verb: String,
+    /// The object, `cluster.main`.
+    pub object: String,
+    /// Who runs it: CI run, or user and host.
+    pub who: String,
+    /// Owner of the configuration that has authority over the object.
+    pub authority: String,
+    /// Epoch of that authority.
+    pub epoch: u64,
+    /// Titles of its steps.
+    pub titles: Vec<String>,
+}
+
+impl Operation {
+    /// File name of its journal.
+    #[must_use]
+    pub fn journal(&self) -> String {
+        format!("{}.log", self.id)
+    }
+
+    /// `create cluster.main`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.verb, self.object)
+    }
+
+    /// A line about step `step` (from 1).
+    #[must_use]
+    pub fn entry(&self, event: Event, step: usize, kind: &str, title: &str, lease: u64) -> Entry {
+        Entry { v: FORMAT, op: self.id.to_string(), event, step, of: self.titles.len(), kind: kind.into(), title: title.into(), lease, who: String::new(), authority: String::new(), epoch: self.epoch, titles: Vec::new(), note: String::new() }
+    }
+
+    /// The first line.
+    #[must_use]
+    pub fn opening(&self, lease: u64) -> Entry {
+        Entry { who: self.who.clone(), authority: self.authority.clone(), titles: self.titles.clone(), ..self.entry(Event::Open, 0, &self.verb, &self.title(), lease) }
+    }
+
+    /// The last line.
+    #[must_use]
+    pub fn closing(&self, lease: u64, note: &str) -> Entry {
+        Entry { note: note.into(), ..self.entry(Event::Close, 0, &self.verb, &self.title(), lease) }
+    }
+}

@@ -1,0 +1,218 @@
+//! Runs a graph: bounded parallelism, a failed step stops only what depends on it, done steps are skipped and said so.
+use super::effect::{Running, cancelled};
+use super::fault::Point;
+use super::graph::{Graph, Node};
+use super::journal::{Entry, Event};
+use super::lease::{self, Target};
+use super::step::{Check, Step};
+use super::{Cx, Operation};
+use crate::base::{Kind, Problem};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How a run went.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Titles of steps that had an effect, with their time.
+    pub done: Vec<(String, Duration)>,
+    /// Titles of steps that were found done.
+    pub skipped: Vec<String>,
+    /// Titles of steps that did not run because of others.
+    pub left: Vec<String>,
+    /// The first failure.
+    pub problem: Option<Problem>,
+}
+
+impl Outcome {
+    /// The failure with the state of the whole operation added, ready for people.
+    #[must_use]
+    pub fn explain(&self, operation: &Operation) -> Option<Problem> {
+        let mut problem = self.problem.clone()?;
+        let total = operation.titles.len();
+        let finished = self.done.len() + self.skipped.len();
+        if problem.then.is_empty() && total > 0 {
+            problem.then = format!("run the same command again: {finished} of {total} steps are done and will be skipped (operation {})", operation.id);
+        }
+        Some(problem)
+    }
+}
+
+/// Takes the leases, runs the graph, gives the leases back.
+///
+/// An empty `targets` runs without a lease: only for plain SQL objects, whose effects are single repeatable statements.
+pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Target>, parallelism: usize) -> Outcome {
+    let mut outcome = Outcome::default();
+    if graph.is_empty() {
+        return outcome;
+    }
+    let leases = match lease::take_all(cx, &operation, targets).await {
+        Ok(leases) => leases,
+        Err(problem) => return Outcome { problem: Some(problem), left: graph.titles(), ..outcome },
+    };
+    let lost: Vec<_> = leases.iter().map(|l| l.lost.clone()).collect();
+    let numbers = graph.titles().into_iter().enumerate().map(|(i, t)| (t, i + 1)).collect();
+    let running = Arc::new(Running { operation, leases, waiting: Mutex::default(), numbers });
+    let inner = cx.running(running.clone());
+    let stop = async {
+        let lost = futures_any(lost);
+        tokio::select! {
+            () = cx.cancel().cancelled() => cancelled(),
+            () = lost => Problem::new(Kind::Locked, "stopped: the lease could not be renewed in time").why("too few hosts answered").fix("check the hosts and the link, then run the same command again"),
+        }
+    };
+    execute(&inner, &running, graph, parallelism, stop, &mut outcome).await;
+    drop(inner);
+    let note = outcome.problem.as_ref().map_or("done".to_owned(), |p| format!("stopped: {}", p.what));
+    if let Ok(running) = Arc::try_unwrap(running) {
+        let mut waiting = running.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for lease in running.leases {
+            lease.release(cx, &running.operation, std::mem::take(&mut waiting), &note).await;
+        }
+        outcome.problem = outcome.explain(&running.operation);
+    }
+    outcome
+}
+
+async fn futures_any(tokens: Vec<tokio_util::sync::CancellationToken>) {
+    let mut set = JoinSet::new();
+    for token in tokens {
+        set.spawn(async move { token.cancelled().await });
+    }
+    if set.join_next().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+enum Ended {
+    Skipped,
+    Done(Duration),
+    Failed(Problem),
+}
+
+async fn execute(cx: &Cx, running: &Running, graph: &Graph, parallelism: usize, stop: impl Future<Output = Problem>, outcome: &mut Outcome) {
+    let nodes = graph.nodes();
+    let (mut open, mut good, mut set) = ((0..nodes.len()).collect::<BTreeSet<_>>(), BTreeSet::new(), JoinSet::new());
+    let mut busy: BTreeMap<String, usize> = BTreeMap::new();
+    let mut stop = std::pin::pin!(stop);
+    let mut stopped = false;
+    loop {
+        if !stopped {
+            let ready: Vec<_> = open.iter().copied().filter(|i| nodes[*i].after.iter().all(|n| good.contains(&n.0))).collect();
+            for i in ready {
+                let host = &nodes[i].step.host().endpoint.name;
+                // One step at a time per host keeps its load and its journal simple; hosts run beside each other.
+                if set.len() >= parallelism.max(1) || busy.get(host).copied().unwrap_or(0) > 0 {
+                    continue;
+                }
+                open.remove(&i);
+                *busy.entry(host.clone()).or_default() += 1;
+                let (cx, node) = (cx.clone(), nodes[i].clone());
+                set.spawn(async move { (i, one(&cx, &node).await) });
+            }
+        }
+        if set.is_empty() {
+            break;
+        }
+        let joined = tokio::select! {
+            joined = set.join_next() => joined,
+            problem = &mut stop, if !stopped => {
+                stopped = true;
+                outcome.problem.get_or_insert(problem);
+                continue;
+            }
+        };
+        match joined {
+            Some(Ok((i, ended))) => {
+                busy.remove(&nodes[i].step.host().endpoint.name);
+                let title = nodes[i].step.title();
+                match ended {
+                    Ended::Skipped => {
+                        running.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(skip_line(running, nodes[i].step.as_ref()));
+                        good.insert(i);
+                        outcome.skipped.push(title);
+                    }
+                    Ended::Done(time) => {
+                        good.insert(i);
+                        outcome.done.push((title, time));
+                    }
+                    Ended::Failed(problem) => {
+                        tracing::error!(step = %title, "{}", problem.what);
+                        outcome.problem.get_or_insert(problem);
+                        outcome.left.push(title);
+                    }
+                }
+            }
+            Some(Err(error)) => {
+                stopped = true;
+                outcome.problem.get_or_insert(Problem::internal(format!("a step stopped without an answer: {error}")));
+            }
+            None => break,
+        }
+    }
+    outcome.left.extend(open.into_iter().map(|i| nodes[i].step.title()));
+}
+
+fn skip_line(running: &Running, step: &dyn Step) -> Entry {
+    let title = step.title();
+    let number = running.numbers.get(&title).copied().unwrap_or(0);
+    running.operation.entry(Event::Skip, number, step.kind(), &title, running.leases.first().map_or(0, lease::Lease::number))
+}
+
+async fn one(cx: &Cx, node: &Node) -> Ended {
+    let started = Instant::now();
+    match attempt(cx, node.step.as_ref()).await {
+        Ok(false) => Ended::Skipped,
+        Ok(true) => Ended::Done(started.elapsed()),
+        Err(problem) if node.way_back.is_empty() || problem.kind == Kind::Cancelled => Ended::Failed(problem),
+        Err(problem) => Ended::Failed(go_back(&cx.detached(), node, problem).await),
+    }
+}
+
+async fn go_back(cx: &Cx, node: &Node, mut problem: Problem) -> Problem {
+    for step in &node.way_back {
+        if let Err(second) = attempt(cx, step.as_ref()).await {
+            problem.why = format!("{}; the way back failed too, at \"{}\": {}", problem.why, step.title(), second.why);
+            return problem;
+        }
+    }
+    let titles: Vec<_> = node.way_back.iter().map(|s| s.title()).collect();
+    problem.why = format!("{}; went back: {}", problem.why, titles.join(", "));
+    problem
+}
+
+/// Runs one step; `false` when there was nothing to do.
+///
+/// # Errors
+/// The check refused or could not tell, the effect failed, or it was not seen to be done in time.
+pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
+    match step.check(cx).await? {
+        Check::Done => return Ok(false),
+        Check::Refused(problem) => return Err(problem),
+        Check::Unknown(why) => return Err(stuck(step, &why)),
+        Check::Needed(why) | Check::Partial(why) => tracing::info!(step = step.kind(), host = %step.host().endpoint.name, %why, "{}", step.title()),
+    }
+    let mut left = step.tries();
+    loop {
+        left = left.saturating_sub(1);
+        cx.fault(step, Point::Decided).await;
+        step.apply(cx).await?;
+        cx.fault(step, Point::Applied).await;
+        let problem = match step.verify(cx).await? {
+            Check::Done => break,
+            Check::Refused(problem) => problem,
+            Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => stuck(step, &why),
+        };
+        if left == 0 {
+            return Err(problem);
+        }
+        tracing::warn!(step = step.kind(), "{}: tried again", problem.why);
+    }
+    cx.fault(step, Point::Verified).await;
+    Ok(true)
+}
+
+fn stuck(step: &dyn Step, why: &str) -> Problem {
+    Problem::new(Kind::Unreachable, format!("cannot {}", step.title())).place(step.host().endpoint.show()).why(why).fix("look at the server's log on the host, then run the same command again")
+}
