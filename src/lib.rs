@@ -15,4 +15,6 @@
 pub mod base;
 pub mod component;
 pub mod engine;
+pub mod resource;
+pub mod schema;
 pub mod transport;

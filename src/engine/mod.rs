@@ -10,6 +10,7 @@ pub mod effect;
 pub mod fault;
 pub mod gate;
 pub mod graph;
+pub mod history;
 pub mod journal;
 pub mod lease;
 pub mod mark;

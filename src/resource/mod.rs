@@ -10,6 +10,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+pub mod common;
+pub mod execute;
+pub mod ob_cluster;
 pub mod session;
 
 pub use session::Session;
@@ -150,4 +153,6 @@ pub trait Visitor {
 }
 
 /// The registry: one line per type.
-pub fn register(_visitor: &mut impl Visitor) {}
+pub fn register(visitor: &mut impl Visitor) {
+    visitor.resource(ob_cluster::ObCluster);
+}

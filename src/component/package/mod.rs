@@ -35,3 +35,15 @@ pub struct Package {
     /// Files by the name they have below the package's directory.
     pub files: BTreeMap<String, File>,
 }
+
+/// The directory name of a package on hosts: the same files give the same name, whoever unpacked them.
+#[must_use]
+pub fn package_id(name: &str, version: &str, files: &BTreeMap<String, File>) -> String {
+    let mut text = String::new();
+    for (path, file) in files {
+        text += &format!("{path} {}\n", file.sha256);
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    let hex: String = digest.as_ref().iter().take(6).map(|b| format!("{b:02x}")).collect();
+    format!("{name}-{version}-{hex}")
+}

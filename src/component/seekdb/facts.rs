@@ -51,6 +51,14 @@ pub struct Facts {
     pub boot: bool,
     /// Checksum (crc32 of cksum) of the start script.
     pub start_sum: String,
+    /// The note of the group it is a member of.
+    pub group: Option<super::group::Group>,
+    /// There is a note that cannot be read.
+    pub group_damaged: bool,
+    /// It was fenced by a switchover that has not ended.
+    pub fenced: bool,
+    /// The process that was fenced still runs.
+    pub fenced_runs: bool,
     /// Set-aside stores.
     pub aside: Vec<String>,
 }
@@ -68,6 +76,8 @@ if [ -d \"$base\" ]; then for f in \"$base\"/* \"$base\"/.[!.]*; do [ -e \"$f\" 
 [ -d \"$base/store/redo\" ] && echo store=1
 [ -e \"$base/.ob/building\" ] && printf 'building=%s\\n' \"$(cat \"$base/.ob/building\")\"
 p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x=${{x%/seekdb*}}; echo running=${{x##*/}}; }}
+[ -e \"$base/.ob/group\" ] && {{ echo grouped=1; printf 'group=%s\\n' \"$(cat \"$base/.ob/group\")\"; }}
+[ -e \"$base/.ob/fenced\" ] && {{ echo fenced=1; [ \"$(cat \"$base/.ob/fenced\")\" = \"$p\" ] && echo fenced_runs=1; }}
 l=$(readlink \"$base/.ob/package\" 2>/dev/null) && echo package=${{l##*/}}
 [ -s \"$base/.ob/account\" ] && echo account=1
 [ -e \"$base/.ob/boot\" ] && echo boot=1
@@ -84,9 +94,14 @@ fn parse(text: &str) -> Facts {
     let facts = key_values(text);
     let has = |key: &str| facts.contains_key(key);
     let mark = facts.get("mark").and_then(|m| Mark::parse(m));
+    let group = facts.get("group").and_then(|g| super::group::Group::parse(g));
     Facts {
         exists: has("exists"),
         occupied: has("occupied"),
+        group_damaged: has("grouped") && group.is_none(),
+        group,
+        fenced: has("fenced"),
+        fenced_runs: has("fenced_runs"),
         mark_damaged: has("marked") && mark.is_none(),
         mark,
         store: has("store"),

@@ -4,6 +4,8 @@
 //! exit status 0 of the start command proves nothing, the pid file outlives the process, only `tx_blocked` tells the role.
 pub mod facts;
 pub mod flow;
+pub mod group;
+pub mod import;
 pub mod server;
 pub mod steps;
 

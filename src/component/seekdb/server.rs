@@ -30,6 +30,8 @@ pub struct Said {
     pub source: String,
     /// All parameters.
     pub parameters: BTreeMap<String, String>,
+    /// Those that differ from their default, hidden ones left out.
+    pub changed: BTreeMap<String, String>,
 }
 
 /// Reads our account's password from the instance's host.
@@ -86,15 +88,19 @@ pub async fn ask(cx: &Cx, instance: &Instance) -> Result<Said, Problem> {
 async fn ask_in(session: &mut Session) -> Result<Said, SqlError> {
     let role = role(session).await?;
     let build = session.value("select @@version_comment").await?.unwrap_or_default();
-    let mut parameters = BTreeMap::new();
+    let (mut parameters, mut changed) = (BTreeMap::new(), BTreeMap::new());
     for row in session.query("show parameters").await? {
-        // svr_type, name, data_type, value, …
+        // svr_type, name, data_type, value, info, section, scope, source, edit_level, default_value, isdefault
         if let (Some(Some(name)), Some(value)) = (row.get(1), row.get(3)) {
-            parameters.insert(name.clone(), value.clone().unwrap_or_default());
+            let value = value.clone().unwrap_or_default();
+            if row.get(10).is_some_and(|d| d.as_deref() == Some("0")) && !name.starts_with('_') {
+                changed.insert(name.clone(), value.clone());
+            }
+            parameters.insert(name.clone(), value);
         }
     }
     let source = parameters.get("log_restore_source").cloned().unwrap_or_default();
-    Ok(Said { role, build, source, parameters })
+    Ok(Said { role, build, source, parameters, changed })
 }
 
 /// Reads the role.

@@ -13,7 +13,7 @@ mod use_package;
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
 pub use boot::SetBoot;
 pub use claim::{Claim, SetStage};
-pub use parameter::SetParameter;
+pub use parameter::{SetParameter, same_value};
 pub use process::{Join, StartServer, StopServer};
 pub use remove::{RemoveHome, RemoveStore};
 pub use replicate::{Activate, Fence, FreezeLog, PointSource, Promote};

@@ -1,0 +1,71 @@
+//! Looking at an instance that others made, so that it can be imported. Reads only.
+use super::Instance;
+use super::facts::{self, lib};
+use crate::base::Problem;
+use crate::component::package::{File, Package, package_id};
+use crate::engine::{Cx, Host};
+use crate::transport::key_values;
+use std::time::Duration;
+
+/// What an instance says of itself without a login.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Name in its mark, else its directory's.
+    pub name: String,
+    /// SQL port.
+    pub sql_port: u16,
+    /// RPC port.
+    pub rpc_port: u16,
+    /// Files it runs from.
+    pub package: Package,
+    /// There is a store.
+    pub initialized: bool,
+    /// What its log or binary says of its build; may be empty.
+    pub build: String,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// Nothing is there, it does not run, the host does not answer.
+pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Problem> {
+    let instance = Instance { name: String::new(), host: host.clone(), base_dir: base_dir.to_owned(), sql_port: 0, rpc_port: 0 };
+    let place = format!("{base_dir} on {}", host.endpoint.show());
+    let found = facts::read(cx, &instance).await?;
+    if !found.exists {
+        return Err(Problem::user("there is nothing to import").place(place).why("the directory does not exist").fix("correct the import id"));
+    }
+    let name = found.mark.as_ref().map_or_else(|| base_dir.rsplit('/').next().unwrap_or("seekdb").to_owned(), |m| m.name.clone());
+    let script = format!(
+        "{}p=$(sdb_pid); if [ -n \"$p\" ]; then d=$(dirname \"$(readlink \"/proc/$p/exe\")\"); tr '\\0' '\\n' < \"/proc/$p/cmdline\" | sed 's/^/arg=/'; else d=$(readlink -f \"$base/.ob/package\"); sed -n 's/^exec //p' \"$base/.ob/start\" 2>/dev/null | tr ' ' '\\n' | sed 's/^/arg=/'; fi
+for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %s %s %s\\n' \"${{f##*/}}\" \"$(stat -c '%s %a' \"$f\")\" \"$(sha256sum < \"$f\" | cut -d' ' -f1)\" x; done
+\"$d/seekdb\" --version 2>/dev/null | head -n 3 | sed 's/^/version=/'; uname -m | sed 's/^/arch=/'; :",
+        lib(&instance)
+    );
+    let output = cx.read(host, &script).await?.stdout;
+    let args: Vec<&str> = output.lines().filter_map(|l| l.strip_prefix("arg=")).collect();
+    let after = |flag: &str| args.iter().position(|a| *a == flag).and_then(|i| args.get(i + 1)).copied();
+    let parameter = |key: &str| args.iter().find_map(|a| a.strip_prefix(key)?.strip_prefix('='));
+    let mut package = Package { id: String::new(), name: "seekdb".into(), version: version(&output), arch: key_values(&output).get("arch").cloned().unwrap_or_default(), sources: [].into(), files: [].into() };
+    for line in output.lines().filter_map(|l| l.strip_prefix("file=")) {
+        if let [file, size, mode, sha256, _] = line.split(' ').collect::<Vec<_>>()[..] {
+            package.files.insert(file.into(), File { source: String::new(), member: String::new(), size: size.parse().unwrap_or(0), sha256: sha256.into(), mode: u32::from_str_radix(mode, 8).unwrap_or(0o755) });
+        }
+    }
+    if package.files.is_empty() {
+        return Err(Problem::user("there is no seekdb to import").place(place).why("no server runs from that directory and no start script of ours is in it").fix("start it first, then import it"));
+    }
+    package.id = package_id(&package.name, &package.version, &package.files);
+    let port = |text: Option<&str>, default: u16| text.and_then(|t| t.parse().ok()).unwrap_or(default);
+    Ok(Probe { name, sql_port: port(after("--port"), 2881), rpc_port: port(parameter("rpc_port"), 2882), package, initialized: found.store && found.group.is_none(), build: String::new() })
+}
+
+/// The deadline of a probe: hashing 140 MB on a slow disk.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+fn version(output: &str) -> String {
+    // `seekdb --version` prints among others "REVISION: …" and "observer (OceanBase seekdb 1.4.0.0)".
+    let words = output.lines().filter_map(|l| l.strip_prefix("version=")).flat_map(str::split_whitespace);
+    let digits = words.map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric())).find(|w| w.contains('.') && w.chars().all(|c| c.is_ascii_digit() || c == '.'));
+    digits.unwrap_or("unknown").to_owned()
+}

@@ -1,0 +1,155 @@
+//! What several resources share: the connection object, reading values, the plan's one-line runbook.
+use crate::base::Problem;
+use crate::engine::{Graph, Host};
+use crate::schema::Value;
+use crate::schema::build::{Named, number, string};
+use crate::transport::Endpoint;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A map whose elements may be unknown.
+pub type Map<T> = Value<BTreeMap<String, Value<T>>>;
+/// A set of texts.
+pub type Texts = Value<BTreeSet<Value<String>>>;
+
+/// How a resource reaches a host: what `ob_host.x.connection` holds. No secret is in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Name for people.
+    pub name: Value<String>,
+    /// Address.
+    pub address: Value<String>,
+    /// SSH port.
+    pub port: Value<i64>,
+    /// Login user.
+    pub user: Value<String>,
+    /// Identity of the provider configuration.
+    pub identity: Value<String>,
+    /// Expected host key.
+    pub host_key: Value<String>,
+}
+
+/// The attributes of a [`Connection`].
+#[must_use]
+pub fn connection() -> [Named; 6] {
+    [
+        ("name", string("Name of the host in messages, plans and journals.").required()),
+        ("address", string("Host name or IP address; `local` is this machine without SSH.").required()),
+        ("port", number("SSH port; 22 when not set.").optional().range(1..=65535)),
+        ("user", string("Login user; the identity's when not set.").optional()),
+        ("identity", string("Name of an identity in the provider's `ssh.identities`; the only one when not set.").optional()),
+        ("host_key", string("The host's public key (`ssh-ed25519 AAAA…`); when not set, `known_hosts` decides.").optional()),
+    ]
+}
+
+impl Connection {
+    /// The endpoint; `None` while something is unknown.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint {
+            name: text(&self.name)?,
+            address: text(&self.address)?,
+            port: u16::try_from(known(&self.port)?.copied().unwrap_or(22)).ok()?,
+            user: text(&self.user)?,
+            identity: text(&self.identity)?,
+            host_key: text(&self.host_key)?,
+        })
+    }
+
+    /// From an endpoint, empty fields as null.
+    #[must_use]
+    pub fn of(endpoint: &Endpoint) -> Self {
+        let some = |s: &String| if s.is_empty() { Value::Null } else { Value::Value(s.clone()) };
+        Self {
+            name: Value::Value(endpoint.name.clone()),
+            address: Value::Value(endpoint.address.clone()),
+            port: Value::Value(i64::from(endpoint.port)),
+            user: some(&endpoint.user),
+            identity: some(&endpoint.identity),
+            host_key: some(&endpoint.host_key),
+        }
+    }
+}
+
+/// `None` when unknown, else what is there.
+#[must_use]
+#[allow(clippy::option_option)]
+pub fn known<T>(value: &Value<T>) -> Option<Option<&T>> {
+    match value {
+        Value::Value(v) => Some(Some(v)),
+        Value::Null => Some(None),
+        Value::Unknown => None,
+    }
+}
+
+/// A text; null is empty, unknown is `None`.
+#[must_use]
+pub fn text(value: &Value<String>) -> Option<String> {
+    known(value).map(|v| v.cloned().unwrap_or_default())
+}
+
+/// A text when it is known and not null.
+#[must_use]
+pub fn set_text(value: &Value<String>) -> Option<&str> {
+    if let Value::Value(v) = value { Some(v) } else { None }
+}
+
+/// Replaces unknown by null: nothing unknown may be left after an apply.
+pub fn settle<T>(value: &mut Value<T>) {
+    if value.is_unknown() {
+        *value = Value::Null;
+    }
+}
+
+/// The texts of a set, unknown and null ones left out.
+#[must_use]
+pub fn texts(set: &Texts) -> BTreeSet<String> {
+    if let Value::Value(set) = set { set.iter().filter_map(|v| set_text(v).map(str::to_owned)).collect() } else { BTreeSet::new() }
+}
+
+/// A plain map; `None` while a key's value is unknown. Null values are left out.
+#[must_use]
+pub fn plain_map(map: &Map<String>) -> Option<BTreeMap<String, String>> {
+    let mut out = BTreeMap::new();
+    for (key, value) in known(map)?.into_iter().flatten() {
+        if let Some(value) = known(value)? {
+            out.insert(key.clone(), value.clone());
+        }
+    }
+    Some(out)
+}
+
+/// Where and as whom: a host of the engine.
+#[must_use]
+pub fn host(endpoint: Endpoint, run_as: &str) -> Host {
+    // Running as the login user itself needs no change of user.
+    let run_as = if run_as == endpoint.user { String::new() } else { run_as.to_owned() };
+    Host { endpoint, run_as }
+}
+
+/// The plan's one line: "restart seekdb main: 4 steps, clients cut".
+#[must_use]
+pub fn runbook(what: &str, graph: &Graph) -> Value<String> {
+    let steps = graph.nodes().len();
+    let impact: Vec<_> = graph.impact().into_iter().map(crate::engine::Impact::as_str).collect();
+    let impact = if impact.is_empty() { String::new() } else { format!(", {}", impact.join(", ")) };
+    Value::Value(format!("{what}: {steps} step{}{impact}", if steps == 1 { "" } else { "s" }))
+}
+
+/// The plan's impact set.
+#[must_use]
+pub fn impact(graph: &Graph) -> Texts {
+    Value::Value(graph.impact().into_iter().map(|i| Value::Value(i.as_str().to_owned())).collect())
+}
+
+/// Refuses an apply whose work is more than what was planned.
+///
+/// # Errors
+/// Steps are needed that no plan has shown.
+pub fn within_plan(planned: &Graph, fresh: &Graph, object: &str) -> Result<(), Problem> {
+    let more = fresh.beyond(planned);
+    if more.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::refused(format!("{object} has changed since the plan")).why(format!("these steps were not planned: {}", more.join("; "))).fix("plan again and look at the new plan; nothing was done"))
+}

@@ -1,0 +1,156 @@
+//! `ob_cluster`: a database cluster on hosts. Today `engine = "seekdb"`: one server in one zone.
+//!
+//! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what is true
+//! - this file: the verbs; nothing here knows SSH or gRPC
+mod plan;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use plan::desired;
+pub use schema::{Cluster, InstanceRef, Server, Zone};
+
+use super::common::{self, Map};
+use super::execute::{Job, execute, owner, reader};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use crate::base::{Problem, Secret};
+use crate::component::seekdb::{Instance, flow};
+use crate::engine::lease::Target;
+use crate::engine::{Graph, Outcome};
+use crate::schema::{Diagnostics, Schema, Value};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+/// The resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ObCluster;
+
+#[async_trait]
+impl Resource for ObCluster {
+    type State = Cluster;
+    const TYPE: &'static str = "ob_cluster";
+
+    fn schema(&self) -> Schema {
+        schema::schema()
+    }
+    fn validate(&self, config: &Cluster, diags: &mut Diagnostics) {
+        plan::validate(config, diags);
+    }
+    fn plan(&self, input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Planned<Cluster>> {
+        plan::plan(input, diags)
+    }
+    fn plan_destroy(&self, prior: &Cluster, diags: &mut Diagnostics) {
+        plan::plan_destroy(prior, diags);
+    }
+    async fn foresee(&self, cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
+        read::foresee(cx, prior, planned).await
+    }
+    async fn read(&self, cx: &Context, state: Cluster) -> Result<Found<Cluster>, Problem> {
+        read::read(&reader(cx), state).await
+    }
+    async fn import(&self, cx: &Context, id: &str) -> Result<Cluster, Problem> {
+        read::import(cx, id).await
+    }
+    fn identity(&self) -> &'static [&'static str] {
+        &["id"]
+    }
+
+    async fn apply(&self, cx: &Context, input: ApplyInput<'_, Cluster>) -> Applied<Cluster> {
+        let result = match (input.prior, input.planned) {
+            (None, Some(planned)) => create(cx, planned, input.config).await,
+            (Some(prior), Some(planned)) => update(cx, prior, planned, input.config).await,
+            (Some(prior), None) => destroy(cx, prior).await,
+            (None, None) => Ok(Applied { state: None, problem: None, warnings: Vec::new() }),
+        };
+        result.unwrap_or_else(|problem| Applied { state: input.prior.cloned(), problem: Some(problem), warnings: Vec::new() })
+    }
+}
+
+/// Write-only values of the configuration by name.
+fn secrets(config: Option<&Cluster>) -> BTreeMap<String, Secret> {
+    let password = config.and_then(|c| common::set_text(&c.root_password_wo));
+    password.map(|p| ("root_password_wo".to_owned(), Secret::new(p))).into_iter().collect()
+}
+
+fn unknown_input() -> Problem {
+    Problem::internal("a value that must be known at apply is not")
+}
+
+fn targets(instance: &Instance) -> Vec<Target> {
+    vec![Target::new(instance.key(), vec![instance.host.clone()])]
+}
+
+async fn create(cx: &Context, planned: &Cluster, config: Option<&Cluster>) -> Result<Applied<Cluster>, Problem> {
+    let desired = desired(planned).ok_or_else(unknown_input)?;
+    let graph = flow::create(&desired);
+    let job = Job { verb: "create", object: desired.instance.key(), graph: &graph, targets: targets(&desired.instance), secrets: secrets(config), epoch: 0, timeout: planned.timeout("create") };
+    let outcome = execute(cx, job).await?;
+    finish(cx, planned, outcome, Vec::new()).await
+}
+
+async fn update(cx: &Context, prior: &Cluster, planned: &Cluster, config: Option<&Cluster>) -> Result<Applied<Cluster>, Problem> {
+    let planned_graph = plan::graph(prior, planned).ok_or_else(unknown_input)?;
+    let fresh = read::read(&reader(cx), prior.clone()).await?.state.ok_or_else(|| Problem::user("the object is gone").fix("plan again"))?;
+    let graph = plan::graph(&fresh, planned).unwrap_or_default();
+    common::within_plan(&planned_graph, &graph, &format!("ob_cluster \"{}\"", common::text(&prior.name).unwrap_or_default()))?;
+    let desired = desired(planned).ok_or_else(unknown_input)?;
+    // The planned graph runs: what turned out to be done meanwhile is skipped and said so.
+    let job = Job { verb: "update", object: desired.instance.key(), graph: &planned_graph, targets: targets(&desired.instance), secrets: secrets(config), epoch: 0, timeout: planned.timeout("update") };
+    let outcome = execute(cx, job).await?;
+    if outcome.problem.is_some() {
+        // What is true now, under what was asked before: the next plan shows what is left.
+        let state = read::read(&reader(cx), prior.clone()).await.ok().and_then(|f| f.state);
+        return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
+    }
+    finish(cx, planned, outcome, Vec::new()).await
+}
+
+async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Problem> {
+    owner(&cx.session)?;
+    let instance = plan::instance(prior).ok_or_else(unknown_input)?;
+    let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
+    let job = Job { verb: "destroy", object: instance.key(), graph: &graph, targets: targets(&instance), secrets: BTreeMap::new(), epoch: 0, timeout: prior.timeout("delete") };
+    let outcome = execute(cx, job).await?;
+    let state = outcome.problem.is_some().then(|| prior.clone());
+    Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })
+}
+
+async fn finish(cx: &Context, planned: &Cluster, outcome: Outcome, warnings: Vec<Problem>) -> Result<Applied<Cluster>, Problem> {
+    if outcome.problem.is_some() {
+        return Ok(Applied { state: None, problem: outcome.problem, warnings });
+    }
+    let found = read::read(&reader(cx), planned.clone()).await?;
+    let mut state = found.state.ok_or_else(|| Problem::internal("the object is not there after a good apply"))?;
+    settle(&mut state);
+    Ok(Applied { state: Some(state), problem: None, warnings })
+}
+
+/// Nothing unknown may be left after an apply.
+fn settle(state: &mut Cluster) {
+    for value in [&mut state.creation_id, &mut state.status, &mut state.build, &mut state.runbook, &mut state.id] {
+        common::settle(value);
+    }
+    common::settle(&mut state.impact);
+    common::settle(&mut state.unmanaged);
+    common::settle(&mut state.instance);
+}
+
+/// The graph that apply runs for a change of state, for `ob runbook`.
+#[must_use]
+pub fn planned_graph(prior: Option<&Cluster>, planned: Option<&Cluster>) -> Option<Graph> {
+    match (prior, planned) {
+        (None, Some(planned)) => desired(planned).map(|d| flow::create(&d)),
+        (Some(prior), Some(planned)) => plan::graph(prior, planned),
+        (Some(prior), None) => plan::destroy_graph(prior),
+        (None, None) => None,
+    }
+}
+
+/// An unmanaged map.
+pub(super) type Unmanaged = Map<String>;
+
+/// A text value.
+pub(super) fn say(text: impl Into<String>) -> Value<String> {
+    Value::Value(text.into())
+}

@@ -1,0 +1,176 @@
+//! What is true: facts into the state, what others changed into `unmanaged`.
+use super::plan::{import_id, instance, reference};
+use super::schema::{Cluster, Server, Zone};
+use super::{InstanceRef, Value, say};
+use crate::base::{Kind, Problem};
+use crate::component::seekdb::steps::same_value;
+use crate::component::seekdb::{Facts, facts, server};
+use crate::engine::Cx;
+use crate::engine::mark::Stage;
+use crate::resource::common::{Connection, known, set_text, text};
+use crate::resource::execute::reader;
+use crate::resource::{Context, Found};
+use crate::transport::Endpoint;
+use std::collections::BTreeMap;
+
+/// Parameters that differ from their default without anybody's doing.
+const OWN: [&str; 12] = [
+    "server_role_info", "log_restore_source", "server_create_time", "rpc_port", "enable_rpc_service", "mysql_port",
+    "redo_dir", "data_dir", "enable_record_trace_log", "datafile_size", "log_disk_size", "memory_limit",
+];
+
+/// Looks at the host.
+///
+/// # Errors
+/// Never for a host that does not answer (that is a status); only for what cannot go on.
+pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem> {
+    let Some(instance) = instance(&state) else { return Err(Problem::internal("the state does not say where the cluster is")) };
+    let facts = match facts::read(cx, &instance).await {
+        Ok(facts) => facts,
+        Err(problem) if problem.kind == Kind::Unreachable => return Ok(unreachable(state, problem)),
+        Err(problem) => return Err(problem),
+    };
+    if !facts.exists || (facts.mark.is_none() && !facts.occupied && !facts.mark_damaged) {
+        return Ok(Found { state: None, warnings: Vec::new() });
+    }
+    let mut warnings = Vec::new();
+    if let Some(mark) = &facts.mark {
+        state.creation_id = say(&mark.creation);
+    }
+    state.id = say(import_id(&instance));
+    state.status = say(status(&state, &facts));
+    take_package(&mut state, &facts);
+    if facts.pid.is_some() && facts.account {
+        match server::ask(cx, &instance).await {
+            Ok(said) => take_answers(&mut state, &said),
+            Err(problem) => {
+                state.status = say("unreachable");
+                warnings.push(problem);
+            }
+        }
+    }
+    if state.unmanaged.is_unknown() {
+        state.unmanaged = Value::Value(BTreeMap::new());
+    }
+    state.instance = reference(&state);
+    Ok(Found { state: Some(state), warnings })
+}
+
+fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
+    let name = text(&state.name).unwrap_or_default();
+    state.status = say("unreachable");
+    let warning = Problem { kind: Kind::Unreachable, what: format!("cluster \"{name}\" could not be looked at"), then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
+    Found { state: Some(state), warnings: vec![warning] }
+}
+
+fn status(state: &Cluster, facts: &Facts) -> &'static str {
+    // What a group builds or stops is the group's business: this object then only says that it is installed.
+    if state.initialize == Value::Value(false) {
+        return "installed";
+    }
+    let building = facts.mark.as_ref().is_some_and(|m| m.stage == Stage::Building);
+    match (facts.pid, &facts.group) {
+        _ if building => "building",
+        (Some(_), _) => "running",
+        (None, Some(_)) => "stopped in its group",
+        (None, None) if facts.store => "stopped",
+        (None, None) => "installed",
+    }
+}
+
+/// Another package than the state's is drift: its id is shown, the rest stays as last known.
+fn take_package(state: &mut Cluster, facts: &Facts) {
+    let Some(found) = &facts.package else { return };
+    if let Value::Value(package) = &mut state.package
+        && set_text(&package.id) != Some(found)
+    {
+        package.id = say(found);
+    }
+}
+
+fn take_answers(state: &mut Cluster, said: &server::Said) {
+    state.build = say(&said.build);
+    let mut declared = BTreeMap::new();
+    if let Value::Value(parameters) = &mut state.parameters {
+        for (name, value) in parameters.iter_mut() {
+            let Some(now) = said.parameters.get(name) else { continue };
+            // Another spelling of the same value is no drift.
+            if !set_text(value).is_some_and(|wanted| same_value(wanted, now)) && !value.is_null() {
+                *value = say(now);
+            }
+            declared.insert(name.clone(), ());
+        }
+    }
+    let others = said.changed.iter().filter(|(name, _)| !declared.contains_key(*name) && !OWN.contains(&name.as_str()));
+    state.unmanaged = Value::Value(others.map(|(k, v)| (k.clone(), say(v))).collect());
+}
+
+/// Warns at plan about what apply will meet: an unfinished create, a complete object to adopt.
+pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
+    let (None, Some(instance)) = (prior, instance(planned)) else { return Vec::new() };
+    let Ok(facts) = facts::read(&reader(cx), &instance).await else { return Vec::new() };
+    let Some(mark) = facts.mark else { return Vec::new() };
+    if cx.session.owner.as_ref() != Some(&mark.owner) {
+        return Vec::new();
+    }
+    let name = &instance.name;
+    let place = instance.host.endpoint.show();
+    match mark.stage {
+        Stage::Building => {
+            let (done, of) = crate::engine::history::progress(&reader(cx), &instance.host, &instance.key(), &mark.operation).await.unwrap_or((0, 0));
+            vec![Problem::user(format!("resumes the creation of \"{name}\"")).place(place).why(format!("operation {} stopped after step {done} of {of}", mark.operation)).fix("nothing: steps that are done are skipped; to give it up instead, run `ob operation abandon`")]
+        }
+        Stage::Complete => vec![Problem::user(format!("adopts \"{name}\", which this owner made before")).place(place).why("its mark is complete and it is not in this state").fix("nothing, if the state was lost; else import it")],
+        Stage::Destroying => Vec::new(),
+    }
+}
+
+/// Reads an object by its import id; writes nothing.
+///
+/// # Errors
+/// The id is malformed, the host does not answer, nothing is there.
+pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
+    let (endpoint, base_dir) = parse_id(id)?;
+    let cx = reader(cx);
+    let host = crate::resource::common::host(endpoint.clone(), "");
+    let probe = crate::component::seekdb::import::probe(&cx, &host, &base_dir).await?;
+    let server = Server { host: Value::Value(Connection::of(&endpoint)), base_dir: say(&base_dir), sql_port: Value::Value(i64::from(probe.sql_port)), rpc_port: Value::Value(i64::from(probe.rpc_port)), run_as: Value::Null };
+    let zone = Zone { servers: Value::Value([("s1".to_owned(), Value::Value(server))].into()) };
+    let state = Cluster {
+        name: say(&probe.name),
+        engine: say("seekdb"),
+        package: Value::Value(super::schema::PackageRef::of(&probe.package)),
+        zones: Value::Value([("z1".to_owned(), Value::Value(zone))].into()),
+        initialize: Value::Value(probe.initialized),
+        deletion_protection: Value::Value(true),
+        status: say("running"),
+        build: say(&probe.build),
+        instance: Value::Value(InstanceRef::default()),
+        unmanaged: Value::Value(BTreeMap::new()),
+        ..Cluster::default()
+    };
+    Ok(read(&cx, state).await?.state.unwrap_or_default())
+}
+
+fn parse_id(id: &str) -> Result<(Endpoint, String), Problem> {
+    let bad = |why: &str| Problem::user(format!("\"{id}\" is no import id")).why(why.to_owned()).fix("write it as ssh://user@address:22/base-dir?identity=name");
+    let rest = id.strip_prefix("ssh://").ok_or_else(|| bad("it does not begin with ssh://"))?;
+    let (rest, identity) = rest.split_once("?identity=").unwrap_or((rest, ""));
+    let (host, path) = rest.split_once('/').ok_or_else(|| bad("it names no directory"))?;
+    let (user, host) = host.split_once('@').unwrap_or(("", host));
+    let (address, port) = match host.rsplit_once(':') {
+        Some((a, p)) if !p.contains(']') => (a, p.parse().map_err(|_| bad("its port is no number"))?),
+        _ => (host, 22),
+    };
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    if address.is_empty() {
+        return Err(bad("it names no address"));
+    }
+    Ok((Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: identity.to_owned(), host_key: String::new() }, format!("/{path}")))
+}
+
+/// True when the state says that the cluster is known to run.
+#[must_use]
+pub fn is_known(state: &Cluster) -> bool {
+    known(&state.status).flatten().is_some()
+}
