@@ -153,3 +153,15 @@ pub fn within_plan(planned: &Graph, fresh: &Graph, object: &str) -> Result<(), P
     }
     Err(Problem::refused(format!("{object} has changed since the plan")).why(format!("these steps were not planned: {}", more.join("; "))).fix("plan again and look at the new plan; nothing was done"))
 }
+
+/// The deadline of an operation, if the configuration sets one.
+#[must_use]
+pub fn timeout(timeouts: &Value<super::ob_cluster::Timeouts>, verb: &str) -> Option<std::time::Duration> {
+    let Value::Value(timeouts) = timeouts else { return None };
+    let value = match verb {
+        "create" => &timeouts.create,
+        "update" => &timeouts.update,
+        _ => &timeouts.delete,
+    };
+    set_text(value).and_then(crate::base::units::parse_duration)
+}

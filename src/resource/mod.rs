@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub mod common;
 pub mod execute;
 pub mod ob_cluster;
+pub mod ob_standby;
 pub mod session;
 
 pub use session::Session;
@@ -155,4 +156,5 @@ pub trait Visitor {
 /// The registry: one line per type.
 pub fn register(visitor: &mut impl Visitor) {
     visitor.resource(ob_cluster::ObCluster);
+    visitor.resource(ob_standby::ObStandby);
 }

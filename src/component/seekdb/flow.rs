@@ -79,7 +79,7 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
     }
     let restart = running && needs_restart(prior, next);
     if restart {
-        g.then(StopServer { instance: i.clone(), restart: true });
+        g.then(StopServer { instance: i.clone(), fenced_only: false });
     }
     let old = UsePackage { instance: prior.instance.clone(), package: prior.package.id.clone(), parameters: prior.parameters.clone() };
     if start_differs {
@@ -88,7 +88,7 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
     if restart {
         let start = g.then(StartServer { instance: i.clone(), package: package.id.clone(), join: None });
         // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
-        let back: [Arc<dyn Step>; 3] = [Arc::new(StopServer { instance: i.clone(), restart: true }), Arc::new(old), Arc::new(StartServer { instance: i.clone(), package: prior.package.id.clone(), join: None })];
+        let back: [Arc<dyn Step>; 3] = [Arc::new(StopServer { instance: i.clone(), fenced_only: false }), Arc::new(old), Arc::new(StartServer { instance: i.clone(), package: prior.package.id.clone(), join: None })];
         g.way_back(start, back.into());
     }
     if running {
@@ -110,7 +110,7 @@ pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
     let mut g = Graph::new();
     g.then(SetStage { instance: instance.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()) });
     g.then(SetBoot { instance: instance.clone(), on: false });
-    g.then(StopServer { instance: instance.clone(), restart: false });
+    g.then(StopServer { instance: instance.clone(), fenced_only: false });
     g.then(RemoveStore { instance: instance.clone() });
     g.then(RemoveHome { instance: instance.clone(), aside_too });
     g

@@ -176,13 +176,13 @@ impl Step for WriteGroup {
         "write_group"
     }
     fn title(&self) -> String {
-        format!("note group {} (epoch {}, primary {}) with {}", self.group.name, self.group.epoch, self.group.primary, self.instance.show())
+        format!("note group {} with {}", self.group.name, self.instance.show())
     }
     fn host(&self) -> &Host {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("write {}/.ob/group", self.instance.base_dir)]
+        vec![format!("write {}/.ob/group: epoch {}, primary {}", self.instance.base_dir, self.group.epoch, self.group.primary)]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts::read(cx, &self.instance).await?;

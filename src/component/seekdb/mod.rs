@@ -6,6 +6,7 @@ pub mod facts;
 pub mod flow;
 pub mod group;
 pub mod import;
+pub mod pair;
 pub mod server;
 pub mod steps;
 

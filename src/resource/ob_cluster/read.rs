@@ -152,7 +152,11 @@ pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
     Ok(read(&cx, state).await?.state.unwrap_or_default())
 }
 
-fn parse_id(id: &str) -> Result<(Endpoint, String), Problem> {
+/// Takes an import id apart: `ssh://user@address:port/base-dir?identity=name`.
+///
+/// # Errors
+/// It is none.
+pub fn parse_id(id: &str) -> Result<(Endpoint, String), Problem> {
     let bad = |why: &str| Problem::user(format!("\"{id}\" is no import id")).why(why.to_owned()).fix("write it as ssh://user@address:22/base-dir?identity=name");
     let rest = id.strip_prefix("ssh://").ok_or_else(|| bad("it does not begin with ssh://"))?;
     let (rest, identity) = rest.split_once("?identity=").unwrap_or((rest, ""));

@@ -1,12 +1,10 @@
 //! The attributes of `ob_cluster`.
-use crate::base::units::parse_duration;
 use crate::component::package::{File, Package};
-use crate::resource::common::{Connection, Map, Texts, connection, known, set_text, text};
+use crate::resource::common::{Connection, Map, Texts, connection, known, text};
 use crate::schema::build::{boolean, duration, map, map_of, not_empty, number, object, object_name, set, string, STRING};
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// State of `ob_cluster`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -192,18 +190,11 @@ pub fn package_attributes() -> Vec<crate::schema::build::Named> {
     ]
 }
 
-impl Cluster {
-    /// The deadline of an operation, if the configuration sets one.
-    #[must_use]
-    pub fn timeout(&self, verb: &str) -> Option<Duration> {
-        let Value::Value(timeouts) = &self.timeouts else { return None };
-        let value = match verb {
-            "create" => &timeouts.create,
-            "update" => &timeouts.update,
-            _ => &timeouts.delete,
-        };
-        set_text(value).and_then(parse_duration)
-    }
+/// The `timeouts` attribute.
+#[must_use]
+pub fn timeouts() -> crate::schema::build::Attr {
+    let of = |verb: &str| string(&format!("Of {verb}.")).optional().check(duration);
+    object("Deadlines, such as `10m`.", [("create", of("create")), ("update", of("an update")), ("delete", of("destroy"))]).optional()
 }
 
 fn absolute(path: &str) -> Result<(), String> {
@@ -263,7 +254,7 @@ pub fn schema() -> Schema {
         .attr("allow_data_loss", set("Names of objects whose rows may be dropped; destroying needs the cluster's own name here.", STRING).optional())
         .attr("root_password_wo", string("Password of `root`. Never kept in plan or state. It is kept in a file of mode 0600 on the server's host, because only root can change root's password.").optional().write_only())
         .attr("root_password_wo_version", number("Raise it to set `root_password_wo` again.").optional())
-        .attr("timeouts", object("Deadlines, such as `10m`.", [("create", string("Of create.").optional().check(duration)), ("update", string("Of an update.").optional().check(duration)), ("delete", string("Of destroy.").optional().check(duration))]).optional())
+        .attr("timeouts", timeouts())
         .attr("creation_id", string("Names this creation in the mark on the host; destroy needs the same one there.").computed())
         .attr("status", string("`running`, `stopped`, `installed` (not initialized, or a member of a group), `unreachable`, `building`.").computed())
         .attr("build", string("Build that runs, as the server says.").computed())

@@ -129,8 +129,8 @@ async fn listening(cx: &Cx, instance: &Instance, ports: &[u16]) -> Result<Vec<u1
 pub struct StopServer {
     /// Which one.
     pub instance: Instance,
-    /// True when a start follows: then it is a restart for its clients.
-    pub restart: bool,
+    /// Only the process that a switchover has fenced: one that was started since is left alone.
+    pub fenced_only: bool,
 }
 
 #[async_trait]
@@ -151,7 +151,9 @@ impl Step for StopServer {
         &[Impact::ClientsCut, Impact::Outage]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(match facts_of(cx, &self.instance).await?.pid {
+        let facts = facts_of(cx, &self.instance).await?;
+        Ok(match facts.pid {
+            Some(_) if self.fenced_only && !facts.fenced_runs => Check::Done,
             Some(pid) => Check::Needed(format!("it runs as pid {pid}")),
             None => Check::Done,
         })

@@ -159,18 +159,65 @@ impl Step for Promote {
         if check == Check::Done {
             return Ok(check);
         }
-        for other in &self.others {
-            match server::ask(cx, other).await {
-                Ok(said) if said.role == Role::Standby => {}
-                Ok(_) => return Ok(Check::Refused(writable(&self.title(), other, "it takes writes"))),
-                // Silence is unknown, never fenced.
-                Err(problem) => return Ok(Check::Refused(writable(&self.title(), other, &format!("it does not say that it takes no writes: {}", problem.why)))),
-            }
-        }
-        Ok(check)
+        Ok(nobody_writes(cx, &self.title(), &self.others).await?.map_or(check, Check::Refused))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         run(cx, self, &self.heir, "ALTER SYSTEM SWITCHOVER TO PRIMARY".into()).await
+    }
+}
+
+/// Says which of `others` takes writes, or cannot be asked: silence is unknown, never fenced.
+pub(super) async fn nobody_writes(cx: &Cx, title: &str, others: &[Instance]) -> Result<Option<Problem>, Problem> {
+    for other in others {
+        let facts = super::facts_of(cx, other).await;
+        if facts.as_ref().is_ok_and(|f| f.pid.is_none()) {
+            continue;
+        }
+        match server::ask(cx, other).await {
+            Ok(said) if said.role == Role::Standby => {}
+            Ok(_) => return Ok(Some(writable(title, other, "it takes writes"))),
+            Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
+            Err(problem) => return Ok(Some(writable(title, other, &format!("it does not say that it takes no writes: {}", problem.why)))),
+        }
+    }
+    Ok(None)
+}
+
+/// Opens a fenced member again when its switchover was given up: it has the whole log, and nobody else takes writes.
+#[derive(Clone, Debug)]
+pub struct Reopen {
+    /// The fenced former primary.
+    pub instance: Instance,
+    /// Every other member.
+    pub others: Vec<Instance>,
+}
+
+#[async_trait]
+impl Step for Reopen {
+    fn kind(&self) -> &'static str {
+        "reopen"
+    }
+    fn title(&self) -> String {
+        format!("open {} for writes again", self.instance.show())
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec!["ALTER SYSTEM ACTIVATE STANDBY".into()]
+    }
+    fn impact(&self) -> &'static [Impact] {
+        &[Impact::LeaderSwitch]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let check = role_is(cx, &self.instance, Role::Primary).await?;
+        if check == Check::Done {
+            return Ok(check);
+        }
+        Ok(nobody_writes(cx, &self.title(), &self.others).await?.map_or(check, Check::Refused))
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        run(cx, self, &self.instance, "ALTER SYSTEM ACTIVATE STANDBY".into()).await
     }
 }
 
@@ -187,8 +234,10 @@ pub struct Activate {
     pub dead: Instance,
     /// Other members, which must not take writes.
     pub others: Vec<Instance>,
-    /// Go on although the old primary's host answers and its server does not (`accept_unfenced`).
+    /// Go on although the old primary's host answers (`accept_unfenced`).
     pub accept_unfenced: bool,
+    /// The most that may be lost, as time between now and the end of the heir's log.
+    pub max_loss: Option<Duration>,
 }
 
 #[async_trait]
@@ -228,6 +277,20 @@ impl Step for Activate {
             {
                 return Ok(Check::Refused(writable(&self.title(), other, "it takes writes")));
             }
+        }
+        let (before, _) = super::end_of_log(cx, &self.heir).await?;
+        cx.sleep(Duration::from_secs(2)).await?;
+        let (after, age) = super::end_of_log(cx, &self.heir).await?;
+        if after > before {
+            return Ok(Check::Refused(Problem::refused(format!("refused to {}", self.title())).place(server::place(&self.heir)).why("log of the old primary still arrives: it lives").fix("use a planned switchover (set primary), or stop the old primary first")));
+        }
+        if let Some(most) = self.max_loss.filter(|most| age > *most) {
+            return Ok(Check::Refused(
+                Problem::refused(format!("refused to {}", self.title()))
+                    .place(server::place(&self.heir))
+                    .why(format!("its log ends {} ago; max_loss is {}", crate::base::units::show_duration(age), crate::base::units::show_duration(most)))
+                    .fix("bring the old primary back, or consent to a larger max_loss"),
+            ));
         }
         Ok(check)
     }

@@ -1,0 +1,292 @@
+//! Replication groups: pure functions from what the members are and what is wanted to a graph.
+//!
+//! Everything is re-entered from the observed standings, never from a journal. The safe order of a switchover, measured
+//! on 1.4.0: point the old primary at the new one, fence it, open the new one (which reads the log to its end by
+//! itself), restart the old one as its standby.
+use super::Instance;
+use super::group::{Group, LeaveGroup, Standing, WriteGroup};
+use super::steps::{Activate, BeginStore, CopyAccount, EndFence, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside, SetBoot, StartServer, StopServer};
+use crate::base::Problem;
+use crate::engine::Graph;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a group shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// Its name.
+    pub name: String,
+    /// Members by name.
+    pub members: BTreeMap<String, Instance>,
+    /// Package directory each starts from.
+    pub packages: BTreeMap<String, String>,
+    /// Who shall take writes.
+    pub primary: String,
+    /// Consent to lose what an unreachable primary has not sent.
+    pub failover: Option<Consent>,
+}
+
+/// A failover consent: names its case, void at any other epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The epoch it is for.
+    pub epoch: u64,
+    /// The member to open.
+    pub to: String,
+    /// Go on although the old primary's host answers.
+    pub accept_unfenced: bool,
+    /// The most that may be lost.
+    pub max_loss: Option<Duration>,
+}
+
+/// What a group is, in words that stay equal while nothing changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Members by name.
+    pub standing: BTreeMap<String, Standing>,
+    /// Newest epoch; 0 when there is no note.
+    pub epoch: u64,
+    /// Who the newest note says is primary.
+    pub noted: String,
+    /// What was asked last.
+    pub asked: String,
+}
+
+impl Seen {
+    /// Who takes writes; `None` when nobody does or several do.
+    #[must_use]
+    pub fn primary(&self) -> Option<&str> {
+        let mut all = self.standing.iter().filter(|(_, s)| **s == Standing::Primary);
+        let first = all.next()?;
+        all.next().is_none().then_some(first.0.as_str())
+    }
+    fn is(&self, member: &str) -> Option<Standing> {
+        self.standing.get(member).copied()
+    }
+}
+
+struct Plan<'a> {
+    want: &'a Want,
+    g: Graph,
+}
+
+impl Plan<'_> {
+    fn member(&self, name: &str) -> Option<Instance> {
+        self.want.members.get(name).cloned()
+    }
+    fn others(&self, than: &str) -> Vec<Instance> {
+        self.want.members.iter().filter(|(n, _)| *n != than).map(|(_, i)| i.clone()).collect()
+    }
+    fn note(&mut self, member: &str, epoch: u64, primary: &str) {
+        if let Some(instance) = self.member(member) {
+            let group = Group::new(&self.want.name, "", epoch, primary, self.want.members.clone());
+            self.g.then(WriteGroup { instance, group });
+        }
+    }
+    fn start(&mut self, member: &str, join: Option<&Instance>) {
+        if let (Some(instance), Some(package)) = (self.member(member), self.want.packages.get(member).cloned()) {
+            self.g.then(StartServer { instance, package, join: join.map(|p| Join { source: p.source() }) });
+        }
+    }
+
+    /// Makes `member` a standby of `primary` from nothing.
+    fn build(&mut self, member: &str, primary: &Instance) {
+        let Some(instance) = self.member(member) else { return };
+        self.g.then(SetBoot { instance: instance.clone(), on: false });
+        self.g.then(CopyAccount { from: primary.clone(), to: instance.clone() });
+        self.g.then(BeginStore { instance: instance.clone(), source: primary.source() });
+        self.g.then(FreezeLog { primary: primary.clone(), standby: instance.clone() });
+        self.start(member, Some(primary));
+        self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
+        self.g.then(EndStore { instance });
+    }
+
+    /// Restarts a fenced former primary as a standby.
+    fn rejoin(&mut self, member: &str, primary: &Instance) {
+        let Some(instance) = self.member(member) else { return };
+        self.g.then(StopServer { instance: instance.clone(), fenced_only: true });
+        self.start(member, Some(primary));
+        self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
+        self.g.then(EndFence { instance });
+    }
+}
+
+/// The first build of a group: `primary` runs, the others are installed.
+#[must_use]
+pub fn create(want: &Want) -> Graph {
+    let mut plan = Plan { want, g: Graph::new() };
+    let Some(primary) = plan.member(&want.primary) else { return plan.g };
+    plan.note(&want.primary, 1, &want.primary);
+    plan.g.then(SetBoot { instance: primary.clone(), on: false });
+    for name in want.members.keys().filter(|n| **n != want.primary) {
+        plan.note(name, 1, &want.primary);
+        plan.build(name, &primary);
+    }
+    plan.g
+}
+
+/// Leads from what is seen to what is wanted. An empty graph: nothing to do, or nothing that we do unasked.
+///
+/// # Errors
+/// It must not or cannot be done; the problem says what is missing.
+pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Result<Graph, Problem> {
+    let mut plan = Plan { want, g: Graph::new() };
+    let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
+    if writers > 1 {
+        return Err(Problem::refused(format!("group \"{}\" has {writers} members that take writes", want.name)).why("two histories of rows exist").fix("stop the one whose rows you can lose; `ob standby diff` shows them; then apply again"));
+    }
+    let asked_to_move = seen.asked != want.primary;
+    let current = seen.primary().map(str::to_owned);
+    let target = want.primary.as_str();
+    let (epoch, primary) = match &current {
+        Some(now) if now == target || !asked_to_move => (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone()),
+        Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
+        None => (open_one(&mut plan, seen, target)?, target.to_owned()),
+    };
+    follow_up(&mut plan, seen, &primary, epoch, gone);
+    Ok(plan.g)
+}
+
+fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str) -> Result<u64, Problem> {
+    let (Some(old), Some(heir)) = (plan.member(from), plan.member(to)) else { return Err(Problem::internal("a member of the switchover is not in the group")) };
+    if seen.is(to) != Some(Standing::Standby) {
+        let now = seen.is(to).map_or("unknown", Standing::as_str);
+        return Err(Problem::refused(format!("cannot switch over to \"{to}\"")).why(format!("it is {now}, not a standby that follows")).fix("bring it back first (apply without changing primary), then switch over").attribute(["primary"]));
+    }
+    let epoch = seen.epoch + 1;
+    plan.g.then(Follow { instance: heir.clone(), primary: old.clone() });
+    plan.g.then(PointSource { instance: old.clone(), source: heir.clone() });
+    plan.g.then(NoteFence { primary: old.clone() });
+    plan.g.then(Fence { primary: old, heir: heir.clone() });
+    // The old primary's note first: a member whose note is behind and names itself is never started again.
+    plan.note(from, epoch, to);
+    plan.note(to, epoch, to);
+    plan.g.then(Promote { heir: heir.clone(), others: plan.others(to) });
+    plan.rejoin(from, &heir);
+    Ok(epoch)
+}
+
+/// Nobody takes writes: finish a switchover, go back on it, start a stopped primary, or fail over by consent.
+fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Problem> {
+    let Some(heir) = plan.member(target) else { return Err(Problem::internal("the primary is not a member")) };
+    let others = plan.others(target);
+    let epoch = if seen.noted == target { seen.epoch } else { seen.epoch + 1 };
+    let fenced: Vec<_> = seen.standing.iter().filter(|(_, s)| **s == Standing::Fenced).map(|(n, _)| n.clone()).collect();
+    match (seen.is(target), fenced.first()) {
+        (Some(Standing::Fenced), _) => {
+            for name in plan.want.members.keys().cloned().collect::<Vec<_>>() {
+                plan.note(&name, epoch, target);
+            }
+            plan.g.then(Reopen { instance: heir.clone(), others });
+            plan.g.then(EndFence { instance: heir });
+            return Ok(epoch);
+        }
+        (Some(Standing::Standby), Some(from)) => {
+            plan.note(from, epoch, target);
+            plan.note(target, epoch, target);
+            plan.g.then(Promote { heir: heir.clone(), others });
+            plan.rejoin(from, &heir);
+            return Ok(epoch);
+        }
+        (Some(Standing::Stopped), _) if seen.noted == target => {
+            plan.g.then(NobodyWrites { instance: heir, others });
+            plan.start(target, None);
+            return Ok(epoch);
+        }
+        _ => {}
+    }
+    failover(plan, seen, target, heir)
+}
+
+fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> Result<u64, Problem> {
+    // A failover that was cut after its note is taken up under the same consent: the note carries the next epoch already.
+    let resumed = seen.noted == target && seen.is(target) == Some(Standing::Standby);
+    let epoch = if resumed { seen.epoch } else { seen.epoch + 1 };
+    let ask_for = epoch - 1;
+    let lost = seen.standing.iter().find(|(n, s)| n.as_str() != target && matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale) && (resumed || **n == seen.noted)).map(|(n, _)| n.clone());
+    let Some(lost) = lost else {
+        return Err(Problem::refused(format!("group \"{}\" has no primary", plan.want.name)).why(format!("\"{target}\" is {}; members: {}", seen.is(target).map_or("unknown", Standing::as_str), show(seen))).fix("bring the members back, then apply again"));
+    };
+    let consent = plan.want.failover.as_ref().filter(|c| c.epoch == ask_for && c.to == target);
+    let Some(consent) = consent else {
+        return Err(Problem::refused(format!("the primary \"{lost}\" of group \"{}\" does not answer", plan.want.name))
+            .why(format!("members: {}; opening \"{target}\" may lose rows that \"{lost}\" acknowledged and did not send", show(seen)))
+            .fix(format!("bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = {{ epoch = {ask_for}, to = \"{target}\" }}"))
+            .attribute(["failover"]));
+    };
+    if seen.is(target) != Some(Standing::Standby) {
+        return Err(Problem::refused(format!("cannot fail over to \"{target}\"")).why(format!("it is {}", seen.is(target).map_or("unknown", Standing::as_str))).fix("choose a member that is standby").attribute(["failover", "to"]));
+    }
+    let Some(dead) = plan.member(&lost) else { return Err(Problem::internal("the lost primary is not in the group")) };
+    let others: Vec<_> = plan.want.members.iter().filter(|(n, _)| n.as_str() != target && **n != lost).map(|(_, i)| i.clone()).collect();
+    // The note before the deed: a former primary that comes back is then known to be stale, whenever this is cut.
+    plan.note(target, epoch, target);
+    plan.g.then(NoteLoss { heir: heir.clone(), member: target.to_owned(), epoch });
+    plan.g.then(Activate { heir, dead, others, accept_unfenced: consent.accept_unfenced, max_loss: consent.max_loss });
+    Ok(epoch)
+}
+
+fn show(seen: &Seen) -> String {
+    seen.standing.iter().map(|(n, s)| format!("{n} is {}", s.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+/// Everything but the role: who is not a good standby becomes one, who left leaves.
+fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: &BTreeMap<String, Instance>) {
+    let Some(source) = plan.member(primary) else { return };
+    let moved = seen.noted != primary;
+    let changed = plan.want.members.keys().any(|n| !seen.standing.contains_key(n)) || !gone.is_empty();
+    for name in plan.want.members.keys().filter(|n| *n != primary).cloned().collect::<Vec<_>>() {
+        let Some(instance) = plan.member(&name) else { continue };
+        match seen.is(&name) {
+            Some(Standing::Empty | Standing::Building) | None => {
+                plan.note(&name, epoch, primary);
+                plan.build(&name, &source);
+            }
+            Some(Standing::Stale) => {
+                plan.g.then(StopServer { instance: instance.clone(), fenced_only: false });
+                plan.g.then(SetAside { instance: instance.clone(), name: format!("epoch-{epoch}") });
+                plan.note(&name, epoch, primary);
+                plan.build(&name, &source);
+            }
+            Some(Standing::Stopped) => {
+                plan.start(&name, None);
+                plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
+                plan.g.then(Follow { instance, primary: source.clone() });
+            }
+            Some(Standing::Fenced) if plan.g.is_empty() => plan.rejoin(&name, &source),
+            Some(Standing::Standby) if moved => {
+                plan.g.then(PointSource { instance, source: source.clone() });
+                plan.note(&name, epoch, primary);
+            }
+            Some(Standing::Standby) if changed => plan.note(&name, epoch, primary),
+            _ => {}
+        }
+    }
+    if changed || (moved && plan.g.is_empty()) {
+        plan.note(primary, epoch, primary);
+    }
+    for (name, instance) in gone {
+        leave(&mut plan.g, name, instance, epoch);
+    }
+}
+
+/// A standby leaves: stopped, its store set aside, never opened.
+fn leave(g: &mut Graph, name: &str, instance: &Instance, epoch: u64) {
+    g.then(StopServer { instance: instance.clone(), fenced_only: false });
+    g.then(SetAside { instance: instance.clone(), name: format!("left-{name}-{epoch}") });
+    g.then(LeaveGroup { instance: instance.clone() });
+}
+
+/// The group ends: standbys leave, the primary stays what it is and starts with its host again.
+#[must_use]
+pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) -> Graph {
+    let mut g = Graph::new();
+    for (name, instance) in members.iter().filter(|(n, _)| *n != primary) {
+        leave(&mut g, name, instance, epoch);
+    }
+    if let Some(instance) = members.get(primary) {
+        g.then(LeaveGroup { instance: instance.clone() });
+        g.then(SetBoot { instance: instance.clone(), on: true });
+    }
+    g
+}

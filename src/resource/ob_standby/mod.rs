@@ -1,0 +1,172 @@
+//! `ob_standby`: a replication group of seekdb instances: build, follow, switch over, fail over, rejoin.
+//!
+//! All knowledge about order is in `component::seekdb::pair`, shared with the break-glass commands of `ob`.
+mod plan;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use plan::{members, seen, want};
+pub use schema::{Failover, MemberRef, Standby, instance_attributes};
+
+use super::common::{self, within_plan};
+use super::execute::{Job, execute, owner, reader};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use crate::base::Problem;
+use crate::component::seekdb::group;
+use crate::component::seekdb::pair::{self, Seen, Want};
+use crate::engine::Graph;
+use crate::engine::lease::Target;
+use crate::schema::{Diagnostics, Schema};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+/// The resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ObStandby;
+
+#[async_trait]
+impl Resource for ObStandby {
+    type State = Standby;
+    const TYPE: &'static str = "ob_standby";
+
+    fn schema(&self) -> Schema {
+        schema::schema()
+    }
+    fn validate(&self, config: &Standby, diags: &mut Diagnostics) {
+        plan::validate(config, diags);
+    }
+    fn plan(&self, input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Planned<Standby>> {
+        plan::plan(input, diags)
+    }
+    fn plan_destroy(&self, prior: &Standby, diags: &mut Diagnostics) {
+        plan::plan_destroy(prior, diags);
+    }
+    async fn read(&self, cx: &Context, state: Standby) -> Result<Found<Standby>, Problem> {
+        read::read(&reader(cx), state).await
+    }
+    async fn import(&self, cx: &Context, id: &str) -> Result<Standby, Problem> {
+        read::import(cx, id).await
+    }
+    fn identity(&self) -> &'static [&'static str] {
+        &["id"]
+    }
+
+    async fn apply(&self, cx: &Context, input: ApplyInput<'_, Standby>) -> Applied<Standby> {
+        let result = match (input.prior, input.planned) {
+            (None, Some(planned)) => create(cx, planned).await,
+            (Some(prior), Some(planned)) => update(cx, prior, planned).await,
+            (Some(prior), None) => destroy(cx, prior).await,
+            (None, None) => Ok(Applied { state: None, problem: None, warnings: Vec::new() }),
+        };
+        result.unwrap_or_else(|problem| Applied { state: input.prior.cloned(), problem: Some(problem), warnings: Vec::new() })
+    }
+}
+
+fn unknown_input() -> Problem {
+    Problem::internal("a value that must be known at apply is not")
+}
+
+/// The group's gate on all members' hosts and each member's own. `dead` members are left out under a failover consent.
+#[must_use]
+pub fn targets(want: &Want, also: &BTreeMap<String, crate::component::seekdb::Instance>, dead: Option<&str>) -> Vec<Target> {
+    let members: BTreeMap<_, _> = want.members.iter().chain(also).collect();
+    let hosts = members.values().map(|i| i.host.clone()).collect();
+    let gone: Vec<_> = dead.and_then(|d| members.get(&d.to_owned())).map(|i| i.host.endpoint.name.clone()).into_iter().collect();
+    let mut targets = vec![Target { key: format!("standby.{}", want.name), hosts, dead: gone }];
+    targets.extend(members.iter().filter(|(n, _)| Some(n.as_str()) != dead).map(|(_, i)| Target::new(i.key(), vec![i.host.clone()])));
+    targets
+}
+
+/// The member that a graph with a failover does without.
+#[must_use]
+pub fn dead<'a>(graph: &Graph, seen: &'a Seen) -> Option<&'a str> {
+    let failover = graph.nodes().iter().any(|n| n.step.kind() == "activate");
+    if !failover {
+        return None;
+    }
+    let down = |s: &group::Standing| matches!(s, group::Standing::Unreachable | group::Standing::Stopped | group::Standing::Stale);
+    seen.standing.iter().find(|(n, s)| down(s) && **n == seen.noted).or_else(|| seen.standing.iter().find(|(_, s)| down(s))).map(|(n, _)| n.as_str())
+}
+
+async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Problem> {
+    let want = want(planned).ok_or_else(unknown_input)?;
+    let owner = owner(&cx.session)?;
+    let planned_graph = pair::create(&want);
+    // A lost state: the notes with the members say how far the group is; its role is not moved here.
+    let looked = group::look_all(&reader(cx), &want.members).await;
+    let (graph, seen) = match group::newest(&looked) {
+        Some(note) if note.name == want.name && note.authority == owner => {
+            let seen = Seen { standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(), epoch: note.epoch, noted: note.primary.clone(), asked: want.primary.clone() };
+            let built = seen.standing.values().all(|s| !matches!(s, group::Standing::Empty | group::Standing::Building));
+            if built { (pair::update(&seen, &want, &BTreeMap::new())?, seen) } else { (planned_graph.clone(), seen) }
+        }
+        _ => (planned_graph.clone(), Seen::default()),
+    };
+    if seen.epoch > 1 {
+        within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name))?;
+    }
+    let job = Job { verb: "create", object: format!("standby.{}", want.name), graph: &graph, targets: targets(&want, &BTreeMap::new(), dead(&graph, &seen)), secrets: BTreeMap::new(), epoch: seen.epoch.max(1), timeout: common::timeout(&planned.timeouts, "create") };
+    let outcome = execute(cx, job).await?;
+    finish(cx, planned, outcome.problem).await
+}
+
+async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Applied<Standby>, Problem> {
+    let planned_graph = plan::graph(prior, planned)?.ok_or_else(unknown_input)?;
+    if planned_graph.is_empty() {
+        return finish(cx, planned, None).await;
+    }
+    let fresh = read::read(&reader(cx), prior.clone()).await?.state.ok_or_else(|| Problem::user("the group is gone").fix("plan again"))?;
+    let graph = plan::graph(&fresh, planned)?.unwrap_or_default();
+    let want = want(planned).ok_or_else(unknown_input)?;
+    within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name))?;
+    let seen = plan::seen(prior);
+    let gone: BTreeMap<_, _> = members(prior).unwrap_or_default().into_iter().filter(|(n, _)| !want.members.contains_key(n)).collect();
+    let verb = if planned_graph.nodes().iter().any(|n| n.step.kind() == "activate") { "fail over" } else if prior.primary == planned.primary { "update" } else { "switch over" };
+    let job = Job { verb, object: format!("standby.{}", want.name), graph: &planned_graph, targets: targets(&want, &gone, dead(&planned_graph, &seen)), secrets: BTreeMap::new(), epoch: seen.epoch, timeout: common::timeout(&planned.timeouts, "update") };
+    let outcome = execute(cx, job).await?;
+    if outcome.problem.is_some() {
+        // What is true now, under what was asked before: the next plan shows what is left of the move.
+        let state = read::read(&reader(cx), prior.clone()).await.ok().and_then(|f| f.state);
+        return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
+    }
+    let mut applied = finish(cx, planned, None).await?;
+    if verb == "fail over"
+        && let Some(state) = &applied.state
+        && let Some(loss) = common::set_text(&state.last_failover)
+    {
+        applied.warnings.push(Problem::user("the failover may have lost rows").why(loss).fix("when the old primary's host is back, apply again: its store is set aside, and `ob standby diff` lists the rows it has more"));
+    }
+    Ok(applied)
+}
+
+async fn destroy(cx: &Context, prior: &Standby) -> Result<Applied<Standby>, Problem> {
+    let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
+    let want = want(prior).ok_or_else(unknown_input)?;
+    let job = Job { verb: "destroy", object: format!("standby.{}", want.name), graph: &graph, targets: targets(&want, &BTreeMap::new(), None), secrets: BTreeMap::new(), epoch: plan::seen(prior).epoch, timeout: common::timeout(&prior.timeouts, "delete") };
+    let outcome = execute(cx, job).await?;
+    let state = outcome.problem.is_some().then(|| prior.clone());
+    Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })
+}
+
+async fn finish(cx: &Context, planned: &Standby, problem: Option<Problem>) -> Result<Applied<Standby>, Problem> {
+    if problem.is_some() {
+        return Ok(Applied { state: None, problem, warnings: Vec::new() });
+    }
+    let found = read::read(&reader(cx), planned.clone()).await?;
+    Ok(Applied { state: found.state, problem: None, warnings: found.warnings })
+}
+
+/// The graph that apply runs for a change of state, for `ob runbook`.
+///
+/// # Errors
+/// As the plan itself.
+pub fn planned_graph(prior: Option<&Standby>, planned: Option<&Standby>) -> Result<Option<Graph>, Problem> {
+    match (prior, planned) {
+        (None, Some(planned)) => Ok(want(planned).map(|w| pair::create(&w))),
+        (Some(prior), Some(planned)) => plan::graph(prior, planned),
+        (Some(prior), None) => Ok(plan::destroy_graph(prior)),
+        (None, None) => Ok(None),
+    }
+}

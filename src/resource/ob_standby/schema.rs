@@ -1,0 +1,142 @@
+//! The attributes of `ob_standby`.
+use crate::resource::common::{Map, Texts, connection, known, set_text, text};
+use crate::resource::ob_cluster::{InstanceRef, schema_timeouts, Timeouts};
+use crate::component::seekdb::pair::Consent;
+use crate::component::seekdb::Instance;
+use crate::schema::build::{STRING, boolean, duration, map, map_of, number, object, object_name, set, string};
+use crate::schema::{Schema, Value};
+use serde::{Deserialize, Serialize};
+
+/// State of `ob_standby`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Standby {
+    /// Same as the name.
+    pub id: Value<String>,
+    /// Name of the group.
+    pub name: Value<String>,
+    /// Members by name.
+    pub members: Map<MemberRef>,
+    /// Who shall take writes: what was asked last.
+    pub primary: Value<String>,
+    /// Consent to a failover.
+    pub failover: Value<Failover>,
+    /// Refuse destroy.
+    pub deletion_protection: Value<bool>,
+    /// Deadlines.
+    pub timeouts: Value<Timeouts>,
+    /// Grows with each move of the role.
+    pub epoch: Value<i64>,
+    /// Who takes writes now.
+    pub current_primary: Value<String>,
+    /// Who the newest note says is primary.
+    pub noted_primary: Value<String>,
+    /// What each member is.
+    pub member_status: Map<String>,
+    /// Where the group takes writes.
+    pub endpoint: Value<InstanceRef>,
+    /// What the last failover may have lost.
+    pub last_failover: Value<String>,
+    /// Stores that were set aside, by member.
+    pub set_aside: Map<String>,
+    /// The plan in one line.
+    pub runbook: Value<String>,
+    /// What the plan does to users.
+    pub impact: Texts,
+}
+
+/// A member.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MemberRef {
+    /// `ob_cluster.x.instance`.
+    pub instance: Value<InstanceRef>,
+}
+
+/// A failover consent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Failover {
+    /// The epoch it is for.
+    pub epoch: Value<i64>,
+    /// Member to open.
+    pub to: Value<String>,
+    /// Most that may be lost.
+    pub max_loss: Value<String>,
+    /// Although the old primary's host answers.
+    pub accept_unfenced: Value<bool>,
+}
+
+impl InstanceRef {
+    /// The instance; `None` while something is unknown.
+    #[must_use]
+    pub fn instance(&self) -> Option<Instance> {
+        let endpoint = known(&self.host)??.endpoint()?;
+        Some(Instance {
+            name: text(&self.name)?,
+            host: crate::resource::common::host(endpoint, &text(&self.run_as)?),
+            base_dir: text(&self.base_dir)?,
+            sql_port: u16::try_from(*known(&self.sql_port)??).ok()?,
+            rpc_port: u16::try_from(*known(&self.rpc_port)??).ok()?,
+        })
+    }
+}
+
+impl Failover {
+    /// The consent; `None` while something is unknown.
+    #[must_use]
+    pub fn consent(&self) -> Option<Consent> {
+        Some(Consent {
+            epoch: u64::try_from(*known(&self.epoch)??).ok()?,
+            to: text(&self.to)?,
+            accept_unfenced: known(&self.accept_unfenced)?.copied().unwrap_or(false),
+            max_loss: set_text(&self.max_loss).and_then(crate::base::units::parse_duration),
+        })
+    }
+}
+
+/// The attributes of an [`InstanceRef`] that the configuration gives.
+#[must_use]
+pub fn instance_attributes() -> Vec<crate::schema::build::Named> {
+    vec![
+        ("name", string("Name of the cluster.").required()),
+        ("host", object("Where it is.", connection()).required()),
+        ("base_dir", string("Its directory.").required()),
+        ("sql_port", number("Port of the MySQL protocol.").required()),
+        ("rpc_port", number("Port on which standbys follow.").required()),
+        ("run_as", string("OS user that runs it.").optional()),
+        ("package", string("Package it starts from.").required()),
+    ]
+}
+
+/// The schema.
+#[must_use]
+pub fn schema() -> Schema {
+    let endpoint = instance_attributes().into_iter().map(|(n, a)| (n, if n == "host" { object("Where it is.", connection().map(|(n, a)| (n, a.computed()))).computed() } else { a.computed() }));
+    Schema::new(0, "A replication group: one member takes writes, the others follow it.\n\nMembers are `ob_cluster` objects with `engine = \"seekdb\"`: the first primary with `initialize = true`, the others with `initialize = false`. Changing `primary` is a planned switchover in which no acknowledged row is lost. When the primary's host is gone, a **failover** needs a consent that names the epoch.\n\n`primary` is what was asked last, `current_primary` is what is. When they differ without a change of the configuration, nothing is planned and a warning names both ways out. Members do not start with their hosts: a former primary that boots would take writes next to the new one; the next apply (or `ob start`) starts them after it has asked the others.")
+        .attr("id", string("The name.").computed())
+        .attr("name", string("Name of the group.").required().check(object_name))
+        .attr("members", map_of("Members by name.", [("instance", object("`ob_cluster.x.instance`.", instance_attributes()).required())]).required().keys(object_name))
+        .attr("primary", string("The member that shall take writes. A change is a planned switchover.").required())
+        .attr(
+            "failover",
+            object(
+                "Consent to open a standby although the primary does not answer. Void at any other epoch, so it can stay in the configuration.",
+                [
+                    ("epoch", number("The group's `epoch` for which this is meant.").required().range(1..=i64::MAX)),
+                    ("to", string("The member to open; `primary` must name it as well.").required()),
+                    ("max_loss", string("Refuses when the standby's log ends longer ago than this, such as `30s`.").optional().check(duration)),
+                    ("accept_unfenced", boolean("Goes on although the old primary's host answers. Both sides may then take writes: only when it is certain that no client reaches the old one.").optional()),
+                ],
+            )
+            .optional(),
+        )
+        .attr("deletion_protection", boolean("Refuses to destroy the group. Default: `true`.").optional_computed())
+        .attr("timeouts", schema_timeouts())
+        .attr("epoch", number("Grows with each move of the role.").computed())
+        .attr("current_primary", string("The member that takes writes now; empty when none does or it cannot be told.").computed())
+        .attr("noted_primary", string("The member that was opened for writes last, as noted with the members.").computed())
+        .attr("member_status", map("What each member is: `primary`, `standby`, `fenced`, `stopped`, `stale` (a former primary that missed a move of the role), `empty`, `building`, `unreachable`.", STRING).computed())
+        .attr("endpoint", object("The member that takes writes, for `ob_user` and others.", endpoint).computed())
+        .attr("last_failover", string("What the last failover may have lost: the SCN and time at which the promoted log ended.").computed())
+        .attr("set_aside", map("Stores that were set aside, by member; they stay until they are removed on the host.", STRING).computed())
+        .attr("runbook", string("What the last planned change does, in one line.").computed())
+        .attr("impact", set("What the last planned change does to users.", STRING).computed())
+}
