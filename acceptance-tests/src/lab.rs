@@ -211,7 +211,7 @@ fn create(options: &Options) -> Result<Info> {
         known_hosts: dir.join("known_hosts"),
         hosts: (1..=options.hosts).map(|n| HostInfo { name: format!("{prefix}{n}"), address: address(n), port }).collect(),
         disk: options.disk,
-        tmpfs: kind == Kind::Netns && (options.tmpfs || netns::disk::needs_tmpfs(&dir)),
+        tmpfs: kind == Kind::Netns && (!options.on_disk || netns::disk::needs_tmpfs(&dir)),
         cleaner: match owner {
             Ok(Some(p)) => Cleaner::Owner(p),
             Ok(None) => Cleaner::None,

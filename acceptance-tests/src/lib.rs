@@ -17,6 +17,10 @@ mod plain;
 pub mod process;
 pub mod registry;
 mod run;
+pub mod seekdb;
+pub mod sql;
+pub mod terraform;
+pub mod writer;
 
 pub use host::Host;
 pub use options::{HostKeys, Options, parse_size};
@@ -30,3 +34,15 @@ pub use lab::{Lab, gc};
 pub use lab::watch;
 #[doc(hidden)]
 pub use netns::init::main as host_init;
+
+/// Whether this process may make real lab hosts; says loudly (also under `cargo test`) that `what` is skipped when not.
+#[must_use]
+pub fn may_make_hosts(what: &str) -> bool {
+    let root = rustix::process::getuid().is_root();
+    if !root {
+        use std::io::Write;
+        // Not eprintln!: the test harness hides that of tests that pass.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: lab hosts are made of namespaces, which needs root; run as root or with sudo -E");
+    }
+    root
+}

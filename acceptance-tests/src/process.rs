@@ -85,6 +85,24 @@ fn stat(pid: i32) -> Option<(char, u64)> {
     Some((state, start))
 }
 
+/// The processes that `root` started, and those they started, as far as they are still its descendants.
+pub(crate) fn descendants(root: i32) -> Vec<Process> {
+    let parents: Vec<(i32, i32)> = all().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let (mut found, mut next) = (Vec::new(), vec![root]);
+    while let Some(one) = next.pop() {
+        for (pid, _) in parents.iter().filter(|(_, parent)| *parent == one) {
+            next.push(*pid);
+            found.extend(Process::of(*pid));
+        }
+    }
+    found
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text[text.rfind(')')? + 1..].split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Every process id of this machine.
 pub(crate) fn all() -> Vec<i32> {
     let Ok(dir) = std::fs::read_dir("/proc") else { return Vec::new() };

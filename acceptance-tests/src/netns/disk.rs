@@ -52,7 +52,7 @@ pub fn upper(info: &Info, host: &HostInfo) -> PathBuf {
 
 /// Mounts the lab's own tmpfs, if it is to have one.
 pub fn mount_dir(info: &Info) -> Result<()> {
-    if info.tmpfs { tmpfs(&info.dir, "mode=755") } else { Ok(()) }
+    if info.tmpfs { tmpfs(&info.dir, "mode=755,size=75%") } else { Ok(()) }
 }
 
 /// Makes all disks, and the copies of the kernel's settings that hosts start from.
