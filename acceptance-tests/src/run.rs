@@ -1,0 +1,149 @@
+//! Runs programs with a deadline and takes in all they print.
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What a program left behind.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Exit status; 128 + the signal's number when a signal ended it, as shells say it.
+    pub status: i32,
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Standard output without blanks around it, if it ended with 0.
+    ///
+    /// # Errors
+    /// Another exit status; the message carries what it printed.
+    pub fn ok(self) -> Result<String> {
+        if self.status == 0 {
+            return Ok(self.stdout.trim().to_owned());
+        }
+        bail!("exit status {}: {} {}", self.status, self.stdout.trim(), self.stderr.trim())
+    }
+}
+
+/// A program with arguments.
+pub fn command<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Command {
+    let mut words = words.into_iter();
+    let mut command = Command::new(words.next().map(|w| w.as_ref().to_owned()).unwrap_or_default());
+    for w in words {
+        command.arg(w.as_ref());
+    }
+    command
+}
+
+/// Runs `command` in its own process group, feeds it `input`, kills the group after `limit`.
+///
+/// A daemon that the program leaves behind may keep its output open: what it prints later is not waited for.
+///
+/// # Errors
+/// The program is not there, or did not end in time.
+pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Output> {
+    let name = format!("{command:?}");
+    command.process_group(0).stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() }).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = input.to_vec();
+        std::thread::spawn(move || stdin.write_all(&input));
+    }
+    let out = collect(child.stdout.take());
+    let err = collect(child.stderr.take());
+    let end = Instant::now() + limit;
+    let mut pause = Duration::from_micros(500);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() >= end {
+            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            child.wait()?;
+            bail!("{name} did not end within {limit:?}: {} {}", out.text(), err.text());
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    };
+    let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Ok(Output { status, stdout: out.text(), stderr: err.text() })
+}
+
+/// Bytes that a thread reads from a pipe.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Collected {
+    /// All of it, when the other end is closed; what is there after a moment, when a daemon holds it open.
+    pub(crate) fn text(&self) -> String {
+        let end = Instant::now() + Duration::from_millis(200);
+        while !self.reader.is_finished() && Instant::now() < end {
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        self.so_far()
+    }
+
+    /// What has been read so far.
+    pub(crate) fn so_far(&self) -> String {
+        self.bytes.lock().map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+    }
+}
+
+/// Reads a pipe to its end on a thread of its own.
+pub(crate) fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let into = bytes.clone();
+    let reader = std::thread::spawn(move || {
+        let Some(mut pipe) = pipe else { return };
+        let mut buffer = [0; 16384];
+        while let Ok(n) = pipe.read(&mut buffer) {
+            if n == 0 {
+                break;
+            }
+            if let Ok(mut all) = into.lock() {
+                all.extend_from_slice(&buffer[..n]);
+            }
+        }
+    });
+    Collected { bytes, reader }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_status_and_input_come_through() {
+        let out = run(&mut command(["sh", "-c", "cat; echo two >&2; exit 3"]), b"one", Duration::from_secs(5)).unwrap();
+        assert_eq!((out.status, out.stdout.as_str(), out.stderr.as_str()), (3, "one", "two\n"));
+        assert!(out.ok().unwrap_err().to_string().contains("exit status 3: one two"));
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed_with_its_children() {
+        let e = run(&mut command(["sh", "-c", "echo begun; sleep 77 & echo $!; wait"]), b"", Duration::from_millis(200)).unwrap_err().to_string();
+        assert!(e.contains("did not end within 200ms") && e.contains("begun"), "{e}");
+        let child: i32 = e.trim().rsplit(|c: char| !c.is_ascii_digit()).find(|s| !s.is_empty()).unwrap().parse().unwrap();
+        assert!(crate::process::until(Duration::from_secs(2), || crate::process::Process::of(child).is_none_or(|p| !p.alive())));
+    }
+
+    #[test]
+    fn a_daemon_left_behind_is_not_waited_for() {
+        let begun = Instant::now();
+        let out = run(&mut command(["sh", "-c", "sleep 5 & echo $!"]), b"", Duration::from_secs(5)).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(3));
+        let daemon = crate::process::Process::of(out.stdout.trim().parse().unwrap()).unwrap();
+        daemon.signal(Signal::KILL);
+    }
+}

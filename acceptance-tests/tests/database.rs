@@ -1,0 +1,98 @@
+//! Real seekdb on lab hosts, and the writer's verdicts about it.
+use lab::writer::{Config, Writer};
+use lab::{Lab, may_make_hosts, seekdb, sql};
+use std::time::Duration;
+
+const SERVES: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_real_seekdb_survives_a_power_loss_under_load_and_loses_nothing_it_acknowledged() {
+    if !may_make_hosts("real seekdb") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let host = lab.host(0);
+    let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
+    seekdb::start(&host, &program, "/home/admin/db", 2881, SERVES).unwrap();
+    let at = host.at(2881);
+    assert!(sql::query(at, "select version()").unwrap()[0][0].contains("seekdb-v1.4.0.0"));
+
+    let mut config = Config::new([at]);
+    config.patience = Duration::from_millis(500);
+    let writer = Writer::start(config.clone()).unwrap();
+    writer.wait_for(100, SERVES).unwrap();
+    host.kill().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    host.boot().unwrap();
+    assert!(sql::query(at, "select 1").is_err(), "nothing starts it but us");
+    seekdb::start(&host, &program, "/home/admin/db", 2881, SERVES).unwrap();
+    writer.wait_for(50, SERVES).unwrap();
+    let report = writer.stop().unwrap();
+    assert!(report.acknowledged >= 150 && report.lost.is_empty() && report.present >= report.acknowledged, "{report:?}");
+    assert!(report.longest_gap_ms > 300.0, "the outage is seen: {} ms", report.longest_gap_ms);
+
+    // A row that goes missing is found by name.
+    let victim = report.acks[70].n;
+    sql::query(at, &format!("delete from ob_lab.rows_written where n = {victim}")).unwrap();
+    let missing = lab::writer::missing(&config, 0, &report).unwrap();
+    assert_eq!(missing.iter().map(|a| a.n).collect::<Vec<_>>(), [victim]);
+}
+
+#[test]
+fn the_writer_notices_two_servers_that_both_take_writes() {
+    if !may_make_hosts("two primaries") {
+        return;
+    }
+    let lab = Lab::up(2).unwrap();
+    let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
+    let servers: Vec<_> = lab.hosts().iter().map(|h| h.at(2881)).collect();
+    for host in lab.hosts() {
+        seekdb::start(&host, &program, "/home/admin/db", 2881, SERVES).unwrap();
+    }
+    for at in &servers {
+        sql::query(*at, "create database ob_lab").unwrap();
+        sql::query(*at, "create table ob_lab.probes (server int primary key, n bigint not null)").unwrap();
+    }
+    let writer = Writer::start(Config::new(servers)).unwrap();
+    writer.wait_for(100, SERVES).unwrap();
+    let report = writer.stop().unwrap();
+    assert!(report.probes > 0 && report.two_writable.len() as u64 == report.probes, "{report:?}");
+    assert!(report.lost.is_empty() && report.moves.len() == 1, "{report:?}");
+}
+
+#[test]
+fn the_writer_follows_a_switchover_and_sees_one_primary_at_a_time() {
+    if !may_make_hosts("switchover under the writer") {
+        return;
+    }
+    let lab = Lab::up(2).unwrap();
+    let (a, b) = (lab.host(0), lab.host(1));
+    let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
+    seekdb::start(&a, &program, "/home/admin/db", 2881, SERVES).unwrap();
+    sql::query(a.at(2881), "alter system minor freeze").unwrap();
+    let standby = format!("{} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null", seekdb::start_line(&program, "/home/admin/db", 2881).split(" >/dev/null").next().unwrap(), a.address());
+    let mut serving = false;
+    for _ in 0..3 {
+        b.exec("pkill -9 -x seekdb; rm -rf /home/admin/db").unwrap();
+        b.exec(&standby).unwrap();
+        serving = sql::wait(b.at(2881), Duration::from_secs(40)).is_ok();
+        if serving {
+            break;
+        }
+    }
+    assert!(serving, "the standby never served");
+    let writer = Writer::start(Config::new([b.at(2881), a.at(2881)])).unwrap();
+    writer.wait_for(200, SERVES).unwrap();
+    for (host, statement) in [
+        (&a, format!("alter system set log_restore_source='{}:2882'", b.address())),
+        (&a, "alter system switchover to standby".into()),
+        (&b, "alter system switchover to primary".into()),
+    ] {
+        sql::query(host.at(2881), &statement).unwrap();
+    }
+    writer.wait_for(200, SERVES).unwrap();
+    let report = writer.stop().unwrap();
+    assert!(report.lost.is_empty() && report.two_writable.is_empty() && report.probes > 5, "{report:?}");
+    assert_eq!(report.moves.iter().map(|m| m.1).collect::<Vec<_>>(), [1, 0], "from the second server to the first");
+    assert!(report.read_only > 0 && report.longest_gap_ms < 10_000.0, "{report:?}");
+}
