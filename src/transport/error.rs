@@ -29,6 +29,12 @@ pub enum TransportError {
     /// The key is marked `@revoked`.
     #[error("host key {0} is marked @revoked")]
     HostKeyRevoked(String),
+    /// A trusted authority signed the host's certificate, and it is not valid for this host now.
+    #[error("host {0}")]
+    HostCertificate(String),
+    /// The SSH configuration itself is unusable.
+    #[error("{0}")]
+    Config(String),
     /// The host refused every key of the identity.
     #[error("login as {user} with identity \"{identity}\" was refused: {tried}")]
     Auth {
@@ -67,6 +73,8 @@ impl TransportError {
             Self::HostKeyChanged { .. } => (Kind::Refused, "host key has changed on host", "if the host was reinstalled, put its new key into host_key (or known_hosts); if not, somebody may be listening: do not go on".to_owned()),
             Self::HostKeyUnknown { offered } => (Kind::Refused, "host key is not known for host", format!("compare it with the console of the host, then set host_key = \"{offered}\" or add it to known_hosts; or set host_key_policy = \"accept-new\"")),
             Self::HostKeyRevoked(_) => (Kind::Refused, "host key is revoked for host", "give the host a new key, or remove the @revoked line if it is wrong".to_owned()),
+            Self::HostCertificate(_) => (Kind::Refused, "host certificate is not valid for host", "sign a new certificate for the host's key with the name it is reached by, or correct the clock of this machine".to_owned()),
+            Self::Config(_) => (Kind::User, "cannot connect to host", "correct the ssh block of the provider (or OB_SSH_*), or the host's host_key".to_owned()),
             Self::Auth { user, .. } => (Kind::User, "login was refused by host", format!("add the public key to ~{user}/.ssh/authorized_keys there, or name another identity")),
             Self::Identity(..) => (Kind::User, "cannot log in to host", "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned()),
             Self::Dial(..) => (Kind::Unreachable, "cannot connect through host", "check that the server runs and listens there".to_owned()),

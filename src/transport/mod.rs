@@ -11,11 +11,25 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+mod auth;
+pub mod config;
 pub mod error;
+pub mod guard;
+mod handshake;
+mod host_key;
+mod jump;
+mod keys;
+mod known_hosts;
 pub mod local;
+pub mod pool;
 pub mod script;
+mod socket;
+pub mod ssh;
+pub mod sudo;
 
+pub use config::{HostKeyPolicy, Identity, KeySource, SshConfig};
 pub use error::TransportError;
+pub use pool::Pool;
 pub use script::{Output, Script};
 
 /// A byte stream in both directions.
@@ -100,3 +114,8 @@ pub trait Connector: Send + Sync {
 pub fn key_values(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim().to_owned(), v.to_owned())).collect()
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,28 +1,30 @@
 //! A script and what came out of it.
+use super::sudo::ROOT;
+use crate::base::shell::quote;
 use std::time::Duration;
 
 /// One POSIX sh script with its deadline.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Script {
     /// The text; it goes over stdin, so it may hold secrets (never log it).
     text: String,
-    /// How long it may take from being sent to its exit.
+    /// How long it may take from being sent to its exit. The host's own `timeout` ends it a second later even if the link is cut.
     pub deadline: Duration,
-    /// True when it may change the host: refused in observe mode.
-    pub effect: bool,
     /// Run as this user instead of the login user (`runuser` for root, `sudo -n -u` otherwise).
     pub run_as: Option<String>,
+    /// Whether it may change anything: refused in observe mode. The default; [`Script::read`] makes the other kind.
+    pub effect: bool,
 }
 
-/// Put before every script: the C locale, and no umask surprises.
-const PRELUDE: &str = "export LC_ALL=C; umask 022\n";
+/// Put before every script: the C locale, system commands in reach, no umask surprises, and the function [`ROOT`].
+const PRELUDE: &str = "export LC_ALL=C PATH=\"${PATH:-/usr/local/bin:/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin\"; umask 022\n";
 
 impl Script {
-    /// A script with the usual deadline of 30 s.
+    /// A script that may change the host, with the usual deadline of 30 s.
     pub fn new(text: impl AsRef<str>) -> Self {
-        Self { text: text.as_ref().to_owned(), deadline: Duration::from_secs(30), effect: true, run_as: None }
+        Self { text: text.as_ref().to_owned(), deadline: Duration::from_secs(30), run_as: None, effect: true }
     }
-    /// A script that only reads: allowed in observe mode.
+    /// A script that only looks: it also runs in observe mode.
     pub fn read(text: impl AsRef<str>) -> Self {
         Self { effect: false, ..Self::new(text) }
     }
@@ -42,21 +44,48 @@ impl Script {
     #[must_use]
     pub fn body(&self) -> String {
         // The braces make the shell read the whole script before it runs a line: a cut link cannot run half of it.
-        format!("{PRELUDE}{{\n{}\n}}\n", self.text)
+        format!("{PRELUDE}{ROOT}{{\n{}\n}}\n", self.text)
     }
-    /// The command line that reads [`Script::body`] on its stdin.
+    /// The command line that reads [`Script::body`] on its stdin; any login shell understands it.
     #[must_use]
     pub fn command(&self) -> String {
-        as_user(self.run_as.as_deref(), "exec /bin/sh -s")
+        let shell = format!("exec {} /bin/sh -s", watchdog(self.deadline));
+        match self.run_as.as_deref() {
+            None => shell,
+            user => format!("exec /bin/sh -c {}", quote(&as_user(user, &shell))),
+        }
     }
+}
+
+impl std::fmt::Debug for Script {
+    /// Without the text: it may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script").field("deadline", &self.deadline).field("run_as", &self.run_as).field("effect", &self.effect).finish_non_exhaustive()
+    }
+}
+
+/// Ends what follows on the host itself, a second after we stopped waiting: also when the link was cut meanwhile.
+fn watchdog(deadline: Duration) -> String {
+    format!("timeout -k 5 {}", deadline.as_secs().saturating_add(2))
+}
+
+/// Wraps one sh command line for any login shell, with the C locale and the host's own deadline.
+#[must_use]
+pub fn limited(command: &str, deadline: Duration) -> String {
+    format!("exec env LC_ALL=C {} /bin/sh -c {}", watchdog(deadline), quote(command))
+}
+
+/// Wraps one sh command line for any login shell, with the C locale and no deadline.
+#[must_use]
+pub fn unlimited(command: &str) -> String {
+    format!("exec env LC_ALL=C /bin/sh -c {}", quote(command))
 }
 
 /// Wraps a command line so that it runs as `user`: nothing for the login user itself, `runuser` for root, else `sudo -n`.
 #[must_use]
 pub fn as_user(user: Option<&str>, command: &str) -> String {
     let Some(user) = user else { return command.to_owned() };
-    let user = crate::base::shell::quote(user);
-    let command = crate::base::shell::quote(command);
+    let (user, command) = (quote(user), quote(command));
     format!("if [ \"$(id -un)\" = {user} ]; then exec /bin/sh -c {command}; elif [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- /bin/sh -c {command}; else exec sudo -n -H -u {user} /bin/sh -c {command}; fi")
 }
 
@@ -74,6 +103,8 @@ pub struct Output {
 impl Output {
     /// The most that is kept of each stream; the rest is read and dropped.
     pub const LIMIT: usize = 4 << 20;
+    /// After the exit, how long to wait in silence for output of children that kept the streams open.
+    pub const GRACE: Duration = Duration::from_millis(700);
 
     /// Exit status 0.
     #[must_use]
@@ -87,4 +118,10 @@ impl Output {
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(6)..].join("\n")
     }
+}
+
+/// Keeps the first [`Output::LIMIT`] bytes of a stream.
+pub(super) fn keep(kept: &mut Vec<u8>, data: &[u8]) {
+    let room = Output::LIMIT.saturating_sub(kept.len());
+    kept.extend_from_slice(&data[..data.len().min(room)]);
 }

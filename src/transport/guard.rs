@@ -1,0 +1,65 @@
+//! Stands before every transport of the pool: refuses effects in observe mode, and bounds waits once we were asked to stop.
+//!
+//! After a cancel, no new connection is made ([`TransportError::Cancelled`] at once), and streams are given up at once: what
+//! they send has no effect before its last byte. A *script* that runs is different: an effect whose outcome is unknown is
+//! worse than a short wait, so its end is awaited for [`SETTLE`]; then it is killed. A script sent after the cancel over a
+//! connection that is there gets the same time: the engine needs it for its last journal line.
+use super::{Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long a script may take to end after we were asked to stop.
+pub const SETTLE: Duration = Duration::from_secs(5);
+
+/// A transport with the pool's rules before it.
+pub struct Guarded {
+    inner: Arc<dyn Transport>,
+    cancel: CancellationToken,
+    observe: bool,
+}
+
+impl Guarded {
+    /// Puts the rules before `inner`.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Transport>, cancel: CancellationToken, observe: bool) -> Self {
+        Self { inner, cancel, observe }
+    }
+
+    async fn until_cancelled<T>(&self, work: impl Future<Output = Result<T, TransportError>> + Send, settle: Duration) -> Result<T, TransportError> {
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => done,
+            () = async { self.cancel.cancelled().await; tokio::time::sleep(settle).await } => Err(TransportError::Cancelled),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Guarded {
+    fn endpoint(&self) -> &Endpoint {
+        self.inner.endpoint()
+    }
+    async fn run(&self, script: &Script) -> Result<Output, TransportError> {
+        if self.observe && script.effect {
+            return Err(TransportError::Observe);
+        }
+        self.until_cancelled(self.inner.run(script), SETTLE).await
+    }
+    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+        if self.observe {
+            return Err(TransportError::Observe);
+        }
+        self.until_cancelled(self.inner.stream(command, input, deadline), Duration::ZERO).await
+    }
+    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
+        if self.observe {
+            return Err(TransportError::Observe);
+        }
+        self.until_cancelled(self.inner.open(command), Duration::ZERO).await
+    }
+    async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
+        self.until_cancelled(self.inner.dial(address, port), Duration::ZERO).await
+    }
+}

@@ -1,0 +1,230 @@
+//! The pool: one connection per host and login, made once, replaced when dead.
+use super::config::SshConfig;
+use super::guard::Guarded;
+use super::handshake::{self, Failure};
+use super::local::Local;
+use super::script::{limited, unlimited};
+use super::socket::Socket;
+use super::ssh::Connection;
+use super::{Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError, jump, keys};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Handshakes at once, overall: they cost processor time on both ends.
+const HANDSHAKES: usize = 32;
+/// Handshakes at once with one host: `MaxStartups` of sshd starts to drop at 10.
+const PER_HOST: usize = 4;
+
+/// How patient the pool is. The defaults are for the product; tests make it quicker.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the TCP connection.
+    pub connect: Duration,
+    /// How long a port that refuses is tried again (a host that boots).
+    pub refused: Duration,
+    /// How long connections that end before the login are tried again (a busy sshd drops some).
+    pub dropped: Duration,
+    /// The least time a failed host counts as dead; at most as long as it took to learn.
+    pub dead: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), refused: Duration::from_secs(5), dropped: Duration::from_secs(15), dead: Duration::from_secs(3) }
+    }
+}
+
+/// All connections of one provider process.
+pub struct Pool {
+    config: SshConfig,
+    cancel: CancellationToken,
+    patience: Patience,
+    slots: Mutex<HashMap<Endpoint, Arc<Slot>>>,
+    handshakes: Semaphore,
+    per_host: Mutex<HashMap<(String, u16), Arc<Semaphore>>>,
+    me: Weak<Self>,
+}
+
+/// The place of one connection. Its lock makes connecting a single flight: who comes meanwhile waits for the same outcome.
+#[derive(Default)]
+struct Slot {
+    state: tokio::sync::Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<Arc<Connection>>,
+    failed: Option<(Instant, Duration, TransportError)>,
+}
+
+impl Pool {
+    /// An empty pool. `cancel` ends every wait for a connection; what happens to running scripts, [`super::guard`] says.
+    #[must_use]
+    pub fn new(config: SshConfig, cancel: CancellationToken) -> Arc<Self> {
+        Self::with_patience(config, cancel, Patience::default())
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_patience(config: SshConfig, cancel: CancellationToken, patience: Patience) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { config, cancel, patience, slots: Mutex::default(), handshakes: Semaphore::new(HANDSHAKES), per_host: Mutex::default(), me: me.clone() })
+    }
+
+    fn slot(&self, endpoint: &Endpoint) -> Arc<Slot> {
+        // The name is for people: two names of one host share its connection. The jump chain is the same for all.
+        let key = Endpoint { name: String::new(), ..endpoint.clone() };
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+
+    /// The live connection to `endpoint`: the one there is, or a new one.
+    async fn connection(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, TransportError> {
+        let slot = self.slot(endpoint);
+        let get = async {
+            let mut state = slot.state.lock().await;
+            if let Some(connection) = &state.connection {
+                if connection.usable().await {
+                    return Ok(connection.clone());
+                }
+                state.connection = None;
+            }
+            if let Some((at, long, error)) = &state.failed
+                && at.elapsed() < *long
+            {
+                return Err(error.clone());
+            }
+            if self.cancel.is_cancelled() {
+                return Err(TransportError::Cancelled);
+            }
+            let started = Instant::now();
+            match self.establish(endpoint).await {
+                Ok(connection) => {
+                    *state = State { connection: Some(connection.clone()), failed: None };
+                    Ok(connection)
+                }
+                Err(error) => {
+                    if error != TransportError::Cancelled {
+                        state.failed = Some((Instant::now(), started.elapsed().clamp(self.patience.dead, self.patience.dead * 5), error.clone()));
+                    }
+                    Err(error)
+                }
+            }
+        };
+        // An existing connection is handed out even after a cancel: the engine still has its last journal line to write.
+        tokio::pin!(get);
+        tokio::select! {
+            biased;
+            got = &mut get => got,
+            () = self.cancel.cancelled() => Err(TransportError::Cancelled),
+        }
+    }
+
+    async fn establish(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, TransportError> {
+        let login = keys::login(&self.config, endpoint).await?;
+        let (started, mut tries, mut pause) = (Instant::now(), 0_u32, Duration::from_millis(50));
+        loop {
+            tries += 1;
+            let (patience, why) = match self.attempt(endpoint, &login).await {
+                Ok(connection) => return Ok(connection),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Refused(why)) => (self.patience.refused, why),
+                Err(Failure::Dropped(why)) => (self.patience.dropped, why),
+            };
+            if started.elapsed() + pause > patience {
+                return Err(TransportError::Unreachable(format!("{why} ({tries} tries in {:.0} s)", started.elapsed().as_secs_f64())));
+            }
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    async fn attempt(&self, endpoint: &Endpoint, login: &keys::Login) -> Result<Arc<Connection>, Failure> {
+        // The hop first: no handshake place is held while another one is waited for.
+        let below = match jump::before(&self.config.bastion, endpoint) {
+            Some(hop) => Some(Box::pin(self.connection(hop)).await.map_err(|e| Failure::Final(through(hop, e)))?),
+            None => None,
+        };
+        let host = (endpoint.address.clone(), endpoint.port);
+        let here = self.per_host.lock().unwrap_or_else(PoisonError::into_inner).entry(host).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))).clone();
+        let closed = |_| Failure::Final(TransportError::Cancelled);
+        let _here = here.acquire().await.map_err(closed)?;
+        let _overall = self.handshakes.acquire().await.map_err(closed)?;
+        let (handle, ended) = match &below {
+            Some(hop) => {
+                let stream = hop.dial(&endpoint.address, endpoint.port).await.map_err(|e| match e {
+                    TransportError::Dial(place, why) => Failure::Refused(format!("{place} through the jump host: {why}")),
+                    other => Failure::Dropped(other.to_string()),
+                })?;
+                handshake::establish(stream, &self.config, endpoint, login).await?
+            }
+            None => handshake::establish(self.tcp(endpoint).await?, &self.config, endpoint, login).await?,
+        };
+        Ok(Connection::new(handle, ended, below))
+    }
+
+    async fn tcp(&self, endpoint: &Endpoint) -> Result<Socket, Failure> {
+        let limit = self.patience.connect;
+        match tokio::time::timeout(limit, Socket::connect(&endpoint.address, endpoint.port)).await {
+            Ok(Ok(socket)) => Ok(socket),
+            Ok(Err(e)) => Err(match e.kind() {
+                std::io::ErrorKind::ConnectionRefused => Failure::Refused(e.to_string()),
+                std::io::ErrorKind::ConnectionReset => Failure::Dropped(e.to_string()),
+                _ => Failure::Final(TransportError::Unreachable(e.to_string())),
+            }),
+            Err(_) => Err(Failure::Final(TransportError::Timeout(limit, "the TCP connection was made".into()))),
+        }
+    }
+}
+
+/// Says that it was the jump host that failed; its own fix stays the right one.
+fn through(hop: &Endpoint, error: TransportError) -> TransportError {
+    match error {
+        TransportError::Unreachable(why) => TransportError::Unreachable(format!("jump host {}: {why}", hop.show())),
+        TransportError::Timeout(limit, what) => TransportError::Timeout(limit, format!("{what} with the jump host {}", hop.show())),
+        TransportError::Config(why) => TransportError::Config(format!("jump host {}: {why}", hop.show())),
+        other => other,
+    }
+}
+
+#[async_trait]
+impl Connector for Pool {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        let inner: Arc<dyn Transport> = if endpoint.address == "local" {
+            Arc::new(Local::new(endpoint.clone(), BTreeMap::new()))
+        } else {
+            self.connection(endpoint).await?;
+            let pool = self.me.upgrade().ok_or(TransportError::Cancelled)?;
+            Arc::new(Remote { endpoint: endpoint.clone(), pool })
+        };
+        Ok(Arc::new(Guarded::new(inner, self.cancel.clone(), self.config.observe)))
+    }
+}
+
+/// A host behind the pool: each call takes the connection that lives now, so a host that rebooted is simply connected again.
+struct Remote {
+    endpoint: Endpoint,
+    pool: Arc<Pool>,
+}
+
+#[async_trait]
+impl Transport for Remote {
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+    async fn run(&self, script: &Script) -> Result<Output, TransportError> {
+        let body = std::io::Cursor::new(script.body().into_bytes());
+        self.pool.connection(&self.endpoint).await?.exec(script.command(), Box::new(body), script.deadline).await
+    }
+    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+        self.pool.connection(&self.endpoint).await?.exec(limited(command, deadline), input, deadline).await
+    }
+    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
+        self.pool.connection(&self.endpoint).await?.start(unlimited(command)).await
+    }
+    async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
+        self.pool.connection(&self.endpoint).await?.dial(address, port).await
+    }
+}

@@ -1,0 +1,125 @@
+//! The SSH transport against real sshds.
+use super::testing::*;
+use super::*;
+use rustix::process::Signal;
+use std::time::Instant;
+
+async fn hello(pool: &Arc<Pool>, endpoint: &Endpoint) -> Result<String, TransportError> {
+    let t = pool.connect(endpoint).await?;
+    Ok(t.run(&Script::new("echo hello")).await?.stdout)
+}
+
+#[tokio::test]
+async fn a_script_runs_and_its_streams_and_status_come_back() {
+    let (_keys, sshd, pool) = trusted("");
+    let t = pool.connect(&sshd.endpoint()).await.unwrap();
+    let out = t.run(&Script::new("echo out; echo err >&2; exit 3")).await.unwrap();
+    assert_eq!(out, Output { status: 3, stdout: "out\n".into(), stderr: "err\n".into() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tasks_share_one_connection_and_fit_into_few_sessions() {
+    let (_keys, sshd, pool) = trusted("MaxSessions 2");
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..30 {
+        let (pool, endpoint) = (pool.clone(), Endpoint { name: format!("name-{n}"), ..sshd.endpoint() });
+        tasks.spawn(async move { pool.connect(&endpoint).await?.run(&Script::new(format!("sleep 0.05; echo {n}"))).await.map(|o| (n, o.stdout)) });
+    }
+    while let Some(done) = tasks.join_next().await {
+        let (n, out) = done.unwrap().unwrap();
+        assert_eq!(out, format!("{n}\n"));
+    }
+    assert_eq!(sshd.connections(), 1);
+}
+
+#[tokio::test]
+async fn host_key_rules_hold_before_login() {
+    let (keys, sshd, _) = trusted("");
+    keys.key("other", "ed25519", "");
+    let name = format!("[127.0.0.1]:{}", sshd.port);
+    let (right, wrong) = (keys.public("host"), keys.public("other"));
+    let cases = [
+        ("known", format!("{name} {right}"), "", "ok"),
+        ("nothing known", String::new(), "", "unknown"),
+        ("another key known", format!("{name} {wrong}"), "", "changed"),
+        ("two keys, one right", format!("{name} {wrong}\n{name} {right}"), "", "ok"),
+        ("revoked", format!("{name} {right}\n@revoked * {right}"), "", "revoked"),
+        ("configured", String::new(), right.as_str(), "ok"),
+        ("configured wins over known_hosts", format!("{name} {right}"), wrong.as_str(), "changed"),
+        ("configured and revoked", format!("@revoked {name} {right}"), right.as_str(), "revoked"),
+        ("plain host line for another port", format!("127.0.0.1 {right}"), "", "ok"),
+        ("configured nonsense", String::new(), "ssh-nothing", "config"),
+    ];
+    for (case, known, host_key, want) in cases {
+        keys.write("known_hosts", &known);
+        let got = hello(&pool(config(&keys)), &Endpoint { host_key: host_key.into(), ..sshd.endpoint() }).await;
+        let got = match &got {
+            Ok(_) => "ok",
+            Err(TransportError::HostKeyUnknown { .. }) => "unknown",
+            Err(TransportError::HostKeyChanged { .. }) => "changed",
+            Err(TransportError::HostKeyRevoked(_)) => "revoked",
+            Err(TransportError::Config(_)) => "config",
+            Err(e) => panic!("{case}: {e}"),
+        };
+        assert_eq!(got, want, "{case}");
+    }
+    let log = keys.read("sshd.log");
+    let logins = log.lines().filter(|l| l.contains("Accepted")).count();
+    assert!(logins <= 4, "only trusted hosts saw a login:\n{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accept_new_writes_one_line_and_holds_on_to_it() {
+    let (keys, sshd, _) = trusted("");
+    std::fs::remove_file(keys.path("known_hosts")).unwrap();
+    let mut accept = config(&keys);
+    accept.policy = HostKeyPolicy::AcceptNew;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (pool, endpoint) = (pool(accept.clone()), sshd.endpoint());
+        tasks.spawn(async move { hello(&pool, &endpoint).await });
+    }
+    while let Some(done) = tasks.join_next().await {
+        assert_eq!(done.unwrap().unwrap(), "hello\n");
+    }
+    assert_eq!(keys.read("known_hosts"), format!("[127.0.0.1]:{} {}", sshd.port, keys.public("host")));
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(keys.path("known_hosts")).unwrap().permissions().mode() & 0o777, 0o600);
+    keys.key("other", "ed25519", "");
+    keys.write("known_hosts", &format!("[127.0.0.1]:{} {}\n", sshd.port, keys.public("other")));
+    assert!(matches!(hello(&pool(accept), &sshd.endpoint()).await, Err(TransportError::HostKeyChanged { .. })));
+}
+
+#[tokio::test]
+async fn a_frozen_host_is_an_error_in_bounded_time() {
+    let (_keys, sshd, pool) = trusted("");
+    let t = pool.connect(&sshd.endpoint()).await.unwrap();
+    sshd.signal(Signal::STOP);
+    let started = Instant::now();
+    let out = t.run(&Script::new("echo never").within(Duration::from_secs(1))).await;
+    assert!(matches!(out, Err(TransportError::Timeout(..))), "{out:?}");
+    // The next use asks for a sign of life, gets none, and finds that a new connection is silent too.
+    let again = t.run(&Script::new("echo never").within(Duration::from_secs(1))).await;
+    assert!(matches!(again, Err(TransportError::Timeout(..))), "{again:?}");
+    assert!(started.elapsed() < Duration::from_secs(16), "{:?}", started.elapsed());
+    sshd.signal(Signal::CONT);
+}
+
+#[tokio::test]
+async fn a_host_that_dies_mid_script_is_an_error_at_once_and_comes_back() {
+    let (keys, sshd, pool) = trusted("");
+    let endpoint = sshd.endpoint();
+    let t = pool.connect(&endpoint).await.unwrap();
+    let running = { let t = t.clone(); tokio::spawn(async move { t.run(&Script::new("sleep 20").within(Duration::from_secs(30))).await }) };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let started = Instant::now();
+    drop(sshd);
+    let out = running.await.unwrap();
+    assert!(matches!(&out, Err(TransportError::Unreachable(why)) if why.contains("may have done its work")), "{out:?}");
+    assert!(started.elapsed() < Duration::from_secs(2));
+    let dead = t.run(&Script::new("true")).await;
+    assert!(matches!(&dead, Err(TransportError::Unreachable(why)) if why.contains("tries")), "{dead:?}");
+    let _again = Sshd::start_on(&keys, endpoint.port, "");
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert_eq!(t.run(&Script::new("echo back")).await.unwrap().stdout, "back\n");
+}
