@@ -58,10 +58,12 @@ ob_evict() {
   exec 8>>"$OB_STATE/objects/$1/lock"
   flock -n 8 && { exec 8>&-; return 0; }
   ob_pid=$(cat "$OB_STATE/objects/$1/lock.pid" 2>/dev/null)
-  if [ -n "$ob_pid" ] && [ -d "/proc/$ob_pid" ]; then
+  if [ -n "$ob_pid" ] && [ -r "/proc/$ob_pid/stat" ]; then
+    # Its whole process group: the shell, what it runs, and the watchdog above it.
     ob_stat=$(cat "/proc/$ob_pid/stat" 2>/dev/null); ob_stat=${ob_stat##*) }
-    set -- "$1" $ob_stat
-    [ "$4" = "$ob_pid" ] && kill -9 "-$ob_pid" 2>/dev/null
+    ob_own=$(cat "/proc/$$/stat"); ob_own=${ob_own##*) }
+    ob_group=$(set -- $ob_stat; echo "$3"); ob_own=$(set -- $ob_own; echo "$3")
+    [ "${ob_group:-0}" -gt 1 ] && [ "$ob_group" != "$ob_own" ] && kill -9 "-$ob_group" 2>/dev/null
     kill -9 "$ob_pid" 2>/dev/null
   fi
   flock -w 10 8 || { echo "ob-gate: the former holder's effect on $1 (pid $ob_pid) does not end" >&2; exit 75; }

@@ -1,0 +1,304 @@
+//! The engine on this machine's shell: a private state directory is a host.
+use super::journal::{self, Event};
+use super::lease::Target;
+use super::*;
+use crate::base::{Kind, OperationId, Problem};
+use crate::transport::local::Local;
+use crate::transport::{Connector, Endpoint, Transport, TransportError};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Hosts that are directories: each endpoint gets its own `OB_STATE`.
+struct Hosts(PathBuf);
+
+#[async_trait]
+impl Connector for Hosts {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        if self.0.join(format!("{}.off", endpoint.name)).exists() {
+            return Err(TransportError::Unreachable("the host is off".into()));
+        }
+        let state = self.0.join(&endpoint.name);
+        Ok(Arc::new(Local::new(endpoint.clone(), BTreeMap::from([("OB_STATE".to_owned(), state.display().to_string())]))))
+    }
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    connector: Arc<Hosts>,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let connector = Arc::new(Hosts(dir.path().to_owned()));
+        Self { dir, connector }
+    }
+    fn cx(&self) -> Cx {
+        Cx::new(self.connector.clone(), CancellationToken::new(), BTreeMap::new())
+    }
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(path)).unwrap_or_default()
+    }
+    fn gate(&self, host: &str) -> BTreeMap<String, String> {
+        crate::transport::key_values(&self.read(&format!("{host}/objects/thing/gate")))
+    }
+    fn ledger(&self) -> Vec<String> {
+        self.read("ledger").lines().map(str::to_owned).collect()
+    }
+}
+
+fn host(name: &str) -> Host {
+    Host { endpoint: Endpoint { name: name.into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() }, run_as: String::new() }
+}
+
+fn operation(graph: &Graph, who: &str) -> Operation {
+    Operation { id: OperationId::fresh(), verb: "test".into(), object: "thing".into(), who: who.into(), authority: "me".into(), epoch: 0, titles: graph.titles() }
+}
+
+/// Appends a line to a ledger once; a file per line is the fact.
+#[derive(Clone, Debug)]
+struct Touch {
+    host: Host,
+    name: String,
+    body: String,
+}
+
+#[async_trait]
+impl Step for Touch {
+    fn kind(&self) -> &'static str {
+        "touch"
+    }
+    fn title(&self) -> String {
+        format!("touch {}", self.name)
+    }
+    fn host(&self) -> &Host {
+        &self.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("touch {}", self.name)]
+    }
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let there = cx.read(&self.host, &format!("[ -e \"$OB_STATE/../fact-{}\" ] && echo yes; :", self.name)).await?;
+        Ok(if there.stdout.contains("yes") { Check::Done } else { Check::Needed("absent".into()) })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let body = format!("{}\necho {n} >> \"$OB_STATE/../ledger\"; : > \"$OB_STATE/../fact-{n}\"", self.body, n = self.name);
+        cx.effect(self, &body, Duration::from_secs(20)).await.map(drop)
+    }
+}
+
+fn touch(h: &str, name: &str) -> Touch {
+    Touch { host: host(h), name: name.into(), body: String::new() }
+}
+
+fn target(hosts: &[&str]) -> Vec<Target> {
+    vec![Target::new("thing", hosts.iter().map(|h| host(h)).collect())]
+}
+
+#[tokio::test]
+async fn a_graph_runs_once_and_its_journal_says_so() {
+    let w = World::new();
+    let mut g = Graph::new();
+    let a = g.add(touch("h1", "a"), &[]);
+    g.add(touch("h2", "b"), &[a]);
+    let first = run(&w.cx(), operation(&g, "one"), &g, target(&["h1", "h2"]), 4).await;
+    assert_eq!(first.problem, None);
+    assert_eq!(w.ledger(), ["a", "b"]);
+    let second = run(&w.cx(), operation(&g, "two"), &g, target(&["h1", "h2"]), 4).await;
+    assert_eq!((second.done.len(), second.skipped.len()), (0, 2));
+    assert_eq!(w.ledger(), ["a", "b"], "done steps have no second effect");
+    assert_eq!(w.gate("h1")["number"], "2");
+    assert_eq!(w.gate("h1")["holder"], "", "the lease is given back, its number stays");
+    let logs = history::list(&w.cx(), &host("h1"), None).await.unwrap();
+    let states: Vec<_> = logs[0].steps.iter().map(|s| s.state.as_str()).collect();
+    assert_eq!((logs.len(), states, logs[0].outcome.as_deref()), (2, vec!["done", "next"], Some("done")));
+    assert_eq!(logs[1].steps[0].state, "skipped");
+}
+
+#[tokio::test]
+async fn a_failed_step_stops_only_what_depends_on_it() {
+    let w = World::new();
+    let mut g = Graph::new();
+    let bad = g.add(Touch { body: "echo no luck >&2; exit 3".into(), ..touch("h1", "bad") }, &[]);
+    g.add(touch("h1", "after"), &[bad]);
+    g.add(touch("h2", "beside"), &[]);
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1", "h2"]), 4).await;
+    let problem = out.problem.unwrap();
+    assert!(problem.why.contains("no luck") && problem.then.contains("1 of 3"), "{problem}");
+    assert_eq!(w.ledger(), ["beside"]);
+    assert_eq!(out.left, ["touch bad", "touch after"]);
+}
+
+#[tokio::test]
+async fn a_second_run_is_refused_by_the_name_of_the_first() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(Touch { body: "sleep 1".into(), ..touch("h1", "slow") }, &[]);
+    let (cx, first) = (w.cx(), operation(&g, "runner-1"));
+    let slow = { let (g, cx) = (g.clone(), cx.clone()); tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), 4).await }) };
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let peek = cx.run_on(&host("h1"), &gate::peek("thing"), Duration::from_secs(5), false).await.unwrap();
+    assert!(peek.stdout.contains("live=1") && peek.stdout.contains("who=runner-1"), "{peek:?}");
+    let second = run(&cx, operation(&g, "runner-2"), &g, target(&["h1"]), 4).await;
+    assert_eq!(second.problem, None, "it waits for the first to end");
+    assert_eq!(slow.await.unwrap().problem, None);
+    assert_eq!(w.ledger(), ["slow"], "and then finds the work done");
+}
+
+#[tokio::test]
+async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h1", "late"), &[]);
+    let old = operation(&g, "old");
+    let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
+    // The clock of the host says that it was not renewed: another one takes it.
+    let path = w.dir.path().join("h1/objects/thing/gate");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
+    let mut other = Graph::new();
+    other.add(touch("h1", "new"), &[]);
+    let taken = run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), 4).await;
+    assert_eq!(taken.problem, None);
+    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default() });
+    let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
+    assert_eq!(problem.kind, Kind::Locked);
+    assert!(problem.why.contains("taken over by number 2"), "{problem}");
+    assert_eq!(w.ledger(), ["new"]);
+}
+
+#[tokio::test]
+async fn an_expired_lease_has_no_effect_even_with_the_right_number() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h1", "late"), &[]);
+    let old = operation(&g, "old");
+    let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
+    let path = w.dir.path().join("h1/objects/thing/gate");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
+    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default() });
+    let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
+    assert!(problem.why.contains("not renewed"), "{problem}");
+    assert!(w.ledger().is_empty());
+}
+
+#[tokio::test]
+async fn taking_over_ends_what_the_former_holder_still_runs() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(Touch { body: "sleep 30".into(), ..touch("h1", "stuck") }, &[]);
+    let cx = w.cx();
+    let stuck = { let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "old")); tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await }) };
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let path = w.dir.path().join("h1/objects/thing/gate");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
+    let mut other = Graph::new();
+    other.add(touch("h1", "new"), &[]);
+    let started = std::time::Instant::now();
+    let taken = run(&cx, operation(&other, "new"), &other, target(&["h1"]), 4).await;
+    assert_eq!(taken.problem, None);
+    assert!(started.elapsed() < Duration::from_secs(15), "it does not wait for the sleeping effect");
+    assert!(stuck.await.unwrap().problem.is_some());
+    assert_eq!(w.ledger(), ["new"]);
+}
+
+#[tokio::test]
+async fn of_two_hosts_both_are_needed_of_three_two() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h1", "x"), &[]);
+    std::fs::write(w.dir.path().join("h2.off"), "").unwrap();
+    let two = run(&w.cx(), operation(&g, "a"), &g, target(&["h1", "h2"]), 4).await;
+    let problem = two.problem.unwrap();
+    assert!(problem.why.contains("2 of 2 hosts") && problem.why.contains("h2"), "{problem}");
+    assert!(w.ledger().is_empty());
+    let dead = vec![Target { dead: vec!["h2".into()], ..target(&["h1", "h2"]).remove(0) }];
+    assert_eq!(run(&w.cx(), operation(&g, "b"), &g, dead, 4).await.problem, None, "a consent names the dead one");
+    let three = run(&w.cx(), operation(&g, "c"), &g, target(&["h1", "h2", "h3"]), 4).await;
+    assert_eq!(three.problem, None);
+    assert_eq!(w.gate("h1")["number"], w.gate("h3")["number"]);
+}
+
+#[tokio::test]
+async fn the_gates_lock_is_held_while_sql_would_run() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h1", "x"), &[]);
+    let op = operation(&g, "sql");
+    let leases = lease::take_all(&w.cx(), &op, target(&["h1"])).await.unwrap();
+    let running = Arc::new(super::effect::Running { operation: op, leases, waiting: Default::default(), numbers: [("touch x".to_owned(), 1)].into() });
+    let cx = w.cx().running(running);
+    let step = touch("h1", "x");
+    let mut hold = cx.hold(&step).await.unwrap();
+    hold.still().await.unwrap();
+    let path = w.dir.path().join("h1/objects/thing/gate");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("number=1", "number=7")).unwrap();
+    let problem = hold.still().await.unwrap_err();
+    assert!(problem.why.contains("taken over by number 7"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_way_back_is_taken_when_a_step_fails() {
+    let w = World::new();
+    let mut g = Graph::new();
+    let up = g.add(Touch { body: "exit 9".into(), ..touch("h1", "up") }, &[]);
+    g.way_back(up, vec![Arc::new(touch("h1", "back"))]);
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    assert!(out.problem.unwrap().why.contains("went back: touch back"));
+    assert_eq!(w.ledger(), ["back"]);
+}
+
+#[tokio::test]
+async fn cancel_starts_nothing_more() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.then(Touch { body: "sleep 0.5".into(), ..touch("h1", "a") });
+    g.then(touch("h1", "b"));
+    let cancel = CancellationToken::new();
+    let cx = Cx::new(w.connector.clone(), cancel.clone(), BTreeMap::new());
+    let task = { let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "one")); tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await }) };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cancel.cancel();
+    let out = task.await.unwrap();
+    assert_eq!(out.problem.unwrap().kind, Kind::Cancelled);
+    assert!(out.left.contains(&"touch b".to_owned()), "{:?}", out.left);
+    assert_eq!(w.ledger(), ["a"], "the running effect reaches its end, the next one never begins");
+}
+
+#[test]
+fn a_journal_cut_in_half_loses_only_its_last_line() {
+    let mut g = Graph::new();
+    g.add(touch("h1", "a"), &[]);
+    let op = operation(&g, "one");
+    let text = format!("5 {}\n6 {}\n7 {}\n", op.opening(3).seal(), op.entry(Event::Begin, 1, "touch", "touch a", 3).seal(), op.entry(Event::End, 1, "touch", "touch a", 3).seal());
+    for cut in 0..text.len() {
+        let (lines, bad) = journal::parse(&text[..cut]);
+        assert!(lines.len() + bad <= 3 && bad <= 1, "cut at {cut}");
+    }
+    let flipped = text.replace("touch a", "touch b");
+    assert_eq!(journal::parse(&flipped).0.len(), 0, "changed lines do not match their checksum");
+}
+
+#[test]
+fn a_graph_orders_and_compares() {
+    let (mut a, mut b) = (Graph::new(), Graph::new());
+    a.then(touch("h1", "1"));
+    b.then(touch("h1", "2"));
+    b.then(touch("h1", "3"));
+    a.append(b.clone());
+    assert_eq!(a.titles(), ["touch 1", "touch 2", "touch 3"]);
+    assert_eq!(a.nodes()[1].after, [NodeId(0)]);
+    assert_eq!(a.nodes()[2].after, [NodeId(1)]);
+    assert!(b.beyond(&a).is_empty());
+    assert_eq!(a.beyond(&b), ["touch 1"]);
+}
