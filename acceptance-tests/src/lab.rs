@@ -189,7 +189,7 @@ fn create(options: &Options) -> Result<Info> {
         bail!("a lab has 1 to 250 hosts, not {}", options.hosts);
     }
     let root = rustix::process::getuid().is_root();
-    let kind = if root && !options.plain { Kind::Netns } else { Kind::Plain };
+    let kind = if root { Kind::Netns } else { Kind::Plain };
     let _ = gc();
     let held = registry::lock()?;
     let id = registry::claim(options.id, &held, |id| kind == Kind::Netns && netns::network_in_use(id))?;

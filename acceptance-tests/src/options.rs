@@ -32,8 +32,6 @@ pub struct Options {
     pub host_keys: HostKeys,
     /// Process whose end ends the lab, as `gc` sees it; absent: it stays until `down`.
     pub owner: Option<i32>,
-    /// Plain sshds on 127.x.y.z even as root.
-    pub plain: bool,
 }
 
 /// Reads `64M`, `2G`, `512K` or bytes.

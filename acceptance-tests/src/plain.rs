@@ -41,8 +41,9 @@ pub fn prepare(info: &Info) -> Result<()> {
         let home = info.home(host);
         files::dir(home.join("root"), 0o700)?;
         files::write(home.join("authorized_keys"), keys::authorized(info)?, 0o600)?;
+        // With PAM: without it sshd, which cannot read the shadow file, takes many accounts for locked.
         let config = format!(
-            "ListenAddress {}\nPort {}\nHostKey {}\nPidFile {}\nAuthorizedKeysFile {}\nStrictModes no\nSetEnv OB_LAB_HOST={}\n{}",
+            "UsePAM yes\nListenAddress {}\nPort {}\nHostKey {}\nPidFile {}\nAuthorizedKeysFile {}\nStrictModes no\nSetEnv OB_LAB_HOST={}\n{}",
             host.address,
             host.port,
             keys::host_key(info, host).display(),
@@ -89,22 +90,21 @@ pub fn boot(info: &Info, host: &HostInfo) -> Result<()> {
     Ok(())
 }
 
-/// Every process of the host: those that carry its mark.
+/// Every process of the host: its sshd and what that started, and those that carry its mark. sshd itself writes its title
+/// over its environment, so the mark alone would miss it.
 fn members(info: &Info, host: &HostInfo) -> Vec<Process> {
     let mark = format!("OB_LAB_HOST={}", mark(info, host));
     let carries = |pid: i32| fs::read(format!("/proc/{pid}/environ")).is_ok_and(|e| e.split(|b| *b == 0).any(|v| v == mark.as_bytes()));
-    process::all().into_iter().filter(|p| carries(*p)).filter_map(Process::of).collect()
+    let mut found: Vec<Process> = process::all().into_iter().filter(|p| carries(*p)).filter_map(Process::of).collect();
+    if let Some(init) = info.init_of(host) {
+        found.push(init);
+        found.extend(process::descendants(init.pid));
+    }
+    found
 }
 
 /// Kills every process of the host, until none is left.
 pub fn kill(info: &Info, host: &HostInfo) -> Result<()> {
-    // sshd clears its environment for connections until the session begins: its process group finds those.
-    if let Some(init) = info.init_of(host) {
-        if let Some(group) = rustix::process::Pid::from_raw(init.pid) {
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        }
-        init.signal(Signal::KILL);
-    }
     let none_left = until(Duration::from_secs(10), || {
         let left = members(info, host);
         left.iter().for_each(|p| p.signal(Signal::KILL));

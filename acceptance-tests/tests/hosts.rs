@@ -1,5 +1,5 @@
 //! Lab hosts behave as machines: power, disk, freeze, partitions, settings, cron, logins.
-use lab::{Host, HostKeys, Kind, Lab, Options, may_make_hosts, run};
+use lab::{Host, HostKeys, Lab, Options, Output, may_make_hosts, run};
 use std::io::Read;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -215,28 +215,49 @@ fn a_folder_shared_by_all_hosts_cannot_be_written_there() {
     assert_ne!(lab.host(0).exec("echo x > /lab/file").unwrap().status, 0);
 }
 
+/// Runs the story of a lab without root as `sh` runs a line: an ordinary user's shell.
+fn life_without_root(tool: &str, sh: &dyn Fn(&str) -> Output) {
+    let ok = |line: &str| {
+        let out = sh(&format!("{tool} {line}"));
+        assert_eq!(out.status, 0, "{line}: {out:?}");
+        out
+    };
+    let fails = |line: &str, why: &str| {
+        let out = sh(&format!("timeout 5 {tool} {line}"));
+        assert!(out.status != 0 && out.stderr.contains(why), "{line}: {out:?}");
+    };
+    let up = ok("--lab 201 up 2");
+    assert!(up.stderr.contains("cannot test") && up.stderr.contains("no partitions"), "{up:?}");
+    assert_eq!(ok("--lab 201 ssh h1 -- 'echo $OB_LAB_HOST'").stdout, "201/h1\n");
+    ok("--lab 201 ssh h1 -- 'setsid sleep 98765 >/dev/null 2>&1 </dev/null &'");
+    assert_eq!(sh("pgrep -fx 'sleep 98765' | wc -l").stdout, "1\n");
+    ok("--lab 201 freeze h1");
+    fails("--lab 201 ssh h1 -- true", "");
+    ok("--lab 201 thaw h1");
+    ok("--lab 201 ssh h1 -- true");
+    ok("--lab 201 kill h1");
+    assert_eq!(sh("pgrep -fx 'sleep 98765' | wc -l").stdout, "0\n", "daemons die with their host");
+    fails("--lab 201 ssh h1 -- true", "refused");
+    ok("--lab 201 ssh h2 -- true");
+    ok("--lab 201 boot h1");
+    ok("--lab 201 ssh h1 -- true");
+    fails("--lab 201 partition h1", "without root");
+    ok("--lab 201 down");
+    assert_eq!(sh("ls -d /tmp/ob-lab-[2]01* 2>/dev/null").stdout, "");
+    assert_eq!(sh("pgrep -fa '[o]b-lab-201'").stdout, "");
+}
+
 #[test]
 fn hosts_without_root_are_plain_sshds_and_say_what_they_cannot_do() {
-    let lab = Lab::with(Options { hosts: 2, plain: true, ..Options::default() }).unwrap();
-    assert_eq!(lab.info().kind, Kind::Plain);
-    assert!(!lab.limits().is_empty());
-    let (a, b) = (lab.host(0), lab.host(1));
-    let user = lab.info().users[0].clone();
-    for host in [&a, &b] {
-        assert!(ssh(host, &user, "echo $OB_LAB_HOST").unwrap().ends_with(host.name()));
+    let tool = env!("CARGO_BIN_EXE_ob-lab");
+    let limit = Duration::from_secs(60);
+    if !rustix::process::getuid().is_root() {
+        life_without_root(tool, &|line| run(std::process::Command::new("sh").args(["-c", line]), b"", limit).unwrap());
+        return;
     }
-    let pid = ssh(&a, &user, "setsid sleep 1000 >/dev/null 2>&1 & echo $!").unwrap().parse().unwrap();
-    let daemon = lab::process::Process::of(pid).unwrap();
-    a.freeze().unwrap();
-    assert!(ssh(&a, &user, "true").is_err());
-    a.thaw().unwrap();
-    assert!(ssh(&a, &user, "true").is_ok());
-    a.kill().unwrap();
-    assert!(!daemon.alive() && !a.is_on() && b.is_on());
-    assert!(ssh(&a, &user, "true").is_err() && ssh(&b, &user, "true").is_ok());
-    a.boot().unwrap();
-    assert!(ssh(&a, &user, "true").is_ok());
-    for refused in [a.cut(), a.cut_from(&b), a.heal()] {
-        assert!(refused.unwrap_err().to_string().contains("without root"));
-    }
+    // Root plays the ordinary user inside a lab host, where there is one.
+    let lab = Lab::up(1).unwrap();
+    std::fs::copy(tool, lab.info().dir.join("shared/ob-lab")).unwrap();
+    let host = lab.host(0);
+    life_without_root("/lab/ob-lab", &|line| run(host.command(&["su", "admin", "-c", line]).unwrap().env("HOME", "/home/admin"), b"", limit).unwrap());
 }

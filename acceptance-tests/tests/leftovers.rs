@@ -17,7 +17,7 @@ fn traces(id: u8) -> Vec<String> {
             }
         }
     };
-    names("link", "/sys/class/net", &|n| n == link || n.starts_with(&veth));
+    names("link", "/sys/class/net", &|n| n == link || n == format!("{link}x") || n.starts_with(&veth));
     names("netns", "/run/netns", &|n| n.starts_with(&netns));
     names("directory", "/tmp", &|n| n == dir);
     names("registry", &registry::base().display().to_string(), &|n| n == id.to_string());

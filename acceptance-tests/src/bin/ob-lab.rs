@@ -44,9 +44,6 @@ enum Verb {
         /// Process whose end lets `gc` remove the lab.
         #[arg(long)]
         owner: Option<i32>,
-        /// Plain sshds on 127.x.y.z, as without root.
-        #[arg(long)]
-        plain: bool,
         /// Prints names, addresses, key and `known_hosts` as JSON.
         #[arg(long)]
         json: bool,
@@ -139,10 +136,10 @@ fn main() -> ExitCode {
 
 fn act(cli: Cli) -> Result<()> {
     match cli.command {
-        Verb::Up { hosts, prefix, base, dir, disk, on_disk, host_keys, owner, plain, json } => {
+        Verb::Up { hosts, prefix, base, dir, disk, on_disk, host_keys, owner, json } => {
             let disk = disk.as_deref().map(lab::parse_size).transpose()?;
             let host_keys = if host_keys { HostKeys::PerHost } else { HostKeys::Shared };
-            let lab = Lab::lasting(&Options { hosts, prefix, id: base.or(cli.lab), dir, disk, on_disk, host_keys, owner, plain })?;
+            let lab = Lab::lasting(&Options { hosts, prefix, id: base.or(cli.lab), dir, disk, on_disk, host_keys, owner })?;
             if lab.info().kind == Kind::Plain {
                 eprintln!("plain sshds without root; this lab cannot test:");
                 lab.limits().iter().for_each(|l| eprintln!("  - {l}"));

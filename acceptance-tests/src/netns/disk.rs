@@ -105,6 +105,7 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
     files::write(etc.join("passwd"), &accounts.passwd, 0o644)?;
     files::write(etc.join("group"), &accounts.group, 0o644)?;
     files::write(etc.join("shadow"), &accounts.shadow, 0o640)?;
+    std::os::unix::fs::chown(etc.join("shadow"), Some(0), accounts.shadow_group)?;
     let key = keys::host_key(info, host);
     files::write(etc.join("ssh/lab_host_key"), fs::read(&key)?, 0o600)?;
     files::write(etc.join("ssh/lab_host_key.pub"), fs::read(keys::public(&key))?, 0o644)?;
@@ -129,6 +130,7 @@ struct Accounts {
     shadow: String,
     admin: u32,
     crontab: Option<u32>,
+    shadow_group: Option<u32>,
 }
 
 impl Accounts {
@@ -140,12 +142,12 @@ impl Accounts {
         };
         let taken: Vec<u32> = number(&passwd, None).into_iter().chain(number(&group, None)).collect();
         let admin = (1000..).find(|n| !taken.contains(n)).unwrap_or(1000);
-        let crontab = number(&group, Some("crontab")).first().copied();
+        let [crontab, shadow_group] = ["crontab", "shadow"].map(|name| number(&group, Some(name)).first().copied());
         let _ = writeln!(passwd, "admin:x:{admin}:{admin}:lab user:/home/admin:/bin/bash");
         let _ = writeln!(group, "admin:x:{admin}:");
         // `*` and not `!`: sshd lets nobody in whose account is locked.
         let _ = writeln!(shadow, "admin:*:19000:0:99999:7:::");
-        Ok(Self { passwd, group, shadow, admin, crontab })
+        Ok(Self { passwd, group, shadow, admin, crontab, shadow_group })
     }
 }
 

@@ -3,8 +3,9 @@
 //! A namespace lives as long as its host is on: a host that boots again knows nothing of its former connections.
 //! Hardware addresses are fixed by host, so that its neighbours find it again at once.
 //!
-//! Cuts are silent on purpose, as in a real network: a cut port of the bridge drops everything while both ends keep
-//! their carrier, and a pair is cut by sending each other's packets to a hardware address nobody has.
+//! Cuts are silent on purpose, as in a real network: the cable of a host that is cut off leads to a bridge that is never
+//! on, so that it keeps its carrier (closing its port does not last: the bridge opens a port by itself at the next event
+//! on it); a pair is cut by sending each other's packets to a hardware address nobody has.
 use super::needs_netns;
 use crate::registry::{EVERYONE, HostInfo, Info, OPERATOR};
 use crate::run::{command, run};
@@ -19,6 +20,11 @@ const NOBODY: &str = "02:0b:ff:ff:ff:ff";
 /// Name of a lab's bridge.
 pub fn bridge_name(id: u8) -> String {
     format!("obl{id}")
+}
+
+/// Name of the bridge that is never on: the cable of a host that is cut off leads there.
+fn void_name(id: u8) -> String {
+    format!("obl{id}x")
 }
 
 /// Name of a host's network namespace.
@@ -61,25 +67,23 @@ pub fn network_in_use(id: u8) -> bool {
 /// Makes the bridge with the machine's own address.
 pub fn bridge(info: &Info) -> Result<()> {
     let br = bridge_name(info.id);
-    batch(&format!("link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\naddr add {}/24 dev {br}\nlink set {br} up\n", mac(info.gateway), info.gateway), false)
+    batch(&format!("link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\naddr add {}/24 dev {br}\nlink set {br} up\nlink add {} type bridge\n", mac(info.gateway), info.gateway, void_name(info.id)), false)
 }
 
 /// Gives hosts a namespace and a cable.
 pub fn plug(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
-    let br = bridge_name(info.id);
+    let cuts = info.cuts();
     let mut lines = String::new();
     for h in hosts {
         let (ns, v) = (netns(info, h), veth(info, h));
         if Path::new("/run/netns").join(&ns).exists() {
             unplug(info, &[h]);
         }
+        let cut = cuts.contains(&(h.name.clone(), EVERYONE.to_owned()));
+        let br = if cut { void_name(info.id) } else { bridge_name(info.id) };
         lines += &format!("netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\nlink set {v} master {br} up\n", mac(h.address));
     }
-    batch(&lines, false)?;
-    for h in hosts.iter().filter(|h| info.cuts().contains(&(h.name.clone(), EVERYONE.into()))) {
-        port(info, h, false)?;
-    }
-    Ok(())
+    batch(&lines, false)
 }
 
 /// Takes namespace and cable away.
@@ -127,20 +131,22 @@ fn tell(info: &Info, name: &str, address: Ipv4Addr, lost: bool) -> Result<()> {
     if info.init_of(host).is_none() {
         return Ok(());
     }
-    let out = run(&mut command(["ip", "-n", &netns(info, host), "-batch", "-"]), line.as_bytes(), Duration::from_secs(20))?;
+    batch_in(&netns(info, host), &line)
+}
+
+/// Runs `ip -batch` in a namespace.
+fn batch_in(netns: &str, lines: &str) -> Result<()> {
+    let out = run(&mut command(["ip", "-n", netns, "-batch", "-"]), lines.as_bytes(), Duration::from_secs(20))?;
     if out.status != 0 {
-        bail!("ip refused to change the neighbours of {name}: {}", out.stderr.trim());
+        bail!("ip refused a change in {netns}: {}", out.stderr.trim());
     }
     Ok(())
 }
 
-/// Opens or closes the host's port of the bridge.
+/// Plugs the host's cable into the lab's bridge, or into the one that is never on.
 fn port(info: &Info, host: &HostInfo, open: bool) -> Result<()> {
-    let out = run(&mut command(["bridge", "link", "set", "dev", &veth(info, host), "state", if open { "3" } else { "0" }]), b"", Duration::from_secs(20))?;
-    if out.status != 0 {
-        bail!("the bridge refused to {} the port of {}: {}", if open { "open" } else { "close" }, host.name, out.stderr.trim());
-    }
-    Ok(())
+    let to = if open { bridge_name(info.id) } else { void_name(info.id) };
+    batch(&format!("link set {} master {to}\n", veth(info, host)), false)
 }
 
 /// Cuts a host from `other`: a host's name, [`OPERATOR`] or [`EVERYONE`].
@@ -182,9 +188,9 @@ pub fn heal(info: &Info, host: &HostInfo) -> Result<()> {
 /// Removes every link and namespace of a lab number.
 pub fn sweep(id: u8) -> Result<()> {
     let names = |dir: &str| -> Vec<String> { std::fs::read_dir(dir).map(|d| d.flatten().filter_map(|e| e.file_name().into_string().ok()).collect()).unwrap_or_default() };
-    let (ns, v, br) = (format!("obl{id}-"), format!("obl{id}v"), bridge_name(id));
+    let (ns, v, br, void) = (format!("obl{id}-"), format!("obl{id}v"), bridge_name(id), void_name(id));
     let mut lines: String = names("/run/netns").iter().filter(|n| n.starts_with(&ns)).map(|n| format!("netns del {n}\n")).collect();
     batch(&lines, true)?;
-    lines = names("/sys/class/net").iter().filter(|n| n.starts_with(&v) || **n == br).map(|n| format!("link del {n}\n")).collect();
+    lines = names("/sys/class/net").iter().filter(|n| n.starts_with(&v) || **n == br || **n == void).map(|n| format!("link del {n}\n")).collect();
     batch(&lines, true)
 }
