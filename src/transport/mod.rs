@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 mod auth;
 pub mod config;
 pub mod error;
+pub mod files;
 pub mod guard;
 mod handshake;
 mod host_key;

@@ -1,0 +1,245 @@
+//! Files on hosts: sent once, verified there, linked from a content-addressed cache.
+//!
+//! One script looks at everything at once: a file whose stamp (size, inode, mode, mtime, ctime, written down when its
+//! digest was last verified) still holds is not read again, so an unchanged set costs one round trip, and a set that was
+//! here before is linked without a copy. What is missing is streamed to a `.partial` file while the host takes the digest,
+//! then synced and renamed. Links share an inode with the cache: who writes into one is found by its stamp and re-sent.
+use super::script::as_user;
+use super::{Input, Script, Transport};
+use crate::base::{Kind, Problem, shell::quote};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Streams at once to one host.
+const STREAMS: usize = 3;
+
+/// Opens the content of a file; called only when the host lacks it.
+pub type Opener = Arc<dyn Fn() -> std::io::Result<Input> + Send + Sync>;
+
+/// One file to be placed.
+#[derive(Clone)]
+pub struct FileSpec {
+    /// Name below the destination, `/` between folders.
+    pub name: String,
+    /// Digest of the content, 64 lower-case hex digits.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Permission bits, such as `0o755`.
+    pub mode: u32,
+    /// The content.
+    pub open: Opener,
+}
+
+/// Where to place them.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The user who owns them; empty means the login user.
+    pub run_as: String,
+    /// The host's cache folder, on the same file system as `dest` if links are to work.
+    pub cache: String,
+    /// The destination folder.
+    pub dest: String,
+    /// Read every file again instead of trusting stamps.
+    pub deep: bool,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// Files that were right already.
+    pub same: usize,
+    /// Files linked from the cache, those that were sent before included.
+    pub linked: usize,
+    /// Files sent.
+    pub sent: usize,
+}
+
+/// Makes `files` be in `to.dest` on the host.
+///
+/// # Errors
+/// The link, the disk (full: with the numbers), a content that is not what its digest says, or names that leave the folder.
+pub async fn place(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec]) -> Result<Placed, Problem> {
+    for file in files {
+        check(file)?;
+    }
+    let first = look(transport, to, files).await?;
+    let missing: BTreeMap<String, &FileSpec> = files.iter().zip(&first.states).filter(|(_, s)| *s == "missing").map(|(f, _)| (key(f), f)).collect();
+    if missing.is_empty() {
+        return Ok(first.count(0));
+    }
+    let need: u64 = missing.values().map(|f| f.size).sum();
+    if need > first.available {
+        return Err(full(transport, to, need, first.available));
+    }
+    let places = Arc::new(tokio::sync::Semaphore::new(STREAMS));
+    let mut streams = tokio::task::JoinSet::new();
+    for file in missing.values() {
+        let (transport, to, file, places) = (transport.clone(), to.clone(), (*file).clone(), places.clone());
+        streams.spawn(async move {
+            let _place = places.acquire().await;
+            send(&transport, &to, &file).await
+        });
+    }
+    while let Some(done) = streams.join_next().await {
+        // The first problem ends the others: dropping the set cancels their streams.
+        done.map_err(|e| Problem::internal(format!("a stream ended early: {e}")))??;
+    }
+    let second = look(transport, to, files).await?;
+    if let Some(n) = second.states.iter().position(|s| s == "missing") {
+        return Err(Problem::new(Kind::Refused, format!("file \"{}\" vanished from the cache on host \"{}\"", files[n].name, transport.endpoint().name))
+            .place(to.cache.clone())
+            .why("it was verified there a moment ago")
+            .fix("find out what else writes to this folder; then run the same command again"));
+    }
+    let mut placed = second.count(missing.len());
+    // What the first look linked is "same" in the second.
+    let before = first.count(0);
+    placed.linked += before.linked;
+    placed.same -= before.linked;
+    Ok(placed)
+}
+
+fn check(file: &FileSpec) -> Result<(), Problem> {
+    let parts = || file.name.split('/');
+    if file.name.is_empty() || file.name.contains(['\n', '\0']) || parts().any(|p| p.is_empty() || p == "." || p == "..") {
+        return Err(Problem::refused(format!("cannot place a file named {:?}", file.name)).why("the name leaves its folder or is empty").fix("use a package that was not tampered with"));
+    }
+    if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(Problem::user(format!("the sha256 of file \"{}\" is no digest", file.name)).why(format!("{:?} is not 64 lower-case hex digits", file.sha256)).fix("write the output of `sha256sum`"));
+    }
+    Ok(())
+}
+
+/// The name in the cache. The mode is part of it: linked files share one inode and so one mode.
+fn key(file: &FileSpec) -> String {
+    format!("{}-{:o}", file.sha256, file.mode & 0o7777)
+}
+
+struct Look {
+    states: Vec<String>,
+    available: u64,
+}
+
+impl Look {
+    fn count(&self, sent: usize) -> Placed {
+        let of = |state: &str| self.states.iter().filter(|s| *s == state).count();
+        Placed { same: of("same"), linked: of("linked"), sent }
+    }
+}
+
+/// Shell functions shared by both scripts. `st` prints what a stamp holds; `note` writes one down: a line once verified
+/// stays true for ever, because the same inode with the same times has the same content.
+const FUNCTIONS: &str = r#"export TZ=UTC
+st() { stat -c '%s %i %a %y %z' -- "$1" 2>/dev/null; }
+note() { s=$(st "$1") && printf '%s %s\n' "$s" "$1" >>"$cache/$key.stamp"; }
+hash() { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi | cut -c1-64; }
+"#;
+
+const LOOK: &str = r#"mkdir -p -- "$cache" "$dest" || exit 9
+find "$cache" -maxdepth 1 -name '*.partial' -mmin +600 -delete 2>/dev/null
+good() {
+  [ -f "$1" ] && [ ! -L "$1" ] && s=$(st "$1") || return 1
+  case $s in "$size "*" $mode "*) ;; *) return 1 ;; esac
+  [ "$deep" = 0 ] && grep -qxF -- "$s $1" "$cache/$key.stamp" 2>/dev/null && return 0
+  [ "$(hash <"$1")" = "$sha" ] || return 1
+  note "$1"
+}
+one() {
+  key=$1 sha=${1%%-*} mode=${1##*-} size=$2 c=$cache/$1 d=$dest/$3
+  if good "$d"; then echo same; return; fi
+  if ! good "$c"; then rm -f -- "$c" "$c.stamp"; echo missing; return; fi
+  if [ -d "$d" ] && [ ! -L "$d" ]; then echo "$d is a folder" >&2; exit 9; fi
+  n=$d.ob-new
+  mkdir -p -- "${d%/*}" && rm -f -- "$n" || exit 9
+  ln -- "$c" "$n" 2>/dev/null || cp --reflink=auto -p -- "$c" "$n" || { rm -f -- "$n"; exit 9; }
+  mv -f -- "$n" "$d" && sync -- "${d%/*}" || exit 9
+  [ "$(wc -l <"$c.stamp")" -lt 64 ] || : >"$c.stamp"
+  note "$c"; note "$d"
+  echo linked
+}
+"#;
+
+fn variables(to: &Place) -> String {
+    format!("cache={} dest={} deep={}\n{FUNCTIONS}", quote(&to.cache), quote(&to.dest), u8::from(to.deep))
+}
+
+async fn look(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec]) -> Result<Look, Problem> {
+    let mut text = variables(to) + LOOK;
+    for file in files {
+        let _ = writeln!(text, "one {} {} {}", key(file), file.size, quote(&file.name));
+    }
+    text.push_str("stat -f -c 'available %a %S' -- \"$cache\"\n");
+    // A look may have to read every file once: half the speed of the slowest digest seen.
+    let bytes: u64 = files.iter().map(|f| f.size).sum();
+    let deadline = Duration::from_secs(60 + bytes / (100 << 20) * 2);
+    let out = transport.run(&Script::new(text).run_as(&to.run_as).within(deadline)).await.map_err(|e| e.explain(transport.endpoint()))?;
+    let (states, rest): (Vec<&str>, Vec<&str>) = out.stdout.lines().partition(|l| matches!(*l, "same" | "linked" | "missing"));
+    if !out.ok() || states.len() != files.len() {
+        if out.stderr.contains("No space left") {
+            return Err(full(transport, to, bytes, 0));
+        }
+        return Err(failed(transport, to, &out.tail()));
+    }
+    let numbers: Vec<u64> = rest.iter().filter_map(|l| l.strip_prefix("available ")).flat_map(str::split_whitespace).filter_map(|n| n.parse().ok()).collect();
+    let available = if let [blocks, size] = numbers[..] { blocks.saturating_mul(size) } else { u64::MAX };
+    Ok(Look { states: states.into_iter().map(str::to_owned).collect(), available })
+}
+
+async fn send(transport: &Arc<dyn Transport>, to: &Place, file: &FileSpec) -> Result<(), Problem> {
+    let key = key(file);
+    let partial = format!("{}/{key}.{:08x}.partial", to.cache.trim_end_matches('/'), rand::random::<u32>());
+    let (mode, size) = (file.mode & 0o7777, file.size);
+    // The trap also removes the partial when the stream is cut: `tee` then sees its end and the digest is wrong.
+    let script = format!(
+        r#"{}key={key} p={}
+trap 'rm -f -- "$p"' EXIT; trap 'exit 1' HUP INT TERM
+d=$(tee -- "$p" | hash)
+n=$(stat -c %s -- "$p" 2>/dev/null)
+echo "digest=$d"; echo "size=$n"; stat -f -c 'available=%a %S' -- "$cache"
+[ "$n" = {size} ] && [ "$d" = {} ] || exit 3
+chmod {mode:o} -- "$p" && {{ sync -- "$p" || sync; }} && mv -f -- "$p" "$cache/$key" && sync -- "$cache" || exit 4
+note "$cache/$key"
+"#,
+        variables(to),
+        quote(&partial),
+        file.sha256,
+    );
+    let user = (!to.run_as.is_empty()).then_some(to.run_as.as_str());
+    let input = (file.open)().map_err(|e| Problem::user(format!("cannot read file \"{}\" to send it", file.name)).why(e.to_string()).fix("check the file's path and rights on this machine"))?;
+    let deadline = Duration::from_secs(120 + size / (512 << 10));
+    let out = transport.stream(&as_user(user, &script), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
+    if out.ok() {
+        return Ok(());
+    }
+    let said = super::key_values(&out.stdout);
+    let (digest, got) = (said.get("digest").map_or("", String::as_str), said.get("size").and_then(|n| n.parse::<u64>().ok()));
+    if out.stderr.contains("No space left") || out.stderr.contains("quota exceeded") {
+        let numbers: Vec<u64> = said.get("available").into_iter().flat_map(|l| l.split_whitespace()).filter_map(|n| n.parse().ok()).collect();
+        let left = if let [blocks, block] = numbers[..] { blocks.saturating_mul(block) } else { 0 };
+        return Err(full(transport, to, size, left));
+    }
+    if out.status == 3 && got.is_some() {
+        let why = if got == Some(size) { format!("its sha256 is {digest}, expected {}", file.sha256) } else { format!("it has {} bytes, expected {size}; its sha256 is {digest}, expected {}", got.unwrap_or(0), file.sha256) };
+        return Err(Problem::refused(format!("file \"{}\" is not what was declared", file.name)).place(transport.endpoint().show()).why(why).fix("download it again from a source you trust, or correct its sha256; nothing of it was kept on the host"));
+    }
+    Err(failed(transport, to, &out.tail()))
+}
+
+fn full(transport: &Arc<dyn Transport>, to: &Place, need: u64, left: u64) -> Problem {
+    let mib = |n: u64| n.div_ceil(1 << 20);
+    Problem::user(format!("disk is full on host \"{}\"", transport.endpoint().name))
+        .place(format!("{}, {}", transport.endpoint().show(), to.cache))
+        .why(format!("{} MiB have to be written and {} MiB are free", mib(need), left >> 20))
+        .fix("free space there, or name a folder on a larger disk; the unfinished part was removed")
+}
+
+fn failed(transport: &Arc<dyn Transport>, to: &Place, tail: &str) -> Problem {
+    let who = if to.run_as.is_empty() { "the login user" } else { &to.run_as };
+    Problem::user(format!("cannot place files on host \"{}\"", transport.endpoint().name)).place(format!("{}, {} and {}", transport.endpoint().show(), to.cache, to.dest)).why(tail).fix(format!("see that {who} may write to both folders"))
+}
+
+#[cfg(test)]
+mod tests;
