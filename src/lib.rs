@@ -13,4 +13,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod base;
+pub mod protocol;
+pub mod provider;
+pub mod resource;
+pub mod schema;
 pub mod transport;
