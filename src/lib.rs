@@ -15,6 +15,8 @@
 pub mod base;
 pub mod component;
 pub mod engine;
+pub mod protocol;
+pub mod provider;
 pub mod resource;
 pub mod schema;
 pub mod transport;

@@ -27,8 +27,8 @@ pub struct Context {
     pub cancel: CancellationToken,
 }
 
-/// What a plan is made of. All three are whole objects of the schema; `proposed` is core's merge of prior and config.
-#[derive(Clone, Copy)]
+/// What a plan is made of. All three are whole objects of the schema; `proposed` is core's merge of prior and config,
+/// in which computed attributes of objects that were not there before are unknown: a plan may start from it as it is.
 pub struct PlanInput<'a, S> {
     /// The last known state; `None` plans a create.
     pub prior: Option<&'a S>,
@@ -37,6 +37,20 @@ pub struct PlanInput<'a, S> {
     /// The configuration with prior computed values filled in; write-only values are null.
     pub proposed: &'a S,
 }
+
+// Derived, these would ask for `S: Copy`.
+impl<S> Clone for PlanInput<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S> Copy for PlanInput<'_, S> {}
+impl<S> Clone for ApplyInput<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S> Copy for ApplyInput<'_, S> {}
 
 /// What a plan answers.
 #[derive(Clone, Debug)]
@@ -48,7 +62,6 @@ pub struct Planned<S> {
 }
 
 /// What an apply works from.
-#[derive(Clone, Copy)]
 pub struct ApplyInput<'a, S> {
     /// The state before; `None` for a create.
     pub prior: Option<&'a S>,

@@ -26,6 +26,8 @@ pub struct Session {
     pub sql_credentials: BTreeMap<String, SqlCredential>,
     /// True when every effect must be refused.
     pub observe: bool,
+    /// True when `sudo -n` may be used on hosts where the login user is not root.
+    pub sudo: bool,
     /// Steps at once over all hosts.
     pub parallelism: usize,
     /// Deadline of one operation unless the resource says otherwise.

@@ -1,0 +1,199 @@
+//! The one generic adapter: any [`crate::resource::Resource`] as a `tf_provider::Resource`, and data sources alike.
+//!
+//! It speaks typed states only. What the wire demands beyond that trait is in [`super::wire`].
+use super::registry::Shared;
+use crate::base::Problem;
+use crate::resource::{Applied, ApplyInput, Context, DataSource, PlanInput, Planned, Resource};
+use crate::schema::{AttributePath, Diagnostics, Report, Schema, codec, tree};
+use async_trait::async_trait;
+use std::time::Duration;
+use tf_provider::value::ValueEmpty;
+
+/// How long the live look at plan time may take.
+const FORESEE: Duration = Duration::from_secs(10);
+
+/// A resource as `tf-provider` knows them.
+pub struct Adapter<R> {
+    /// The resource.
+    pub resource: R,
+    /// Its schema, made once.
+    pub schema: Schema,
+    pub(super) shared: Shared,
+}
+
+impl<R: Resource> Adapter<R> {
+    /// Carries `resource`.
+    pub fn new(resource: R, shared: Shared) -> Self {
+        Self { schema: resource.schema(), resource, shared }
+    }
+
+    pub(super) fn context(&self, diags: &mut Diagnostics) -> Option<Context> {
+        let context = self.shared.context();
+        if context.is_none() {
+            diags.problem(Shared::not_configured());
+        }
+        context
+    }
+
+    async fn plan(&self, diags: &mut Diagnostics, input: PlanInput<'_, R::State>) -> Option<Planned<R::State>> {
+        let planned = self.resource.plan(input, diags);
+        if planned.is_none() && diags.errors.is_empty() {
+            diags.problem(Problem::internal(format!("the plan of {} ended without a plan and without an error", R::TYPE)));
+        }
+        let planned = planned.filter(|_| diags.errors.is_empty())?;
+        self.foresee(diags, input, &planned.state).await;
+        Some(planned)
+    }
+
+    /// The live look: only with a configured provider and a known configuration, never longer than [`FORESEE`].
+    async fn foresee(&self, diags: &mut Diagnostics, input: PlanInput<'_, R::State>, planned: &R::State) {
+        let Some(context) = self.shared.context() else { return };
+        let known = codec::encode(&self.schema, "configuration", input.config, &mut Diagnostics::default()).is_ok_and(|t| tree::wholly_known(&t));
+        if !known {
+            return;
+        }
+        let look = self.resource.foresee(&context, input.prior, planned);
+        match tokio::time::timeout(FORESEE, look).await {
+            Ok(problems) => problems.into_iter().for_each(|p| diags.caution(p)),
+            Err(_) => tracing::warn!(r#type = R::TYPE, "the look at the hosts at plan time took more than 10 s and was left out"),
+        }
+    }
+
+    async fn apply(&self, diags: &mut Diagnostics, input: ApplyInput<'_, R::State>) -> Option<R::State> {
+        let context = self.context(diags)?;
+        let Applied { state, problem, warnings } = self.resource.apply(&context, input).await;
+        warnings.into_iter().for_each(|p| diags.caution(p));
+        if let Some(problem) = problem {
+            diags.problem(problem);
+        }
+        state
+    }
+}
+
+#[async_trait]
+impl<R: Resource> tf_provider::Resource for Adapter<R> {
+    type State<'a> = R::State;
+    /// Private bytes stay as they came: what shapes a plan is in attributes, where people can read it.
+    type PrivateState<'a> = ();
+    type ProviderMetaState<'a> = ValueEmpty;
+
+    fn schema(&self, _: &mut Diagnostics) -> Option<tf_provider::schema::Schema> {
+        Some(self.schema.inner().clone())
+    }
+
+    async fn validate<'a>(&self, diags: &mut Diagnostics, config: R::State) -> Option<()> {
+        self.resource.validate(&config, diags);
+        Some(())
+    }
+
+    async fn read<'a>(&self, diags: &mut Diagnostics, state: R::State, (): (), _: ValueEmpty) -> Option<(R::State, ())> {
+        let Some(context) = self.context(diags) else { return Some((state, ())) };
+        match self.resource.read(&context, state.clone()).await {
+            Ok(found) => {
+                found.warnings.into_iter().for_each(|p| diags.caution(p));
+                found.state.map(|s| (s, ()))
+            }
+            // Never null on an error: that would mean "gone, create it again".
+            Err(problem) => {
+                diags.problem(problem);
+                Some((state, ()))
+            }
+        }
+    }
+
+    async fn plan_create<'a>(&self, diags: &mut Diagnostics, proposed: R::State, config: R::State, _: ValueEmpty) -> Option<(R::State, ())> {
+        let planned = self.plan(diags, PlanInput { prior: None, config: &config, proposed: &proposed }).await?;
+        Some((planned.state, ()))
+    }
+
+    async fn plan_update<'a>(&self, diags: &mut Diagnostics, prior: R::State, proposed: R::State, config: R::State, (): (), _: ValueEmpty) -> Option<(R::State, (), Vec<AttributePath>)> {
+        let planned = self.plan(diags, PlanInput { prior: Some(&prior), config: &config, proposed: &proposed }).await?;
+        Some((planned.state, (), planned.replace))
+    }
+
+    async fn plan_destroy<'a>(&self, diags: &mut Diagnostics, prior: R::State, (): (), _: ValueEmpty) -> Option<()> {
+        self.resource.plan_destroy(&prior, diags);
+        diags.errors.is_empty().then_some(())
+    }
+
+    async fn create<'a>(&self, diags: &mut Diagnostics, planned: R::State, config: R::State, (): (), _: ValueEmpty) -> Option<(R::State, ())> {
+        let state = self.apply(diags, ApplyInput { prior: None, planned: Some(&planned), config: Some(&config) }).await;
+        // A state beside an error would be stored as tainted: the next plan would destroy what only needs to go on.
+        state.filter(|_| diags.errors.is_empty()).map(|s| (s, ()))
+    }
+
+    async fn update<'a>(&self, diags: &mut Diagnostics, prior: R::State, planned: R::State, config: R::State, (): (), _: ValueEmpty) -> Option<(R::State, ())> {
+        let state = self.apply(diags, ApplyInput { prior: Some(&prior), planned: Some(&planned), config: Some(&config) }).await;
+        state.map(|s| (s, ()))
+    }
+
+    async fn destroy<'a>(&self, diags: &mut Diagnostics, prior: R::State, (): (), _: ValueEmpty) -> Option<()> {
+        let left = self.apply(diags, ApplyInput { prior: Some(&prior), planned: None, config: None }).await;
+        if left.is_some() && diags.errors.is_empty() {
+            diags.problem(Problem::internal(format!("the destroy of {} left something and did not say why", R::TYPE)));
+        }
+        diags.errors.is_empty().then_some(())
+    }
+
+    async fn import<'a>(&self, diags: &mut Diagnostics, id: String) -> Option<(R::State, ())> {
+        let context = self.context(diags)?;
+        match self.resource.import(&context, &id).await {
+            Ok(state) => Some((state, ())),
+            Err(problem) => {
+                diags.problem(problem);
+                None
+            }
+        }
+    }
+}
+
+/// A data source as `tf-provider` knows them.
+pub struct SourceAdapter<D> {
+    /// The data source.
+    pub source: D,
+    /// Its schema, made once.
+    pub schema: Schema,
+    pub(super) shared: Shared,
+}
+
+impl<D: DataSource> SourceAdapter<D> {
+    /// Carries `source`.
+    pub fn new(source: D, shared: Shared) -> Self {
+        Self { schema: source.schema(), source, shared }
+    }
+}
+
+#[async_trait]
+impl<D: DataSource> tf_provider::DataSource for SourceAdapter<D> {
+    type State<'a> = D::State;
+    type ProviderMetaState<'a> = ValueEmpty;
+
+    fn schema(&self, _: &mut Diagnostics) -> Option<tf_provider::schema::Schema> {
+        Some(self.schema.inner().clone())
+    }
+
+    async fn validate<'a>(&self, diags: &mut Diagnostics, config: D::State) -> Option<()> {
+        self.source.validate(&config, diags);
+        Some(())
+    }
+
+    async fn read<'a>(&self, diags: &mut Diagnostics, config: D::State, _: ValueEmpty) -> Option<D::State> {
+        let Some(context) = self.shared.context() else {
+            diags.problem(Shared::not_configured());
+            return None;
+        };
+        match self.source.read(&context, config).await {
+            Ok(found) => {
+                found.warnings.into_iter().for_each(|p| diags.caution(p));
+                if found.state.is_none() {
+                    diags.problem(Problem::user(format!("{} found nothing", D::TYPE)).fix("check the arguments; a data source must find what it is asked for"));
+                }
+                found.state
+            }
+            Err(problem) => {
+                diags.problem(problem);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The provider: its configuration, and the adapter between resources and the wire.
+//!
+//! [`adapter`] carries our [`crate::resource::Resource`] as `tf-provider`'s trait of that name; [`wire`] carries that
+//! as messages, in both directions checked by the schema and by core's own [`rules`]; [`dispatch`] answers the calls of
+//! protocol 6.11; [`config`] turns the provider block and `OB_*` variables into a [`crate::resource::Session`].
+pub mod adapter;
+pub mod config;
+pub mod config_schema;
+pub mod dispatch;
+pub mod document;
+pub mod registry;
+pub mod rules;
+pub mod serve;
+pub mod unknowns;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::schema_document;
+pub use registry::{Connect, Registry};
+
+/// The provider's source address.
+pub const ADDRESS: &str = "registry.terraform.io/oceanbase/ob";
+
+/// Everything we offer, with `connect` as the way to hosts.
+#[must_use]
+pub fn registry(connect: Connect) -> Registry {
+    let mut registry = Registry::new(connect);
+    crate::resource::register(&mut registry);
+    registry
+}

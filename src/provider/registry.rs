@@ -1,0 +1,78 @@
+//! What a provider process serves: the registered types and the state they share.
+use super::adapter::{Adapter, SourceAdapter};
+use super::wire::{Wire, WireResource, WireSource, WireSourceOf};
+use crate::base::Problem;
+use crate::protocol::running::Running;
+use crate::resource::{Context, DataSource, Resource, Session, Visitor};
+use crate::transport::Connector;
+use crate::transport::config::SshConfig;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio_util::sync::CancellationToken;
+
+/// Makes the way to hosts from the configuration; never connects by itself.
+pub type Connect = Arc<dyn Fn(SshConfig, CancellationToken) -> Arc<dyn Connector> + Send + Sync>;
+
+/// What all types of one process share: the configured session and the token that stops the run.
+#[derive(Clone, Default)]
+pub struct Shared {
+    session: Arc<RwLock<Option<Arc<Session>>>>,
+    /// What is under way.
+    pub running: Running,
+}
+
+impl Shared {
+    /// The context of a call; `None` before Configure.
+    #[must_use]
+    pub fn context(&self) -> Option<Context> {
+        let session = self.session.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Context { session, cancel: self.running.token() })
+    }
+    /// Takes a new session.
+    pub fn configure(&self, session: Session) {
+        *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(session));
+    }
+    /// What to say when a call needs a session and there is none.
+    #[must_use]
+    pub fn not_configured() -> Problem {
+        Problem::internal("the provider was asked to work before it was configured")
+    }
+}
+
+/// The types a provider serves.
+pub struct Registry {
+    pub(super) resources: BTreeMap<&'static str, Arc<dyn WireResource>>,
+    pub(super) sources: BTreeMap<&'static str, Arc<dyn WireSource>>,
+    pub(super) shared: Shared,
+    pub(super) connect: Connect,
+}
+
+impl Registry {
+    /// One without types.
+    #[must_use]
+    pub fn new(connect: Connect) -> Self {
+        Self { resources: BTreeMap::new(), sources: BTreeMap::new(), shared: Shared::default(), connect }
+    }
+    /// What is under way in this process.
+    #[must_use]
+    pub fn running(&self) -> Running {
+        self.shared.running.clone()
+    }
+    /// Everything wrong with the registered types themselves, for a test: schema, state type, identity.
+    #[must_use]
+    pub fn lint(&self) -> Vec<String> {
+        let resources = self.resources.values().flat_map(|r| r.lint());
+        resources.chain(self.sources.values().flat_map(|s| s.lint())).collect()
+    }
+}
+
+impl Visitor for Registry {
+    fn resource<R: Resource>(&mut self, resource: R) {
+        let carried = Wire::new(Adapter::new(resource, self.shared.clone()));
+        self.resources.insert(R::TYPE, Arc::new(carried));
+    }
+    fn data_source<D: DataSource>(&mut self, source: D) {
+        let carried = WireSourceOf::new(SourceAdapter::new(source, self.shared.clone()));
+        self.sources.insert(D::TYPE, Arc::new(carried));
+    }
+}

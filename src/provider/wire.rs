@@ -1,0 +1,382 @@
+//! Adapted resources and data sources as messages: decode by schema, call, check, encode.
+//!
+//! What holds for every resource is here and nowhere else: a create with an error has no state, so nothing is ever
+//! tainted; a read with an error keeps the prior state; write-only values never leave; what core would refuse is
+//! refused first, by attribute.
+use super::adapter::{Adapter, SourceAdapter};
+use super::registry::Shared;
+use super::{rules, unknowns};
+use crate::base::Problem;
+use crate::protocol::convert;
+use crate::protocol::pb::tf;
+use crate::resource::{DataSource, Resource};
+use crate::schema::codec::{self, Refused};
+use crate::schema::{AttributePath, Diagnostics, Report, Schema, Tree, check, tree};
+use async_trait::async_trait;
+use rmpv::Value as V;
+use std::collections::BTreeSet;
+use tf_provider::value::Value;
+use tf_provider::{DataSource as _, Resource as _};
+
+/// A resource as the service calls it. Panics are caught a layer above; see there what they answer.
+#[async_trait]
+pub trait WireResource: Send + Sync {
+    /// Its schema.
+    fn schema(&self) -> &Schema;
+    /// The attributes that identify it.
+    fn identity(&self) -> &'static [&'static str];
+    /// Everything wrong with the type itself.
+    fn lint(&self) -> Vec<String>;
+    /// ValidateResourceConfig.
+    async fn validate(&self, request: tf::validate_resource_config::Request) -> tf::validate_resource_config::Response;
+    /// UpgradeResourceState: always called, for the same version too.
+    fn upgrade(&self, request: tf::upgrade_resource_state::Request) -> tf::upgrade_resource_state::Response;
+    /// ReadResource.
+    async fn read(&self, request: tf::read_resource::Request) -> tf::read_resource::Response;
+    /// PlanResourceChange.
+    async fn plan(&self, request: tf::plan_resource_change::Request) -> tf::plan_resource_change::Response;
+    /// ApplyResourceChange.
+    async fn apply(&self, request: tf::apply_resource_change::Request) -> tf::apply_resource_change::Response;
+    /// ImportResourceState.
+    async fn import(&self, request: tf::import_resource_state::Request) -> tf::import_resource_state::Response;
+}
+
+/// Carries one adapted resource.
+pub struct Wire<R>(Adapter<R>);
+
+impl<R: Resource> Wire<R> {
+    /// Carries `adapter`.
+    pub fn new(adapter: Adapter<R>) -> Self {
+        Self(adapter)
+    }
+
+    fn decode(&self, what: &str, value: Option<&tf::DynamicValue>, diags: &mut Diagnostics) -> Result<Option<codec::Decoded<R::State>>, Refused> {
+        codec::decode(&self.0.schema, what, convert::bytes(value), diags)
+    }
+
+    fn encode(&self, what: &str, state: &R::State, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+        let mut tree = codec::encode(&self.0.schema, what, state, diags)?;
+        check::clear_write_only(&self.0.schema, &mut tree);
+        Ok(tree)
+    }
+
+    fn identity_of(&self, state: &Tree) -> Option<tf::ResourceIdentityData> {
+        let names = self.0.resource.identity();
+        let values: Vec<_> = names.iter().map(|n| tree::get(state, n).as_str().map(|v| (V::from(*n), V::from(v)))).collect::<Option<_>>()?;
+        (!names.is_empty()).then(|| tf::ResourceIdentityData { identity_data: Some(convert::value(&V::Map(values))) })
+    }
+
+    fn broken(&self, what: &str, broken: Vec<rules::Broken>, diags: &mut Diagnostics) {
+        for (path, rule) in broken {
+            let place = if path.steps.is_empty() { "the object".to_owned() } else { path.to_string() };
+            let problem = Problem::internal(format!("{} of {}: {place}: {rule}", what, R::TYPE));
+            diags.problem_at(path, problem);
+        }
+    }
+
+    async fn plan_change(&self, r: &tf::plan_resource_change::Request, diags: &mut Diagnostics) -> Result<(Tree, Vec<AttributePath>), Refused> {
+        let prior = self.decode("prior state", r.prior_state.as_ref(), diags);
+        let proposed = self.decode("proposed state", r.proposed_new_state.as_ref(), diags);
+        let config = self.decode("configuration", r.config.as_ref(), diags);
+        let (prior, proposed, config) = (prior?, proposed?, config?);
+        let Some(proposed) = proposed else {
+            if let Some(prior) = prior {
+                self.0.plan_destroy(diags, prior.state, (), Value::Null).await;
+            }
+            return Ok((V::Nil, Vec::new()));
+        };
+        let Some(config) = config else {
+            diags.problem(Problem::internal("a change was proposed without a configuration"));
+            return Err(Refused);
+        };
+        let prior_tree = prior.as_ref().map_or(V::Nil, |p| p.tree.clone());
+        let mut tree = proposed.tree;
+        check::clear_write_only(&self.0.schema, &mut tree);
+        unknowns::mark(&self.0.schema, &prior_tree, &config.tree, &mut tree);
+        let proposed = codec::typed::<R::State>("proposed state", tree, diags)?;
+        let planned = match prior {
+            None => self.0.plan_create(diags, proposed.state, config.state, Value::Null).await.map(|(s, ())| (s, Vec::new())),
+            Some(prior) => self.0.plan_update(diags, prior.state, proposed.state, config.state, (), Value::Null).await.map(|(s, (), paths)| (s, paths)),
+        };
+        let (state, replace) = planned.ok_or(Refused)?;
+        let tree = self.encode("planned state", &state, diags)?;
+        let broken = rules::plan(&self.0.schema, &prior_tree, &config.tree, &tree);
+        let refused = !broken.is_empty();
+        self.broken("the plan", broken, diags);
+        if refused { Err(Refused) } else { Ok((tree, replace)) }
+    }
+
+    /// `Ok` holds the new state; with errors in `diags` it is what is true now. `Err`: nothing is known beyond the prior one.
+    async fn apply_change(&self, r: &tf::apply_resource_change::Request, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+        let prior = self.decode("prior state", r.prior_state.as_ref(), diags);
+        let planned = self.decode("planned state", r.planned_state.as_ref(), diags);
+        let config = self.decode("configuration", r.config.as_ref(), diags);
+        let (prior, planned, config) = (prior?, planned?, config?);
+        let (planned, config) = match (planned, config) {
+            (Some(planned), Some(config)) => (planned, config),
+            (None, _) => {
+                let Some(prior) = prior else { return Ok(V::Nil) };
+                return self.0.destroy(diags, prior.state, (), Value::Null).await.map(|()| V::Nil).ok_or(Refused);
+            }
+            (Some(_), None) => {
+                diags.problem(Problem::internal("a change was to be applied without a configuration"));
+                return Err(Refused);
+            }
+        };
+        let state = match prior {
+            None => self.0.create(diags, planned.state, config.state, (), Value::Null).await,
+            Some(prior) => self.0.update(diags, prior.state, planned.state, config.state, (), Value::Null).await,
+        };
+        let Some((state, ())) = state else {
+            if diags.errors.is_empty() {
+                diags.problem(Problem::internal(format!("the apply of {} ended without a state and without an error", R::TYPE)));
+            }
+            return Err(Refused);
+        };
+        let tree = self.encode("new state", &state, diags)?;
+        if diags.errors.is_empty() {
+            self.broken("the apply", rules::applied(&self.0.schema, &planned.tree, &tree), diags);
+        }
+        Ok(tree)
+    }
+
+    fn import_id(&self, r: &tf::import_resource_state::Request, diags: &mut Diagnostics) -> Result<String, Refused> {
+        let Some(identity) = r.identity.as_ref().filter(|_| r.id.is_empty()) else { return Ok(r.id.clone()) };
+        let data = tree::read(convert::bytes(identity.identity_data.as_ref())).map_err(|why| diags.problem(Problem::internal(format!("the identity cannot be read: {why}"))))?;
+        let names = self.0.resource.identity();
+        let missing: Vec<_> = names.iter().filter(|n| tree::get(&data, n).as_str().is_none()).copied().collect();
+        if names.is_empty() || !missing.is_empty() {
+            let why = if names.is_empty() { "it has no identity".to_owned() } else { format!("the identity lacks {}", missing.join(", ")) };
+            diags.problem(Problem::user(format!("cannot import {} by this identity", R::TYPE)).why(why).fix(if names.is_empty() { "import it by its id" } else { "give every attribute of the identity" }));
+            return Err(Refused);
+        }
+        let values: Vec<_> = names.iter().map(|n| tree::get(&data, n).as_str().unwrap_or_default().to_owned()).collect();
+        Ok(self.0.resource.identity_to_id(&values))
+    }
+
+    fn upgraded(&self, r: &tf::upgrade_resource_state::Request, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+        let now = self.0.schema.version();
+        let what = "stored state";
+        let stored = r.raw_state.as_ref().map_or(&[][..], |s| &s.json);
+        if stored.is_empty() {
+            diags.problem(Problem::user(format!("the {what} of {} cannot be read", R::TYPE)).why("it has no JSON form").fix("it was not written by this provider: remove it from the state and import the object"));
+            return Err(Refused);
+        }
+        if r.version > now {
+            let why = format!("it has schema version {}, this provider knows {now} and older", r.version);
+            diags.problem(Problem::user(format!("the {what} of {} is of a newer provider", R::TYPE)).why(why).fix("use the newer provider that wrote it (terraform init -upgrade)"));
+            return Err(Refused);
+        }
+        let json: serde_json::Value = serde_json::from_slice(stored).map_err(|e| diags.problem(Problem::user(format!("the {what} of {} cannot be read", R::TYPE)).why(e.to_string()).fix("restore the state from a backup, or remove the object from it and import it")))?;
+        let json = if r.version < now { self.0.resource.upgrade(r.version, json).map_err(|p| diags.problem(p))? } else { json };
+        let tree = codec::from_json(&self.0.schema, what, &json, diags)?;
+        if tree != V::Nil {
+            codec::typed::<R::State>(what, tree.clone(), diags)?;
+        }
+        Ok(tree)
+    }
+}
+
+#[async_trait]
+impl<R: Resource> WireResource for Wire<R> {
+    fn schema(&self) -> &Schema {
+        &self.0.schema
+    }
+
+    fn identity(&self) -> &'static [&'static str] {
+        self.0.resource.identity()
+    }
+
+    fn lint(&self) -> Vec<String> {
+        let schema = &self.0.schema;
+        let strange = self.identity().iter().filter(|n| !schema.attributes().get(**n).is_some_and(|a| a.attr_type == crate::schema::AttributeType::String));
+        let mut found: Vec<_> = schema.lint().into_iter().chain(strange.map(|n| format!("identity attribute {n} is no string attribute"))).collect();
+        found.extend(lint_state::<R::State>(schema));
+        found.into_iter().map(|l| format!("{}: {l}", R::TYPE)).collect()
+    }
+
+    async fn validate(&self, r: tf::validate_resource_config::Request) -> tf::validate_resource_config::Response {
+        let mut diags = Diagnostics::default();
+        if let Ok(Some(config)) = self.decode("configuration", r.config.as_ref(), &mut diags) {
+            // Absent capabilities are those of a caller from before they existed.
+            if !r.client_capabilities.unwrap_or_default().write_only_attributes_allowed {
+                check::refuse_write_only(&self.0.schema, &config.tree, &mut diags);
+            }
+            check::validate(&self.0.schema, &config.tree, &mut diags);
+            tf_provider::Resource::validate(&self.0, &mut diags, config.state).await;
+        }
+        tf::validate_resource_config::Response { diagnostics: convert::diagnostics(Some(&self.0.schema), diags) }
+    }
+
+    fn upgrade(&self, r: tf::upgrade_resource_state::Request) -> tf::upgrade_resource_state::Response {
+        let mut diags = Diagnostics::default();
+        let upgraded_state = self.upgraded(&r, &mut diags).ok().map(|t| convert::value(&t));
+        tf::upgrade_resource_state::Response { upgraded_state, diagnostics: convert::diagnostics(Some(&self.0.schema), diags) }
+    }
+
+    async fn read(&self, r: tf::read_resource::Request) -> tf::read_resource::Response {
+        let mut diags = Diagnostics::default();
+        let mut out = tf::read_resource::Response { new_state: r.current_state.clone(), private: r.private, new_identity: r.current_identity, ..Default::default() };
+        if let Ok(Some(prior)) = self.decode("stored state", r.current_state.as_ref(), &mut diags) {
+            match tf_provider::Resource::read(&self.0, &mut diags, prior.state, (), Value::Null).await {
+                None => out.new_state = Some(convert::value(&V::Nil)),
+                Some((state, ())) => {
+                    // A state that does not fit its schema is reported; the prior one stays.
+                    if let Ok(tree) = self.encode("state that was read", &state, &mut diags) {
+                        if !tree::wholly_known(&tree) {
+                            diags.problem(Problem::internal(format!("the read of {} answered with unknown values", R::TYPE)));
+                        } else {
+                            out.new_identity = self.identity_of(&tree).or(out.new_identity);
+                            out.new_state = Some(convert::value(&tree));
+                        }
+                    }
+                }
+            }
+        }
+        out.diagnostics = convert::diagnostics(Some(&self.0.schema), diags);
+        out
+    }
+
+    async fn plan(&self, r: tf::plan_resource_change::Request) -> tf::plan_resource_change::Response {
+        let mut diags = Diagnostics::default();
+        let mut out = tf::plan_resource_change::Response { planned_private: r.prior_private.clone(), ..Default::default() };
+        if let Ok((tree, replace)) = self.plan_change(&r, &mut diags).await {
+            // The identity may only change together with a replacement, which is planned anew without a prior state.
+            out.planned_identity = r.prior_identity.or_else(|| self.identity_of(&tree));
+            let schema = &self.0.schema;
+            let paths: BTreeSet<_> = replace.iter().map(|p| schema.resolve(p)).filter(|p| !p.steps.is_empty()).map(|p| (p.to_string(), convert::path(&p))).map(Ordered).collect();
+            out.requires_replace = paths.into_iter().map(|p| p.0.1).collect();
+            out.planned_state = Some(convert::value(&tree));
+        }
+        out.diagnostics = convert::diagnostics(Some(&self.0.schema), diags);
+        out
+    }
+
+    async fn apply(&self, r: tf::apply_resource_change::Request) -> tf::apply_resource_change::Response {
+        let mut diags = Diagnostics::default();
+        let create = convert::bytes(r.prior_state.as_ref()).is_empty() || tree::read(convert::bytes(r.prior_state.as_ref())) == Ok(V::Nil);
+        let mut out = tf::apply_resource_change::Response { new_state: r.prior_state.clone(), private: r.planned_private.clone(), new_identity: r.planned_identity.clone(), ..Default::default() };
+        let new = self.apply_change(&r, &mut diags).await;
+        if let Ok(tree) = &new {
+            out.new_identity = self.identity_of(tree).or(out.new_identity);
+            out.new_state = Some(convert::value(tree));
+        }
+        if create && (!diags.errors.is_empty() || new.is_err()) {
+            // A state here would be stored as tainted. Null: nothing is stored, and the next plan creates again.
+            out.new_state = Some(convert::value(&V::Nil));
+            out.new_identity = None;
+        }
+        out.diagnostics = convert::diagnostics(Some(&self.0.schema), diags);
+        out
+    }
+
+    async fn import(&self, r: tf::import_resource_state::Request) -> tf::import_resource_state::Response {
+        let mut diags = Diagnostics::default();
+        let mut out = tf::import_resource_state::Response::default();
+        if let Ok(id) = self.import_id(&r, &mut diags)
+            && let Some((state, ())) = self.0.import(&mut diags, id).await
+            && let Ok(tree) = self.encode("imported state", &state, &mut diags)
+        {
+            let identity = self.identity_of(&tree);
+            out.imported_resources.push(tf::import_resource_state::ImportedResource { type_name: r.type_name, state: Some(convert::value(&tree)), private: Vec::new(), identity });
+        }
+        out.diagnostics = convert::diagnostics(Some(&self.0.schema), diags);
+        out
+    }
+}
+
+/// Paths in the order of their text, without doubles.
+struct Ordered((String, tf::AttributePath));
+impl PartialEq for Ordered {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.0 == other.0.0
+    }
+}
+impl Eq for Ordered {}
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.0.cmp(&other.0.0)
+    }
+}
+
+/// Proves that a state type holds what its schema promises: an object of nulls and one of unknowns survive the way through it.
+fn lint_state<T: serde::Serialize + serde::de::DeserializeOwned>(schema: &Schema) -> Vec<String> {
+    let whole = |value: &Tree| codec::from_json(schema, "test", &serde_json::json!({}), &mut Diagnostics::default()).map(|t| super::document::fill(schema, t, value));
+    let mut found = Vec::new();
+    for (name, value) in [("null", V::Nil), ("unknown", tree::unknown())] {
+        let mut diags = Diagnostics::default();
+        let Ok(tree) = whole(&value) else { continue };
+        let back = codec::typed::<T>("test", tree.clone(), &mut diags).and_then(|d| codec::encode(schema, "test", &d.state, &mut diags));
+        match back {
+            Ok(back) if back == tree => {}
+            Ok(back) => found.push(format!("the state type changes an object of {name} values: {tree} became {back}")),
+            Err(Refused) => found.extend(diags.errors.iter().map(|d| format!("the state type does not fit the schema ({name} values): {} {}", d.attribute, d.detail))),
+        }
+    }
+    found
+}
+
+/// A data source as the service calls it.
+#[async_trait]
+pub trait WireSource: Send + Sync {
+    /// Its schema.
+    fn schema(&self) -> &Schema;
+    /// Everything wrong with the type itself.
+    fn lint(&self) -> Vec<String>;
+    /// ValidateDataResourceConfig.
+    async fn validate(&self, request: tf::validate_data_resource_config::Request) -> tf::validate_data_resource_config::Response;
+    /// ReadDataSource.
+    async fn read(&self, request: tf::read_data_source::Request) -> tf::read_data_source::Response;
+}
+
+/// Carries one adapted data source.
+pub struct WireSourceOf<D>(SourceAdapter<D>);
+
+impl<D: DataSource> WireSourceOf<D> {
+    /// Carries `adapter`.
+    pub fn new(adapter: SourceAdapter<D>) -> Self {
+        Self(adapter)
+    }
+    async fn answer(&self, r: &tf::read_data_source::Request, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+        let config = codec::decode::<D::State>(&self.0.schema, "configuration", convert::bytes(r.config.as_ref()), diags)?;
+        let Some(config) = config else {
+            diags.problem(Shared::not_configured());
+            return Err(Refused);
+        };
+        let state = tf_provider::DataSource::read(&self.0, diags, config.state, Value::Null).await.ok_or(Refused)?;
+        let tree = codec::encode(&self.0.schema, "data that was read", &state, diags)?;
+        if !tree::wholly_known(&tree) {
+            diags.problem(Problem::internal(format!("the read of {} answered with unknown values", D::TYPE)));
+            return Err(Refused);
+        }
+        Ok(tree)
+    }
+}
+
+#[async_trait]
+impl<D: DataSource> WireSource for WireSourceOf<D> {
+    fn schema(&self) -> &Schema {
+        &self.0.schema
+    }
+    fn lint(&self) -> Vec<String> {
+        self.0.schema.lint().into_iter().chain(lint_state::<D::State>(&self.0.schema)).map(|l| format!("data {}: {l}", D::TYPE)).collect()
+    }
+    async fn validate(&self, r: tf::validate_data_resource_config::Request) -> tf::validate_data_resource_config::Response {
+        let mut diags = Diagnostics::default();
+        if let Ok(Some(config)) = codec::decode::<D::State>(&self.0.schema, "configuration", convert::bytes(r.config.as_ref()), &mut diags) {
+            check::validate(&self.0.schema, &config.tree, &mut diags);
+            self.0.validate(&mut diags, config.state).await;
+        }
+        tf::validate_data_resource_config::Response { diagnostics: convert::diagnostics(Some(&self.0.schema), diags) }
+    }
+    async fn read(&self, r: tf::read_data_source::Request) -> tf::read_data_source::Response {
+        let mut diags = Diagnostics::default();
+        let state = self.answer(&r, &mut diags).await.ok().filter(|_| diags.errors.is_empty()).map(|t| convert::value(&t));
+        tf::read_data_source::Response { state, diagnostics: convert::diagnostics(Some(&self.0.schema), diags), ..Default::default() }
+    }
+}
