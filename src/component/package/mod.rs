@@ -1,4 +1,5 @@
 //! Packages: a set of files out of archives, each known by its sha256 before anything is planned.
+pub mod archive;
 pub mod place;
 
 use serde::{Deserialize, Serialize};
