@@ -7,6 +7,7 @@ mod client;
 mod process;
 mod terraform;
 mod traps;
+mod values;
 mod wire;
 
 use ob::resource::Visitor;

@@ -173,7 +173,7 @@ fn orphan() {
     block_on(async {
         let mut client = plugin.client(&caller).await;
         client.configure_provider(tf::configure_provider::Request::default()).await.unwrap();
-        let request = crate::wire::create("wait");
+        let request = crate::values::create("wait");
         let apply = tokio::spawn(async move { client.apply_resource_change(request).await });
         let until = Instant::now() + Duration::from_secs(20);
         while !std::path::Path::new(&format!("{}.started", marker.display())).exists() {
