@@ -141,6 +141,8 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Re
     let (epoch, primary) = match &current {
         Some(now) if now == target || !asked_to_move => (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone()),
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
+        // Unreachable is a status, not an error: that alone plans nothing.
+        None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => return Ok(plan.g),
         None => (open_one(&mut plan, seen, target)?, target.to_owned()),
     };
     follow_up(&mut plan, seen, &primary, epoch, gone);
