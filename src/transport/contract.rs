@@ -40,7 +40,10 @@ pub async fn check(host: &Host, options: &Options) -> Vec<String> {
     ];
     let mut broken = Vec::new();
     for (promise, kept) in promises {
-        match tokio::time::timeout(Duration::from_secs(60), kept).await {
+        let started = Instant::now();
+        let kept = tokio::time::timeout(Duration::from_secs(60), kept).await;
+        tracing::debug!(promise, took = ?started.elapsed(), "checked");
+        match kept {
             Ok(Ok(())) => {}
             Ok(Err(why)) => broken.push(format!("{promise}: {why}")),
             Err(_) => broken.push(format!("{promise}: no end within 60 s")),
