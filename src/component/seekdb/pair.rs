@@ -85,7 +85,7 @@ impl Plan<'_> {
     }
     fn start(&mut self, member: &str, join: Option<&Instance>) {
         if let (Some(instance), Some(package)) = (self.member(member), self.want.packages.get(member).cloned()) {
-            self.g.then(StartServer { instance, package, join: join.map(|p| Join { source: p.source() }) });
+            self.g.then(StartServer { instance, package, join: join.map(|p| Join { source: p.source() }), restart: false });
         }
     }
 
@@ -104,7 +104,7 @@ impl Plan<'_> {
     /// Restarts a fenced former primary as a standby.
     fn rejoin(&mut self, member: &str, primary: &Instance) {
         let Some(instance) = self.member(member) else { return };
-        self.g.then(StopServer { instance: instance.clone(), fenced_only: true });
+        self.g.then(StopServer { instance: instance.clone(), fenced_only: true, restart: false });
         self.start(member, Some(primary));
         self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
         self.g.then(EndFence { instance });
@@ -245,7 +245,7 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.build(&name, &source);
             }
             Some(Standing::Stale) => {
-                plan.g.then(StopServer { instance: instance.clone(), fenced_only: false });
+                plan.g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
                 plan.g.then(SetAside { instance: instance.clone(), name: format!("epoch-{epoch}") });
                 plan.note(&name, epoch, primary);
                 plan.build(&name, &source);
@@ -274,7 +274,7 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
 
 /// A standby leaves: stopped, its store set aside, never opened.
 fn leave(g: &mut Graph, name: &str, instance: &Instance, epoch: u64) {
-    g.then(StopServer { instance: instance.clone(), fenced_only: false });
+    g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(SetAside { instance: instance.clone(), name: format!("left-{name}-{epoch}") });
     g.then(LeaveGroup { instance: instance.clone() });
 }
