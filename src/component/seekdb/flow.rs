@@ -1,5 +1,5 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
-use super::steps::{BeginRestart, Claim, CreateAccount, EndRestart, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount};
+use super::steps::{Adopt, BeginRestart, Claim, CreateAccount, EndRestart, EndSessions, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount};
 use super::Instance;
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
@@ -36,10 +36,30 @@ fn install(g: &mut Graph, d: &Desired) {
     g.add(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() }, &[place]);
 }
 
+/// What every graph about an instance does first after a take-over.
+fn begin(instance: &Instance) -> Graph {
+    let mut g = Graph::new();
+    g.after_take_over(EndSessions { instance: instance.clone() });
+    g
+}
+
+/// Takes over an instance that others made: mark, package, account; it goes on running as it is.
+#[must_use]
+pub fn adopt(d: &Desired) -> Graph {
+    let mut g = begin(&d.instance);
+    g.then(Adopt { instance: d.instance.clone() });
+    g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
+    g.then(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() });
+    g.then(WriteAccount { instance: d.instance.clone() });
+    g.then(CreateAccount { instance: d.instance.clone() });
+    g.then(SetBoot { instance: d.instance.clone(), on: true });
+    g
+}
+
 /// Installs and, unless `initialize` is false, starts a new database.
 #[must_use]
 pub fn create(d: &Desired) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(&d.instance);
     install(&mut g, d);
     if d.initialize {
         g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None, restart: false });
@@ -82,7 +102,7 @@ pub fn restart(i: &Instance, package: &str, from: &str) -> [Arc<dyn Step>; 3] {
 /// change in the start script alone.
 #[must_use]
 pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(&next.instance);
     let (i, package) = (&next.instance, &next.package);
     let moved = !prior.package.same(package);
     if moved {
@@ -121,7 +141,7 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
 /// Removes everything of ours; gates and journals stay.
 #[must_use]
 pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(instance);
     g.then(SetStage { instance: instance.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()) });
     g.then(SetBoot { instance: instance.clone(), on: false });
     g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });

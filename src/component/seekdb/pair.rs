@@ -5,7 +5,7 @@
 //! itself), restart the old one as its standby.
 use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
-use super::steps::{Activate, BeginStore, CopyAccount, EndFence, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside, SetBoot, StartServer, StopServer};
+use super::steps::{Activate, BeginStore, CopyAccount, EndFence, EndSessions, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside, SetBoot, StartServer, StopServer};
 use crate::base::Problem;
 use crate::engine::Graph;
 use std::collections::BTreeMap;
@@ -70,6 +70,15 @@ struct Plan<'a> {
     g: Graph,
 }
 
+/// What every graph about a group does first after a take-over; a member that cannot be asked is passed over by name.
+fn begin<'a>(members: impl Iterator<Item = &'a Instance>) -> Graph {
+    let mut g = Graph::new();
+    for instance in members {
+        g.after_take_over(EndSessions { instance: instance.clone() });
+    }
+    g
+}
+
 impl Plan<'_> {
     fn member(&self, name: &str) -> Option<Instance> {
         self.want.members.get(name).cloned()
@@ -80,7 +89,11 @@ impl Plan<'_> {
     fn note(&mut self, member: &str, epoch: u64, primary: &str) {
         if let Some(instance) = self.member(member) {
             let group = Group::new(&self.want.name, "", epoch, primary, self.want.members.clone());
-            self.g.then(WriteGroup { instance, group });
+            let step = WriteGroup { instance, group };
+            // Once per member: two parts of a plan may ask for the same note.
+            if !self.g.titles().contains(&crate::engine::Step::title(&step)) {
+                self.g.then(step);
+            }
         }
     }
     fn start(&mut self, member: &str, join: Option<&Instance>) {
@@ -114,7 +127,7 @@ impl Plan<'_> {
 /// The first build of a group: `primary` runs, the others are installed.
 #[must_use]
 pub fn create(want: &Want) -> Graph {
-    let mut plan = Plan { want, g: Graph::new() };
+    let mut plan = Plan { want, g: begin(want.members.values()) };
     let Some(primary) = plan.member(&want.primary) else { return plan.g };
     plan.note(&want.primary, 1, &want.primary);
     plan.g.then(SetBoot { instance: primary.clone(), on: false });
@@ -130,7 +143,8 @@ pub fn create(want: &Want) -> Graph {
 /// # Errors
 /// It must not or cannot be done; the problem says what is missing.
 pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Result<Graph, Problem> {
-    let mut plan = Plan { want, g: Graph::new() };
+    let alive = want.members.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)).map(|(_, i)| i);
+    let mut plan = Plan { want, g: begin(alive) };
     let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
     if writers > 1 {
         return Err(Problem::refused(format!("group \"{}\" has {writers} members that take writes", want.name)).why("two histories of rows exist").fix("stop the one whose rows you can lose; `ob standby diff` shows them; then apply again"));
@@ -250,6 +264,8 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.note(&name, epoch, primary);
                 plan.build(&name, &source);
             }
+            // The primary that a failover has just passed over: its store holds a history of its own, the next plan rebuilds it.
+            Some(Standing::Stopped) if seen.noted == name => {}
             Some(Standing::Stopped) => {
                 plan.start(&name, None);
                 plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
@@ -282,7 +298,7 @@ fn leave(g: &mut Graph, name: &str, instance: &Instance, epoch: u64) {
 /// The group ends: standbys leave, the primary stays what it is and starts with its host again.
 #[must_use]
 pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(members.values());
     for (name, instance) in members.iter().filter(|(n, _)| *n != primary) {
         leave(&mut g, name, instance, epoch);
     }

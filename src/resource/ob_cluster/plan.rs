@@ -77,7 +77,14 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
         }
         _ => {}
     }
-    first.append(flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting") && after.initialize));
+    let changes = flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting") && after.initialize);
+    // An imported object is adopted by its first change.
+    if prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()) {
+        let mut adopt = flow::adopt(&before);
+        adopt.append(first);
+        first = adopt;
+    }
+    first.append(changes);
     Some(first)
 }
 
@@ -246,7 +253,8 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
                 .attribute([attribute]),
         );
     };
-    if prior.name != next.name && !next.name.is_unknown() {
+    let adopted = !prior.creation_id.is_null();
+    if prior.name != next.name && !next.name.is_unknown() && adopted {
         refuse("the name", "name");
     }
     if prior.engine != next.engine && !next.engine.is_unknown() {
@@ -263,7 +271,7 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
             refuse("run_as", "zones");
         }
         // Identity is name and mark, never address: the step SetStage proves the mark at the new address.
-        if a.host.endpoint.name != b.host.endpoint.name {
+        if adopted && a.host.endpoint.name != b.host.endpoint.name {
             refuse("the host", "zones");
         }
     }

@@ -1,5 +1,6 @@
 //! The steps of seekdb, one effect each.
 mod account;
+mod adopt;
 mod boot;
 mod claim;
 mod fence;
@@ -11,10 +12,12 @@ mod remove;
 mod replicate;
 mod restart;
 mod root_password;
+mod sessions;
 mod store;
 mod use_package;
 
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
+pub use adopt::Adopt;
 pub use boot::SetBoot;
 pub use claim::{Claim, SetStage};
 pub use fence::{EndFence, Follow, NobodyWrites, NoteFence};
@@ -26,6 +29,7 @@ pub use remove::{RemoveHome, RemoveStore};
 pub use replicate::{Activate, Fence, FreezeLog, PointSource, Promote, Reopen};
 pub use restart::{BeginRestart, EndRestart};
 pub use root_password::{KeepRootPassword, SetRootPassword};
+pub use sessions::EndSessions;
 pub use store::{BeginStore, EndStore, SetAside};
 pub use use_package::{PlacePackage, UsePackage};
 
