@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub mod common;
 pub mod execute;
 pub mod ob_cluster;
+pub mod ob_package;
 pub mod ob_standby;
 pub mod session;
 
@@ -170,4 +171,5 @@ pub trait Visitor {
 pub fn register(visitor: &mut impl Visitor) {
     visitor.resource(ob_cluster::ObCluster);
     visitor.resource(ob_standby::ObStandby);
+    visitor.data_source(ob_package::ObPackage);
 }
