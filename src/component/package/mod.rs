@@ -1,6 +1,15 @@
 //! Packages: a set of files out of archives, each known by its sha256 before anything is planned.
+//!
+//! [`archive`] reads one archive safely, [`listing`] its members with their digests, [`layout`] and [`describe`] make a
+//! [`Package`] of several, [`feed`] streams its files, [`place`] has them on hosts.
 pub mod archive;
+pub mod describe;
+pub mod feed;
+pub mod layout;
+pub mod listing;
 pub mod place;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
