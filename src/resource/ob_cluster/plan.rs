@@ -80,7 +80,7 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let changes = flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting") && after.initialize);
     // An imported object is adopted by its first change.
     if prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()) {
-        let mut adopt = flow::adopt(&before);
+        let mut adopt = flow::adopt(&Desired { package: after.package.clone(), ..before.clone() });
         adopt.append(first);
         first = adopt;
     }
@@ -159,13 +159,6 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
     };
-    // The same files under another archive or version name are no change (an imported object knows only its files).
-    if let (Some(a), Some(b)) = (known(&prior.package).flatten().and_then(|p| p.package()), known(&next.package).flatten().and_then(|p| p.package()))
-        && a.same(&b)
-        && prior.package != next.package
-    {
-        next.package = prior.package.clone();
-    }
     fixed(prior, &next, diags);
     let Some(graph) = graph(prior, &next) else {
         (next.status, next.build, next.unmanaged) = (Value::Unknown, Value::Unknown, Value::Unknown);
@@ -174,18 +167,33 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     };
     next.instance = reference(&next);
     if graph.is_empty() {
+        // The same files under another archive or version name are no change (an imported object knows only its files).
+        if same_package(prior, &next) {
+            next.package = prior.package.clone();
+            next.instance = reference(&next);
+        }
         return Some(Planned { state: next, replace: Vec::new() });
     }
     let name = text(&next.name).unwrap_or_default();
-    let what = if prior.package != next.package { format!("move seekdb \"{name}\" to {}", package_version(&next)) } else { format!("change seekdb \"{name}\"") };
+    let what = if prior.creation_id.is_null() {
+        format!("adopt and change seekdb \"{name}\"")
+    } else if !same_package(prior, &next) { format!("move seekdb \"{name}\" to {}", package_version(&next)) } else { format!("change seekdb \"{name}\"") };
     next.runbook = runbook(&what, &graph);
     next.impact = impact(&graph);
     next.status = Value::Unknown;
     next.unmanaged = Value::Unknown;
-    if prior.package != next.package {
+    if prior.creation_id.is_null() {
+        (next.creation_id, next.build) = (Value::Unknown, Value::Unknown);
+    }
+    if !same_package(prior, &next) {
         next.build = Value::Unknown;
     }
     Some(Planned { state: next, replace: Vec::new() })
+}
+
+fn same_package(prior: &Cluster, next: &Cluster) -> bool {
+    let package = |state: &Cluster| known(&state.package).flatten().and_then(super::PackageRef::package);
+    matches!((package(prior), package(next)), (Some(a), Some(b)) if a.same(&b))
 }
 
 fn package_version(state: &Cluster) -> String {
