@@ -20,3 +20,6 @@ pub mod provider;
 pub mod resource;
 pub mod schema;
 pub mod transport;
+
+#[cfg(test)]
+mod layers;

@@ -46,6 +46,15 @@ pub struct Package {
     pub files: BTreeMap<String, File>,
 }
 
+impl Package {
+    /// The same files, wherever they come from and whatever the version is called.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let digests = |p: &Self| p.files.iter().map(|(n, f)| (n.clone(), f.sha256.clone())).collect::<Vec<_>>();
+        digests(self) == digests(other)
+    }
+}
+
 /// The directory name of a package on hosts: the same files give the same name, whoever unpacked them.
 #[must_use]
 pub fn package_id(name: &str, version: &str, files: &BTreeMap<String, File>) -> String {
