@@ -1,5 +1,5 @@
 //! Makes a [`Package`] of declared archives: everything about it is known before anything is planned.
-use super::archive::{ArchiveError, Kind, Limits};
+use super::archive::{ArchiveError, Limits};
 use super::{File, Package, layout, listing, package_id};
 use crate::base::Problem;
 use std::collections::BTreeMap;
@@ -44,12 +44,12 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
     let version = one("version", version, versions)?;
     let arch = arch(known.iter().map(|k| k.3.arch.as_str()))?;
     let mut files: BTreeMap<String, File> = BTreeMap::new();
+    let all: Vec<&listing::Listing> = known.iter().map(|k| &*k.2).collect();
     for (index, archive, listing, _) in &known {
-        let found = layout::files(listing, layout::namer(&name, listing)).map_err(|e| explain(&e, *index, archive))?;
-        for (path, (member, m)) in found {
+        let found = layout::files(&all, *index, layout::namer(&name, listing)).map_err(|e| explain(&e, *index, archive))?;
+        for (path, (from, member, m)) in found {
             let mode = if m.mode & 0o111 != 0 || path == name { 0o755 } else { 0o644 };
-            debug_assert_eq!(m.kind, Kind::File);
-            let file = File { source: archive.sha256.clone(), member, size: m.size, sha256: m.sha256, mode };
+            let file = File { source: archives[from].sha256.clone(), member, size: m.size, sha256: m.sha256.clone(), mode };
             if let Some(other) = files.get(&path)
                 && other.sha256 != file.sha256
             {

@@ -39,34 +39,44 @@ fn by_file_name(file: &str) -> Label {
     Label { name: name.to_owned(), version: version.to_owned(), arch: arch.to_owned() }
 }
 
-/// The files of an archive by the name they have in the package; links are files of what they lead to.
+/// A file of a package: the archive (its place in the declaration) and member it really comes from.
+pub type Found<'a> = (usize, String, &'a Member);
+
+/// The files of archive `index` by the name they have in the package; links are files of what they lead to, which may
+/// lie in another archive of the package.
 ///
 /// # Errors
 /// A link leads to nothing.
-pub fn files(listing: &Listing, name: impl Fn(&str) -> Option<String>) -> Result<BTreeMap<String, (String, Member)>, ArchiveError> {
+pub fn files<'a>(all: &[&'a Listing], index: usize, name: impl Fn(&str) -> Option<String>) -> Result<BTreeMap<String, Found<'a>>, ArchiveError> {
     let mut out = BTreeMap::new();
-    for member in listing.members.keys() {
+    for member in all[index].members.keys() {
         let Some(name) = name(member) else { continue };
-        for (below, real) in resolve(listing, member)? {
-            let Some(found) = listing.members.get(&real) else { continue };
-            out.insert(format!("{name}{below}"), (real, found.clone()));
+        for (below, real) in resolve(all, index, member)? {
+            if let Some((archive, found)) = get(all, index, &real) {
+                out.insert(format!("{name}{below}"), (archive, real, found));
+            }
         }
     }
     Ok(out)
 }
 
+/// A member of archive `index`, else of the first other one that has it.
+fn get<'a>(all: &[&'a Listing], index: usize, name: &str) -> Option<(usize, &'a Member)> {
+    std::iter::once(index).chain(0..all.len()).find_map(|n| all[n].members.get(name).map(|m| (n, m)))
+}
+
 /// The real files behind a member, each with what its name has in addition: many when a link leads to a folder.
-fn resolve(listing: &Listing, member: &str) -> Result<Vec<(String, String)>, ArchiveError> {
+fn resolve(all: &[&Listing], index: usize, member: &str) -> Result<Vec<(String, String)>, ArchiveError> {
     let mut at = member.to_owned();
     // Links that lead to links: more than a few are a circle.
     for _ in 0..16 {
-        match listing.members.get(&at).map(|m| &m.kind) {
+        match get(all, index, &at).map(|(_, m)| &m.kind) {
             Some(Kind::File) => return Ok(vec![(String::new(), at)]),
             Some(Kind::Symlink(to) | Kind::HardLink(to)) => at.clone_from(to),
             Some(Kind::Folder) if at == member => return Ok(Vec::new()),
             Some(Kind::Folder) | None => {
                 let folder = format!("{at}/");
-                let inside: Vec<_> = listing.members.iter().filter(|(name, m)| name.starts_with(&folder) && m.kind == Kind::File).map(|(name, _)| (format!("/{}", &name[folder.len()..]), name.clone())).collect();
+                let inside: Vec<_> = all.iter().flat_map(|l| &l.members).filter(|(name, m)| name.starts_with(&folder) && m.kind == Kind::File).map(|(name, _)| (format!("/{}", &name[folder.len()..]), name.clone())).collect();
                 return if inside.is_empty() || at.is_empty() { Err(ArchiveError::Dangling(member.to_owned(), at)) } else { Ok(inside) };
             }
         }

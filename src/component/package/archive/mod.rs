@@ -6,6 +6,8 @@
 pub mod error;
 mod cpio;
 mod guard;
+#[cfg(test)]
+pub(super) mod making;
 mod rpm;
 mod tar;
 #[cfg(test)]
