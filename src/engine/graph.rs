@@ -83,6 +83,13 @@ impl Graph {
         }
     }
 
+    /// The same graph with each step, those of the ways back too, replaced by `f` of it.
+    #[must_use]
+    pub fn map(&self, f: impl Fn(Arc<dyn Step>) -> Arc<dyn Step>) -> Self {
+        let node = |n: &Node| Node { step: f(n.step.clone()), after: n.after.clone(), way_back: n.way_back.iter().cloned().map(&f).collect() };
+        Self { nodes: self.nodes.iter().map(node).collect() }
+    }
+
     /// Nodes that nothing waits for.
     #[must_use]
     pub fn leaves(&self) -> Vec<NodeId> {

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 pub const ACCOUNT: &str = "ob_service";
 
 /// One instance: where it is and how it is started.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Instance {
     /// Name of the cluster resource.
     pub name: String,
