@@ -43,6 +43,13 @@ impl Graph {
         self.add(step, &after)
     }
 
+    /// As [`Graph::then`], for a step that is shared already.
+    pub fn then_shared(&mut self, step: Arc<dyn Step>) -> NodeId {
+        let after = self.leaves();
+        self.nodes.push(Node { step, after, way_back: Vec::new() });
+        NodeId(self.nodes.len() - 1)
+    }
+
     /// Says how to go back when `node` fails.
     pub fn way_back(&mut self, node: NodeId, steps: Vec<Arc<dyn Step>>) {
         if let Some(node) = self.nodes.get_mut(node.0) {
