@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod base;
+pub mod cli;
 pub mod component;
 pub mod engine;
 pub mod protocol;
@@ -20,3 +21,6 @@ pub mod provider;
 pub mod resource;
 pub mod schema;
 pub mod transport;
+
+#[cfg(test)]
+mod layers;

@@ -14,6 +14,7 @@ mod keys;
 mod netns;
 mod options;
 mod plain;
+pub mod demo;
 pub mod process;
 pub mod registry;
 mod run;

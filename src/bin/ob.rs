@@ -1,1 +1,6 @@
-fn main(){}
+//! The operator's CLI.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ob::cli::main()
+}

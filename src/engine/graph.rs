@@ -22,6 +22,7 @@ pub struct Node {
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
+    after_take_over: Vec<Arc<dyn Step>>,
 }
 
 impl Graph {
@@ -44,10 +45,21 @@ impl Graph {
     }
 
     /// As [`Graph::then`], for a step that is shared already.
-    pub fn then_shared(&mut self, step: Arc<dyn Step>) -> NodeId {
+    pub fn then_arc(&mut self, step: Arc<dyn Step>) -> NodeId {
         let after = self.leaves();
         self.nodes.push(Node { step, after, way_back: Vec::new() });
         NodeId(self.nodes.len() - 1)
+    }
+
+    /// Steps that run first when the lease was taken over from a holder that did not give it back.
+    pub fn after_take_over(&mut self, step: impl Step + 'static) {
+        self.after_take_over.push(Arc::new(step));
+    }
+
+    /// As said by [`Graph::after_take_over`].
+    #[must_use]
+    pub fn take_over(&self) -> &[Arc<dyn Step>] {
+        &self.after_take_over
     }
 
     /// Says how to go back when `node` fails.
@@ -60,6 +72,7 @@ impl Graph {
     /// Puts another graph behind this one: its roots wait for all of our leaves.
     pub fn append(&mut self, other: Graph) {
         let (base, leaves) = (self.nodes.len(), self.leaves());
+        self.after_take_over.extend(other.after_take_over);
         for mut node in other.nodes {
             if node.after.is_empty() {
                 node.after.clone_from(&leaves);
@@ -68,6 +81,13 @@ impl Graph {
             }
             self.nodes.push(node);
         }
+    }
+
+    /// The same graph with each step, those of the ways back too, replaced by `f` of it.
+    #[must_use]
+    pub fn map(&self, f: impl Fn(Arc<dyn Step>) -> Arc<dyn Step>) -> Self {
+        let node = |n: &Node| Node { step: f(n.step.clone()), after: n.after.clone(), way_back: n.way_back.iter().cloned().map(&f).collect() };
+        Self { nodes: self.nodes.iter().map(node).collect() }
     }
 
     /// Nodes that nothing waits for.

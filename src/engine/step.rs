@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 /// A host as steps see it: where it is and which user owns what we put there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Host {
     /// The way to log in.
     pub endpoint: Endpoint,

@@ -15,6 +15,7 @@ pub mod execute;
 pub mod ob_cluster;
 pub mod ob_host;
 pub mod ob_host_facts;
+pub mod ob_package;
 pub mod ob_standby;
 pub mod session;
 
@@ -174,4 +175,5 @@ pub fn register(visitor: &mut impl Visitor) {
     visitor.resource(ob_host::ObHost);
     visitor.resource(ob_standby::ObStandby);
     visitor.data_source(ob_host_facts::ObHostFacts);
+    visitor.data_source(ob_package::ObPackage);
 }

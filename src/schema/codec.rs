@@ -53,6 +53,30 @@ pub fn from_json(schema: &Schema, what: &str, json: &serde_json::Value, diags: &
     normal(schema, what, json_tree(json), Missing::Fill, diags)
 }
 
+/// Reads one side of a change in a plan's JSON: `unknown` is its `after_unknown`, true where only apply can tell.
+///
+/// # Errors
+/// As [`decode`].
+pub fn from_plan(schema: &Schema, what: &str, json: &serde_json::Value, unknown: &serde_json::Value, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+    normal(schema, what, plan_tree(json, unknown), Missing::Fill, diags)
+}
+
+fn plan_tree(json: &serde_json::Value, unknown: &serde_json::Value) -> Tree {
+    use serde_json::Value as J;
+    match (json, unknown) {
+        (_, J::Bool(true)) => tree::unknown(),
+        // What is unknown is left out of the values.
+        (J::Object(_) | J::Null, J::Object(more)) if !more.is_empty() => {
+            let empty = serde_json::Map::new();
+            let all = json.as_object().unwrap_or(&empty);
+            let names: std::collections::BTreeSet<_> = all.keys().chain(more.keys()).collect();
+            V::Map(names.into_iter().map(|n| (V::from(n.as_str()), plan_tree(all.get(n).unwrap_or(&J::Null), more.get(n).unwrap_or(&J::Null)))).collect())
+        }
+        (J::Array(all), J::Array(more)) => V::Array((0..all.len().max(more.len())).map(|i| plan_tree(all.get(i).unwrap_or(&J::Null), more.get(i).unwrap_or(&J::Null))).collect()),
+        _ => json_tree(json),
+    }
+}
+
 /// Turns a tree in normal form into the typed state.
 ///
 /// # Errors

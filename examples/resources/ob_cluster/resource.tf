@@ -1,0 +1,14 @@
+resource "ob_cluster" "main" {
+  name    = "main"
+  engine  = "seekdb"
+  package = data.ob_package.seekdb.package
+  zones = {
+    z1 = { servers = { s1 = { host = ob_host.a.connection, base_dir = "/data/seekdb-main" } } }
+  }
+  parameters = {
+    memory_limit  = "8G"
+    log_disk_size = "20G"
+  }
+  root_password_wo         = var.root_password
+  root_password_wo_version = 1
+}

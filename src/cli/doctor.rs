@@ -1,0 +1,177 @@
+//! `ob doctor`: hosts and what of ours lies on them, each finding with its fix.
+use super::journal::{self, State};
+use super::output::{End, Out, table};
+use super::reach::Where;
+use super::survey::{self, Survey};
+use crate::base::Problem;
+use crate::component::seekdb::group::{self, Standing};
+use crate::engine::mark::Stage;
+use crate::engine::{Cx, Host};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+/// Which hosts.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: Where,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Works, and somebody should look.
+    Warn,
+    /// Does not work.
+    Bad,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// Host.
+    pub host: String,
+    /// What was looked at.
+    pub what: String,
+    /// How it is.
+    pub state: Level,
+    /// The facts.
+    pub why: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl Finding {
+    fn new(host: &Host, what: impl Into<String>, state: Level, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { host: host.endpoint.name.clone(), what: what.into(), state, why: why.into(), fix: fix.into() }
+    }
+}
+
+/// Runs it: exit status 2 when something should be done, 1 when something is bad.
+///
+/// # Errors
+/// No host is named.
+pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
+    let (hosts, _, cx) = args.at.open(cancel)?;
+    let (surveys, bad) = survey::look_all(&cx, &hosts).await;
+    let mut found: Vec<_> = bad.iter().map(|(h, p)| Finding::new(h, "login", Level::Bad, p.why.clone(), p.fix.clone())).collect();
+    for survey in &surveys {
+        found.push(Finding::new(&survey.host, "login", Level::Ok, survey.host.endpoint.show(), ""));
+        found.extend(machine(&cx, &survey.host).await);
+        found.extend(objects(&cx, survey).await);
+    }
+    found.extend(operations(&surveys));
+    out.data(&found, || show(&found))?;
+    Ok(match found.iter().map(|f| f.state).max() {
+        Some(Level::Bad) => End::Failed,
+        Some(Level::Warn) => End::Pending,
+        _ => End::Done,
+    })
+}
+
+/// The machine itself: what every effect script stands on.
+async fn machine(cx: &Cx, host: &Host) -> Vec<Finding> {
+    let script = r#"for t in flock sync sha256sum awk sed stat cksum tail; do command -v $t >/dev/null || echo "missing.$t=1"; done
+d=$(eval echo "~$(id -un)"); df -Pk "$d" | awk 'NR==2 {print "free=" $4}'; df -Pi "$d" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {print "inodes=" $4}'; [ -w "$d" ] && echo writable=1; :"#;
+    let facts = match cx.read(host, script).await {
+        Ok(output) => crate::transport::key_values(&output.stdout),
+        Err(problem) => return vec![Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix)],
+    };
+    let mut found = Vec::new();
+    let missing: Vec<_> = facts.keys().filter_map(|k| k.strip_prefix("missing.")).collect();
+    if !missing.is_empty() {
+        found.push(Finding::new(host, "programs", Level::Bad, format!("not there: {}", missing.join(", ")), "install coreutils, util-linux, gawk and sed"));
+    }
+    if !facts.contains_key("writable") {
+        found.push(Finding::new(host, "home", Level::Bad, "the run user's home cannot be written", "~/.ob lies there: correct its owner or rights"));
+    }
+    let number = |key: &str| facts.get(key).and_then(|v| v.parse::<u64>().ok()).unwrap_or(u64::MAX);
+    if number("free") < 512 * 1024 {
+        found.push(Finding::new(host, "disk", Level::Warn, format!("{} MB free where ~/.ob lies", number("free") / 1024), "free space: a journal line that cannot be written stops an operation"));
+    }
+    if number("inodes") < 1000 {
+        found.push(Finding::new(host, "disk", Level::Warn, format!("{} inodes free where ~/.ob lies", number("inodes")), "remove files there"));
+    }
+    found
+}
+
+/// Gates, marks and instances.
+async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
+    let host = &survey.host;
+    let mut found = Vec::new();
+    for object in &survey.objects {
+        let gate = &object.gate;
+        let held = if gate.live { format!("number {}, held by {} (operation {})", gate.number, gate.who, gate.holder) } else { format!("number {}, free", gate.number) };
+        if !gate.live && !gate.holder.is_empty() {
+            found.push(Finding::new(host, format!("gate {}", object.key), Level::Warn, format!("number {}: {} did not give it back (operation {})", gate.number, gate.who, gate.holder), "run that command again, or `ob operation abandon`; the next holder takes it over by itself"));
+        } else {
+            found.push(Finding::new(host, format!("gate {}", object.key), Level::Ok, held, ""));
+        }
+        if object.mark_damaged {
+            found.push(Finding::new(host, format!("mark {}", object.key), Level::Bad, "it cannot be read", format!("compare {}/.ob/mark with the journal; restore or remove it by hand", object.home.as_deref().unwrap_or_default())));
+        }
+        if let Some(mark) = object.mark.as_ref().filter(|m| m.stage != Stage::Complete) {
+            let word = if mark.stage == Stage::Building { "create" } else { "destroy" };
+            found.push(Finding::new(host, format!("mark {}", object.key), Level::Warn, format!("an unfinished {word} (operation {}, owner {})", mark.operation, mark.owner), format!("run terraform {} again, or `ob operation abandon {}`", if word == "create" { "apply" } else { "destroy" }, mark.operation)));
+        }
+        if let Some(instance) = object.instance(host) {
+            let what = format!("seekdb {}", instance.name);
+            let member = match &object.group {
+                // In a group its standing follows from all members' notes.
+                Some(note) => {
+                    let name = note.members.iter().find(|(_, i)| i.name == instance.name).map(|(n, _)| n.clone()).unwrap_or_default();
+                    group::look_all(cx, &note.members).await.remove(&name)
+                }
+                None => Some(group::look(cx, &instance).await),
+            };
+            let Some(member) = member else { continue };
+            let (state, fix) = judge(member.standing, object.group.is_some());
+            let aside = member.facts.as_ref().map(|f| f.aside.clone()).unwrap_or_default();
+            let why = [member.standing.as_str().to_owned(), instance.base_dir.clone(), member.why.clone(), if aside.is_empty() { String::new() } else { format!("stores set aside: {}", aside.join(", ")) }];
+            found.push(Finding::new(host, what, state, why.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", "), fix));
+        }
+    }
+    found
+}
+
+fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
+    match standing {
+        Standing::Primary | Standing::Standby => (Level::Ok, ""),
+        Standing::Empty => (Level::Ok, ""),
+        Standing::Stopped if member => (Level::Warn, "the next terraform apply or `ob start` starts it after the others were asked"),
+        Standing::Stopped => (Level::Warn, "the next terraform apply starts it"),
+        Standing::Fenced => (Level::Warn, "a switchover was not finished: `ob switchover --to MEMBER` or terraform apply finishes it"),
+        Standing::Building => (Level::Warn, "a standby is being built: terraform apply finishes it"),
+        Standing::Stale => (Level::Bad, "a former primary that missed a move of the role: never start it; terraform apply sets its store aside and builds it again"),
+        Standing::Unreachable => (Level::Bad, "its server runs and does not answer: read log/seekdb.log in its directory"),
+    }
+}
+
+fn operations(surveys: &[Survey]) -> Vec<Finding> {
+    let all = journal::merge(surveys);
+    // A later run that ended well has finished what an earlier one left.
+    let finished = |w: &journal::Whole| all.iter().any(|o| o.started > w.started && o.state == State::Done && !o.objects.is_disjoint(&w.objects));
+    let open = all.iter().filter(|w| matches!(w.state, State::CutOff | State::Stopped) && !finished(w));
+    let finding = |w: &journal::Whole| Finding { host: w.hosts.iter().cloned().collect::<Vec<_>>().join(", "), what: format!("operation {}", w.operation), state: Level::Warn, why: w.headline(), fix: "run the same command again; `ob operation show` says how far it is".into() };
+    open.map(finding).collect()
+}
+
+fn show(found: &[Finding]) -> String {
+    let word = |f: &Finding| match f.state {
+        Level::Ok => "ok",
+        Level::Warn => "warn",
+        Level::Bad => "BAD",
+    };
+    let mut lines = Vec::new();
+    let rows: Vec<_> = found.iter().map(|f| vec![word(f).to_owned(), f.host.clone(), f.what.clone(), f.why.clone()]).collect();
+    for (line, finding) in table(&rows).lines().zip(found) {
+        lines.push(line.to_owned());
+        if !finding.fix.is_empty() {
+            lines.push(format!("      fix: {}", finding.fix));
+        }
+    }
+    lines.join("\n")
+}

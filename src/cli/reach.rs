@@ -1,0 +1,163 @@
+//! Which hosts a command talks to, and how it logs in.
+use super::kit::Kit;
+use super::state_file;
+use crate::base::Problem;
+use crate::engine::{Cx, Host};
+use crate::transport::{Connector, Endpoint, HostKeyPolicy, Identity, KeySource, Pool, SshConfig, Transport, TransportError};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// How to log in.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Ssh {
+    /// Private key file, or NAME=FILE for hosts that ask for the identity NAME; default: the SSH agent, else ~/.ssh/id_ed25519.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    pub identity: Vec<String>,
+    /// Login user of hosts that name none; default: the kit's, else this machine's user.
+    #[arg(long)]
+    pub user: Option<String>,
+    /// File of known host keys; default: ~/.ssh/known_hosts.
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// Trusts and writes down the key of a host that is not known yet.
+    #[arg(long)]
+    pub accept_new: bool,
+}
+
+/// Which hosts.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Where {
+    /// A host.
+    #[arg(long, value_name = "USER@ADDRESS[:PORT]")]
+    pub host: Vec<String>,
+    /// A kit: the hosts of its members.
+    #[arg(long, value_name = "FILE")]
+    pub group: Option<PathBuf>,
+    /// A terraform state: the hosts of its ob_ objects.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// User that owns our files on hosts given by --host; default: the login user.
+    #[arg(long = "as", value_name = "USER")]
+    pub run_as: Option<String>,
+    #[command(flatten)]
+    pub ssh: Ssh,
+}
+
+impl Where {
+    /// The hosts and a context that reads them.
+    ///
+    /// # Errors
+    /// None is named, a file cannot be read.
+    pub fn open(&self, cancel: CancellationToken) -> Result<(Vec<Host>, Arc<dyn Connector>, Cx), Problem> {
+        let mut hosts = Vec::new();
+        let mut users = BTreeMap::new();
+        for text in &self.host {
+            hosts.push(Host { endpoint: endpoint(text)?, run_as: self.run_as.clone().unwrap_or_default() });
+        }
+        if let Some(file) = &self.group {
+            let kit = Kit::load(file)?;
+            hosts.extend(kit.members.values().map(|i| i.host.clone()));
+            users = kit.users;
+        }
+        if let Some(file) = &self.state {
+            hosts.extend(state_file::hosts(&state_file::load(file)?));
+        }
+        let mut known = std::collections::BTreeSet::new();
+        hosts.retain(|h| known.insert((h.endpoint.address.clone(), h.endpoint.port, h.endpoint.user.clone(), h.run_as.clone())));
+        if hosts.is_empty() {
+            return Err(Problem::user("no host is named").fix("give --host user@address, --group FILE (see `ob kit`) or --state terraform.tfstate"));
+        }
+        let connector = self.ssh.connector(users, cancel.clone())?;
+        let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
+        Ok((hosts, connector, cx))
+    }
+}
+
+/// Takes `user@address:port` apart; `[…]` around an IPv6 address.
+///
+/// # Errors
+/// It is no such thing.
+pub fn endpoint(text: &str) -> Result<Endpoint, Problem> {
+    let bad = |why: &str| Problem::user(format!("\"{text}\" is no host")).why(why.to_owned()).fix("write it as user@address or user@address:port, an IPv6 address in [ ]");
+    let (user, rest) = text.rsplit_once('@').unwrap_or(("", text));
+    let (address, port) = match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map(|(a, p)| (a, p.strip_prefix(':'))).ok_or_else(|| bad("a ] is missing"))?,
+        None if rest.matches(':').count() > 1 => (rest, None),
+        None => rest.split_once(':').map_or((rest, None), |(a, p)| (a, Some(p))),
+    };
+    let port = port.map_or(Ok(22), str::parse).map_err(|_| bad("the port is no number"))?;
+    if address.is_empty() || address.starts_with('-') {
+        return Err(bad("it names no address"));
+    }
+    Ok(Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: String::new(), host_key: String::new() })
+}
+
+const DEFAULT: &str = "operator";
+
+fn home(path: &str) -> PathBuf {
+    std::env::var_os("HOME").map_or_else(|| PathBuf::from(path), |h| PathBuf::from(h).join(path))
+}
+
+impl Ssh {
+    /// The way to hosts. `users` are login users by identity name, where the host itself names none.
+    ///
+    /// # Errors
+    /// A key file is not there.
+    pub fn connector(&self, users: BTreeMap<String, String>, cancel: CancellationToken) -> Result<Arc<dyn Connector>, Problem> {
+        let file = |path: PathBuf| Identity { user: None, key: KeySource::File { path, passphrase: std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new) }, certificate: None };
+        let mut identities = BTreeMap::new();
+        for given in &self.identity {
+            let (name, path) = given.split_once('=').unwrap_or((DEFAULT, given));
+            if !std::path::Path::new(path).is_file() {
+                return Err(Problem::user(format!("there is no key file {path}")).fix("give --identity an existing private key file"));
+            }
+            identities.insert(name.to_owned(), file(path.into()));
+        }
+        if !identities.contains_key(DEFAULT) {
+            let agent = Identity { user: None, key: KeySource::Agent, certificate: None };
+            let own = if std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty()) { agent } else { file(home(".ssh/id_ed25519")) };
+            identities.insert(DEFAULT.to_owned(), own);
+        }
+        let names = identities.keys().cloned().collect();
+        let config = SshConfig {
+            identities,
+            known_hosts_files: vec![self.known_hosts.clone().unwrap_or_else(|| home(".ssh/known_hosts"))],
+            policy: if self.accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict },
+            ..SshConfig::default()
+        };
+        Ok(Arc::new(Operator { pool: Pool::new(config, cancel), names, users, user: self.user.clone() }))
+    }
+}
+
+/// Logs in with the operator's own keys wherever the configuration's identity is not given.
+struct Operator {
+    pool: Arc<Pool>,
+    names: std::collections::BTreeSet<String>,
+    users: BTreeMap<String, String>,
+    user: Option<String>,
+}
+
+#[async_trait]
+impl Connector for Operator {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        let mut to = endpoint.clone();
+        if to.user.is_empty() {
+            let own = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".into());
+            to.user = self.user.clone().or_else(|| self.users.get(&endpoint.identity).cloned()).unwrap_or_else(own);
+        }
+        if !self.names.contains(&to.identity) {
+            DEFAULT.clone_into(&mut to.identity);
+        }
+        self.pool.connect(&to).await
+    }
+}
+
+/// Who runs this, for the journal on the hosts.
+#[must_use]
+pub fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+    format!("{user}@{} (ob)", rustix::system::uname().nodename().to_string_lossy())
+}

@@ -1,0 +1,80 @@
+//! A terraform state file, read for where our objects are. Secrets are not in it, and nothing of it is changed.
+use crate::base::Problem;
+use crate::engine::Host;
+use crate::resource::ob_standby::{ObStandby, Standby};
+use crate::resource::{Resource, common};
+use crate::schema::{Diagnostics, codec};
+use crate::transport::Endpoint;
+use serde_json::Value as Json;
+use std::path::Path;
+
+/// Reads a JSON file.
+///
+/// # Errors
+/// It cannot be read or is no JSON.
+pub fn json(file: &Path, what: &str, fix: &str) -> Result<Json, Problem> {
+    let bad = |why: String| Problem::user(format!("cannot read the {what} {}", file.display())).why(why).fix(fix.to_owned());
+    let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    serde_json::from_str(&text.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))
+}
+
+/// Reads the state.
+///
+/// # Errors
+/// It is none of version 4.
+pub fn load(file: &Path) -> Result<Json, Problem> {
+    let fix = "give a terraform.tfstate (`terraform state pull` prints the one of a remote backend)";
+    let state = json(file, "state", fix)?;
+    if state["version"] != 4 || !state["resources"].is_array() {
+        return Err(Problem::user(format!("{} is no terraform state", file.display())).why("it has no \"version\": 4 with \"resources\"").fix(fix));
+    }
+    Ok(state)
+}
+
+/// Attributes of every object of `kind` (or of all types that begin with `ob_`).
+fn objects<'a>(state: &'a Json, kind: Option<&'a str>) -> impl Iterator<Item = &'a Json> {
+    let resources = state["resources"].as_array().into_iter().flatten().filter(move |r| {
+        let t = r["type"].as_str().unwrap_or_default();
+        r["mode"] != "data" && kind.map_or_else(|| t.starts_with("ob_"), |k| t == k)
+    });
+    resources.flat_map(|r| r["instances"].as_array().into_iter().flatten()).map(|i| &i["attributes"])
+}
+
+/// Every host that an object of ours names, wherever in its attributes.
+#[must_use]
+pub fn hosts(state: &Json) -> Vec<Host> {
+    let mut found = Vec::new();
+    objects(state, None).for_each(|o| walk(o, "", &mut found));
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn walk(json: &Json, run_as: &str, found: &mut Vec<Host>) {
+    match json {
+        Json::Object(map) => {
+            let run_as = map.get("run_as").and_then(Json::as_str).unwrap_or(run_as);
+            let text = |key: &str| map.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
+            if ["name", "address", "port", "user", "identity", "host_key"].iter().all(|k| map.contains_key(*k)) && !text("address").is_empty() {
+                let port = map["port"].as_u64().and_then(|p| u16::try_from(p).ok()).unwrap_or(22);
+                let endpoint = Endpoint { name: text("name"), address: text("address"), port, user: text("user"), identity: text("identity"), host_key: text("host_key") };
+                found.push(common::host(endpoint, run_as));
+            }
+            map.values().for_each(|v| walk(v, run_as, found));
+        }
+        Json::Array(all) => all.iter().for_each(|v| walk(v, run_as, found)),
+        _ => {}
+    }
+}
+
+/// The replication groups in it.
+#[must_use]
+pub fn groups(state: &Json) -> Vec<Standby> {
+    let schema = ObStandby.schema();
+    let typed = |json: &Json| {
+        let mut diags = Diagnostics::default();
+        let tree = codec::from_json(&schema, "state", json, &mut diags).ok()?;
+        codec::typed::<Standby>("state", tree, &mut diags).ok().map(|d| d.state)
+    };
+    objects(state, Some(ObStandby::TYPE)).filter_map(typed).collect()
+}

@@ -1,0 +1,87 @@
+//! A graph as a runbook: every step with the exact shell and SQL, what it does to users, and the way back.
+use crate::engine::{Graph, Step};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// One step of a runbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Line {
+    /// Number from 1.
+    pub number: usize,
+    /// Step type.
+    pub kind: String,
+    /// Title, as everywhere.
+    pub title: String,
+    /// Host.
+    pub host: String,
+    /// Shell and SQL, secrets as names.
+    pub effects: Vec<String>,
+    /// What it does to users.
+    pub impact: Vec<String>,
+    /// No way back.
+    pub irreversible: bool,
+    /// Numbers of the steps it waits for.
+    pub after: Vec<usize>,
+    /// Steps that lead back when it fails.
+    pub way_back: Vec<Back>,
+}
+
+/// A step of a way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Back {
+    /// Title.
+    pub title: String,
+    /// Shell and SQL.
+    pub effects: Vec<String>,
+}
+
+/// The steps of a graph.
+#[must_use]
+pub fn lines(graph: &Graph) -> Vec<Line> {
+    let back = |s: &std::sync::Arc<dyn Step>| Back { title: s.title(), effects: s.effects() };
+    let line = |(n, node): (usize, &crate::engine::graph::Node)| Line {
+        number: n + 1,
+        kind: node.step.kind().to_owned(),
+        title: node.step.title(),
+        host: node.step.host().endpoint.name.clone(),
+        effects: node.step.effects(),
+        impact: node.step.impact().iter().map(|i| i.as_str().to_owned()).collect(),
+        irreversible: node.step.irreversible(),
+        after: node.after.iter().map(|a| a.0 + 1).collect(),
+        way_back: node.way_back.iter().map(back).collect(),
+    };
+    graph.nodes().iter().enumerate().map(line).collect()
+}
+
+/// What all of them do to users.
+#[must_use]
+pub fn impact(graph: &Graph) -> Vec<String> {
+    graph.impact().into_iter().map(|i| i.as_str().to_owned()).collect()
+}
+
+/// Shows them, indented.
+#[must_use]
+pub fn show(lines: &[Line]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let mut notes = line.impact.clone();
+        if line.irreversible {
+            notes.push("cannot be undone".into());
+        }
+        let notes = if notes.is_empty() { String::new() } else { format!("   [{}]", notes.join(", ")) };
+        let _ = writeln!(text, "  {:>2}  {}{notes}", line.number, line.title);
+        for effect in line.effects.iter().flat_map(|e| e.lines()) {
+            let _ = writeln!(text, "        {effect}");
+        }
+        if !line.way_back.is_empty() {
+            let _ = writeln!(text, "      if it fails, back by:");
+            for back in &line.way_back {
+                let _ = writeln!(text, "        {}", back.title);
+                for effect in back.effects.iter().flat_map(|e| e.lines()) {
+                    let _ = writeln!(text, "          {effect}");
+                }
+            }
+        }
+    }
+    text
+}
