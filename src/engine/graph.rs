@@ -87,7 +87,7 @@ impl Graph {
     #[must_use]
     pub fn map(&self, f: impl Fn(Arc<dyn Step>) -> Arc<dyn Step>) -> Self {
         let node = |n: &Node| Node { step: f(n.step.clone()), after: n.after.clone(), way_back: n.way_back.iter().cloned().map(&f).collect() };
-        Self { nodes: self.nodes.iter().map(node).collect() }
+        Self { nodes: self.nodes.iter().map(node).collect(), after_take_over: self.after_take_over.clone() }
     }
 
     /// Nodes that nothing waits for.
