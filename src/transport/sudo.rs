@@ -25,13 +25,15 @@ pub enum Word {
     Is(&'static str),
     /// The service user (`run_as`).
     User,
-    /// A number: uid, gid, mode.
+    /// Permission bits: four octal digits, the first one 0.
     Number,
+    /// The number of an ordinary user: 1000 to 59999.
+    Uid,
     /// `before`, then one of our names (letters, digits, `-`, `_`, `.`, `@`), then `after`. The last word of its command.
     Name(&'static str, &'static str),
 }
 
-use Word::{Is, Name, Number, User};
+use Word::{Is, Name, Number, Uid, User};
 
 /// Our sysctl file.
 pub const SYSCTL: &str = "/etc/sysctl.d/99-ob.conf";
@@ -42,24 +44,23 @@ pub const UNITS: &str = "/etc/systemd/system/ob-";
 
 /// Everything we do as root.
 pub const TABLE: &[Command] = &[
-    Command { path: "/usr/sbin/groupadd", args: &[Is("--system"), User], why: "the service user's group" },
-    Command { path: "/usr/sbin/groupadd", args: &[User], why: "the service user's group" },
-    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--gid"), User, Is("--shell"), Is("/bin/bash"), User], why: "the service user" },
-    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--shell"), Is("/bin/bash"), User], why: "the service user" },
-    Command { path: "/usr/sbin/usermod", args: &[Is("--append"), Is("--groups"), User, User], why: "the service user stays in its group" },
+    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--shell"), Is("/bin/bash"), User], why: "the service user" },
+    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User], why: "the service user with a number" },
+    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")], why: "the service user with a home" },
+    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")], why: "the service user with a number and a home" },
     Command { path: "/usr/sbin/userdel", args: &[User], why: "destroy: the user that prepare made" },
     Command { path: "/usr/sbin/userdel", args: &[Is("--remove"), User], why: "destroy: with its home, when prepare made it" },
-    Command { path: "/usr/sbin/groupdel", args: &[User], why: "destroy: the group that prepare made" },
     Command { path: "/usr/bin/tee", args: &[Is(SYSCTL)], why: "kernel settings, in our own file" },
     Command { path: "/usr/bin/tee", args: &[Is(LIMITS)], why: "limits of the service user, in our own file" },
     Command { path: "/usr/bin/tee", args: &[Name(UNITS, ".service")], why: "units of our servers" },
     Command { path: "/usr/bin/tee", args: &[Is("/sys/kernel/mm/transparent_hugepage/enabled")], why: "transparent huge pages" },
-    Command { path: "/usr/bin/tee", args: &[Is("/sys/kernel/mm/transparent_hugepage/defrag")], why: "transparent huge pages" },
     Command { path: "/usr/sbin/sysctl", args: &[Is("-p"), Is(SYSCTL)], why: "puts our kernel settings into force" },
     Command { path: "/usr/bin/mkdir", args: &[Is("-p"), Name("/data/", "")], why: "data folders below /data" },
     Command { path: "/usr/bin/chown", args: &[User, Name("/data/", "")], why: "data folders belong to the service user" },
+    Command { path: "/usr/bin/chown", args: &[Is("root"), Name("/data/", "")], why: "destroy: data folders that were root's" },
     Command { path: "/usr/bin/chmod", args: &[Number, Name("/data/", "")], why: "rights of data folders" },
     Command { path: "/usr/bin/rmdir", args: &[Name("/data/", "")], why: "destroy: data folders, when they are empty" },
+    Command { path: "/usr/bin/rmdir", args: &[Is("/data")], why: "destroy: when prepare made it" },
     Command { path: "/usr/bin/chmod", args: &[Is("0644"), Name(UNITS, ".service")], why: "units are readable" },
     Command { path: "/usr/bin/rm", args: &[Is("-f"), Is(SYSCTL)], why: "destroy: our own file" },
     Command { path: "/usr/bin/rm", args: &[Is("-f"), Is(LIMITS)], why: "destroy: our own file" },
@@ -95,6 +96,7 @@ pub fn sudoers(user: &str, run_as: &str) -> String {
                 Is(text) => (escape(text), escape(text)),
                 User => (service.clone(), service.clone()),
                 Number => ("0[0-7][0-7][0-7]".to_owned(), "0[0-7][0-7][0-7]".to_owned()),
+                Uid => (UID.to_owned(), UID.to_owned()),
                 Name(before, after) => {
                     free = true;
                     (format!("{}*{}", escape(before), escape(after)), format!("{}*[!A-Za-z0-9_.@-]*", escape(before)))
@@ -103,14 +105,23 @@ pub fn sudoers(user: &str, run_as: &str) -> String {
             allowed.push(yes);
             denied.push(no);
         }
-        let _ = write!(out, "\n# {}\n{login} ALL=(root) NOPASSWD: {} {}\n", command.why, command.path, allowed.join(" "));
-        if free {
-            let _ = writeln!(out, "{login} ALL=(root) !{} {}", command.path, denied.join(" "));
-            let _ = writeln!(out, "{login} ALL=(root) !{} {}", command.path, denied.join(" ").replace("*[!A-Za-z0-9_.@-]*", "*..*"));
+        let _ = writeln!(out, "\n# {}", command.why);
+        // A number has four or five digits, each its own wildcard: `*` would let anything follow.
+        let numbers: &[&str] = if command.args.contains(&Uid) { &["[1-9][0-9][0-9][0-9]", "[1-5][0-9][0-9][0-9][0-9]"] } else { &[""] };
+        for number in numbers {
+            let _ = writeln!(out, "{login} ALL=(root) NOPASSWD: {} {}", command.path, allowed.join(" ").replace(UID, number));
+            if free {
+                let denied = denied.join(" ").replace(UID, number);
+                let _ = writeln!(out, "{login} ALL=(root) !{} {denied}", command.path);
+                let _ = writeln!(out, "{login} ALL=(root) !{} {}", command.path, denied.replace("*[!A-Za-z0-9_.@-]*", "*..*"));
+            }
         }
     }
     out
 }
+
+/// Stands for a [`Uid`] until its wildcards are known.
+const UID: &str = "\0uid";
 
 /// Escapes what sudoers itself would read: blanks, commas, colons, equal signs, backslashes, and its wildcards.
 fn escape(text: &str) -> String {
@@ -161,7 +172,11 @@ mod tests {
             &["tee", "/etc/systemd/system/ob-main.z1_a.service"],
             &["systemctl", "start", "ob-main.service"],
             &["systemctl", "daemon-reload"],
-            &["useradd", "--create-home", "--shell", "/bin/bash", "games"],
+            &["useradd", "--create-home", "--comment", "ob-host", "--shell", "/bin/bash", "games"],
+            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "5001", "--shell", "/bin/bash", "games", "--home-dir", "/data/games"],
+            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "59999", "--shell", "/bin/bash", "games"],
+            &["chown", "root", "/data/main"],
+            &["rmdir", "/data"],
             &["mkdir", "-p", "/data/main"],
             &["chmod", "0750", "/data/main"],
             &["rm", "-f", "/etc/systemd/system/ob-main.service"],
@@ -183,7 +198,11 @@ mod tests {
             &["mkdir", "-p", "/data/../etc/x"],
             &["mkdir", "-p", "/data/a", "/etc/x"],
             &["chown", "games", "/data/.."],
-            &["chown", "root", "/data/a"],
+            &["chown", "daemon", "/data/a"],
+            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "0", "--shell", "/bin/bash", "games"],
+            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "1000 --non-unique", "--shell", "/bin/bash", "games"],
+            &["useradd", "--create-home", "--comment", "ob-host", "--shell", "/bin/bash", "games", "--home-dir", "/data/../root"],
+            &["rmdir", "/data/../etc"],
             &["chmod", "4755", "/data/a"],
             &["rm", "-f", "/etc/passwd"],
             &["rm", "-f", "/etc/systemd/system/ob-a", "/etc/b.service"],

@@ -1,13 +1,16 @@
-//! What is true: facts into the state.
-use super::plan::{connection, import_id, name};
-use super::schema::{Disk, HostState};
+//! What is true: facts into the state, what is not as declared into `drift`.
+use super::plan::{connection, desired, import_id, name};
+use super::schema::{Disk, HostState, Prepare};
 use crate::base::{Kind, Problem};
-use crate::component::host::{Facts, facts};
-use crate::engine::Host;
-use crate::resource::common::{self, Texts};
+use crate::component::host::flow::{self, Desired};
+use crate::component::host::{Facts, Record, facts, objects, record};
+use crate::engine::mark::Stage;
+use crate::engine::{Check, Cx, Host};
+use crate::resource::common::{self, Texts, set_text};
 use crate::resource::execute::reader;
 use crate::resource::{Context, Found};
 use crate::schema::Value;
+use crate::transport::Endpoint;
 use std::collections::BTreeMap;
 
 /// The host of a state, with its login user.
@@ -15,8 +18,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Something in it is unknown.
 pub fn host(state: &HostState) -> Result<Host, Problem> {
-    let endpoint = connection(state).endpoint().ok_or_else(|| Problem::internal("the state does not say where the host is"))?;
-    Ok(common::host(endpoint, ""))
+    super::plan::host(state).ok_or_else(|| Problem::internal("the state does not say where the host is"))
 }
 
 /// Looks at the host.
@@ -24,15 +26,83 @@ pub fn host(state: &HostState) -> Result<Host, Problem> {
 /// # Errors
 /// Never for a host that does not answer (that is a status); only for what cannot go on.
 pub async fn read(cx: &Context, mut state: HostState) -> Result<Found<HostState>, Problem> {
-    let at = host(&state)?;
-    let found = match facts::read(&reader(cx), &at).await {
-        Ok(found) => found,
-        Err(problem) if problem.kind == Kind::Unreachable => return Ok(unreachable(state, problem)),
-        Err(problem) => return Err(problem),
-    };
-    take(&mut state, &found);
-    state.status = Value::Value("ready".to_owned());
-    Ok(Found { state: Some(state), warnings: Vec::new() })
+    let before = state.clone();
+    match look(cx, &mut state).await {
+        Ok(warnings) => Ok(Found { state: Some(state), warnings }),
+        Err(problem) if problem.kind == Kind::Unreachable => Ok(unreachable(before, problem)),
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn look(cx: &Context, state: &mut HostState) -> Result<Vec<Problem>, Problem> {
+    let (at, cx, owner) = (host(state)?, reader(cx), cx.session.owner.clone());
+    take(state, &facts::read(&cx, &at).await?);
+    let mut warnings = Vec::new();
+    let Some(d) = desired(state) else { return Err(Problem::internal("the state of a host holds something unknown")) };
+    let mut drift = BTreeMap::new();
+    let mut status = "ready";
+    if d.prepare.is_some() {
+        let found = record::read(&cx, &d.site).await?;
+        status = prepared(&cx, &d, &found, owner.as_deref(), &mut drift, &mut warnings).await?;
+        if found.exists() && owner.as_deref() == Some(found.text("owner")) && !state.creation_id.is_value() {
+            state.creation_id = Value::Value(found.text("creation").to_owned());
+        }
+    }
+    for problem in only_looks(&cx, &d).await? {
+        warnings.push(problem);
+    }
+    let users: Vec<_> = d.prepare.iter().filter_map(|p| p.user.as_ref().map(|u| u.name.clone())).collect();
+    let here = objects::read(&cx, &at, &users).await?;
+    warnings.extend(here.iter().filter_map(|o| o.warning(&at)));
+    state.drift = Value::Value(drift.into_iter().map(|(k, v)| (k, Value::Value(v))).collect());
+    state.status = Value::Value(status.to_owned());
+    Ok(warnings)
+}
+
+/// Compares every part with its declaration, by the very checks that apply uses.
+async fn prepared(cx: &Cx, d: &Desired, found: &Record, owner: Option<&str>, drift: &mut BTreeMap<String, String>, warnings: &mut Vec<Problem>) -> Result<&'static str, Problem> {
+    if !found.exists() {
+        drift.insert("record".into(), "the record of the preparation is not on the host".into());
+        return Ok("drifted");
+    }
+    if owner.is_some_and(|o| o != found.text("owner")) {
+        warnings.push(Problem::user(format!("host \"{}\" is prepared by somebody else", d.site.name)).place(d.site.host.endpoint.show()).why(format!("its record says owner \"{}\"", found.text("owner"))).fix("leave prepare out here"));
+        return Ok("ready");
+    }
+    if found.stage() == Some(Stage::Destroying) {
+        return Ok("destroying");
+    }
+    let parts = d.prepare.as_ref().map(|p| flow::parts(&d.site, p)).unwrap_or_default();
+    for (part, step) in parts {
+        match step.check(cx).await? {
+            Check::Done => {}
+            Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => {
+                drift.insert(part, why);
+            }
+            Check::Refused(problem) => warnings.push(problem),
+        }
+    }
+    if found.stage() == Some(Stage::Building) {
+        drift.insert("preparation".into(), format!("operation {} did not end", found.text("operation")));
+        return Ok("building");
+    }
+    Ok(if drift.is_empty() { "ready" } else { "drifted" })
+}
+
+/// What the clock and the network say against the declaration.
+///
+/// # Errors
+/// The host cannot be reached.
+pub async fn only_looks(cx: &Cx, d: &Desired) -> Result<Vec<Problem>, Problem> {
+    let mut problems = Vec::new();
+    for node in flow::checks(d).nodes() {
+        match node.step.check(cx).await? {
+            Check::Refused(problem) => problems.push(problem),
+            Check::Unknown(why) | Check::Needed(why) | Check::Partial(why) => problems.push(Problem::user(format!("cannot {}", node.step.title())).place(d.site.host.endpoint.show()).why(why).fix("correct it on the host")),
+            Check::Done => {}
+        }
+    }
+    Ok(problems)
 }
 
 fn unreachable(mut state: HostState, problem: Problem) -> Found<HostState> {
@@ -50,16 +120,104 @@ pub fn take(state: &mut HostState, found: &Facts) {
     state.devices = devices(found);
     state.connection = Value::Value(connection(state));
     state.id = import_id(state);
-    common::settle(&mut state.creation_id);
-    common::settle(&mut state.runbook);
-    common::settle(&mut state.impact);
-    if !state.drift.is_value() {
-        state.drift = Value::Value(BTreeMap::new());
-    }
 }
 
 /// The devices as a set.
 #[must_use]
 pub fn devices(found: &Facts) -> Texts {
     Value::Value(found.devices.iter().map(|d| Value::Value(d.clone())).collect())
+}
+
+/// What was planned, with what is true where the plan could not tell: nothing that was known may change.
+#[must_use]
+pub fn merge(planned: &HostState, found: HostState) -> HostState {
+    fn fill<T>(value: &mut Value<T>, found: Value<T>) {
+        if value.is_unknown() {
+            *value = if found.is_unknown() { Value::Null } else { found };
+        }
+    }
+    let mut state = planned.clone();
+    fill(&mut state.os, found.os);
+    fill(&mut state.kernel, found.kernel);
+    fill(&mut state.arch, found.arch);
+    fill(&mut state.cores, found.cores);
+    fill(&mut state.memory_bytes, found.memory_bytes);
+    fill(&mut state.disks, found.disks);
+    fill(&mut state.devices, found.devices);
+    fill(&mut state.creation_id, found.creation_id);
+    fill(&mut state.drift, found.drift);
+    fill(&mut state.status, found.status);
+    fill(&mut state.id, found.id);
+    fill(&mut state.connection, found.connection);
+    common::settle(&mut state.runbook);
+    common::settle(&mut state.impact);
+    state
+}
+
+/// Warns at plan about what apply will meet: an unfinished preparation, a complete one to adopt.
+pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> Vec<Problem> {
+    let (None, Some(d)) = (prior, desired(planned)) else { return Vec::new() };
+    if d.prepare.is_none() {
+        return Vec::new();
+    }
+    let Ok(found) = record::read(&reader(cx), &d.site).await else { return Vec::new() };
+    if !found.exists() || cx.session.owner.as_deref() != Some(found.text("owner")) {
+        return Vec::new();
+    }
+    let place = d.site.host.endpoint.show();
+    let operation = found.text("operation");
+    match found.stage() {
+        Some(Stage::Building) => {
+            let (done, of) = crate::engine::history::progress(&reader(cx), &d.site.host, &d.site.key(), operation).await.unwrap_or((0, 0));
+            vec![Problem::user(format!("resumes the preparation of host \"{}\"", d.site.name)).place(place).why(format!("operation {operation} stopped after step {done} of {of}")).fix("nothing: steps that are done are skipped")]
+        }
+        Some(Stage::Complete) => vec![Problem::user(format!("adopts the preparation of host \"{}\", which this owner made before", d.site.name)).place(place).why("its record is complete and it is not in this state").fix("nothing, if the state was lost; else import it")],
+        _ => Vec::new(),
+    }
+}
+
+/// Takes an import id apart: `ssh://user@address:port/name?identity=name`; the name may be left out.
+///
+/// # Errors
+/// It is none.
+pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
+    let (front, query) = id.split_once('?').map_or((id, String::new()), |(f, q)| (f, format!("?{q}")));
+    let slash = if front.strip_prefix("ssh://").is_some_and(|rest| !rest.contains('/')) { "/" } else { "" };
+    let (endpoint, path) = crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| Problem { what: format!("\"{id}\" is no import id"), fix: "write it as ssh://user@address:22/name?identity=name; the name may be left out".into(), ..p })?;
+    let name = path.trim_matches('/').to_owned();
+    if !name.is_empty() && !crate::base::ids::is_object_name(&name) {
+        return Err(Problem::user(format!("\"{id}\" is no import id")).why(format!("\"{name}\" cannot be the name of a host")).fix("write it as ssh://user@address:22/name?identity=name"));
+    }
+    Ok((endpoint, (!name.is_empty()).then_some(name)))
+}
+
+/// Reads a host by its import id; writes nothing. A preparation of this owner comes with it.
+///
+/// # Errors
+/// The id is malformed, the host does not answer.
+pub async fn import(cx: &Context, id: &str) -> Result<HostState, Problem> {
+    let (endpoint, named) = parse_id(id)?;
+    let at = common::host(endpoint.clone(), "");
+    let records = record::all(&reader(cx), &at).await?;
+    let ours = records.iter().find(|r| Some(r.text("owner")) == cx.session.owner.as_deref() && named.as_deref().is_none_or(|n| n == r.text("name")));
+    let name = match (ours, named) {
+        (Some(record), _) => record.text("name").to_owned(),
+        (None, Some(name)) => name,
+        (None, None) => reader(cx).read(&at, "uname -n").await?.stdout.trim().to_owned(),
+    };
+    let say = |s: &String| if s.is_empty() { Value::Null } else { Value::Value(s.clone()) };
+    let state = HostState {
+        name: Value::Value(name),
+        address: Value::Value(endpoint.address.clone()),
+        port: Value::Value(i64::from(endpoint.port)),
+        user: say(&endpoint.user),
+        identity: say(&endpoint.identity),
+        prepare: ours.and_then(|r| serde_json::from_str::<Prepare>(r.text("declared")).ok()).map_or(Value::Null, Value::Value),
+        ..HostState::default()
+    };
+    let found = read(cx, state).await?;
+    if let Some(problem) = found.warnings.into_iter().find(|w| w.kind == Kind::Unreachable) {
+        return Err(problem);
+    }
+    found.state.filter(|s| set_text(&s.status) != Some("unreachable")).ok_or_else(|| Problem::internal("an import found nothing"))
 }

@@ -1,0 +1,431 @@
+//! Preparing real hosts: what is written, what a second run finds, what destroy leaves, and what a power loss does to it.
+use lab::{Host as Machine, Lab, may_make_hosts};
+use ob::base::{OperationId, Problem};
+use ob::component::host::{Desired, Directory, Limits, Prepare, Site, User, doctor, flow, record};
+use ob::engine::lease::Target;
+use ob::engine::{Check, Cx, Graph, Host, Operation, Outcome, run};
+use ob::resource::ob_host::{HostState, ObHost};
+use ob::resource::{ApplyInput, Context, PlanInput, Resource, Session};
+use ob::schema::{Diagnostics, Value};
+use ob::transport::config::{HostKeyPolicy, Identity, KeySource, SshConfig};
+use ob::transport::{Endpoint, Pool};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+const OWNER: &str = "tests";
+
+/// What a preparation may touch, as one text; what the lab itself changes at a boot is left out.
+fn snapshot(host: &Machine) -> String {
+    let line = "getent passwd | sort; getent group | sort; ls -A /home; find /data /srv -printf '%p %u %m\\n' 2>/dev/null | sort; \
+        ls /etc/sysctl.d /etc/security/limits.d; sysctl -n fs.aio-max-nr fs.file-max vm.max_map_count vm.min_free_kbytes vm.overcommit_memory vm.swappiness net.core.somaxconn net.ipv4.tcp_rmem net.ipv4.tcp_fin_timeout; \
+        sed 's/.*\\[\\(.*\\)\\].*/\\1/' /sys/kernel/mm/transparent_hugepage/enabled; find / -xdev -name made -path '*/.ob/*' 2>/dev/null";
+    host.exec(line).unwrap().ok().unwrap()
+}
+
+fn ssh(lab: &Lab) -> SshConfig {
+    let key = KeySource::File { path: lab.info().key.clone(), passphrase: None };
+    SshConfig { identities: [("lab".to_owned(), Identity { user: None, key, certificate: None })].into(), known_hosts_files: vec![lab.info().known_hosts.clone()], policy: HostKeyPolicy::Strict, bastion: Vec::new(), algorithms: None, observe: false }
+}
+
+fn cx(lab: &Lab) -> Cx {
+    Cx::new(Pool::new(ssh(lab), CancellationToken::new()), CancellationToken::new(), BTreeMap::new())
+}
+
+fn site(machine: &Machine, login: &str) -> Site {
+    let endpoint = Endpoint { name: machine.name().into(), address: machine.address().to_string(), port: machine.port(), user: login.into(), identity: "lab".into(), host_key: String::new() };
+    Site { name: machine.name().into(), host: Host { endpoint, run_as: String::new() } }
+}
+
+fn wanted(machine: &Machine, login: &str, paths: &[&str]) -> Desired {
+    let directories = paths.iter().map(|p| ((*p).to_owned(), Directory { path: (*p).to_owned(), owner: "obsvc".into(), mode: "0750".into() })).collect();
+    let limits = Limits { user: "obsvc".into(), nofile: "655350".into(), nproc: "655360".into(), stack: "unlimited".into(), core: "unlimited".into() };
+    Desired {
+        site: site(machine, login),
+        network: Some(("eth0".into(), Some(machine.address().to_string()))),
+        prepare: Some(Prepare {
+            user: Some(User { name: "obsvc".into(), uid: Some(5001), home: None }),
+            directories,
+            limits: Some(limits),
+            sysctl: Some(("oceanbase".into(), [("vm.swappiness".to_owned(), "1".to_owned())].into())),
+            hugepage: Some("never".into()),
+            clock: Some(Duration::from_secs(5)),
+            declared: "{}".into(),
+        }),
+    }
+}
+
+async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
+    let operation = Operation { id: OperationId::fresh(), verb: verb.into(), object: site.key(), who: "test".into(), authority: OWNER.into(), epoch: 0, titles: graph.titles() };
+    run(cx, operation, graph, vec![Target::new(site.key(), vec![site.host.clone()])], 4).await
+}
+
+async fn must(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
+    let out = go(cx, verb, site, graph).await;
+    assert_eq!(out.problem.as_ref().map(ToString::to_string), None, "{verb}: {out:?}");
+    out
+}
+
+async fn creation(cx: &Cx, site: &Site) -> String {
+    record::read(cx, site).await.unwrap().text("creation").to_owned()
+}
+
+async fn undo(cx: &Cx, d: &Desired) -> Outcome {
+    let graph = flow::destroy(&d.site, d.prepare.as_ref(), &creation(cx, &d.site).await);
+    go(cx, "destroy", &d.site, &graph).await
+}
+
+fn refused(out: &Outcome) -> &Problem {
+    out.problem.as_ref().unwrap_or_else(|| panic!("it was not refused: {out:?}"))
+}
+
+/// The rights that `ob sudoers` prints, and none beside them.
+fn install_sudoers(machine: &Machine) {
+    let text = ob::transport::sudo::sudoers("admin", "obsvc");
+    let line = "rm -f /etc/sudoers.d/*; cat > /etc/sudoers.d/ob && chmod 0440 /etc/sudoers.d/ob && visudo -c -q";
+    machine.exec_for(line, text.as_bytes(), Duration::from_secs(20)).unwrap().ok().unwrap();
+    let other = machine.exec("su admin -c 'sudo -n cat /etc/shadow'").unwrap();
+    assert_ne!(other.status, 0, "admin has other rights as well: this would test nothing");
+}
+
+async fn whole_life(lab: &Lab, machine: &Machine, login: &str, paths: &[&str]) {
+    let (before, cx, d) = (snapshot(machine), cx(lab), wanted(machine, login, paths));
+    let graph = flow::create(&d);
+    let first = must(&cx, "create", &d.site, &graph).await;
+    assert!(first.skipped.iter().all(|t| t.starts_with("prove")), "{first:?}");
+    let second = must(&cx, "create", &d.site, &graph).await;
+    assert_eq!(second.done, [], "a second run changes nothing");
+
+    let there = |line: &str| machine.exec(line).unwrap().ok().unwrap();
+    assert_eq!(there("id -u obsvc; getent passwd obsvc | cut -d: -f5-"), "5001\nob-host:/home/obsvc:/bin/bash");
+    for path in paths {
+        assert_eq!(there(&format!("stat -c '%U %a' {path}")), "obsvc 750");
+    }
+    assert_eq!(there("sysctl -n vm.swappiness fs.aio-max-nr vm.max_map_count net.core.somaxconn").lines().next(), Some("1"));
+    assert!(there("cat /etc/security/limits.d/99-ob.conf").contains("obsvc hard nofile 655350"));
+    let file = there("cat /etc/sysctl.d/99-ob.conf");
+    assert!(file.contains("vm.swappiness = 1") && !file.contains("overcommit"), "what was good already is not written: {file}");
+    assert!(["never", "always madvise [never]"].contains(&there("cat /sys/kernel/mm/transparent_hugepage/enabled").as_str()));
+
+    drift(&cx, machine, &d, paths[0]).await;
+
+    // Whoever changed something after us keeps it.
+    machine.exec("sysctl -q -w net.core.somaxconn=7777; touch /home/obsvc/precious").unwrap().ok().unwrap();
+    assert_eq!(undo(&cx, &d).await.problem, None);
+    assert_eq!(there("sysctl -n net.core.somaxconn; cat /home/obsvc/precious && rm -r /home/obsvc"), "7777");
+    let old = before.lines().find(|l| *l == "4096" || *l == "128").unwrap_or("4096").to_owned();
+    machine.exec(&format!("sysctl -q -w net.core.somaxconn={old}")).unwrap().ok().unwrap();
+    assert_eq!(snapshot(machine), before, "destroy leaves the host as it was");
+    assert_eq!(undo(&cx, &d).await.problem, None, "a second destroy finds nothing to do");
+}
+
+/// What is changed by hand is shown exactly, and corrected by a graph of just those parts.
+async fn drift(cx: &Cx, machine: &Machine, d: &Desired, path: &str) {
+    machine.exec(&format!("sysctl -q -w vm.swappiness=33; chmod 0700 {path}; echo madvise > /sys/kernel/mm/transparent_hugepage/enabled; echo '* soft core 0' >> /etc/security/limits.d/99-ob.conf")).unwrap().ok().unwrap();
+    let mut seen = BTreeMap::new();
+    for (part, step) in flow::parts(&d.site, d.prepare.as_ref().unwrap()) {
+        match step.check(cx).await.unwrap() {
+            Check::Done => {}
+            Check::Needed(why) => drop(seen.insert(part, why)),
+            other => panic!("{part}: {other:?}"),
+        }
+    }
+    let expected = [
+        (format!("directories {path}"), format!("{path} belongs to obsvc with mode 0700, not to obsvc with 0750")),
+        ("limits".into(), "/etc/security/limits.d/99-ob.conf holds other lines".into()),
+        ("sysctl".into(), "vm.swappiness is 33, not 1".into()),
+        ("transparent_hugepage".into(), "transparent huge pages are madvise, not never".into()),
+    ];
+    assert_eq!(seen, expected.into());
+    let parts: BTreeSet<_> = seen.into_keys().collect();
+    let graph = flow::update(d, d, &parts, &creation(cx, &d.site).await);
+    let out = must(cx, "update", &d.site, &graph).await;
+    assert_eq!(out.done.len(), 4, "{out:?}");
+    assert!(flow::update(d, d, &BTreeSet::new(), "x").is_empty(), "no drift, no steps");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn root_prepares_a_host_twice_and_leaves_it_as_it_was() {
+    if !may_make_hosts("preparing hosts") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    whole_life(&lab, &lab.host(0), "root", &["/data/1", "/srv/deep/er/log"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_user_with_the_printed_sudo_rules_does_the_same() {
+    if !may_make_hosts("preparing hosts with sudo") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    install_sudoers(&lab.host(0));
+    whole_life(&lab, &lab.host(0), "admin", &["/data/1", "/data/log1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_others_is_neither_taken_nor_removed() {
+    if !may_make_hosts("preparing hosts") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let (machine, cx) = (lab.host(0), cx(&lab));
+    let mut d = wanted(&machine, "root", &["/data/mount", "/data/theirs"]);
+    machine.exec("mkdir -p /data/mount/lost+found /data/theirs && echo x > /data/theirs/file && chmod 0711 /data/mount").unwrap().ok().unwrap();
+    let before = snapshot(&machine);
+    let out = go(&cx, "create", &d.site, &flow::create(&d)).await;
+    assert!(refused(&out).why.contains("holds file"), "{out:?}");
+    assert_eq!(refused(&out).attribute, ["prepare", "directories", "/data/theirs"]);
+
+    d.prepare.as_mut().unwrap().directories.remove("/data/theirs");
+    must(&cx, "create", &d.site, &flow::create(&d)).await;
+    assert_eq!(machine.exec("stat -c '%U %a' /data/mount").unwrap().stdout, "obsvc 750\n", "an empty file system of root's is taken");
+
+    // A second configuration, and a second name, are told whose it is.
+    let other = Operation { id: OperationId::fresh(), verb: "create".into(), object: d.site.key(), who: "t".into(), authority: "somebody-else".into(), epoch: 0, titles: Vec::new() };
+    let out = run(&cx, other, &flow::create(&d), vec![Target::new(d.site.key(), vec![d.site.host.clone()])], 4).await;
+    assert!(refused(&out).why.contains("owner \"tests\""), "{out:?}");
+    let mut alias = d.clone();
+    alias.site.name = "alias".into();
+    let out = go(&cx, "create", &alias.site, &flow::create(&alias)).await;
+    assert!(refused(&out).what.contains("already prepared as \"h1\""), "{out:?}");
+
+    // Objects in the home of the user we made: an unfinished one, then a complete one.
+    let mark = |stage: &str| {
+        let json = format!("{{\"format\":1,\"type\":\"ob_cluster\",\"name\":\"main\",\"owner\":\"tests\",\"creation\":\"c\",\"authority\":\"tests\",\"epoch\":0,\"stage\":\"{stage}\",\"operation\":\"01OP\",\"hosts\":[]}}");
+        machine.exec(&format!("su obsvc -c 'mkdir -p ~/.ob/objects/cluster.main ~/db/.ob; echo ~/db > ~/.ob/objects/cluster.main/home'; echo '{json}' > /home/obsvc/db/.ob/mark")).unwrap().ok().unwrap();
+    };
+    mark("building");
+    let out = undo(&cx, &d).await;
+    assert!(refused(&out).fix.contains("ob operation abandon 01OP") && out.done.is_empty(), "{out:?}");
+    mark("complete");
+    let out = undo(&cx, &d).await;
+    assert!(refused(&out).what.contains("in use") && refused(&out).why.contains("cluster.main"), "{out:?}");
+    machine.exec("rm -r /home/obsvc/db /home/obsvc/.ob/objects/cluster.main/home").unwrap().ok().unwrap();
+    assert_eq!(undo(&cx, &d).await.problem, None);
+    assert_eq!(snapshot(&machine), before, "owner and mode of the mount are back, the home is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_device_address_clock_and_setting_are_refused_by_name() {
+    if !may_make_hosts("preparing hosts") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let (machine, cx) = (lab.host(0), cx(&lab));
+    let before = snapshot(&machine);
+    let cases: [(&str, fn(&mut Desired), &str); 4] = [
+        ("device", |d| d.network = Some(("eth9".into(), None)), "it has eth0, lo"),
+        ("address", |d| d.network = Some(("eth0".into(), Some("192.0.2.1".into()))), "it carries 10.99."),
+        ("clock", |d| d.prepare.as_mut().unwrap().clock = Some(Duration::from_millis(1)), "ahead of this machine's"),
+        ("setting", |d| d.prepare.as_mut().unwrap().sysctl = Some((String::new(), [("vm.no_such".to_owned(), "1".to_owned())].into())), "no such file below /proc/sys"),
+    ];
+    // A clock that is an hour ahead, for scripts that ask `date`.
+    machine.exec("printf '#!/bin/sh\\necho $(( $(/bin/date +%%s%%3N) + 3600000 ))\\n' > /usr/local/bin/date && chmod 755 /usr/local/bin/date").unwrap().ok().unwrap();
+    for (name, change, why) in cases {
+        if name != "clock" {
+            machine.exec("rm -f /usr/local/bin/date").unwrap();
+        }
+        let mut d = wanted(&machine, "root", &["/data/1"]);
+        if name != "clock" {
+            d.prepare.as_mut().unwrap().clock = None;
+        } else {
+            machine.exec("printf '#!/bin/sh\\n[ \"$1\" = +%%s%%3N ] && exec echo $(( $(/bin/date +%%s%%3N) + 3600000 ))\\nexec /bin/date \"$@\"\\n' > /usr/local/bin/date && chmod 755 /usr/local/bin/date").unwrap().ok().unwrap();
+        }
+        change(&mut d);
+        let out = go(&cx, "create", &d.site, &flow::create(&d)).await;
+        assert!(refused(&out).why.contains(why) && !refused(&out).fix.is_empty(), "{name}: {out:?}");
+        machine.exec("rm -f /usr/local/bin/date").unwrap();
+        assert_eq!(undo(&cx, &d).await.problem, None, "{name}");
+        assert_eq!(snapshot(&machine), before, "{name}");
+    }
+}
+
+/// Runs `graph` until `point` stops it on the host, then cuts the power there, boots, and runs it again to its end.
+async fn cut_at(lab: &Lab, machine: &Machine, site: &Site, verb: &'static str, graph: &Graph, point: &str) {
+    machine.exec(&format!("mkdir -p /root/.ob && echo {point} > /root/.ob/fault")).unwrap().ok().unwrap();
+    let stuck = {
+        let (cx, site, graph) = (cx(lab), site.clone(), graph.clone());
+        tokio::spawn(async move { go(&cx, verb, &site, &graph).await })
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    while !machine.path("/root/.ob/fault.hit").exists() {
+        assert!(Instant::now() < until && !stuck.is_finished(), "{point} was not reached: {:?}", stuck.is_finished());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stuck.abort();
+    machine.kill().unwrap();
+    machine.boot().unwrap();
+    machine.exec("rm -f /root/.ob/fault.hit").unwrap();
+    must(&cx(lab), verb, site, graph).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_loss_before_or_after_any_effect_is_made_good_by_the_same_command() {
+    if !may_make_hosts("power loss while preparing") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let machine = lab.host(0);
+    let d = wanted(&machine, "root", &["/data/1"]);
+    let before = snapshot(&machine);
+    let create = flow::create(&d);
+    let making: BTreeSet<_> = create.nodes().iter().map(|n| n.step.kind()).filter(|k| !k.starts_with("check")).collect();
+    for (i, kind) in making.iter().enumerate() {
+        for point in ["began", "effected"] {
+            cut_at(&lab, &machine, &d.site, "create", &create, &format!("{kind}:{point}")).await;
+            let again = must(&cx(&lab), "create", &d.site, &create).await;
+            assert_eq!(again.done, [], "{kind}:{point}: one run makes it good");
+            let destroy = flow::destroy(&d.site, d.prepare.as_ref(), &creation(&cx(&lab), &d.site).await);
+            let undoing: Vec<_> = destroy.nodes().iter().map(|n| n.step.kind()).collect();
+            let at = if point == "began" { undoing.get(i) } else { undoing.get(undoing.len() - 1 - i.min(undoing.len() - 1)) };
+            match at {
+                Some(undo) => cut_at(&lab, &machine, &d.site, "destroy", &destroy, &format!("{undo}:{point}")).await,
+                None => drop(must(&cx(&lab), "destroy", &d.site, &destroy).await),
+            }
+            // The machine forgot settings at its boot, as machines do: what counts is that nothing of ours is left.
+            assert_eq!(snapshot(&machine), before, "create cut at {kind}:{point}, destroy at {at:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_finds_what_is_wrong_and_says_what_to_do() {
+    if !may_make_hosts("doctor") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let (machine, cx) = (lab.host(0), cx(&lab));
+    let d = wanted(&machine, "root", &["/data/1"]);
+    machine.exec("sysctl -q -w vm.max_map_count=65530 vm.swappiness=60").unwrap().ok().unwrap();
+    let state = |all: &[ob::component::host::Finding], what: &str| all.iter().find(|f| f.what == what).map(|f| format!("{:?}", f.state)).unwrap_or_default();
+    let all = doctor(&cx, &d.site.host).await.unwrap();
+    assert_eq!((state(&all, "sysctl vm.max_map_count"), state(&all, "glibc"), state(&all, "tools"), state(&all, "port 2881")), ("Bad".into(), "Ok".into(), "Ok".into(), "Ok".into()), "{all:#?}");
+    must(&cx, "create", &d.site, &flow::create(&d)).await;
+    machine.exec("echo vm.swappiness=60 > /etc/sysctl.d/99-zz.conf; mkdir -p /opt/p; (setsid timeout 60 sh -c 'exec nc -l -p 2881 || exec python3 -m http.server 2881' >/dev/null 2>&1 &)").unwrap().ok().unwrap();
+    let all = doctor(&cx, &d.site.host).await.unwrap();
+    assert_eq!((state(&all, "sysctl vm.max_map_count"), state(&all, "transparent huge pages"), state(&all, "clock")), ("Ok".into(), "Ok".into(), "Ok".into()), "{all:#?}");
+    let swap = all.iter().find(|f| f.what == "sysctl vm.swappiness").unwrap();
+    assert!(swap.why.contains("99-zz.conf") || swap.why.contains("not 0"), "{swap:?}");
+    assert!(all.iter().all(|f| (format!("{:?}", f.state) == "Ok") == f.fix.is_empty()), "{all:#?}");
+}
+
+fn say(text: &str) -> Value<String> {
+    Value::Value(text.to_owned())
+}
+
+/// Plans and applies as Terraform does, and holds the apply to what the plan said it knew.
+async fn terraform(cx: &Context, prior: Option<&HostState>, config: &HostState) -> Result<HostState, Problem> {
+    let mut proposed = config.clone();
+    if let Some(p) = prior {
+        (proposed.id, proposed.os, proposed.kernel, proposed.arch) = (p.id.clone(), p.os.clone(), p.kernel.clone(), p.arch.clone());
+        (proposed.cores, proposed.memory_bytes, proposed.disks, proposed.devices) = (p.cores.clone(), p.memory_bytes.clone(), p.disks.clone(), p.devices.clone());
+        (proposed.creation_id, proposed.drift, proposed.status, proposed.runbook, proposed.impact, proposed.connection) = (p.creation_id.clone(), p.drift.clone(), p.status.clone(), p.runbook.clone(), p.impact.clone(), p.connection.clone());
+    }
+    let mut diags = Diagnostics::default();
+    let planned = ObHost.plan(PlanInput { prior, config, proposed: &proposed }, &mut diags).unwrap_or_else(|| panic!("{diags:?}")).state;
+    let applied = ObHost.apply(cx, ApplyInput { prior, planned: Some(&planned), config: Some(config) }).await;
+    if let Some(problem) = applied.problem {
+        return Err(problem);
+    }
+    let state = applied.state.unwrap();
+    let (p, s) = (format!("{planned:#?}"), format!("{state:#?}"));
+    assert!(!s.contains("Unknown"), "nothing unknown may be left: {s}");
+    let known = |v: &HostState| (v.id.clone(), v.connection.clone(), v.drift.clone(), v.prepare.clone(), v.labels.clone());
+    assert_eq!(known(&state), known(&planned), "{p}");
+    for (name, a, b) in [("runbook", &planned.runbook, &state.runbook), ("status", &planned.status, &state.status), ("creation_id", &planned.creation_id, &state.creation_id), ("os", &planned.os, &state.os)] {
+        assert!(a.is_unknown() || a == b, "{name}: planned {a:?}, applied {b:?}");
+    }
+    Ok(state)
+}
+
+/// An empty plan: every attribute keeps its value.
+fn plan_is_empty(prior: &HostState, config: &HostState) {
+    let mut diags = Diagnostics::default();
+    let proposed = HostState { region: config.region.clone(), labels: config.labels.clone(), prepare: config.prepare.clone(), network: config.network.clone(), host_key: config.host_key.clone(), ..prior.clone() };
+    let planned = ObHost.plan(PlanInput { prior: Some(prior), config, proposed: &proposed }, &mut diags).unwrap().state;
+    assert_eq!(format!("{planned:#?}"), format!("{prior:#?}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_resource_creates_reads_imports_moves_and_destroys() {
+    if !may_make_hosts("the host resource") {
+        return;
+    }
+    let lab = Lab::up(2).unwrap();
+    let (a, b) = (lab.host(0), lab.host(1));
+    let cancel = CancellationToken::new();
+    let session = Session { owner: Some(OWNER.into()), who: "test".into(), connector: Pool::new(ssh(&lab), cancel.clone()), sql_credentials: BTreeMap::new(), observe: false, sudo: true, parallelism: 4, operation_timeout: Duration::from_secs(120) };
+    let cx = Context { session: Arc::new(session), cancel };
+    let plain = HostState { name: say("h1"), address: say(&a.address().to_string()), user: say("root"), identity: say("lab"), region: say("north"), ..HostState::default() };
+    let before = snapshot(&a);
+
+    // Without prepare nothing is changed, and facts are there.
+    let state = terraform(&cx, None, &plain).await.unwrap();
+    assert_eq!(snapshot(&a), before);
+    assert!(matches!(&state.cores, Value::Value(n) if *n >= 1) && matches!(&state.devices, Value::Value(d) if d.contains(&say("eth0"))), "{state:#?}");
+    assert_eq!((state.status.clone(), state.creation_id.clone(), state.runbook.clone()), (say("ready"), Value::Null, Value::Null));
+    let read = ObHost.read(&cx, state.clone()).await.unwrap();
+    assert_eq!((format!("{:#?}", read.state.unwrap()), read.warnings), (format!("{state:#?}"), Vec::new()), "a read changes nothing");
+    plan_is_empty(&state, &plain);
+    let imported = ObHost.import(&cx, &format!("ssh://root@{}:22?identity=lab", a.address())).await.unwrap();
+    plan_is_empty(&imported, &HostState { region: Value::Null, ..plain.clone() });
+
+    // Asked to, it prepares; the same record gives the preparation back to an import.
+    let prepare: ob::resource::ob_host::Prepare = serde_json::from_value(serde_json::json!({
+        "user": {"name": "obsvc", "uid": null, "home": null}, "directories": {"/data/1": {"owner": null, "mode": "0700"}},
+        "limits": null, "sysctl": {"profile": null, "values": {"vm.swappiness": "1"}}, "transparent_hugepage": null, "clock": null
+    }))
+    .unwrap();
+    let config = HostState { prepare: Value::Value(prepare), ..plain.clone() };
+    let state = terraform(&cx, Some(&state), &config).await.unwrap();
+    assert_eq!(a.exec("stat -c '%U %a' /data/1").unwrap().stdout, "obsvc 700\n");
+    assert!(matches!(&state.runbook, Value::Value(r) if r.starts_with("prepare host \"h1\": 5 steps")), "{:?}", state.runbook);
+    plan_is_empty(&state, &config);
+    let imported = ObHost.import(&cx, &format!("ssh://root@{}:22/h1?identity=lab", a.address())).await.unwrap();
+    plan_is_empty(&imported, &HostState { region: Value::Null, ..config.clone() });
+
+    // A value changed by hand is shown, then corrected by the next apply.
+    a.exec("sysctl -q -w vm.swappiness=44").unwrap().ok().unwrap();
+    let drifted = ObHost.read(&cx, state.clone()).await.unwrap().state.unwrap();
+    assert_eq!(drifted.drift, Value::Value([("sysctl".to_owned(), say("vm.swappiness is 44, not 1"))].into()));
+    let state = terraform(&cx, Some(&drifted), &config).await.unwrap();
+    assert_eq!(a.exec("sysctl -n vm.swappiness").unwrap().stdout, "1\n");
+    assert_eq!(state.status, say("ready"));
+
+    // Another machine at the new address is refused; the same one under another address is taken.
+    let moved = HostState { address: say(&b.address().to_string()), ..config.clone() };
+    let problem = terraform(&cx, Some(&state), &moved).await.unwrap_err();
+    assert!(problem.what.contains("not the one that was prepared"), "{problem}");
+    assert_eq!(b.exec("ls -d /data /home/obsvc 2>/dev/null; id obsvc 2>/dev/null; ls /root/.ob/objects/host.h1/made 2>/dev/null; :").unwrap().stdout, "");
+    a.exec("ip addr add 10.99.250.9/16 dev eth0").unwrap().ok().unwrap();
+    let known = std::fs::read_to_string(&lab.info().known_hosts).unwrap();
+    let line = known.lines().find(|l| l.contains(&a.address().to_string())).unwrap().replacen(&a.address().to_string(), "10.99.250.9", 1);
+    std::fs::write(&lab.info().known_hosts, format!("{known}{line}\n")).unwrap();
+    let session = Session { owner: Some(OWNER.into()), who: "test".into(), connector: Pool::new(ssh(&lab), CancellationToken::new()), sql_credentials: BTreeMap::new(), observe: false, sudo: true, parallelism: 4, operation_timeout: Duration::from_secs(120) };
+    let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
+    let moved = HostState { address: say("10.99.250.9"), ..config.clone() };
+    let state = terraform(&cx, Some(&state), &moved).await.unwrap();
+    assert_eq!(state.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap().address, "10.99.250.9");
+
+    // Off: the prior state, a status and a warning; the plan stays empty.
+    a.kill().unwrap();
+    let found = ObHost.read(&cx, state.clone()).await.unwrap();
+    let off = found.state.unwrap();
+    assert_eq!((off.status.clone(), found.warnings.len()), (say("unreachable"), 1));
+    plan_is_empty(&off, &moved);
+    a.boot().unwrap();
+    a.exec("ip addr add 10.99.250.9/16 dev eth0; sysctl -q -p /etc/sysctl.d/99-ob.conf").unwrap().ok().unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+
+    // Without prepare again: undone; then forgotten.
+    let bare = HostState { address: say("10.99.250.9"), ..plain.clone() };
+    let back = ObHost.read(&cx, off).await.unwrap().state.unwrap();
+    assert_eq!(back.status, say("ready"));
+    let state = terraform(&cx, Some(&back), &bare).await.unwrap();
+    assert_eq!(snapshot(&a), before);
+    assert_eq!(state.creation_id, Value::Null);
+    let gone = ObHost.apply(&cx, ApplyInput { prior: Some(&state), planned: None, config: None }).await;
+    assert!(gone.problem.is_none() && gone.state.is_none(), "{gone:?}");
+}

@@ -1,0 +1,70 @@
+//! What else of ours lives on a host: it must not lose the ground it stands on, and unfinished work is shown.
+use crate::base::Problem;
+use crate::engine::mark::{Mark, Stage};
+use crate::engine::{Cx, Host, gate};
+
+/// An object of ours on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its key, `cluster.main`.
+    pub key: String,
+    /// Its directory.
+    pub base: String,
+    /// Its mark, if it can be read.
+    pub mark: Option<Mark>,
+    /// Somebody holds its lease right now.
+    pub live: bool,
+    /// The OS user in whose home it is noted; empty for the login user.
+    pub user: String,
+}
+
+/// Objects noted in the homes of the login user and of `users` (those that exist).
+///
+/// # Errors
+/// The host cannot be reached.
+pub async fn read(cx: &Cx, host: &Host, users: &[String]) -> Result<Vec<Object>, Problem> {
+    let mut found = scan(cx, host, "").await?;
+    for user in users {
+        let there = cx.read(host, &format!("u={}; [ \"$(id -un)\" != \"$u\" ] && id \"$u\" >/dev/null 2>&1 && echo yes; :", crate::base::shell::quote(user))).await?;
+        if there.stdout.contains("yes") {
+            found.extend(scan(cx, host, user).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn scan(cx: &Cx, host: &Host, user: &str) -> Result<Vec<Object>, Problem> {
+    let script = format!(
+        "{}for d in \"$OB_STATE\"/objects/*/; do [ -e \"$d/home\" ] || continue; k=${{d%/}}; k=${{k##*/}}; ob_read_gate \"$k\"; b=$(cat \"$d/home\")\nprintf 'object=%s\\nbase=%s\\nlive=%s\\nmark=%s\\n' \"$k\" \"$b\" \"$g_live\" \"$(cat \"$b/.ob/mark\" 2>/dev/null)\"; done; :",
+        gate::LIB
+    );
+    let at = Host { run_as: user.to_owned(), ..host.clone() };
+    let text = cx.read(&at, &script).await?.stdout;
+    let parts = text.split("object=").skip(1).map(|part| {
+        let (key, rest) = part.split_once('\n').unwrap_or((part, ""));
+        let facts = crate::transport::key_values(rest);
+        let value = |name: &str| facts.get(name).cloned().unwrap_or_default();
+        Object { key: key.to_owned(), base: value("base"), mark: Mark::parse(&value("mark")), live: value("live") == "1", user: user.to_owned() }
+    });
+    Ok(parts.collect())
+}
+
+impl Object {
+    /// Its create or destroy has not ended.
+    #[must_use]
+    pub fn unfinished(&self) -> bool {
+        self.mark.as_ref().is_some_and(|m| m.stage != Stage::Complete)
+    }
+    /// A warning about work that nobody carries on right now.
+    #[must_use]
+    pub fn warning(&self, host: &Host) -> Option<Problem> {
+        let mark = self.mark.as_ref().filter(|m| m.stage != Stage::Complete && !self.live)?;
+        let (what, verb) = if mark.stage == Stage::Building { ("creation", "apply its configuration again, which goes on where it stopped") } else { ("destroy", "destroy it again") };
+        Some(
+            Problem::user(format!("an unfinished {what} of {} lies on host \"{}\"", self.key, host.endpoint.name))
+                .place(format!("{} on {}", self.base, host.endpoint.show()))
+                .why(format!("operation {} of owner \"{}\" did not end", mark.operation, mark.owner))
+                .fix(format!("{verb}; or give it up with `ob operation abandon {}`", mark.operation)),
+        )
+    }
+}

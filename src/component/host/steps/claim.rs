@@ -1,0 +1,191 @@
+//! Whose the preparation of a host is: the record before the first effect, how far it is, and its end.
+use super::super::record::{self, Record, word};
+use super::super::{Site, objects};
+use super::LIMIT;
+use crate::base::shell::quote;
+use crate::base::{CreationId, Problem};
+use crate::engine::journal::FORMAT;
+use crate::engine::mark::Stage;
+use crate::engine::{Check, Cx, Host, Step};
+use async_trait::async_trait;
+
+/// Writes the record `building`, or proves that the one on the host is ours.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Which host.
+    pub site: Site,
+    /// The creation that must be there: a changed address leads to the same host only if it is.
+    pub creation: Option<String>,
+}
+
+/// Says why a record does not let `owner` go on.
+fn foreign(found: &Record, site: &Site, owner: &str) -> Option<Problem> {
+    (found.text("owner") != owner).then(|| {
+        Problem::refused(format!("host \"{}\" is prepared by somebody else", site.host.endpoint.name))
+            .place(site.host.endpoint.show())
+            .why(format!("its record says: host \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"", found.text("name"), found.text("owner")))
+            .fix("leave prepare out here; or destroy it there first")
+    })
+}
+
+fn other_creation(found: &Record, site: &Site, creation: &str) -> Option<Problem> {
+    (found.text("creation") != creation).then(|| {
+        Problem::refused(format!("host \"{}\" was prepared anew by another run", site.host.endpoint.name))
+            .place(site.host.endpoint.show())
+            .why(format!("the state knows creation {creation}, the record says {}", found.text("creation")))
+            .fix("remove the object from this state (terraform state rm), then import it if it is yours")
+    })
+}
+
+#[async_trait]
+impl Step for Claim {
+    fn kind(&self) -> &'static str {
+        "claim_host"
+    }
+    fn title(&self) -> String {
+        if self.creation.is_some() { format!("prove that host {} is the one that was prepared", self.site.name) } else { format!("claim the preparation of host {}", self.site.name) }
+    }
+    fn host(&self) -> &Host {
+        &self.site.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("write ~/.ob/objects/{}/made: \"building\"", self.site.key())]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let owner = cx.operation().map_or("", |o| o.authority.as_str());
+        let place = self.site.host.endpoint.show();
+        let all = record::all(cx, &self.site.host).await?;
+        let ours = all.iter().find(|r| r.text("name") == self.site.name);
+        if let Some(found) = ours {
+            if let Some(problem) = foreign(found, &self.site, owner).or_else(|| self.creation.as_ref().and_then(|c| other_creation(found, &self.site, c))) {
+                return Ok(Check::Refused(problem));
+            }
+            if found.stage() == Some(Stage::Destroying) {
+                return Ok(Check::Refused(Problem::refused(format!("cannot prepare host \"{}\": a destroy of its preparation was not finished", self.site.name)).place(place).why(format!("operation {} began it", found.text("operation"))).fix("finish the destroy (or run `ob operation abandon` for it), then apply again")));
+            }
+            return Ok(Check::Done);
+        }
+        if let Some(creation) = &self.creation {
+            return Ok(Check::Refused(
+                Problem::refused(format!("host \"{}\" is not the one that was prepared", self.site.name))
+                    .place(place)
+                    .why(format!("no record of creation {creation} lies there: another machine, another login user, or its files are gone"))
+                    .fix("correct the address; or, for a new machine, destroy this host first (or terraform state rm) and apply again"),
+            ));
+        }
+        if let Some(other) = all.first() {
+            return Ok(Check::Refused(Problem::refused(format!("this host is already prepared as \"{}\"", other.text("name"))).place(place).why(format!("its record says: host \"{}\" of owner \"{}\"; two preparations of one host would undo each other", other.text("name"), other.text("owner"))).fix("keep one ob_host with prepare for each host")));
+        }
+        Ok(Check::Needed("it is not prepared".into()))
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let Some(operation) = cx.operation() else { return Err(Problem::internal("claim outside an operation")) };
+        let (owner, epoch, op) = (&operation.authority, operation.epoch, &operation.id);
+        let text = format!("format={FORMAT}\ntype=ob_host\nname={}\nowner={owner}\ncreation={}\nauthority={owner}\nepoch={epoch}\nstage=building\noperation={op}\n", self.site.name, CreationId::fresh());
+        cx.effect(self, &format!("{}[ -e \"$made\" ] || printf %s {} | ob_put \"$made\"", record::lib(&self.site), quote(&text)), LIMIT).await.map(drop)
+    }
+}
+
+/// Says in the record how far the preparation is. Before a destroy it also proves that nothing stands on it any more.
+#[derive(Clone, Debug)]
+pub struct SetStage {
+    /// Which host.
+    pub site: Site,
+    /// What the record will say.
+    pub stage: Stage,
+    /// The creation that must be there.
+    pub creation: Option<String>,
+    /// The declaration, as JSON, for an import.
+    pub declared: String,
+    /// The user whose home may hold objects of ours.
+    pub user: Option<String>,
+}
+
+impl SetStage {
+    /// Why the preparation must stay, if it must.
+    async fn in_use(&self, cx: &Cx, found: &Record) -> Result<Option<Problem>, Problem> {
+        let users: Vec<_> = self.user.iter().cloned().collect();
+        let here = objects::read(cx, &self.site.host, &users).await?;
+        let refuse = |what: String, why: String, fix: String| Some(Problem::refused(what).place(self.site.host.endpoint.show()).why(why).fix(fix));
+        if let Some(o) = here.iter().find(|o| o.unfinished()) {
+            let (op, owner) = o.mark.as_ref().map_or(("?", "?"), |m| (m.operation.as_str(), m.owner.as_str()));
+            return Ok(refuse(format!("an unfinished operation lies on host \"{}\"", self.site.name), format!("{} in {}: operation {op} of owner \"{owner}\" did not end", o.key, o.base), format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host")));
+        }
+        let stands = |o: &&objects::Object| (found.get("user").is_some_and(|u| u == o.user)) || found.below("dir.").any(|(dir, _)| o.base == dir || o.base.starts_with(&format!("{dir}/")));
+        if let Some(o) = here.iter().find(stands) {
+            return Ok(refuse(format!("host \"{}\" is in use", self.site.name), format!("{} lives in {}, which needs the user or the directory that this preparation made", o.key, o.base), format!("destroy {} first", o.key)));
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Step for SetStage {
+    fn kind(&self) -> &'static str {
+        "set_host_stage"
+    }
+    fn title(&self) -> String {
+        format!("note that the preparation of host {} is {}", self.site.name, if self.stage == Stage::Destroying { "being undone" } else { word(self.stage) })
+    }
+    fn host(&self) -> &Host {
+        &self.site.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("write ~/.ob/objects/{}/made: \"{}\"", self.site.key(), word(self.stage))]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let found = record::read(cx, &self.site).await?;
+        let owner = cx.operation().map_or("", |o| o.authority.as_str());
+        if !found.exists() {
+            // Gone already: a destroy that was cut off after its last step.
+            let done = self.stage == Stage::Destroying;
+            return Ok(if done { Check::Done } else { Check::Refused(Problem::refused(format!("the record of host \"{}\" is gone", self.site.name)).place(self.site.host.endpoint.show()).why("somebody removed ~/.ob meanwhile").fix("apply again")) });
+        }
+        if let Some(problem) = foreign(&found, &self.site, owner).or_else(|| self.creation.as_ref().and_then(|c| other_creation(&found, &self.site, c))) {
+            return Ok(Check::Refused(problem));
+        }
+        if found.stage() == Some(self.stage) && (self.stage == Stage::Destroying || found.text("declared") == self.declared) {
+            return Ok(Check::Done);
+        }
+        if self.stage == Stage::Destroying
+            && let Some(problem) = self.in_use(cx, &found).await?
+        {
+            return Ok(Check::Refused(problem));
+        }
+        Ok(Check::Needed(format!("it says {}", found.text("stage"))))
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let operation = cx.operation().map(|o| o.id.to_string()).unwrap_or_default();
+        let body = format!("{}ob_note declared {} && ob_note operation {operation} && ob_note stage {}", record::lib(&self.site), quote(&self.declared), word(self.stage));
+        cx.effect(self, &body, LIMIT).await.map(drop)
+    }
+}
+
+/// Removes the record, last of all; gate and journal stay.
+#[derive(Clone, Debug)]
+pub struct ForgetRecord {
+    /// Which host.
+    pub site: Site,
+}
+
+#[async_trait]
+impl Step for ForgetRecord {
+    fn kind(&self) -> &'static str {
+        "forget_record"
+    }
+    fn title(&self) -> String {
+        format!("remove the record of host {}", self.site.name)
+    }
+    fn host(&self) -> &Host {
+        &self.site.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("rm ~/.ob/objects/{}/made", self.site.key())]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        Ok(if record::read(cx, &self.site).await?.exists() { Check::Needed("it is there".into()) } else { Check::Done })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        cx.effect(self, &format!("{}rm -f \"$made\" && sync \"$(dirname \"$made\")\"", record::lib(&self.site)), LIMIT).await.map(drop)
+    }
+}
