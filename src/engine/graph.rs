@@ -22,6 +22,7 @@ pub struct Node {
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
+    after_take_over: Vec<Arc<dyn Step>>,
 }
 
 impl Graph {
@@ -43,6 +44,24 @@ impl Graph {
         self.add(step, &after)
     }
 
+    /// As [`Graph::then`], for a step that is shared already.
+    pub fn then_arc(&mut self, step: Arc<dyn Step>) -> NodeId {
+        let after = self.leaves();
+        self.nodes.push(Node { step, after, way_back: Vec::new() });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Steps that run first when the lease was taken over from a holder that did not give it back.
+    pub fn after_take_over(&mut self, step: impl Step + 'static) {
+        self.after_take_over.push(Arc::new(step));
+    }
+
+    /// As said by [`Graph::after_take_over`].
+    #[must_use]
+    pub fn take_over(&self) -> &[Arc<dyn Step>] {
+        &self.after_take_over
+    }
+
     /// Says how to go back when `node` fails.
     pub fn way_back(&mut self, node: NodeId, steps: Vec<Arc<dyn Step>>) {
         if let Some(node) = self.nodes.get_mut(node.0) {
@@ -53,6 +72,7 @@ impl Graph {
     /// Puts another graph behind this one: its roots wait for all of our leaves.
     pub fn append(&mut self, other: Graph) {
         let (base, leaves) = (self.nodes.len(), self.leaves());
+        self.after_take_over.extend(other.after_take_over);
         for mut node in other.nodes {
             if node.after.is_empty() {
                 node.after.clone_from(&leaves);

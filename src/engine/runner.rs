@@ -62,7 +62,14 @@ pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Targ
             () = lost => Problem::new(Kind::Locked, "stopped: the lease could not be renewed in time").why("too few hosts answered").fix("check the hosts and the link, then run the same command again"),
         }
     };
-    execute(&inner, &running, graph, parallelism, stop, &mut outcome).await;
+    if inner.took_over() {
+        outcome.problem = clear(&inner, graph).await.err();
+    }
+    if outcome.problem.is_none() {
+        execute(&inner, &running, graph, parallelism, stop, &mut outcome).await;
+    } else {
+        outcome.left = graph.titles();
+    }
     drop(inner);
     let note = outcome.problem.as_ref().map_or("done".to_owned(), |p| format!("stopped: {}", p.what));
     if let Ok(running) = Arc::try_unwrap(running) {
@@ -73,6 +80,14 @@ pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Targ
         outcome.problem = outcome.explain(&running.operation);
     }
     outcome
+}
+
+/// Ends what a former holder has left open, before our first effect.
+async fn clear(cx: &Cx, graph: &Graph) -> Result<(), Problem> {
+    for step in graph.take_over() {
+        attempt(cx, step.as_ref()).await?;
+    }
+    Ok(())
 }
 
 async fn futures_any(tokens: Vec<tokio_util::sync::CancellationToken>) {

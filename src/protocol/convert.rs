@@ -90,7 +90,21 @@ pub fn diagnostics(schema: Option<&Schema>, diags: Diagnostics) -> Vec<tf::Diagn
 /// A value.
 #[must_use]
 pub fn value(tree: &Tree) -> tf::DynamicValue {
-    tf::DynamicValue { msgpack: tree::write(tree), json: Vec::new() }
+    tf::DynamicValue { msgpack: tree::write(&decimal(tree)), json: Vec::new() }
+}
+
+/// Numbers as decimal text, one of the three forms core takes.
+///
+/// Core compares the states before and after a refresh with Go's `reflect.DeepEqual`. A number read from an integer has
+/// another precision in there than the same number read from text or JSON, so with integers every object that holds a
+/// number counts as changed, and `plan -refresh-only -detailed-exitcode` is 2 forever (seen with Terraform 1.11.4).
+fn decimal(tree: &Tree) -> Tree {
+    match tree {
+        Tree::Integer(n) => Tree::from(n.to_string()),
+        Tree::Array(all) => Tree::Array(all.iter().map(decimal).collect()),
+        Tree::Map(all) => Tree::Map(all.iter().map(|(k, v)| (k.clone(), decimal(v))).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The msgpack of a value; none is null.

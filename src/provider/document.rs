@@ -102,20 +102,27 @@ fn rows(schema: &Schema, all: &HashMap<String, Attribute>, names: &mut Vec<Strin
     out
 }
 
-/// An object like `like` in which every attribute, also of nested objects with one element each, is `value`.
-pub(super) fn fill(schema: &Schema, like: Tree, value: &Tree) -> Tree {
-    fn object(all: &HashMap<String, Attribute>, value: &Tree) -> Tree {
+/// An object of the schema in which every attribute, also of nested objects with one element each, is `value`; without
+/// one, something that fits the attribute's type.
+pub(super) fn sample(schema: &Schema, value: Option<&Tree>) -> Tree {
+    fn object(all: &HashMap<String, Attribute>, value: Option<&Tree>) -> Tree {
         let mut names: Vec<_> = all.keys().collect();
         names.sort();
         V::Map(names.into_iter().map(|n| (V::from(n.as_str()), attribute(&all[n].attr_type, value))).collect())
     }
-    fn attribute(kind: &T, value: &Tree) -> Tree {
-        match kind {
-            T::AttributeSingle(inner) => object(inner, value),
-            T::AttributeList(inner) | T::AttributeSet(inner) => V::Array(vec![object(inner, value)]),
-            T::AttributeMap(inner) => V::Map(vec![(V::from("k"), object(inner, value))]),
-            _ => value.clone(),
+    fn attribute(kind: &T, value: Option<&Tree>) -> Tree {
+        match (kind, value) {
+            (T::AttributeSingle(inner), _) => object(inner, value),
+            (T::AttributeList(inner) | T::AttributeSet(inner), _) => V::Array(vec![object(inner, value)]),
+            (T::AttributeMap(inner), _) => V::Map(vec![(V::from("k"), object(inner, value))]),
+            (_, Some(value)) => value.clone(),
+            (T::String, _) => V::from("text"),
+            (T::Number, _) => V::from(7),
+            (T::Bool, _) => V::from(true),
+            (T::List(element) | T::Set(element), _) => V::Array(vec![attribute(element, value)]),
+            (T::Map(element), _) => V::Map(vec![(V::from("k"), attribute(element, value))]),
+            (T::Object(_) | T::Tuple(_) | T::Any, _) => V::Nil,
         }
     }
-    if like == V::Nil { like } else { object(schema.attributes(), value) }
+    object(schema.attributes(), value)
 }

@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 pub mod common;
 pub mod execute;
 pub mod ob_cluster;
+pub mod ob_host;
+pub mod ob_host_facts;
+pub mod ob_package;
 pub mod ob_standby;
 pub mod session;
 
@@ -169,5 +172,8 @@ pub trait Visitor {
 /// The registry: one line per type.
 pub fn register(visitor: &mut impl Visitor) {
     visitor.resource(ob_cluster::ObCluster);
+    visitor.resource(ob_host::ObHost);
     visitor.resource(ob_standby::ObStandby);
+    visitor.data_source(ob_host_facts::ObHostFacts);
+    visitor.data_source(ob_package::ObPackage);
 }

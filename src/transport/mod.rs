@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 mod auth;
 pub mod config;
+pub mod contract;
 pub mod error;
 pub mod files;
 pub mod guard;
@@ -120,3 +121,5 @@ pub fn key_values(text: &str) -> BTreeMap<String, String> {
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_login;

@@ -18,6 +18,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 const SESSIONS: usize = 8;
 /// How long a host that has no other session of ours may refuse one.
 const NO_ROOM: Duration = Duration::from_secs(3);
+/// To end a command that was given up; the host's own `timeout` does it later if this fails.
+const KILL: Duration = Duration::from_secs(5);
+/// Before the pid that a command reports.
+const PID: &str = "ob-pid=";
 /// To open a forwarded port.
 const DIAL: Duration = Duration::from_secs(10);
 
@@ -80,7 +84,7 @@ impl Connection {
     async fn converse(&self, session: Session, command: String, mut input: Input) -> Result<Output, TransportError> {
         let Session { mut read, write, mut end } = session;
         // Command, input and its end leave in one go: no wait for the host's "yes" in between.
-        write.exec(true, command).await.map_err(|_| self.broken("before a script could be sent"))?;
+        write.exec(true, with_pid(&command)).await.map_err(|_| self.broken("before a script could be sent"))?;
         let feed = async {
             loop {
                 let mut chunk = Vec::with_capacity(64 << 10);
@@ -109,7 +113,12 @@ impl Connection {
             };
             match message {
                 Some(ChannelMsg::Data { data }) => keep(&mut out, &data),
-                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => keep(&mut err, &data),
+                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
+                    keep(&mut err, &data);
+                    if end.pid.is_none() {
+                        end.pid = take_pid(&mut err);
+                    }
+                }
                 Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(i32::try_from(exit_status).unwrap_or(-1)),
                 Some(ChannelMsg::ExitSignal { signal_name, .. }) => status = Some(128 + number(&signal_name)),
                 Some(ChannelMsg::Failure) => return Err(TransportError::Unreachable("the host logs us in and refuses to run commands (a forced command or a restricted key?)".into())),
@@ -203,6 +212,14 @@ impl Connection {
         receiver.await.unwrap_or(Err(russh::Error::Disconnect))
     }
 
+    /// Kills a process group on the host.
+    async fn kill(self: &Arc<Self>, group: u32) -> Result<(), russh::Error> {
+        let mut channel = self.channel(|c| async move { c.handle.channel_open_session().await }).await?;
+        channel.exec(true, format!("exec /bin/sh -c 'kill -KILL -- -{group}'")).await?;
+        while channel.wait().await.is_some() {}
+        Ok(())
+    }
+
     async fn permit(&self) -> Result<Permit, TransportError> {
         let permit = self.sessions.clone().acquire_owned().await.map_err(|_| self.broken("while waiting for a session"))?;
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -230,7 +247,7 @@ impl Connection {
         let permit = self.permit().await?;
         let (read, write) = self.session_channel().await?.split();
         let write = Arc::new(write);
-        Ok(Session { read, write: write.clone(), end: End { write, permit: Some(permit), closed: false, done: false } })
+        Ok(Session { read, write: write.clone(), end: End { connection: self.clone(), write, permit: Some(permit), pid: None, closed: false, done: false } })
     }
 }
 
@@ -243,8 +260,10 @@ struct Session {
 
 /// Ends a session: by itself when the command is done, by force when its caller gave up.
 struct End {
+    connection: Arc<Connection>,
     write: Arc<ChannelWriteHalf<Msg>>,
     permit: Option<Permit>,
+    pid: Option<u32>,
     closed: bool,
     done: bool,
 }
@@ -254,16 +273,34 @@ impl Drop for End {
         if self.closed {
             return;
         }
-        let (write, permit, done) = (self.write.clone(), self.permit.take(), self.done);
+        let (connection, write, permit, done, pid) = (self.connection.clone(), self.write.clone(), self.permit.take(), self.done, self.pid);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if !done {
                 let _ = write.signal(Sig::KILL).await;
             }
             let _ = write.close().await;
+            // sshd passes no signal on to sessions of root (it has no separated process for them), so a second session does.
+            if let (false, Some(pid)) = (done, pid) {
+                let _ = tokio::time::timeout(KILL, connection.kill(pid)).await;
+            }
             drop(permit);
         });
     }
+}
+
+/// Makes the shell say its pid, which is that of the whole process group, as the first line of stderr.
+fn with_pid(command: &str) -> String {
+    format!("exec /bin/sh -c {}", crate::base::shell::quote(&format!("echo {PID}$$ >&2; {command}")))
+}
+
+/// Takes the line of [`with_pid`] out of what came on stderr, wherever the login shell's own noise left it.
+fn take_pid(err: &mut Vec<u8>) -> Option<u32> {
+    let start = err.windows(PID.len()).position(|w| w == PID.as_bytes())?;
+    let length = err[start..].iter().position(|b| *b == b'\n')?;
+    let pid = std::str::from_utf8(&err[start + PID.len()..start + length]).ok()?.parse().ok()?;
+    err.drain(start..=start + length);
+    Some(pid)
 }
 
 /// A place among the connection's sessions.

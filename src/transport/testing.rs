@@ -64,7 +64,8 @@ impl Sshd {
         if !keys.path("authorized_keys").exists() {
             std::fs::copy(keys.path("user.pub"), keys.path("authorized_keys")).unwrap();
         }
-        let config = format!("{extra}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized_keys\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\nPrintLastLog no\n");
+        // A HOME of its own: the login shell's start files of this machine are not part of the test.
+        let config = format!("{extra}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized_keys\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\nPrintLastLog no\nSetEnv HOME={dir}\n");
         let file = keys.write(&format!("sshd_config.{port}"), &config);
         let child = Command::new("/usr/sbin/sshd").arg("-D").arg("-f").arg(&file).arg("-E").arg(keys.path("sshd.log")).stdin(Stdio::null()).spawn().unwrap();
         Self { port, child }

@@ -9,6 +9,10 @@ async fn hello(pool: &Arc<Pool>, endpoint: &Endpoint) -> Result<String, Transpor
     Ok(t.run(&Script::new("echo hello")).await?.stdout)
 }
 
+fn logins(keys: &Keys) -> usize {
+    keys.read("sshd.log").lines().filter(|l| l.contains("Accepted publickey")).count()
+}
+
 #[tokio::test]
 async fn a_script_runs_and_its_streams_and_status_come_back() {
     let (_keys, sshd, pool) = trusted("");
@@ -63,9 +67,7 @@ async fn host_key_rules_hold_before_login() {
         };
         assert_eq!(got, want, "{case}");
     }
-    let log = keys.read("sshd.log");
-    let logins = log.lines().filter(|l| l.contains("Accepted")).count();
-    assert!(logins <= 4, "only trusted hosts saw a login:\n{log}");
+    assert_eq!(logins(&keys), 4, "only trusted hosts saw a login");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,4 +124,23 @@ async fn a_host_that_dies_mid_script_is_an_error_at_once_and_comes_back() {
     let _again = Sshd::start_on(&keys, endpoint.port, "");
     tokio::time::sleep(Duration::from_millis(800)).await;
     assert_eq!(t.run(&Script::new("echo back")).await.unwrap().stdout, "back\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ssh_keeps_the_contract() {
+    let (keys, sshd, pool) = trusted("MaxSessions 4");
+    let host = pool.connect(&sshd.endpoint()).await.unwrap();
+    let broken = contract::check(&host, &contract::Options { run_as: Some("nobody".into()), listening: Some(sshd.port) }).await;
+    assert!(broken.is_empty(), "{broken:#?}");
+    assert_eq!(logins(&keys), 1, "everything went over one connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn local_keeps_the_contract() {
+    let pool = pool(SshConfig::default());
+    let endpoint = Endpoint { name: "here".into(), address: "local".into(), port: 0, user: String::new(), identity: String::new(), host_key: String::new() };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = pool.connect(&endpoint).await.unwrap();
+    let broken = contract::check(&host, &contract::Options { run_as: Some("nobody".into()), listening: Some(listener.local_addr().unwrap().port()) }).await;
+    assert!(broken.is_empty(), "{broken:#?}");
 }

@@ -1,5 +1,15 @@
 //! Packages: a set of files out of archives, each known by its sha256 before anything is planned.
+//!
+//! [`archive`] reads one archive safely, [`listing`] its members with their digests, [`layout`] and [`describe`] make a
+//! [`Package`] of several, [`feed`] streams its files, [`place`] has them on hosts.
+pub mod archive;
+pub mod describe;
+pub mod feed;
+pub mod layout;
+pub mod listing;
 pub mod place;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +44,15 @@ pub struct Package {
     pub sources: BTreeMap<String, String>,
     /// Files by the name they have below the package's directory.
     pub files: BTreeMap<String, File>,
+}
+
+impl Package {
+    /// The same files, wherever they come from and whatever the version is called.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        let digests = |p: &Self| p.files.iter().map(|(n, f)| (n.clone(), f.sha256.clone())).collect::<Vec<_>>();
+        digests(self) == digests(other)
+    }
 }
 
 /// The directory name of a package on hosts: the same files give the same name, whoever unpacked them.

@@ -55,6 +55,10 @@ pub struct Facts {
     pub group: Option<super::group::Group>,
     /// There is a note that cannot be read.
     pub group_damaged: bool,
+    /// A restart of it has begun and not ended.
+    pub restart: bool,
+    /// The process that is to be restarted still runs.
+    pub restart_runs: bool,
     /// What the last failover to it may have lost.
     pub loss: Option<super::steps::Loss>,
     /// It was fenced by a switchover that has not ended.
@@ -80,6 +84,7 @@ if [ -d \"$base\" ]; then for f in \"$base\"/* \"$base\"/.[!.]*; do [ -e \"$f\" 
 p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x=${{x%/seekdb*}}; echo running=${{x##*/}}; }}
 [ -e \"$base/.ob/group\" ] && {{ echo grouped=1; printf 'group=%s\\n' \"$(cat \"$base/.ob/group\")\"; }}
 [ -e \"$base/.ob/loss\" ] && printf 'loss=%s\\n' \"$(cat \"$base/.ob/loss\")\"
+[ -e \"$base/.ob/restart\" ] && {{ echo restart=1; [ \"$(cat \"$base/.ob/restart\")\" = \"$p\" ] && echo restart_runs=1; }}
 [ -e \"$base/.ob/fenced\" ] && {{ echo fenced=1; [ \"$(cat \"$base/.ob/fenced\")\" = \"$p\" ] && echo fenced_runs=1; }}
 l=$(readlink \"$base/.ob/package\" 2>/dev/null) && echo package=${{l##*/}}
 [ -s \"$base/.ob/account\" ] && echo account=1
@@ -104,6 +109,8 @@ fn parse(text: &str) -> Facts {
         group_damaged: has("grouped") && group.is_none(),
         group,
         loss: facts.get("loss").and_then(|l| serde_json::from_str(l).ok()),
+        restart: has("restart"),
+        restart_runs: has("restart_runs"),
         fenced: has("fenced"),
         fenced_runs: has("fenced_runs"),
         mark_damaged: has("marked") && mark.is_none(),

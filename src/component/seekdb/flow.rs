@@ -1,5 +1,5 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
-use super::steps::{Claim, CreateAccount, KeepRootPassword, PlacePackage, RemoveHome, RemoveStore, SetBoot, SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount};
+use super::steps::{Adopt, BeginRestart, Claim, CreateAccount, EndRestart, EndSessions, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount};
 use super::Instance;
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
@@ -36,13 +36,33 @@ fn install(g: &mut Graph, d: &Desired) {
     g.add(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() }, &[place]);
 }
 
+/// What every graph about an instance does first after a take-over.
+fn begin(instance: &Instance) -> Graph {
+    let mut g = Graph::new();
+    g.after_take_over(EndSessions { instance: instance.clone() });
+    g
+}
+
+/// Takes over an instance that others made: mark, package, account; it goes on running as it is.
+#[must_use]
+pub fn adopt(d: &Desired) -> Graph {
+    let mut g = begin(&d.instance);
+    g.then(Adopt { instance: d.instance.clone() });
+    g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
+    g.then(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() });
+    g.then(WriteAccount { instance: d.instance.clone() });
+    g.then(CreateAccount { instance: d.instance.clone() });
+    g.then(SetBoot { instance: d.instance.clone(), on: true });
+    g
+}
+
 /// Installs and, unless `initialize` is false, starts a new database.
 #[must_use]
 pub fn create(d: &Desired) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(&d.instance);
     install(&mut g, d);
     if d.initialize {
-        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None });
+        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None, restart: false });
         g.then(WriteAccount { instance: d.instance.clone() });
         g.then(CreateAccount { instance: d.instance.clone() });
         if d.root_password {
@@ -65,31 +85,45 @@ fn root_password(g: &mut Graph, d: &Desired) {
 /// Whether and how a changed parameter needs a restart.
 #[must_use]
 pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
-    prior.package.id != next.package.id || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
+    !prior.package.same(&next.package) || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
 }
 
-/// Changes a database in place. `running` is false for one that is only installed: nothing is started or asked then.
+/// Restarts into `package`; a server that does not run stays stopped, in each step by what the host says.
+#[must_use]
+pub fn restart(i: &Instance, package: &str, from: &str) -> [Arc<dyn Step>; 3] {
+    [
+        Arc::new(BeginRestart { instance: i.clone(), package: package.to_owned(), from: from.to_owned() }),
+        Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: true }),
+        Arc::new(StartServer { instance: i.clone(), package: package.to_owned(), join: None, restart: true }),
+    ]
+}
+
+/// Changes a database in place. `running` is false where SQL has no use (only installed, or a standby): parameters then
+/// change in the start script alone.
 #[must_use]
 pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(&next.instance);
     let (i, package) = (&next.instance, &next.package);
-    let start_differs = prior.parameters != next.parameters || prior.package.id != package.id;
-    if prior.package.id != package.id {
+    let moved = !prior.package.same(package);
+    if moved {
         g.then(PlacePackage { instance: i.clone(), package: package.clone() });
     }
-    let restart = running && needs_restart(prior, next);
-    if restart {
-        g.then(StopServer { instance: i.clone(), fenced_only: false });
+    let restarts = needs_restart(prior, next);
+    let [begin, stop, start] = restart(i, &package.id, &prior.package.id);
+    if restarts {
+        g.then_arc(begin);
+        g.then_arc(stop);
     }
     let old = UsePackage { instance: prior.instance.clone(), package: prior.package.id.clone(), parameters: prior.parameters.clone() };
-    if start_differs {
+    if prior.parameters != next.parameters || moved {
         g.then(UsePackage { instance: i.clone(), package: package.id.clone(), parameters: next.parameters.clone() });
     }
-    if restart {
-        let start = g.then(StartServer { instance: i.clone(), package: package.id.clone(), join: None });
+    if restarts {
+        let start = g.then_arc(start);
         // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
-        let back: [Arc<dyn Step>; 3] = [Arc::new(StopServer { instance: i.clone(), fenced_only: false }), Arc::new(old), Arc::new(StartServer { instance: i.clone(), package: prior.package.id.clone(), join: None })];
-        g.way_back(start, back.into());
+        let [_, _, again] = restart(i, &prior.package.id, &prior.package.id);
+        g.way_back(start, vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old), again, Arc::new(EndRestart { instance: i.clone() })]);
+        g.then(EndRestart { instance: i.clone() });
     }
     if running {
         for (name, value) in &next.parameters {
@@ -107,11 +141,12 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
 /// Removes everything of ours; gates and journals stay.
 #[must_use]
 pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(instance);
     g.then(SetStage { instance: instance.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()) });
     g.then(SetBoot { instance: instance.clone(), on: false });
-    g.then(StopServer { instance: instance.clone(), fenced_only: false });
+    g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(RemoveStore { instance: instance.clone() });
     g.then(RemoveHome { instance: instance.clone(), aside_too });
+    g.then(PrunePackages { host: instance.host.clone() });
     g
 }

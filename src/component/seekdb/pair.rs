@@ -5,7 +5,7 @@
 //! itself), restart the old one as its standby.
 use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
-use super::steps::{Activate, BeginStore, CopyAccount, EndFence, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside, SetBoot, StartServer, StopServer};
+use super::steps::{Activate, BeginStore, CopyAccount, EndFence, EndSessions, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside, SetBoot, StartServer, StopServer};
 use crate::base::Problem;
 use crate::engine::Graph;
 use std::collections::BTreeMap;
@@ -70,6 +70,15 @@ struct Plan<'a> {
     g: Graph,
 }
 
+/// What every graph about a group does first after a take-over; a member that cannot be asked is passed over by name.
+fn begin<'a>(members: impl Iterator<Item = &'a Instance>) -> Graph {
+    let mut g = Graph::new();
+    for instance in members {
+        g.after_take_over(EndSessions { instance: instance.clone() });
+    }
+    g
+}
+
 impl Plan<'_> {
     fn member(&self, name: &str) -> Option<Instance> {
         self.want.members.get(name).cloned()
@@ -80,12 +89,16 @@ impl Plan<'_> {
     fn note(&mut self, member: &str, epoch: u64, primary: &str) {
         if let Some(instance) = self.member(member) {
             let group = Group::new(&self.want.name, "", epoch, primary, self.want.members.clone());
-            self.g.then(WriteGroup { instance, group });
+            let step = WriteGroup { instance, group };
+            // Once per member: two parts of a plan may ask for the same note.
+            if !self.g.titles().contains(&crate::engine::Step::title(&step)) {
+                self.g.then(step);
+            }
         }
     }
     fn start(&mut self, member: &str, join: Option<&Instance>) {
         if let (Some(instance), Some(package)) = (self.member(member), self.want.packages.get(member).cloned()) {
-            self.g.then(StartServer { instance, package, join: join.map(|p| Join { source: p.source() }) });
+            self.g.then(StartServer { instance, package, join: join.map(|p| Join { source: p.source() }), restart: false });
         }
     }
 
@@ -104,7 +117,7 @@ impl Plan<'_> {
     /// Restarts a fenced former primary as a standby.
     fn rejoin(&mut self, member: &str, primary: &Instance) {
         let Some(instance) = self.member(member) else { return };
-        self.g.then(StopServer { instance: instance.clone(), fenced_only: true });
+        self.g.then(StopServer { instance: instance.clone(), fenced_only: true, restart: false });
         self.start(member, Some(primary));
         self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
         self.g.then(EndFence { instance });
@@ -114,7 +127,7 @@ impl Plan<'_> {
 /// The first build of a group: `primary` runs, the others are installed.
 #[must_use]
 pub fn create(want: &Want) -> Graph {
-    let mut plan = Plan { want, g: Graph::new() };
+    let mut plan = Plan { want, g: begin(want.members.values()) };
     let Some(primary) = plan.member(&want.primary) else { return plan.g };
     plan.note(&want.primary, 1, &want.primary);
     plan.g.then(SetBoot { instance: primary.clone(), on: false });
@@ -130,7 +143,8 @@ pub fn create(want: &Want) -> Graph {
 /// # Errors
 /// It must not or cannot be done; the problem says what is missing.
 pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Result<Graph, Problem> {
-    let mut plan = Plan { want, g: Graph::new() };
+    let alive = want.members.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)).map(|(_, i)| i);
+    let mut plan = Plan { want, g: begin(alive) };
     let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
     if writers > 1 {
         return Err(Problem::refused(format!("group \"{}\" has {writers} members that take writes", want.name)).why("two histories of rows exist").fix("stop the one whose rows you can lose; `ob standby diff` shows them; then apply again"));
@@ -141,6 +155,8 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Re
     let (epoch, primary) = match &current {
         Some(now) if now == target || !asked_to_move => (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone()),
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
+        // Unreachable is a status, not an error: that alone plans nothing.
+        None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => return Ok(plan.g),
         None => (open_one(&mut plan, seen, target)?, target.to_owned()),
     };
     follow_up(&mut plan, seen, &primary, epoch, gone);
@@ -243,11 +259,13 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.build(&name, &source);
             }
             Some(Standing::Stale) => {
-                plan.g.then(StopServer { instance: instance.clone(), fenced_only: false });
+                plan.g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
                 plan.g.then(SetAside { instance: instance.clone(), name: format!("epoch-{epoch}") });
                 plan.note(&name, epoch, primary);
                 plan.build(&name, &source);
             }
+            // The primary that a failover has just passed over: its store holds a history of its own, the next plan rebuilds it.
+            Some(Standing::Stopped) if seen.noted == name => {}
             Some(Standing::Stopped) => {
                 plan.start(&name, None);
                 plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
@@ -272,7 +290,7 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
 
 /// A standby leaves: stopped, its store set aside, never opened.
 fn leave(g: &mut Graph, name: &str, instance: &Instance, epoch: u64) {
-    g.then(StopServer { instance: instance.clone(), fenced_only: false });
+    g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(SetAside { instance: instance.clone(), name: format!("left-{name}-{epoch}") });
     g.then(LeaveGroup { instance: instance.clone() });
 }
@@ -280,7 +298,7 @@ fn leave(g: &mut Graph, name: &str, instance: &Instance, epoch: u64) {
 /// The group ends: standbys leave, the primary stays what it is and starts with its host again.
 #[must_use]
 pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) -> Graph {
-    let mut g = Graph::new();
+    let mut g = begin(members.values());
     for (name, instance) in members.iter().filter(|(n, _)| *n != primary) {
         leave(&mut g, name, instance, epoch);
     }

@@ -147,18 +147,24 @@ pub async fn dangerous(cx: &Cx, step: &dyn Step, instance: &Instance, login: &Lo
     result.map_err(explain)
 }
 
+/// The ids of every other session of `user`.
+///
+/// # Errors
+/// As [`SqlError`].
+pub async fn others(session: &mut Session, user: &str) -> Result<Vec<String>, SqlError> {
+    let own = session.value("select connection_id()").await?.unwrap_or_default();
+    let rows = session.query("show processlist").await?;
+    // Id, User, Host, db, Command, …
+    Ok(rows.into_iter().filter(|r| r.get(1).is_some_and(|u| u.as_deref() == Some(user))).filter_map(|r| r.into_iter().next().flatten()).filter(|id| *id != own).collect())
+}
+
 /// Ends every other session of `user`: what a former holder may still have open.
 async fn end_others(session: &mut Session, user: &str) -> Result<(), SqlError> {
-    let own = session.value("select connection_id()").await?.unwrap_or_default();
-    for row in session.query("show processlist").await? {
-        if let (Some(Some(id)), Some(Some(of))) = (row.first(), row.get(1)) {
-            if of == user && *id != own {
-                // 1094: it ended by itself meanwhile.
-                match session.run(&format!("kill {id}")).await {
-                    Err(SqlError::Server { code: 1094, .. }) | Ok(()) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+    for id in others(session, user).await? {
+        // 1094: it ended by itself meanwhile.
+        match session.run(&format!("kill {id}")).await {
+            Err(SqlError::Server { code: 1094, .. }) | Ok(()) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

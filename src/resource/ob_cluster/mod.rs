@@ -12,7 +12,7 @@ pub use plan::desired;
 pub use read::parse_id;
 pub use schema::{Cluster, InstanceRef, PackageRef, Server, Timeouts, Zone, package_attributes, timeouts as schema_timeouts};
 
-use super::common::{self, Map};
+use super::common;
 use super::execute::{Job, execute, owner, reader};
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
 use crate::base::{Problem, Secret};
@@ -147,9 +147,6 @@ pub fn planned_graph(prior: Option<&Cluster>, planned: Option<&Cluster>) -> Opti
         (None, None) => None,
     }
 }
-
-/// An unmanaged map.
-pub(super) type Unmanaged = Map<String>;
 
 /// A text value.
 pub(super) fn say(text: impl Into<String>) -> Value<String> {

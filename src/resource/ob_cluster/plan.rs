@@ -3,7 +3,7 @@ use super::schema::{Cluster, InstanceRef, Server};
 use super::{Value, say};
 use crate::base::Problem;
 use crate::component::seekdb::flow::{self, Desired};
-use crate::component::seekdb::steps::{SetBoot, StartServer};
+use crate::component::seekdb::steps::{EndRestart, SetBoot, StartServer};
 use crate::component::seekdb::Instance;
 use crate::engine::Graph;
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
@@ -63,15 +63,29 @@ pub fn desired(state: &Cluster) -> Option<Desired> {
 pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let (before, after) = (desired(prior)?, desired(next)?);
     let status = set_text(&prior.status).unwrap_or("running");
-    let mut g = flow::update(&before, &after, matches!(status, "running" | "stopped"));
-    if status == "stopped" && !g.nodes().iter().any(|n| n.step.kind() == "start_server") {
-        let mut start = Graph::new();
-        start.then(StartServer { instance: after.instance.clone(), package: after.package.id.clone(), join: None });
-        start.then(SetBoot { instance: after.instance.clone(), on: true });
-        start.append(g);
-        g = start;
+    let (i, package) = (&after.instance, &after.package.id);
+    let mut first = Graph::new();
+    match status {
+        "stopped" => {
+            first.then(StartServer { instance: i.clone(), package: before.package.id.clone(), join: None, restart: false });
+            first.then(SetBoot { instance: i.clone(), on: true });
+        }
+        // A restart that was cut: finished from the package that the host is set to.
+        "restarting" if before.package.same(&after.package) => {
+            first.then(StartServer { instance: i.clone(), package: package.clone(), join: None, restart: true });
+            first.then(EndRestart { instance: i.clone() });
+        }
+        _ => {}
     }
-    Some(g)
+    let changes = flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting") && after.initialize);
+    // An imported object is adopted by its first change.
+    if prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()) {
+        let mut adopt = flow::adopt(&before);
+        adopt.append(first);
+        first = adopt;
+    }
+    first.append(changes);
+    Some(first)
 }
 
 /// The graph of a destroy.
@@ -145,6 +159,13 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
     };
+    // The same files under another archive or version name are no change (an imported object knows only its files).
+    if let (Some(a), Some(b)) = (known(&prior.package).flatten().and_then(|p| p.package()), known(&next.package).flatten().and_then(|p| p.package()))
+        && a.same(&b)
+        && prior.package != next.package
+    {
+        next.package = prior.package.clone();
+    }
     fixed(prior, &next, diags);
     let Some(graph) = graph(prior, &next) else {
         (next.status, next.build, next.unmanaged) = (Value::Unknown, Value::Unknown, Value::Unknown);
@@ -232,7 +253,8 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
                 .attribute([attribute]),
         );
     };
-    if prior.name != next.name && !next.name.is_unknown() {
+    let adopted = !prior.creation_id.is_null();
+    if prior.name != next.name && !next.name.is_unknown() && adopted {
         refuse("the name", "name");
     }
     if prior.engine != next.engine && !next.engine.is_unknown() {
@@ -249,7 +271,7 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
             refuse("run_as", "zones");
         }
         // Identity is name and mark, never address: the step SetStage proves the mark at the new address.
-        if a.host.endpoint.name != b.host.endpoint.name {
+        if adopted && a.host.endpoint.name != b.host.endpoint.name {
             refuse("the host", "zones");
         }
     }

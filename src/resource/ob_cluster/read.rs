@@ -7,7 +7,7 @@ use crate::component::seekdb::steps::same_value;
 use crate::component::seekdb::{Facts, facts, server};
 use crate::engine::Cx;
 use crate::engine::mark::Stage;
-use crate::resource::common::{Connection, known, set_text, text};
+use crate::resource::common::{Connection, set_text, text};
 use crate::resource::execute::reader;
 use crate::resource::{Context, Found};
 use crate::transport::Endpoint;
@@ -40,7 +40,8 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     state.id = say(import_id(&instance));
     state.status = say(status(&state, &facts));
     take_package(&mut state, &facts);
-    if facts.pid.is_some() && facts.account {
+    // A member that others build (initialize = false) says nothing of its server: the group does.
+    if facts.pid.is_some() && facts.account && state.initialize != Value::Value(false) {
         match server::ask(cx, &instance).await {
             Ok(said) => take_answers(&mut state, &said),
             Err(problem) => {
@@ -66,11 +67,12 @@ fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
 fn status(state: &Cluster, facts: &Facts) -> &'static str {
     // What a group builds or stops is the group's business: this object then only says that it is installed.
     if state.initialize == Value::Value(false) {
-        return "installed";
+        return if facts.restart { "restarting" } else { "installed" };
     }
     let building = facts.mark.as_ref().is_some_and(|m| m.stage == Stage::Building);
     match (facts.pid, &facts.group) {
         _ if building => "building",
+        _ if facts.restart => "restarting",
         (Some(_), _) => "running",
         (None, Some(_)) => "stopped in its group",
         (None, None) if facts.store => "stopped",
@@ -81,6 +83,9 @@ fn status(state: &Cluster, facts: &Facts) -> &'static str {
 /// Another package than the state's is drift: its id is shown, the rest stays as last known.
 fn take_package(state: &mut Cluster, facts: &Facts) {
     let Some(found) = &facts.package else { return };
+    if facts.mark.is_none() {
+        return;
+    }
     if let Value::Value(package) = &mut state.package
         && set_text(&package.id) != Some(found)
     {
@@ -173,8 +178,3 @@ pub fn parse_id(id: &str) -> Result<(Endpoint, String), Problem> {
     Ok((Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: identity.to_owned(), host_key: String::new() }, format!("/{path}")))
 }
 
-/// True when the state says that the cluster is known to run.
-#[must_use]
-pub fn is_known(state: &Cluster) -> bool {
-    known(&state.status).flatten().is_some()
-}

@@ -100,7 +100,7 @@ async fn a_full_disk_is_said_with_its_numbers_and_leaves_nothing() {
     let opened = Arc::new(AtomicUsize::new(0));
     let big = spec("big", &vec![7; 6 << 20], 0o644, &opened);
     // Seen before a byte is sent …
-    let early = place(&local(), &place_in(dir.path(), "d"), &[big.clone()]).await;
+    let early = place(&local(), &place_in(dir.path(), "d"), std::slice::from_ref(&big)).await;
     let sent = opened.load(Ordering::Relaxed);
     // … and on the way, when something else filled the disk meanwhile.
     let late = send(&local(), &place_in(dir.path(), "d"), &big).await;

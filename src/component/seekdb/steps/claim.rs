@@ -17,7 +17,7 @@ pub struct Claim {
     pub instance: Instance,
 }
 
-fn mark(instance: &Instance, operation: &Operation, stage: Stage) -> Mark {
+pub(super) fn mark(instance: &Instance, operation: &Operation, stage: Stage) -> Mark {
     Mark {
         format: FORMAT,
         kind: "ob_cluster".into(),

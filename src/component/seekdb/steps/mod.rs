@@ -1,27 +1,35 @@
 //! The steps of seekdb, one effect each.
 mod account;
+mod adopt;
 mod boot;
 mod claim;
 mod fence;
 mod loss;
 mod parameter;
 mod process;
+mod prune;
 mod remove;
 mod replicate;
+mod restart;
 mod root_password;
+mod sessions;
 mod store;
 mod use_package;
 
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
+pub use adopt::Adopt;
 pub use boot::SetBoot;
 pub use claim::{Claim, SetStage};
 pub use fence::{EndFence, Follow, NobodyWrites, NoteFence};
 pub use loss::{Loss, NoteLoss, end_of_log};
 pub use parameter::{SetParameter, same_value};
 pub use process::{Join, StartServer, StopServer};
+pub use prune::PrunePackages;
 pub use remove::{RemoveHome, RemoveStore};
 pub use replicate::{Activate, Fence, FreezeLog, PointSource, Promote, Reopen};
+pub use restart::{BeginRestart, EndRestart};
 pub use root_password::{KeepRootPassword, SetRootPassword};
+pub use sessions::EndSessions;
 pub use store::{BeginStore, EndStore, SetAside};
 pub use use_package::{PlacePackage, UsePackage};
 

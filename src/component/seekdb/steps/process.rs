@@ -23,6 +23,8 @@ pub struct StartServer {
     pub package: String,
     /// Follow somebody from the start.
     pub join: Option<Join>,
+    /// Only within a restart that was begun: a server that did not run before stays stopped.
+    pub restart: bool,
 }
 
 /// Shell: the lines of the newest log that say why it ended.
@@ -68,6 +70,9 @@ impl Step for StartServer {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
+        if self.restart && !facts.restart {
+            return Ok(Check::Done);
+        }
         if facts.pid.is_none() {
             let ports = [self.instance.sql_port, self.instance.rpc_port];
             let taken = listening(cx, &self.instance, &ports).await?;
@@ -98,6 +103,7 @@ impl Step for StartServer {
         loop {
             let facts = facts_of(cx, &self.instance).await?;
             match facts.pid {
+                None if self.restart && !facts.restart => return Ok(Check::Done),
                 Some(_) if self.answers(cx, facts.account).await? => return Ok(Check::Done),
                 Some(_) => gone = 0,
                 None => gone += 1,
@@ -131,6 +137,8 @@ pub struct StopServer {
     pub instance: Instance,
     /// Only the process that a switchover has fenced: one that was started since is left alone.
     pub fenced_only: bool,
+    /// Only within a restart that was begun, and only the process it was begun for.
+    pub restart: bool,
 }
 
 #[async_trait]
@@ -154,6 +162,7 @@ impl Step for StopServer {
         let facts = facts_of(cx, &self.instance).await?;
         Ok(match facts.pid {
             Some(_) if self.fenced_only && !facts.fenced_runs => Check::Done,
+            Some(_) if self.restart && !facts.restart_runs => Check::Done,
             Some(pid) => Check::Needed(format!("it runs as pid {pid}")),
             None => Check::Done,
         })

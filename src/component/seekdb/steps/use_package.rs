@@ -40,7 +40,7 @@ impl Step for PlacePackage {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         // Cache files are named by their content: writing them needs no gate. Publishing them under the package's name does.
-        place::fill_cache(cx, &self.instance.host, &self.package).await?;
+        place::fill(cx, &self.instance.host, &self.package).await?;
         cx.effect(self, &place::publish(&self.package), Duration::from_secs(120)).await.map(drop)
     }
 }

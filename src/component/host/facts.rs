@@ -1,0 +1,188 @@
+//! What a host says about itself, read by one script each: what stays, and what moves from minute to minute.
+use crate::base::Problem;
+use crate::engine::{Cx, Host};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// What stays the same until somebody changes the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Operating system as it calls itself.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Architecture, `x86_64`.
+    pub arch: String,
+    /// Processors that are on line.
+    pub cores: i64,
+    /// Memory in bytes.
+    pub memory_bytes: i64,
+    /// File systems on disks, by mount point.
+    pub disks: BTreeMap<String, Disk>,
+    /// Network devices; those that containers bring and take are left out.
+    pub devices: BTreeSet<String>,
+}
+
+/// One file system on a disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disk {
+    /// Its device.
+    pub device: String,
+    /// Its size in bytes.
+    pub bytes: i64,
+    /// What is free for ordinary users, in bytes. Moves.
+    pub free_bytes: i64,
+}
+
+/// What moves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moving {
+    /// Memory that can be had without swapping.
+    pub memory_available_bytes: i64,
+    /// Disks with what is free on them.
+    pub disks: BTreeMap<String, Disk>,
+    /// TCP ports that something listens on.
+    pub ports: BTreeSet<i64>,
+    /// Processes that run or wait to, average of a minute, in hundredths.
+    pub load_percent: i64,
+    /// How long it is up.
+    pub uptime_seconds: i64,
+}
+
+const STABLE: &str = r#"
+( . /etc/os-release 2>/dev/null; printf 'os=%s\n' "${PRETTY_NAME:-$(uname -s)}" )
+printf 'kernel=%s\narch=%s\n' "$(uname -r)" "$(uname -m)"
+printf 'cores=%s\n' "$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc)"
+while read -r k v _; do [ "$k" = MemTotal: ] && printf 'memory=%s\n' "$v"; done < /proc/meminfo
+sed -n 's/^ *\([^:]*\):.*/device=\1/p' /proc/net/dev
+"#;
+
+/// Only file systems that live on disks: name, 1 KiB blocks, free, mount point. One that hangs is not waited for.
+const DISKS: &str = "timeout 10 df -kP -l 2>/dev/null | sed -n '2,$s/^/df=/p'\n";
+
+const MOVING: &str = r#"
+while read -r k v _; do [ "$k" = MemAvailable: ] && printf 'available=%s\n' "$v"; done < /proc/meminfo
+read -r l _ < /proc/loadavg; printf 'load=%s\n' "$l"
+read -r u _ < /proc/uptime; printf 'uptime=%s\n' "${u%%.*}"
+cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ local _ state _; do [ "$state" = 0A ] && printf 'port=%s\n' "${local##*:}"; done
+:
+"#;
+
+/// Reads what stays.
+///
+/// # Errors
+/// The host cannot be reached.
+pub async fn read(cx: &Cx, host: &Host) -> Result<Facts, Problem> {
+    Ok(parse(&cx.read(host, &format!("{STABLE}{DISKS}:")).await?.stdout))
+}
+
+/// Reads what moves.
+///
+/// # Errors
+/// The host cannot be reached.
+pub async fn moving(cx: &Cx, host: &Host) -> Result<Moving, Problem> {
+    Ok(parse_moving(&cx.read(host, &format!("{DISKS}{MOVING}")).await?.stdout))
+}
+
+/// How far the host's clock is ahead of this machine's, in milliseconds, and how sure that is: half of the way there and back.
+///
+/// # Errors
+/// The host cannot be reached, or its `date` has no nanoseconds.
+pub async fn clock(cx: &Cx, host: &Host) -> Result<(i64, Duration), Problem> {
+    let mut best: Option<(i64, Duration)> = None;
+    for _ in 0..4 {
+        let (asked, began) = (SystemTime::now(), Instant::now());
+        let answer = cx.read(host, "date +%s%3N").await?;
+        let half = began.elapsed() / 2;
+        let here = (asked + half).duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_millis()).ok()).unwrap_or(0);
+        let Ok(there) = answer.stdout.trim().parse::<i64>() else {
+            return Err(Problem::user(format!("cannot read the clock of host \"{}\"", host.endpoint.name)).place(host.endpoint.show()).why(format!("`date +%s%3N` said {:?}", answer.stdout.trim())).fix("install coreutils on the host"));
+        };
+        if best.is_none_or(|(_, sure)| half < sure) {
+            best = Some((there - here, half));
+        }
+    }
+    Ok(best.unwrap_or_default())
+}
+
+/// Devices that containers and tunnels bring and take: a plan must not change because one of them does.
+fn passing(device: &str) -> bool {
+    ["veth", "docker", "br-", "cali", "cni", "flannel", "virbr", "vnet", "tap", "tun", "lxc", "podman"].iter().any(|p| device.starts_with(p))
+}
+
+fn parse(text: &str) -> Facts {
+    let mut facts = Facts { disks: disks(text), ..Facts::default() };
+    for (key, value) in text.lines().filter_map(|l| l.split_once('=')) {
+        match key {
+            "os" => facts.os = value.to_owned(),
+            "kernel" => facts.kernel = value.to_owned(),
+            "arch" => facts.arch = value.to_owned(),
+            "cores" => facts.cores = value.trim().parse().unwrap_or(0),
+            "memory" => facts.memory_bytes = kib(value),
+            "device" if !passing(value) => {
+                facts.devices.insert(value.to_owned());
+            }
+            _ => {}
+        }
+    }
+    facts
+}
+
+fn kib(text: &str) -> i64 {
+    text.trim().parse::<i64>().ok().and_then(|n| n.checked_mul(1024)).unwrap_or(0)
+}
+
+/// What `df` printed. A device with a path is a disk; of the others only the root (an overlay, a pool) counts.
+fn disks(text: &str) -> BTreeMap<String, Disk> {
+    let mut disks = BTreeMap::new();
+    for line in text.lines().filter_map(|l| l.strip_prefix("df=")) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [device, size, _, free, _, ..] = words[..] else { continue };
+        // The mount point may hold blanks: it is what follows the percentage.
+        let at = words.get(5..).map(|w| w.join(" ")).unwrap_or_default();
+        let disk = device.starts_with("/dev/") && !device.starts_with("/dev/loop") && !["/etc/", "/proc/", "/sys/", "/dev/"].iter().any(|p| at.starts_with(p));
+        if disk || at == "/" {
+            disks.insert(at, Disk { device: device.to_owned(), bytes: kib(size), free_bytes: kib(free) });
+        }
+    }
+    disks
+}
+
+fn parse_moving(text: &str) -> Moving {
+    let mut found = Moving { disks: disks(text), ..Moving::default() };
+    for (key, value) in text.lines().filter_map(|l| l.split_once('=')) {
+        match key {
+            "available" => found.memory_available_bytes = kib(value),
+            "uptime" => found.uptime_seconds = value.parse().unwrap_or(0),
+            "load" => {
+                let (whole, rest) = value.split_once('.').unwrap_or((value, "0"));
+                found.load_percent = whole.parse::<i64>().unwrap_or(0) * 100 + rest.parse::<i64>().unwrap_or(0);
+            }
+            "port" => found.ports.extend(i64::from_str_radix(value, 16).ok()),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_come_from_what_the_script_printed() {
+        let facts = parse("os=Debian GNU/Linux 12\nkernel=6.1\narch=x86_64\ncores=8\nmemory=2048\ndevice=lo\ndevice=eth0\ndevice=veth12\ndf=/dev/sda1 100 40 60 40% /\ndf=tmpfs 9 0 9 0% /run\ndf=/dev/sdb 10 1 9 10% /data/my disk\n");
+        assert_eq!((facts.os.as_str(), facts.cores, facts.memory_bytes), ("Debian GNU/Linux 12", 8, 2 << 20));
+        assert_eq!(facts.devices, ["eth0".to_owned(), "lo".into()].into());
+        assert_eq!(facts.disks.keys().collect::<Vec<_>>(), ["/", "/data/my disk"]);
+        assert_eq!((facts.disks["/"].bytes, facts.disks["/"].free_bytes), (102_400, 61_440));
+    }
+
+    #[test]
+    fn moving_facts_come_from_what_the_script_printed() {
+        let m = parse_moving("available=1\nload=1.25\nuptime=77\nport=0016\nport=0B41\nport=0016\n");
+        assert_eq!((m.memory_available_bytes, m.load_percent, m.uptime_seconds), (1024, 125, 77));
+        assert_eq!(m.ports, [22, 2881].into());
+    }
+}

@@ -1,0 +1,138 @@
+//! What is in an archive: every member with its digest, read once per file and process.
+use super::archive::{self, ArchiveError, Format, Kind, Label, Limits, Next};
+use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// One member of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Lower-case hex digest of its content.
+    pub sha256: String,
+}
+
+/// An archive's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// How it is packed.
+    pub format: Format,
+    /// What it says of itself.
+    pub label: Label,
+    /// Members by name.
+    pub members: BTreeMap<String, Member>,
+    /// The small texts in which wheels describe themselves, by name.
+    pub texts: BTreeMap<String, String>,
+}
+
+/// What tells two states of one file apart without reading it.
+type Stamp = (PathBuf, u64, u64, (i64, i64), (i64, i64));
+
+static DIGESTS: LazyLock<Mutex<BTreeMap<Stamp, String>>> = LazyLock::new(Mutex::default);
+static LISTINGS: LazyLock<Mutex<BTreeMap<String, Arc<Listing>>>> = LazyLock::new(Mutex::default);
+
+fn stamp(path: &Path, file: &File) -> std::io::Result<Stamp> {
+    let m = file.metadata()?;
+    Ok((path.to_owned(), m.size(), m.ino(), (m.mtime(), m.mtime_nsec()), (m.ctime(), m.ctime_nsec())))
+}
+
+/// Reads to the end and tells size and digest.
+///
+/// # Errors
+/// As reading.
+pub fn digest(input: &mut dyn Read) -> std::io::Result<(u64, String)> {
+    let (mut context, mut buffer, mut size) = (Context::new(&SHA256), vec![0; 128 << 10], 0);
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                context.update(&buffer[..n]);
+                size += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((size, context.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()))
+}
+
+/// Opens an archive and makes sure that it is the declared one; blocks while it reads it, once per process.
+///
+/// # Errors
+/// It cannot be read; it is another one.
+pub fn open(path: &Path, declared: &str) -> Result<File, ArchiveError> {
+    let read = |e: std::io::Error| ArchiveError::Read(e.to_string());
+    let mut file = File::open(path).map_err(read)?;
+    if !file.metadata().map_err(read)?.is_file() {
+        return Err(ArchiveError::Read("it is no file".into()));
+    }
+    let before = stamp(path, &file).map_err(read)?;
+    let found = {
+        // Held while it reads: ten hosts that need one archive read it once.
+        let mut known = DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(&before) {
+            found.clone()
+        } else {
+            let (_, found) = digest(&mut file).map_err(read)?;
+            // A file that changed while it was read is not remembered.
+            if stamp(path, &file).map_err(read)? == before {
+                known.insert(before, found.clone());
+            }
+            found
+        }
+    };
+    if found != declared {
+        return Err(ArchiveError::Digest { found, declared: if declared.is_empty() { "nothing".into() } else { declared.into() } });
+    }
+    file.seek(SeekFrom::Start(0)).map_err(read)?;
+    Ok(file)
+}
+
+/// Lists the archive at `path`, whose digest must be `declared`. Its content is not looked at before its digest is right.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub fn list(path: &Path, declared: &str, limits: &Limits) -> Result<Arc<Listing>, ArchiveError> {
+    let mut file = open(path, declared)?;
+    if let Some(known) = LISTINGS.lock().unwrap_or_else(PoisonError::into_inner).get(declared) {
+        return Ok(known.clone());
+    }
+    let listing = Arc::new(read(&mut file, limits)?);
+    LISTINGS.lock().unwrap_or_else(PoisonError::into_inner).insert(declared.to_owned(), listing.clone());
+    Ok(listing)
+}
+
+/// Lists an open archive.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub fn read(file: &mut File, limits: &Limits) -> Result<Listing, ArchiveError> {
+    let (mut members, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    let (format, label) = archive::walk(file, limits, &mut |entry, content| {
+        let mut text = Vec::new();
+        let mut content: Box<dyn Read> = if is_text(&entry.name) {
+            content.take(1 << 20).read_to_end(&mut text).map_err(|e| ArchiveError::of(&e))?;
+            texts.insert(entry.name.clone(), String::from_utf8_lossy(&text).into_owned());
+            Box::new(text.as_slice().chain(content))
+        } else {
+            Box::new(content)
+        };
+        let (size, sha256) = digest(&mut content).map_err(|e| ArchiveError::of(&e))?;
+        members.insert(entry.name.clone(), Member { kind: entry.kind.clone(), mode: entry.mode, size, sha256 });
+        Ok(Next::Go)
+    })?;
+    Ok(Listing { format, label, members, texts })
+}
+
+fn is_text(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(folder, file)| folder.ends_with(".dist-info") && matches!(file, "METADATA" | "WHEEL"))
+}

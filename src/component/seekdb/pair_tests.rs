@@ -1,0 +1,151 @@
+//! Tables: what a group is and what is asked, to the order of steps.
+use super::group::Standing::{self, *};
+use super::pair::*;
+use super::*;
+use crate::engine::Graph;
+use crate::transport::Endpoint;
+
+fn member(name: &str, n: u8) -> Instance {
+    let endpoint = Endpoint { name: format!("h{n}"), address: format!("10.0.0.{n}"), port: 22, user: "root".into(), identity: String::new(), host_key: String::new() };
+    Instance { name: name.into(), host: Host { endpoint, run_as: String::new() }, base_dir: format!("/data/{name}"), sql_port: 2881, rpc_port: 2882 }
+}
+
+fn want(primary: &str, names: &[&str]) -> Want {
+    let members: BTreeMap<_, _> = names.iter().zip(1..).map(|(n, i)| ((*n).to_owned(), member(n, i))).collect();
+    Want { name: "g".into(), packages: members.keys().map(|n| (n.clone(), "p1".to_owned())).collect(), members, primary: primary.into(), failover: None }
+}
+
+fn seen(asked: &str, noted: &str, epoch: u64, standing: &[(&str, Standing)]) -> Seen {
+    Seen { standing: standing.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect(), epoch, noted: noted.into(), asked: asked.into() }
+}
+
+/// `kind(member)` of every step, by the host it changes.
+fn steps(g: &Graph) -> Vec<String> {
+    let of = |host: &str| ["a", "b", "c"][usize::from(host.as_bytes()[1] - b'1')];
+    g.nodes().iter().map(|n| format!("{}({})", n.step.kind(), of(&n.step.host().endpoint.name))).collect()
+}
+
+fn kinds(s: &Seen, w: &Want) -> String {
+    match update(s, w, &BTreeMap::new()) {
+        Ok(g) => steps(&g).join(" "),
+        Err(p) => format!("refused: {} | {}", p.what, p.fix),
+    }
+}
+
+const SWITCH: &str = "follow(b) point_source(a) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) follow(a) end_fence(a)";
+const BUILD_B: &str = "set_boot(b) copy_account(b) begin_store(b) freeze_log(a) start_server(b) follow(b) end_store(b)";
+
+#[test]
+fn what_is_seen_and_asked_decides_the_steps() {
+    let ab = |p| want(p, &["a", "b"]);
+    let rows: Vec<(&str, Seen, Want, String)> = vec![
+        ("nothing to do", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("a"), String::new()),
+        ("switchover", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("b"), SWITCH.into()),
+        ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), "write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) follow(a) end_fence(a)".into()),
+        ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) follow(a) end_fence(a)".into()),
+        ("cut, then asked back", seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]), ab("a"), "write_group(a) write_group(b) reopen(a) end_fence(a) point_source(b)".into()),
+        ("the role is elsewhere and nobody asked", seen("a", "b", 2, &[("a", Standby), ("b", Primary)]), ab("a"), String::new()),
+        ("a stopped standby", seen("a", "a", 1, &[("a", Primary), ("b", Stopped)]), ab("a"), "start_server(b) point_source(b) follow(b)".into()),
+        ("a standby that was never built", seen("a", "a", 1, &[("a", Primary), ("b", Empty)]), ab("a"), format!("write_group(b) {BUILD_B}")),
+        ("a half-built standby", seen("a", "a", 1, &[("a", Primary), ("b", Building)]), ab("a"), format!("write_group(b) {BUILD_B}")),
+        ("a former primary after a failover", seen("a", "a", 2, &[("a", Primary), ("b", Stale)]), ab("a"), format!("stop_server(b) set_aside(b) write_group(b) {BUILD_B}")),
+        ("everything off, then on: the noted primary starts first", seen("a", "a", 1, &[("a", Stopped), ("b", Stopped)]), ab("a"), "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b)".into()),
+        ("the standby's host is off", seen("a", "a", 1, &[("a", Primary), ("b", Unreachable)]), ab("a"), String::new()),
+        ("the primary's host is off and nobody asked", seen("a", "a", 1, &[("a", Unreachable), ("b", Standby)]), ab("a"), String::new()),
+    ];
+    for (name, seen, want, expected) in rows {
+        assert_eq!(kinds(&seen, &want), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_failover_needs_a_consent_that_names_its_epoch() {
+    let off = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby)]);
+    let consent = |epoch, to: &str| Want { failover: Some(Consent { epoch, to: to.into(), accept_unfenced: false, max_loss: None }), ..want("b", &["a", "b"]) };
+    assert!(kinds(&off, &want("b", &["a", "b"])).contains("failover = { epoch = 4, to = \"b\" }"));
+    for void in [consent(3, "b"), consent(5, "b"), consent(4, "a")] {
+        assert!(kinds(&off, &void).starts_with("refused"), "{void:?}");
+    }
+    assert_eq!(kinds(&off, &consent(4, "b")), "write_group(b) note_loss(b) activate(b)");
+    let cut = seen("a", "b", 5, &[("a", Unreachable), ("b", Standby)]);
+    assert_eq!(kinds(&cut, &consent(4, "b")), "write_group(b) note_loss(b) activate(b)", "cut after the note: the same consent goes on");
+    let done = seen("b", "b", 5, &[("a", Unreachable), ("b", Primary)]);
+    assert_eq!(kinds(&done, &consent(4, "b")), "", "done once: the consent is void at the new epoch");
+    let third = Want { failover: consent(4, "b").failover, ..want("b", &["a", "b", "c"]) };
+    let off3 = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby), ("c", Standby)]);
+    assert_eq!(kinds(&off3, &third), "write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)");
+}
+
+#[test]
+fn a_role_is_never_given_to_who_does_not_follow() {
+    for standing in [Stopped, Stale, Empty, Building, Unreachable, Fenced] {
+        let s = seen("a", "a", 1, &[("a", Primary), ("b", standing)]);
+        assert!(kinds(&s, &want("b", &["a", "b"])).starts_with("refused"), "{standing:?}");
+    }
+    let two = seen("a", "a", 1, &[("a", Primary), ("b", Primary)]);
+    assert!(kinds(&two, &want("a", &["a", "b"])).starts_with("refused"), "two that take writes");
+}
+
+#[test]
+fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() {
+    let all = [Primary, Standby, Fenced, Stopped, Stale, Empty, Building, Unreachable];
+    for a in all {
+        for b in all {
+            for c in all {
+                for (asked, target, noted) in [("a", "a", "a"), ("a", "b", "a"), ("b", "a", "b"), ("a", "b", "b"), ("a", "c", "a")] {
+                    let s = seen(asked, noted, 3, &[("a", a), ("b", b), ("c", c)]);
+                    let consent = Some(Consent { epoch: 3, to: target.into(), accept_unfenced: false, max_loss: None });
+                    for failover in [None, consent] {
+                        let w = Want { failover: failover.clone(), ..want(target, &["a", "b", "c"]) };
+                        let Ok(g) = update(&s, &w, &BTreeMap::new()) else { continue };
+                        let done = steps(&g);
+                        let opens: Vec<_> = done.iter().filter(|k| ["promote", "activate", "reopen"].iter().any(|o| k.starts_with(o))).collect();
+                        assert!(opens.len() <= 1, "{s:?} {done:?}");
+                        if let Some(open) = opens.first()
+                            && let Some(primary) = s.primary()
+                        {
+                            let fence = done.iter().position(|k| *k == format!("fence({primary})"));
+                            let at = done.iter().position(|k| k == *open);
+                            assert!(fence.is_some() && fence < at, "opened before the fence: {s:?} {done:?}");
+                        }
+                        assert!(failover.is_some() || !done.iter().any(|k| k.starts_with("activate")), "a failover without consent");
+                        let stale = ["a", "b", "c"].into_iter().zip([a, b, c]).filter(|(_, s)| *s == Stale);
+                        for (name, _) in stale {
+                            let start = done.iter().position(|k| *k == format!("start_server({name})"));
+                            let aside = done.iter().position(|k| *k == format!("set_aside({name})"));
+                            assert!(start.is_none() || aside.is_some_and(|x| Some(x) < start), "a stale store is started: {s:?} {done:?}");
+                        }
+                        // Nobody who was not asked for: the role goes to the target or stays.
+                        for open in opens {
+                            assert!(open.ends_with(&format!("({target})")), "{s:?} {done:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn leaving_members_are_stopped_and_kept_never_opened() {
+    let w = want("a", &["a", "b"]);
+    let s = seen("a", "a", 2, &[("a", Primary), ("b", Standby), ("c", Standby)]);
+    let gone = [("c".to_owned(), member("c", 3))].into();
+    let g = update(&s, &w, &gone).unwrap();
+    assert_eq!(steps(&g).join(" "), "write_group(b) write_group(a) stop_server(c) set_aside(c) leave_group(c)");
+    let d = destroy(&want("a", &["a", "b"]).members, "a", 2);
+    assert_eq!(steps(&d).join(" "), "stop_server(b) set_aside(b) leave_group(b) leave_group(a) set_boot(a)");
+    assert!(!steps(&d).iter().any(|k| k.starts_with("activate")));
+}
+
+#[test]
+fn titles_are_unique_so_that_progress_can_name_steps() {
+    let w = want("b", &["a", "b", "c"]);
+    for s in [seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Standby)]), seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Stale)]), seen("a", "a", 1, &[("a", Fenced), ("b", Standby), ("c", Empty)])] {
+        let mut titles = update(&s, &w, &BTreeMap::new()).unwrap().titles();
+        let all = titles.len();
+        titles.sort();
+        titles.dedup();
+        assert_eq!(titles.len(), all, "{s:?}");
+    }
+}

@@ -1,0 +1,108 @@
+//! Around a restart: a note before the stop and after the start, so that a cut between them is seen and finished.
+use super::super::group::Group;
+use super::super::{Instance, Role, facts, server};
+use super::facts_of;
+use crate::base::Problem;
+use crate::engine::{Check, Cx, Host, Step};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Notes that a running server is about to be restarted. One that does not run is left stopped by the whole restart.
+///
+/// Refuses to move the primary of a group to another package while a standby still runs another one: the standby first.
+#[derive(Clone, Debug)]
+pub struct BeginRestart {
+    /// Which one.
+    pub instance: Instance,
+    /// The package it shall run from.
+    pub package: String,
+    /// The package it runs from.
+    pub from: String,
+}
+
+#[async_trait]
+impl Step for BeginRestart {
+    fn kind(&self) -> &'static str {
+        "begin_restart"
+    }
+    fn title(&self) -> String {
+        format!("note that {} is about to be restarted", self.instance.show())
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("write {}/.ob/restart, if it runs", self.instance.base_dir)]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let facts = facts_of(cx, &self.instance).await?;
+        if facts.restart || facts.pid.is_none() {
+            return Ok(Check::Done);
+        }
+        if self.package != self.from {
+            if facts.running_package.as_ref() == Some(&self.package) {
+                return Ok(Check::Done);
+            }
+            if let Some(group) = &facts.group
+                && let Some(problem) = self.behind(cx, group).await?
+            {
+                return Ok(Check::Refused(problem));
+            }
+        }
+        Ok(Check::Needed("it runs".into()))
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let body = format!("{}printf %s \"$(sdb_pid)\" | ob_put {}", facts::lib(&self.instance), self.instance.own("restart"));
+        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
+    }
+}
+
+impl BeginRestart {
+    /// The standby that still runs another package than the one this primary is to get.
+    async fn behind(&self, cx: &Cx, group: &Group) -> Result<Option<Problem>, Problem> {
+        if server::ask(cx, &self.instance).await?.role != Role::Primary {
+            return Ok(None);
+        }
+        for (name, member) in group.members.iter().filter(|(_, m)| m.name != self.instance.name) {
+            let found = facts_of(cx, member).await?;
+            if found.pid.is_some() && found.running_package.as_ref() != Some(&self.package) {
+                return Ok(Some(
+                    Problem::refused(format!("refused to upgrade {}: it is the primary of group \"{}\"", self.instance.show(), group.name))
+                        .place(server::place(&self.instance))
+                        .why(format!("its standby \"{name}\" runs {} and not {}", found.running_package.unwrap_or_default(), self.package))
+                        .fix("the standby is upgraded first (by this same apply, if it is in it); then switch over to it (primary of ob_standby), then apply again to upgrade this one"),
+                ));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Removes the note: the restart is over.
+#[derive(Clone, Debug)]
+pub struct EndRestart {
+    /// Which one.
+    pub instance: Instance,
+}
+
+#[async_trait]
+impl Step for EndRestart {
+    fn kind(&self) -> &'static str {
+        "end_restart"
+    }
+    fn title(&self) -> String {
+        format!("the restart of {} is over", self.instance.show())
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("rm {}/.ob/restart", self.instance.base_dir)]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        Ok(if facts_of(cx, &self.instance).await?.restart { Check::Needed("it is noted".into()) } else { Check::Done })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        cx.effect(self, &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own("restart")), Duration::from_secs(30)).await.map(drop)
+    }
+}
