@@ -55,6 +55,15 @@ impl<S> Change<'_, S> {
     }
 }
 
+/// For whom a state is filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// A read: all drift shows.
+    Read,
+    /// An apply that ended well: what was planned stays; what others do at the same time shows at the next read.
+    Applied,
+}
+
 /// One kind of SQL object.
 pub trait SqlObject: Targeted + Clone + Send + Sync + 'static {
     /// What must be known of the server for a state; `None` while its name is unknown.
@@ -69,7 +78,7 @@ pub trait SqlObject: Targeted + Clone + Send + Sync + 'static {
     /// It must not be done.
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem>;
     /// Fills in what is true; `None` when the object is not there.
-    fn fill(self, now: &Catalog) -> Option<Self>;
+    fn fill(self, now: &Catalog, how: Fill) -> Option<Self>;
     /// Refuses what would cut off the login in use. Called before anything is done.
     ///
     /// # Errors
@@ -100,7 +109,7 @@ pub async fn read<S: SqlObject>(cx: &Context, state: S) -> Result<Found<S>, Prob
         now
     };
     match looked.await {
-        Ok(now) => Ok(Found { state: state.fill(&now), warnings: Vec::new() }),
+        Ok(now) => Ok(Found { state: state.fill(&now, Fill::Read), warnings: Vec::new() }),
         Err(problem) if problem.kind == Kind::Unreachable => {
             let what = format!("{} could not be looked at", sql_target::show(&at));
             let warning = Problem { what, then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
@@ -162,16 +171,16 @@ async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<
     let secret_failed = failed.is_some() && statements.iter().any(Statement::holds_secret);
     if left.is_empty() && !secret_failed {
         // Done, if need be by another run that was faster.
-        return Ok(Applied { state: input.planned.cloned().and_then(|s| s.fill(&now)), problem: None, warnings });
+        return Ok(Applied { state: input.planned.cloned().and_then(|s| s.fill(&now, Fill::Applied)), problem: None, warnings });
     }
     let problem = failed.unwrap_or_else(|| not_recorded(link.place(), &left));
-    Ok(Applied { state: input.prior.cloned().and_then(|s| s.fill(&now)), problem: Some(problem), warnings })
+    Ok(Applied { state: input.prior.cloned().and_then(|s| s.fill(&now, Fill::Read)), problem: Some(problem), warnings })
 }
 
 fn not_recorded(place: &str, left: &[Statement]) -> Problem {
-    let left: Vec<_> = left.iter().map(|s| s.shown.as_str()).collect();
-    let problem = Problem::user("the server took the statements, but did not do them").place(place).why(format!("still missing: {}", left.join("; ")));
-    if left.iter().all(|s| s.starts_with("GRANT ")) {
+    let shown: Vec<_> = left.iter().map(|s| s.shown.as_str()).collect();
+    let problem = Problem::user("the server took the statements, but did not do them").place(place).why(format!("still missing: {}", shown.join("; ")));
+    if left.iter().all(|s| s.shown.starts_with("GRANT ")) {
         // Measured: a grant on a database that a pattern of the same user covers is not recorded.
         problem.fix("the user has this already by a grant on a wider pattern (`_` and `%` in a database name match any character): look at mysql.db, then revoke the wider one, or manage it instead with database_pattern")
     } else {
@@ -189,7 +198,7 @@ pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S,
     let mut link = open(cx, &at).await?;
     let now = Catalog::read(&mut link, &what).await;
     link.close().await;
-    state.fill(&now?).ok_or_else(|| Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id"))
+    state.fill(&now?, Fill::Read).ok_or_else(|| Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id"))
 }
 
 /// The statements that a planned change runs on a server that is as the prior state says; for `ob runbook`.

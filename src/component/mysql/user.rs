@@ -64,7 +64,8 @@ pub fn statements(from: Option<&Account>, to: &Account, now_from: Option<&User>,
     }
     match (now, password) {
         (None, Some(password)) => out.push(identified(&format!("CREATE USER IF NOT EXISTS {account}"), password)),
-        (None, None) => out.push(Statement::new(format!("CREATE USER IF NOT EXISTS {account}"))),
+        // Without one anybody could log in, if only until the lock.
+        (None, None) => out.push(identified(&format!("CREATE USER IF NOT EXISTS {account}"), &Password { name: "a random password".into(), value: Some(Secret::random()) })),
         // Also for an account that was there already.
         (Some(_), Some(password)) => out.push(identified(&format!("ALTER USER {account}"), password)),
         (Some(_), None) => {}
