@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod common;
 pub mod execute;
+pub mod ob_access;
 pub mod ob_cluster;
 pub mod ob_database;
 pub mod ob_grant;
@@ -183,6 +184,7 @@ pub fn register(visitor: &mut impl Visitor) {
     visitor.resource(ob_database::ObDatabase);
     visitor.resource(ob_user::ObUser);
     visitor.resource(ob_grant::ObGrant);
+    visitor.resource(ob_access::ObAccess);
     visitor.data_source(ob_host_facts::ObHostFacts);
     visitor.data_source(ob_package::ObPackage);
 }

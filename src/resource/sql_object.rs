@@ -86,6 +86,8 @@ pub trait SqlObject: Targeted + Clone + Send + Sync + 'static {
     fn spare(&self, _login: &str) -> Result<(), Problem> {
         Ok(())
     }
+    /// Leaves the login in use out of what others made.
+    fn login(&mut self, _login: &str) {}
     /// Says at create that something was there already; `None` when nothing was.
     fn adopted(&self, _now: &Catalog) -> Option<Problem> {
         None
@@ -105,11 +107,16 @@ pub async fn read<S: SqlObject>(cx: &Context, state: S) -> Result<Found<S>, Prob
     let looked = async {
         let mut link = open(cx, &at).await?;
         let now = Catalog::read(&mut link, &what).await;
+        let login = link.user.clone();
         link.close().await;
-        now
+        now.map(|now| (now, login))
     };
     match looked.await {
-        Ok(now) => Ok(Found { state: state.fill(&now, Fill::Read), warnings: Vec::new() }),
+        Ok((now, login)) => {
+            let mut state = state.fill(&now, Fill::Read);
+            state.iter_mut().for_each(|s| s.login(&login));
+            Ok(Found { state, warnings: Vec::new() })
+        }
         Err(problem) if problem.kind == Kind::Unreachable => {
             let what = format!("{} could not be looked at", sql_target::show(&at));
             let warning = Problem { what, then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
@@ -171,7 +178,9 @@ async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<
     let secret_failed = failed.is_some() && statements.iter().any(Statement::holds_secret);
     if left.is_empty() && !secret_failed {
         // Done, if need be by another run that was faster.
-        return Ok(Applied { state: input.planned.cloned().and_then(|s| s.fill(&now, Fill::Applied)), problem: None, warnings });
+        let mut state = input.planned.cloned().and_then(|s| s.fill(&now, Fill::Applied));
+        state.iter_mut().for_each(|s| s.login(&link.user));
+        return Ok(Applied { state, problem: None, warnings });
     }
     let problem = failed.unwrap_or_else(|| not_recorded(link.place(), &left));
     Ok(Applied { state: input.prior.cloned().and_then(|s| s.fill(&now, Fill::Read)), problem: Some(problem), warnings })

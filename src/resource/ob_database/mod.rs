@@ -8,6 +8,7 @@ mod schema;
 mod tests;
 
 pub use schema::DatabaseState;
+pub(crate) use schema::name as name_check;
 
 use super::sql_object;
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};

@@ -31,7 +31,7 @@ pub struct DatabaseState {
 }
 targeted!(DatabaseState);
 
-pub(super) fn name(text: &str) -> Result<(), String> {
+pub(crate) fn name(text: &str) -> Result<(), String> {
     database::fault(text).map_or(Ok(()), Err)
 }
 

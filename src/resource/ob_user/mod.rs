@@ -7,6 +7,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use object::version as shown_version;
 pub use schema::UserState;
 pub(crate) use schema::{host as host_pattern, name as user_name};
 
