@@ -43,8 +43,7 @@ impl Operator {
 /// One `ob_cluster` per host and a group of both.
 fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
     let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap();
-    let program = seekdb::server(seekdb::DEFAULT).unwrap();
-    let dir = if program.is_dir() { program.clone() } else { program.parent().unwrap().to_owned() };
+    let dir = seekdb::server(seekdb::DEFAULT).unwrap();
     let file = |name: &str| {
         let path = dir.join(name);
         let sum = run(&mut command(["sha256sum", path.to_str().unwrap()]), b"", SERVES).unwrap().ok().unwrap();
@@ -109,7 +108,8 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
 
     let login = lab::sql::Login { at: a.at(2881), user: "root".into(), password: Some("lab-root".into()) };
     let other = lab::sql::Login { at: b.at(2881), ..login.clone() };
-    let mut config = Config::new([login.clone(), other.clone()]);
+    let mut config = Config::new([a.at(2881), b.at(2881)]);
+    config.servers = vec![login.clone(), other.clone()];
     config.patience = Duration::from_millis(500);
     let writer = Writer::start(config).unwrap();
     writer.wait_for(100, SERVES).unwrap();
