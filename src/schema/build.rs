@@ -139,7 +139,9 @@ impl Attr {
     }
     /// Only we set it.
     #[must_use]
-    pub fn computed(self) -> Self {
+    pub fn computed(mut self) -> Self {
+        // What we set ourselves needs no validators; shared attribute lists bring theirs along.
+        self.extra().checks.clear();
         self.constraint(AttributeConstraint::Computed)
     }
     /// The configuration may set it; else we do.
