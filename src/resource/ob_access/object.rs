@@ -4,7 +4,7 @@ use crate::base::Problem;
 use crate::component::mysql::{Account, Catalog, Database, Held, Scope, Statement, User, Wanted, What, database, grant, is_system_database, is_system_user, privilege, user};
 use crate::resource::Context;
 use crate::resource::common::{Map, known, set_text, settle, text, texts};
-use crate::resource::ob_grant::view::{written, written_set};
+use crate::resource::ob_grant::view::{written, written_left, written_set};
 use crate::resource::ob_user::shown_version;
 use crate::resource::sql_import;
 use crate::resource::sql_object::{self, Change, Fill, SqlObject};
@@ -232,7 +232,7 @@ fn fill_grant(value: &mut Value<GrantEntry>, now: &Catalog, how: Fill) -> bool {
             return false;
         }
         if left.privileges != wanted.privileges {
-            entry.privileges = Value::Value(left.privileges.into_iter().map(Value::Value).collect());
+            entry.privileges = written_left(&entry.privileges, &left.privileges);
         }
         entry.with_grant_option = left.grant_option.map_or(Value::Null, Value::Value);
     }
