@@ -139,7 +139,9 @@ impl Attr {
     }
     /// Only we set it.
     #[must_use]
-    pub fn computed(self) -> Self {
+    pub fn computed(mut self) -> Self {
+        // Validators are for what users write; the same attribute may be an input elsewhere.
+        self.extra().checks.clear();
         self.constraint(AttributeConstraint::Computed)
     }
     /// The configuration may set it; else we do.
