@@ -3,6 +3,7 @@
 //! - [`Lab`], [`Host`]: hosts with their own network, disk, processes and sshd, and the faults they can suffer.
 //! - [`seekdb`]: fetches real database packages.
 //! - [`terraform`]: drives the real terraform or tofu.
+//! - [`story`]: what the stories share: configuration as data, journals read back, turns.
 //! - [`writer`]: writes under load and counts what was lost.
 //!
 //! A host is a network namespace with an address on the lab's bridge, an overlay of this machine's root file system and
@@ -20,6 +21,7 @@ pub mod registry;
 mod run;
 pub mod seekdb;
 pub mod sql;
+pub mod story;
 pub mod terraform;
 pub mod writer;
 

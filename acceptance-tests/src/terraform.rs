@@ -253,6 +253,11 @@ impl Running {
         }
     }
 
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.poll().is_some()
+    }
+
     fn poll(&mut self) -> Option<i32> {
         if self.ended.is_none()
             && let Ok(Some(status)) = self.child.try_wait()

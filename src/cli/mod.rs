@@ -3,19 +3,25 @@
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 changes pending, 3 locked, 4 refused.
 mod abandon;
 mod break_glass;
+mod diff;
 mod doctor;
 mod journal;
 mod kit;
 mod operation;
 mod output;
+mod pages;
 mod progress;
 mod reach;
 mod runbook;
+mod schema;
 mod state_file;
 mod status;
 mod steps;
 mod survey;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 
 pub use output::{End, Out};
 
@@ -56,6 +62,9 @@ enum Command {
     Status(status::Args),
     /// Writes the file that the break-glass commands need.
     Kit(kit::Args),
+    /// Standby databases.
+    #[command(subcommand)]
+    Standby(diff::Verb),
     /// Checks hosts and what lies on them.
     Doctor(doctor::Args),
     /// Prints the sudoers file that an ordinary login user needs.
@@ -67,6 +76,9 @@ enum Command {
         #[arg(long, default_value = "ob")]
         run_as: String,
     },
+    /// Schemas and registry pages.
+    #[command(subcommand)]
+    Schema(schema::Verb),
 }
 
 /// Reads the command line and does what it says.
@@ -121,11 +133,13 @@ async fn run(out: &Out, command: Command, cancel: CancellationToken) -> Result<E
         Command::Stop(args) => break_glass::stop(out, args, cancel).await,
         Command::Status(args) => status::run(out, args, cancel).await,
         Command::Kit(args) => kit::run(out, args, cancel).await,
+        Command::Standby(diff::Verb::Diff(args)) => diff::run(out, args, cancel).await,
         Command::Doctor(args) => doctor::run(out, args, cancel).await,
         Command::Sudoers { user, run_as } => {
             let text = crate::transport::sudo::sudoers(&user, &run_as);
             out.data(&serde_json::json!({ "sudoers": text }), || text.clone())?;
             Ok(End::Done)
         }
+        Command::Schema(verb) => schema::run(out, verb),
     }
 }

@@ -1,4 +1,5 @@
 //! What we know about each piece of software: how to install, start, ask and change it. Facts are read, never guessed.
+pub mod mysql;
 pub mod host;
 pub mod package;
 pub mod seekdb;

@@ -35,15 +35,19 @@ impl Point {
     }
 }
 
-/// Stops here when the variable `OB_FAULT` is `step-kind:point`: writes its name to the file `OB_FAULT_MARK`, then waits to be killed.
+/// Stops here, once, when the variable `OB_FAULT` is `step-kind:point`: writes its name to the file `OB_FAULT_MARK`, then waits
+/// to be killed, or for that file to be removed.
 #[cfg(feature = "fault-points")]
 pub async fn here(kind: &str, point: Point) {
+    static HIT: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
     let wanted = std::env::var("OB_FAULT").unwrap_or_default();
-    if wanted == format!("{kind}:{}", point.as_str()) {
-        if let Ok(mark) = std::env::var("OB_FAULT_MARK") {
-            let _ = std::fs::write(mark, &wanted);
-        }
-        std::future::pending::<()>().await;
+    if wanted != format!("{kind}:{}", point.as_str()) || HIT.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        return;
+    }
+    let Some(mark) = std::env::var_os("OB_FAULT_MARK") else { return std::future::pending().await };
+    let _ = std::fs::write(&mark, &wanted);
+    while std::path::Path::new(&mark).exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
@@ -51,11 +55,11 @@ pub async fn here(kind: &str, point: Point) {
 #[cfg(not(feature = "fault-points"))]
 pub async fn here(_kind: &str, _point: Point) {}
 
-/// The shell line for a point on the host; empty in the product.
+/// The shell line for a point on the host: stops there until `fault.hit` is removed; empty in the product.
 #[must_use]
 pub fn on_host(kind: &str, point: Point) -> String {
     if cfg!(feature = "fault-points") {
-        format!("if [ \"$(cat \"$OB_STATE/fault\" 2>/dev/null)\" = {}:{} ]; then mv -f \"$OB_STATE/fault\" \"$OB_STATE/fault.hit\"; while :; do sleep 1; done; fi\n", kind, point.as_str())
+        format!("if [ \"$(cat \"$OB_STATE/fault\" 2>/dev/null)\" = {}:{} ]; then mv -f \"$OB_STATE/fault\" \"$OB_STATE/fault.hit\"; while [ -e \"$OB_STATE/fault.hit\" ]; do sleep 0.2; done; fi\n", kind, point.as_str())
     } else {
         String::new()
     }

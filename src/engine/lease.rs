@@ -17,6 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Seconds without renewal after which somebody else may take an object over.
 pub const TTL: u64 = 30;
+
+/// [`TTL`]; the crash sweep shortens it with `OB_FAULT_TTL` to try more points in its time.
+fn ttl() -> u64 {
+    if cfg!(feature = "fault-points") { std::env::var("OB_FAULT_TTL").ok().and_then(|t| t.parse().ok()).unwrap_or(TTL) } else { TTL }
+}
+
 /// How long a run waits for another one to end before it gives up and names it.
 pub const WAIT: Duration = Duration::from_secs(45);
 
@@ -117,7 +123,7 @@ fn too_few(target: &Target, answers: &Answers) -> Option<Problem> {
 }
 
 async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, Problem> {
-    let holder = Holder { id: operation.id.to_string(), who: operation.who.clone(), ttl: TTL, authority: operation.authority.clone(), epoch: operation.epoch };
+    let holder = Holder { id: operation.id.to_string(), who: operation.who.clone(), ttl: ttl(), authority: operation.authority.clone(), epoch: operation.epoch };
     let until = Instant::now() + WAIT;
     let hosts = target.living();
     let mut waited_for = String::new();
@@ -166,14 +172,14 @@ fn hold(cx: &Cx, target: Target, number: u64, holder: Holder, took_over: bool, t
         tokio::spawn(async move {
             let mut last = taken;
             loop {
-                tokio::time::sleep(Duration::from_secs(TTL / 5)).await;
+                tokio::time::sleep(Duration::from_secs(ttl() / 5)).await;
                 let start = Instant::now();
                 let answers = on_all(&cx, &target.living(), &gate::renew(&target.key, number, &holder)).await;
                 if answers.values().flatten().filter(|o| o.ok()).count() >= target.quorum() {
                     last = start;
                 }
                 let superseded = answers.values().flatten().any(|o| o.status == gate::SUPERSEDED);
-                if superseded || last.elapsed() > Duration::from_secs(TTL - 5) {
+                if superseded || last.elapsed() > Duration::from_secs(ttl() - ttl() / 6) {
                     lost.cancel();
                     return;
                 }

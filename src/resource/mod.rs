@@ -12,12 +12,19 @@ use tokio_util::sync::CancellationToken;
 
 pub mod common;
 pub mod execute;
+pub mod ob_access;
 pub mod ob_cluster;
+pub mod ob_database;
+pub mod ob_grant;
 pub mod ob_host;
 pub mod ob_host_facts;
 pub mod ob_package;
 pub mod ob_standby;
+pub mod ob_user;
 pub mod session;
+pub mod sql_import;
+pub mod sql_object;
+pub mod sql_target;
 
 pub use session::Session;
 
@@ -174,6 +181,10 @@ pub fn register(visitor: &mut impl Visitor) {
     visitor.resource(ob_cluster::ObCluster);
     visitor.resource(ob_host::ObHost);
     visitor.resource(ob_standby::ObStandby);
+    visitor.resource(ob_database::ObDatabase);
+    visitor.resource(ob_user::ObUser);
+    visitor.resource(ob_grant::ObGrant);
+    visitor.resource(ob_access::ObAccess);
     visitor.data_source(ob_host_facts::ObHostFacts);
     visitor.data_source(ob_package::ObPackage);
 }

@@ -140,7 +140,7 @@ hash() { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; el
 
 const LOOK: &str = r#"mkdir -p -- "$cache" "$dest" || exit 9
 # One look at a time: two that link the same file would take each other's temporary names away.
-exec 5>>"$cache/.lock" && flock -w 50 5 || { echo "another run is placing files into $cache" >&2; exit 9; }
+exec 5<"$cache" && flock -w 50 5 || { echo "another run is placing files into $cache" >&2; exit 9; }
 find "$cache" -maxdepth 1 -name '*.partial' -mmin +600 -delete 2>/dev/null
 good() {
   [ -f "$1" ] && [ ! -L "$1" ] && s=$(st "$1") || return 1

@@ -8,7 +8,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use plan::desired;
+pub use plan::{desired, import_id};
 pub use read::parse_id;
 pub use schema::{Cluster, InstanceRef, PackageRef, Server, Timeouts, Zone, package_attributes, timeouts as schema_timeouts};
 

@@ -1,0 +1,185 @@
+//! Tables: configuration and prior state to plan, errors and steps.
+use super::plan;
+use super::schema::{Cluster, FileRef, PackageRef, Server, Zone};
+use crate::resource::PlanInput;
+use crate::resource::common::{Connection, set_text, texts};
+use crate::schema::{Diagnostics, Value};
+use std::collections::BTreeMap;
+
+fn v(text: &str) -> Value<String> {
+    Value::Value(text.into())
+}
+
+fn package(version: &str) -> Value<PackageRef> {
+    let file = FileRef { source: v("s"), member: v("m"), size: Value::Value(1), sha256: v(&format!("digest of {version}")), mode: v("0755") };
+    Value::Value(PackageRef {
+        id: v(&format!("seekdb-{version}")),
+        name: v("seekdb"),
+        version: v(version),
+        arch: v("x86_64"),
+        sources: Value::Value([("s".to_owned(), v("/tmp/x"))].into()),
+        files: Value::Value([("seekdb".to_owned(), Value::Value(file))].into()),
+    })
+}
+
+fn zones(server: Server) -> Value<BTreeMap<String, Value<Zone>>> {
+    let zone = Zone { servers: Value::Value([("s1".to_owned(), Value::Value(server))].into()) };
+    Value::Value([("z1".to_owned(), Value::Value(zone))].into())
+}
+
+fn server() -> Server {
+    Server { host: Value::Value(Connection { name: v("h1"), address: v("10.0.0.1"), ..Connection::default() }), base_dir: v("/data/main"), ..Server::default() }
+}
+
+fn config() -> Cluster {
+    Cluster { name: v("main"), engine: v("seekdb"), package: package("1.4.0"), zones: zones(server()), parameters: Value::Value([("memory_limit".to_owned(), v("2G"))].into()), ..Cluster::default() }
+}
+
+/// What read gives after a create of [`config`].
+fn state() -> Cluster {
+    let planned = run(None, &config()).0.unwrap();
+    Cluster { creation_id: v("01J"), status: v("running"), build: v("b"), unmanaged: Value::Value(BTreeMap::new()), runbook: v("as it was"), ..planned }
+}
+
+/// Core's merge: computed values of the prior state stay where the configuration says nothing.
+fn run(prior: Option<&Cluster>, config: &Cluster) -> (Option<Cluster>, Diagnostics) {
+    let mut proposed = config.clone();
+    if let Some(prior) = prior {
+        (proposed.id, proposed.creation_id, proposed.status) = (prior.id.clone(), prior.creation_id.clone(), prior.status.clone());
+        (proposed.build, proposed.instance, proposed.unmanaged) = (prior.build.clone(), prior.instance.clone(), prior.unmanaged.clone());
+        (proposed.runbook, proposed.impact) = (prior.runbook.clone(), prior.impact.clone());
+    }
+    proposed.root_password_wo = Value::Null;
+    let mut diags = Diagnostics::default();
+    let planned = plan::plan(PlanInput { prior, config, proposed: &proposed }, &mut diags);
+    (planned.map(|p| p.state), diags)
+}
+
+fn steps(prior: &Cluster, next: &Cluster) -> String {
+    let next = run(Some(prior), next).0.unwrap();
+    plan::graph(prior, &next).unwrap().nodes().iter().map(|n| n.step.kind()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_create_says_what_it_will_do_and_repeats_itself() {
+    let (once, diags) = run(None, &config());
+    assert!(diags.errors.is_empty());
+    let once = once.unwrap();
+    assert_eq!(set_text(&once.runbook), Some("deploy seekdb 1.4.0 \"main\" on h1: 9 steps"));
+    assert_eq!(set_text(&once.id), Some("ssh://10.0.0.1:22/data/main"));
+    assert!(once.status.is_unknown() && once.creation_id.is_unknown());
+    assert_eq!(run(None, &config()).0.unwrap(), once, "core plans twice and compares");
+}
+
+#[test]
+fn what_cannot_be_known_is_unknown_and_never_an_error() {
+    let unknown = [
+        Cluster { package: Value::Unknown, ..config() },
+        Cluster { zones: Value::Unknown, ..config() },
+        Cluster { zones: zones(Server { host: Value::Unknown, ..server() }), ..config() },
+        Cluster { parameters: Value::Value([("memory_limit".to_owned(), Value::Unknown)].into()), ..config() },
+        Cluster { name: Value::Unknown, ..config() },
+    ];
+    for config in unknown {
+        let mut diags = Diagnostics::default();
+        plan::validate(&config, &mut diags);
+        for prior in [None, Some(&state())] {
+            let (planned, more) = run(prior, &config);
+            assert!(diags.errors.is_empty() && more.errors.is_empty(), "{config:?}: {diags:?} {more:?}");
+            let planned = planned.unwrap();
+            assert!(planned.runbook.is_unknown() && planned.impact.is_unknown(), "{config:?}");
+        }
+    }
+}
+
+#[test]
+fn each_change_has_its_steps_and_no_change_has_none() {
+    let s = state();
+    let with = |f: fn(&mut Cluster)| {
+        let mut c = config();
+        f(&mut c);
+        c
+    };
+    let rows: [(&str, Cluster, Cluster, &str); 9] = [
+        ("nothing", s.clone(), config(), ""),
+        ("a dynamic parameter", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())), "use_package set_parameter"),
+        ("a parameter that needs a restart", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("2G")), ("stack_size".to_owned(), v("1M"))].into())), "begin_restart stop_server use_package start_server end_restart"),
+        ("another version", s.clone(), with(|c| c.package = package("1.5.0")), "place_package begin_restart stop_server use_package start_server end_restart"),
+        ("a password", s.clone(), with(|c| c.root_password_wo_version = Value::Value(1)), "keep_root_password set_root_password"),
+        ("it was found stopped", Cluster { status: v("stopped"), ..s.clone() }, config(), "start_server set_boot"),
+        ("it was found stopped in its group", Cluster { status: v("stopped in its group"), ..s.clone() }, config(), ""),
+        ("a restart was cut", Cluster { status: v("restarting"), ..s.clone() }, config(), "start_server end_restart"),
+        ("it does not answer", Cluster { status: v("unreachable"), ..s.clone() }, config(), ""),
+    ];
+    for (name, prior, next, want) in rows {
+        assert_eq!(steps(&prior, &next), want, "{name}");
+    }
+    let kept = run(Some(&s), &config()).0.unwrap();
+    assert_eq!(kept, s, "a plan without change keeps every computed value");
+}
+
+#[test]
+fn an_imported_object_is_adopted_by_its_first_change_only() {
+    let imported = Cluster { creation_id: Value::Null, ..state() };
+    assert_eq!(steps(&imported, &config()), "");
+    let mut next = config();
+    next.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into());
+    assert!(steps(&imported, &next).starts_with("adopt place_package use_package write_account create_account set_boot"), "{}", steps(&imported, &next));
+}
+
+#[test]
+fn the_same_files_under_another_archive_are_no_change() {
+    let s = state();
+    let mut next = config();
+    if let Value::Value(p) = &mut next.package {
+        (p.id, p.version) = (v("seekdb-x"), v("x"));
+    }
+    assert_eq!(run(Some(&s), &next).0.unwrap(), s);
+}
+
+#[test]
+fn what_cannot_change_in_place_is_refused_by_name() {
+    let rows: [(&str, fn(&mut Cluster)); 4] = [
+        ("the name", |c| c.name = v("other")),
+        ("base_dir", |c| c.zones = zones(Server { base_dir: v("/data/other"), ..server() })),
+        ("a port", |c| c.zones = zones(Server { sql_port: Value::Value(3306), ..server() })),
+        ("initialize", |c| c.initialize = Value::Value(false)),
+    ];
+    for (what, change) in rows {
+        let mut next = config();
+        change(&mut next);
+        let (_, diags) = run(Some(&state()), &next);
+        assert!(diags.errors.iter().any(|e| e.summary.to_lowercase().starts_with(what)), "{what}: {diags:?}");
+    }
+}
+
+#[test]
+fn bad_configurations_are_named_all_at_once() {
+    let mut c = config();
+    c.parameters = Value::Value([("memory_limit".to_owned(), v("512M")), ("log_disk_size".to_owned(), v("big")), ("data_dir".to_owned(), v("/x")), ("rpc_port".to_owned(), v("1"))].into());
+    c.zones = zones(Server { sql_port: Value::Value(2882), ..server() });
+    c.root_password_wo = v("x");
+    let mut diags = Diagnostics::default();
+    plan::validate(&c, &mut diags);
+    let found: Vec<_> = diags.errors.iter().map(|e| e.summary.to_string()).collect();
+    for want in ["memory_limit = \"512M\" is too small", "log_disk_size = \"big\" is no size", "arameter data_dir cannot be set", "arameter rpc_port is set by this provider", "are the same", "belong together"] {
+        assert!(found.iter().any(|f| f.contains(want)), "{want} in {found:?}");
+    }
+    assert_eq!(found.len(), 6);
+}
+
+#[test]
+fn a_destroy_that_would_lose_rows_needs_both_consents() {
+    let s = state();
+    let off = Cluster { deletion_protection: Value::Value(false), ..s.clone() };
+    let named = Cluster { allow_data_loss: Value::Value([v("main")].into()), ..off.clone() };
+    let other = Cluster { allow_data_loss: Value::Value([v("other")].into()), ..off.clone() };
+    let empty = Cluster { initialize: Value::Value(false), ..off.clone() };
+    for (name, state, errors) in [("protected", &s, 2), ("not named", &off, 1), ("another named", &other, 1), ("named", &named, 0), ("holds no data", &empty, 0)] {
+        let mut diags = Diagnostics::default();
+        plan::plan_destroy(state, &mut diags);
+        assert_eq!(diags.errors.len(), errors, "{name}: {diags:?}");
+        assert_eq!(diags.warnings.len(), 1, "{name}: the steps are listed");
+    }
+    assert!(texts(&named.allow_data_loss).contains("main"));
+}

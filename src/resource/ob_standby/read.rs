@@ -59,7 +59,7 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
 fn show(loss: &Loss) -> String {
     let seconds = loss.scn / 1_000_000_000;
     let nanos = loss.scn % 1_000_000_000;
-    format!("epoch {}: the log of \"{}\" ended at SCN {} ({} UTC), known {} before it was opened; what the old primary acknowledged later may be lost", loss.epoch, loss.to, loss.scn, utc(seconds, nanos), crate::base::units::show_duration(std::time::Duration::from_millis(loss.age_ms)))
+    format!("epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead by up to 10 s within that time after a start or a move of the role), known {} before it was opened; what the old primary acknowledged later may be lost", loss.epoch, loss.to, loss.scn, utc(seconds, nanos), crate::base::units::show_duration(std::time::Duration::from_millis(loss.age_ms)))
 }
 
 /// `2026-11-23 08:00:01.234` from seconds since 1970 (days to civil date by Howard Hinnant's algorithm).

@@ -1,0 +1,101 @@
+//! Tables: what a plan of a group says. The order of steps has its own tables in `component::seekdb::pair_tests`.
+use super::plan;
+use super::schema::{Failover, MemberRef, Standby};
+use crate::resource::PlanInput;
+use crate::resource::common::{Connection, set_text};
+use crate::resource::ob_cluster::InstanceRef;
+use crate::schema::{Diagnostics, Value};
+use std::collections::BTreeMap;
+
+fn v(text: &str) -> Value<String> {
+    Value::Value(text.into())
+}
+
+fn member(name: &str, n: u8) -> Value<MemberRef> {
+    let host = Connection { name: v(&format!("h{n}")), address: v(&format!("10.0.0.{n}")), ..Connection::default() };
+    Value::Value(MemberRef { instance: Value::Value(InstanceRef { name: v(name), host: Value::Value(host), base_dir: v("/d"), sql_port: Value::Value(2881), rpc_port: Value::Value(2882), run_as: Value::Null, package: v("p1") }) })
+}
+
+fn config(primary: &str) -> Standby {
+    Standby { name: v("g"), members: Value::Value([("a".to_owned(), member("a", 1)), ("b".to_owned(), member("b", 2))].into()), primary: v(primary), ..Standby::default() }
+}
+
+fn words(rows: &[(&str, &str)]) -> Value<BTreeMap<String, Value<String>>> {
+    Value::Value(rows.iter().map(|(k, w)| ((*k).to_owned(), v(w))).collect())
+}
+
+fn state(primary: &str, current: &str, rows: &[(&str, &str)]) -> Standby {
+    Standby { id: v("g"), deletion_protection: Value::Value(true), epoch: Value::Value(1), current_primary: v(current), noted_primary: v("a"), member_status: words(rows), runbook: v("as it was"), ..config(primary) }
+}
+
+fn run(prior: Option<&Standby>, config: &Standby) -> (Option<Standby>, Diagnostics) {
+    let mut proposed = config.clone();
+    if let Some(p) = prior {
+        (proposed.epoch, proposed.current_primary, proposed.noted_primary) = (p.epoch, p.current_primary.clone(), p.noted_primary.clone());
+        (proposed.member_status, proposed.endpoint, proposed.last_failover) = (p.member_status.clone(), p.endpoint.clone(), p.last_failover.clone());
+        (proposed.set_aside, proposed.runbook, proposed.impact) = (p.set_aside.clone(), p.runbook.clone(), p.impact.clone());
+    }
+    let mut diags = Diagnostics::default();
+    let planned = plan::plan(PlanInput { prior, config, proposed: &proposed }, &mut diags);
+    (planned.map(|p| p.state), diags)
+}
+
+#[test]
+fn the_runbook_names_what_happens() {
+    let healthy = state("a", "a", &[("a", "primary"), ("b", "standby")]);
+    let lost = state("a", "", &[("a", "unreachable"), ("b", "standby")]);
+    let consent = Standby { failover: Value::Value(Failover { epoch: Value::Value(1), to: v("b"), max_loss: Value::Null, accept_unfenced: Value::Null }), ..config("b") };
+    for (name, prior, next, want) in [
+        ("create", None, config("a"), "build standby b of \"a\": 10 steps"),
+        ("switchover", Some(&healthy), config("b"), "switch over from a to b: 11 steps, leader switch, clients cut, outage"),
+        ("failover", Some(&lost), consent, "FAIL OVER from a to b: 3 steps, leader switch, data loss"),
+        ("no change", Some(&healthy), config("a"), "as it was"),
+        ("rebuild", Some(&state("a", "a", &[("a", "primary"), ("b", "stale")])), config("a"), "rebuild the standbys of a: 10 steps, clients cut, outage, no majority margin"),
+    ] {
+        let (planned, diags) = run(prior, &next);
+        assert!(diags.errors.is_empty(), "{name}: {diags:?}");
+        assert_eq!(set_text(&planned.unwrap().runbook), Some(want), "{name}");
+    }
+}
+
+#[test]
+fn a_role_that_moved_elsewhere_is_said_and_never_moved_back() {
+    let moved = state("a", "b", &[("a", "standby"), ("b", "primary")]);
+    let (planned, diags) = run(Some(&Standby { noted_primary: v("b"), ..moved.clone() }), &config("a"));
+    assert_eq!(set_text(&planned.unwrap().runbook), Some("as it was"), "no step is planned");
+    let detail = diags.warnings[0].detail.to_string();
+    assert!(detail.contains("primary = \"b\"") && detail.contains("primary = \"a\""), "both ways out: {detail}");
+}
+
+#[test]
+fn a_failover_without_consent_says_what_to_write() {
+    let lost = state("a", "", &[("a", "unreachable"), ("b", "standby")]);
+    let (planned, diags) = run(Some(&lost), &config("b"));
+    assert!(planned.is_none());
+    assert!(diags.errors[0].detail.contains("failover = { epoch = 1, to = \"b\" }"), "{diags:?}");
+    let (planned, diags) = run(Some(&lost), &config("a"));
+    assert!(planned.is_some() && diags.errors.is_empty(), "that the primary is away plans nothing by itself");
+}
+
+#[test]
+fn bad_configurations_are_named() {
+    let rows: [(&str, fn(&mut Standby)); 4] = [
+        ("at least two", |c| c.members = Value::Value([("a".to_owned(), member("a", 1))].into())),
+        ("is no member", |c| c.primary = v("x")),
+        ("no such member", |c| c.failover = Value::Value(Failover { epoch: Value::Value(1), to: v("x"), max_loss: Value::Null, accept_unfenced: Value::Null })),
+        ("one and the same", |c| c.members = Value::Value([("a".to_owned(), member("a", 1)), ("b".to_owned(), member("b", 1))].into())),
+    ];
+    for (want, change) in rows {
+        let mut c = config("a");
+        change(&mut c);
+        let mut diags = Diagnostics::default();
+        plan::validate(&c, &mut diags);
+        assert!(diags.errors.iter().any(|e| e.summary.contains(want)), "{want}: {diags:?}");
+    }
+    for unknown in [Standby { members: Value::Unknown, ..config("a") }, Standby { primary: Value::Unknown, ..config("a") }, Standby { failover: Value::Unknown, ..config("a") }] {
+        let mut diags = Diagnostics::default();
+        plan::validate(&unknown, &mut diags);
+        let (planned, more) = run(Some(&state("a", "a", &[("a", "primary"), ("b", "standby")])), &unknown);
+        assert!(planned.is_some() && diags.errors.is_empty() && more.errors.is_empty(), "{unknown:?}");
+    }
+}

@@ -65,11 +65,12 @@ impl BeginRestart {
         }
         for (name, member) in group.members.iter().filter(|(_, m)| m.name != self.instance.name) {
             let found = facts_of(cx, member).await?;
-            if found.pid.is_some() && found.running_package.as_ref() != Some(&self.package) {
+            // One in the middle of its own restart has not proven that it comes up.
+            if found.restart || (found.pid.is_some() && found.running_package.as_ref() != Some(&self.package)) {
                 return Ok(Some(
                     Problem::refused(format!("refused to upgrade {}: it is the primary of group \"{}\"", self.instance.show(), group.name))
                         .place(server::place(&self.instance))
-                        .why(format!("its standby \"{name}\" runs {} and not {}", found.running_package.unwrap_or_default(), self.package))
+                        .why(format!("its standby \"{name}\" runs {} and not {}", found.running_package.unwrap_or_else(|| "nothing, being restarted,".into()), self.package))
                         .fix("the standby is upgraded first (by this same apply, if it is in it); then switch over to it (primary of ob_standby), then apply again to upgrade this one"),
                 ));
             }

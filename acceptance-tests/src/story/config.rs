@@ -1,0 +1,211 @@
+//! A configuration as data, rendered as HCL.
+use crate::{Lab, files, seekdb};
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// root's password in stories: every quote character there is, and what shells, SQL and HCL make much of.
+pub const PASSWORD: &str = "p\"q'\\`x$y %{z} ${w};#--é";
+
+/// One configuration: a provider, clusters, at most one group.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `owner` of the provider.
+    pub owner: String,
+    /// Clusters by name.
+    pub clusters: BTreeMap<String, Cluster>,
+    /// The group of all clusters.
+    pub group: Option<Group>,
+    /// `deletion_protection` everywhere.
+    pub protect: bool,
+    /// Login user.
+    pub user: String,
+    /// Private key file, if not the lab's.
+    pub key: Option<String>,
+    /// `known_hosts` file, if not the lab's.
+    pub known_hosts: Option<String>,
+    /// More HCL at the end.
+    pub more: String,
+}
+
+/// An `ob_cluster` of one seekdb.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Index of its host.
+    pub host: usize,
+    /// Version of its package.
+    pub version: String,
+    /// Its directory.
+    pub base_dir: String,
+    /// `initialize`.
+    pub initialize: bool,
+    /// `parameters`.
+    pub parameters: BTreeMap<String, String>,
+    /// `allow_data_loss`.
+    pub allow: Vec<String>,
+    /// Replaces the package's HCL.
+    pub package: Option<String>,
+    /// More attributes.
+    pub more: String,
+}
+
+/// The `ob_standby` over all clusters.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Who shall take writes.
+    pub primary: String,
+    /// `failover`.
+    pub failover: Option<Consent>,
+}
+
+/// A failover consent.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// The epoch it is for.
+    pub epoch: u64,
+    /// Member to open.
+    pub to: String,
+}
+
+impl Cluster {
+    /// A small seekdb of [`seekdb::DEFAULT`] on the host at `host`, in `/data/NAME`; all its data may be removed.
+    #[must_use]
+    pub fn new(name: &str, host: usize, initialize: bool) -> Self {
+        let sizes = [("datafile_size", "256M"), ("log_disk_size", "2G"), ("memory_limit", "2G")];
+        Self {
+            host,
+            version: seekdb::DEFAULT.into(),
+            base_dir: format!("/data/{name}"),
+            initialize,
+            parameters: sizes.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            allow: vec![name.into(), format!("{name}/aside")],
+            package: None,
+            more: String::new(),
+        }
+    }
+}
+
+impl Config {
+    /// One seekdb "a" on the first host.
+    #[must_use]
+    pub fn single() -> Self {
+        Self { owner: "stories".into(), clusters: [("a".to_owned(), Cluster::new("a", 0, true))].into(), group: None, protect: true, user: "root".into(), key: None, known_hosts: None, more: String::new() }
+    }
+
+    /// Group "g" of "a" (primary) and "b" on the first two hosts.
+    #[must_use]
+    pub fn pair() -> Self {
+        let mut config = Self::single();
+        config.clusters.insert("b".into(), Cluster::new("b", 1, false));
+        config.group = Some(Group { primary: "a".into(), failover: None });
+        config
+    }
+
+    /// The same with another primary.
+    #[must_use]
+    pub fn primary(mut self, name: &str) -> Self {
+        if let Some(group) = &mut self.group {
+            group.primary = name.into();
+        }
+        self
+    }
+
+    /// The same with every cluster on another version.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        self.clusters.values_mut().for_each(|c| c.version = version.into());
+        self
+    }
+
+    /// The same with a parameter of one cluster set.
+    #[must_use]
+    pub fn parameter(mut self, cluster: &str, name: &str, value: &str) -> Self {
+        if let Some(c) = self.clusters.get_mut(cluster) {
+            c.parameters.insert(name.into(), value.into());
+        }
+        self
+    }
+
+    /// The HCL.
+    ///
+    /// # Errors
+    /// A package cannot be fetched.
+    pub fn render(&self, lab: &Lab) -> Result<String> {
+        let info = lab.info();
+        let key = self.key.clone().unwrap_or_else(|| info.key.display().to_string());
+        let known = self.known_hosts.clone().unwrap_or_else(|| info.known_hosts.display().to_string());
+        let mut text = format!(
+            "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n}}\nprovider \"ob\" {{\n  owner = {}\n  ssh = {{\n    identities       = {{ lab = {{ user = {}, private_key_file = {} }} }}\n    known_hosts_file = {}\n  }}\n}}\n",
+            hcl(&self.owner), hcl(&self.user), hcl(&key), hcl(&known)
+        );
+        for (name, cluster) in &self.clusters {
+            let host = lab.host(cluster.host);
+            let package = match &cluster.package {
+                Some(given) => given.clone(),
+                None => package(&cluster.version)?,
+            };
+            let parameters: String = cluster.parameters.iter().map(|(k, v)| format!("    {k} = {}\n", hcl(v))).collect();
+            let allow = cluster.allow.iter().map(|a| hcl(a)).collect::<Vec<_>>().join(", ");
+            let password = if cluster.initialize { format!("  root_password_wo         = {}\n  root_password_wo_version = 1\n", hcl(PASSWORD)) } else { String::new() };
+            let _ = write!(
+                text,
+                "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {}, address = \"{}\", port = {} }}, base_dir = {} }} }} }} }}\n  parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  allow_data_loss     = [{allow}]\n{}\n}}\n",
+                cluster.initialize, hcl(host.name()), host.address(), host.port(), hcl(&cluster.base_dir), self.protect, cluster.more
+            );
+        }
+        if let Some(group) = &self.group {
+            let members: String = self.clusters.keys().map(|n| format!("    {n} = {{ instance = ob_cluster.{n}.instance }}\n")).collect();
+            let failover = group.failover.as_ref().map_or(String::new(), |c| format!("  failover = {{ epoch = {}, to = {} }}\n", c.epoch, hcl(&c.to)));
+            let _ = write!(text, "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n{members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n", hcl(&group.primary), self.protect);
+        }
+        Ok(text + &self.more)
+    }
+}
+
+/// A string as HCL writes it: quotes and backslashes escaped, no template begins.
+#[must_use]
+pub fn hcl(text: &str) -> String {
+    json!(text).to_string().replace("${", "$${").replace("%{", "%%{")
+}
+
+/// The package of a version as HCL: the one place that says how.
+///
+/// # Errors
+/// The wheel cannot be fetched or read.
+pub fn package(version: &str) -> Result<String> {
+    let wheel = seekdb::fetch(version)?;
+    let cached = seekdb::cache().join(format!("members-{}.json", wheel.sha256));
+    if !cached.exists() {
+        let script = "import sys, zipfile, hashlib, json
+z = zipfile.ZipFile(sys.argv[1])
+out = {}
+for name in ('seekdb', 'libaio.so.1'):
+    h = hashlib.sha256()
+    with z.open('pylibseekdb/' + name) as f:
+        while b := f.read(1 << 20): h.update(b)
+    out[name] = dict(source='w', member='pylibseekdb/' + name, size=z.getinfo('pylibseekdb/' + name).file_size, sha256=h.hexdigest(), mode='0755')
+print(json.dumps(out))";
+        let out = crate::run(&mut crate::command(["python3", "-c", script, &wheel.path.display().to_string()]), b"", Duration::from_secs(120))?.ok().context("cannot read the wheel")?;
+        files::write(&cached, out, 0o644)?;
+    }
+    let members: serde_json::Value = serde_json::from_str(&files::read(&cached)?)?;
+    let package = json!({
+        "id": format!("seekdb-{version}-{}", &wheel.sha256[..12]), "name": "seekdb", "version": version, "arch": std::env::consts::ARCH,
+        "sources": { "w": wheel.path.display().to_string() }, "files": members,
+    });
+    Ok(package.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hcl;
+
+    #[test]
+    fn strings_reach_terraform_as_they_are() {
+        for (text, want) in [("a", "\"a\""), ("${x}", "\"$${x}\""), ("%{x}", "\"%%{x}\""), ("\"\\", "\"\\\"\\\\\"")] {
+            assert_eq!(hcl(text), want);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What the stories share: one lab with one Terraform directory, the configuration as data, and what must hold after it.
+//!
+//! - [`Story`]: hosts, terraform, `apply` of a [`Config`], state attributes, journals, "is the host clean".
+//! - [`blow`]: one fault at one point of a step.
+//! - [`config`]: clusters and groups rendered as HCL; the package is built in one place.
+//! - [`trail`]: the journals of all hosts read back: which step began how often.
+//! - [`turn`]: heavy stories of several test programs run one after the other.
+pub mod blow;
+pub mod config;
+pub mod trail;
+pub mod turn;
+
+pub use config::{Cluster, Config, Consent, Group};
+
+use crate::host::Host;
+use crate::options::Options;
+use crate::run::Output;
+use crate::sql::Login;
+use crate::terraform::{Source, Terraform};
+use crate::writer::Report;
+use crate::{Lab, sql};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// What no command of a story may take longer than.
+pub const LIMIT: Duration = Duration::from_secs(240);
+
+/// One lab with one Terraform work directory. Everything goes when it is dropped.
+#[derive(Debug)]
+pub struct Story {
+    /// The hosts.
+    pub lab: Lab,
+    /// Terraform in its directory.
+    pub tf: Terraform,
+    /// That directory.
+    pub dir: tempfile::TempDir,
+    began: Instant,
+    _turn: turn::Turn,
+}
+
+impl Story {
+    /// Waits for its turn, then makes a lab of `hosts` hosts.
+    ///
+    /// # Errors
+    /// No lab, no provider.
+    pub fn new(hosts: usize) -> Result<Self> {
+        Self::with(Options { hosts, ..Options::default() })
+    }
+
+    /// As [`Story::new`] with a lab of one's own kind.
+    ///
+    /// # Errors
+    /// As [`Story::new`].
+    pub fn with(options: Options) -> Result<Self> {
+        let turn = turn::take()?;
+        let lab = Lab::with(options)?;
+        let dir = tempfile::tempdir().context("cannot make a directory")?;
+        let tf = Terraform::new(dir.path(), Source::Override)?.limit(LIMIT);
+        Ok(Self { lab, tf, dir, began: Instant::now(), _turn: turn })
+    }
+
+    /// A second Terraform directory on the same lab: another state, or none.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn other_state(&self, name: &str) -> Result<Terraform> {
+        Ok(Terraform::new(&self.dir.path().join(name), Source::Override)?.limit(LIMIT))
+    }
+
+    /// Writes the configuration.
+    ///
+    /// # Errors
+    /// The directory cannot be written, the package not fetched.
+    pub fn write(&self, config: &Config) -> Result<()> {
+        self.tf.write("main.tf", &config.render(&self.lab)?)
+    }
+
+    /// Writes the configuration and applies it.
+    ///
+    /// # Errors
+    /// terraform failed; the message carries its output.
+    pub fn apply(&self, config: &Config) -> Result<String> {
+        self.write(config)?;
+        self.tf.apply()
+    }
+
+    /// Writes the configuration, applies it, and demands a failure.
+    ///
+    /// # Errors
+    /// It worked.
+    pub fn refused(&self, config: &Config) -> Result<String> {
+        self.write(config)?;
+        self.fails(&["apply", "-auto-approve", "-no-color"])
+    }
+
+    /// Runs a command that must fail, and gives its error text as one line of words (Terraform breaks lines anywhere).
+    ///
+    /// # Errors
+    /// It worked.
+    pub fn fails(&self, args: &[&str]) -> Result<String> {
+        let out = self.tf.run(args)?;
+        if out.status == 0 {
+            bail!("terraform {} was to fail and did not: {}", args.join(" "), out.stdout);
+        }
+        Ok(words(&out))
+    }
+
+    /// Demands that neither a plan nor a refresh finds anything.
+    ///
+    /// # Errors
+    /// One does.
+    pub fn settled(&self) -> Result<()> {
+        self.tf.settled()?;
+        let out = self.tf.run(&["plan", "-refresh-only", "-detailed-exitcode", "-no-color"])?;
+        if out.status != 0 {
+            bail!("a refresh finds changes: {}{}", out.stdout, out.stderr);
+        }
+        Ok(())
+    }
+
+    /// One attribute of a resource as the state has it.
+    ///
+    /// # Errors
+    /// There is no such resource.
+    pub fn attribute(&self, address: &str, name: &str) -> Result<Value> {
+        let state = self.tf.state_json()?;
+        let all = state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
+        let found = all.into_iter().find(|r| r["address"] == address).with_context(|| format!("{address} is not in the state"))?;
+        Ok(found["values"][name].clone())
+    }
+
+    /// Addresses of resources that are in the state as tainted.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn tainted(&self) -> Result<Vec<String>> {
+        let state = self.tf.state_json()?;
+        let all = state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
+        Ok(all.iter().filter(|r| r["tainted"] == true).map(|r| r["address"].to_string()).collect())
+    }
+
+    /// The host at this index.
+    #[must_use]
+    pub fn host(&self, index: usize) -> Host {
+        self.lab.host(index)
+    }
+
+    /// root of the seekdb on a host.
+    #[must_use]
+    pub fn root(&self, index: usize) -> Login {
+        Login { at: self.host(index).at(2881), user: "root".into(), password: Some(config::PASSWORD.into()) }
+    }
+
+    /// Whether the server on a host takes writes, by the only column that tells.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn writable(&self, index: usize) -> Result<bool> {
+        Ok(sql::query(self.root(index), "select max(tx_blocked) from oceanbase.__all_virtual_ls_info")?[0][0] == "0")
+    }
+
+    /// Demands that a host carries nothing of ours but gates and journals (and what `also` names).
+    ///
+    /// # Errors
+    /// It does.
+    pub fn clean(&self, index: usize, also: &[&str]) -> Result<()> {
+        let host = self.host(index);
+        let found = host.exec("pgrep -a seekdb; find /data /root/.ob -mindepth 1 ! -type d 2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; find /root/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :")?.ok()?;
+        let kept = |line: &str| {
+            let gate = line.strip_prefix("/root/.ob/objects/").and_then(|rest| rest.split_once('/')).is_some_and(|(_, file)| file.starts_with("journal/") || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file));
+            gate || line == "/root/.ob/objects" || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
+        };
+        let left: Vec<&str> = found.lines().filter(|l| !kept(l)).collect();
+        if left.is_empty() { Ok(()) } else { bail!("host {} is not clean: {}", host.name(), left.join(" | ")) }
+    }
+
+    /// Says a line that is seen also when the test passes, with the time since the story began.
+    pub fn say(&self, line: &str) {
+        say(&format!("[{:6.1} s] {line}", self.began.elapsed().as_secs_f64()));
+    }
+}
+
+/// Says a line that is seen also when the test passes.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What terraform printed as one line of words, without the frame it draws.
+#[must_use]
+pub fn words(out: &Output) -> String {
+    let text = format!("{} {}", out.stdout, out.stderr);
+    text.split_whitespace().filter(|w| !matches!(*w, "│" | "╷" | "╵")).collect::<Vec<_>>().join(" ")
+}
+
+/// Demands what every planned change under the writer must hold: no acknowledged row lost, never two writable.
+///
+/// # Errors
+/// It does not hold.
+pub fn nothing_lost(report: &Report) -> Result<()> {
+    if !report.lost.is_empty() {
+        bail!("{} of {} acknowledged rows are lost, the first {:?}", report.lost.len(), report.acknowledged, &report.lost[..report.lost.len().min(3)]);
+    }
+    if !report.two_writable.is_empty() {
+        bail!("two members took writes at {:?}", report.two_writable);
+    }
+    Ok(())
+}
+
+/// Whether everything is to be tried, however long it takes (`OB_TEST_ALL=1`).
+#[must_use]
+pub fn all() -> bool {
+    std::env::var_os("OB_TEST_ALL").is_some_and(|v| v != "0" && !v.is_empty())
+}

@@ -1,0 +1,56 @@
+//! The journals of all hosts: what began, ended and failed, how often and in which order.
+use crate::Lab;
+use anyhow::Result;
+use std::collections::BTreeMap;
+use ob::engine::journal::{self, Event, Line};
+
+/// One journal file.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    /// Host it lies on.
+    pub host: String,
+    /// Object key, `cluster.a`.
+    pub object: String,
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// Lines that were damaged.
+    pub damaged: usize,
+}
+
+/// Reads every journal of every host, also of hosts that are off.
+///
+/// # Errors
+/// A disk cannot be read.
+pub fn read(lab: &Lab) -> Result<Vec<Journal>> {
+    let mut all = Vec::new();
+    for host in lab.hosts() {
+        let objects = host.path("/root/.ob/objects");
+        for object in std::fs::read_dir(&objects).into_iter().flatten().flatten() {
+            for file in std::fs::read_dir(object.path().join("journal")).into_iter().flatten().flatten() {
+                let (lines, damaged) = journal::parse(&String::from_utf8_lossy(&std::fs::read(file.path())?));
+                all.push(Journal { host: host.name().to_owned(), object: object.file_name().to_string_lossy().into_owned(), lines, damaged });
+            }
+        }
+    }
+    all.sort_by_key(|j| j.lines.first().map(|l| (l.at, l.entry.op.clone())));
+    Ok(all)
+}
+
+/// How often each event of each step (by its title) was written.
+#[must_use]
+pub fn count(journals: &[Journal], event: Event) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in journals.iter().flat_map(|j| &j.lines).filter(|l| l.entry.event == event) {
+        *counts.entry(line.entry.title.clone()).or_default() += 1;
+    }
+    counts
+}
+
+/// Effects as they happened on one host: operation, lease number, event and title of begin, end and fail lines.
+///
+/// Sorted by lease number and then by place in the file, which is the order they were written in.
+#[must_use]
+pub fn effects(journals: &[Journal], host: &str) -> Vec<(String, u64, Event, String)> {
+    let of_host = journals.iter().filter(|j| j.host == host).flat_map(|j| &j.lines);
+    of_host.filter(|l| matches!(l.entry.event, Event::Begin | Event::End | Event::Fail)).map(|l| (l.entry.op.clone(), l.entry.lease, l.entry.event, l.entry.title.clone())).collect()
+}

@@ -1,0 +1,166 @@
+//! The break-glass commands of `ob` on a real pair: terraform deploys it, its state goes away, `ob` alone moves the role.
+use lab::terraform::{Source, Terraform};
+use lab::writer::{Config, Writer};
+use lab::{Host, Lab, command, may_make_hosts, run, seekdb};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const SERVES: Duration = Duration::from_secs(60);
+
+/// The program beside the provider.
+fn ob() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().find(|d| d.join("terraform-provider-ob").exists()).expect("cargo build --workspace builds ob").join("ob")
+}
+
+struct Operator {
+    lab: PathBuf,
+    known_hosts: PathBuf,
+}
+
+impl Operator {
+    fn run(&self, args: &[&str]) -> lab::Output {
+        let (key, known) = (self.lab.display().to_string(), self.known_hosts.display().to_string());
+        let program = ob().display().to_string();
+        let mut words = vec![program.as_str()];
+        words.extend(args);
+        words.extend(["--identity", &key, "--known-hosts", &known, "--user", "root"]);
+        let mut command = command(words);
+        command.env_remove("SSH_AUTH_SOCK");
+        let out = run(&mut command, b"", Duration::from_secs(240)).unwrap();
+        println!("$ ob {}\n{}{}", args.join(" "), out.stdout, out.stderr);
+        out
+    }
+    fn json(&self, args: &[&str], status: i32) -> serde_json::Value {
+        let mut args = args.to_vec();
+        args.push("--json");
+        let out = self.run(&args);
+        assert_eq!(out.status, status, "{}{}", out.stdout, out.stderr);
+        serde_json::from_str(&out.stdout).unwrap()
+    }
+}
+
+/// One `ob_cluster` per host and a group of both.
+fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
+    let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap();
+    let dir = seekdb::server(seekdb::DEFAULT).unwrap();
+    let file = |name: &str| {
+        let path = dir.join(name);
+        let sum = run(&mut command(["sha256sum", path.to_str().unwrap()]), b"", SERVES).unwrap().ok().unwrap();
+        let size = std::fs::metadata(&path).unwrap().len();
+        format!("{name:?} = {{ source = \"w\", member = \"pylibseekdb/{name}\", size = {size}, sha256 = {:?}, mode = \"0755\" }}", sum.split_whitespace().next().unwrap())
+    };
+    let cluster = |name: &str, host: &Host, more: &str| {
+        format!(
+            "resource \"ob_cluster\" \"{name}\" {{\n name = \"{name}\"\n engine = \"seekdb\"\n package = local.pkg\n zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {:?}, address = \"{}\", port = {} }}, base_dir = \"/data/{name}\" }} }} }} }}\n parameters = {{ datafile_size = \"256M\", log_disk_size = \"2G\", memory_limit = \"2G\" }}\n{more}}}\n",
+            host.name(),
+            host.address(),
+            host.port()
+        )
+    };
+    format!(
+        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\nprovider \"ob\" {{\n owner = \"break-glass\"\n ssh = {{ identities = {{ lab = {{ user = \"root\", private_key_file = {:?} }} }}, known_hosts_file = {:?} }}\n}}\nlocals {{\n pkg = {{ id = \"seekdb-{v}-lab\", name = \"seekdb\", version = \"{v}\", arch = \"x86_64\", sources = {{ w = {:?} }}, files = {{ {}\n {} }} }}\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
+        key,
+        known_hosts,
+        wheel.path,
+        file("seekdb"),
+        file("libaio.so.1"),
+        cluster("a", &lab.host(0), " root_password_wo = \"lab-root\"\n root_password_wo_version = 1\n"),
+        cluster("b", &lab.host(1), " initialize = false\n"),
+        v = seekdb::DEFAULT,
+    )
+}
+
+#[test]
+fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
+    if !may_make_hosts("break-glass") {
+        return;
+    }
+    let lab = Lab::up(2).unwrap();
+    let (a, b) = (lab.host(0), lab.host(1));
+    let dir = tempfile::tempdir().unwrap();
+    let tf = Terraform::new(dir.path(), Source::Override).unwrap();
+    let operator = Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
+    tf.write("main.tf", &configuration(&lab, &lab.info().key, &lab.info().known_hosts)).unwrap();
+    tf.apply().unwrap();
+    tf.settled().unwrap();
+
+    // A kit from the state, and one from a member alone: the same group.
+    let state = tf.work().join("terraform.tfstate");
+    let kit = dir.path().join("kit.json");
+    let (state_file, kit_file) = (state.to_str().unwrap().to_owned(), kit.to_str().unwrap().to_owned());
+    let from_state = operator.json(&["kit", "--state", &state_file], 0);
+    let aside = dir.path().join("state.aside");
+    std::fs::rename(&state, &aside).unwrap();
+    let host = format!("root@{}:{}", a.address(), a.port());
+    assert_eq!(operator.run(&["kit", "--host", &host, "--out", &kit_file]).status, 0);
+    let from_host: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&kit).unwrap()).unwrap();
+    for part in ["group", "owner", "members", "packages"] {
+        assert_eq!(from_state[part], from_host[part], "{part}");
+    }
+    let group = ["--group", kit_file.as_str()];
+    let status = operator.json(&["status", group[0], group[1]], 0);
+    assert_eq!((&status["primary"], &status["healthy"]), (&"a".into(), &true.into()));
+
+    // Nobody can say yes: nothing is done. A wrong epoch, and a primary that answers: refused.
+    assert_eq!(operator.run(&["switchover", group[0], group[1], "--to", "b"]).status, 4);
+    assert_eq!(operator.run(&["failover", group[0], group[1], "--to", "b", "--epoch", "1", "--yes"]).status, 4);
+
+    let login = lab::sql::Login { at: a.at(2881), user: "root".into(), password: Some("lab-root".into()) };
+    let other = lab::sql::Login { at: b.at(2881), ..login.clone() };
+    let mut config = Config::new([a.at(2881), b.at(2881)]);
+    config.servers = vec![login.clone(), other.clone()];
+    config.patience = Duration::from_millis(500);
+    let writer = Writer::start(config).unwrap();
+    writer.wait_for(100, SERVES).unwrap();
+    let moved = operator.json(&["switchover", group[0], group[1], "--to", "b", "--yes"], 0);
+    assert!(moved["done"].as_array().unwrap().len() > 5, "{moved}");
+    writer.wait_for(50, SERVES).unwrap();
+    let report = writer.stop().unwrap();
+    assert!(report.lost.is_empty() && report.two_writable.is_empty() && report.acknowledged >= 150, "{report:?}");
+    let status = operator.json(&["status", group[0], group[1]], 0);
+    assert_eq!((&status["primary"], &status["epoch"]), (&"b".into(), &2.into()));
+
+    // Terraform, its state back, sees the new truth and plans no step.
+    std::fs::rename(&aside, &state).unwrap();
+    tf.settled().unwrap();
+    std::fs::rename(&state, &aside).unwrap();
+
+    // The primary's host loses its power. A row that it alone has, to be found later.
+    lab::sql::query(&other, "create table ob_lab.mine (n int primary key, t varchar(20))").unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    a.cut_from(&b).unwrap();
+    lab::sql::query(&other, "insert into ob_lab.mine values (7, 'only with b')").unwrap();
+    b.kill().unwrap();
+    lab.heal().unwrap();
+    assert_eq!(operator.json(&["status", group[0], group[1]], 2)["primary"], serde_json::Value::Null);
+    assert_eq!(operator.run(&["switchover", group[0], group[1], "--to", "a", "--yes"]).status, 4);
+    assert_eq!(operator.run(&["failover", group[0], group[1], "--to", "a", "--epoch", "1", "--yes"]).status, 4, "void at another epoch");
+    let out = operator.run(&["failover", group[0], group[1], "--to", "a", "--epoch", "2", "--yes"]);
+    assert!(out.status == 0 && out.stderr.contains("may have lost rows"), "{out:?}");
+    let status = operator.json(&["status", group[0], group[1]], 2);
+    assert_eq!((&status["primary"], &status["epoch"]), (&"a".into(), &3.into()));
+
+    // The old host is back: its store is stale, and nothing of ours starts it.
+    b.boot().unwrap();
+    assert_eq!(operator.run(&["start", group[0], group[1], "b", "--yes"]).status, 4);
+    assert_eq!(operator.run(&["start", group[0], group[1], "--yes"]).status, 0, "the others are fine");
+    assert!(lab::sql::query(&other, "select 1").is_err());
+    let diff = operator.json(&["standby", "diff", group[0], group[1], "--member", "b", "--yes"], 2);
+    let mine = diff.as_array().unwrap().iter().find(|t| t["table"] == "mine").expect("the row that only b has");
+    assert_eq!((&mine["only_there"], &mine["rows"][0][1]), (&1.into(), &"only with b".into()), "{diff}");
+    assert!(b.exec("ls /data/b/.ob").unwrap().ok().unwrap().lines().all(|l| !l.starts_with("diff-")), "the copy is gone");
+    assert!(b.exec("pgrep -x seekdb").unwrap().stdout.trim().is_empty(), "no server is left");
+
+    let list = operator.json(&["operation", "list", group[0], group[1]], 0);
+    let titles: Vec<_> = list.as_array().unwrap().iter().map(|o| (o["title"].as_str().unwrap(), o["state"].as_str().unwrap())).collect();
+    for wanted in [("create standby.g", "done"), ("switch over standby.g", "done"), ("fail over standby.g", "done")] {
+        assert!(titles.contains(&wanted), "{wanted:?} in {titles:?}");
+    }
+    let id = list.as_array().unwrap().iter().find(|o| o["title"] == "fail over standby.g").unwrap()["operation"].as_str().unwrap().to_owned();
+    let shown = operator.run(&["operation", "show", &id, group[0], group[1]]);
+    assert!(shown.status == 0 && shown.stdout.starts_with("fail over standby.g   done"), "{shown:?}");
+    assert_eq!(operator.run(&["operation", "abandon", &id, group[0], group[1], "--yes"]).status, 4, "it ended well");
+    assert_eq!(operator.run(&["watch", &id, group[0], group[1]]).status, 0);
+    assert_eq!(operator.run(&["doctor", group[0], group[1]]).status, 1, "a stale member is bad");
+}

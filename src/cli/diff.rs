@@ -1,0 +1,142 @@
+//! `ob standby diff`: the rows that a former primary has and the current one has not.
+//!
+//! The set-aside store is copied on its own host; a temporary server runs on the copy, on a random port, without its
+//! replication port, for as long as this program holds the SSH channel. Store and member stay as they are.
+mod compare;
+mod temporary;
+
+use super::break_glass::{Opened, open};
+use super::output::{End, Out, table};
+use super::reach::Ssh;
+use crate::base::units::Bytes;
+use crate::base::{Kind, Problem};
+use crate::component::seekdb::group::Standing;
+use crate::component::seekdb::{Instance, server};
+use crate::component::sql;
+use compare::TableDiff;
+use std::path::PathBuf;
+use std::time::Duration;
+use temporary::Temporary;
+use tokio_util::sync::CancellationToken;
+
+/// Standby databases.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Lists rows that only a former primary's store has.
+    Diff(Args),
+}
+
+/// Which store.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The kit (see `ob kit`).
+    #[arg(long, value_name = "FILE")]
+    group: PathBuf,
+    /// The member whose former store is compared.
+    #[arg(long)]
+    member: String,
+    /// Name of the set-aside store (`ob status` lists them); default: the only one, or the member's own when it is stale.
+    #[arg(long, value_name = "NAME")]
+    aside: Option<String>,
+    /// Rows shown per table.
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    /// Does not ask before it copies the store.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    ssh: Ssh,
+}
+
+/// How long one statement may take: whole tables are read.
+const STATEMENT: Duration = Duration::from_secs(1800);
+
+/// Runs it: exit status 2 when there are such rows.
+///
+/// # Errors
+/// There is no such store, no room for a copy, the primary does not answer, or the copy does not start.
+pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
+    let group = open(&args.group, &args.ssh, cancel).await?;
+    let (instance, source) = choose(&group, &args)?;
+    let primary = group.seen.primary().and_then(|p| group.kit.members.get(p)).ok_or_else(|| {
+        Problem::new(Kind::Unreachable, "there is nothing to compare with").why("no member takes writes, or several do").fix("`ob status` shows the members; start or open the primary first")
+    })?;
+    let room = temporary::room(&group.cx, &instance, &source).await?;
+    out.say(&format!("copies {} ({}, {} free there) on {} and reads the copy with a temporary server", source, Bytes(room.needed), Bytes(room.free), instance.host.endpoint.show()));
+    if room.free < room.needed + room.needed / 10 {
+        return Err(Problem::refused("there is no room for a copy").place(instance.host.endpoint.show()).why(format!("it needs {} and {} are free", Bytes(room.needed), Bytes(room.free))).fix("free space on that file system"));
+    }
+    out.confirm(&args.member, args.yes)?;
+    let temporary = Temporary::start(&group.cx, &instance, &source).await?;
+    let result = compare_all(&group, &instance, primary, &temporary, args.limit).await;
+    temporary.end().await;
+    let tables = result?;
+    out.data(&tables, || show(&tables, args.limit))?;
+    Ok(if tables.is_empty() { End::Done } else { End::Pending })
+}
+
+/// The store to read.
+fn choose(group: &Opened, args: &Args) -> Result<(Instance, String), Problem> {
+    let (Some(instance), Some(member)) = (group.kit.members.get(&args.member), group.members.get(&args.member)) else {
+        return Err(Problem::user(format!("\"{}\" is no member of group \"{}\"", args.member, group.kit.group)).fix("`ob status` lists the members"));
+    };
+    let Some(facts) = &member.facts else {
+        return Err(Problem::new(Kind::Unreachable, format!("the host of \"{}\" does not answer", args.member)).place(instance.host.endpoint.show()).why(&member.why).fix("bring it back"));
+    };
+    let own = member.standing == Standing::Stale && facts.store;
+    let list = facts.aside.join(", ");
+    let name = match (&args.aside, &facts.aside[..]) {
+        (None, _) if own && facts.pid.is_none() => return Ok((instance.clone(), instance.base_dir.clone())),
+        (None, _) if own => return Err(Problem::refused(format!("\"{}\" runs on the store that is to be read", args.member)).why("it is a former primary and takes writes").fix(format!("ob stop --group FILE {}", args.member))),
+        (Some(name), all) if all.contains(name) => name,
+        (None, [one]) => one,
+        _ => return Err(Problem::user("which store?").why(if list.is_empty() { format!("no store of \"{}\" is set aside", args.member) } else { format!("set aside: {list}") }).fix("name one with --aside")),
+    };
+    if name.starts_with("left-") {
+        return Err(Problem::refused(format!("store \"{name}\" is not read")).why("it was a standby's: it has no rows of its own, and would go on following its primary").fix("only stores of former primaries (epoch-N) can have rows that others lack"));
+    }
+    Ok((instance.clone(), format!("{}/.ob/aside/{name}", instance.base_dir)))
+}
+
+async fn compare_all(group: &Opened, instance: &Instance, primary: &Instance, temporary: &Temporary, limit: usize) -> Result<Vec<TableDiff>, Problem> {
+    let cx = &group.cx;
+    // The accounts of a group are the same with all members, and were when this store was in use.
+    let login = server::account(cx, instance).await?;
+    let explain = |what: &str, i: &Instance, e: &sql::SqlError| e.explain(what, &server::place(i));
+    let copy = Instance { sql_port: temporary.port, ..instance.clone() };
+    let mut left = sql::open(cx.connect(&copy.host).await?.as_ref(), "127.0.0.1", copy.sql_port, &login, STATEMENT).await.map_err(|e| explain("log in to the copy of the store", &copy, &e))?;
+    let login = server::account(cx, primary).await?;
+    let mut right = sql::open(cx.connect(&primary.host).await?.as_ref(), "127.0.0.1", primary.sql_port, &login, STATEMENT).await.map_err(|e| explain("log in to the primary", primary, &e))?;
+    let tables = compare::all(&mut left, &mut right, limit).await.map_err(|e| explain("compare the tables", &copy, &e));
+    left.close().await;
+    right.close().await;
+    tables
+}
+
+fn show(tables: &[TableDiff], limit: usize) -> String {
+    if tables.is_empty() {
+        return "the primary has every row of that store".into();
+    }
+    let mut text = Vec::new();
+    for t in tables {
+        let mut counts = vec![format!("{} rows only there", t.only_there)];
+        if t.differ > 0 {
+            counts.push(format!("{} rows with other values there", t.differ));
+        }
+        if !t.note.is_empty() {
+            counts.push(t.note.clone());
+        }
+        text.push(format!("{}.{}: {}", t.database, t.table, counts.join(", ")));
+        let head = std::iter::once(String::new()).chain(t.columns.iter().cloned()).collect();
+        let cell = |v: &Option<String>| v.as_ref().map_or("NULL".to_owned(), |v| v.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect());
+        let row = |sign: &str, r: &Vec<Option<String>>| std::iter::once(format!("  {sign}")).chain(r.iter().map(cell)).collect::<Vec<_>>();
+        let rows: Vec<_> = std::iter::once(head).chain(t.rows.iter().map(|r| row("+", r))).chain(t.differing.iter().map(|r| row("~", r))).collect();
+        if rows.len() > 1 {
+            text.push(table(&rows));
+        }
+        if t.rows.len() as u64 + (t.differing.len() as u64) < t.only_there + t.differ {
+            text.push(format!("  … the first {limit} are shown (--limit)"));
+        }
+    }
+    text.join("\n")
+}

@@ -1,0 +1,68 @@
+//! Databases (schemas).
+use super::Statement;
+use crate::component::sql::identifier;
+
+/// Character set and collation of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Database {
+    /// Character set.
+    pub charset: String,
+    /// Collation.
+    pub collation: String,
+}
+
+/// Statements that lead to a database. `None` for a set or collation leaves it to the server.
+#[must_use]
+pub fn statements(name: &str, now: Option<&Database>, charset: Option<&str>, collation: Option<&str>) -> Vec<Statement> {
+    let Some(now) = now else {
+        return vec![Statement::new(format!("CREATE DATABASE IF NOT EXISTS {}{}", identifier(name), clause(charset, collation)))];
+    };
+    let differs = |wanted: Option<&str>, now: &str| wanted.is_some_and(|w| !w.eq_ignore_ascii_case(now));
+    if !differs(charset, &now.charset) && !differs(collation, &now.collation) {
+        return Vec::new();
+    }
+    vec![Statement::new(format!("ALTER DATABASE {}{}", identifier(name), clause(charset, collation)))]
+}
+
+fn clause(charset: Option<&str>, collation: Option<&str>) -> String {
+    // Names are checked to be words before they get here.
+    let charset = charset.map(|c| format!(" CHARACTER SET = {c}")).unwrap_or_default();
+    charset + &collation.map(|c| format!(" COLLATE = {c}")).unwrap_or_default()
+}
+
+/// The statement that removes a database and its rows.
+#[must_use]
+pub fn drop(name: &str) -> Statement {
+    Statement::new(format!("DROP DATABASE IF EXISTS {}", identifier(name)))
+}
+
+/// What is wrong with a name; `None` when nothing is. The server's limits as seekdb 1.4.0 enforces them.
+#[must_use]
+pub fn fault(name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some("a database name must not be empty".into());
+    }
+    if name.chars().count() > 128 {
+        return Some("a database name has at most 128 characters".into());
+    }
+    if name.ends_with(' ') || name.contains('\0') {
+        return Some("a database name cannot end with a blank or hold a NUL character".into());
+    }
+    super::is_system_database(name).then(|| "this database belongs to the server".into())
+}
+
+/// A check for character sets and collations.
+///
+/// # Errors
+/// It is no plain word.
+pub fn word(text: &str) -> Result<(), String> {
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') { Ok(()) } else { Err("a character set or collation is a word such as utf8mb4 or utf8mb4_bin".into()) }
+}
+
+/// What is wrong with a set and a collation together; `None` when nothing is.
+#[must_use]
+pub fn pair_fault(charset: &str, collation: &str) -> Option<String> {
+    let (charset, collation) = (charset.to_lowercase(), collation.to_lowercase());
+    let belongs = collation == charset || collation.strip_prefix(&charset).is_some_and(|r| r.starts_with('_'));
+    (!belongs).then(|| format!("collation {collation} is not one of character set {charset}"))
+}

@@ -1,0 +1,63 @@
+//! `ob_access`: all databases, users and grants of one server or group as maps.
+//!
+//! Terraform writes its whole state after each resource, so hundreds of single objects cost seconds that have nothing to
+//! do with the server; here it is one session, five set queries, and only the statements that are needed.
+//!
+//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs` statements and facts
+mod object;
+mod plan;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use schema::AccessState;
+
+use super::sql_object;
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use crate::base::Problem;
+use crate::component::mysql::Statement;
+use crate::schema::{Diagnostics, Schema};
+use async_trait::async_trait;
+
+/// The resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ObAccess;
+
+#[async_trait]
+impl Resource for ObAccess {
+    type State = AccessState;
+    const TYPE: &'static str = "ob_access";
+
+    fn schema(&self) -> Schema {
+        schema::schema()
+    }
+    fn validate(&self, config: &AccessState, diags: &mut Diagnostics) {
+        plan::validate(config, diags);
+    }
+    fn plan(&self, input: PlanInput<'_, AccessState>, diags: &mut Diagnostics) -> Option<Planned<AccessState>> {
+        plan::plan(input, diags)
+    }
+    fn plan_destroy(&self, prior: &AccessState, diags: &mut Diagnostics) {
+        plan::plan_destroy(prior, diags);
+    }
+    async fn read(&self, cx: &Context, state: AccessState) -> Result<Found<AccessState>, Problem> {
+        sql_object::read(cx, state).await
+    }
+    async fn apply(&self, cx: &Context, input: ApplyInput<'_, AccessState>) -> Applied<AccessState> {
+        sql_object::apply(cx, input).await
+    }
+    async fn import(&self, cx: &Context, id: &str) -> Result<AccessState, Problem> {
+        object::import(cx, id).await
+    }
+    fn identity(&self) -> &'static [&'static str] {
+        &["id"]
+    }
+}
+
+/// The statements of a planned change, for `ob runbook`.
+///
+/// # Errors
+/// It must not be done.
+pub fn planned_statements(prior: Option<&AccessState>, planned: Option<&AccessState>) -> Result<Vec<Statement>, Problem> {
+    sql_object::planned_statements(prior, planned, &object::believed(prior))
+}

@@ -1,0 +1,63 @@
+//! Pure: what is wrong, and what the state will be.
+use super::schema::UserState;
+use crate::base::Problem;
+use crate::component::mysql::Account;
+use crate::resource::common::{known, text};
+use crate::resource::sql_import;
+use crate::resource::sql_target::{self, target};
+use crate::resource::{PlanInput, Planned};
+use crate::schema::{Diagnostics, Report, Value};
+
+/// Where accounts come from when nothing is said.
+pub const ANYWHERE: &str = "%";
+
+/// The account; `None` while unknown.
+pub(super) fn account(state: &UserState) -> Option<Account> {
+    let host = known(&state.host)?.map_or(ANYWHERE, String::as_str);
+    Some(Account::new(known(&state.name)??, host))
+}
+
+/// Everything wrong with a configuration by itself.
+pub fn validate(config: &UserState, diags: &mut Diagnostics) {
+    sql_target::validate(config, diags);
+    let (password, version) = (&config.password_wo, &config.password_wo_version);
+    if !password.is_unknown() && !version.is_unknown() && password.is_null() != version.is_null() {
+        diags.problem(Problem::user("password_wo and password_wo_version belong together").why("a write-only value is in no state: only its version tells that it changed").fix("set both, or none").attribute(["password_wo_version"]));
+    }
+    if *password == Value::Value(String::new()) {
+        diags.problem(Problem::user("the password is empty").why("anybody could log in").fix("set one, or locked = true without one").attribute(["password_wo"]));
+    }
+}
+
+/// Makes the planned state.
+pub fn plan(input: PlanInput<'_, UserState>, diags: &mut Diagnostics) -> Option<Planned<UserState>> {
+    let mut next = input.proposed.clone();
+    // Only what the configuration leaves out has a default.
+    if input.config.host.is_null() {
+        next.host = Value::Value(ANYWHERE.into());
+    }
+    if input.config.locked.is_null() {
+        next.locked = Value::Value(false);
+    }
+    match input.prior {
+        Some(prior) => {
+            sql_target::plan(prior, &mut next, diags);
+            if prior.password_wo_version != next.password_wo_version {
+                next.password_changed = Value::Unknown;
+            }
+        }
+        None if input.config.password_wo.is_null() && next.locked == Value::Value(false) => {
+            let name = text(&next.name).unwrap_or_default();
+            diags.problem(Problem::user(format!("user \"{name}\" would have no password")).why("anybody could log in as it").fix("set password_wo and password_wo_version, or locked = true").attribute(["password_wo"]));
+        }
+        None => {}
+    }
+    next.id = id(&next).map_or(Value::Unknown, Value::Value);
+    Some(Planned { state: next, replace: Vec::new() })
+}
+
+/// The import id; `None` while something is unknown.
+pub(super) fn id(state: &UserState) -> Option<String> {
+    let account = account(state)?;
+    Some(sql_import::id(&target(state)?, &[("user", &account.user), ("host", &account.host)]))
+}

@@ -1,0 +1,219 @@
+//! What the SQL objects share: read, apply and import on one session each.
+//!
+//! They take no lease: what runs is check, statements that may be repeated, verify. The statements are a pure function
+//! of what there is and what is asked for, and the same function gives the lines of the runbook.
+use super::common::set_text;
+use super::sql_target::{self, Targeted, open, target};
+use super::{Applied, ApplyInput, Context, Found};
+use crate::base::{Kind, Problem, Secret};
+use crate::component::mysql::{Catalog, Link, Statement, What};
+use crate::component::mysql::user::Password;
+use crate::schema::Value;
+
+/// Where passwords come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passwords {
+    /// From the configuration.
+    Given,
+    /// Only their names, for the runbook.
+    Named,
+    /// They are set already (a verify).
+    Set,
+}
+
+/// What a statement must be computed from.
+pub struct Change<'a, S> {
+    /// The last known state.
+    pub prior: Option<&'a S>,
+    /// The state to come.
+    pub next: Option<&'a S>,
+    /// The configuration, for write-only values.
+    pub config: Option<&'a S>,
+    /// What to do about passwords.
+    pub passwords: Passwords,
+}
+
+impl<S> Clone for Change<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S> Copy for Change<'_, S> {}
+
+impl<S> Change<'_, S> {
+    /// The password to set, when its version says so.
+    #[must_use]
+    pub fn password(&self, name: &str, value: Option<&Value<String>>, before: Option<&Value<i64>>, after: &Value<i64>) -> Option<Password> {
+        if self.passwords == Passwords::Set || after.is_null() || before == Some(after) {
+            return None;
+        }
+        let value = match self.passwords {
+            Passwords::Given => Some(Secret::new(value.and_then(set_text)?)),
+            _ => None,
+        };
+        Some(Password { name: name.to_owned(), value })
+    }
+}
+
+/// For whom a state is filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// A read: all drift shows.
+    Read,
+    /// An apply that ended well: what was planned stays; what others do at the same time shows at the next read.
+    Applied,
+}
+
+/// One kind of SQL object.
+pub trait SqlObject: Targeted + Clone + Send + Sync + 'static {
+    /// What must be known of the server for a state; `None` while its name is unknown.
+    fn what(&self) -> Option<What>;
+    /// What must be known for a change of `prior` into this.
+    fn what_with(&self, _prior: &Self) -> Option<What> {
+        self.what()
+    }
+    /// Pure: the statements that make `change` true on a server that has `now`.
+    ///
+    /// # Errors
+    /// It must not be done.
+    fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem>;
+    /// Fills in what is true; `None` when the object is not there.
+    fn fill(self, now: &Catalog, how: Fill) -> Option<Self>;
+    /// Refuses what would cut off the login in use. Called before anything is done.
+    ///
+    /// # Errors
+    /// The object is that login.
+    fn spare(&self, _login: &str) -> Result<(), Problem> {
+        Ok(())
+    }
+    /// Leaves the login in use out of what others made.
+    fn login(&mut self, _login: &str) {}
+    /// Says at create that something was there already; `None` when nothing was.
+    fn adopted(&self, _now: &Catalog) -> Option<Problem> {
+        None
+    }
+}
+
+fn unknown_input() -> Problem {
+    Problem::internal("a value that must be known at apply is not")
+}
+
+/// Looks at the server. One that does not answer leaves the state as it is.
+///
+/// # Errors
+/// The server answers, but not as it should.
+pub async fn read<S: SqlObject>(cx: &Context, state: S) -> Result<Found<S>, Problem> {
+    let (Some(at), Some(what)) = (target(&state), state.what()) else { return Ok(Found { state: Some(state), warnings: Vec::new() }) };
+    let looked = async {
+        let mut link = open(cx, &at).await?;
+        let now = Catalog::read(&mut link, &what).await;
+        let login = link.user.clone();
+        link.close().await;
+        now.map(|now| (now, login))
+    };
+    match looked.await {
+        Ok((now, login)) => {
+            let mut state = state.fill(&now, Fill::Read);
+            state.iter_mut().for_each(|s| s.login(&login));
+            Ok(Found { state, warnings: Vec::new() })
+        }
+        Err(problem) if problem.kind == Kind::Unreachable => {
+            let what = format!("{} could not be looked at", sql_target::show(&at));
+            let warning = Problem { what, then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
+            Ok(Found { state: Some(state), warnings: vec![warning] })
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Makes a change true.
+pub async fn apply<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Applied<S> {
+    let result = carry_out(cx, input).await;
+    result.unwrap_or_else(|problem| Applied { state: input.prior.cloned(), problem: Some(problem), warnings: Vec::new() })
+}
+
+async fn carry_out<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Result<Applied<S>, Problem> {
+    let subject = input.planned.or(input.prior).ok_or_else(unknown_input)?;
+    let at = target(subject).ok_or_else(unknown_input)?;
+    let what = match (input.prior, input.planned) {
+        (Some(prior), Some(planned)) => planned.what_with(prior),
+        _ => subject.what(),
+    };
+    let what = what.ok_or_else(unknown_input)?;
+    if cx.session.observe {
+        return Err(Problem::refused("nothing is changed in mode \"observe\"").place(sql_target::show(&at)).fix("set mode = \"apply\" in provider \"ob\" (or OB_MODE)"));
+    }
+    let mut link = open(cx, &at).await?;
+    let done = on_link(cx, &mut link, input, &what).await;
+    link.close().await;
+    done
+}
+
+async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<'_, S>, what: &What) -> Result<Applied<S>, Problem> {
+    for state in [input.prior, input.planned].into_iter().flatten() {
+        state.spare(&link.user)?;
+    }
+    let mut now = Catalog::read(link, what).await?;
+    let change = Change { prior: input.prior, next: input.planned, config: input.config, passwords: Passwords::Given };
+    let statements = S::statements(change, &now)?;
+    let warnings: Vec<_> = input.planned.filter(|_| input.prior.is_none()).and_then(|p| p.adopted(&now)).into_iter().collect();
+    let mut failed = None;
+    for statement in &statements {
+        if cx.cancel.is_cancelled() {
+            failed = Some(Problem::new(Kind::Cancelled, "cancelled before all statements had run").place(link.place()).fix("run the same command again: it goes on where this one stopped"));
+            break;
+        }
+        if let Err(problem) = link.run(statement).await {
+            failed = Some(problem);
+            break;
+        }
+    }
+    if !statements.is_empty() {
+        now = match Catalog::read(link, what).await {
+            Ok(now) => now,
+            Err(problem) => return Err(failed.unwrap_or(problem)),
+        };
+    }
+    let left = S::statements(Change { passwords: Passwords::Set, ..change }, &now)?;
+    let secret_failed = failed.is_some() && statements.iter().any(Statement::holds_secret);
+    if left.is_empty() && !secret_failed {
+        // Done, if need be by another run that was faster.
+        let mut state = input.planned.cloned().and_then(|s| s.fill(&now, Fill::Applied));
+        state.iter_mut().for_each(|s| s.login(&link.user));
+        return Ok(Applied { state, problem: None, warnings });
+    }
+    let problem = failed.unwrap_or_else(|| not_recorded(link.place(), &left));
+    Ok(Applied { state: input.prior.cloned().and_then(|s| s.fill(&now, Fill::Read)), problem: Some(problem), warnings })
+}
+
+fn not_recorded(place: &str, left: &[Statement]) -> Problem {
+    let shown: Vec<_> = left.iter().map(|s| s.shown.as_str()).collect();
+    let problem = Problem::user("the server took the statements, but did not do them").place(place).why(format!("still missing: {}", shown.join("; ")));
+    if left.iter().all(|s| s.shown.starts_with("GRANT ")) {
+        // Measured: a grant on a database that a pattern of the same user covers is not recorded.
+        problem.fix("the user has this already by a grant on a wider pattern (`_` and `%` in a database name match any character): look at mysql.db, then revoke the wider one, or manage it instead with database_pattern")
+    } else {
+        problem.fix("somebody changed the same object meanwhile: run the same command again")
+    }
+}
+
+/// Reads an object that an import has named.
+///
+/// # Errors
+/// It is not there.
+pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S, Problem> {
+    let at = target(&state).ok_or_else(unknown_input)?;
+    let what = state.what().ok_or_else(unknown_input)?;
+    let mut link = open(cx, &at).await?;
+    let now = Catalog::read(&mut link, &what).await;
+    link.close().await;
+    state.fill(&now?, Fill::Read).ok_or_else(|| Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id"))
+}
+
+/// The statements that a planned change runs on a server that is as the prior state says; for `ob runbook`.
+///
+/// # Errors
+/// As [`SqlObject::statements`].
+pub fn planned_statements<S: SqlObject>(prior: Option<&S>, next: Option<&S>, believed: &Catalog) -> Result<Vec<Statement>, Problem> {
+    S::statements(Change { prior, next, config: None, passwords: Passwords::Named }, believed)
+}

@@ -1,0 +1,302 @@
+//! Where an SQL object lives: one of our instances, the current primary of a group, or a server that is not ours.
+//!
+//! All three give one [`Link`]. A group is asked each time who takes writes: an address in the state would be stale
+//! after the next switchover.
+use super::common::{Connection, Map, connection, known, text};
+use super::ob_cluster::InstanceRef;
+use super::ob_standby::instance_attributes;
+use super::{Context, execute::reader};
+use crate::base::{Kind, Problem};
+use crate::component::mysql::Link;
+use crate::component::seekdb::group::{self, Member, Standing};
+use crate::component::seekdb::{Instance, server};
+use crate::component::sql::{self, Login};
+use crate::engine::Cx;
+use crate::schema::build::{Named, map_of, not_empty, number, object, string};
+use crate::schema::{Diagnostics, Report, Value};
+use crate::transport::Endpoint;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long the other members are waited for once one says that it takes writes.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A server that is not ours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SqlEndpoint {
+    /// Address.
+    pub address: Value<String>,
+    /// Port of the MySQL protocol.
+    pub port: Value<i64>,
+    /// Name of a login in the provider configuration.
+    pub credential: Value<String>,
+    /// A host to go through.
+    pub via: Value<Connection>,
+}
+
+/// The three attributes that say where.
+pub struct Fields<'a> {
+    /// `instance`.
+    pub instance: &'a Value<InstanceRef>,
+    /// `group`.
+    pub group: &'a Map<InstanceRef>,
+    /// `endpoint`.
+    pub endpoint: &'a Value<SqlEndpoint>,
+}
+
+/// A state with the three attributes.
+pub trait Targeted {
+    /// To read them.
+    fn fields(&self) -> Fields<'_>;
+    /// To set them.
+    fn set_fields(&mut self, instance: Value<InstanceRef>, group: Map<InstanceRef>, endpoint: Value<SqlEndpoint>);
+}
+
+/// Implements [`Targeted`] for a state with fields of these names.
+macro_rules! targeted {
+    ($state:ty) => {
+        impl $crate::resource::sql_target::Targeted for $state {
+            fn fields(&self) -> $crate::resource::sql_target::Fields<'_> {
+                $crate::resource::sql_target::Fields { instance: &self.instance, group: &self.group, endpoint: &self.endpoint }
+            }
+            fn set_fields(
+                &mut self,
+                instance: $crate::schema::Value<$crate::resource::ob_cluster::InstanceRef>,
+                group: $crate::resource::common::Map<$crate::resource::ob_cluster::InstanceRef>,
+                endpoint: $crate::schema::Value<$crate::resource::sql_target::SqlEndpoint>,
+            ) {
+                (self.instance, self.group, self.endpoint) = (instance, group, endpoint);
+            }
+        }
+    };
+}
+pub(crate) use targeted;
+
+/// Where, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One of our instances.
+    Instance(Box<Instance>),
+    /// Whoever of these takes writes.
+    Group(BTreeMap<String, Instance>),
+    /// A server that is not ours.
+    Endpoint {
+        /// Address as seen from `via`.
+        address: String,
+        /// Port.
+        port: u16,
+        /// Name of the login.
+        credential: String,
+        /// The host to go through; this machine when `None`.
+        via: Option<Endpoint>,
+    },
+}
+
+/// The attributes, for a schema.
+#[must_use]
+pub fn attributes() -> [Named; 3] {
+    let endpoint = [
+        ("address", string("Host name or IP address of the server, as seen from `via` or from the runner.").required().check(not_empty)),
+        ("port", number("Port of the MySQL protocol.").required().range(1..=65535)),
+        ("credential", string("Name of a login in the provider's `sql.credentials`.").required().check(not_empty)),
+        ("via", object("SSH host to go through, `ob_host.x.connection`; directly from the runner when not set.", connection()).optional()),
+    ];
+    [
+        ("instance", object("A server that this provider deployed: `ob_cluster.x.instance`. The login is the provider's own account, read from the host. Exactly one of `instance`, `group` and `endpoint` is set.", instance_attributes()).optional()),
+        ("group", map_of("A replication group: `{ for name, m in ob_standby.x.members : name => m.instance }`. Its members are asked each time which of them takes writes.", instance_attributes()).optional()),
+        ("endpoint", object("A MySQL-mode server that this provider did not deploy.", endpoint).optional()),
+    ]
+}
+
+/// Where a state points; `None` while unknown, or when it points nowhere.
+#[must_use]
+pub fn target(state: &impl Targeted) -> Option<Target> {
+    let Fields { instance, group, endpoint } = state.fields();
+    if let Some(instance) = known(instance)? {
+        return instance.instance().map(Box::new).map(Target::Instance);
+    }
+    if let Some(members) = known(group)? {
+        let members = members.iter().map(|(name, m)| Some((name.clone(), known(m)??.instance()?))).collect::<Option<_>>();
+        return members.map(Target::Group);
+    }
+    let endpoint = known(endpoint)??;
+    let via = match known(&endpoint.via)? {
+        Some(via) => Some(via.endpoint()?),
+        None => None,
+    };
+    Some(Target::Endpoint { address: text(&endpoint.address)?, port: u16::try_from(*known(&endpoint.port)??).ok()?, credential: text(&endpoint.credential)?, via })
+}
+
+/// Exactly one way must be given.
+pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
+    let Fields { instance, group, endpoint } = config.fields();
+    if instance.is_unknown() || group.is_unknown() || endpoint.is_unknown() {
+        return;
+    }
+    let given: Vec<_> = [("instance", instance.is_null()), ("group", group.is_null()), ("endpoint", endpoint.is_null())].into_iter().filter(|(_, null)| !null).map(|(n, _)| n).collect();
+    let fix = "set instance = ob_cluster.x.instance, or group, or endpoint";
+    match given[..] {
+        [] => diags.problem(Problem::user("the object has no server to be on").why("none of instance, group and endpoint is set").fix(fix).attribute(["instance"])),
+        [_] => {}
+        [.., last] => diags.problem(Problem::user("the object has more than one server to be on").why(format!("{} are set", given.join(" and "))).fix("keep one of them").attribute([last])),
+    }
+    if let Value::Value(members) = group
+        && members.is_empty()
+    {
+        diags.problem(Problem::user("the group has no members").fix("refer to the members of an ob_standby").attribute(["group"]));
+    }
+}
+
+/// The same server, though not spelled alike (another package, another name of the host).
+fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
+    let place = |r: &InstanceRef| {
+        let i = r.instance()?;
+        let Endpoint { address, port, user, identity, host_key, .. } = i.host.endpoint;
+        Some((address, port, user, identity, host_key, i.host.run_as, i.base_dir, i.sql_port))
+    };
+    place(a).is_some_and(|p| Some(p) == place(b))
+}
+
+/// Keeps the known spelling of an unmoved server in the plan: an upgrade of a cluster must not show up at each of its
+/// users. Says so when the server is another one.
+pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
+    let (before, after) = (prior.fields(), next.fields());
+    let unmoved_instance = matches!((before.instance, after.instance), (Value::Value(a), Value::Value(b)) if same(a, b));
+    let unmoved_group = matches!((before.group, after.group), (Value::Value(a), Value::Value(b))
+        if a.len() == b.len() && a.iter().all(|(k, a)| matches!((a, b.get(k)), (Value::Value(a), Some(Value::Value(b))) if same(a, b))));
+    let instance = if unmoved_instance { before.instance } else { after.instance }.clone();
+    let group = if unmoved_group { before.group } else { after.group }.clone();
+    let endpoint = after.endpoint.clone();
+    next.set_fields(instance, group, endpoint);
+    let (Some(before), Some(after)) = (target(prior), target(next)) else { return };
+    if !may_be_one(&before, &after) {
+        diags.caution(Problem::user("the object gets another server").why(format!("{} before, {} now", show(&before), show(&after))).fix("nothing, if the servers are one and the same; else: what is on the former one stays there as it is").attribute(["instance"]));
+    }
+}
+
+/// An instance and the group it is in are one place; two addresses may be one server that moved.
+fn may_be_one(a: &Target, b: &Target) -> bool {
+    let all = |t: &Target| match t {
+        Target::Instance(i) => vec![i.name.clone()],
+        Target::Group(m) => m.values().map(|i| i.name.clone()).collect(),
+        Target::Endpoint { address, port, .. } => vec![format!("{address}:{port}")],
+    };
+    all(a).iter().any(|x| all(b).contains(x))
+}
+
+/// For messages.
+#[must_use]
+pub fn show(target: &Target) -> String {
+    match target {
+        Target::Instance(i) => i.show(),
+        Target::Group(members) => format!("the group of {}", members.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Target::Endpoint { address, port, .. } => format!("{address}:{port}"),
+    }
+}
+
+/// Opens a session there.
+///
+/// # Errors
+/// No way, no login, no server; a group in which nobody takes writes.
+pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
+    let engine = reader(cx);
+    let work = async {
+        match target {
+            Target::Instance(instance) => own(&engine, instance).await,
+            Target::Group(members) => own(&engine, &primary(&engine, members).await?).await,
+            Target::Endpoint { address, port, credential, via } => foreign(cx, address, *port, credential, via.as_ref()).await,
+        }
+    };
+    tokio::select! {
+        link = work => link,
+        () = cx.cancel.cancelled() => Err(Problem::new(Kind::Cancelled, "cancelled").place(show(target)).fix("run the same command again")),
+    }
+}
+
+async fn own(cx: &Cx, instance: &Instance) -> Result<Link, Problem> {
+    let login = server::account(cx, instance).await?;
+    let place = server::place(instance);
+    let session = server::open(cx, instance, &login).await?.map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place))?;
+    Link::new(session, place, login.user).await
+}
+
+async fn foreign(cx: &Context, address: &str, port: u16, credential: &str, via: Option<&Endpoint>) -> Result<Link, Problem> {
+    let place = format!("{address}:{port}");
+    let Some(found) = cx.session.sql_credentials.get(credential) else {
+        let names: Vec<_> = cx.session.sql_credentials.keys().map(String::as_str).collect();
+        let why = if names.is_empty() { "the provider has no sql.credentials".to_owned() } else { format!("the provider has: {}", names.join(", ")) };
+        return Err(Problem::user(format!("there is no login named \"{credential}\"")).place(place).why(why).fix(format!("add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, password = … }} }} }} }}")).attribute(["endpoint", "credential"]));
+    };
+    let here = Endpoint { name: "this machine".into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() };
+    let way = via.unwrap_or(&here);
+    let transport = cx.session.connector.connect(way).await.map_err(|e| e.explain(way))?;
+    let login = Login::new(&found.user, &found.password);
+    let session = sql::open(transport.as_ref(), address, port, &login, server::STATEMENT).await.map_err(|e| {
+        let problem = e.explain("log in", &place);
+        if e.code() == Some(sql::ACCESS_DENIED) { problem.fix(format!("correct user and password of sql.credentials.{credential} in the provider configuration")) } else { problem }
+    })?;
+    Link::new(session, place, login.user).await
+}
+
+/// The member that takes writes. A dead member is waited for only shortly once another one has said that it is the one.
+async fn primary(cx: &Cx, members: &BTreeMap<String, Instance>) -> Result<Instance, Problem> {
+    let mut looks = tokio::task::JoinSet::new();
+    for (name, instance) in members {
+        let (cx, name, instance) = (cx.clone(), name.clone(), instance.clone());
+        looks.spawn(async move { (name, group::look(&cx, &instance).await) });
+    }
+    let mut seen: BTreeMap<String, Member> = BTreeMap::new();
+    let mut until = None;
+    loop {
+        let next = looks.join_next();
+        let joined = match until {
+            Some(at) => tokio::time::timeout_at(at, next).await.unwrap_or(None),
+            None => next.await,
+        };
+        let Some(joined) = joined else { break };
+        if let Ok((name, member)) = joined {
+            if member.standing == Standing::Primary && until.is_none() {
+                until = Some(tokio::time::Instant::now() + GRACE);
+            }
+            seen.insert(name, member);
+        }
+    }
+    choose(&seen).and_then(|name| members.get(name).cloned()).ok_or_else(|| {
+        let what: Vec<_> = members.keys().map(|n| format!("{n}: {}", seen.get(n).map_or("unreachable", |m| m.standing.as_str()))).collect();
+        Problem::new(Kind::Unreachable, "no member of the group takes writes").place(members.keys().cloned().collect::<Vec<_>>().join(", ")).why(what.join(", ")).fix("bring the primary back, switch over or fail over with ob_standby or `ob`, then run the same command again")
+    })
+}
+
+/// The one that takes writes and did not miss a move of the role.
+fn choose(seen: &BTreeMap<String, Member>) -> Option<&String> {
+    let epoch = group::newest(seen).map_or(0, |g| g.epoch);
+    let current = |m: &Member| m.standing == Standing::Primary && m.note.as_ref().is_none_or(|n| n.epoch >= epoch);
+    let mut all = seen.iter().filter(|(_, m)| current(m)).map(|(n, _)| n);
+    let first = all.next();
+    first.filter(|_| all.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::seekdb::group::Group;
+
+    #[test]
+    fn the_primary_is_who_takes_writes_at_the_newest_epoch() {
+        use Standing::{Primary, Standby, Unreachable};
+        for (name, members, want) in [
+            ("one", vec![("a", Primary, Some(1)), ("b", Standby, Some(1))], Some("a")),
+            ("the other is dead", vec![("a", Unreachable, None), ("b", Primary, Some(2))], Some("b")),
+            ("a former one that still takes writes", vec![("a", Primary, Some(1)), ("b", Primary, Some(2))], Some("b")),
+            ("only a former one answers, another's note is newer", vec![("a", Primary, Some(1)), ("b", Standby, Some(2))], None),
+            ("nobody", vec![("a", Standby, Some(1)), ("b", Standby, Some(1))], None),
+            ("two at one epoch", vec![("a", Primary, Some(1)), ("b", Primary, Some(1))], None),
+            ("no notes yet", vec![("a", Primary, None)], Some("a")),
+        ] {
+            let note = |e: u64| Group::new("g", "o", e, "x", BTreeMap::new());
+            let seen: BTreeMap<_, _> = members.into_iter().map(|(n, standing, e)| (n.to_owned(), Member { standing, facts: None, note: e.map(note), why: String::new() })).collect();
+            assert_eq!(choose(&seen).map(String::as_str), want, "{name}");
+        }
+    }
+}
