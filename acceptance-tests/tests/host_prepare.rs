@@ -399,15 +399,17 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let problem = terraform(&cx, Some(&state), &moved).await.unwrap_err();
     assert!(problem.what.contains("not the one that was prepared"), "{problem}");
     assert_eq!(b.exec("ls -d /data /home/obsvc 2>/dev/null; id obsvc 2>/dev/null; ls /root/.ob/objects/host.h1/made 2>/dev/null; :").unwrap().stdout, "");
-    a.exec("ip addr add 10.99.250.9/16 dev eth0").unwrap().ok().unwrap();
+    let second = std::net::Ipv4Addr::from(u32::from(a.address()) | 0xc0).to_string();
+    let add = format!("p=$(ip -o -4 addr show dev eth0 | sed -n 's|.*inet [^/]*/\\([0-9]*\\) .*|\\1|p;q'); ip addr add {second}/$p dev eth0");
+    a.exec(&add).unwrap().ok().unwrap();
     let known = std::fs::read_to_string(&lab.info().known_hosts).unwrap();
-    let line = known.lines().find(|l| l.contains(&a.address().to_string())).unwrap().replacen(&a.address().to_string(), "10.99.250.9", 1);
+    let line = known.lines().find(|l| l.contains(&a.address().to_string())).unwrap().replacen(&a.address().to_string(), &second, 1);
     std::fs::write(&lab.info().known_hosts, format!("{known}{line}\n")).unwrap();
     let session = Session { owner: Some(OWNER.into()), who: "test".into(), connector: Pool::new(ssh(&lab), CancellationToken::new()), sql_credentials: BTreeMap::new(), observe: false, sudo: true, parallelism: 4, operation_timeout: Duration::from_secs(120) };
     let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
-    let moved = HostState { address: say("10.99.250.9"), ..config.clone() };
+    let moved = HostState { address: say(&second), ..config.clone() };
     let state = terraform(&cx, Some(&state), &moved).await.unwrap();
-    assert_eq!(state.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap().address, "10.99.250.9");
+    assert_eq!(state.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap().address, second);
 
     // Off: the prior state, a status and a warning; the plan stays empty.
     a.kill().unwrap();
@@ -416,11 +418,11 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     assert_eq!((off.status.clone(), found.warnings.len()), (say("unreachable"), 1));
     plan_is_empty(&off, &moved);
     a.boot().unwrap();
-    a.exec("ip addr add 10.99.250.9/16 dev eth0; sysctl -q -p /etc/sysctl.d/99-ob.conf").unwrap().ok().unwrap();
+    a.exec(&add).unwrap().ok().unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
 
     // Without prepare again: undone; then forgotten.
-    let bare = HostState { address: say("10.99.250.9"), ..plain.clone() };
+    let bare = HostState { address: say(&second), ..plain.clone() };
     let back = ObHost.read(&cx, off).await.unwrap().state.unwrap();
     assert_eq!(back.status, say("ready"));
     let state = terraform(&cx, Some(&back), &bare).await.unwrap();

@@ -39,7 +39,7 @@ async fn look(cx: &Cx, step: &SetSysctl) -> Result<Seen, Problem> {
     // The keys that are noted are only known on the host; those of the rules only here.
     let keys = join(step.rules.keys());
     let script = format!(
-        "while read -r k v _; do [ \"$k\" = MemTotal: ] && printf 'memory=%s\\n' \"$v\"; done < /proc/meminfo\n[ ! -e {FILE} ] || sed 's/^/file./' {FILE}\nfor k in {keys} $([ ! -e \"$made\" ] || sed -n 's/^sysctl\\.\\([^=]*\\)=.*/\\1/p' \"$made\"); do f=/proc/sys/$(echo \"$k\" | tr . /); [ ! -r \"$f\" ] || printf 'now.%s=%s\\n' \"$k\" \"$(cat \"$f\" 2>/dev/null)\"; done"
+        "while read -r k v _; do [ \"$k\" = MemTotal: ] && printf 'memory=%s\\n' \"$v\"; done < /proc/meminfo\n[ ! -e {FILE} ] || sed 's/^/file./' {FILE}\nfor k in {keys} $([ ! -e \"$made\" ] || sed -n 's/^sysctl\\.\\([^=]*\\)=.*/\\1/p' \"$made\"); do f=/proc/sys/$(echo \"$k\" | tr . /); [ -r \"$f\" ] || continue; printf 'now.%s=%s\\n' \"$k\" \"$(cat \"$f\" 2>/dev/null)\"; case $(stat -c %a \"$f\") in 4*|[0-9]4*) printf 'fixed.%s=1\\n' \"$k\" ;; esac; done"
     );
     Seen::read(cx, &step.site, &script).await
 }
@@ -52,7 +52,9 @@ impl SetSysctl {
         let noted = |key: &str| seen.record.get(&format!("sysctl.{key}")).and_then(|n| n.split_once('>')).map(|(old, new)| (old.to_owned(), new.to_owned()));
         let now = |key: &str| seen.facts.get(&format!("now.{key}")).map(|v| normal(v));
         for (key, (want, named)) in &self.rules {
-            let Some(now) = now(key) else {
+            // Not there, or read-only as much of net.core is in a container: a profile does without, a name must be obeyed.
+            let fixed = seen.has(&format!("fixed.{key}"));
+            let Some(now) = now(key).filter(|now| !fixed || want.holds(now)) else {
                 if *named {
                     work.missing.push(key.clone());
                 }
@@ -125,7 +127,7 @@ impl Step for SetSysctl {
             return Ok(Check::Refused(problem));
         }
         if !work.missing.is_empty() {
-            return Ok(Check::Refused(Problem::user(format!("host \"{}\" has no kernel setting {}", self.site.name, work.missing.join(", "))).place(self.site.host.endpoint.show()).why("there is no such file below /proc/sys").fix("correct the name, or load the module that brings it").attribute(["prepare", "sysctl", "values"])));
+            return Ok(Check::Refused(Problem::user(format!("host \"{}\" cannot have the kernel setting {}", self.site.name, work.missing.join(", "))).place(self.site.host.endpoint.show()).why("there is no such file below /proc/sys, or it cannot be written (a container shows the settings of its machine)").fix("correct the name, load the module that brings it, or set it on the machine around the container").attribute(["prepare", "sysctl", "values"])));
         }
         Ok(if work.why.is_empty() || !used { Check::Done } else { Check::Needed(work.why.join("; ")) })
     }
@@ -194,7 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn a_named_setting_must_exist() {
+    fn a_named_setting_must_exist_and_be_writable() {
         assert_eq!(work("", &[("vm.none", "1")]).missing, ["vm.none"]);
+        assert_eq!(work("now.vm.x=2\nfixed.vm.x=1\n", &[("vm.x", "1")]).missing, ["vm.x"]);
+        assert_eq!(work("now.vm.x=1\nfixed.vm.x=1\n", &[("vm.x", "1")]).missing, [""; 0]);
     }
 }
