@@ -3,7 +3,7 @@
 //! and no effect done twice.
 //!
 //! By default a random sample within `OB_SWEEP_MINUTES` (6), at least 12 points; `OB_SWEEP_SEED` repeats one, and
-//! `OB_SWEEP_ONLY=operation:kind:point:blow` one point of it. `OB_TEST_ALL=1`: every step of every operation at each of its
+//! `OB_SWEEP_ONLY=operation:kind:point:blow,…` single points. `OB_TEST_ALL=1`: every step of every operation at each of its
 //! five points, blows in turn (`OB_SWEEP_BLOWS=all`: each blow at each point).
 use lab::may_make_hosts;
 use lab::story::blow::{Blow, Point, Strike, Struck, strike};
@@ -325,12 +325,15 @@ fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
     let begun = Instant::now();
     sweep.s.say(&format!("crash sweep, OB_SWEEP_SEED={seed}"));
     if let Ok(only) = std::env::var("OB_SWEEP_ONLY") {
-        let words: Vec<&str> = only.split(':').collect();
-        let operation = OPERATIONS.iter().find(|o| format!("{:?}", o.0) == words[0]).expect("no such operation").0;
-        let point = Point::ALL.into_iter().find(|p| p.as_str() == words[2]).expect("no such point");
-        let blow = Blow::ALL.into_iter().find(|b| format!("{b:?}") == words[3]).expect("no such blow");
-        run(&mut sweep, operation, &Strike { kind: words[1].into(), point, blow, host: done % 2 }, &mut failed, &mut missed);
-        done = 1;
+        for one in only.split(',') {
+            let words: Vec<&str> = one.split(':').collect();
+            let [name, kind, point, blow] = words[..] else { panic!("{one:?} is not operation:kind:point:blow") };
+            let operation = OPERATIONS.iter().find(|o| format!("{:?}", o.0) == name).expect("no such operation").0;
+            let point = Point::ALL.into_iter().find(|p| p.as_str() == point).expect("no such point");
+            let blow = Blow::ALL.into_iter().find(|b| format!("{b:?}") == blow).expect("no such blow");
+            run(&mut sweep, operation, &Strike { kind: kind.into(), point, blow, host: 0 }, &mut failed, &mut missed);
+            done += 1;
+        }
     } else if all() {
         let each = std::env::var("OB_SWEEP_BLOWS").is_ok_and(|b| b == "all");
         let mut turn = usize::try_from(seed).unwrap_or(0);

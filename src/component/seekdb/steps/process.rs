@@ -40,6 +40,18 @@ enum Answer {
     Nothing,
 }
 
+/// Shell: a first start that was cut (full disk, power loss) leaves a store that no server ever starts on again (-4015 on
+/// 1.4.0.post1). It is wiped when the object is still being built, no later step has begun, and its only log is empty or says
+/// that no start ever came to its end: then no client was ever served, and no row can be in it.
+const FRESH: &str = r#"sdb_log="$base/log/seekdb.log"
+if [ ! -e "$base/store" ]; then : > "$base/.ob/fresh"
+elif [ -e "$base/.ob/fresh" ] && [ ! -e "$base/.ob/account" ] && grep -q '"stage":"building"' "$base/.ob/mark" && [ "$(ls "$base/log" | grep -c '^seekdb.log')" = 1 ]; then
+  if [ ! -s "$sdb_log" ] || { grep -qaE 'server_start [0-9]+/[0-9]+\]' "$sdb_log" && ! grep -qa 'observer start success' "$sdb_log"; }; then
+    rm -rf "$base/store" "$base/etc" "$base/run" "$base/log"
+  fi
+fi
+"#;
+
 impl StartServer {
     fn arguments(&self) -> String {
         self.join.as_ref().map_or(String::new(), |j| format!(" --role STANDBY --parameter log_restore_source={}", crate::base::shell::quote(&j.source)))
@@ -100,9 +112,10 @@ impl Step for StartServer {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let body = format!(
-            "{}if [ -z \"$(sdb_pid)\" ]; then {wipe}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || {{ rc=$?; tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; fi",
+            "{}if [ -z \"$(sdb_pid)\" ]; then {wipe}{fresh}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || {{ rc=$?; tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; fi",
             facts::lib(&self.instance),
             self.arguments(),
+            fresh = if self.join.is_none() && !self.restart { FRESH } else { "" },
             wipe = if self.join.is_some() { format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building")) } else { String::new() },
         );
         cx.effect(self, &body, Duration::from_secs(90)).await.map(drop)
