@@ -251,7 +251,7 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
     if instance(state).is_none() {
         return Value::Unknown;
     }
-    Value::Value(InstanceRef { name: state.name.clone(), host: server.host.clone(), base_dir: server.base_dir.clone(), sql_port: server.sql_port.clone(), rpc_port: server.rpc_port.clone(), run_as: server.run_as.clone(), package: package.id.clone() })
+    Value::Value(InstanceRef { name: state.name.clone(), host: server.host.clone(), base_dir: server.base_dir.clone(), sql_port: server.sql_port, rpc_port: server.rpc_port, run_as: server.run_as.clone(), package: package.id.clone() })
 }
 
 /// What cannot change in place is refused by name: nothing healthy is ever replaced unasked.
