@@ -118,7 +118,7 @@ fn a_database_is_made_and_altered_only_where_it_differs() {
         assert_eq!(shown(&found), want, "{name}");
     }
     assert!(database::pair_fault("utf8mb4", "utf8mb4_bin").is_none() && database::pair_fault("binary", "binary").is_none() && database::pair_fault("utf8", "utf8mb4_bin").is_some());
-    assert!(["", "x ", "oceanbase", "MySQL", "__x"].iter().all(|n| database::fault(n).is_some()) && database::fault("test ü").is_none());
+    assert!(["", "x ", "a\"b", "a\\b", "oceanbase", "MySQL", "__x"].iter().all(|n| database::fault(n).is_some()) && database::fault("test ü").is_none());
     assert!(["", "root", "OB_service", "__inner"].iter().all(|n| user::fault(n).is_some()) && user::fault("app").is_none());
 }
 

@@ -282,7 +282,7 @@ pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
 pub(super) fn everything(mut state: AccessState, now: &Catalog, login: &str) -> AccessState {
     let spare = |a: &Account| is_system_user(&a.user) || a.user == login || now.users.get(a).is_none_or(|u| u.role);
     let short = |a: &Account| if a.host == "%" { a.user.clone() } else { format!("{}@{}", a.user, a.host) };
-    let databases = now.databases.keys().filter(|n| !is_system_database(n)).map(|n| (n.clone(), Value::Value(DatabaseEntry { name: Value::Value(n.clone()), ..DatabaseEntry::default() })));
+    let databases = now.databases.keys().filter(|n| database::fault(n).is_none()).map(|n| (n.clone(), Value::Value(DatabaseEntry { name: Value::Value(n.clone()), ..DatabaseEntry::default() })));
     state.databases = Value::Value(databases.collect());
     let entry = |a: &Account| UserEntry { name: Value::Value(a.user.clone()), host: Value::Value(a.host.clone()), ..UserEntry::default() };
     state.users = Value::Value(now.users.keys().filter(|a| !spare(a)).map(|a| (short(a), Value::Value(entry(a)))).collect());

@@ -47,6 +47,8 @@ fn a_user_without_a_password_is_refused_unless_it_is_locked_or_imported() {
     assert_eq!(plan(None, &UserState { locked: Value::Unknown, ..without.clone() }), 0);
     assert_eq!(plan(None, &UserState { password_wo: Value::Unknown, ..without.clone() }), 0);
     assert_eq!(plan(Some(&without), &without), 0);
+    assert_eq!(plan(Some(&without), &state("it's", None)), 1, "the server cannot rename to that");
+    assert_eq!(plan(Some(&without), &state("b", None)), 0);
 }
 
 #[test]
