@@ -14,6 +14,11 @@ async fn look(cx: &Cx, site: &Site, path: &str) -> Result<Seen, Problem> {
     Seen::read(cx, site, &script).await
 }
 
+/// Shell: `gone DIR` removes an empty directory and says no when it stays, as one that is in use does. Its content may be
+/// hidden from us, so `rmdir` itself is asked.
+const GONE: &str = r#"gone() { [ -d "$1" ] || return 0; e=$(root rmdir "$1" 2>&1) && return 0; case $e in *"not empty"*|*busy*) echo "$1 stays: $e"; return 1 ;; esac; echo "$e" >&2; exit 1; }
+"#;
+
 /// Makes a directory, or gives an empty one of root's to its owner.
 #[derive(Clone, Debug)]
 pub struct MakeDirectory {
@@ -124,7 +129,7 @@ impl Step for RemoveDirectory {
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         // Parents go as far as they were made by us and are empty. What is not empty stays as it is.
         let body = format!(
-            "{}p={}\nw=$(ob_noted \"dir.$p\") || exit 0\nif [ -d \"$p\" ] && [ ! -L \"$p\" ]; then case $w in\nmade) if rmdir \"$p\" 2>/dev/null || {{ [ -z \"$(ls -A \"$p\" 2>&1)\" ] && root rmdir \"$p\"; }}; then :; else echo \"$p stays: it is not empty\"; fi ;;\nwas\\ *) set -- $w; [ \"$(stat -c %04a \"$p\")\" = \"$3\" ] || root chmod \"$3\" \"$p\" || exit 1; [ \"$(stat -c %U \"$p\")\" = \"$2\" ] || root chown \"$2\" \"$p\" || exit 1 ;;\nesac; fi\nq=$(dirname \"$p\"); while ob_noted \"parent.$q\" >/dev/null; do if [ -d \"$q\" ]; then [ -z \"$(ls -A \"$q\")\" ] || break; root rmdir \"$q\" || exit 1; fi; ob_forget \"parent.$q\"; q=$(dirname \"$q\"); done\nob_forget \"dir.$p\"",
+            "{}p={}\n{GONE}w=$(ob_noted \"dir.$p\") || exit 0\nif [ -d \"$p\" ] && [ ! -L \"$p\" ]; then case $w in\nmade) gone \"$p\" ;;\nwas\\ *) set -- $w; [ \"$(stat -c %04a \"$p\")\" = \"$3\" ] || root chmod \"$3\" \"$p\" || exit 1; [ \"$(stat -c %U \"$p\")\" = \"$2\" ] || root chown \"$2\" \"$p\" || exit 1 ;;\nesac; fi\nq=$(dirname \"$p\"); while ob_noted \"parent.$q\" >/dev/null; do gone \"$q\" || break; ob_forget \"parent.$q\"; q=$(dirname \"$q\"); done\nob_forget \"dir.$p\"",
             lib(&self.site),
             quote(&self.path),
         );

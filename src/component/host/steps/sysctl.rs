@@ -39,7 +39,7 @@ async fn look(cx: &Cx, step: &SetSysctl) -> Result<Seen, Problem> {
     // The keys that are noted are only known on the host; those of the rules only here.
     let keys = join(step.rules.keys());
     let script = format!(
-        "while read -r k v _; do [ \"$k\" = MemTotal: ] && printf 'memory=%s\\n' \"$v\"; done < /proc/meminfo\n[ ! -e {FILE} ] || sed 's/^/file./' {FILE}\nfor k in {keys} $([ ! -e \"$made\" ] || sed -n 's/^sysctl\\.\\([^=]*\\)=.*/\\1/p' \"$made\"); do f=/proc/sys/$(echo \"$k\" | tr . /); [ -r \"$f\" ] || continue; printf 'now.%s=%s\\n' \"$k\" \"$(cat \"$f\" 2>/dev/null)\"; case $(stat -c %a \"$f\") in 4*|[0-9]4*) printf 'fixed.%s=1\\n' \"$k\" ;; esac; done"
+        "while read -r k v _; do [ \"$k\" = MemTotal: ] && printf 'memory=%s\\n' \"$v\"; done < /proc/meminfo\n[ ! -e {FILE} ] || sed 's/^/file./' {FILE}\nfor k in {keys} $([ ! -e \"$made\" ] || sed -n 's/^sysctl\\.\\([^=]*\\)=.*/\\1/p' \"$made\"); do f=/proc/sys/$(echo \"$k\" | tr . /); [ -r \"$f\" ] || continue; printf 'now.%s=%s\\n' \"$k\" \"$(cat \"$f\" 2>/dev/null)\"; case $(stat -c %A \"$f\") in ??-*) printf 'fixed.%s=1\\n' \"$k\" ;; esac; done"
     );
     Seen::read(cx, &step.site, &script).await
 }
