@@ -20,7 +20,11 @@ fn may_use(layer: &str, other: &str) -> bool {
 fn files(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
-        if path.is_dir() { files(&path, out) } else if path.extension().is_some_and(|e| e == "rs") { out.push(path) }
+        if path.is_dir() {
+            files(&path, out)
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path)
+        }
     }
 }
 
@@ -53,7 +57,15 @@ fn imports_point_downwards_only() {
 
 #[test]
 fn an_upward_edge_would_be_seen() {
-    for (layer, other, ok) in [("engine", "component", false), ("base", "transport", false), ("schema", "transport", false), ("protocol", "resource", false), ("component", "engine", true), ("provider", "protocol", true), ("cli", "provider", true)] {
+    for (layer, other, ok) in [
+        ("engine", "component", false),
+        ("base", "transport", false),
+        ("schema", "transport", false),
+        ("protocol", "resource", false),
+        ("component", "engine", true),
+        ("provider", "protocol", true),
+        ("cli", "provider", true),
+    ] {
         assert_eq!(may_use(layer, other), ok, "{layer} → {other}");
     }
 }

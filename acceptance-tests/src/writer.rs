@@ -282,8 +282,7 @@ async fn probe(config: &Config, stop: &AtomicBool) -> (u64, Vec<u64>) {
     let (mut rounds, mut found) = (0, Vec::new());
     while !config.probe.is_zero() && config.servers.len() > 1 && !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(config.probe).await;
-        let statements: Vec<String> =
-            (0..conns.len()).map(|i| format!("insert into `{}`.probes values ({i}, 1) on duplicate key update n = n + 1", config.database)).collect();
+        let statements: Vec<String> = (0..conns.len()).map(|i| format!("insert into `{}`.probes values ({i}, 1) on duplicate key update n = n + 1", config.database)).collect();
         let mut took = Vec::new();
         for i in 0..conns.len() {
             if matches!(attempt(&mut conns[i], &config.servers[i], &statements[i], config.patience).await, Outcome::Done) {

@@ -70,7 +70,11 @@ fn the_writer_follows_a_switchover_and_sees_one_primary_at_a_time() {
     let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
     seekdb::start(&a, &program, "/home/admin/db", 2881, SERVES).unwrap();
     sql::query(a.at(2881), "alter system minor freeze").unwrap();
-    let standby = format!("{} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null", seekdb::start_line(&program, "/home/admin/db", 2881).split(" >/dev/null").next().unwrap(), a.address());
+    let standby = format!(
+        "{} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null",
+        seekdb::start_line(&program, "/home/admin/db", 2881).split(" >/dev/null").next().unwrap(),
+        a.address()
+    );
     let mut serving = false;
     for _ in 0..3 {
         b.exec("pkill -9 -x seekdb; rm -rf /home/admin/db").unwrap();

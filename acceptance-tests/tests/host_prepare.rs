@@ -29,7 +29,14 @@ fn snapshot(host: &Machine) -> String {
 
 fn ssh(lab: &Lab) -> SshConfig {
     let key = KeySource::File { path: lab.info().key.clone(), passphrase: None };
-    SshConfig { identities: [("lab".to_owned(), Identity { user: None, key, certificate: None })].into(), known_hosts_files: vec![lab.info().known_hosts.clone()], policy: HostKeyPolicy::Strict, bastion: Vec::new(), algorithms: None, observe: false }
+    SshConfig {
+        identities: [("lab".to_owned(), Identity { user: None, key, certificate: None })].into(),
+        known_hosts_files: vec![lab.info().known_hosts.clone()],
+        policy: HostKeyPolicy::Strict,
+        bastion: Vec::new(),
+        algorithms: None,
+        observe: false,
+    }
 }
 
 fn cx(lab: &Lab) -> Cx {
@@ -37,7 +44,8 @@ fn cx(lab: &Lab) -> Cx {
 }
 
 fn site(machine: &Machine, login: &str) -> Site {
-    let endpoint = Endpoint { name: machine.name().into(), address: machine.address().to_string(), port: machine.port(), user: login.into(), identity: "lab".into(), host_key: String::new() };
+    let endpoint =
+        Endpoint { name: machine.name().into(), address: machine.address().to_string(), port: machine.port(), user: login.into(), identity: "lab".into(), host_key: String::new() };
     Site { name: machine.name().into(), host: Host { endpoint, run_as: String::new() } }
 }
 
@@ -195,7 +203,8 @@ async fn what_belongs_to_others_is_neither_taken_nor_removed() {
     assert_eq!(machine.exec("stat -c '%U %a' /data/mount").unwrap().stdout, "obsvc 750\n", "an empty file system of root's is taken");
 
     // A second configuration, and a second name, are told whose it is.
-    let other = Operation { id: OperationId::fresh(), verb: "create".into(), object: d.site.key(), who: "t".into(), authority: "somebody-else".into(), epoch: 0, titles: Vec::new() };
+    let other =
+        Operation { id: OperationId::fresh(), verb: "create".into(), object: d.site.key(), who: "t".into(), authority: "somebody-else".into(), epoch: 0, titles: Vec::new() };
     let out = run(&cx, other, &flow::create(&d), vec![Target::new(d.site.key(), vec![d.site.host.clone()])], 4).await;
     assert!(refused(&out).why.contains("owner \"tests\""), "{out:?}");
     let mut alias = d.clone();
@@ -205,8 +214,14 @@ async fn what_belongs_to_others_is_neither_taken_nor_removed() {
 
     // Objects in the home of the user we made: an unfinished one, then a complete one.
     let mark = |stage: &str| {
-        let json = format!("{{\"format\":1,\"type\":\"ob_cluster\",\"name\":\"main\",\"owner\":\"tests\",\"creation\":\"c\",\"authority\":\"tests\",\"epoch\":0,\"stage\":\"{stage}\",\"operation\":\"01OP\",\"hosts\":[]}}");
-        machine.exec(&format!("su obsvc -c 'mkdir -p ~/.ob/objects/cluster.main ~/db/.ob; echo ~/db > ~/.ob/objects/cluster.main/home'; echo '{json}' > /home/obsvc/db/.ob/mark")).unwrap().ok().unwrap();
+        let json = format!(
+            "{{\"format\":1,\"type\":\"ob_cluster\",\"name\":\"main\",\"owner\":\"tests\",\"creation\":\"c\",\"authority\":\"tests\",\"epoch\":0,\"stage\":\"{stage}\",\"operation\":\"01OP\",\"hosts\":[]}}"
+        );
+        machine
+            .exec(&format!("su obsvc -c 'mkdir -p ~/.ob/objects/cluster.main ~/db/.ob; echo ~/db > ~/.ob/objects/cluster.main/home'; echo '{json}' > /home/obsvc/db/.ob/mark"))
+            .unwrap()
+            .ok()
+            .unwrap();
     };
     mark("building");
     let out = undo(&cx, &d).await;
@@ -316,7 +331,11 @@ async fn doctor_finds_what_is_wrong_and_says_what_to_do() {
     machine.exec("sysctl -q -w vm.max_map_count=65530 vm.swappiness=60").unwrap().ok().unwrap();
     let state = |all: &[ob::component::host::Finding], what: &str| all.iter().find(|f| f.what == what).map(|f| format!("{:?}", f.state)).unwrap_or_default();
     let all = doctor(&cx, &d.site.host).await.unwrap();
-    assert_eq!((state(&all, "sysctl vm.max_map_count"), state(&all, "glibc"), state(&all, "tools"), state(&all, "port 2881")), ("Bad".into(), "Ok".into(), "Ok".into(), "Ok".into()), "{all:#?}");
+    assert_eq!(
+        (state(&all, "sysctl vm.max_map_count"), state(&all, "glibc"), state(&all, "tools"), state(&all, "port 2881")),
+        ("Bad".into(), "Ok".into(), "Ok".into(), "Ok".into()),
+        "{all:#?}"
+    );
     must(&cx, "create", &d.site, &flow::create(&d)).await;
     machine.exec("echo vm.swappiness=60 > /etc/sysctl.d/99-zz.conf; mkdir -p /opt/p; (setsid timeout 60 sh -c 'exec nc -l -p 2881 || exec python3 -m http.server 2881' >/dev/null 2>&1 &)").unwrap().ok().unwrap();
     let all = doctor(&cx, &d.site.host).await.unwrap();
@@ -336,7 +355,8 @@ async fn terraform(cx: &Context, prior: Option<&HostState>, config: &HostState) 
     if let Some(p) = prior {
         (proposed.id, proposed.os, proposed.kernel, proposed.arch) = (p.id.clone(), p.os.clone(), p.kernel.clone(), p.arch.clone());
         (proposed.cores, proposed.memory_bytes, proposed.disks, proposed.devices) = (p.cores, p.memory_bytes, p.disks.clone(), p.devices.clone());
-        (proposed.creation_id, proposed.drift, proposed.status, proposed.runbook, proposed.impact, proposed.connection) = (p.creation_id.clone(), p.drift.clone(), p.status.clone(), p.runbook.clone(), p.impact.clone(), p.connection.clone());
+        (proposed.creation_id, proposed.drift, proposed.status, proposed.runbook, proposed.impact, proposed.connection) =
+            (p.creation_id.clone(), p.drift.clone(), p.status.clone(), p.runbook.clone(), p.impact.clone(), p.connection.clone());
     }
     let mut diags = Diagnostics::default();
     let planned = ObHost.plan(PlanInput { prior, config, proposed: &proposed }, &mut diags).unwrap_or_else(|| panic!("{diags:?}")).state;
@@ -349,7 +369,12 @@ async fn terraform(cx: &Context, prior: Option<&HostState>, config: &HostState) 
     assert!(!s.contains("Unknown"), "nothing unknown may be left: {s}");
     let known = |v: &HostState| (v.id.clone(), v.connection.clone(), v.drift.clone(), v.prepare.clone(), v.labels.clone());
     assert_eq!(known(&state), known(&planned), "{p}");
-    for (name, a, b) in [("runbook", &planned.runbook, &state.runbook), ("status", &planned.status, &state.status), ("creation_id", &planned.creation_id, &state.creation_id), ("os", &planned.os, &state.os)] {
+    for (name, a, b) in [
+        ("runbook", &planned.runbook, &state.runbook),
+        ("status", &planned.status, &state.status),
+        ("creation_id", &planned.creation_id, &state.creation_id),
+        ("os", &planned.os, &state.os),
+    ] {
         assert!(a.is_unknown() || a == b, "{name}: planned {a:?}, applied {b:?}");
     }
     Ok(state)
@@ -358,7 +383,14 @@ async fn terraform(cx: &Context, prior: Option<&HostState>, config: &HostState) 
 /// An empty plan: every attribute keeps its value.
 fn plan_is_empty(prior: &HostState, config: &HostState) {
     let mut diags = Diagnostics::default();
-    let proposed = HostState { region: config.region.clone(), labels: config.labels.clone(), prepare: config.prepare.clone(), network: config.network.clone(), host_key: config.host_key.clone(), ..prior.clone() };
+    let proposed = HostState {
+        region: config.region.clone(),
+        labels: config.labels.clone(),
+        prepare: config.prepare.clone(),
+        network: config.network.clone(),
+        host_key: config.host_key.clone(),
+        ..prior.clone()
+    };
     let planned = ObHost.plan(PlanInput { prior: Some(prior), config, proposed: &proposed }, &mut diags).unwrap().state;
     assert_eq!(format!("{planned:#?}"), format!("{prior:#?}"));
 }
@@ -371,7 +403,16 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let lab = Lab::up(2).unwrap();
     let (a, b) = (lab.host(0), lab.host(1));
     let cancel = CancellationToken::new();
-    let session = Session { owner: Some(OWNER.into()), who: "test".into(), connector: Pool::new(ssh(&lab), cancel.clone()), sql_credentials: BTreeMap::new(), observe: false, sudo: true, parallelism: 4, operation_timeout: Duration::from_secs(120) };
+    let session = Session {
+        owner: Some(OWNER.into()),
+        who: "test".into(),
+        connector: Pool::new(ssh(&lab), cancel.clone()),
+        sql_credentials: BTreeMap::new(),
+        observe: false,
+        sudo: true,
+        parallelism: 4,
+        operation_timeout: Duration::from_secs(120),
+    };
     let cx = Context { session: Arc::new(session), cancel };
     let plain = HostState { name: say("h1"), address: say(&a.address().to_string()), user: say("root"), identity: say("lab"), region: say("north"), ..HostState::default() };
     let before = snapshot(&a);
@@ -420,7 +461,16 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let known = std::fs::read_to_string(&lab.info().known_hosts).unwrap();
     let line = known.lines().find(|l| l.contains(&a.address().to_string())).unwrap().replacen(&a.address().to_string(), &second, 1);
     std::fs::write(&lab.info().known_hosts, format!("{known}{line}\n")).unwrap();
-    let session = Session { owner: Some(OWNER.into()), who: "test".into(), connector: Pool::new(ssh(&lab), CancellationToken::new()), sql_credentials: BTreeMap::new(), observe: false, sudo: true, parallelism: 4, operation_timeout: Duration::from_secs(120) };
+    let session = Session {
+        owner: Some(OWNER.into()),
+        who: "test".into(),
+        connector: Pool::new(ssh(&lab), CancellationToken::new()),
+        sql_credentials: BTreeMap::new(),
+        observe: false,
+        sudo: true,
+        parallelism: 4,
+        operation_timeout: Duration::from_secs(120),
+    };
     let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
     let moved = HostState { address: say(&second), ..config.clone() };
     let state = terraform(&cx, Some(&state), &moved).await.unwrap();

@@ -184,7 +184,12 @@ fn cron_runs_reboot_entries_at_each_boot_once() {
         host.kill().unwrap();
         host.boot().unwrap();
         let lines = |file: &str| std::fs::read_to_string(host.path(file)).map_or(0, |t| t.lines().count());
-        assert!(lab::process::until(SHORT, || lines("/root/marks") == boot && lines("/home/admin/marks") == boot), "boot {boot}: {} {}", lines("/root/marks"), lines("/home/admin/marks"));
+        assert!(
+            lab::process::until(SHORT, || lines("/root/marks") == boot && lines("/home/admin/marks") == boot),
+            "boot {boot}: {} {}",
+            lines("/root/marks"),
+            lines("/home/admin/marks")
+        );
     }
     assert_eq!(host.exec("cat /home/admin/marks").unwrap().stdout, "admin\nadmin\n");
 }

@@ -107,12 +107,8 @@ fn a_test_killed_with_sigkill_leaves_nothing() {
     if !may_make_hosts("killed test") {
         return;
     }
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "holder", "--ignored", "--nocapture"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(std::env::current_exe().unwrap()).args(["--exact", "holder", "--ignored", "--nocapture"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let id: u8 = lines.map_while(Result::ok).find_map(|l| l.split("lab ").nth(1)?.trim().parse().ok()).unwrap();
     assert!(!traces(id).is_empty());

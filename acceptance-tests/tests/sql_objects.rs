@@ -1,9 +1,9 @@
 //! Databases, users and grants on a real seekdb, through the real terraform: hostile names, drift, import, moves between
 //! the single objects and `ob_access`. What `component::mysql` relies on is kept true here.
 use lab::process::Process;
+use lab::seekdb;
 use lab::sql::{self, Login};
 use lab::terraform::{Source, Terraform};
-use lab::seekdb;
 use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -24,7 +24,9 @@ impl Server {
         let dir = tempfile::Builder::new().prefix("ob-sql-").tempdir_in("/tmp").unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let base = dir.path().display().to_string();
-        let words = ["--port", &at.port().to_string(), "--base-dir", &base, "--parameter", "datafile_size=256M", "--parameter", "log_disk_size=2G", "--parameter", "memory_limit=2G"].map(str::to_owned);
+        let words =
+            ["--port", &at.port().to_string(), "--base-dir", &base, "--parameter", "datafile_size=256M", "--parameter", "log_disk_size=2G", "--parameter", "memory_limit=2G"]
+                .map(str::to_owned);
         let status = Command::new(program).args(words).current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
         assert!(status.success());
         let server = Self { dir, at };
@@ -278,7 +280,15 @@ resource "ob_access" "all" {
 }
 
 fn grants(server: &Server) -> Vec<Vec<Vec<String>>> {
-    ["select * from mysql.db where user = 'app' order by db", "select * from information_schema.user_privileges where grantee like '%app%' order by 3", "select * from information_schema.table_privileges where grantee like '%app%' order by 5", "select user, host, account_locked, password from mysql.user where user = 'app'"].iter().map(|q| server.ask(q)).collect()
+    [
+        "select * from mysql.db where user = 'app' order by db",
+        "select * from information_schema.user_privileges where grantee like '%app%' order by 3",
+        "select * from information_schema.table_privileges where grantee like '%app%' order by 5",
+        "select user, host, account_locked, password from mysql.user where user = 'app'",
+    ]
+    .iter()
+    .map(|q| server.ask(q))
+    .collect()
 }
 
 #[test]

@@ -142,7 +142,8 @@ fn all_unknown(s: &Story) -> String {
         .replace(&format!("address = \"{}\"", s.host(0).address()), "address = terraform_data.address.output")
         .replace("memory_limit = \"2G\"", "memory_limit = terraform_data.memory.output")
         .replace(&format!("root_password_wo         = {}", hcl(PASSWORD)), "root_password_wo         = terraform_data.password.output");
-    let data = [("name", "a".to_owned()), ("dir", "/data/a".into()), ("address", s.host(0).address().to_string()), ("memory", "2G".into()), ("password", "from-terraform-data".into())];
+    let data =
+        [("name", "a".to_owned()), ("dir", "/data/a".into()), ("address", s.host(0).address().to_string()), ("memory", "2G".into()), ("password", "from-terraform-data".into())];
     text + &data.iter().map(|(k, v)| format!("resource \"terraform_data\" \"{k}\" {{\n  input = {}\n}}\n", hcl(v))).collect::<String>()
 }
 

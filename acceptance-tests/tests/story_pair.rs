@@ -23,7 +23,10 @@ fn epoch(s: &Story) -> u64 {
 /// The changes of a plan: address, runbook before and after.
 fn changes(plan: &Value) -> Vec<(String, String)> {
     let all = plan["resource_changes"].as_array().cloned().unwrap_or_default();
-    all.iter().filter(|c| c["change"]["actions"] != serde_json::json!(["no-op"])).map(|c| (c["address"].as_str().unwrap_or_default().to_owned(), c["change"]["after"]["runbook"].as_str().unwrap_or_default().to_owned())).collect()
+    all.iter()
+        .filter(|c| c["change"]["actions"] != serde_json::json!(["no-op"]))
+        .map(|c| (c["address"].as_str().unwrap_or_default().to_owned(), c["change"]["after"]["runbook"].as_str().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 fn parameter(s: &Story, host: usize, name: &str) -> String {
@@ -81,7 +84,13 @@ fn switchovers(s: &Story, config: &Config) -> Config {
         assert!(report.probes > 5 && report.moves.len() == 2, "one move, watched: {} probes, moves {:?}", report.probes, report.moves);
         assert_eq!(current(s), to);
         gaps.push(report.longest_gap_ms);
-        s.say(&format!("switchover {} of {rounds}, {from} to {to}: {} rows acknowledged, 0 lost, write gap {:.0} ms, apply {:.1} s", round + 1, report.acknowledged, report.longest_gap_ms, took.as_secs_f64()));
+        s.say(&format!(
+            "switchover {} of {rounds}, {from} to {to}: {} rows acknowledged, 0 lost, write gap {:.0} ms, apply {:.1} s",
+            round + 1,
+            report.acknowledged,
+            report.longest_gap_ms,
+            took.as_secs_f64()
+        ));
         s.settled().unwrap();
     }
     gaps.sort_by(f64::total_cmp);
@@ -138,7 +147,13 @@ fn failover(s: &Story, config: &Config) -> Config {
     let bound = Duration::from_nanos(scn);
     assert!(bound <= killed + Duration::from_secs(2) && bound + Duration::from_secs(5) >= killed, "the bound is near the death: {bound:?} and {killed:?}");
     assert!(report.two_writable.is_empty());
-    s.say(&format!("failover {old} to {new} after power loss: {} rows acknowledged, {} lost, all after the reported SCN ({:.0} ms before the power went); apply {:.1} s", report.acknowledged, report.lost.len(), killed.saturating_sub(bound).as_secs_f64() * 1000.0, took.as_secs_f64()));
+    s.say(&format!(
+        "failover {old} to {new} after power loss: {} rows acknowledged, {} lost, all after the reported SCN ({:.0} ms before the power went); apply {:.1} s",
+        report.acknowledged,
+        report.lost.len(),
+        killed.saturating_sub(bound).as_secs_f64() * 1000.0,
+        took.as_secs_f64()
+    ));
     assert_eq!(current(s), new);
     other
 }

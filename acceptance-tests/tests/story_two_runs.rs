@@ -19,7 +19,12 @@ fn never_interleaved(s: &Story) {
     let journals = trail::read(&s.lab).unwrap();
     for host in s.lab.hosts() {
         for object in journals.iter().filter(|j| j.host == host.name()).map(|j| j.object.clone()).collect::<BTreeSet<_>>() {
-            let mut lines: Vec<_> = journals.iter().filter(|j| j.host == host.name() && j.object == object).flat_map(|j| &j.lines).filter(|l| matches!(l.entry.event, Event::Begin | Event::End)).collect();
+            let mut lines: Vec<_> = journals
+                .iter()
+                .filter(|j| j.host == host.name() && j.object == object)
+                .flat_map(|j| &j.lines)
+                .filter(|l| matches!(l.entry.event, Event::Begin | Event::End))
+                .collect();
             lines.sort_by_key(|l| l.at);
             let leases: Vec<u64> = lines.iter().map(|l| l.entry.lease).collect();
             assert!(leases.is_sorted(), "{object} on {}: lease numbers by time: {leases:?}", host.name());

@@ -177,7 +177,10 @@ impl Sweep {
                 let now = self.s.addresses()?;
                 let lost: Vec<_> = known.iter().filter(|a| !now.contains(a)).collect();
                 if !lost.is_empty() && args == APPLY {
-                    self.s.say(&format!("terraform's state lost {lost:?}; it had printed: {}", text.chars().rev().take(1500).collect::<Vec<_>>().into_iter().rev().collect::<String>()));
+                    self.s.say(&format!(
+                        "terraform's state lost {lost:?}; it had printed: {}",
+                        text.chars().rev().take(1500).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+                    ));
                 }
                 true
             }
@@ -359,7 +362,12 @@ fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
             }
         }
     }
-    sweep.s.say(&format!("crash sweep: {done} points in {:.1} min, {} failed, {} not reached {missed:?}; OB_SWEEP_SEED={seed}", begun.elapsed().as_secs_f64() / 60.0, failed.len(), missed.len()));
+    sweep.s.say(&format!(
+        "crash sweep: {done} points in {:.1} min, {} failed, {} not reached {missed:?}; OB_SWEEP_SEED={seed}",
+        begun.elapsed().as_secs_f64() / 60.0,
+        failed.len(),
+        missed.len()
+    ));
     assert!(failed.is_empty(), "{} of {done} points:\n{}", failed.len(), failed.join("\n"));
     assert!(missed.is_empty(), "points that no command reaches: {missed:?}");
 }

@@ -76,7 +76,18 @@ mod tests {
 
     #[test]
     fn sizes_read_and_print() {
-        for (text, want) in [("64G", Some(64 << 30)), ("65536M", Some(64 << 30)), ("64GB", Some(64 << 30)), (" 2 g", Some(2 << 30)), ("10", Some(10)), ("", None), ("G", None), ("1.5G", None), ("-1G", None), ("99999999999P", None)] {
+        for (text, want) in [
+            ("64G", Some(64 << 30)),
+            ("65536M", Some(64 << 30)),
+            ("64GB", Some(64 << 30)),
+            (" 2 g", Some(2 << 30)),
+            ("10", Some(10)),
+            ("", None),
+            ("G", None),
+            ("1.5G", None),
+            ("-1G", None),
+            ("99999999999P", None),
+        ] {
             assert_eq!(Bytes::parse(text).map(|b| b.0), want, "{text}");
         }
         assert_eq!(Bytes(64 << 30).to_string(), "64G");

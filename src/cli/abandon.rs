@@ -9,8 +9,8 @@ use super::survey::{self, Survey};
 use super::{progress, steps};
 use crate::base::Problem;
 use crate::base::shell::quote;
-use crate::component::seekdb::steps::{EndStore, RemoveStore, StopServer};
 use crate::component::seekdb::group::LeaveGroup;
+use crate::component::seekdb::steps::{EndStore, RemoveStore, StopServer};
 use crate::component::seekdb::{Facts, Instance, facts, flow, server};
 use crate::engine::journal::{Entry, Event, FORMAT};
 use crate::engine::lease::Target;
@@ -57,7 +57,11 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     let whole = find(&all, &args.id)?;
     let refuse = |why: &str, fix: &str| Problem::refused(format!("operation {} cannot be abandoned", whole.operation)).why(why.to_owned()).fix(fix.to_owned());
     match whole.state {
-        State::Running => return Err(Problem::new(crate::base::Kind::Locked, format!("operation {} runs", whole.operation)).why(format!("{} holds its lease", whole.who)).fix("interrupt that run first; a run that died loses its lease by itself after 30 s")),
+        State::Running => {
+            return Err(Problem::new(crate::base::Kind::Locked, format!("operation {} runs", whole.operation))
+                .why(format!("{} holds its lease", whole.who))
+                .fix("interrupt that run first; a run that died loses its lease by itself after 30 s"));
+        }
         State::Done => return Err(refuse("it ended well", "there is nothing to give up; use terraform destroy to remove the object")),
         State::Abandoned => return Err(refuse("it was abandoned already", "nothing is left to do")),
         State::CutOff | State::Stopped => {}
@@ -77,10 +81,27 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     }
     out.confirm("abandon", args.yes)?;
     for piece in &pieces {
-        let session = Session { owner: Some(piece.owner.clone()), who: who(), connector: connector.clone(), sql_credentials: BTreeMap::new(), observe: false, sudo: true, parallelism: 4, operation_timeout: Duration::from_secs(1800) };
+        let session = Session {
+            owner: Some(piece.owner.clone()),
+            who: who(),
+            connector: connector.clone(),
+            sql_credentials: BTreeMap::new(),
+            observe: false,
+            sudo: true,
+            parallelism: 4,
+            operation_timeout: Duration::from_secs(1800),
+        };
         let context = Context { session: Arc::new(session), cancel: cx.cancel().clone() };
         let graph = progress::told(&piece.graph, *out);
-        let job = Job { verb: "abandon", object: piece.instance.key(), graph: &graph, targets: vec![Target::new(piece.instance.key(), vec![piece.instance.host.clone()])], secrets: BTreeMap::new(), epoch: 0, timeout: None };
+        let job = Job {
+            verb: "abandon",
+            object: piece.instance.key(),
+            graph: &graph,
+            targets: vec![Target::new(piece.instance.key(), vec![piece.instance.host.clone()])],
+            secrets: BTreeMap::new(),
+            epoch: 0,
+            timeout: None,
+        };
         if let Some(problem) = execute(&context, job).await?.problem {
             return Err(problem);
         }
@@ -117,12 +138,20 @@ async fn pieces(cx: &Cx, surveys: &[Survey], whole: &Whole, consent: &[String]) 
 async fn remove(cx: &Cx, instance: &Instance, mark: &Mark, found: &Facts, consent: &[String]) -> Result<Graph, Problem> {
     let named = consent.contains(&instance.name);
     if found.group.is_some() {
-        return Err(Problem::refused(format!("{} is a member of a group", instance.show())).why("its store is part of the group").fix("remove it from the group first (ob_standby)"));
+        return Err(Problem::refused(format!("{} is a member of a group", instance.show()))
+            .why("its store is part of the group")
+            .fix("remove it from the group first (ob_standby)"));
     }
-    if found.store && found.building_store.is_none() && !named
-        && let Some(why) = rows(cx, instance, found).await? {
-            return Err(Problem::refused(format!("abandoning {} would drop data", instance.show())).place(instance.host.endpoint.show()).why(why).fix(format!("run terraform apply again to finish instead; or name it: --allow-data-loss {}", instance.name)));
-        }
+    if found.store
+        && found.building_store.is_none()
+        && !named
+        && let Some(why) = rows(cx, instance, found).await?
+    {
+        return Err(Problem::refused(format!("abandoning {} would drop data", instance.show()))
+            .place(instance.host.endpoint.show())
+            .why(why)
+            .fix(format!("run terraform apply again to finish instead; or name it: --allow-data-loss {}", instance.name)));
+    }
     Ok(flow::destroy(instance, &mark.creation, consent.contains(&format!("{}/aside", instance.name))))
 }
 
@@ -192,7 +221,21 @@ impl Step for EndRecord {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let note = cx.operation().map_or_else(|| "abandoned".to_owned(), |o| format!("abandoned by {} (operation {})", o.who, o.id));
-        let entry = Entry { v: FORMAT, op: self.operation.clone(), event: Event::Close, step: 0, of: 0, kind: String::new(), title: self.title.clone(), lease: 0, who: String::new(), authority: String::new(), epoch: self.epoch, titles: Vec::new(), note };
+        let entry = Entry {
+            v: FORMAT,
+            op: self.operation.clone(),
+            event: Event::Close,
+            step: 0,
+            of: 0,
+            kind: String::new(),
+            title: self.title.clone(),
+            lease: 0,
+            who: String::new(),
+            authority: String::new(),
+            epoch: self.epoch,
+            titles: Vec::new(),
+            note,
+        };
         cx.effect(self, &format!("ob_journal {} {}", quote(&self.file()), quote(&entry.seal())), Duration::from_secs(30)).await.map(drop)
     }
 }

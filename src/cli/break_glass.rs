@@ -116,7 +116,9 @@ pub async fn open(file: &std::path::Path, ssh: &Ssh, cancel: CancellationToken) 
     if let Some(note) = group::newest(&members) {
         check_note(&kit.group, &kit.owner, note)?;
         if let Some(unknown) = note.members.keys().find(|n| !kit.members.contains_key(*n)) {
-            return Err(Problem::refused(format!("the kit does not know member \"{unknown}\"")).why(format!("the note of epoch {} names it", note.epoch)).fix("write a new kit: ob kit --host user@address"));
+            return Err(Problem::refused(format!("the kit does not know member \"{unknown}\""))
+                .why(format!("the note of epoch {} names it", note.epoch))
+                .fix("write a new kit: ob kit --host user@address"));
         }
         (seen.epoch, seen.noted) = (note.epoch, note.primary.clone());
     }
@@ -137,7 +139,12 @@ impl Opened {
         if self.seen.epoch > 0 {
             return Ok(());
         }
-        let why = self.members.iter().map(|(n, m)| format!("{n} is {}{}", m.standing.as_str(), if m.why.is_empty() { String::new() } else { format!(" ({})", m.why) })).collect::<Vec<_>>().join(", ");
+        let why = self
+            .members
+            .iter()
+            .map(|(n, m)| format!("{n} is {}{}", m.standing.as_str(), if m.why.is_empty() { String::new() } else { format!(" ({})", m.why) }))
+            .collect::<Vec<_>>()
+            .join(", ");
         Err(Problem::new(Kind::Unreachable, format!("no member of group \"{}\" shows its note", self.kit.group)).why(why).fix("bring at least one member's host back"))
     }
 
@@ -151,7 +158,10 @@ impl Opened {
         for (name, standing) in &mut seen.standing {
             if leave(name, *standing) {
                 if matches!(standing, Standing::Stale | Standing::Empty | Standing::Building) {
-                    out.warn(&Problem::user(format!("member \"{name}\" is {} and left alone", standing.as_str())).fix("the next terraform apply sets its store aside where need be and builds it again"));
+                    out.warn(
+                        &Problem::user(format!("member \"{name}\" is {} and left alone", standing.as_str()))
+                            .fix("the next terraform apply sets its store aside where need be and builds it again"),
+                    );
                 }
                 *standing = Standing::Unreachable;
             }
@@ -159,13 +169,21 @@ impl Opened {
         seen
     }
 
+    #[allow(clippy::too_many_arguments)] // one call, one place: a struct for it would only be unpacked again
     async fn carry_out(&self, out: &Out, common: &Common, verb: &'static str, confirm: &str, want: &Want, seen: &Seen, graph: &Graph) -> Result<End, Problem> {
         if graph.is_empty() {
             out.data(&serde_json::json!({ "verb": verb, "done": [], "skipped": [] }), || format!("{verb} {}: nothing to do", self.kit.group))?;
             return Ok(End::Done);
         }
         let impact = steps::impact(graph);
-        out.say(&format!("{verb} group \"{}\" (epoch {}): {} steps{}{}\n", self.kit.group, self.seen.epoch, graph.nodes().len(), if impact.is_empty() { "" } else { ", " }, impact.join(", ")));
+        out.say(&format!(
+            "{verb} group \"{}\" (epoch {}): {} steps{}{}\n",
+            self.kit.group,
+            self.seen.epoch,
+            graph.nodes().len(),
+            if impact.is_empty() { "" } else { ", " },
+            impact.join(", ")
+        ));
         out.say(&steps::show(&steps::lines(graph)));
         out.confirm(confirm, common.yes)?;
         let session = Session {
@@ -215,7 +233,9 @@ pub async fn switchover(out: &Out, args: Switchover, cancel: CancellationToken) 
     };
     group.member(&to)?;
     if group.seen.primary().is_none() && matches!(group.seen.standing.get(&group.seen.noted), None | Some(Standing::Unreachable | Standing::Stopped)) && group.seen.noted != to {
-        return Err(Problem::refused(format!("cannot switch over to \"{to}\"")).why(format!("the primary \"{}\" does not take part: it is {}", group.seen.noted, group.seen.standing.get(&group.seen.noted).map_or("unknown", |s| s.as_str()))).fix(format!("start it (`ob start`); or, when it is gone: ob failover --to {to} --epoch {}", group.seen.epoch)));
+        return Err(Problem::refused(format!("cannot switch over to \"{to}\""))
+            .why(format!("the primary \"{}\" does not take part: it is {}", group.seen.noted, group.seen.standing.get(&group.seen.noted).map_or("unknown", |s| s.as_str())))
+            .fix(format!("start it (`ob start`); or, when it is gone: ob failover --to {to} --epoch {}", group.seen.epoch)));
     }
     let want = group.want(&to, None);
     let seen = group.without(out, for_apply);
@@ -234,13 +254,18 @@ pub async fn failover(out: &Out, args: Failover, cancel: CancellationToken) -> R
     if let Some(now) = group.seen.primary()
         && now != args.to
     {
-        return Err(Problem::refused(format!("refused to fail over to \"{}\"", args.to)).why(format!("the primary \"{now}\" answers and takes writes")).fix(format!("use `ob switchover --to {}`, which loses no row", args.to)));
+        return Err(Problem::refused(format!("refused to fail over to \"{}\"", args.to))
+            .why(format!("the primary \"{now}\" answers and takes writes"))
+            .fix(format!("use `ob switchover --to {}`, which loses no row", args.to)));
     }
     let want = group.want(&args.to, Some(Consent { epoch: args.epoch, to: args.to.clone(), accept_unfenced: args.accept_unfenced, max_loss: args.max_loss }));
     let seen = group.without(out, for_apply);
     let graph = pair::update(&seen, &want, &BTreeMap::new()).map_err(|problem| {
         let consented = !problem.attribute.contains(&"failover".to_owned());
-        let again = Problem { fix: format!("bring it back; or consent for this epoch: ob failover --to {} --epoch {} (it is {} now)", args.to, group.seen.epoch, group.seen.epoch), ..problem.clone() };
+        let again = Problem {
+            fix: format!("bring it back; or consent for this epoch: ob failover --to {} --epoch {} (it is {} now)", args.to, group.seen.epoch, group.seen.epoch),
+            ..problem.clone()
+        };
         if consented { problem } else { again }
     })?;
     let end = group.carry_out(out, &args.common, "fail over", &args.to, &want, &seen, &graph).await?;
@@ -248,7 +273,12 @@ pub async fn failover(out: &Out, args: Failover, cancel: CancellationToken) -> R
     if let Some(loss) = after.values().filter_map(|m| m.facts.as_ref()?.loss.clone()).max_by_key(|l| l.epoch) {
         out.warn(
             &Problem::user(format!("the failover of epoch {} may have lost rows", loss.epoch))
-                .why(format!("the log of \"{}\" ended at SCN {} (ns since 1970), known {} before it was opened; what the old primary acknowledged later may be lost", loss.to, loss.scn, show_duration(Duration::from_millis(loss.age_ms))))
+                .why(format!(
+                    "the log of \"{}\" ended at SCN {} (ns since 1970), known {} before it was opened; what the old primary acknowledged later may be lost",
+                    loss.to,
+                    loss.scn,
+                    show_duration(Duration::from_millis(loss.age_ms))
+                ))
                 .fix("when the old primary's host is back, apply again: its store is set aside, and `ob standby diff` lists the rows it has more"),
         );
     }
@@ -265,7 +295,9 @@ pub async fn start(out: &Out, args: Start, cancel: CancellationToken) -> Result<
     if let Some(member) = &args.member {
         group.member(member)?;
         if group.seen.standing.get(member) == Some(&Standing::Stale) {
-            return Err(Problem::refused(format!("refused to start \"{member}\"")).why(format!("it was primary before epoch {}: on its store it would take writes next to \"{}\"", group.seen.epoch, group.seen.noted)).fix("the next terraform apply sets its store aside and builds it again as a standby"));
+            return Err(Problem::refused(format!("refused to start \"{member}\""))
+                .why(format!("it was primary before epoch {}: on its store it would take writes next to \"{}\"", group.seen.epoch, group.seen.noted))
+                .fix("the next terraform apply sets its store aside and builds it again as a standby"));
         }
     }
     let primary = group.seen.asked.clone();
@@ -287,7 +319,10 @@ pub async fn stop(out: &Out, args: Stop, cancel: CancellationToken) -> Result<En
     let mut graph = Graph::new();
     if let (Some(instance), Some(member)) = (group.kit.members.get(&args.member), group.members.get(&args.member)) {
         let Some(facts) = &member.facts else {
-            return Err(Problem::new(Kind::Unreachable, format!("cannot stop \"{}\"", args.member)).place(instance.host.endpoint.show()).why(&member.why).fix("bring its host back"));
+            return Err(Problem::new(Kind::Unreachable, format!("cannot stop \"{}\"", args.member))
+                .place(instance.host.endpoint.show())
+                .why(&member.why)
+                .fix("bring its host back"));
         };
         if facts.pid.is_some() {
             graph.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });

@@ -59,13 +59,18 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     let group = open(&args.group, &args.ssh, cancel).await?;
     let (instance, source) = choose(&group, &args)?;
     let primary = group.seen.primary().and_then(|p| group.kit.members.get(p)).ok_or_else(|| {
-        Problem::new(Kind::Unreachable, "there is nothing to compare with").why("no member takes writes, or several do").fix("`ob status` shows the members; start or open the primary first")
+        Problem::new(Kind::Unreachable, "there is nothing to compare with")
+            .why("no member takes writes, or several do")
+            .fix("`ob status` shows the members; start or open the primary first")
     })?;
     let room = temporary::room(&group.cx, &instance, &source).await?;
     let (needed, free) = (mebi(room.needed), mebi(room.free));
     out.say(&format!("copies {source} ({needed}, {free} free there) on {} and reads the copy with a temporary server", instance.host.endpoint.show()));
     if room.free < room.needed + room.needed / 10 {
-        return Err(Problem::refused("there is no room for a copy").place(instance.host.endpoint.show()).why(format!("it needs {needed} and {free} are free")).fix("free space on that file system"));
+        return Err(Problem::refused("there is no room for a copy")
+            .place(instance.host.endpoint.show())
+            .why(format!("it needs {needed} and {free} are free"))
+            .fix("free space on that file system"));
     }
     out.confirm(&args.member, args.yes)?;
     let temporary = Temporary::start(&group.cx, &instance, &source).await?;
@@ -87,19 +92,32 @@ fn choose(group: &Opened, args: &Args) -> Result<(Instance, String), Problem> {
         return Err(Problem::user(format!("\"{}\" is no member of group \"{}\"", args.member, group.kit.group)).fix("`ob status` lists the members"));
     };
     let Some(facts) = &member.facts else {
-        return Err(Problem::new(Kind::Unreachable, format!("the host of \"{}\" does not answer", args.member)).place(instance.host.endpoint.show()).why(&member.why).fix("bring it back"));
+        return Err(Problem::new(Kind::Unreachable, format!("the host of \"{}\" does not answer", args.member))
+            .place(instance.host.endpoint.show())
+            .why(&member.why)
+            .fix("bring it back"));
     };
     let own = member.standing == Standing::Stale && facts.store;
     let list = facts.aside.join(", ");
     let name = match (&args.aside, &facts.aside[..]) {
         (None, _) if own && facts.pid.is_none() => return Ok((instance.clone(), instance.base_dir.clone())),
-        (None, _) if own => return Err(Problem::refused(format!("\"{}\" runs on the store that is to be read", args.member)).why("it is a former primary and takes writes").fix(format!("ob stop --group FILE {}", args.member))),
+        (None, _) if own => {
+            return Err(Problem::refused(format!("\"{}\" runs on the store that is to be read", args.member))
+                .why("it is a former primary and takes writes")
+                .fix(format!("ob stop --group FILE {}", args.member)));
+        }
         (Some(name), all) if all.contains(name) => name,
         (None, [one]) => one,
-        _ => return Err(Problem::user("which store?").why(if list.is_empty() { format!("no store of \"{}\" is set aside", args.member) } else { format!("set aside: {list}") }).fix("name one with --aside")),
+        _ => {
+            return Err(Problem::user("which store?")
+                .why(if list.is_empty() { format!("no store of \"{}\" is set aside", args.member) } else { format!("set aside: {list}") })
+                .fix("name one with --aside"));
+        }
     };
     if name.starts_with("left-") {
-        return Err(Problem::refused(format!("store \"{name}\" is not read")).why("it was a standby's: it has no rows of its own, and would go on following its primary").fix("only stores of former primaries (epoch-N) can have rows that others lack"));
+        return Err(Problem::refused(format!("store \"{name}\" is not read"))
+            .why("it was a standby's: it has no rows of its own, and would go on following its primary")
+            .fix("only stores of former primaries (epoch-N) can have rows that others lack"));
     }
     Ok((instance.clone(), format!("{}/.ob/aside/{name}", instance.base_dir)))
 }
@@ -110,9 +128,12 @@ async fn compare_all(group: &Opened, instance: &Instance, primary: &Instance, te
     let login = server::account(cx, instance).await?;
     let explain = |what: &str, i: &Instance, e: &sql::SqlError| e.explain(what, &server::place(i));
     let copy = Instance { sql_port: temporary.port, ..instance.clone() };
-    let mut left = sql::open(cx.connect(&copy.host).await?.as_ref(), "127.0.0.1", copy.sql_port, &login, STATEMENT).await.map_err(|e| explain("log in to the copy of the store", &copy, &e))?;
+    let mut left = sql::open(cx.connect(&copy.host).await?.as_ref(), "127.0.0.1", copy.sql_port, &login, STATEMENT)
+        .await
+        .map_err(|e| explain("log in to the copy of the store", &copy, &e))?;
     let login = server::account(cx, primary).await?;
-    let mut right = sql::open(cx.connect(&primary.host).await?.as_ref(), "127.0.0.1", primary.sql_port, &login, STATEMENT).await.map_err(|e| explain("log in to the primary", primary, &e))?;
+    let mut right =
+        sql::open(cx.connect(&primary.host).await?.as_ref(), "127.0.0.1", primary.sql_port, &login, STATEMENT).await.map_err(|e| explain("log in to the primary", primary, &e))?;
     let tables = compare::all(&mut left, &mut right, limit).await.map_err(|e| explain("compare the tables", &copy, &e));
     left.close().await;
     right.close().await;

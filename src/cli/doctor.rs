@@ -90,7 +90,13 @@ d=$(eval echo "~$(id -un)"); df -Pk "$d" | awk 'NR==2 {print "free=" $4}'; df -P
     }
     let number = |key: &str| facts.get(key).and_then(|v| v.parse::<u64>().ok()).unwrap_or(u64::MAX);
     if number("free") < 512 * 1024 {
-        found.push(Finding::new(host, "disk", Level::Warn, format!("{} MB free where ~/.ob lies", number("free") / 1024), "free space: a journal line that cannot be written stops an operation"));
+        found.push(Finding::new(
+            host,
+            "disk",
+            Level::Warn,
+            format!("{} MB free where ~/.ob lies", number("free") / 1024),
+            "free space: a journal line that cannot be written stops an operation",
+        ));
     }
     if number("inodes") < 1000 {
         found.push(Finding::new(host, "disk", Level::Warn, format!("{} inodes free where ~/.ob lies", number("inodes")), "remove files there"));
@@ -106,16 +112,34 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
         let gate = &object.gate;
         let held = if gate.live { format!("number {}, held by {} (operation {})", gate.number, gate.who, gate.holder) } else { format!("number {}, free", gate.number) };
         if !gate.live && !gate.holder.is_empty() {
-            found.push(Finding::new(host, format!("gate {}", object.key), Level::Warn, format!("number {}: {} did not give it back (operation {})", gate.number, gate.who, gate.holder), "run that command again, or `ob operation abandon`; the next holder takes it over by itself"));
+            found.push(Finding::new(
+                host,
+                format!("gate {}", object.key),
+                Level::Warn,
+                format!("number {}: {} did not give it back (operation {})", gate.number, gate.who, gate.holder),
+                "run that command again, or `ob operation abandon`; the next holder takes it over by itself",
+            ));
         } else {
             found.push(Finding::new(host, format!("gate {}", object.key), Level::Ok, held, ""));
         }
         if object.mark_damaged {
-            found.push(Finding::new(host, format!("mark {}", object.key), Level::Bad, "it cannot be read", format!("compare {}/.ob/mark with the journal; restore or remove it by hand", object.home.as_deref().unwrap_or_default())));
+            found.push(Finding::new(
+                host,
+                format!("mark {}", object.key),
+                Level::Bad,
+                "it cannot be read",
+                format!("compare {}/.ob/mark with the journal; restore or remove it by hand", object.home.as_deref().unwrap_or_default()),
+            ));
         }
         if let Some(mark) = object.mark.as_ref().filter(|m| m.stage != Stage::Complete) {
             let word = if mark.stage == Stage::Building { "create" } else { "destroy" };
-            found.push(Finding::new(host, format!("mark {}", object.key), Level::Warn, format!("an unfinished {word} (operation {}, owner {})", mark.operation, mark.owner), format!("run terraform {} again, or `ob operation abandon {}`", if word == "create" { "apply" } else { "destroy" }, mark.operation)));
+            found.push(Finding::new(
+                host,
+                format!("mark {}", object.key),
+                Level::Warn,
+                format!("an unfinished {word} (operation {}, owner {})", mark.operation, mark.owner),
+                format!("run terraform {} again, or `ob operation abandon {}`", if word == "create" { "apply" } else { "destroy" }, mark.operation),
+            ));
         }
         // What is not finished says nothing yet: the finding above names the way out.
         let whole = object.mark.as_ref().is_none_or(|m| m.stage == Stage::Complete);
@@ -132,7 +156,12 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
             let Some(member) = member else { continue };
             let (state, fix) = judge(member.standing, object.group.is_some());
             let aside = member.facts.as_ref().map(|f| f.aside.clone()).unwrap_or_default();
-            let why = [member.standing.as_str().to_owned(), instance.base_dir.clone(), member.why.clone(), if aside.is_empty() { String::new() } else { format!("stores set aside: {}", aside.join(", ")) }];
+            let why = [
+                member.standing.as_str().to_owned(),
+                instance.base_dir.clone(),
+                member.why.clone(),
+                if aside.is_empty() { String::new() } else { format!("stores set aside: {}", aside.join(", ")) },
+            ];
             found.push(Finding::new(host, what, state, why.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", "), fix));
         }
     }
@@ -157,7 +186,13 @@ fn operations(surveys: &[Survey]) -> Vec<Finding> {
     // A later run that ended well has finished what an earlier one left.
     let finished = |w: &journal::Whole| all.iter().any(|o| o.started > w.started && o.state == State::Done && !o.objects.is_disjoint(&w.objects));
     let open = all.iter().filter(|w| matches!(w.state, State::CutOff | State::Stopped) && !finished(w));
-    let finding = |w: &journal::Whole| Finding { host: w.hosts.iter().cloned().collect::<Vec<_>>().join(", "), what: format!("operation {}", w.operation), state: Level::Warn, why: w.headline(), fix: "run the same command again; `ob operation show` says how far it is".into() };
+    let finding = |w: &journal::Whole| Finding {
+        host: w.hosts.iter().cloned().collect::<Vec<_>>().join(", "),
+        what: format!("operation {}", w.operation),
+        state: Level::Warn,
+        why: w.headline(),
+        fix: "run the same command again; `ob operation show` says how far it is".into(),
+    };
     open.map(finding).collect()
 }
 

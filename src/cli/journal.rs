@@ -77,7 +77,21 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
     let mut all: BTreeMap<String, Whole> = BTreeMap::new();
     for survey in surveys {
         for record in &survey.records {
-            let fresh = || Whole { operation: record.operation.clone(), title: record.title.clone(), state: State::CutOff, who: record.who.clone(), lease: record.lease, objects: BTreeSet::new(), hosts: BTreeSet::new(), started: record.started, last: record.last, now: survey.now, outcome: None, steps: record.steps.clone(), damaged: 0 };
+            let fresh = || Whole {
+                operation: record.operation.clone(),
+                title: record.title.clone(),
+                state: State::CutOff,
+                who: record.who.clone(),
+                lease: record.lease,
+                objects: BTreeSet::new(),
+                hosts: BTreeSet::new(),
+                started: record.started,
+                last: record.last,
+                now: survey.now,
+                outcome: None,
+                steps: record.steps.clone(),
+                damaged: 0,
+            };
             let whole = all.entry(record.operation.clone()).or_insert_with(fresh);
             whole.objects.insert(record.object.clone());
             whole.hosts.insert(survey.host.endpoint.name.clone());

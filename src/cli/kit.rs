@@ -101,13 +101,23 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         }
     }
     let connector = args.at.ssh.connector(users.clone(), cx.cancel().clone())?;
-    let kit = complete(&Cx::new(connector, cx.cancel().clone(), BTreeMap::new()), Kit { format: FORMAT, group: name, owner: args.owner.clone().unwrap_or_default(), members, packages, users }).await?;
+    let kit = complete(
+        &Cx::new(connector, cx.cancel().clone(), BTreeMap::new()),
+        Kit { format: FORMAT, group: name, owner: args.owner.clone().unwrap_or_default(), members, packages, users },
+    )
+    .await?;
     match &args.out {
         None => out.print(&serde_json::to_string_pretty(&kit).unwrap_or_default())?,
         Some(file) => {
             let text = serde_json::to_string_pretty(&kit).unwrap_or_default() + "\n";
             std::fs::write(file, text).map_err(|e| Problem::user(format!("cannot write {}", file.display())).why(e.to_string()).fix("choose another file with --out"))?;
-            out.say(&format!("wrote {}: group \"{}\" of owner \"{}\", members {}", file.display(), kit.group, kit.owner, kit.members.keys().cloned().collect::<Vec<_>>().join(", ")));
+            out.say(&format!(
+                "wrote {}: group \"{}\" of owner \"{}\", members {}",
+                file.display(),
+                kit.group,
+                kit.owner,
+                kit.members.keys().cloned().collect::<Vec<_>>().join(", ")
+            ));
         }
     }
     Ok(End::Done)
@@ -143,7 +153,9 @@ async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
         return Err(Problem::user("the owner is not known").why(why).fix("give --owner (the provider's owner), or reach a member's host"));
     }
     if let Some(missing) = kit.members.keys().find(|n| !kit.packages.contains_key(*n)) {
-        return Err(Problem::user(format!("the package of member \"{missing}\" is not known")).why("its host does not answer").fix("write the kit from the terraform state (--state), or reach that host"));
+        return Err(Problem::user(format!("the package of member \"{missing}\" is not known"))
+            .why("its host does not answer")
+            .fix("write the kit from the terraform state (--state), or reach that host"));
     }
     Ok(kit)
 }

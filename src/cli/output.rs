@@ -68,7 +68,9 @@ impl Out {
         let mut stdout = std::io::stdout().lock();
         match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
             // `ob … | head` is no failure.
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Problem::user("cannot write to standard output").why(e.to_string()).fix("free space, or send the output elsewhere")),
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Problem::user("cannot write to standard output").why(e.to_string()).fix("free space, or send the output elsewhere"))
+            }
             _ => Ok(()),
         }
     }

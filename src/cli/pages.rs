@@ -89,13 +89,24 @@ fn groups(text: &mut String, heading: &str, rows: &BTreeMap<String, Row>, path: 
 }
 
 fn kind(row: &Row) -> String {
-    let mut words = vec![if row.attributes.is_empty() { plain(&row.r#type) } else { format!("Attributes{}", match row.r#type.as_str() {
-        Some("map") => " Map",
-        Some("list") => " List",
-        Some("set") => " Set",
-        _ => "",
-    }) }];
-    for (word, on) in [("Sensitive", row.sensitive), ("[Write-only](https://developer.hashicorp.com/terraform/language/resources/ephemeral#write-only-arguments)", row.write_only), ("Deprecated", !row.deprecated.is_empty())] {
+    let mut words = vec![if row.attributes.is_empty() {
+        plain(&row.r#type)
+    } else {
+        format!(
+            "Attributes{}",
+            match row.r#type.as_str() {
+                Some("map") => " Map",
+                Some("list") => " List",
+                Some("set") => " Set",
+                _ => "",
+            }
+        )
+    }];
+    for (word, on) in [
+        ("Sensitive", row.sensitive),
+        ("[Write-only](https://developer.hashicorp.com/terraform/language/resources/ephemeral#write-only-arguments)", row.write_only),
+        ("Deprecated", !row.deprecated.is_empty()),
+    ] {
         if on {
             words.push(word.to_owned());
         }

@@ -75,7 +75,11 @@ impl Step for Told {
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let found = self.step.verify(cx).await;
-        if matches!(found, Ok(Check::Done)) { self.say("done", "32", &self.time()) } else { self.say("failed", "31", &self.time()) }
+        if matches!(found, Ok(Check::Done)) {
+            self.say("done", "32", &self.time())
+        } else {
+            self.say("failed", "31", &self.time())
+        }
         found
     }
 }

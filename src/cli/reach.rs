@@ -107,7 +107,11 @@ impl Ssh {
     /// # Errors
     /// A key file is not there.
     pub fn connector(&self, users: BTreeMap<String, String>, cancel: CancellationToken) -> Result<Arc<dyn Connector>, Problem> {
-        let file = |path: PathBuf| Identity { user: None, key: KeySource::File { path, passphrase: std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new) }, certificate: None };
+        let file = |path: PathBuf| Identity {
+            user: None,
+            key: KeySource::File { path, passphrase: std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new) },
+            certificate: None,
+        };
         let mut identities = BTreeMap::new();
         for given in &self.identity {
             let (name, path) = given.split_once('=').unwrap_or((DEFAULT, given));

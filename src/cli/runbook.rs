@@ -44,7 +44,9 @@ impl Change<'_> {
         let state = codec::from_plan(&resource.schema(), what, json, unknown, &mut diags).and_then(|tree| codec::typed(what, tree, &mut diags));
         state.map(|d| Some(d.state)).map_err(|_| {
             let why = diags.errors.iter().map(|e| format!("{}: {}", e.summary, e.detail)).collect::<Vec<_>>().join("; ");
-            Problem::user(format!("the {what} of {} does not fit this version's schema", R::TYPE)).why(why).fix("use the `ob` of the same release as the provider that made the plan")
+            Problem::user(format!("the {what} of {} does not fit this version's schema", R::TYPE))
+                .why(why)
+                .fix("use the `ob` of the same release as the provider that made the plan")
         })
     }
     fn before<R: Resource>(&self, resource: &R) -> Result<Option<R::State>, Problem> {

@@ -1,9 +1,9 @@
 //! `ob schema write`: schemas/*.json and the registry pages under docs/, written by the program and checked in CI.
 use super::kit::Kit;
 use super::output::{End, Out};
+use super::pages;
 use super::runbook::Part;
 use super::survey::Gate;
-use super::pages;
 use crate::base::Problem;
 use crate::component::seekdb::group::Group;
 use crate::engine::history::Record;
@@ -104,10 +104,15 @@ fn provider(document: &Document) -> Json {
     if !document.data_sources.is_empty() {
         own.insert("data_source_schemas".into(), Json::Object(all(&document.data_sources)));
     }
-    let identities: Map<_, _> = document.resources.iter().filter(|(_, p)| !p.identity.is_empty()).map(|(name, p)| {
-        let attributes: Map<_, _> = p.identity.iter().map(|n| (n.clone(), json!({ "type": "string", "required_for_import": true }))).collect();
-        (name.clone(), json!({ "version": 0, "attributes": attributes }))
-    }).collect();
+    let identities: Map<_, _> = document
+        .resources
+        .iter()
+        .filter(|(_, p)| !p.identity.is_empty())
+        .map(|(name, p)| {
+            let attributes: Map<_, _> = p.identity.iter().map(|n| (n.clone(), json!({ "type": "string", "required_for_import": true }))).collect();
+            (name.clone(), json!({ "version": 0, "attributes": attributes }))
+        })
+        .collect();
     if !identities.is_empty() {
         own.insert("resource_identity_schemas".into(), Json::Object(identities));
     }
@@ -131,7 +136,14 @@ fn attribute(row: &Row) -> Json {
     }
     json.insert("description".into(), row.description.clone().into());
     json.insert("description_kind".into(), "markdown".into());
-    for (name, on) in [("deprecated", !row.deprecated.is_empty()), ("required", row.required), ("optional", row.optional), ("computed", row.computed), ("sensitive", row.sensitive), ("write_only", row.write_only)] {
+    for (name, on) in [
+        ("deprecated", !row.deprecated.is_empty()),
+        ("required", row.required),
+        ("optional", row.optional),
+        ("computed", row.computed),
+        ("sensitive", row.sensitive),
+        ("write_only", row.write_only),
+    ] {
         if on {
             json.insert(name.into(), true.into());
         }

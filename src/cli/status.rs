@@ -74,7 +74,15 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         row.behind_ms = goal.zip(row.end_scn).map(|(goal, end)| goal.saturating_sub(end) / 1_000_000);
     }
     let healthy = primary.is_some() && group.seen.standing.iter().all(|(n, s)| *s == if Some(n) == primary.as_ref() { Standing::Primary } else { Standing::Standby });
-    let status = Status { group: group.kit.group.clone(), owner: group.kit.owner.clone(), epoch: group.seen.epoch, primary, noted_primary: group.seen.noted.clone(), healthy, members: rows };
+    let status = Status {
+        group: group.kit.group.clone(),
+        owner: group.kit.owner.clone(),
+        epoch: group.seen.epoch,
+        primary,
+        noted_primary: group.seen.noted.clone(),
+        healthy,
+        members: rows,
+    };
     out.data(&status, || show(&status))?;
     Ok(if healthy { End::Done } else { End::Pending })
 }

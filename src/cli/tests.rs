@@ -75,7 +75,24 @@ const ID: &str = "01KAB4AAAAAAAAAAAAAAAAAAAA";
 
 fn line(at: i64, event: Event, step: usize, titles: &[&str], note: &str) -> Line {
     let text = |s: &str| s.to_owned();
-    Line { at, entry: Entry { v: FORMAT, op: ID.into(), event, step, of: 3, kind: String::new(), title: "switch over standby.g".into(), lease: 41, who: "ci-runner-3".into(), authority: "o".into(), epoch: 1, titles: titles.iter().map(|t| text(t)).collect(), note: note.into() } }
+    Line {
+        at,
+        entry: Entry {
+            v: FORMAT,
+            op: ID.into(),
+            event,
+            step,
+            of: 3,
+            kind: String::new(),
+            title: "switch over standby.g".into(),
+            lease: 41,
+            who: "ci-runner-3".into(),
+            authority: "o".into(),
+            epoch: 1,
+            titles: titles.iter().map(|t| text(t)).collect(),
+            note: note.into(),
+        },
+    }
 }
 
 fn survey(name: &str, object: &str, now: i64, live: bool, lines: &[Line]) -> Survey {
@@ -113,7 +130,11 @@ fn plan() -> Json {
 fn the_runbook_of_a_recorded_plan_is_the_graph_that_apply_runs() {
     let parts = runbook::parts(&plan()).unwrap();
     let seen: Vec<_> = parts.iter().map(|p| (p.address.as_str(), p.action.as_str(), p.unknown, p.steps.len())).collect();
-    assert_eq!(seen, [("ob_cluster.a", "create", false, 13), ("ob_cluster.b", "create", false, 4), ("ob_standby.g", "create", false, 10)], "objects of other providers are passed over");
+    assert_eq!(
+        seen,
+        [("ob_cluster.a", "create", false, 13), ("ob_cluster.b", "create", false, 4), ("ob_standby.g", "create", false, 10)],
+        "objects of other providers are passed over"
+    );
     let group = &parts[2].steps;
     assert_eq!(group[0].effects, ["write /data/a/.ob/group: epoch 1, primary a"]);
     assert!(group.iter().any(|s| s.effects.iter().any(|e| e == "ALTER SYSTEM MINOR FREEZE")), "{group:#?}");
@@ -126,7 +147,13 @@ fn change<'a>(plan: &'a mut Json, address: &str) -> &'a mut Json {
 
 #[test]
 fn an_input_that_only_apply_knows_makes_the_steps_unknown() {
-    for (what, path) in [("a base_dir", "/zones/z1/servers/s1/base_dir"), ("an address", "/zones/z1/servers/s1/host/address"), ("a parameter", "/parameters/memory_limit"), ("all parameters", "/parameters"), ("the package", "/package")] {
+    for (what, path) in [
+        ("a base_dir", "/zones/z1/servers/s1/base_dir"),
+        ("an address", "/zones/z1/servers/s1/host/address"),
+        ("a parameter", "/parameters/memory_limit"),
+        ("all parameters", "/parameters"),
+        ("the package", "/package"),
+    ] {
         let mut plan = plan();
         let body = change(&mut plan, "ob_cluster.a");
         let (above, name) = path.rsplit_once('/').unwrap();
@@ -165,11 +192,23 @@ fn a_change_a_destroy_and_a_refusal_have_their_runbooks() {
 #[test]
 fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
     let instance = crate::component::seekdb::Instance { name: "a".into(), host: host("h1"), base_dir: "/data/a".into(), sql_port: 2881, rpc_port: 2882 };
-    let kit = kit::Kit { format: FORMAT, group: "g".into(), owner: "o".into(), members: [("a".to_owned(), instance)].into(), packages: [("a".to_owned(), "p".to_owned())].into(), users: [("lab".to_owned(), "root".to_owned())].into() };
+    let kit = kit::Kit {
+        format: FORMAT,
+        group: "g".into(),
+        owner: "o".into(),
+        members: [("a".to_owned(), instance)].into(),
+        packages: [("a".to_owned(), "p".to_owned())].into(),
+        users: [("lab".to_owned(), "root".to_owned())].into(),
+    };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kit.json");
     let good = serde_json::to_value(&kit).unwrap();
-    for (what, pointer, value, ok) in [("as written", "/format", json!(FORMAT), true), ("of a later format", "/format", json!(9), false), ("a name that would be a path", "/group", json!("../x"), false), ("no members", "/members", Json::Null, false)] {
+    for (what, pointer, value, ok) in [
+        ("as written", "/format", json!(FORMAT), true),
+        ("of a later format", "/format", json!(9), false),
+        ("a name that would be a path", "/group", json!("../x"), false),
+        ("no members", "/members", Json::Null, false),
+    ] {
         let mut json = good.clone();
         *json.pointer_mut(pointer).unwrap() = value;
         std::fs::write(&file, json.to_string()).unwrap();
@@ -198,7 +237,15 @@ fn written_schemas_and_pages_are_those_of_this_program() {
     let document = crate::provider::schema_document(&registry);
     let pages = pages::pages(&document, &|path| path.ends_with("ob_cluster/import.sh").then(|| "terraform import ob_cluster.a ssh://h/data/a".to_owned()));
     let page = &pages["docs/resources/cluster.md"];
-    for part in ["page_title: \"ob_cluster Resource - ob\"", "# ob_cluster (Resource)", "### Required", "### Read-Only", "<a id=\"nestedatt--zones--servers--host\"></a>\n### Nested Schema for `zones.servers.host`", "## Import", "[Write-only]"] {
+    for part in [
+        "page_title: \"ob_cluster Resource - ob\"",
+        "# ob_cluster (Resource)",
+        "### Required",
+        "### Read-Only",
+        "<a id=\"nestedatt--zones--servers--host\"></a>\n### Nested Schema for `zones.servers.host`",
+        "## Import",
+        "[Write-only]",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert_eq!(page.matches("(see [below for nested schema](#nestedatt--").count(), page.matches("<a id=\"nestedatt--").count(), "each link has its anchor");

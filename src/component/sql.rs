@@ -72,7 +72,9 @@ impl SqlError {
     #[must_use]
     pub fn explain(&self, what: &str, place: &str) -> Problem {
         let (kind, fix) = match self {
-            Self::Server { code: ACCESS_DENIED, .. } => (Kind::User, "the account of this provider or the given password was changed on the server: set it back, or import the object again"),
+            Self::Server { code: ACCESS_DENIED, .. } => {
+                (Kind::User, "the account of this provider or the given password was changed on the server: set it back, or import the object again")
+            }
             Self::Server { .. } => (Kind::User, "look the error number up in OceanBase's documentation; nothing else was changed"),
             Self::Link(TransportError::Cancelled) => (Kind::Cancelled, "run the same command again"),
             _ => (Kind::Unreachable, "check that the server runs (its log is in log/ of its base directory), then run the same command again"),

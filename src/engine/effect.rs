@@ -107,7 +107,10 @@ impl Cx {
         if output.ok() {
             return Ok(output);
         }
-        Err(Problem::user(format!("cannot read host \"{}\"", host.endpoint.name)).place(host.endpoint.show()).why(format!("exit status {}: {}", output.status, output.tail())).fix("check the user's rights on the host, then run the same command again"))
+        Err(Problem::user(format!("cannot read host \"{}\"", host.endpoint.name))
+            .place(host.endpoint.show())
+            .why(format!("exit status {}: {}", output.status, output.tail()))
+            .fix("check the user's rights on the host, then run the same command again"))
     }
 
     fn passes(&self, host: &Host) -> Vec<Pass> {
@@ -183,7 +186,10 @@ impl Cx {
 }
 
 fn gone(place: &str, why: &str) -> Problem {
-    Problem::new(Kind::Locked, "stopped: this run does not hold the object any more").place(place).why(why).fix("wait for the other run to end, then plan again: what this one did not finish is seen on the hosts")
+    Problem::new(Kind::Locked, "stopped: this run does not hold the object any more")
+        .place(place)
+        .why(why)
+        .fix("wait for the other run to end, then plan again: what this one did not finish is seen on the hosts")
 }
 
 /// The failure every cancelled wait ends with.

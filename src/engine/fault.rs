@@ -59,7 +59,11 @@ pub async fn here(_kind: &str, _point: Point) {}
 #[must_use]
 pub fn on_host(kind: &str, point: Point) -> String {
     if cfg!(feature = "fault-points") {
-        format!("if [ \"$(cat \"$OB_STATE/fault\" 2>/dev/null)\" = {}:{} ]; then mv -f \"$OB_STATE/fault\" \"$OB_STATE/fault.hit\"; while [ -e \"$OB_STATE/fault.hit\" ]; do sleep 0.2; done; fi\n", kind, point.as_str())
+        format!(
+            "if [ \"$(cat \"$OB_STATE/fault\" 2>/dev/null)\" = {}:{} ]; then mv -f \"$OB_STATE/fault\" \"$OB_STATE/fault.hit\"; while [ -e \"$OB_STATE/fault.hit\" ]; do sleep 0.2; done; fi\n",
+            kind,
+            point.as_str()
+        )
     } else {
         String::new()
     }

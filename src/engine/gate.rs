@@ -97,7 +97,9 @@ pub fn renew(key: &str, number: u64, holder: &Holder) -> String {
 #[must_use]
 pub fn release(key: &str, number: u64, holder: &Holder, journal: &str, lines: &[Entry]) -> String {
     let k = quote(key);
-    let mut text = format!("{LIB}umask 077\nexec 7>>\"$OB_STATE/objects/{key}/gate.lock\"; flock -w 5 7 || exit {BUSY}\nob_read_gate {k}\n[ \"$g_number\" = {number} ] || exit {SUPERSEDED}\n");
+    let mut text = format!(
+        "{LIB}umask 077\nexec 7>>\"$OB_STATE/objects/{key}/gate.lock\"; flock -w 5 7 || exit {BUSY}\nob_read_gate {k}\n[ \"$g_number\" = {number} ] || exit {SUPERSEDED}\n"
+    );
     for line in lines {
         text += &format!("ob_journal {} {}\n", quote(&format!("{key}/journal/{journal}")), quote(&line.seal()));
     }

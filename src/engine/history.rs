@@ -60,7 +60,18 @@ pub fn record(object: &str, lines: &[Line], damaged: usize) -> Option<Record> {
             _ => {}
         }
     }
-    Some(Record { object: object.into(), operation: open.entry.op.clone(), title: open.entry.title.clone(), who: open.entry.who.clone(), lease: open.entry.lease, started: open.at, last: lines.last().map_or(open.at, |l| l.at), outcome, steps, damaged })
+    Some(Record {
+        object: object.into(),
+        operation: open.entry.op.clone(),
+        title: open.entry.title.clone(),
+        who: open.entry.who.clone(),
+        lease: open.entry.lease,
+        started: open.at,
+        last: lines.last().map_or(open.at, |l| l.at),
+        outcome,
+        steps,
+        damaged,
+    })
 }
 
 const SEPARATOR: &str = "=====ob-journal ";
@@ -71,7 +82,10 @@ const SEPARATOR: &str = "=====ob-journal ";
 /// The host cannot be reached.
 pub async fn list(cx: &Cx, host: &Host, object: Option<&str>) -> Result<Vec<Record>, Problem> {
     let pattern = object.map_or("*".to_owned(), quote);
-    let script = format!("{}cd \"$OB_STATE/objects\" 2>/dev/null || exit 0\nfor f in {pattern}/journal/*.log; do [ -e \"$f\" ] || continue; echo '{SEPARATOR}'\"$f\"; cat \"$f\"; done; :", gate::LIB);
+    let script = format!(
+        "{}cd \"$OB_STATE/objects\" 2>/dev/null || exit 0\nfor f in {pattern}/journal/*.log; do [ -e \"$f\" ] || continue; echo '{SEPARATOR}'\"$f\"; cat \"$f\"; done; :",
+        gate::LIB
+    );
     let output = cx.read(host, &script).await?;
     let mut records = Vec::new();
     for part in output.stdout.split(SEPARATOR).skip(1) {

@@ -119,7 +119,11 @@ fn too_few(target: &Target, answers: &Answers) -> Option<Problem> {
     }
     let (_, first) = missing.first()?;
     let names: Vec<_> = missing.iter().map(|(n, _)| format!("\"{n}\"")).collect();
-    Some(Problem { what: format!("cannot take the lease of {}", target.key), why: format!("it needs {} of {} hosts; {} did not answer: {}", target.quorum(), target.hosts.len(), names.join(", "), first.why), ..(*first).clone() })
+    Some(Problem {
+        what: format!("cannot take the lease of {}", target.key),
+        why: format!("it needs {} of {} hosts; {} did not answer: {}", target.quorum(), target.hosts.len(), names.join(", "), first.why),
+        ..(*first).clone()
+    })
 }
 
 async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, Problem> {
@@ -145,7 +149,9 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                 return Ok(hold(cx, target, number, holder, took_over, start));
             }
             if let Some(bad) = answers.values().flatten().find(|o| !o.ok() && !matches!(o.status, gate::RACED | gate::HELD)) {
-                return Err(Problem::new(Kind::Locked, format!("cannot take the lease of {}", target.key)).why(bad.tail()).fix("look at the host's ~/.ob/objects (rights, disk), then run the same command again"));
+                return Err(Problem::new(Kind::Locked, format!("cannot take the lease of {}", target.key))
+                    .why(bad.tail())
+                    .fix("look at the host's ~/.ob/objects (rights, disk), then run the same command again"));
             }
             if let Some(problem) = too_few(&target, &answers) {
                 return Err(problem);

@@ -37,7 +37,21 @@ impl Operation {
     /// A line about step `step` (from 1).
     #[must_use]
     pub fn entry(&self, event: Event, step: usize, kind: &str, title: &str, lease: u64) -> Entry {
-        Entry { v: FORMAT, op: self.id.to_string(), event, step, of: self.titles.len(), kind: kind.into(), title: title.into(), lease, who: String::new(), authority: String::new(), epoch: self.epoch, titles: Vec::new(), note: String::new() }
+        Entry {
+            v: FORMAT,
+            op: self.id.to_string(),
+            event,
+            step,
+            of: self.titles.len(),
+            kind: kind.into(),
+            title: title.into(),
+            lease,
+            who: String::new(),
+            authority: String::new(),
+            epoch: self.epoch,
+            titles: Vec::new(),
+            note: String::new(),
+        }
     }
 
     /// The first line.

@@ -229,5 +229,8 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
 }
 
 fn stuck(step: &dyn Step, why: &str) -> Problem {
-    Problem::new(Kind::Unreachable, format!("cannot {}", step.title())).place(step.host().endpoint.show()).why(why).fix("look at the server's log on the host, then run the same command again")
+    Problem::new(Kind::Unreachable, format!("cannot {}", step.title()))
+        .place(step.host().endpoint.show())
+        .why(why)
+        .fix("look at the server's log on the host, then run the same command again")
 }

@@ -52,7 +52,10 @@ impl World {
 }
 
 fn host(name: &str) -> Host {
-    Host { endpoint: Endpoint { name: name.into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() }, run_as: String::new() }
+    Host {
+        endpoint: Endpoint { name: name.into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() },
+        run_as: String::new(),
+    }
 }
 
 fn operation(graph: &Graph, who: &str) -> Operation {
@@ -142,7 +145,10 @@ async fn a_second_run_is_refused_by_the_name_of_the_first() {
     let mut g = Graph::new();
     g.add(Touch { body: "sleep 1".into(), ..touch("h1", "slow") }, &[]);
     let (cx, first) = (w.cx(), operation(&g, "runner-1"));
-    let slow = { let (g, cx) = (g.clone(), cx.clone()); tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), 4).await }) };
+    let slow = {
+        let (g, cx) = (g.clone(), cx.clone());
+        tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), 4).await })
+    };
     tokio::time::sleep(Duration::from_millis(400)).await;
     let peek = cx.run_on(&host("h1"), &gate::peek("thing"), Duration::from_secs(5), false).await.unwrap();
     assert!(peek.stdout.contains("live=1") && peek.stdout.contains("who=runner-1"), "{peek:?}");
@@ -196,7 +202,10 @@ async fn taking_over_ends_what_the_former_holder_still_runs() {
     let mut g = Graph::new();
     g.add(Touch { body: "sleep 30".into(), ..touch("h1", "stuck") }, &[]);
     let cx = w.cx();
-    let stuck = { let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "old")); tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await }) };
+    let stuck = {
+        let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "old"));
+        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await })
+    };
     tokio::time::sleep(Duration::from_millis(600)).await;
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -266,7 +275,10 @@ async fn cancel_starts_nothing_more() {
     g.then(touch("h1", "b"));
     let cancel = CancellationToken::new();
     let cx = Cx::new(w.connector.clone(), cancel.clone(), BTreeMap::new());
-    let task = { let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "one")); tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await }) };
+    let task = {
+        let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "one"));
+        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await })
+    };
     tokio::time::sleep(Duration::from_millis(500)).await;
     cancel.cancel();
     let out = task.await.unwrap();

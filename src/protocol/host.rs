@@ -24,9 +24,7 @@ pub enum HostError {
     #[error("the calling program speaks plugin protocol {0}, this provider speaks 6: use Terraform 1.11, OpenTofu 1.11 or newer")]
     Version(String),
     /// No client certificate.
-    #[error(
-        "PLUGIN_CLIENT_CERT is not set, and this provider serves only over mutual TLS: unset TF_DISABLE_PLUGIN_TLS, or, in tests only, set {ALLOW_PLAINTEXT}=1"
-    )]
+    #[error("PLUGIN_CLIENT_CERT is not set, and this provider serves only over mutual TLS: unset TF_DISABLE_PLUGIN_TLS, or, in tests only, set {ALLOW_PLAINTEXT}=1")]
     NoCertificate,
     /// An unreadable client certificate, or TLS cannot be set up.
     #[error("cannot set up TLS from PLUGIN_CLIENT_CERT: {0}")]

@@ -106,7 +106,15 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
         Some((planned.state, ()))
     }
 
-    async fn plan_update<'a>(&self, diags: &mut Diagnostics, prior: R::State, proposed: R::State, config: R::State, (): (), _: ValueEmpty) -> Option<(R::State, (), Vec<AttributePath>)> {
+    async fn plan_update<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        prior: R::State,
+        proposed: R::State,
+        config: R::State,
+        (): (),
+        _: ValueEmpty,
+    ) -> Option<(R::State, (), Vec<AttributePath>)> {
         let planned = self.plan(diags, PlanInput { prior: Some(&prior), config: &config, proposed: &proposed }).await?;
         Some((planned.state, (), planned.replace))
     }

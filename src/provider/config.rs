@@ -90,7 +90,8 @@ fn ssh(block: &Block, env: &impl Fn(&str) -> Option<String>, observe: bool, diag
     let ssh = block.ssh.as_ref_option();
     let text = |pick: fn(&super::config_schema::SshBlock) -> &Value<String>, name: &str| ssh.and_then(|s| pick(s).clone().as_option()).or_else(|| env(name));
     let configured = ssh.and_then(|s| s.identities.as_ref_option());
-    let mut identities: std::collections::BTreeMap<_, _> = configured.into_iter().flatten().filter_map(|(name, i)| Some((name.clone(), identity(i.as_ref_option()?, env)?))).collect();
+    let mut identities: std::collections::BTreeMap<_, _> =
+        configured.into_iter().flatten().filter_map(|(name, i)| Some((name.clone(), identity(i.as_ref_option()?, env)?))).collect();
     if !configured.is_some_and(|c| c.contains_key("default"))
         && let Some(identity) = identity_of_environment(env, diags)
     {

@@ -7,10 +7,10 @@ use super::config;
 use super::config_schema::{self, Block};
 use super::registry::Registry;
 use crate::base::Problem;
+use crate::protocol::convert;
 use crate::protocol::guard::{self, Panicked};
 use crate::protocol::pb::tf::{self, provider_server::Provider as Service};
 use crate::protocol::running::Running;
-use crate::protocol::convert;
 use crate::schema::{Diagnostics, Report, Schema, check, codec, tree};
 use std::future::Future;
 use std::pin::Pin;
@@ -94,10 +94,18 @@ fn diagnostics(problem: Problem) -> Vec<tf::Diagnostic> {
     convert::diagnostics(None, diags)
 }
 fn unknown_type(kind: &str, name: &str) -> Vec<tf::Diagnostic> {
-    diagnostics(Problem::user(format!("there is no {kind} {name} in this provider")).why(format!("version {} does not know it", env!("CARGO_PKG_VERSION"))).fix("check the name, or use a newer provider (terraform init -upgrade)"))
+    diagnostics(
+        Problem::user(format!("there is no {kind} {name} in this provider"))
+            .why(format!("version {} does not know it", env!("CARGO_PKG_VERSION")))
+            .fix("check the name, or use a newer provider (terraform init -upgrade)"),
+    )
 }
 fn not_offered(what: &str) -> Vec<tf::Diagnostic> {
-    diagnostics(Problem::user(format!("this provider has no {what}")).why(format!("version {} does not offer any", env!("CARGO_PKG_VERSION"))).fix("remove it from the configuration, or use a newer provider (terraform init -upgrade)"))
+    diagnostics(
+        Problem::user(format!("this provider has no {what}"))
+            .why(format!("version {} does not offer any", env!("CARGO_PKG_VERSION")))
+            .fix("remove it from the configuration, or use a newer provider (terraform init -upgrade)"),
+    )
 }
 fn one_event<T: Send + 'static>(event: T) -> Answer<Events<T>> {
     Ok(Response::new(Box::pin(tokio_stream::once(Ok(event)))))
@@ -151,7 +159,12 @@ impl Service for Provider {
 
     async fn get_resource_identity_schemas(&self, _: Request<tf::get_resource_identity_schemas::Request>) -> Answer<tf::get_resource_identity_schemas::Response> {
         let schema_of = |names: &[&str]| {
-            let attribute = |name: &&str| tf::resource_identity_schema::IdentityAttribute { name: (*name).to_owned(), r#type: br#""string""#.to_vec(), required_for_import: true, ..Default::default() };
+            let attribute = |name: &&str| tf::resource_identity_schema::IdentityAttribute {
+                name: (*name).to_owned(),
+                r#type: br#""string""#.to_vec(),
+                required_for_import: true,
+                ..Default::default()
+            };
             tf::ResourceIdentitySchema { version: 0, identity_attributes: names.iter().map(attribute).collect() }
         };
         let with = self.0.registry.resources.iter().filter(|(_, r)| !r.identity().is_empty());
@@ -169,7 +182,10 @@ impl Service for Provider {
             let values: Option<Vec<_>> = known.iter().map(|n| Some((tree::Tree::from(*n), tree::Tree::from(json.as_ref()?.get(n)?.as_str()?)))).collect();
             match values.filter(|v| !v.is_empty() && r.version == 0) {
                 Some(values) => out.upgraded_identity = Some(tf::ResourceIdentityData { identity_data: Some(convert::value(&tree::Tree::Map(values))) }),
-                None => out.add(diagnostics(Problem::user(format!("the stored identity of {} cannot be read", r.type_name)).fix("use the provider version that wrote it, or remove the object from the state and import it"))),
+                None => out.add(diagnostics(
+                    Problem::user(format!("the stored identity of {} cannot be read", r.type_name))
+                        .fix("use the provider version that wrote it, or remove the object from the state and import it"),
+                )),
             }
             out
         })
@@ -297,7 +313,9 @@ impl Service for Provider {
 
     async fn move_resource_state(&self, r: Request<tf::move_resource_state::Request>) -> Answer<tf::move_resource_state::Response> {
         let r = r.into_inner();
-        let problem = Problem::user(format!("cannot move {} to {}", r.source_type_name, r.target_type_name)).why("objects of different types are not the same thing on the hosts").fix("use a removed block with destroy = false for the old one and an import block for the new one");
+        let problem = Problem::user(format!("cannot move {} to {}", r.source_type_name, r.target_type_name))
+            .why("objects of different types are not the same thing on the hosts")
+            .fix("use a removed block with destroy = false for the old one and an import block for the new one");
         Ok(Response::new(tf::move_resource_state::Response { diagnostics: diagnostics(problem), ..Default::default() }))
     }
 

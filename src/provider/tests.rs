@@ -107,12 +107,36 @@ fn an_apply_that_core_would_refuse_is_named_by_attribute() {
 #[test]
 fn computed_values_of_new_objects_are_proposed_as_unknown() {
     for (name, prior, config, proposed, want) in [
-        ("a create", "null", r#"{"name":"a","ssh":{"region":"x"}}"#, r#"{"name":"a","ssh":{"region":"x"}}"#, r#"{"name":"a","size":"?","status":"?","ssh":{"region":"x","id":"?"}}"#),
+        (
+            "a create",
+            "null",
+            r#"{"name":"a","ssh":{"region":"x"}}"#,
+            r#"{"name":"a","ssh":{"region":"x"}}"#,
+            r#"{"name":"a","size":"?","status":"?","ssh":{"region":"x","id":"?"}}"#,
+        ),
         ("an update keeps prior values, null ones too", r#"{"name":"a","size":3}"#, r#"{"name":"b"}"#, r#"{"name":"b","size":3}"#, r#"{"name":"b","size":3}"#),
-        ("a new key", r#"{"name":"a","zones":{"y":{"id":"1"}}}"#, r#"{"name":"a","zones":{"y":{},"z":{}}}"#, r#"{"name":"a","zones":{"y":{"id":"1"},"z":{}}}"#, r#"{"name":"a","zones":{"y":{"id":"1"},"z":{"id":"?"}}}"#),
-        ("a longer list", r#"{"name":"a","steps":[{"id":"1"}]}"#, r#"{"name":"a","steps":[{},{}]}"#, r#"{"name":"a","steps":[{"id":"1"},{}]}"#, r#"{"name":"a","steps":[{"id":"1"},{"id":"?"}]}"#),
+        (
+            "a new key",
+            r#"{"name":"a","zones":{"y":{"id":"1"}}}"#,
+            r#"{"name":"a","zones":{"y":{},"z":{}}}"#,
+            r#"{"name":"a","zones":{"y":{"id":"1"},"z":{}}}"#,
+            r#"{"name":"a","zones":{"y":{"id":"1"},"z":{"id":"?"}}}"#,
+        ),
+        (
+            "a longer list",
+            r#"{"name":"a","steps":[{"id":"1"}]}"#,
+            r#"{"name":"a","steps":[{},{}]}"#,
+            r#"{"name":"a","steps":[{"id":"1"},{}]}"#,
+            r#"{"name":"a","steps":[{"id":"1"},{"id":"?"}]}"#,
+        ),
         ("a configured one stays", "null", r#"{"name":"a","size":4}"#, r#"{"name":"a","size":4}"#, r#"{"name":"a","size":4,"status":"?"}"#),
-        ("a set of a new object", "null", r#"{"name":"a","pool":[{"region":"x"}]}"#, r#"{"name":"a","pool":[{"region":"x"}]}"#, r#"{"name":"a","size":"?","status":"?","pool":[{"region":"x","id":"?"}]}"#),
+        (
+            "a set of a new object",
+            "null",
+            r#"{"name":"a","pool":[{"region":"x"}]}"#,
+            r#"{"name":"a","pool":[{"region":"x"}]}"#,
+            r#"{"name":"a","size":"?","status":"?","pool":[{"region":"x","id":"?"}]}"#,
+        ),
     ] {
         let mut proposed = tree_of(proposed);
         unknowns::mark(&schema(), &tree_of(prior), &tree_of(config), &mut proposed);
@@ -158,7 +182,17 @@ fn configure(block: &str, env: &[(&str, &str)]) -> Configured {
 
 #[test]
 fn the_provider_block_wins_over_variables_and_variables_over_defaults() {
-    let env = [("OB_OWNER", "env"), ("OB_MODE", "observe"), ("OB_PARALLELISM", "3"), ("OB_OPERATION_TIMEOUT", "5m"), ("OB_SUDO", "false"), ("OB_SSH_HOST_KEY_POLICY", "accept-new"), ("OB_SSH_KNOWN_HOSTS_FILE", "~/kh"), ("HOME", "/h"), ("OB_SSH_ALGORITHMS", "a, b")];
+    let env = [
+        ("OB_OWNER", "env"),
+        ("OB_MODE", "observe"),
+        ("OB_PARALLELISM", "3"),
+        ("OB_OPERATION_TIMEOUT", "5m"),
+        ("OB_SUDO", "false"),
+        ("OB_SSH_HOST_KEY_POLICY", "accept-new"),
+        ("OB_SSH_KNOWN_HOSTS_FILE", "~/kh"),
+        ("HOME", "/h"),
+        ("OB_SSH_ALGORITHMS", "a, b"),
+    ];
     let c = configure("{}", &env);
     let s = c.session.unwrap();
     assert_eq!((s.owner.as_deref(), s.observe, s.sudo, s.parallelism, s.operation_timeout.as_secs()), (Some("env"), true, false, 3, 300));
@@ -196,8 +230,18 @@ fn a_bad_configuration_is_refused_with_everything_that_is_wrong() {
     for (name, block, env, want) in [
         ("no key", r#"{"ssh":{"identities":{"a":{"user":"u"}}}}"#, vec![], &["ssh.identities[\"a\"] | "][..]),
         ("two keys", r#"{"ssh":{"identities":{"a":{"agent":true,"private_key":"k"}}}}"#, vec![], &["ssh.identities[\"a\"] | "]),
-        ("bad names and values", r#"{"owner":"a/b","mode":"x","parallelism":0,"operation_timeout":"5","ssh":{"host_key_policy":"no"}}"#, vec![], &["mode | ", "operation_timeout | ", "owner | ", "parallelism | ", "ssh.host_key_policy | "]),
-        ("bad variables", "{}", vec![("OB_MODE", "x"), ("OB_PARALLELISM", "many"), ("OB_OPERATION_TIMEOUT", "5"), ("OB_SUDO", "maybe"), ("OB_SSH_HOST_KEY_POLICY", "x"), ("OB_OWNER", "/")], &["OB_OWNER", "OB_MODE", "OB_PARALLELISM", "OB_OPERATION_TIMEOUT", "OB_SUDO", "OB_SSH_HOST_KEY_POLICY"]),
+        (
+            "bad names and values",
+            r#"{"owner":"a/b","mode":"x","parallelism":0,"operation_timeout":"5","ssh":{"host_key_policy":"no"}}"#,
+            vec![],
+            &["mode | ", "operation_timeout | ", "owner | ", "parallelism | ", "ssh.host_key_policy | "],
+        ),
+        (
+            "bad variables",
+            "{}",
+            vec![("OB_MODE", "x"), ("OB_PARALLELISM", "many"), ("OB_OPERATION_TIMEOUT", "5"), ("OB_SUDO", "maybe"), ("OB_SSH_HOST_KEY_POLICY", "x"), ("OB_OWNER", "/")],
+            &["OB_OWNER", "OB_MODE", "OB_PARALLELISM", "OB_OPERATION_TIMEOUT", "OB_SUDO", "OB_SSH_HOST_KEY_POLICY"],
+        ),
     ] {
         let found = configure(block, &env).errors;
         for w in want {

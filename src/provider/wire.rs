@@ -148,7 +148,11 @@ impl<R: Resource> Wire<R> {
         let missing: Vec<_> = names.iter().filter(|n| tree::get(&data, n).as_str().is_none()).copied().collect();
         if names.is_empty() || !missing.is_empty() {
             let why = if names.is_empty() { "it has no identity".to_owned() } else { format!("the identity lacks {}", missing.join(", ")) };
-            diags.problem(Problem::user(format!("cannot import {} by this identity", R::TYPE)).why(why).fix(if names.is_empty() { "import it by its id" } else { "give every attribute of the identity" }));
+            diags.problem(Problem::user(format!("cannot import {} by this identity", R::TYPE)).why(why).fix(if names.is_empty() {
+                "import it by its id"
+            } else {
+                "give every attribute of the identity"
+            }));
             return Err(Refused);
         }
         let values: Vec<_> = names.iter().map(|n| tree::get(&data, n).as_str().unwrap_or_default().to_owned()).collect();
@@ -160,15 +164,26 @@ impl<R: Resource> Wire<R> {
         let what = "stored state";
         let stored = r.raw_state.as_ref().map_or(&[][..], |s| &s.json);
         if stored.is_empty() {
-            diags.problem(Problem::user(format!("the {what} of {} cannot be read", R::TYPE)).why("it has no JSON form").fix("it was not written by this provider: remove it from the state and import the object"));
+            diags.problem(
+                Problem::user(format!("the {what} of {} cannot be read", R::TYPE))
+                    .why("it has no JSON form")
+                    .fix("it was not written by this provider: remove it from the state and import the object"),
+            );
             return Err(Refused);
         }
         if r.version > now {
             let why = format!("it has schema version {}, this provider knows {now} and older", r.version);
-            diags.problem(Problem::user(format!("the {what} of {} is of a newer provider", R::TYPE)).why(why).fix("use the newer provider that wrote it (terraform init -upgrade)"));
+            diags
+                .problem(Problem::user(format!("the {what} of {} is of a newer provider", R::TYPE)).why(why).fix("use the newer provider that wrote it (terraform init -upgrade)"));
             return Err(Refused);
         }
-        let json: serde_json::Value = serde_json::from_slice(stored).map_err(|e| diags.problem(Problem::user(format!("the {what} of {} cannot be read", R::TYPE)).why(e.to_string()).fix("restore the state from a backup, or remove the object from it and import it")))?;
+        let json: serde_json::Value = serde_json::from_slice(stored).map_err(|e| {
+            diags.problem(
+                Problem::user(format!("the {what} of {} cannot be read", R::TYPE))
+                    .why(e.to_string())
+                    .fix("restore the state from a backup, or remove the object from it and import it"),
+            )
+        })?;
         let json = if r.version < now { self.0.resource.upgrade(r.version, json).map_err(|p| diags.problem(p))? } else { json };
         let tree = codec::from_json(&self.0.schema, what, &json, diags)?;
         if tree != V::Nil {
@@ -256,7 +271,12 @@ impl<R: Resource> WireResource for Wire<R> {
     async fn apply(&self, r: tf::apply_resource_change::Request) -> tf::apply_resource_change::Response {
         let mut diags = Diagnostics::default();
         let create = convert::bytes(r.prior_state.as_ref()).is_empty() || tree::read(convert::bytes(r.prior_state.as_ref())) == Ok(V::Nil);
-        let mut out = tf::apply_resource_change::Response { new_state: r.prior_state.clone(), private: r.planned_private.clone(), new_identity: r.planned_identity.clone(), ..Default::default() };
+        let mut out = tf::apply_resource_change::Response {
+            new_state: r.prior_state.clone(),
+            private: r.planned_private.clone(),
+            new_identity: r.planned_identity.clone(),
+            ..Default::default()
+        };
         let new = self.apply_change(&r, &mut diags).await;
         if let Ok(tree) = &new {
             out.new_identity = self.identity_of(tree).or(out.new_identity);

@@ -151,7 +151,9 @@ pub fn within_plan(planned: &Graph, fresh: &Graph, object: &str) -> Result<(), P
     if more.is_empty() {
         return Ok(());
     }
-    Err(Problem::refused(format!("{object} has changed since the plan")).why(format!("these steps were not planned: {}", more.join("; "))).fix("plan again and look at the new plan; nothing was done"))
+    Err(Problem::refused(format!("{object} has changed since the plan"))
+        .why(format!("these steps were not planned: {}", more.join("; ")))
+        .fix("plan again and look at the new plan; nothing was done"))
 }
 
 /// The deadline of an operation, if the configuration sets one.

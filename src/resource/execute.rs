@@ -36,7 +36,9 @@ pub fn reader(cx: &Context) -> Cx {
 /// The provider configuration names no owner.
 pub fn owner(session: &Session) -> Result<String, Problem> {
     session.owner.clone().ok_or_else(|| {
-        Problem::user("the provider needs an owner").why("what is deployed is marked on its hosts with the name of the configuration that owns it").fix("set owner = \"some-stable-name\" in provider \"ob\" (or OB_OWNER); keep it the same for ever")
+        Problem::user("the provider needs an owner")
+            .why("what is deployed is marked on its hosts with the name of the configuration that owns it")
+            .fix("set owner = \"some-stable-name\" in provider \"ob\" (or OB_OWNER); keep it the same for ever")
     })
 }
 
@@ -46,7 +48,8 @@ pub fn owner(session: &Session) -> Result<String, Problem> {
 /// There is no owner; nothing has been done then.
 pub async fn execute(cx: &Context, job: Job<'_>) -> Result<Outcome, Problem> {
     let authority = owner(&cx.session)?;
-    let operation = Operation { id: OperationId::fresh(), verb: job.verb.to_owned(), object: job.object, who: cx.session.who.clone(), authority, epoch: job.epoch, titles: job.graph.titles() };
+    let operation =
+        Operation { id: OperationId::fresh(), verb: job.verb.to_owned(), object: job.object, who: cx.session.who.clone(), authority, epoch: job.epoch, titles: job.graph.titles() };
     let timeout = job.timeout.unwrap_or(cx.session.operation_timeout);
     let cancel = cx.cancel.child_token();
     let engine = Cx::new(cx.session.connector.clone(), cancel.clone(), job.secrets);
@@ -62,7 +65,10 @@ pub async fn execute(cx: &Context, job: Job<'_>) -> Result<Outcome, Problem> {
             work.await
         }
     };
-    if late && let Some(problem) = &mut outcome.problem && problem.kind == Kind::Cancelled {
+    if late
+        && let Some(problem) = &mut outcome.problem
+        && problem.kind == Kind::Cancelled
+    {
         "the operation did not end in time".clone_into(&mut problem.what);
         problem.why = format!("its deadline of {} passed", crate::base::units::show_duration(timeout));
         "run the same command again (it goes on where this one stopped), or give more time in timeouts".clone_into(&mut problem.fix);

@@ -2,11 +2,11 @@
 //! `ssh://admin@10.0.0.1:22/data/main?identity=prod#user=app&host=%25` or `sql://reporting@10.0.0.9:2881#database=shop`.
 //!
 //! The second form names a login of the provider's `sql.credentials`. Names are percent-encoded.
+use super::Context;
 use super::common::{Connection, Map, host};
 use super::execute::reader;
 use super::ob_cluster::{InstanceRef, import_id, parse_id};
 use super::sql_target::{SqlEndpoint, Target};
-use super::Context;
 use crate::base::Problem;
 use crate::component::seekdb::{Instance, facts, import};
 use crate::schema::Value;
@@ -36,7 +36,9 @@ impl Named {
 }
 
 fn bad(id: &str, why: &str) -> Problem {
-    Problem::user(format!("\"{id}\" is no import id")).why(why).fix("write it as ssh://user@address:22/base-dir?identity=name#database=shop or sql://credential@address:2881#user=app&host=%25&database=shop; names are percent-encoded")
+    Problem::user(format!("\"{id}\" is no import id"))
+        .why(why)
+        .fix("write it as ssh://user@address:22/base-dir?identity=name#database=shop or sql://credential@address:2881#user=app&host=%25&database=shop; names are percent-encoded")
 }
 
 /// The import id of an object.
@@ -87,7 +89,8 @@ fn object(id: &str) -> Result<(&str, BTreeMap<String, String>), Problem> {
         let (key, value) = p.split_once('=')?;
         Some((key.to_owned(), decode(value)?))
     };
-    let object = rest.split('&').filter(|p| !p.is_empty()).map(|p| pair(p).ok_or_else(|| bad(id, &format!("\"{p}\" is not name=value in percent-encoding")))).collect::<Result<_, _>>()?;
+    let object =
+        rest.split('&').filter(|p| !p.is_empty()).map(|p| pair(p).ok_or_else(|| bad(id, &format!("\"{p}\" is not name=value in percent-encoding")))).collect::<Result<_, _>>()?;
     Ok((place, object))
 }
 

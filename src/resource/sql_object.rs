@@ -6,8 +6,8 @@ use super::common::set_text;
 use super::sql_target::{self, Targeted, open, target};
 use super::{Applied, ApplyInput, Context, Found};
 use crate::base::{Kind, Problem, Secret};
-use crate::component::mysql::{Catalog, Link, Statement, What};
 use crate::component::mysql::user::Password;
+use crate::component::mysql::{Catalog, Link, Statement, What};
 use crate::schema::Value;
 
 /// Where passwords come from.
@@ -158,13 +158,18 @@ async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<
     let statements = S::statements(change, &now)?;
     let suicide = format!("DROP USER IF EXISTS {}@", crate::component::sql::literal(&link.user));
     if let Some(statement) = statements.iter().find(|s| s.shown.starts_with(&suicide)) {
-        return Err(Problem::refused(format!("{} is not run", statement.shown)).place(link.place()).why("it is the login in use").fix("declare that user, or use another credential"));
+        return Err(Problem::refused(format!("{} is not run", statement.shown))
+            .place(link.place())
+            .why("it is the login in use")
+            .fix("declare that user, or use another credential"));
     }
     let warnings: Vec<_> = input.planned.filter(|_| input.prior.is_none()).and_then(|p| p.adopted(&now)).into_iter().collect();
     let mut failed = None;
     for statement in &statements {
         if cx.cancel.is_cancelled() {
-            failed = Some(Problem::new(Kind::Cancelled, "cancelled before all statements had run").place(link.place()).fix("run the same command again: it goes on where this one stopped"));
+            failed = Some(
+                Problem::new(Kind::Cancelled, "cancelled before all statements had run").place(link.place()).fix("run the same command again: it goes on where this one stopped"),
+            );
             break;
         }
         if let Err(problem) = link.run(statement).await {
@@ -211,7 +216,9 @@ pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S,
     let mut link = open(cx, &at).await?;
     let now = Catalog::read(&mut link, &what).await;
     link.close().await;
-    state.fill(&now?, Fill::Read).ok_or_else(|| Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id"))
+    state.fill(&now?, Fill::Read).ok_or_else(|| {
+        Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id")
+    })
 }
 
 /// The statements that a planned change runs on a server that is as the prior state says; for `ob runbook`.

@@ -134,12 +134,15 @@ pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
     if instance.is_unknown() || group.is_unknown() || endpoint.is_unknown() {
         return;
     }
-    let given: Vec<_> = [("instance", instance.is_null()), ("group", group.is_null()), ("endpoint", endpoint.is_null())].into_iter().filter(|(_, null)| !null).map(|(n, _)| n).collect();
+    let given: Vec<_> =
+        [("instance", instance.is_null()), ("group", group.is_null()), ("endpoint", endpoint.is_null())].into_iter().filter(|(_, null)| !null).map(|(n, _)| n).collect();
     let fix = "set instance = ob_cluster.x.instance, or group, or endpoint";
     match given[..] {
         [] => diags.problem(Problem::user("the object has no server to be on").why("none of instance, group and endpoint is set").fix(fix).attribute(["instance"])),
         [_] => {}
-        [.., last] => diags.problem(Problem::user("the object has more than one server to be on").why(format!("{} are set", given.join(" and "))).fix("keep one of them").attribute([last])),
+        [.., last] => {
+            diags.problem(Problem::user("the object has more than one server to be on").why(format!("{} are set", given.join(" and "))).fix("keep one of them").attribute([last]))
+        }
     }
     if let Value::Value(members) = group
         && members.is_empty()
@@ -171,7 +174,12 @@ pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
     next.set_fields(instance, group, endpoint);
     let (Some(before), Some(after)) = (target(prior), target(next)) else { return };
     if !may_be_one(&before, &after) {
-        diags.caution(Problem::user("the object gets another server").why(format!("{} before, {} now", show(&before), show(&after))).fix("nothing, if the servers are one and the same; else: what is on the former one stays there as it is").attribute(["instance"]));
+        diags.caution(
+            Problem::user("the object gets another server")
+                .why(format!("{} before, {} now", show(&before), show(&after)))
+                .fix("nothing, if the servers are one and the same; else: what is on the former one stays there as it is")
+                .attribute(["instance"]),
+        );
     }
 }
 
@@ -226,7 +234,11 @@ async fn foreign(cx: &Context, address: &str, port: u16, credential: &str, via: 
     let Some(found) = cx.session.sql_credentials.get(credential) else {
         let names: Vec<_> = cx.session.sql_credentials.keys().map(String::as_str).collect();
         let why = if names.is_empty() { "the provider has no sql.credentials".to_owned() } else { format!("the provider has: {}", names.join(", ")) };
-        return Err(Problem::user(format!("there is no login named \"{credential}\"")).place(place).why(why).fix(format!("add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, password = … }} }} }} }}")).attribute(["endpoint", "credential"]));
+        return Err(Problem::user(format!("there is no login named \"{credential}\""))
+            .place(place)
+            .why(why)
+            .fix(format!("add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, password = … }} }} }} }}"))
+            .attribute(["endpoint", "credential"]));
     };
     let here = Endpoint { name: "this machine".into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() };
     let way = via.unwrap_or(&here);
@@ -264,7 +276,10 @@ async fn primary(cx: &Cx, members: &BTreeMap<String, Instance>) -> Result<Instan
     }
     choose(&seen).and_then(|name| members.get(name).cloned()).ok_or_else(|| {
         let what: Vec<_> = members.keys().map(|n| format!("{n}: {}", seen.get(n).map_or("unreachable", |m| m.standing.as_str()))).collect();
-        Problem::new(Kind::Unreachable, "no member of the group takes writes").place(members.keys().cloned().collect::<Vec<_>>().join(", ")).why(what.join(", ")).fix("bring the primary back, switch over or fail over with ob_standby or `ob`, then run the same command again")
+        Problem::new(Kind::Unreachable, "no member of the group takes writes")
+            .place(members.keys().cloned().collect::<Vec<_>>().join(", "))
+            .why(what.join(", "))
+            .fix("bring the primary back, switch over or fail over with ob_standby or `ob`, then run the same command again")
     })
 }
 
@@ -295,7 +310,8 @@ mod tests {
             ("no notes yet", vec![("a", Primary, None)], Some("a")),
         ] {
             let note = |e: u64| Group::new("g", "o", e, "x", BTreeMap::new());
-            let seen: BTreeMap<_, _> = members.into_iter().map(|(n, standing, e)| (n.to_owned(), Member { standing, facts: None, note: e.map(note), why: String::new() })).collect();
+            let seen: BTreeMap<_, _> =
+                members.into_iter().map(|(n, standing, e)| (n.to_owned(), Member { standing, facts: None, note: e.map(note), why: String::new() })).collect();
             assert_eq!(choose(&seen).map(String::as_str), want, "{name}");
         }
     }

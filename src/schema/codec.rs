@@ -263,7 +263,11 @@ impl Walk<'_> {
                     #[allow(clippy::cast_possible_truncation)]
                     return V::from(n as i64);
                 }
-                if n.is_finite() && n.fract() != 0.0 { format!("a whole number is needed, {} has a fraction", shown(n.to_string())) } else { format!("{} is too large", shown(n.to_string())) }
+                if n.is_finite() && n.fract() != 0.0 {
+                    format!("a whole number is needed, {} has a fraction", shown(n.to_string()))
+                } else {
+                    format!("{} is too large", shown(n.to_string()))
+                }
             }
             // Numbers that no int or float can hold exactly come as decimal text.
             V::String(s) => match s.as_str().map(str::parse::<i64>) {

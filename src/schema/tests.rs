@@ -69,7 +69,8 @@ fn json(text: &str) -> Tree {
 
 /// A whole configuration with `changes` put in.
 fn config(changes: &str) -> Tree {
-    let mut base = json(r#"{"name":"a","size":5,"on":true,"tags":["a"],"flags":["y","x"],"labels":{"k":1},"zones":{"z1":{"region":"sh","count":1}},"steps":[],"pool":[],"ssh":null}"#);
+    let mut base =
+        json(r#"{"name":"a","size":5,"on":true,"tags":["a"],"flags":["y","x"],"labels":{"k":1},"zones":{"z1":{"region":"sh","count":1}},"steps":[],"pool":[],"ssh":null}"#);
     let V::Map(new) = json(changes) else { panic!("not an object") };
     let V::Map(old) = &mut base else { panic!("not an object") };
     for (k, v) in new {
@@ -290,7 +291,19 @@ fn diagnostics_carry_no_backtrace() {
 
 #[test]
 fn no_source_uses_the_constructors_that_append_backtraces() {
-    let banned = ["Diagnostic::new(", "Diagnostic::root(", "Diagnostic::short(", ".root_error(", ".root_warning(", ".error_short(", ".warning_short(", "root_error_short(", ".internal_error()", "diags.error(", "diags.warning("];
+    let banned = [
+        "Diagnostic::new(",
+        "Diagnostic::root(",
+        "Diagnostic::short(",
+        ".root_error(",
+        ".root_warning(",
+        ".error_short(",
+        ".warning_short(",
+        "root_error_short(",
+        ".internal_error()",
+        "diags.error(",
+        "diags.warning(",
+    ];
     let mut dirs = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {

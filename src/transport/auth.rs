@@ -1,7 +1,7 @@
 //! Login with keys, the agent and user certificates.
+use super::TransportError;
 use super::handshake::{Client, Failure};
 use super::keys::{KeyHolder, Login};
-use super::TransportError;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::{AgentIdentity, client::AgentClient};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};

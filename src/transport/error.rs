@@ -68,12 +68,28 @@ impl TransportError {
     pub fn explain(&self, endpoint: &Endpoint) -> Problem {
         let place = endpoint.show();
         let (kind, what, fix) = match self {
-            Self::Unreachable(_) => (Kind::Unreachable, "cannot reach host", "check that the host is up, that the address and port are right and that no firewall is between; then run the same command again".to_owned()),
+            Self::Unreachable(_) => (
+                Kind::Unreachable,
+                "cannot reach host",
+                "check that the host is up, that the address and port are right and that no firewall is between; then run the same command again".to_owned(),
+            ),
             Self::Timeout(..) => (Kind::Unreachable, "no answer from host", "check the load and the link of the host; the same command goes on where this one stopped".to_owned()),
-            Self::HostKeyChanged { .. } => (Kind::Refused, "host key has changed on host", "if the host was reinstalled, put its new key into host_key (or known_hosts); if not, somebody may be listening: do not go on".to_owned()),
-            Self::HostKeyUnknown { offered } => (Kind::Refused, "host key is not known for host", format!("compare it with the console of the host, then set host_key = \"{offered}\" or add it to known_hosts; or set host_key_policy = \"accept-new\"")),
+            Self::HostKeyChanged { .. } => (
+                Kind::Refused,
+                "host key has changed on host",
+                "if the host was reinstalled, put its new key into host_key (or known_hosts); if not, somebody may be listening: do not go on".to_owned(),
+            ),
+            Self::HostKeyUnknown { offered } => (
+                Kind::Refused,
+                "host key is not known for host",
+                format!("compare it with the console of the host, then set host_key = \"{offered}\" or add it to known_hosts; or set host_key_policy = \"accept-new\""),
+            ),
             Self::HostKeyRevoked(_) => (Kind::Refused, "host key is revoked for host", "give the host a new key, or remove the @revoked line if it is wrong".to_owned()),
-            Self::HostCertificate(_) => (Kind::Refused, "host certificate is not valid for host", "sign a new certificate for the host's key with the name it is reached by, or correct the clock of this machine".to_owned()),
+            Self::HostCertificate(_) => (
+                Kind::Refused,
+                "host certificate is not valid for host",
+                "sign a new certificate for the host's key with the name it is reached by, or correct the clock of this machine".to_owned(),
+            ),
             Self::Config(_) => (Kind::User, "cannot connect to host", "correct the ssh block of the provider (or OB_SSH_*), or the host's host_key".to_owned()),
             Self::Auth { user, .. } => (Kind::User, "login was refused by host", format!("add the public key to ~{user}/.ssh/authorized_keys there, or name another identity")),
             Self::Identity(..) => (Kind::User, "cannot log in to host", "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned()),

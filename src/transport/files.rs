@@ -105,10 +105,14 @@ pub async fn place(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec
 fn check(file: &FileSpec) -> Result<(), Problem> {
     let parts = || file.name.split('/');
     if file.name.is_empty() || file.name.contains(['\n', '\0']) || parts().any(|p| p.is_empty() || p == "." || p == "..") {
-        return Err(Problem::refused(format!("cannot place a file named {:?}", file.name)).why("the name leaves its folder or is empty").fix("use a package that was not tampered with"));
+        return Err(Problem::refused(format!("cannot place a file named {:?}", file.name))
+            .why("the name leaves its folder or is empty")
+            .fix("use a package that was not tampered with"));
     }
     if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        return Err(Problem::user(format!("the sha256 of file \"{}\" is no digest", file.name)).why(format!("{:?} is not 64 lower-case hex digits", file.sha256)).fix("write the output of `sha256sum`"));
+        return Err(Problem::user(format!("the sha256 of file \"{}\" is no digest", file.name))
+            .why(format!("{:?} is not 64 lower-case hex digits", file.sha256))
+            .fix("write the output of `sha256sum`"));
     }
     Ok(())
 }
@@ -210,7 +214,8 @@ note "$cache/$key"
         file.sha256,
     );
     let user = (!to.run_as.is_empty()).then_some(to.run_as.as_str());
-    let input = (file.open)().map_err(|e| Problem::user(format!("cannot read file \"{}\" to send it", file.name)).why(e.to_string()).fix("check the file's path and rights on this machine"))?;
+    let input = (file.open)()
+        .map_err(|e| Problem::user(format!("cannot read file \"{}\" to send it", file.name)).why(e.to_string()).fix("check the file's path and rights on this machine"))?;
     let deadline = Duration::from_secs(120 + size / (512 << 10));
     let out = transport.stream(&as_user(user, &script), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
     if out.ok() {
@@ -224,8 +229,15 @@ note "$cache/$key"
         return Err(full(transport, to, size, left));
     }
     if out.status == 3 && got.is_some() {
-        let why = if got == Some(size) { format!("its sha256 is {digest}, expected {}", file.sha256) } else { format!("it has {} bytes, expected {size}; its sha256 is {digest}, expected {}", got.unwrap_or(0), file.sha256) };
-        return Err(Problem::refused(format!("file \"{}\" is not what was declared", file.name)).place(transport.endpoint().show()).why(why).fix("download it again from a source you trust, or correct its sha256; nothing of it was kept on the host"));
+        let why = if got == Some(size) {
+            format!("its sha256 is {digest}, expected {}", file.sha256)
+        } else {
+            format!("it has {} bytes, expected {size}; its sha256 is {digest}, expected {}", got.unwrap_or(0), file.sha256)
+        };
+        return Err(Problem::refused(format!("file \"{}\" is not what was declared", file.name))
+            .place(transport.endpoint().show())
+            .why(why)
+            .fix("download it again from a source you trust, or correct its sha256; nothing of it was kept on the host"));
     }
     Err(failed(transport, to, &out.tail()))
 }
@@ -240,7 +252,10 @@ fn full(transport: &Arc<dyn Transport>, to: &Place, need: u64, left: u64) -> Pro
 
 fn failed(transport: &Arc<dyn Transport>, to: &Place, tail: &str) -> Problem {
     let who = if to.run_as.is_empty() { "the login user" } else { &to.run_as };
-    Problem::user(format!("cannot place files on host \"{}\"", transport.endpoint().name)).place(format!("{}, {} and {}", transport.endpoint().show(), to.cache, to.dest)).why(tail).fix(format!("see that {who} may write to both folders"))
+    Problem::user(format!("cannot place files on host \"{}\"", transport.endpoint().name))
+        .place(format!("{}, {} and {}", transport.endpoint().show(), to.cache, to.dest))
+        .why(tail)
+        .fix(format!("see that {who} may write to both folders"))
 }
 
 #[cfg(test)]

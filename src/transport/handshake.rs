@@ -96,7 +96,17 @@ where
 
 const CIPHERS: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_192_CTR, cipher::AES_128_CTR];
 /// curve25519 first saves 3 ms for each connection; the post-quantum hybrid is next, for hosts that insist.
-const EXCHANGES: &[kex::Name] = &[kex::CURVE25519, kex::MLKEM768X25519_SHA256, kex::CURVE25519_PRE_RFC_8731, kex::ECDH_SHA2_NISTP256, kex::ECDH_SHA2_NISTP384, kex::ECDH_SHA2_NISTP521, kex::DH_GEX_SHA256, kex::DH_G16_SHA512, kex::DH_G14_SHA256];
+const EXCHANGES: &[kex::Name] = &[
+    kex::CURVE25519,
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_GEX_SHA256,
+    kex::DH_G16_SHA512,
+    kex::DH_G14_SHA256,
+];
 const EXTENSIONS: &[kex::Name] = &[kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
 const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
 const HOST_KEYS: &[Algorithm] = &[
@@ -123,7 +133,8 @@ fn settings(config: &SshConfig, trust: &Trust) -> Result<client::Config, Transpo
     exchanges.extend_from_slice(EXTENSIONS);
     let host_keys = trust.prefer(if chosen.is_empty() { HOST_KEYS } else { &chosen });
     let certificates = if trust.wants_certificate() { host_keys.clone() } else { Vec::new() };
-    let preferred = Preferred { kex: exchanges.into(), key: host_keys.into(), host_key_certificates: certificates.into(), cipher: ciphers.into(), mac: macs.into(), ..Preferred::default() };
+    let preferred =
+        Preferred { kex: exchanges.into(), key: host_keys.into(), host_key_certificates: certificates.into(), cipher: ciphers.into(), mac: macs.into(), ..Preferred::default() };
     Ok(client::Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-ob_", env!("CARGO_PKG_VERSION")))),
         preferred,

@@ -31,7 +31,10 @@ impl Trust {
         let configured = match endpoint.host_key.trim() {
             "" => None,
             text if text.starts_with("SHA256:") => Some(Configured::Fingerprint(text.to_owned())),
-            text => Some(Configured::Key(PublicKey::from_openssh(text).map_err(|_| TransportError::Config("host_key is neither a public key (`ssh-ed25519 AAAA…`) nor a fingerprint (`SHA256:…`)".into()))?)),
+            text => Some(Configured::Key(
+                PublicKey::from_openssh(text)
+                    .map_err(|_| TransportError::Config("host_key is neither a public key (`ssh-ed25519 AAAA…`) nor a fingerprint (`SHA256:…`)".into()))?,
+            )),
         };
         let mut known = KnownHosts::default();
         for file in &config.known_hosts_files {

@@ -1,7 +1,7 @@
 //! Turns an identity of the configuration into something that can sign.
+use super::Endpoint;
 use super::TransportError;
 use super::config::{Identity, KeySource, SshConfig};
-use super::Endpoint;
 use crate::base::Secret;
 use russh::keys::{Certificate, PrivateKey, decode_secret_key};
 use std::sync::Arc;

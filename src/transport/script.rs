@@ -86,7 +86,9 @@ pub fn unlimited(command: &str) -> String {
 pub fn as_user(user: Option<&str>, command: &str) -> String {
     let Some(user) = user else { return command.to_owned() };
     let (user, command) = (quote(user), quote(command));
-    format!("if [ \"$(id -un)\" = {user} ]; then exec /bin/sh -c {command}; elif [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- /bin/sh -c {command}; else exec sudo -n -H -u {user} /bin/sh -c {command}; fi")
+    format!(
+        "if [ \"$(id -un)\" = {user} ]; then exec /bin/sh -c {command}; elif [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- /bin/sh -c {command}; else exec sudo -n -H -u {user} /bin/sh -c {command}; fi"
+    )
 }
 
 /// What a script left behind.

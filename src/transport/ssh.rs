@@ -121,7 +121,9 @@ impl Connection {
                 }
                 Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(i32::try_from(exit_status).unwrap_or(-1)),
                 Some(ChannelMsg::ExitSignal { signal_name, .. }) => status = Some(128 + number(&signal_name)),
-                Some(ChannelMsg::Failure) => return Err(TransportError::Unreachable("the host logs us in and refuses to run commands (a forced command or a restricted key?)".into())),
+                Some(ChannelMsg::Failure) => {
+                    return Err(TransportError::Unreachable("the host logs us in and refuses to run commands (a forced command or a restricted key?)".into()));
+                }
                 Some(ChannelMsg::Close) => {
                     end.closed = true;
                     break;
@@ -131,7 +133,11 @@ impl Connection {
             }
         }
         let Some(status) = status else {
-            return Err(if end.closed { TransportError::Unreachable("the host ended a script without saying how; it may have done its work".into()) } else { self.broken("while a script ran; it may have done its work") });
+            return Err(if end.closed {
+                TransportError::Unreachable("the host ended a script without saying how; it may have done its work".into())
+            } else {
+                self.broken("while a script ran; it may have done its work")
+            });
         };
         end.done = true;
         Ok(Output { status, stdout: String::from_utf8_lossy(&out).into_owned(), stderr: String::from_utf8_lossy(&err).into_owned() })
@@ -183,11 +189,14 @@ impl Connection {
     async fn forwarded(self: &Arc<Self>, open: impl Future<Output = Result<Channel<Msg>, russh::Error>>, place: String) -> Result<Box<dyn Duplex>, TransportError> {
         match tokio::time::timeout(DIAL, open).await {
             Ok(Ok(channel)) => Ok(Box::new(Stream { inner: Box::pin(channel.into_stream()), _permit: None, _connection: self.clone() })),
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(TransportError::Dial(place, match reason {
-                ChannelOpenFailure::AdministrativelyProhibited => "the host's sshd forbids forwarding (AllowTcpForwarding, PermitOpen)".into(),
-                ChannelOpenFailure::ConnectFailed => "the host cannot connect to it".into(),
-                other => format!("{other:?}"),
-            })),
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(TransportError::Dial(
+                place,
+                match reason {
+                    ChannelOpenFailure::AdministrativelyProhibited => "the host's sshd forbids forwarding (AllowTcpForwarding, PermitOpen)".into(),
+                    ChannelOpenFailure::ConnectFailed => "the host cannot connect to it".into(),
+                    other => format!("{other:?}"),
+                },
+            )),
             Ok(Err(_)) => Err(self.broken("while a port was opened through the host")),
             Err(_) => {
                 self.suspect.store(true, Ordering::Relaxed);

@@ -45,9 +45,21 @@ pub const UNITS: &str = "/etc/systemd/system/ob-";
 /// Everything we do as root.
 pub const TABLE: &[Command] = &[
     Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--shell"), Is("/bin/bash"), User], why: "the service user" },
-    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User], why: "the service user with a number" },
-    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")], why: "the service user with a home" },
-    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")], why: "the service user with a number and a home" },
+    Command {
+        path: "/usr/sbin/useradd",
+        args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User],
+        why: "the service user with a number",
+    },
+    Command {
+        path: "/usr/sbin/useradd",
+        args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")],
+        why: "the service user with a home",
+    },
+    Command {
+        path: "/usr/sbin/useradd",
+        args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")],
+        why: "the service user with a number and a home",
+    },
     Command { path: "/usr/sbin/userdel", args: &[User], why: "destroy: the user that prepare made" },
     Command { path: "/usr/sbin/userdel", args: &[Is("--remove"), User], why: "destroy: with its home, when prepare made it" },
     Command { path: "/usr/bin/tee", args: &[Is(SYSCTL)], why: "kernel settings, in our own file" },
@@ -125,7 +137,9 @@ const UID: &str = "\0uid";
 
 /// Escapes what sudoers itself would read: blanks, commas, colons, equal signs, backslashes, and its wildcards.
 fn escape(text: &str) -> String {
-    text.chars().flat_map(|c| matches!(c, ' ' | ',' | ':' | '=' | '\\' | '*' | '?' | '[' | ']' | '!' | '#' | '"' | '%' | '(' | ')').then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| matches!(c, ' ' | ',' | ':' | '=' | '\\' | '*' | '?' | '[' | ']' | '!' | '#' | '"' | '%' | '(' | ')').then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 #[cfg(test)]

@@ -65,7 +65,9 @@ impl Sshd {
             std::fs::copy(keys.path("user.pub"), keys.path("authorized_keys")).unwrap();
         }
         // A HOME of its own: the login shell's start files of this machine are not part of the test.
-        let config = format!("{extra}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized_keys\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\nPrintLastLog no\nSetEnv HOME={dir}\n");
+        let config = format!(
+            "{extra}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized_keys\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\nPrintLastLog no\nSetEnv HOME={dir}\n"
+        );
         let file = keys.write(&format!("sshd_config.{port}"), &config);
         let child = Command::new("/usr/sbin/sshd").arg("-D").arg("-f").arg(&file).arg("-E").arg(keys.path("sshd.log")).stdin(Stdio::null()).spawn().unwrap();
         Self { port, child }
@@ -136,4 +138,3 @@ pub fn trusted(extra: &str) -> (Keys, Sshd, Arc<Pool>) {
     config.known_hosts_files = vec![keys.path("known_hosts")];
     (keys, sshd, pool(config))
 }
-

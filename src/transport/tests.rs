@@ -112,7 +112,10 @@ async fn a_host_that_dies_mid_script_is_an_error_at_once_and_comes_back() {
     let (keys, sshd, pool) = trusted("");
     let endpoint = sshd.endpoint();
     let t = pool.connect(&endpoint).await.unwrap();
-    let running = { let t = t.clone(); tokio::spawn(async move { t.run(&Script::new("sleep 20").within(Duration::from_secs(30))).await }) };
+    let running = {
+        let t = t.clone();
+        tokio::spawn(async move { t.run(&Script::new("sleep 20").within(Duration::from_secs(30))).await })
+    };
     tokio::time::sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
     drop(sshd);

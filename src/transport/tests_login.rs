@@ -55,7 +55,11 @@ async fn each_kind_of_key_logs_in_or_says_why_not() {
     }
     let mut two = base.clone();
     two.identities.insert("other".into(), two.identities["main"].clone());
-    for (case, config, identity, want) in [("several, none named", two.clone(), "", "there are several: \"main\", \"other\""), ("named", two, "other", "ok"), ("unknown name", base, "nobody", "there is none of that name; there are \"main\"")] {
+    for (case, config, identity, want) in [
+        ("several, none named", two.clone(), "", "there are several: \"main\", \"other\""),
+        ("named", two, "other", "ok"),
+        ("unknown name", base, "nobody", "there is none of that name; there are \"main\""),
+    ] {
         let got = try_login(config, &Endpoint { identity: identity.into(), ..sshd.endpoint() }).await;
         assert!(got.contains(want), "{case}: {got}");
     }
@@ -208,7 +212,11 @@ async fn a_cancel_ends_waits_at_once_and_lets_a_running_script_settle() {
     };
     let (short, long) = (start("sleep 1; echo done"), start("sleep 25"));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let waiting = { let (pool, port) = (pool.clone(), silent.local_addr().unwrap().port()); let to = Endpoint { port, ..sshd.endpoint() }; tokio::spawn(async move { (pool.connect(&to).await.err(), Instant::now()) }) };
+    let waiting = {
+        let (pool, port) = (pool.clone(), silent.local_addr().unwrap().port());
+        let to = Endpoint { port, ..sshd.endpoint() };
+        tokio::spawn(async move { (pool.connect(&to).await.err(), Instant::now()) })
+    };
     tokio::time::sleep(Duration::from_millis(300)).await;
     let asked = Instant::now();
     cancel.cancel();

@@ -175,7 +175,11 @@ impl Resource for Thing {
     }
 
     async fn apply(&self, cx: &Context, input: ApplyInput<'_, State>) -> Applied<State> {
-        let fail = |state: Option<State>, what: &str| Applied { state, problem: Some(Problem::user(what).why("asked to").fix("nothing")), warnings: vec![Problem::user("three steps are done")] };
+        let fail = |state: Option<State>, what: &str| Applied {
+            state,
+            problem: Some(Problem::user(what).why("asked to").fix("nothing")),
+            warnings: vec![Problem::user("three steps are done")],
+        };
         let (Some(planned), Some(config)) = (input.planned, input.config) else {
             let stuck = input.prior.is_some_and(|p| known(&p.name) == "stuck");
             return if stuck { fail(None, "cannot destroy it") } else { Applied { state: None, problem: None, warnings: Vec::new() } };
@@ -209,7 +213,18 @@ impl Resource for Thing {
         if id == "absent" {
             return Err(Problem::user("there is no such thing").place(id));
         }
-        Ok(State { name: Value::Value(id.into()), size: Value::Value(7), kind: Value::Null, tags: Value::Null, zones: Value::Null, login: Value::Null, secret_wo: Value::Value("hunter2".into()), secret_wo_version: Value::Null, secret_length: Value::Null, status: Value::Value("running".into()) })
+        Ok(State {
+            name: Value::Value(id.into()),
+            size: Value::Value(7),
+            kind: Value::Null,
+            tags: Value::Null,
+            zones: Value::Null,
+            login: Value::Null,
+            secret_wo: Value::Value("hunter2".into()),
+            secret_wo_version: Value::Null,
+            secret_length: Value::Null,
+            status: Value::Value("running".into()),
+        })
     }
 
     fn identity(&self) -> &'static [&'static str] {

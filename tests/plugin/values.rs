@@ -59,7 +59,8 @@ pub fn running(name: &str) -> J {
     thing(json!({"name": name, "size": 1, "status": "running"}))
 }
 
-pub const NEW: tf::ClientCapabilities = tf::ClientCapabilities { deferral_allowed: false, write_only_attributes_allowed: true, store_planned_private: false, computed_blocks_allowed: false };
+pub const NEW: tf::ClientCapabilities =
+    tf::ClientCapabilities { deferral_allowed: false, write_only_attributes_allowed: true, store_planned_private: false, computed_blocks_allowed: false };
 
 /// The request that creates a thing of this name.
 pub fn create(name: &str) -> tf::apply_resource_change::Request {
@@ -67,11 +68,26 @@ pub fn create(name: &str) -> tf::apply_resource_change::Request {
 }
 
 pub fn apply(prior: &J, planned: &J, config: &J) -> tf::apply_resource_change::Request {
-    tf::apply_resource_change::Request { type_name: "ob_thing".into(), prior_state: value(prior), planned_state: value(planned), config: value(config), planned_private: b"p".to_vec(), ..Default::default() }
+    tf::apply_resource_change::Request {
+        type_name: "ob_thing".into(),
+        prior_state: value(prior),
+        planned_state: value(planned),
+        config: value(config),
+        planned_private: b"p".to_vec(),
+        ..Default::default()
+    }
 }
 
 pub fn plan(prior: &J, proposed: &J, config: &J) -> tf::plan_resource_change::Request {
-    tf::plan_resource_change::Request { type_name: "ob_thing".into(), prior_state: value(prior), proposed_new_state: value(proposed), config: value(config), prior_private: b"p".to_vec(), client_capabilities: Some(NEW), ..Default::default() }
+    tf::plan_resource_change::Request {
+        type_name: "ob_thing".into(),
+        prior_state: value(prior),
+        proposed_new_state: value(proposed),
+        config: value(config),
+        prior_private: b"p".to_vec(),
+        client_capabilities: Some(NEW),
+        ..Default::default()
+    }
 }
 
 pub fn validate_request(config: &J) -> tf::validate_resource_config::Request {
@@ -84,11 +100,14 @@ pub fn read_request(state: &J) -> tf::read_resource::Request {
 
 pub fn show_path(path: &tf::AttributePath) -> String {
     use tf::attribute_path::step::Selector as S;
-    path.steps.iter().map(|s| match s.selector.as_ref().unwrap() {
-        S::AttributeName(n) => format!(".{n}"),
-        S::ElementKeyString(k) => format!("[{k}]"),
-        S::ElementKeyInt(i) => format!("[{i}]"),
-    }).collect()
+    path.steps
+        .iter()
+        .map(|s| match s.selector.as_ref().unwrap() {
+            S::AttributeName(n) => format!(".{n}"),
+            S::ElementKeyString(k) => format!("[{k}]"),
+            S::ElementKeyInt(i) => format!("[{i}]"),
+        })
+        .collect()
 }
 
 /// `error .path: summary` per diagnostic.

@@ -84,8 +84,16 @@ fn validate() {
         for (name, config, want) in [
             ("all is well", json!({"name": "a"}), &[][..]),
             ("wrong types", json!({"name": 1, "size": 1.5}), &["error .name: ", "error .size: "]),
-            ("out of range, inside", json!({"name": "a", "size": 0, "zones": {"z 1": {"region": null, "id": null, "servers": servers(json!(70000))}}}), &["error .size: ", "error .zones[z 1].servers[s1].port: ", "error .zones[z 1]: "]),
-            ("the resource's own checks come with the schema's", json!({"name": "forbidden", "kind": "c", "zones": {"z": {"region": null, "id": null, "servers": servers(json!(22))}}}), &["error .kind: ", "error .name: This name is taken", "error .zones[z].servers[s1].port: Port 22"]),
+            (
+                "out of range, inside",
+                json!({"name": "a", "size": 0, "zones": {"z 1": {"region": null, "id": null, "servers": servers(json!(70000))}}}),
+                &["error .size: ", "error .zones[z 1].servers[s1].port: ", "error .zones[z 1]: "],
+            ),
+            (
+                "the resource's own checks come with the schema's",
+                json!({"name": "forbidden", "kind": "c", "zones": {"z": {"region": null, "id": null, "servers": servers(json!(22))}}}),
+                &["error .kind: ", "error .name: This name is taken", "error .zones[z].servers[s1].port: Port 22"],
+            ),
         ] {
             let answer = client.validate_resource_config(validate_request(&thing(config))).await.unwrap().into_inner();
             let mut found = said(&answer.diagnostics);
@@ -238,7 +246,12 @@ fn upgrades() {
         let (_plugin, mut client) = serve().await;
         for (name, version, json, want) in [
             ("the same version", 2, r#"{"name":"a","size":3}"#, Ok(thing(json!({"name": "a", "size": 3})))),
-            ("with what is gone", 2, r#"{"name":"a","colour":"red","zones":{"z":{"region":"r"}}}"#, Ok(thing(json!({"name": "a", "zones": {"z": {"region": "r", "servers": null, "id": null}}})))),
+            (
+                "with what is gone",
+                2,
+                r#"{"name":"a","colour":"red","zones":{"z":{"region":"r"}}}"#,
+                Ok(thing(json!({"name": "a", "zones": {"z": {"region": "r", "servers": null, "id": null}}}))),
+            ),
             ("version 1", 1, r#"{"title":"a"}"#, Ok(thing(json!({"name": "a"})))),
             ("version 0", 0, r#"{"title":"a"}"#, Err("version 0")),
             ("a newer one", 3, r#"{"name":"a"}"#, Err("newer provider")),
@@ -256,7 +269,11 @@ fn upgrades() {
                 }
             }
         }
-        let identity = tf::upgrade_resource_identity::Request { type_name: "ob_thing".into(), version: 0, raw_identity: Some(tf::RawState { json: br#"{"name":"a"}"#.to_vec(), ..Default::default() }) };
+        let identity = tf::upgrade_resource_identity::Request {
+            type_name: "ob_thing".into(),
+            version: 0,
+            raw_identity: Some(tf::RawState { json: br#"{"name":"a"}"#.to_vec(), ..Default::default() }),
+        };
         let answer = client.upgrade_resource_identity(identity).await.unwrap().into_inner();
         assert_eq!(json_of(answer.upgraded_identity.unwrap().identity_data.as_ref()), json!({"name": "a"}));
     });
@@ -265,7 +282,12 @@ fn upgrades() {
 fn imports() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
-        let by = |id: &str, identity: Option<J>| tf::import_resource_state::Request { type_name: "ob_thing".into(), id: id.into(), identity: identity.map(|i| tf::ResourceIdentityData { identity_data: value(&i) }), ..Default::default() };
+        let by = |id: &str, identity: Option<J>| tf::import_resource_state::Request {
+            type_name: "ob_thing".into(),
+            id: id.into(),
+            identity: identity.map(|i| tf::ResourceIdentityData { identity_data: value(&i) }),
+            ..Default::default()
+        };
         for (name, request, want) in [
             ("by id", by("a", None), Ok("a")),
             ("by identity", by("", Some(json!({"name": "b"}))), Ok("b")),
@@ -340,7 +362,10 @@ fn stop() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("m");
     block_on(async {
-        let (_plugin, mut client) = serve_with(|c| { c.env("OB_TEST_MARKER", &marker); }).await;
+        let (_plugin, mut client) = serve_with(|c| {
+            c.env("OB_TEST_MARKER", &marker);
+        })
+        .await;
         let mut other = client.clone();
         let apply = tokio::spawn(async move { other.apply_resource_change(create("wait")).await });
         while !std::path::Path::new(&format!("{}.started", marker.display())).exists() {
@@ -371,7 +396,13 @@ fn unknown_everything() {
             let answer = client.configure_provider(tf::configure_provider::Request { config: value(config), ..Default::default() }).await.unwrap().into_inner();
             assert_eq!(said(&answer.diagnostics), Vec::<String>::new());
         }
-        let config: J = thing(json!({})).as_object().unwrap().keys().map(|k| (k.clone(), if ["secret_length", "status"].contains(&k.as_str()) { J::Null } else { json!("?12") })).collect::<serde_json::Map<_, _>>().into();
+        let config: J = thing(json!({}))
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|k| (k.clone(), if ["secret_length", "status"].contains(&k.as_str()) { J::Null } else { json!("?12") }))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
         let answer = client.validate_resource_config(validate_request(&config)).await.unwrap().into_inner();
         assert_eq!(said(&answer.diagnostics), Vec::<String>::new());
         let mut proposed = config.clone();
@@ -434,7 +465,10 @@ fn large() {
 
 fn backtrace() {
     block_on(async {
-        let (_plugin, mut client) = serve_with(|c| { c.env("RUST_BACKTRACE", "1").env("RUST_LIB_BACKTRACE", "1"); }).await;
+        let (_plugin, mut client) = serve_with(|c| {
+            c.env("RUST_BACKTRACE", "1").env("RUST_LIB_BACKTRACE", "1");
+        })
+        .await;
         for name in ["fail", "panic-apply", "other-apply"] {
             let answer = client.apply_resource_change(create(name)).await.unwrap().into_inner();
             let text = answer.diagnostics.iter().map(|d| format!("{}\n{}", d.summary, d.detail)).collect::<String>();

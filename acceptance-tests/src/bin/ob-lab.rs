@@ -278,11 +278,29 @@ fn each(id: Option<u8>, names: &[String], act: impl Fn(&Host) -> Result<()>) -> 
 
 fn show(lab: &Lab) {
     let info = lab.info();
-    println!("lab {}   {} hosts   login: ssh -i {} -o UserKnownHostsFile={} {}@ADDRESS", info.id, info.hosts.len(), info.key.display(), info.known_hosts.display(), info.users.join("|"));
+    println!(
+        "lab {}   {} hosts   login: ssh -i {} -o UserKnownHostsFile={} {}@ADDRESS",
+        info.id,
+        info.hosts.len(),
+        info.key.display(),
+        info.known_hosts.display(),
+        info.users.join("|")
+    );
     let cuts = info.cuts();
     for host in lab.hosts() {
         let state = if host.is_on() { "on" } else { "off" };
-        let cut: Vec<&str> = cuts.iter().filter_map(|(a, b)| if a == host.name() { Some(b.as_str()) } else if b == host.name() { Some(a.as_str()) } else { None }).collect();
+        let cut: Vec<&str> = cuts
+            .iter()
+            .filter_map(|(a, b)| {
+                if a == host.name() {
+                    Some(b.as_str())
+                } else if b == host.name() {
+                    Some(a.as_str())
+                } else {
+                    None
+                }
+            })
+            .collect();
         let cut = if cut.is_empty() { String::new() } else { format!("   cut from {}", cut.join(", ")) };
         println!("  {:<10} {}:{:<5} {state}{cut}", host.name(), host.address(), host.port());
     }

@@ -36,8 +36,7 @@ const HIDDEN: &[(&str, u32)] = &[
 ];
 
 /// What hosts get a copy of, each: where it lies on this machine, name of the copy.
-pub const COPIED: &[(&str, &str)] =
-    &[("/proc/sys/vm", "vm"), ("/proc/sys/fs", "fs"), ("/proc/sys/kernel", "kernel"), ("/sys/kernel/mm/transparent_hugepage", "thp")];
+pub const COPIED: &[(&str, &str)] = &[("/proc/sys/vm", "vm"), ("/proc/sys/fs", "fs"), ("/proc/sys/kernel", "kernel"), ("/sys/kernel/mm/transparent_hugepage", "thp")];
 
 /// Whether disks below `dir` need a tmpfs of their own.
 pub fn needs_tmpfs(dir: &Path) -> bool {
@@ -84,7 +83,17 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
         tmpfs(&home, &format!("mode=755,size={bytes}"))?;
     }
     let upper = upper(info, host);
-    for dir in [&upper, &home.join("work"), &home.join("merged"), &upper.join("var"), &upper.join("var/spool"), &upper.join("etc"), &upper.join("etc/ssh"), &upper.join("etc/security"), &upper.join("lab")] {
+    for dir in [
+        &upper,
+        &home.join("work"),
+        &home.join("merged"),
+        &upper.join("var"),
+        &upper.join("var/spool"),
+        &upper.join("etc"),
+        &upper.join("etc/ssh"),
+        &upper.join("etc/security"),
+        &upper.join("lab"),
+    ] {
         files::dir(dir, 0o755)?;
     }
     for (name, mode) in HIDDEN {

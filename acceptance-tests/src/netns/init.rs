@@ -87,7 +87,8 @@ fn mounts(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
 fn devices(dev: &Path) -> Result<()> {
     fs_mount("tmpfs", dev, MountFlags::NOSUID, "mode=755")?;
     for (name, minor_of) in [("null", (1, 3)), ("zero", (1, 5)), ("full", (1, 7)), ("random", (1, 8)), ("urandom", (1, 9)), ("tty", (5, 0))] {
-        mknodat(CWD, c(&dev.join(name))?, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(minor_of.0, minor_of.1)).with_context(|| format!("cannot make /dev/{name}"))?;
+        mknodat(CWD, c(&dev.join(name))?, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(minor_of.0, minor_of.1))
+            .with_context(|| format!("cannot make /dev/{name}"))?;
     }
     for (name, to) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")] {
         symlink(to, dev.join(name)).with_context(|| format!("cannot make /dev/{name}"))?;
@@ -134,7 +135,8 @@ fn settings(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     for path in locked.iter().filter(|p| p.exists()) {
         let at = c(path)?;
         mount_bind(&at, &at).with_context(|| format!("cannot lock {}", path.display()))?;
-        mount_remount(&at, MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, c"").with_context(|| format!("cannot lock {}", path.display()))?;
+        mount_remount(&at, MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, c"")
+            .with_context(|| format!("cannot lock {}", path.display()))?;
     }
     Ok(())
 }

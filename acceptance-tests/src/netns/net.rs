@@ -67,7 +67,15 @@ pub fn network_in_use(id: u8) -> bool {
 /// Makes the bridge with the machine's own address.
 pub fn bridge(info: &Info) -> Result<()> {
     let br = bridge_name(info.id);
-    batch(&format!("link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\naddr add {}/24 dev {br}\nlink set {br} up\nlink add {} type bridge\n", mac(info.gateway), info.gateway, void_name(info.id)), false)
+    batch(
+        &format!(
+            "link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\naddr add {}/24 dev {br}\nlink set {br} up\nlink add {} type bridge\n",
+            mac(info.gateway),
+            info.gateway,
+            void_name(info.id)
+        ),
+        false,
+    )
 }
 
 /// Gives hosts a namespace and a cable.
@@ -98,7 +106,13 @@ pub fn unplug(info: &Info, hosts: &[&HostInfo]) {
 pub fn own_setup(info: &Info, host: &HostInfo) -> String {
     let mut lines = format!("link set lo up\naddr add {}/24 dev eth0\nlink set eth0 up\n", host.address);
     for (a, b) in info.cuts() {
-        let other = if a == host.name { b } else if b == host.name { a } else { continue };
+        let other = if a == host.name {
+            b
+        } else if b == host.name {
+            a
+        } else {
+            continue;
+        };
         if let Some(address) = address_of(info, &other) {
             lines += &neighbour(address, true);
         }

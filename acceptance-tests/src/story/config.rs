@@ -94,7 +94,16 @@ impl Config {
     /// One seekdb "a" on the first host.
     #[must_use]
     pub fn single() -> Self {
-        Self { owner: "stories".into(), clusters: [("a".to_owned(), Cluster::new("a", 0, true))].into(), group: None, protect: true, user: "root".into(), key: None, known_hosts: None, more: String::new() }
+        Self {
+            owner: "stories".into(),
+            clusters: [("a".to_owned(), Cluster::new("a", 0, true))].into(),
+            group: None,
+            protect: true,
+            user: "root".into(),
+            key: None,
+            known_hosts: None,
+            more: String::new(),
+        }
     }
 
     /// Group "g" of "a" (primary) and "b" on the first two hosts.
@@ -141,7 +150,10 @@ impl Config {
         let known = self.known_hosts.clone().unwrap_or_else(|| info.known_hosts.display().to_string());
         let mut text = format!(
             "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n}}\nprovider \"ob\" {{\n  owner = {}\n  ssh = {{\n    identities       = {{ lab = {{ user = {}, private_key_file = {} }} }}\n    known_hosts_file = {}\n  }}\n}}\n",
-            hcl(&self.owner), hcl(&self.user), hcl(&key), hcl(&known)
+            hcl(&self.owner),
+            hcl(&self.user),
+            hcl(&key),
+            hcl(&known)
         );
         for (name, cluster) in &self.clusters {
             let host = lab.host(cluster.host);
@@ -155,13 +167,24 @@ impl Config {
             let _ = write!(
                 text,
                 "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {}, address = \"{}\", port = {} }}, base_dir = {} }} }} }} }}\n  parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  allow_data_loss     = [{allow}]\n{}\n}}\n",
-                cluster.initialize, hcl(host.name()), host.address(), host.port(), hcl(&cluster.base_dir), self.protect, cluster.more
+                cluster.initialize,
+                hcl(host.name()),
+                host.address(),
+                host.port(),
+                hcl(&cluster.base_dir),
+                self.protect,
+                cluster.more
             );
         }
         if let Some(group) = &self.group {
             let members: String = self.clusters.keys().map(|n| format!("    {n} = {{ instance = ob_cluster.{n}.instance }}\n")).collect();
             let failover = group.failover.as_ref().map_or(String::new(), |c| format!("  failover = {{ epoch = {}, to = {} }}\n", c.epoch, hcl(&c.to)));
-            let _ = write!(text, "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n{members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n", hcl(&group.primary), self.protect);
+            let _ = write!(
+                text,
+                "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n{members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n",
+                hcl(&group.primary),
+                self.protect
+            );
         }
         Ok(text + &self.more)
     }
@@ -190,7 +213,8 @@ for name in ('seekdb', 'libaio.so.1'):
         while b := f.read(1 << 20): h.update(b)
     out[name] = dict(source='w', member='pylibseekdb/' + name, size=z.getinfo('pylibseekdb/' + name).file_size, sha256=h.hexdigest(), mode='0755')
 print(json.dumps(out))";
-        let out = crate::run(&mut crate::command(["python3", "-c", script, &wheel.path.display().to_string()]), b"", Duration::from_secs(120))?.ok().context("cannot read the wheel")?;
+        let out =
+            crate::run(&mut crate::command(["python3", "-c", script, &wheel.path.display().to_string()]), b"", Duration::from_secs(120))?.ok().context("cannot read the wheel")?;
         files::write(&cached, out, 0o644)?;
     }
     let members: serde_json::Value = serde_json::from_str(&files::read(&cached)?)?;

@@ -177,7 +177,10 @@ impl Story {
         let host = self.host(index);
         let found = host.exec("pgrep -a seekdb; find /data /root/.ob -mindepth 1 ! -type d 2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; find /root/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :")?.ok()?;
         let kept = |line: &str| {
-            let gate = line.strip_prefix("/root/.ob/objects/").and_then(|rest| rest.split_once('/')).is_some_and(|(_, file)| file.starts_with("journal/") || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file));
+            let gate = line
+                .strip_prefix("/root/.ob/objects/")
+                .and_then(|rest| rest.split_once('/'))
+                .is_some_and(|(_, file)| file.starts_with("journal/") || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file));
             gate || line == "/root/.ob/objects" || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
         };
         let left: Vec<&str> = found.lines().filter(|l| !kept(l)).collect();

@@ -1,8 +1,8 @@
 //! The journals of all hosts: what began, ended and failed, how often and in which order.
 use crate::Lab;
 use anyhow::Result;
-use std::collections::BTreeMap;
 use ob::engine::journal::{self, Event, Line};
+use std::collections::BTreeMap;
 
 /// One journal file.
 #[derive(Clone, Debug)]
@@ -52,5 +52,8 @@ pub fn count(journals: &[Journal], event: Event) -> BTreeMap<String, usize> {
 #[must_use]
 pub fn effects(journals: &[Journal], host: &str) -> Vec<(String, u64, Event, String)> {
     let of_host = journals.iter().filter(|j| j.host == host).flat_map(|j| &j.lines);
-    of_host.filter(|l| matches!(l.entry.event, Event::Begin | Event::End | Event::Fail)).map(|l| (l.entry.op.clone(), l.entry.lease, l.entry.event, l.entry.title.clone())).collect()
+    of_host
+        .filter(|l| matches!(l.entry.event, Event::Begin | Event::End | Event::Fail))
+        .map(|l| (l.entry.op.clone(), l.entry.lease, l.entry.event, l.entry.title.clone()))
+        .collect()
 }

@@ -49,7 +49,17 @@ pub async fn all(there: &mut Session, here: &mut Session, limit: usize) -> Resul
     let (left, right) = (shapes(there).await?, shapes(here).await?);
     let mut out = Vec::new();
     for ((database, name), shape) in &left {
-        let fresh = TableDiff { database: database.clone(), table: name.clone(), key: shape.key.clone(), columns: shape.columns.iter().map(|c| c.0.clone()).collect(), only_there: 0, differ: 0, rows: Vec::new(), differing: Vec::new(), note: String::new() };
+        let fresh = TableDiff {
+            database: database.clone(),
+            table: name.clone(),
+            key: shape.key.clone(),
+            columns: shape.columns.iter().map(|c| c.0.clone()).collect(),
+            only_there: 0,
+            differ: 0,
+            rows: Vec::new(),
+            differing: Vec::new(),
+            note: String::new(),
+        };
         let found = match right.get(&(database.clone(), name.clone())) {
             Some(other) => table(there, here, fresh, shape, other, limit).await?,
             None => missing(there, fresh, limit).await?,

@@ -20,7 +20,11 @@ pub struct Room {
 /// # Errors
 /// The host does not answer, or there is no store.
 pub async fn room(cx: &Cx, instance: &Instance, source: &str) -> Result<Room, Problem> {
-    let script = format!("s={}; [ -d \"$s/store\" ] && echo store=1; echo needed=$(du -sk \"$s/store\" \"$s/etc\" 2>/dev/null | awk '{{n+=$1}} END {{print n+0}}'); df -Pk {} | awk 'NR==2 {{print \"free=\" $4}}'", quote(source), instance.base());
+    let script = format!(
+        "s={}; [ -d \"$s/store\" ] && echo store=1; echo needed=$(du -sk \"$s/store\" \"$s/etc\" 2>/dev/null | awk '{{n+=$1}} END {{print n+0}}'); df -Pk {} | awk 'NR==2 {{print \"free=\" $4}}'",
+        quote(source),
+        instance.base()
+    );
     let facts = key_values(&cx.read(&instance.host, &script).await?.stdout);
     if !facts.contains_key("store") {
         return Err(Problem::user(format!("there is no store in {source}")).place(instance.host.endpoint.show()).fix("`ob status` lists what is set aside"));
@@ -90,7 +94,10 @@ impl Temporary {
         if ready {
             return Ok(Self { port, stream });
         }
-        Err(Problem::new(Kind::User, "the copy of the store could not be read").place(instance.host.endpoint.show()).why(said.trim().trim_start_matches("FAILED ").to_owned()).fix("the store itself is unchanged; a store of another version needs that version's package on the member"))
+        Err(Problem::new(Kind::User, "the copy of the store could not be read")
+            .place(instance.host.endpoint.show())
+            .why(said.trim().trim_start_matches("FAILED ").to_owned())
+            .fix("the store itself is unchanged; a store of another version needs that version's package on the member"))
     }
 
     /// Stops the server and removes the copy.

@@ -97,7 +97,10 @@ pub async fn clock(cx: &Cx, host: &Host) -> Result<(i64, Duration), Problem> {
         let half = began.elapsed() / 2;
         let here = (asked + half).duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_millis()).ok()).unwrap_or(0);
         let Ok(there) = answer.stdout.trim().parse::<i64>() else {
-            return Err(Problem::user(format!("cannot read the clock of host \"{}\"", host.endpoint.name)).place(host.endpoint.show()).why(format!("`date +%s%3N` said {:?}", answer.stdout.trim())).fix("install coreutils on the host"));
+            return Err(Problem::user(format!("cannot read the clock of host \"{}\"", host.endpoint.name))
+                .place(host.endpoint.show())
+                .why(format!("`date +%s%3N` said {:?}", answer.stdout.trim()))
+                .fix("install coreutils on the host"));
         };
         if best.is_none_or(|(_, sure)| half < sure) {
             best = Some((there - here, half));
@@ -172,7 +175,9 @@ mod tests {
 
     #[test]
     fn facts_come_from_what_the_script_printed() {
-        let facts = parse("os=Debian GNU/Linux 12\nkernel=6.1\narch=x86_64\ncores=8\nmemory=2048\ndevice=lo\ndevice=eth0\ndevice=veth12\ndf=/dev/sda1 100 40 60 40% /\ndf=tmpfs 9 0 9 0% /run\ndf=/dev/sdb 10 1 9 10% /data/my disk\n");
+        let facts = parse(
+            "os=Debian GNU/Linux 12\nkernel=6.1\narch=x86_64\ncores=8\nmemory=2048\ndevice=lo\ndevice=eth0\ndevice=veth12\ndf=/dev/sda1 100 40 60 40% /\ndf=tmpfs 9 0 9 0% /run\ndf=/dev/sdb 10 1 9 10% /data/my disk\n",
+        );
         assert_eq!((facts.os.as_str(), facts.cores, facts.memory_bytes), ("Debian GNU/Linux 12", 8, 2 << 20));
         assert_eq!(facts.devices, ["eth0".to_owned(), "lo".into()].into());
         assert_eq!(facts.disks.keys().collect::<Vec<_>>(), ["/", "/data/my disk"]);

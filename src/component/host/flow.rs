@@ -171,7 +171,13 @@ fn dropped(g: &mut Graph, site: &Site, before: &Prepare, after: &Prepare) {
 pub fn destroy(site: &Site, prepared: Option<&Prepare>, creation: &str) -> Graph {
     let mut g = Graph::new();
     let Some(p) = prepared else { return g };
-    g.then(SetStage { site: site.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()), declared: p.declared.clone(), user: p.user.as_ref().map(|u| u.name.clone()) });
+    g.then(SetStage {
+        site: site.clone(),
+        stage: Stage::Destroying,
+        creation: Some(creation.to_owned()),
+        declared: p.declared.clone(),
+        user: p.user.as_ref().map(|u| u.name.clone()),
+    });
     dropped(&mut g, site, p, &Prepare::default());
     g.then(ForgetRecord { site: site.clone() });
     g

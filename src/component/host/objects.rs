@@ -59,7 +59,8 @@ impl Object {
     #[must_use]
     pub fn warning(&self, host: &Host) -> Option<Problem> {
         let mark = self.mark.as_ref().filter(|m| m.stage != Stage::Complete && !self.live)?;
-        let (what, verb) = if mark.stage == Stage::Building { ("creation", "apply its configuration again, which goes on where it stopped") } else { ("destroy", "destroy it again") };
+        let (what, verb) =
+            if mark.stage == Stage::Building { ("creation", "apply its configuration again, which goes on where it stopped") } else { ("destroy", "destroy it again") };
         Some(
             Problem::user(format!("an unfinished {what} of {} lies on host \"{}\"", self.key, host.endpoint.name))
                 .place(format!("{} on {}", self.base, host.endpoint.show()))

@@ -32,7 +32,8 @@ fn cx(dir: &Path) -> Cx {
 }
 
 async fn go(cx: &Cx, graph: &Graph, owner: &str) -> Outcome {
-    let operation = Operation { id: OperationId::fresh(), verb: "test".into(), object: "host.h".into(), who: "me".into(), authority: owner.into(), epoch: 0, titles: graph.titles() };
+    let operation =
+        Operation { id: OperationId::fresh(), verb: "test".into(), object: "host.h".into(), who: "me".into(), authority: owner.into(), epoch: 0, titles: graph.titles() };
     run(cx, operation, graph, vec![Target::new("host.h", vec![site().host])], 2).await
 }
 
@@ -57,7 +58,8 @@ fn kinds(graph: &Graph) -> Vec<&'static str> {
     graph.nodes().iter().map(|n| n.step.kind()).collect()
 }
 
-const ALL: [&str; 10] = ["claim_host", "check_clock", "check_network", "make_user", "make_directory", "make_directory", "set_limits", "set_sysctl", "set_hugepage", "set_host_stage"];
+const ALL: [&str; 10] =
+    ["claim_host", "check_clock", "check_network", "make_user", "make_directory", "make_directory", "set_limits", "set_sysctl", "set_hugepage", "set_host_stage"];
 
 #[test]
 fn a_change_has_the_steps_of_what_changed_or_drifted_and_no_others() {

@@ -60,7 +60,11 @@ pub fn fault(name: &str) -> Option<String> {
 /// # Errors
 /// It is no plain word.
 pub fn word(text: &str) -> Result<(), String> {
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') { Ok(()) } else { Err("a character set or collation is a word such as utf8mb4 or utf8mb4_bin".into()) }
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        Ok(())
+    } else {
+        Err("a character set or collation is a word such as utf8mb4 or utf8mb4_bin".into())
+    }
 }
 
 /// What is wrong with a set and a collation together; `None` when nothing is.

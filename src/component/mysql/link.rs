@@ -33,7 +33,10 @@ impl Link {
         self.session.query(query).await.map_err(|e| {
             let problem = e.explain(what, &self.place);
             match e.code() {
-                Some(1142 | 1044 | 1146) => problem.fix(format!("the login \"{}\" must be able to read oceanbase.DBA_OB_USERS, mysql.db and information_schema: grant it SELECT on oceanbase.* and mysql.*", self.user)),
+                Some(1142 | 1044 | 1146) => problem.fix(format!(
+                    "the login \"{}\" must be able to read oceanbase.DBA_OB_USERS, mysql.db and information_schema: grant it SELECT on oceanbase.* and mysql.*",
+                    self.user
+                )),
                 _ => problem,
             }
         })
@@ -69,7 +72,9 @@ pub(super) fn explain(error: &SqlError, statement: &Statement, place: &str) -> P
     }
     let grant = statement.shown.starts_with("GRANT ");
     let fix = match error.code() {
-        Some(ACCESS_DENIED | 1410) if grant => "the user does not exist (the server calls that \"access denied\"), or the login may not grant: make the user first, with ob_user, and refer to it",
+        Some(ACCESS_DENIED | 1410) if grant => {
+            "the user does not exist (the server calls that \"access denied\"), or the login may not grant: make the user first, with ob_user, and refer to it"
+        }
         Some(1044 | 1142 | 1227) => "the login must be allowed to do this itself: grant it the privilege WITH GRANT OPTION, or use another credential",
         Some(1146) => "make the table first: a grant on a table needs it",
         Some(1144 | 1221) => "that privilege cannot be granted on this level: see which ones the server takes there",

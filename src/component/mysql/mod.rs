@@ -75,5 +75,6 @@ pub fn is_system_database(name: &str) -> bool {
 /// Accounts of the server and of this provider: never made, changed, dropped or listed by us.
 #[must_use]
 pub fn is_system_user(name: &str) -> bool {
-    ["root", super::seekdb::ACCOUNT, "proxyro", "proxy_ro", "standbyro", "oceanbase", "lbacsys", "oraauditor", "mysql.sys", "mysql.session"].contains(&name.to_lowercase().as_str()) || name.starts_with("__")
+    ["root", super::seekdb::ACCOUNT, "proxyro", "proxy_ro", "standbyro", "oceanbase", "lbacsys", "oraauditor", "mysql.sys", "mysql.session"].contains(&name.to_lowercase().as_str())
+        || name.starts_with("__")
 }

@@ -15,9 +15,36 @@ const DATABASE: [&str; 4] = ["ALTER ROUTINE", "CREATE ROUTINE", "EXECUTE", "LOCK
 /// Databases take these on MySQL and on some builds.
 const DATABASE_ELSEWHERE: [&str; 2] = ["CREATE TEMPORARY TABLES", "EVENT"];
 /// What is granted on everything only.
-const GLOBAL: [&str; 14] = ["ALTER SYSTEM", "CREATE ROLE", "CREATE TABLESPACE", "CREATE USER", "DROP ROLE", "FILE", "PROCESS", "RELOAD", "REPLICATION CLIENT", "REPLICATION SLAVE", "SHOW DATABASES", "SHUTDOWN", "SUPER", "CREATE AI MODEL"];
+const GLOBAL: [&str; 14] = [
+    "ALTER SYSTEM",
+    "CREATE ROLE",
+    "CREATE TABLESPACE",
+    "CREATE USER",
+    "DROP ROLE",
+    "FILE",
+    "PROCESS",
+    "RELOAD",
+    "REPLICATION CLIENT",
+    "REPLICATION SLAVE",
+    "SHOW DATABASES",
+    "SHUTDOWN",
+    "SUPER",
+    "CREATE AI MODEL",
+];
 /// The same, of other builds.
-const GLOBAL_ELSEWHERE: [&str; 11] = ["ACCESS AI MODEL", "ALTER AI MODEL", "ALTER TENANT", "CREATE DATABASE LINK", "CREATE RESOURCE POOL", "CREATE RESOURCE UNIT", "DECRYPT", "DROP AI MODEL", "DROP DATABASE LINK", "ENCRYPT", "PLUGIN"];
+const GLOBAL_ELSEWHERE: [&str; 11] = [
+    "ACCESS AI MODEL",
+    "ALTER AI MODEL",
+    "ALTER TENANT",
+    "CREATE DATABASE LINK",
+    "CREATE RESOURCE POOL",
+    "CREATE RESOURCE UNIT",
+    "DECRYPT",
+    "DROP AI MODEL",
+    "DROP DATABASE LINK",
+    "ENCRYPT",
+    "PLUGIN",
+];
 
 /// A name in its one spelling: upper case, single blanks, `ALL` in full.
 #[must_use]
@@ -68,7 +95,11 @@ pub fn fault(name: &str, level: Level) -> Option<String> {
     match (fits, global) {
         (true, _) => None,
         (false, true) => Some(format!("{name} can only be granted on {place}")),
-        (false, false) => Some(format!("there is no privilege {name}; a {} takes {}", if level == Level::Table { "table" } else { "database" }, usual(level.min_database()).into_iter().collect::<Vec<_>>().join(", "))),
+        (false, false) => Some(format!(
+            "there is no privilege {name}; a {} takes {}",
+            if level == Level::Table { "table" } else { "database" },
+            usual(level.min_database()).into_iter().collect::<Vec<_>>().join(", ")
+        )),
     }
 }
 

@@ -68,21 +68,52 @@ fn a_grant_changes_by_the_difference_and_revokes_only_its_own() {
         ("new", None, Some(wanted(&["SELECT", "INSERT"], None)), held(&[], false), vec![format!("GRANT INSERT, SELECT {on} TO 'u'@'%'")]),
         ("done already", None, Some(wanted(&["SELECT"], None)), held(&["SELECT", "DROP"], true), vec![]),
         ("only what is missing", None, Some(wanted(&["SELECT", "INSERT"], None)), held(&["SELECT"], false), vec![format!("GRANT INSERT {on} TO 'u'@'%'")]),
-        ("others' privileges stay", Some(wanted(&["SELECT"], None)), Some(wanted(&["INSERT"], None)), held(&["SELECT", "DROP"], false), vec![format!("GRANT INSERT {on} TO 'u'@'%'"), format!("REVOKE SELECT {on} FROM 'u'@'%'")]),
+        (
+            "others' privileges stay",
+            Some(wanted(&["SELECT"], None)),
+            Some(wanted(&["INSERT"], None)),
+            held(&["SELECT", "DROP"], false),
+            vec![format!("GRANT INSERT {on} TO 'u'@'%'"), format!("REVOKE SELECT {on} FROM 'u'@'%'")],
+        ),
         ("removed", Some(wanted(&["SELECT", "INSERT"], None)), None, held(&["SELECT", "DROP"], true), vec![format!("REVOKE SELECT {on} FROM 'u'@'%'")]),
         ("removed by others already", Some(wanted(&["SELECT"], None)), None, held(&[], false), vec![]),
         ("all", None, Some(wanted(&["all"], Some(true))), held(&["SELECT"], false), vec![format!("GRANT ALL PRIVILEGES {on} TO 'u'@'%' WITH GRANT OPTION")]),
         ("all is all", None, Some(wanted(&["ALL PRIVILEGES"], None)), held(&["ALL"], false), vec![]),
         ("all to some", Some(wanted(&["ALL"], None)), Some(wanted(&["SELECT"], None)), held(&["SELECT", "DROP"], false), vec![format!("REVOKE DROP {on} FROM 'u'@'%'")]),
-        ("all removed", Some(wanted(&["ALL"], Some(true))), None, held(&["ALL"], true), vec![format!("REVOKE ALL PRIVILEGES {on} FROM 'u'@'%'"), format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")]),
-        ("the option alone", Some(wanted(&["SELECT"], None)), Some(wanted(&["SELECT"], Some(true))), held(&["SELECT"], false), vec![format!("GRANT SELECT {on} TO 'u'@'%' WITH GRANT OPTION")]),
-        ("the option is taken back", Some(wanted(&["SELECT"], Some(true))), Some(wanted(&["SELECT"], None)), held(&["SELECT"], true), vec![format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")]),
+        (
+            "all removed",
+            Some(wanted(&["ALL"], Some(true))),
+            None,
+            held(&["ALL"], true),
+            vec![format!("REVOKE ALL PRIVILEGES {on} FROM 'u'@'%'"), format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")],
+        ),
+        (
+            "the option alone",
+            Some(wanted(&["SELECT"], None)),
+            Some(wanted(&["SELECT"], Some(true))),
+            held(&["SELECT"], false),
+            vec![format!("GRANT SELECT {on} TO 'u'@'%' WITH GRANT OPTION")],
+        ),
+        (
+            "the option is taken back",
+            Some(wanted(&["SELECT"], Some(true))),
+            Some(wanted(&["SELECT"], None)),
+            held(&["SELECT"], true),
+            vec![format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")],
+        ),
         ("others' option is refused", None, Some(wanted(&["SELECT"], Some(false))), held(&["SELECT"], true), vec![format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")]),
     ] {
         let found = grant::statements(&account, &scope, owned.as_ref(), want.as_ref(), &now, &all);
         assert_eq!(shown(&found), statements, "{name}");
     }
-    let found = grant::statements(&account, &Scope::Global, Some(&wanted(&["ALL"], None)), Some(&wanted(&["PROCESS"], None)), &Held { privileges: privilege::usual(Level::Global), grant_option: false }, &privilege::usual(Level::Global));
+    let found = grant::statements(
+        &account,
+        &Scope::Global,
+        Some(&wanted(&["ALL"], None)),
+        Some(&wanted(&["PROCESS"], None)),
+        &Held { privileges: privilege::usual(Level::Global), grant_option: false },
+        &privilege::usual(Level::Global),
+    );
     assert_eq!(shown(&found), ["REVOKE ALL PRIVILEGES ON *.* FROM 'u'@'%'", "GRANT PROCESS ON *.* TO 'u'@'%'"], "some global privileges have no name that REVOKE takes");
 }
 
@@ -94,8 +125,16 @@ fn an_account_is_made_locked_renamed_and_taken_over() {
     let quoted = "'it''s \\\\'@'10.%'";
     for (name, found, want) in [
         ("new", user::statements(None, &b, None, None, false, Some(&password)), vec![format!("CREATE USER IF NOT EXISTS {quoted} IDENTIFIED BY <password_wo>")]),
-        ("new and locked is never open", user::statements(None, &a, None, None, true, None), vec!["CREATE USER IF NOT EXISTS 'a'@'%' IDENTIFIED BY <a random password>".into(), "ALTER USER 'a'@'%' ACCOUNT LOCK".into()]),
-        ("there already", user::statements(None, &a, None, Some(&now(true)), false, Some(&password)), vec!["ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>".into(), "ALTER USER 'a'@'%' ACCOUNT UNLOCK".into()]),
+        (
+            "new and locked is never open",
+            user::statements(None, &a, None, None, true, None),
+            vec!["CREATE USER IF NOT EXISTS 'a'@'%' IDENTIFIED BY <a random password>".into(), "ALTER USER 'a'@'%' ACCOUNT LOCK".into()],
+        ),
+        (
+            "there already",
+            user::statements(None, &a, None, Some(&now(true)), false, Some(&password)),
+            vec!["ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>".into(), "ALTER USER 'a'@'%' ACCOUNT UNLOCK".into()],
+        ),
         ("nothing to do", user::statements(Some(&a), &a, Some(&now(false)), Some(&now(false)), false, None), vec![]),
         ("renamed", user::statements(Some(&a), &b, Some(&now(false)), None, false, None), vec![format!("RENAME USER 'a'@'%' TO {quoted}")]),
         ("renamed already", user::statements(Some(&a), &b, None, Some(&now(false)), false, None), vec![]),
@@ -113,11 +152,17 @@ fn a_database_is_made_and_altered_only_where_it_differs() {
     for (name, found, want) in [
         ("new", database::statements("a`b", None, Some("utf8mb4"), None), vec!["CREATE DATABASE IF NOT EXISTS `a``b` CHARACTER SET = utf8mb4"]),
         ("as it is", database::statements("a", Some(&now), Some("UTF8MB4"), None), vec![]),
-        ("another collation", database::statements("a", Some(&now), Some("utf8mb4"), Some("utf8mb4_bin")), vec!["ALTER DATABASE `a` CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin"]),
+        (
+            "another collation",
+            database::statements("a", Some(&now), Some("utf8mb4"), Some("utf8mb4_bin")),
+            vec!["ALTER DATABASE `a` CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin"],
+        ),
     ] {
         assert_eq!(shown(&found), want, "{name}");
     }
-    assert!(database::pair_fault("utf8mb4", "utf8mb4_bin").is_none() && database::pair_fault("binary", "binary").is_none() && database::pair_fault("utf8", "utf8mb4_bin").is_some());
+    assert!(
+        database::pair_fault("utf8mb4", "utf8mb4_bin").is_none() && database::pair_fault("binary", "binary").is_none() && database::pair_fault("utf8", "utf8mb4_bin").is_some()
+    );
     assert!(["", "x ", "a\"b", "a\\b", "oceanbase", "MySQL", "__x"].iter().all(|n| database::fault(n).is_some()) && database::fault("test ü").is_none());
     assert!(["", "root", "OB_service", "__inner"].iter().all(|n| user::fault(n).is_some()) && user::fault("app").is_none());
 }
@@ -130,7 +175,12 @@ fn row(values: &[&str]) -> Vec<Option<String>> {
 fn a_catalog_is_read_from_rows_as_the_server_prints_them() {
     let mut now = Catalog::default();
     now.take_databases(vec![row(&["shop", "utf8mb4", "utf8mb4_bin", "1"])]);
-    now.take_users(vec![row(&["root", "%", "NO", "USER", "1.0", "YES"]), row(&["it's", "%", "YES", "USER", "2.5", "NO"]), row(&["it's", "10.%", "NO", "USER", "3", "NO"]), row(&["r", "%", "YES", "ROLE", "3", "NO"])]);
+    now.take_users(vec![
+        row(&["root", "%", "NO", "USER", "1.0", "YES"]),
+        row(&["it's", "%", "YES", "USER", "2.5", "NO"]),
+        row(&["it's", "10.%", "NO", "USER", "3", "NO"]),
+        row(&["r", "%", "YES", "ROLE", "3", "NO"]),
+    ]);
     now.take_global(vec![row(&["'root'@'%'", "SELECT"]), row(&["'root'@'%'", "SUPER"]), row(&["'it's'@'%'", "USAGE"]), row(&["'it's'@'10.%'", "SELECT"])]);
     let mut flags = vec!["N"; 16];
     flags[0] = "Y";
@@ -162,7 +212,12 @@ fn errors_say_what_to_do_and_never_repeat_a_password() {
     let server = |code| SqlError::Server { code, message: "near 'hunter2' at line 1".into() };
     let secret = Statement::secret("ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>", Secret::new("ALTER USER 'a'@'%' IDENTIFIED BY 'hunter2'"));
     assert!(!explain(&server(1064), &secret, "here").to_string().contains("hunter2"));
-    for (code, text, want) in [(1045, "GRANT SELECT ON `d`.* TO 'a'@'%'", "does not exist"), (1146, "GRANT SELECT ON `d`.`t` TO 'a'@'%'", "make the table"), (1115, "CREATE DATABASE `d` CHARACTER SET = gbk", "SHOW COLLATION"), (4688, "DROP USER IF EXISTS 'a'@'%'", "target the group")] {
+    for (code, text, want) in [
+        (1045, "GRANT SELECT ON `d`.* TO 'a'@'%'", "does not exist"),
+        (1146, "GRANT SELECT ON `d`.`t` TO 'a'@'%'", "make the table"),
+        (1115, "CREATE DATABASE `d` CHARACTER SET = gbk", "SHOW COLLATION"),
+        (4688, "DROP USER IF EXISTS 'a'@'%'", "target the group"),
+    ] {
         let problem = explain(&server(code), &Statement::new(text), "here");
         assert!(problem.fix.contains(want) && problem.what.contains(text), "{problem}");
     }

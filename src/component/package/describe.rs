@@ -29,17 +29,26 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
     let one = |what: &str, given: Option<&str>, all: Vec<&str>| -> Result<String, Problem> {
         let said = given.or_else(|| all.iter().copied().find(|t| !t.is_empty())).unwrap_or_default();
         if said.is_empty() {
-            return Err(Problem::user(format!("cannot tell the {what} of a package")).why("neither metadata nor file name of the first archive says it").fix(format!("set {what} = \"…\" in the data source")).attribute([what]));
+            return Err(Problem::user(format!("cannot tell the {what} of a package"))
+                .why("neither metadata nor file name of the first archive says it")
+                .fix(format!("set {what} = \"…\" in the data source"))
+                .attribute([what]));
         }
         if said.len() > 128 || said.starts_with(['.', '-']) || !said.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c)) {
-            return Err(Problem::refused(format!("the {what} of a package cannot be {said:?}")).why("it becomes part of a folder's name on hosts").fix(format!("set {what} with letters, digits and . _ + ~ - only")).attribute([what]));
+            return Err(Problem::refused(format!("the {what} of a package cannot be {said:?}"))
+                .why("it becomes part of a folder's name on hosts")
+                .fix(format!("set {what} with letters, digits and . _ + ~ - only"))
+                .attribute([what]));
         }
         Ok(said.to_owned())
     };
     let name = one("name", name, known.iter().map(|k| k.3.name.as_str()).collect())?;
     let versions: Vec<&str> = known.iter().map(|k| k.3.version.as_str()).filter(|v| !v.is_empty()).collect();
     if version.is_none() && versions.windows(2).any(|w| w[0] != w[1]) {
-        return Err(Problem::user("the archives of a package are of different versions").why(versions.join(", ")).fix("use archives of one version, or set version = \"…\" if they do go together").attribute(["version"]));
+        return Err(Problem::user("the archives of a package are of different versions")
+            .why(versions.join(", "))
+            .fix("use archives of one version, or set version = \"…\" if they do go together")
+            .attribute(["version"]));
     }
     let version = one("version", version, versions)?;
     let arch = arch(known.iter().map(|k| k.3.arch.as_str()))?;
@@ -53,7 +62,11 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
             if let Some(other) = files.get(&path)
                 && other.sha256 != file.sha256
             {
-                return Err(Problem::user(format!("two archives of a package have different files \"{path}\"")).place(archive.path.clone()).why(format!("sha256 {} and {}", other.sha256, file.sha256)).fix("leave one of the archives out").attribute(["files", &index.to_string()]));
+                return Err(Problem::user(format!("two archives of a package have different files \"{path}\""))
+                    .place(archive.path.clone())
+                    .why(format!("sha256 {} and {}", other.sha256, file.sha256))
+                    .fix("leave one of the archives out")
+                    .attribute(["files", &index.to_string()]));
             }
             files.entry(path).or_insert(file);
         }
@@ -62,7 +75,11 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
     if files.is_empty() || needed.iter().any(|n| !files.contains_key(*n)) {
         let what = if needed.is_empty() { "a file".to_owned() } else { format!("the program \"{}\"", needed.join("\", \"")) };
         let paths: Vec<_> = archives.iter().map(|a| a.path.as_str()).collect();
-        return Err(Problem::user(format!("a package of {name} holds no {}", needed.first().unwrap_or(&"file"))).place(paths.join(", ")).why(format!("none of its archives has {what}")).fix("use the archive of the server for Linux (for seekdb: the manylinux wheel of pylibseekdb 1.3 or newer)").attribute(["files"]));
+        return Err(Problem::user(format!("a package of {name} holds no {}", needed.first().unwrap_or(&"file")))
+            .place(paths.join(", "))
+            .why(format!("none of its archives has {what}"))
+            .fix("use the archive of the server for Linux (for seekdb: the manylinux wheel of pylibseekdb 1.3 or newer)")
+            .attribute(["files"]));
     }
     let sources = archives.iter().map(|a| (a.sha256.clone(), a.path.clone())).collect();
     Ok(Package { id: package_id(&name, &version, &files), name, version, arch, sources, files })
@@ -83,9 +100,11 @@ fn explain(error: &ArchiveError, index: usize, archive: &Declared) -> Problem {
     let index = index.to_string();
     let problem = error.explain(Path::new(&archive.path));
     match error {
-        ArchiveError::Digest { found, .. } if archive.sha256.is_empty() => {
-            Problem::user("sha256 is missing for an archive").place(archive.path.clone()).why(format!("the file has sha256 {found}")).fix(format!("compare it with what the vendor publishes, then set sha256 = \"{found}\"")).attribute(["files", &index, "sha256"])
-        }
+        ArchiveError::Digest { found, .. } if archive.sha256.is_empty() => Problem::user("sha256 is missing for an archive")
+            .place(archive.path.clone())
+            .why(format!("the file has sha256 {found}"))
+            .fix(format!("compare it with what the vendor publishes, then set sha256 = \"{found}\""))
+            .attribute(["files", &index, "sha256"]),
         ArchiveError::Digest { .. } => problem.attribute(["files", &index, "sha256"]),
         _ => problem.attribute(["files", &index, "path"]),
     }

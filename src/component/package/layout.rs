@@ -21,7 +21,10 @@ pub fn label(path: &Path, listing: &Listing) -> Label {
 }
 
 fn arch(text: &str) -> Option<&'static str> {
-    [("x86_64", "x86_64"), ("amd64", "x86_64"), ("aarch64", "aarch64"), ("arm64", "aarch64"), ("noarch", "noarch")].into_iter().find(|(word, _)| text.contains(word)).map(|(_, arch)| arch)
+    [("x86_64", "x86_64"), ("amd64", "x86_64"), ("aarch64", "aarch64"), ("arm64", "aarch64"), ("noarch", "noarch")]
+        .into_iter()
+        .find(|(word, _)| text.contains(word))
+        .map(|(_, arch)| arch)
 }
 
 /// `oceanbase-ce-4.3.5.0-100.el8.x86_64.tar.gz`: the name ends where the first digit follows a dash.
@@ -76,7 +79,12 @@ fn resolve(all: &[&Listing], index: usize, member: &str) -> Result<Vec<(String, 
             Some(Kind::Folder) if at == member => return Ok(Vec::new()),
             Some(Kind::Folder) | None => {
                 let folder = format!("{at}/");
-                let inside: Vec<_> = all.iter().flat_map(|l| &l.members).filter(|(name, m)| name.starts_with(&folder) && m.kind == Kind::File).map(|(name, _)| (format!("/{}", &name[folder.len()..]), name.clone())).collect();
+                let inside: Vec<_> = all
+                    .iter()
+                    .flat_map(|l| &l.members)
+                    .filter(|(name, m)| name.starts_with(&folder) && m.kind == Kind::File)
+                    .map(|(name, _)| (format!("/{}", &name[folder.len()..]), name.clone()))
+                    .collect();
                 return if inside.is_empty() || at.is_empty() { Err(ArchiveError::Dangling(member.to_owned(), at)) } else { Ok(inside) };
             }
         }
@@ -146,10 +154,23 @@ mod tests {
 
     #[test]
     fn members_get_the_names_that_the_software_has_at_home() {
-        for (member, want) in [("pylibseekdb/seekdb", Some("seekdb")), ("pylibseekdb/libaio.so.1", Some("libaio.so.1")), ("usr/bin/seekdb", Some("seekdb")), ("pylibseekdb/libseekdb.so", None), ("pylibseekdb.libs/seekdb", None), ("etc/seekdb/seekdb.cnf", None)] {
+        for (member, want) in [
+            ("pylibseekdb/seekdb", Some("seekdb")),
+            ("pylibseekdb/libaio.so.1", Some("libaio.so.1")),
+            ("usr/bin/seekdb", Some("seekdb")),
+            ("pylibseekdb/libseekdb.so", None),
+            ("pylibseekdb.libs/seekdb", None),
+            ("etc/seekdb/seekdb.cnf", None),
+        ] {
             assert_eq!(seekdb_name(member).as_deref(), want, "{member}");
         }
-        for (member, want) in [("home/admin/oceanbase/bin/observer", Some("bin/observer")), ("opt/taobao/install/obproxy-4.3/bin/obproxy", Some("bin/obproxy")), ("usr/lib/.build-id/ab/cd", None), ("home/admin/oceanbase", None), ("etc/x", Some("etc/x"))] {
+        for (member, want) in [
+            ("home/admin/oceanbase/bin/observer", Some("bin/observer")),
+            ("opt/taobao/install/obproxy-4.3/bin/obproxy", Some("bin/obproxy")),
+            ("usr/lib/.build-id/ab/cd", None),
+            ("home/admin/oceanbase", None),
+            ("etc/x", Some("etc/x")),
+        ] {
             assert_eq!(rpm_name(member).as_deref(), want, "{member}");
         }
     }

@@ -68,11 +68,15 @@ pub async fn verify_deep(cx: &Cx, host: &Host, package: &Package) -> Result<Vec<
 pub async fn fill(cx: &Cx, host: &Host, package: &Package) -> Result<Placed, Problem> {
     let id = &package.id;
     if id.is_empty() || id.starts_with(['.', '-']) || !id.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c)) {
-        return Err(Problem::refused(format!("cannot place a package with the id {id:?}")).why("it becomes the name of a folder on hosts").fix("set `package` from data.ob_package"));
+        return Err(Problem::refused(format!("cannot place a package with the id {id:?}"))
+            .why("it becomes the name of a folder on hosts")
+            .fix("set `package` from data.ob_package"));
     }
     let state = cx.read(host, &format!("{}echo \"$OB_STATE\"", gate::LIB)).await?.stdout.trim().to_owned();
     let openers = feed::openers(package);
-    let spec = |(name, file): (&String, &super::File)| Some(FileSpec { name: name.clone(), sha256: file.sha256.clone(), size: file.size, mode: file.mode, open: openers.get(name)?.clone() });
+    let spec = |(name, file): (&String, &super::File)| {
+        Some(FileSpec { name: name.clone(), sha256: file.sha256.clone(), size: file.size, mode: file.mode, open: openers.get(name)?.clone() })
+    };
     let specs: Vec<FileSpec> = package.files.iter().filter_map(spec).collect();
     let to = Place { run_as: host.run_as.clone(), cache: format!("{state}/cache"), dest: format!("{state}/packages/{id}"), deep: false };
     files::place(&cx.connect(host).await?, &to, &specs).await

@@ -1,5 +1,5 @@
 //! A package's whole life on a host: this machine with a state folder of its own.
-use super::archive::making::{file, gz, link, program, rpm, tar, zip, zst, cpio, M};
+use super::archive::making::{M, cpio, file, gz, link, program, rpm, tar, zip, zst};
 use super::describe::{Declared, describe};
 use super::*;
 use crate::base::Problem;
@@ -194,20 +194,32 @@ async fn many_placers_at_once_on_one_host_all_end_well() {
 #[test]
 fn archives_become_packages_or_say_why_not() {
     let lab = Lab::new();
-    let bins = rpm("oceanbase-ce", &gz(&cpio(&[program("./home/admin/oceanbase/bin/observer", b"o"), link("./usr/lib/.build-id/x", b'2', "../../../home/admin/oceanbase/bin/observer"), link("./home/admin/oceanbase/bin/obs", b'2', "/home/admin/oceanbase/bin/observer"), link("./home/admin/oceanbase/aio.so", b'2', "lib/libaio.so.1")])));
-    let libs = rpm("oceanbase-ce-libs", &cpio(&[file("./home/admin/oceanbase/lib/libaio.so.1.0.1", b"l"), link("./home/admin/oceanbase/lib/libaio.so.1", b'2', "libaio.so.1.0.1")]));
+    let bins = rpm(
+        "oceanbase-ce",
+        &gz(&cpio(&[
+            program("./home/admin/oceanbase/bin/observer", b"o"),
+            link("./usr/lib/.build-id/x", b'2', "../../../home/admin/oceanbase/bin/observer"),
+            link("./home/admin/oceanbase/bin/obs", b'2', "/home/admin/oceanbase/bin/observer"),
+            link("./home/admin/oceanbase/aio.so", b'2', "lib/libaio.so.1"),
+        ])),
+    );
+    let libs =
+        rpm("oceanbase-ce-libs", &cpio(&[file("./home/admin/oceanbase/lib/libaio.so.1.0.1", b"l"), link("./home/admin/oceanbase/lib/libaio.so.1", b'2', "libaio.so.1.0.1")]));
     let both = [lab.write("a.rpm", &bins), lab.write("b.rpm", &libs)];
     let package = describe(&both, None, None).unwrap();
     assert_eq!((package.name.as_str(), package.version.as_str(), package.arch.as_str()), ("oceanbase-ce", "1.4.0-7.el8", "x86_64"));
     // A link into the other archive is a file of that archive.
     assert_eq!((package.files["aio.so"].source.as_str(), package.files["bin/obs"].source.as_str()), (both[1].sha256.as_str(), both[0].sha256.as_str()));
-    assert_eq!(package.files.iter().map(|(n, f)| (n.as_str(), f.member.as_str(), f.mode)).collect::<Vec<_>>(), [
-        ("aio.so", "home/admin/oceanbase/lib/libaio.so.1.0.1", 0o644),
-        ("bin/obs", "home/admin/oceanbase/bin/observer", 0o755),
-        ("bin/observer", "home/admin/oceanbase/bin/observer", 0o755),
-        ("lib/libaio.so.1", "home/admin/oceanbase/lib/libaio.so.1.0.1", 0o644),
-        ("lib/libaio.so.1.0.1", "home/admin/oceanbase/lib/libaio.so.1.0.1", 0o644),
-    ]);
+    assert_eq!(
+        package.files.iter().map(|(n, f)| (n.as_str(), f.member.as_str(), f.mode)).collect::<Vec<_>>(),
+        [
+            ("aio.so", "home/admin/oceanbase/lib/libaio.so.1.0.1", 0o644),
+            ("bin/obs", "home/admin/oceanbase/bin/observer", 0o755),
+            ("bin/observer", "home/admin/oceanbase/bin/observer", 0o755),
+            ("lib/libaio.so.1", "home/admin/oceanbase/lib/libaio.so.1.0.1", 0o644),
+            ("lib/libaio.so.1.0.1", "home/admin/oceanbase/lib/libaio.so.1.0.1", 0o644),
+        ]
+    );
     assert_eq!(package.sources.len(), 2);
     let folders = std::cell::Cell::new(0);
     let tool = |name: &str, members: &[M]| {
@@ -226,7 +238,12 @@ fn archives_become_packages_or_say_why_not() {
         (vec![tool("t-1.tar", &[link("t", b'5', "")])], None, None, "holds no file"),
         (vec![tool("t-1.tar", &[link("t/l", b'2', "gone")])], None, None, "which no archive of the package has"),
         (vec![tool("t-1.tar", &[link("a", b'2', "b"), link("b", b'2', "a")])], None, None, "which no archive of the package has"),
-        (vec![lab.write("w.whl", &zip(&[file("pylibseekdb-1.dist-info/METADATA", b"Name: pylibseekdb\nVersion: 1\n"), file("pylibseekdb-1.dist-info/WHEEL", b"Tag: x\n")]))], None, None, "holds no seekdb"),
+        (
+            vec![lab.write("w.whl", &zip(&[file("pylibseekdb-1.dist-info/METADATA", b"Name: pylibseekdb\nVersion: 1\n"), file("pylibseekdb-1.dist-info/WHEEL", b"Tag: x\n")]))],
+            None,
+            None,
+            "holds no seekdb",
+        ),
         (vec![Declared { sha256: String::new(), ..tool("t-1.tar", &[x.clone()]) }], None, None, &format!("set sha256 = \"{}\"", tool("t-1.tar", &[x.clone()]).sha256)),
         (vec![Declared { sha256: "0".repeat(64), ..tool("t-1.tar", &[x.clone()]) }], None, None, &format!("set sha256 = \"{}\"", tool("t-1.tar", &[x.clone()]).sha256)),
         (vec![Declared { path: "/no/such".into(), sha256: String::new() }], None, None, "No such file"),

@@ -1,6 +1,9 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
-use super::steps::{Adopt, BeginRestart, Claim, CreateAccount, EndRestart, EndSessions, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount};
 use super::Instance;
+use super::steps::{
+    Adopt, BeginRestart, Claim, CreateAccount, EndRestart, EndSessions, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
+    SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount,
+};
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
 use crate::engine::{Graph, Step};
@@ -122,7 +125,10 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
         let start = g.then_arc(start);
         // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
         let [_, _, again] = restart(i, &prior.package.id, &prior.package.id);
-        g.way_back(start, vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old.clone()), again, Arc::new(EndRestart { instance: i.clone() })]);
+        g.way_back(
+            start,
+            vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old.clone()), again, Arc::new(EndRestart { instance: i.clone() })],
+        );
         g.then(EndRestart { instance: i.clone() });
     }
     if running {

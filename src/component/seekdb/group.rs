@@ -187,10 +187,16 @@ impl Step for WriteGroup {
         let facts = facts::read(cx, &self.instance).await?;
         Ok(match facts.group {
             Some(found) if found.name != self.group.name => Check::Refused(
-                Problem::refused(format!("{} belongs to group \"{}\"", self.instance.show(), found.name)).place(self.instance.host.endpoint.show()).why("a member can be in one group only").fix("remove it from that group first"),
+                Problem::refused(format!("{} belongs to group \"{}\"", self.instance.show(), found.name))
+                    .place(self.instance.host.endpoint.show())
+                    .why("a member can be in one group only")
+                    .fix("remove it from that group first"),
             ),
             Some(found) if found.epoch > self.group.epoch => Check::Refused(
-                Problem::refused(format!("group \"{}\" is at epoch {} already", found.name, found.epoch)).place(self.instance.host.endpoint.show()).why("another run moved the role meanwhile").fix("plan again"),
+                Problem::refused(format!("group \"{}\" is at epoch {} already", found.name, found.epoch))
+                    .place(self.instance.host.endpoint.show())
+                    .why("another run moved the role meanwhile")
+                    .fix("plan again"),
             ),
             Some(found) if found == self.wanted(cx) => Check::Done,
             _ => Check::Needed("it says otherwise".into()),

@@ -46,18 +46,38 @@ for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %
     let args: Vec<&str> = output.lines().filter_map(|l| l.strip_prefix("arg=")).collect();
     let after = |flag: &str| args.iter().position(|a| *a == flag).and_then(|i| args.get(i + 1)).copied();
     let parameter = |key: &str| args.iter().find_map(|a| a.strip_prefix(key)?.strip_prefix('='));
-    let mut package = Package { id: String::new(), name: "seekdb".into(), version: version(&output), arch: key_values(&output).get("arch").cloned().unwrap_or_default(), sources: [].into(), files: [].into() };
+    let mut package = Package {
+        id: String::new(),
+        name: "seekdb".into(),
+        version: version(&output),
+        arch: key_values(&output).get("arch").cloned().unwrap_or_default(),
+        sources: [].into(),
+        files: [].into(),
+    };
     for line in output.lines().filter_map(|l| l.strip_prefix("file=")) {
         if let [file, size, mode, sha256, _] = line.split(' ').collect::<Vec<_>>()[..] {
-            package.files.insert(file.into(), File { source: String::new(), member: String::new(), size: size.parse().unwrap_or(0), sha256: sha256.into(), mode: u32::from_str_radix(mode, 8).unwrap_or(0o755) });
+            package.files.insert(
+                file.into(),
+                File { source: String::new(), member: String::new(), size: size.parse().unwrap_or(0), sha256: sha256.into(), mode: u32::from_str_radix(mode, 8).unwrap_or(0o755) },
+            );
         }
     }
     if package.files.is_empty() {
-        return Err(Problem::user("there is no seekdb to import").place(place).why("no server runs from that directory and no start script of ours is in it").fix("start it first, then import it"));
+        return Err(Problem::user("there is no seekdb to import")
+            .place(place)
+            .why("no server runs from that directory and no start script of ours is in it")
+            .fix("start it first, then import it"));
     }
     package.id = package_id(&package.name, &package.version, &package.files);
     let port = |text: Option<&str>, default: u16| text.and_then(|t| t.parse().ok()).unwrap_or(default);
-    Ok(Probe { name, sql_port: port(after("--port"), 2881), rpc_port: port(parameter("rpc_port"), 2882), package, initialized: found.store && found.group.is_none(), build: String::new() })
+    Ok(Probe {
+        name,
+        sql_port: port(after("--port"), 2881),
+        rpc_port: port(parameter("rpc_port"), 2882),
+        package,
+        initialized: found.store && found.group.is_none(),
+        build: String::new(),
+    })
 }
 
 /// The deadline of a probe: hashing 140 MB on a slow disk.

@@ -77,6 +77,11 @@ impl Instance {
         for (key, value) in parameters.iter().map(|(k, v)| (k.clone(), v.clone())).chain(ours) {
             words.extend(["--parameter".into(), format!("{key}={value}")]);
         }
-        format!("#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\ncd {} || exit 1\nexec {} \"$@\"\n", quote(&self.name), self.base(), join(words))
+        format!(
+            "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\ncd {} || exit 1\nexec {} \"$@\"\n",
+            quote(&self.name),
+            self.base(),
+            join(words)
+        )
     }
 }

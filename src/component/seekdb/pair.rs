@@ -5,7 +5,10 @@
 //! itself), restart the old one as its standby.
 use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
-use super::steps::{Activate, BeginStore, CopyAccount, EndFence, EndSessions, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside, SetBoot, StartServer, StopServer};
+use super::steps::{
+    Activate, BeginStore, CopyAccount, EndFence, EndSessions, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside,
+    SetBoot, StartServer, StopServer,
+};
 use crate::base::Problem;
 use crate::engine::Graph;
 use std::collections::BTreeMap;
@@ -147,7 +150,9 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Re
     let mut plan = Plan { want, g: begin(alive) };
     let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
     if writers > 1 {
-        return Err(Problem::refused(format!("group \"{}\" has {writers} members that take writes", want.name)).why("two histories of rows exist").fix("stop the one whose rows you can lose; `ob standby diff` shows them; then apply again"));
+        return Err(Problem::refused(format!("group \"{}\" has {writers} members that take writes", want.name))
+            .why("two histories of rows exist")
+            .fix("stop the one whose rows you can lose; `ob standby diff` shows them; then apply again"));
     }
     let asked_to_move = seen.asked != want.primary;
     let current = seen.primary().map(str::to_owned);
@@ -167,7 +172,10 @@ fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str) -> Result<
     let (Some(old), Some(heir)) = (plan.member(from), plan.member(to)) else { return Err(Problem::internal("a member of the switchover is not in the group")) };
     if seen.is(to) != Some(Standing::Standby) {
         let now = seen.is(to).map_or("unknown", Standing::as_str);
-        return Err(Problem::refused(format!("cannot switch over to \"{to}\"")).why(format!("it is {now}, not a standby that follows")).fix("bring it back first (apply without changing primary), then switch over").attribute(["primary"]));
+        return Err(Problem::refused(format!("cannot switch over to \"{to}\""))
+            .why(format!("it is {now}, not a standby that follows"))
+            .fix("bring it back first (apply without changing primary), then switch over")
+            .attribute(["primary"]));
     }
     let epoch = seen.epoch + 1;
     plan.g.then(Follow { instance: heir.clone(), primary: old.clone() });
@@ -219,9 +227,15 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
     let resumed = seen.noted == target && seen.is(target) == Some(Standing::Standby);
     let epoch = if resumed { seen.epoch } else { seen.epoch + 1 };
     let ask_for = epoch - 1;
-    let lost = seen.standing.iter().find(|(n, s)| n.as_str() != target && matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale) && (resumed || **n == seen.noted)).map(|(n, _)| n.clone());
+    let lost = seen
+        .standing
+        .iter()
+        .find(|(n, s)| n.as_str() != target && matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale) && (resumed || **n == seen.noted))
+        .map(|(n, _)| n.clone());
     let Some(lost) = lost else {
-        return Err(Problem::refused(format!("group \"{}\" has no primary", plan.want.name)).why(format!("\"{target}\" is {}; members: {}", seen.is(target).map_or("unknown", Standing::as_str), show(seen))).fix("bring the members back, then apply again"));
+        return Err(Problem::refused(format!("group \"{}\" has no primary", plan.want.name))
+            .why(format!("\"{target}\" is {}; members: {}", seen.is(target).map_or("unknown", Standing::as_str), show(seen)))
+            .fix("bring the members back, then apply again"));
     };
     let consent = plan.want.failover.as_ref().filter(|c| c.epoch == ask_for && c.to == target);
     let Some(consent) = consent else {
@@ -231,7 +245,10 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
             .attribute(["failover"]));
     };
     if seen.is(target) != Some(Standing::Standby) {
-        return Err(Problem::refused(format!("cannot fail over to \"{target}\"")).why(format!("it is {}", seen.is(target).map_or("unknown", Standing::as_str))).fix("choose a member that is standby").attribute(["failover", "to"]));
+        return Err(Problem::refused(format!("cannot fail over to \"{target}\""))
+            .why(format!("it is {}", seen.is(target).map_or("unknown", Standing::as_str)))
+            .fix("choose a member that is standby")
+            .attribute(["failover", "to"]));
     }
     let Some(dead) = plan.member(&lost) else { return Err(Problem::internal("the lost primary is not in the group")) };
     let others: Vec<_> = plan.want.members.iter().filter(|(n, _)| n.as_str() != target && **n != lost).map(|(_, i)| i.clone()).collect();

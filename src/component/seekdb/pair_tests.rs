@@ -41,7 +41,12 @@ fn what_is_seen_and_asked_decides_the_steps() {
     let rows: Vec<(&str, Seen, Want, String)> = vec![
         ("nothing to do", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("a"), String::new()),
         ("switchover", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("b"), SWITCH.into()),
-        ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), "write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) follow(a) end_fence(a)".into()),
+        (
+            "cut after the fence",
+            seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]),
+            ab("b"),
+            "write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) follow(a) end_fence(a)".into(),
+        ),
         ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) follow(a) end_fence(a)".into()),
         ("cut, then asked back", seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]), ab("a"), "write_group(a) write_group(b) reopen(a) end_fence(a) point_source(b)".into()),
         ("the role is elsewhere and nobody asked", seen("a", "b", 2, &[("a", Standby), ("b", Primary)]), ab("a"), String::new()),
@@ -49,7 +54,12 @@ fn what_is_seen_and_asked_decides_the_steps() {
         ("a standby that was never built", seen("a", "a", 1, &[("a", Primary), ("b", Empty)]), ab("a"), format!("write_group(b) {BUILD_B}")),
         ("a half-built standby", seen("a", "a", 1, &[("a", Primary), ("b", Building)]), ab("a"), format!("write_group(b) {BUILD_B}")),
         ("a former primary after a failover", seen("a", "a", 2, &[("a", Primary), ("b", Stale)]), ab("a"), format!("stop_server(b) set_aside(b) write_group(b) {BUILD_B}")),
-        ("everything off, then on: the noted primary starts first", seen("a", "a", 1, &[("a", Stopped), ("b", Stopped)]), ab("a"), "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b)".into()),
+        (
+            "everything off, then on: the noted primary starts first",
+            seen("a", "a", 1, &[("a", Stopped), ("b", Stopped)]),
+            ab("a"),
+            "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b)".into(),
+        ),
         ("the standby's host is off", seen("a", "a", 1, &[("a", Primary), ("b", Unreachable)]), ab("a"), String::new()),
         ("the primary's host is off and nobody asked", seen("a", "a", 1, &[("a", Unreachable), ("b", Standby)]), ab("a"), String::new()),
     ];
@@ -141,7 +151,11 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
 #[test]
 fn titles_are_unique_so_that_progress_can_name_steps() {
     let w = want("b", &["a", "b", "c"]);
-    for s in [seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Standby)]), seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Stale)]), seen("a", "a", 1, &[("a", Fenced), ("b", Standby), ("c", Empty)])] {
+    for s in [
+        seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Standby)]),
+        seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Stale)]),
+        seen("a", "a", 1, &[("a", Fenced), ("b", Standby), ("c", Empty)]),
+    ] {
         let mut titles = update(&s, &w, &BTreeMap::new()).unwrap().titles();
         let all = titles.len();
         titles.sort();

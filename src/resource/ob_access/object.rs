@@ -100,10 +100,14 @@ impl SqlObject for AccessState {
         }
         out.extend(exclusive(change, now, &after));
         let allowed = change.next.or(change.prior).map(|s| texts(&s.allow_data_loss)).unwrap_or_default();
-        let gone: Vec<_> = before.databases.iter().filter(|(folded, (name, _))| !after.databases.contains_key(*folded) && now.database(name).is_some()).map(|(_, (name, _))| name).collect();
+        let gone: Vec<_> =
+            before.databases.iter().filter(|(folded, (name, _))| !after.databases.contains_key(*folded) && now.database(name).is_some()).map(|(_, (name, _))| name).collect();
         let refused: Vec<_> = gone.iter().filter(|n| !allowed.contains(**n)).map(|n| format!("\"{n}\"")).collect();
         if !refused.is_empty() {
-            return Err(Problem::refused(format!("dropping {} would drop rows", refused.join(", "))).why("a database that is no longer declared is dropped, and its name is not in allow_data_loss").fix("declare it again, or name it in allow_data_loss").attribute(["allow_data_loss"]));
+            return Err(Problem::refused(format!("dropping {} would drop rows", refused.join(", ")))
+                .why("a database that is no longer declared is dropped, and its name is not in allow_data_loss")
+                .fix("declare it again, or name it in allow_data_loss")
+                .attribute(["allow_data_loss"]));
         }
         out.extend(gone.into_iter().map(|n| database::drop(n)));
         Ok(out)
@@ -136,7 +140,10 @@ impl SqlObject for AccessState {
         let declared = Declared::of(self).unwrap_or_default();
         let named = declared.users.keys().chain(declared.grants.keys().map(|(a, _)| a)).find(|a| a.user == login || is_system_user(&a.user));
         match named {
-            Some(account) => Err(Problem::refused(format!("user {} is not managed", account.quoted())).why("it is the login in use, or belongs to the server").fix("remove it from users and grants").attribute(["users"])),
+            Some(account) => Err(Problem::refused(format!("user {} is not managed", account.quoted()))
+                .why("it is the login in use, or belongs to the server")
+                .fix("remove it from users and grants")
+                .attribute(["users"])),
             None => Ok(()),
         }
     }
@@ -160,7 +167,11 @@ impl SqlObject for AccessState {
         if all.is_empty() {
             return None;
         }
-        Some(Problem::user(format!("{} databases and users were there already", all.len())).why(format!("they are managed from now on: {}", all.join(", "))).fix("nothing, if that is what you want"))
+        Some(
+            Problem::user(format!("{} databases and users were there already", all.len()))
+                .why(format!("they are managed from now on: {}", all.join(", ")))
+                .fix("nothing, if that is what you want"),
+        )
     }
 }
 
@@ -264,7 +275,14 @@ pub(super) fn believed(prior: Option<&AccessState>) -> Catalog {
 /// The id is malformed, or nothing answers.
 pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
     let named = sql_import::parse(cx, id).await?;
-    let state = AccessState { instance: named.instance, group: named.group, endpoint: named.endpoint, exclusive: Value::Value(false), deletion_protection: Value::Value(true), ..AccessState::default() };
+    let state = AccessState {
+        instance: named.instance,
+        group: named.group,
+        endpoint: named.endpoint,
+        exclusive: Value::Value(false),
+        deletion_protection: Value::Value(true),
+        ..AccessState::default()
+    };
     let at = target(&state).ok_or_else(|| Problem::internal("an import id without a server"))?;
     let mut link = crate::resource::sql_target::open(cx, &at).await?;
     let now = Catalog::read(&mut link, &What::Everything).await;
@@ -282,7 +300,11 @@ pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
 pub(super) fn everything(mut state: AccessState, now: &Catalog, login: &str) -> AccessState {
     let spare = |a: &Account| is_system_user(&a.user) || a.user == login || now.users.get(a).is_none_or(|u| u.role);
     let short = |a: &Account| if a.host == "%" { a.user.clone() } else { format!("{}@{}", a.user, a.host) };
-    let databases = now.databases.keys().filter(|n| database::fault(n).is_none()).map(|n| (n.clone(), Value::Value(DatabaseEntry { name: Value::Value(n.clone()), ..DatabaseEntry::default() })));
+    let databases = now
+        .databases
+        .keys()
+        .filter(|n| database::fault(n).is_none())
+        .map(|n| (n.clone(), Value::Value(DatabaseEntry { name: Value::Value(n.clone()), ..DatabaseEntry::default() })));
     state.databases = Value::Value(databases.collect());
     let entry = |a: &Account| UserEntry { name: Value::Value(a.user.clone()), host: Value::Value(a.host.clone()), ..UserEntry::default() };
     state.users = Value::Value(now.users.keys().filter(|a| !spare(a)).map(|a| (short(a), Value::Value(entry(a)))).collect());
@@ -296,9 +318,19 @@ pub(super) fn everything(mut state: AccessState, now: &Catalog, login: &str) -> 
         };
         let privileges = written_set(&held.privileges, &now.all(scope.level()));
         let with_grant_option = if held.grant_option { Value::Value(true) } else { Value::Null };
-        grants.insert(key, Value::Value(GrantEntry { user: Value::Value(account.user.clone()), host: Value::Value(account.host.clone()), database, database_pattern, table, privileges, with_grant_option }));
+        grants.insert(
+            key,
+            Value::Value(GrantEntry {
+                user: Value::Value(account.user.clone()),
+                host: Value::Value(account.host.clone()),
+                database,
+                database_pattern,
+                table,
+                privileges,
+                with_grant_option,
+            }),
+        );
     }
     state.grants = Value::Value(grants);
     state
 }
-

@@ -24,7 +24,11 @@ pub fn validate(config: &AccessState, diags: &mut Diagnostics) {
         if let (Some(charset), Some(collation)) = (set_text(&entry.charset), set_text(&entry.collation))
             && let Some(why) = pair_fault(charset, collation)
         {
-            diags.problem(Problem::user("charset and collation do not fit").why(why).fix("set only the collation, or one of that character set").attribute(["databases", key, "collation"]));
+            diags.problem(Problem::user("charset and collation do not fit").why(why).fix("set only the collation, or one of that character set").attribute([
+                "databases",
+                key,
+                "collation",
+            ]));
         }
     }
     for (key, entry) in object::entries(&config.users) {
@@ -35,7 +39,12 @@ pub fn validate(config: &AccessState, diags: &mut Diagnostics) {
         }
         let (password, version) = (&entry.password_wo, &entry.password_wo_version);
         if !password.is_unknown() && !version.is_unknown() && password.is_null() != version.is_null() {
-            diags.problem(Problem::user("password_wo and password_wo_version belong together").why("a write-only value is in no state: only its version tells that it changed").fix("set both, or none").attribute(["users", key, "password_wo_version"]));
+            diags.problem(
+                Problem::user("password_wo and password_wo_version belong together")
+                    .why("a write-only value is in no state: only its version tells that it changed")
+                    .fix("set both, or none")
+                    .attribute(["users", key, "password_wo_version"]),
+            );
         }
         if *password == Value::Value(String::new()) {
             diags.problem(Problem::user("the password is empty").why("anybody could log in").fix("set one, or locked = true without one").attribute(["users", key, "password_wo"]));
@@ -52,7 +61,9 @@ fn twice(config: &AccessState, diags: &mut Diagnostics) {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut check = |what: &str, map: &'static str, name: String, key: &str, diags: &mut Diagnostics| {
         if let Some(other) = seen.insert(format!("{map} {name}"), key.to_owned()) {
-            diags.problem(Problem::user(format!("{what} {name} is declared twice")).why(format!("by the keys \"{other}\" and \"{key}\"")).fix("keep one of them").attribute([map, key]));
+            diags.problem(
+                Problem::user(format!("{what} {name} is declared twice")).why(format!("by the keys \"{other}\" and \"{key}\"")).fix("keep one of them").attribute([map, key]),
+            );
         }
     };
     for (key, entry) in object::entries(&config.databases) {
@@ -107,7 +118,12 @@ pub fn plan(input: PlanInput<'_, AccessState>, diags: &mut Diagnostics) -> Optio
             {
                 let gone: Vec<_> = texts(users).into_iter().map(|u| format!("DROP USER {u}")).chain(texts(grants).into_iter().map(|g| format!("REVOKE {g}"))).collect();
                 if !gone.is_empty() {
-                    diags.caution(Problem::user(format!("{} users and privileges that are not declared are removed", gone.len())).why(gone.join("; ")).fix("declare what shall stay, or set exclusive = false").attribute(["exclusive"]));
+                    diags.caution(
+                        Problem::user(format!("{} users and privileges that are not declared are removed", gone.len()))
+                            .why(gone.join("; "))
+                            .fix("declare what shall stay, or set exclusive = false")
+                            .attribute(["exclusive"]),
+                    );
                 }
             }
         }
@@ -192,15 +208,35 @@ fn new_users(input: PlanInput<'_, AccessState>, next: &AccessState, diags: &mut 
         let given = object::entry(&input.config.users, key).is_none_or(|c| !c.password_wo.is_null());
         let known_before = object::account(key, entry).is_none_or(|a| before.users.contains_key(&a));
         if !given && !known_before && entry.locked == Value::Value(false) {
-            diags.problem(Problem::user(format!("user \"{key}\" would have no password")).why("anybody could log in as it").fix("set password_wo and password_wo_version, or locked = true").attribute(["users", key, "password_wo"]));
+            diags.problem(
+                Problem::user(format!("user \"{key}\" would have no password"))
+                    .why("anybody could log in as it")
+                    .fix("set password_wo and password_wo_version, or locked = true")
+                    .attribute(["users", key, "password_wo"]),
+            );
         }
     }
 }
 
 fn headline(statements: &[crate::component::mysql::Statement]) -> String {
     let count = |start: &str| statements.iter().filter(|s| s.shown.starts_with(start)).count();
-    let kinds = [("CREATE DATABASE", "create", "database"), ("ALTER DATABASE", "alter", "database"), ("DROP DATABASE", "DROP", "database"), ("CREATE USER", "create", "user"), ("ALTER USER", "alter", "user"), ("RENAME USER", "rename", "user"), ("DROP USER", "drop", "user"), ("GRANT", "grant", ""), ("REVOKE", "revoke", "")];
-    let parts: Vec<_> = kinds.iter().map(|(start, verb, noun)| (count(start), verb, noun)).filter(|(n, ..)| *n > 0).map(|(n, verb, noun)| if noun.is_empty() { format!("{n} {verb}{}", if n == 1 { "" } else { "s" }) } else { format!("{verb} {n} {noun}{}", if n == 1 { "" } else { "s" }) }).collect();
+    let kinds = [
+        ("CREATE DATABASE", "create", "database"),
+        ("ALTER DATABASE", "alter", "database"),
+        ("DROP DATABASE", "DROP", "database"),
+        ("CREATE USER", "create", "user"),
+        ("ALTER USER", "alter", "user"),
+        ("RENAME USER", "rename", "user"),
+        ("DROP USER", "drop", "user"),
+        ("GRANT", "grant", ""),
+        ("REVOKE", "revoke", ""),
+    ];
+    let parts: Vec<_> = kinds
+        .iter()
+        .map(|(start, verb, noun)| (count(start), verb, noun))
+        .filter(|(n, ..)| *n > 0)
+        .map(|(n, verb, noun)| if noun.is_empty() { format!("{n} {verb}{}", if n == 1 { "" } else { "s" }) } else { format!("{verb} {n} {noun}{}", if n == 1 { "" } else { "s" }) })
+        .collect();
     format!("{}: {} statements", parts.join(", "), statements.len())
 }
 
@@ -220,12 +256,21 @@ fn impact(statements: &[crate::component::mysql::Statement]) -> std::collections
 pub fn plan_destroy(prior: &AccessState, diags: &mut Diagnostics) {
     let names: Vec<_> = Declared::of(prior).unwrap_or_default().databases.into_keys().collect();
     if !names.is_empty() && prior.deletion_protection != Value::Value(false) {
-        diags.problem(Problem::refused("this ob_access is protected from destroy").why(format!("deletion_protection is on, and it has the databases {}", names.join(", "))).fix("set deletion_protection = false, apply, then destroy").attribute(["deletion_protection"]));
+        diags.problem(
+            Problem::refused("this ob_access is protected from destroy")
+                .why(format!("deletion_protection is on, and it has the databases {}", names.join(", ")))
+                .fix("set deletion_protection = false, apply, then destroy")
+                .attribute(["deletion_protection"]),
+        );
     }
     if let Err(problem) = sql_object::planned_statements(Some(prior), None, &object::believed(Some(prior))) {
         diags.problem(problem);
     }
     if known(&prior.databases).is_some() && diags.errors.is_empty() {
-        diags.caution(Problem::user("destroy of ob_access").why(format!("{} databases, {} users and {} grants are removed", names.len(), object::entries(&prior.users).count(), object::entries(&prior.grants).count())).fix("to only forget them: removed { lifecycle { destroy = false } }"));
+        diags.caution(
+            Problem::user("destroy of ob_access")
+                .why(format!("{} databases, {} users and {} grants are removed", names.len(), object::entries(&prior.users).count(), object::entries(&prior.grants).count()))
+                .fix("to only forget them: removed { lifecycle { destroy = false } }"),
+        );
     }
 }

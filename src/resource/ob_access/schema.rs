@@ -104,7 +104,15 @@ impl GrantEntry {
     /// The grant's attributes.
     #[must_use]
     pub fn view(&self) -> View<'_> {
-        View { user: &self.user, host: &self.host, database: &self.database, database_pattern: &self.database_pattern, table: &self.table, privileges: &self.privileges, with_grant_option: &self.with_grant_option }
+        View {
+            user: &self.user,
+            host: &self.host,
+            database: &self.database,
+            database_pattern: &self.database_pattern,
+            table: &self.table,
+            privileges: &self.privileges,
+            with_grant_option: &self.with_grant_option,
+        }
     }
 }
 

@@ -50,7 +50,16 @@ fn a_change_runs_only_the_statements_it_needs() {
         next
     };
     for (name, prior, next, want) in [
-        ("create", None, Some(state()), vec!["CREATE DATABASE IF NOT EXISTS `shop` CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin", "CREATE USER IF NOT EXISTS 'app'@'%' IDENTIFIED BY <users[\"app\"].password_wo>", "GRANT INSERT, SELECT ON `shop`.* TO 'app'@'%'"]),
+        (
+            "create",
+            None,
+            Some(state()),
+            vec![
+                "CREATE DATABASE IF NOT EXISTS `shop` CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin",
+                "CREATE USER IF NOT EXISTS 'app'@'%' IDENTIFIED BY <users[\"app\"].password_wo>",
+                "GRANT INSERT, SELECT ON `shop`.* TO 'app'@'%'",
+            ],
+        ),
         ("nothing", Some(state()), Some(state()), vec![]),
         ("other keys for the same names", Some(state()), Some(change(|s| s.users = map(vec![("another key", user("app", 1))]))), vec![]),
         ("a new password", Some(state()), Some(change(|s| s.users = map(vec![("app", user("app", 2))]))), vec!["ALTER USER 'app'@'%' IDENTIFIED BY <users[\"app\"].password_wo>"]),
@@ -58,8 +67,18 @@ fn a_change_runs_only_the_statements_it_needs() {
         ("a grant less", Some(state()), Some(change(|s| s.grants = Value::Null)), vec!["REVOKE INSERT, SELECT ON `shop`.* FROM 'app'@'%'"]),
         ("a database less", Some(state()), Some(change(|s| s.databases = Value::Null)), vec!["dropping \"shop\" would drop rows"]),
         ("a database less, by consent", Some(state()), Some(change(|s| (s.databases, s.allow_data_loss) = (Value::Null, set(&["shop"])))), vec!["DROP DATABASE IF EXISTS `shop`"]),
-        ("exclusive removes what was shown, never a database", Some(state()), Some(change(|s| s.exclusive = Value::Value(true))), vec!["REVOKE DROP ON `shop`.* FROM 'app'@'%'", "DROP USER IF EXISTS 'x'@'%'"]),
-        ("exclusive at create removes nothing", None, Some(change(|s| (s.exclusive, s.databases, s.users, s.grants) = (Value::Value(true), Value::Null, Value::Null, Value::Null))), vec![]),
+        (
+            "exclusive removes what was shown, never a database",
+            Some(state()),
+            Some(change(|s| s.exclusive = Value::Value(true))),
+            vec!["REVOKE DROP ON `shop`.* FROM 'app'@'%'", "DROP USER IF EXISTS 'x'@'%'"],
+        ),
+        (
+            "exclusive at create removes nothing",
+            None,
+            Some(change(|s| (s.exclusive, s.databases, s.users, s.grants) = (Value::Value(true), Value::Null, Value::Null, Value::Null))),
+            vec![],
+        ),
         ("destroy without consent", Some(state()), None, vec!["dropping \"shop\" would drop rows"]),
         ("destroy", Some(change(|s| s.allow_data_loss = set(&["shop"]))), None, vec!["DROP USER IF EXISTS 'app'@'%'", "DROP DATABASE IF EXISTS `shop`"]),
     ] {
@@ -105,7 +124,11 @@ fn a_read_shows_all_drift_and_others_without_system_and_service_accounts() {
 
 fn read_less(mut state: AccessState) -> AccessState {
     let Value::Value(users) = &mut state.users else { panic!() };
-    users.values_mut().for_each(|u| if let Value::Value(u) = u { u.password_wo = Value::Null });
+    users.values_mut().for_each(|u| {
+        if let Value::Value(u) = u {
+            u.password_wo = Value::Null
+        }
+    });
     state
 }
 
@@ -160,18 +183,58 @@ fn all_that_is_wrong_is_said_at_once_and_unknown_is_never_wrong() {
     let mut bad = state();
     bad.endpoint = Value::Null;
     bad.databases = map(vec![("a", DatabaseEntry { charset: v("utf8"), collation: v("utf8mb4_bin"), ..DatabaseEntry::default() }), ("mysql", DatabaseEntry::default())]);
-    bad.users = map(vec![("root", UserEntry::default()), ("u", UserEntry { password_wo: v(""), ..UserEntry::default() }), ("v", UserEntry { name: v("u"), host: v("%"), ..UserEntry::default() })]);
-    bad.grants = map(vec![("g", grant("u", "d", &["SELCT", "SUPER"])), ("h", GrantEntry { table: v("t"), ..grant("u", "*", &["SELECT"]) }), ("i", GrantEntry { database_pattern: v("d"), ..grant("u", "d", &["SELECT"]) })]);
+    bad.users = map(vec![
+        ("root", UserEntry::default()),
+        ("u", UserEntry { password_wo: v(""), ..UserEntry::default() }),
+        ("v", UserEntry { name: v("u"), host: v("%"), ..UserEntry::default() }),
+    ]);
+    bad.grants = map(vec![
+        ("g", grant("u", "d", &["SELCT", "SUPER"])),
+        ("h", GrantEntry { table: v("t"), ..grant("u", "*", &["SELECT"]) }),
+        ("i", GrantEntry { database_pattern: v("d"), ..grant("u", "d", &["SELECT"]) }),
+    ]);
     let mut diags = Diagnostics::default();
     ObAccess.validate(&bad, &mut diags);
     let schema = ObAccess.schema();
     let mut found: Vec<_> = diags.errors.iter().map(|d| schema.resolve(&d.attribute).to_string()).collect();
     found.sort();
-    let want = ["databases[\"a\"].collation", "databases[\"mysql\"]", "grants[\"g\"].privileges", "grants[\"g\"].privileges", "grants[\"h\"].table", "grants[\"i\"]", "grants[\"i\"].database_pattern", "instance", "users[\"root\"]", "users[\"u\"].password_wo", "users[\"u\"].password_wo_version", "users[\"v\"]"];
+    let want = [
+        "databases[\"a\"].collation",
+        "databases[\"mysql\"]",
+        "grants[\"g\"].privileges",
+        "grants[\"g\"].privileges",
+        "grants[\"h\"].table",
+        "grants[\"i\"]",
+        "grants[\"i\"].database_pattern",
+        "instance",
+        "users[\"root\"]",
+        "users[\"u\"].password_wo",
+        "users[\"u\"].password_wo_version",
+        "users[\"v\"]",
+    ];
     assert_eq!(found, want);
 
     let entry = BTreeMap::from([("k".to_owned(), Value::Unknown)]);
-    let unknown = AccessState { instance: Value::Unknown, group: Value::Unknown, endpoint: Value::Unknown, databases: Value::Unknown, users: Value::Value(entry), grants: map(vec![("g", GrantEntry { user: Value::Unknown, host: Value::Unknown, database: Value::Unknown, database_pattern: Value::Unknown, table: Value::Unknown, privileges: Value::Unknown, with_grant_option: Value::Unknown })]), ..AccessState::default() };
+    let unknown = AccessState {
+        instance: Value::Unknown,
+        group: Value::Unknown,
+        endpoint: Value::Unknown,
+        databases: Value::Unknown,
+        users: Value::Value(entry),
+        grants: map(vec![(
+            "g",
+            GrantEntry {
+                user: Value::Unknown,
+                host: Value::Unknown,
+                database: Value::Unknown,
+                database_pattern: Value::Unknown,
+                table: Value::Unknown,
+                privileges: Value::Unknown,
+                with_grant_option: Value::Unknown,
+            },
+        )]),
+        ..AccessState::default()
+    };
     let mut diags = Diagnostics::default();
     ObAccess.validate(&unknown, &mut diags);
     assert!(diags.errors.is_empty(), "{diags:?}");

@@ -85,7 +85,15 @@ fn targets(instance: &Instance) -> Vec<Target> {
 async fn create(cx: &Context, planned: &Cluster, config: Option<&Cluster>) -> Result<Applied<Cluster>, Problem> {
     let desired = desired(planned).ok_or_else(unknown_input)?;
     let graph = flow::create(&desired);
-    let job = Job { verb: "create", object: desired.instance.key(), graph: &graph, targets: targets(&desired.instance), secrets: secrets(config), epoch: 0, timeout: common::timeout(&planned.timeouts, "create") };
+    let job = Job {
+        verb: "create",
+        object: desired.instance.key(),
+        graph: &graph,
+        targets: targets(&desired.instance),
+        secrets: secrets(config),
+        epoch: 0,
+        timeout: common::timeout(&planned.timeouts, "create"),
+    };
     let outcome = execute(cx, job).await?;
     finish(cx, planned, outcome, Vec::new()).await
 }
@@ -97,7 +105,15 @@ async fn update(cx: &Context, prior: &Cluster, planned: &Cluster, config: Option
     common::within_plan(&planned_graph, &graph, &format!("ob_cluster \"{}\"", common::text(&prior.name).unwrap_or_default()))?;
     let desired = desired(planned).ok_or_else(unknown_input)?;
     // The planned graph runs: what turned out to be done meanwhile is skipped and said so.
-    let job = Job { verb: "update", object: desired.instance.key(), graph: &planned_graph, targets: targets(&desired.instance), secrets: secrets(config), epoch: 0, timeout: common::timeout(&planned.timeouts, "update") };
+    let job = Job {
+        verb: "update",
+        object: desired.instance.key(),
+        graph: &planned_graph,
+        targets: targets(&desired.instance),
+        secrets: secrets(config),
+        epoch: 0,
+        timeout: common::timeout(&planned.timeouts, "update"),
+    };
     let outcome = execute(cx, job).await?;
     if outcome.problem.is_some() {
         // What is true now, under what was asked before: the next plan shows what is left.
@@ -111,7 +127,15 @@ async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Prob
     owner(&cx.session)?;
     let instance = plan::instance(prior).ok_or_else(unknown_input)?;
     let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
-    let job = Job { verb: "destroy", object: instance.key(), graph: &graph, targets: targets(&instance), secrets: BTreeMap::new(), epoch: 0, timeout: common::timeout(&prior.timeouts, "delete") };
+    let job = Job {
+        verb: "destroy",
+        object: instance.key(),
+        graph: &graph,
+        targets: targets(&instance),
+        secrets: BTreeMap::new(),
+        epoch: 0,
+        timeout: common::timeout(&prior.timeouts, "delete"),
+    };
     let outcome = execute(cx, job).await?;
     let state = outcome.problem.is_some().then(|| prior.clone());
     Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })

@@ -2,9 +2,9 @@
 use super::schema::{Cluster, InstanceRef, Server};
 use super::{Value, say};
 use crate::base::Problem;
+use crate::component::seekdb::Instance;
 use crate::component::seekdb::flow::{self, Desired};
 use crate::component::seekdb::steps::{EndRestart, SetBoot, StartServer};
-use crate::component::seekdb::Instance;
 use crate::engine::Graph;
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
 use crate::resource::{PlanInput, Planned};
@@ -105,7 +105,12 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
         let servers = |z: &super::Zone| if let Value::Value(s) = &z.servers { Some(s.len()) } else { None };
         let total: Option<usize> = zones.values().map(|z| if let Value::Value(z) = z { servers(z) } else { None }).sum();
         if zones.len() != 1 || total.is_some_and(|n| n != 1) {
-            diags.problem(Problem::user("a seekdb cluster has exactly one zone with one server").why(format!("there are {} zones with {} servers", zones.len(), total.map_or("?".into(), |n| n.to_string()))).fix("keep one server here; make each further one an ob_cluster of its own and join them with ob_standby").attribute(["zones"]));
+            diags.problem(
+                Problem::user("a seekdb cluster has exactly one zone with one server")
+                    .why(format!("there are {} zones with {} servers", zones.len(), total.map_or("?".into(), |n| n.to_string())))
+                    .fix("keep one server here; make each further one an ob_cluster of its own and join them with ob_standby")
+                    .attribute(["zones"]),
+            );
         }
     }
     if let Some(server) = server(config)
@@ -118,10 +123,20 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
         for (name, value) in parameters {
             let at = ["parameters".to_owned(), name.clone()];
             if flow::READ_ONLY.contains(&name.as_str()) {
-                diags.problem(Problem::user(format!("parameter {name} cannot be set")).why("the server fixes it when the store is made (edit level READONLY)").fix("remove it").attribute(at.clone()));
+                diags.problem(
+                    Problem::user(format!("parameter {name} cannot be set"))
+                        .why("the server fixes it when the store is made (edit level READONLY)")
+                        .fix("remove it")
+                        .attribute(at.clone()),
+                );
             }
             if ["rpc_port", "enable_rpc_service", "log_restore_source", "server_role_info"].contains(&name.as_str()) {
-                diags.problem(Problem::user(format!("parameter {name} is set by this provider")).why("ports come from rpc_port, roles from ob_standby").fix("remove it from parameters").attribute(at.clone()));
+                diags.problem(
+                    Problem::user(format!("parameter {name} is set by this provider"))
+                        .why("ports come from rpc_port, roles from ob_standby")
+                        .fix("remove it from parameters")
+                        .attribute(at.clone()),
+                );
             }
             if let Value::Value(value) = value {
                 check_size(name, value, &at, diags);
@@ -131,10 +146,20 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
     if let (Value::Value(name), Value::Value(false)) = (&config.name, &config.initialize)
         && !config.root_password_wo.is_null()
     {
-        diags.caution(Problem::user(format!("root_password_wo of \"{name}\" has no effect")).why("initialize = false makes no database; a standby gets its primary's accounts").fix("remove it").attribute(["root_password_wo"]));
+        diags.caution(
+            Problem::user(format!("root_password_wo of \"{name}\" has no effect"))
+                .why("initialize = false makes no database; a standby gets its primary's accounts")
+                .fix("remove it")
+                .attribute(["root_password_wo"]),
+        );
     }
     if config.root_password_wo.is_null() != config.root_password_wo_version.is_null() && !config.root_password_wo.is_unknown() && !config.root_password_wo_version.is_unknown() {
-        diags.problem(Problem::user("root_password_wo and root_password_wo_version belong together").why("a write-only value is in no state: only its version tells that it changed").fix("set both, or none").attribute(["root_password_wo_version"]));
+        diags.problem(
+            Problem::user("root_password_wo and root_password_wo_version belong together")
+                .why("a write-only value is in no state: only its version tells that it changed")
+                .fix("set both, or none")
+                .attribute(["root_password_wo_version"]),
+        );
     }
 }
 
@@ -150,14 +175,19 @@ fn check_size(name: &str, value: &str, at: &[String; 2], diags: &mut Diagnostics
         return;
     };
     if size < floor {
-        diags.problem(Problem::user(format!("{name} = \"{value}\" is too small")).why(format!("the server ends right after its start below {least}")).fix(format!("set at least {least}")).attribute(at.clone()));
+        diags.problem(
+            Problem::user(format!("{name} = \"{value}\" is too small"))
+                .why(format!("the server ends right after its start below {least}"))
+                .fix(format!("set at least {least}"))
+                .attribute(at.clone()),
+        );
     }
 }
 
 /// Makes the planned state.
 pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Planned<Cluster>> {
     let mut next = input.proposed.clone();
-    defaults(&mut next);
+    defaults(&mut next, input.config);
     let Some(prior) = input.prior else {
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
@@ -180,7 +210,11 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     let name = text(&next.name).unwrap_or_default();
     let what = if prior.creation_id.is_null() {
         format!("adopt and change seekdb \"{name}\"")
-    } else if !same_package(prior, &next) { format!("move seekdb \"{name}\" to {}", package_version(&next)) } else { format!("change seekdb \"{name}\"") };
+    } else if !same_package(prior, &next) {
+        format!("move seekdb \"{name}\" to {}", package_version(&next))
+    } else {
+        format!("change seekdb \"{name}\"")
+    };
     next.runbook = runbook(&what, &graph);
     next.impact = impact(&graph);
     next.status = Value::Unknown;
@@ -203,11 +237,12 @@ fn package_version(state: &Cluster) -> String {
     known(&state.package).flatten().map_or_else(String::new, |p| format!("{} ({})", text(&p.version).unwrap_or_default(), text(&p.id).unwrap_or_default()))
 }
 
-fn defaults(next: &mut Cluster) {
+fn defaults(next: &mut Cluster, config: &Cluster) {
     if !next.initialize.is_value() {
         next.initialize = Value::Value(true);
     }
-    if !next.deletion_protection.is_value() {
+    // Not `next`: core keeps the prior value of a line that was removed, and protection is the default.
+    if config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
     if let Some(server) = server_mut(next) {
@@ -251,7 +286,15 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
     if instance(state).is_none() {
         return Value::Unknown;
     }
-    Value::Value(InstanceRef { name: state.name.clone(), host: server.host.clone(), base_dir: server.base_dir.clone(), sql_port: server.sql_port, rpc_port: server.rpc_port, run_as: server.run_as.clone(), package: package.id.clone() })
+    Value::Value(InstanceRef {
+        name: state.name.clone(),
+        host: server.host.clone(),
+        base_dir: server.base_dir.clone(),
+        sql_port: server.sql_port,
+        rpc_port: server.rpc_port,
+        run_as: server.run_as.clone(),
+        package: package.id.clone(),
+    })
 }
 
 /// What cannot change in place is refused by name: nothing healthy is ever replaced unasked.
@@ -298,13 +341,25 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
 pub fn plan_destroy(prior: &Cluster, diags: &mut Diagnostics) {
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {
-        diags.problem(Problem::refused(format!("cluster \"{name}\" is protected from destroy")).why("deletion_protection is on").fix("set deletion_protection = false, apply, then destroy").attribute(["deletion_protection"]));
+        diags.problem(
+            Problem::refused(format!("cluster \"{name}\" is protected from destroy"))
+                .why("deletion_protection is on")
+                .fix("set deletion_protection = false, apply, then destroy")
+                .attribute(["deletion_protection"]),
+        );
     }
     let holds_data = prior.initialize != Value::Value(false);
     if holds_data && !texts(&prior.allow_data_loss).contains(&name) {
-        diags.problem(Problem::refused(format!("destroying cluster \"{name}\" would drop its rows")).why("its name is not in allow_data_loss").fix(format!("set allow_data_loss = [\"{name}\"], apply, then destroy")).attribute(["allow_data_loss"]));
+        diags.problem(
+            Problem::refused(format!("destroying cluster \"{name}\" would drop its rows"))
+                .why("its name is not in allow_data_loss")
+                .fix(format!("set allow_data_loss = [\"{name}\"], apply, then destroy"))
+                .attribute(["allow_data_loss"]),
+        );
     }
     if let Some(graph) = destroy_graph(prior) {
-        diags.caution(Problem::user(format!("destroy of cluster \"{name}\": {} steps", graph.nodes().len())).why(graph.titles().join("; ")).fix("look at each line before you say yes"));
+        diags.caution(
+            Problem::user(format!("destroy of cluster \"{name}\": {} steps", graph.nodes().len())).why(graph.titles().join("; ")).fix("look at each line before you say yes"),
+        );
     }
 }

@@ -15,8 +15,18 @@ use std::collections::BTreeMap;
 
 /// Parameters that differ from their default without anybody's doing.
 const OWN: [&str; 12] = [
-    "server_role_info", "log_restore_source", "server_create_time", "rpc_port", "enable_rpc_service", "mysql_port",
-    "redo_dir", "data_dir", "enable_record_trace_log", "datafile_size", "log_disk_size", "memory_limit",
+    "server_role_info",
+    "log_restore_source",
+    "server_create_time",
+    "rpc_port",
+    "enable_rpc_service",
+    "mysql_port",
+    "redo_dir",
+    "data_dir",
+    "enable_record_trace_log",
+    "datafile_size",
+    "log_disk_size",
+    "memory_limit",
 ];
 
 /// Looks at the host.
@@ -60,7 +70,12 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
 fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
     let name = text(&state.name).unwrap_or_default();
     state.status = say("unreachable");
-    let warning = Problem { kind: Kind::Unreachable, what: format!("cluster \"{name}\" could not be looked at"), then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
+    let warning = Problem {
+        kind: Kind::Unreachable,
+        what: format!("cluster \"{name}\" could not be looked at"),
+        then: "its last known state is used; nothing is planned because of this alone".into(),
+        ..problem
+    };
     Found { state: Some(state), warnings: vec![warning] }
 }
 
@@ -128,9 +143,19 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
     match mark.stage {
         Stage::Building => {
             let (done, of) = crate::engine::history::progress(&reader(cx), &instance.host, &instance.key(), &mark.operation).await.unwrap_or((0, 0));
-            vec![Problem::user(format!("resumes the creation of \"{name}\"")).place(place).why(format!("operation {} stopped after step {done} of {of}", mark.operation)).fix("nothing: steps that are done are skipped; to give it up instead, run `ob operation abandon`")]
+            vec![
+                Problem::user(format!("resumes the creation of \"{name}\""))
+                    .place(place)
+                    .why(format!("operation {} stopped after step {done} of {of}", mark.operation))
+                    .fix("nothing: steps that are done are skipped; to give it up instead, run `ob operation abandon`"),
+            ]
         }
-        Stage::Complete => vec![Problem::user(format!("adopts \"{name}\", which this owner made before")).place(place).why("its mark is complete and it is not in this state").fix("nothing, if the state was lost; else import it")],
+        Stage::Complete => vec![
+            Problem::user(format!("adopts \"{name}\", which this owner made before"))
+                .place(place)
+                .why("its mark is complete and it is not in this state")
+                .fix("nothing, if the state was lost; else import it"),
+        ],
         Stage::Destroying => Vec::new(),
     }
 }
@@ -144,7 +169,13 @@ pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
     let cx = reader(cx);
     let host = crate::resource::common::host(endpoint.clone(), "");
     let probe = crate::component::seekdb::import::probe(&cx, &host, &base_dir).await?;
-    let server = Server { host: Value::Value(Connection::of(&endpoint)), base_dir: say(&base_dir), sql_port: Value::Value(i64::from(probe.sql_port)), rpc_port: Value::Value(i64::from(probe.rpc_port)), run_as: Value::Null };
+    let server = Server {
+        host: Value::Value(Connection::of(&endpoint)),
+        base_dir: say(&base_dir),
+        sql_port: Value::Value(i64::from(probe.sql_port)),
+        rpc_port: Value::Value(i64::from(probe.rpc_port)),
+        run_as: Value::Null,
+    };
     let zone = Zone { servers: Value::Value([("s1".to_owned(), Value::Value(server))].into()) };
     let state = Cluster {
         name: say(&probe.name),
@@ -180,6 +211,8 @@ pub fn parse_id(id: &str) -> Result<(Endpoint, String), Problem> {
     if address.is_empty() {
         return Err(bad("it names no address"));
     }
-    Ok((Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: identity.to_owned(), host_key: String::new() }, format!("/{path}")))
+    Ok((
+        Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: identity.to_owned(), host_key: String::new() },
+        format!("/{path}"),
+    ))
 }
-

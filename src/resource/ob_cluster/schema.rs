@@ -1,7 +1,7 @@
 //! The attributes of `ob_cluster`.
 use crate::component::package::{File, Package};
 use crate::resource::common::{Connection, Map, Texts, connection, known, text};
-use crate::schema::build::{boolean, duration, map, map_of, not_empty, number, object, object_name, set, string, STRING};
+use crate::schema::build::{STRING, boolean, duration, map, map_of, not_empty, number, object, object_name, set, string};
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -142,17 +142,38 @@ impl PackageRef {
             let file = known(file)??;
             files.insert(
                 name.clone(),
-                File { source: text(&file.source)?, member: text(&file.member)?, size: u64::try_from(*known(&file.size)??).ok()?, sha256: text(&file.sha256)?, mode: u32::from_str_radix(&text(&file.mode)?, 8).ok()? },
+                File {
+                    source: text(&file.source)?,
+                    member: text(&file.member)?,
+                    size: u64::try_from(*known(&file.size)??).ok()?,
+                    sha256: text(&file.sha256)?,
+                    mode: u32::from_str_radix(&text(&file.mode)?, 8).ok()?,
+                },
             );
         }
-        Some(Package { id: text(&self.id)?, name: text(&self.name)?, version: text(&self.version)?, arch: text(&self.arch)?, sources: crate::resource::common::plain_map(&self.sources)?, files })
+        Some(Package {
+            id: text(&self.id)?,
+            name: text(&self.name)?,
+            version: text(&self.version)?,
+            arch: text(&self.arch)?,
+            sources: crate::resource::common::plain_map(&self.sources)?,
+            files,
+        })
     }
 
     /// As the state holds it.
     #[must_use]
     pub fn of(package: &Package) -> Self {
         let v = |s: &str| Value::Value(s.to_owned());
-        let file = |f: &File| Value::Value(FileRef { source: v(&f.source), member: v(&f.member), size: Value::Value(i64::try_from(f.size).unwrap_or(i64::MAX)), sha256: v(&f.sha256), mode: v(&format!("{:04o}", f.mode)) });
+        let file = |f: &File| {
+            Value::Value(FileRef {
+                source: v(&f.source),
+                member: v(&f.member),
+                size: Value::Value(i64::try_from(f.size).unwrap_or(i64::MAX)),
+                sha256: v(&f.sha256),
+                mode: v(&format!("{:04o}", f.mode)),
+            })
+        };
         Self {
             id: v(&package.id),
             name: v(&package.name),
@@ -207,7 +228,11 @@ fn absolute(path: &str) -> Result<(), String> {
 }
 
 fn parameter_name(name: &str) -> Result<(), String> {
-    if !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') { Ok(()) } else { Err("a parameter name has lower-case letters, digits and _".into()) }
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        Ok(())
+    } else {
+        Err("a parameter name has lower-case letters, digits and _".into())
+    }
 }
 
 /// The schema.

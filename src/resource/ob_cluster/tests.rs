@@ -32,7 +32,14 @@ fn server() -> Server {
 }
 
 fn config() -> Cluster {
-    Cluster { name: v("main"), engine: v("seekdb"), package: package("1.4.0"), zones: zones(server()), parameters: Value::Value([("memory_limit".to_owned(), v("2G"))].into()), ..Cluster::default() }
+    Cluster {
+        name: v("main"),
+        engine: v("seekdb"),
+        package: package("1.4.0"),
+        zones: zones(server()),
+        parameters: Value::Value([("memory_limit".to_owned(), v("2G"))].into()),
+        ..Cluster::default()
+    }
 }
 
 /// What read gives after a create of [`config`].
@@ -103,7 +110,12 @@ fn each_change_has_its_steps_and_no_change_has_none() {
     let rows: [(&str, Cluster, Cluster, &str); 9] = [
         ("nothing", s.clone(), config(), ""),
         ("a dynamic parameter", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())), "use_package set_parameter"),
-        ("a parameter that needs a restart", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("2G")), ("stack_size".to_owned(), v("1M"))].into())), "begin_restart stop_server use_package start_server end_restart"),
+        (
+            "a parameter that needs a restart",
+            s.clone(),
+            with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("2G")), ("stack_size".to_owned(), v("1M"))].into())),
+            "begin_restart stop_server use_package start_server end_restart",
+        ),
         ("another version", s.clone(), with(|c| c.package = package("1.5.0")), "place_package begin_restart stop_server use_package start_server end_restart"),
         ("a password", s.clone(), with(|c| c.root_password_wo_version = Value::Value(1)), "keep_root_password set_root_password"),
         ("it was found stopped", Cluster { status: v("stopped"), ..s.clone() }, config(), "start_server set_boot"),
@@ -156,13 +168,21 @@ fn what_cannot_change_in_place_is_refused_by_name() {
 #[test]
 fn bad_configurations_are_named_all_at_once() {
     let mut c = config();
-    c.parameters = Value::Value([("memory_limit".to_owned(), v("512M")), ("log_disk_size".to_owned(), v("big")), ("data_dir".to_owned(), v("/x")), ("rpc_port".to_owned(), v("1"))].into());
+    c.parameters =
+        Value::Value([("memory_limit".to_owned(), v("512M")), ("log_disk_size".to_owned(), v("big")), ("data_dir".to_owned(), v("/x")), ("rpc_port".to_owned(), v("1"))].into());
     c.zones = zones(Server { sql_port: Value::Value(2882), ..server() });
     c.root_password_wo = v("x");
     let mut diags = Diagnostics::default();
     plan::validate(&c, &mut diags);
     let found: Vec<_> = diags.errors.iter().map(|e| e.summary.to_string()).collect();
-    for want in ["memory_limit = \"512M\" is too small", "log_disk_size = \"big\" is no size", "arameter data_dir cannot be set", "arameter rpc_port is set by this provider", "are the same", "belong together"] {
+    for want in [
+        "memory_limit = \"512M\" is too small",
+        "log_disk_size = \"big\" is no size",
+        "arameter data_dir cannot be set",
+        "arameter rpc_port is set by this provider",
+        "are the same",
+        "belong together",
+    ] {
         assert!(found.iter().any(|f| f.contains(want)), "{want} in {found:?}");
     }
     assert_eq!(found.len(), 6);

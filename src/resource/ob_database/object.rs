@@ -25,7 +25,9 @@ impl SqlObject for DatabaseState {
             return Ok(Vec::new());
         }
         if prior.deletion_protection != Value::Value(false) || !texts(&prior.allow_data_loss).contains(&name) {
-            return Err(Problem::refused(format!("database \"{name}\" is not dropped")).why("deletion_protection is on, or its name is not in allow_data_loss").fix("set both, apply, then destroy"));
+            return Err(Problem::refused(format!("database \"{name}\" is not dropped"))
+                .why("deletion_protection is on, or its name is not in allow_data_loss")
+                .fix("set both, apply, then destroy"));
         }
         Ok(vec![database::drop(&name)])
     }
@@ -44,7 +46,11 @@ impl SqlObject for DatabaseState {
     fn adopted(&self, now: &Catalog) -> Option<Problem> {
         let name = text(&self.name)?;
         now.database(&name)?;
-        Some(Problem::user(format!("database \"{name}\" was there already")).why("it is managed from now on; its tables and rows were not touched").fix("nothing, if that is what you want; else remove it from the state (removed { lifecycle { destroy = false } })"))
+        Some(
+            Problem::user(format!("database \"{name}\" was there already"))
+                .why("it is managed from now on; its tables and rows were not touched")
+                .fix("nothing, if that is what you want; else remove it from the state (removed { lifecycle { destroy = false } })"),
+        )
     }
 }
 

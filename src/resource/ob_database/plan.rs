@@ -63,9 +63,19 @@ pub(super) fn id(state: &DatabaseState) -> Option<String> {
 pub fn plan_destroy(prior: &DatabaseState, diags: &mut Diagnostics) {
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {
-        diags.problem(Problem::refused(format!("database \"{name}\" is protected from destroy")).why("deletion_protection is on").fix("set deletion_protection = false, apply, then destroy").attribute(["deletion_protection"]));
+        diags.problem(
+            Problem::refused(format!("database \"{name}\" is protected from destroy"))
+                .why("deletion_protection is on")
+                .fix("set deletion_protection = false, apply, then destroy")
+                .attribute(["deletion_protection"]),
+        );
     }
     if !texts(&prior.allow_data_loss).contains(&name) {
-        diags.problem(Problem::refused(format!("destroying database \"{name}\" would drop its rows")).why("its name is not in allow_data_loss").fix(format!("set allow_data_loss = [\"{name}\"], apply, then destroy; to only forget it: removed {{ lifecycle {{ destroy = false }} }}")).attribute(["allow_data_loss"]));
+        diags.problem(
+            Problem::refused(format!("destroying database \"{name}\" would drop its rows"))
+                .why("its name is not in allow_data_loss")
+                .fix(format!("set allow_data_loss = [\"{name}\"], apply, then destroy; to only forget it: removed {{ lifecycle {{ destroy = false }} }}"))
+                .attribute(["allow_data_loss"]),
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Tables: the plan of one database.
 use super::{DatabaseState, ObDatabase, planned_statements};
-use crate::resource::ob_cluster::InstanceRef;
 use crate::resource::common::Connection;
+use crate::resource::ob_cluster::InstanceRef;
 use crate::resource::{PlanInput, Resource};
 use crate::schema::{Diagnostics, Value};
 
@@ -10,10 +10,25 @@ fn v(text: &str) -> Value<String> {
 }
 fn instance(package: &str, address: &str) -> Value<InstanceRef> {
     let host = Connection { name: v("h"), address: v(address), ..Connection::default() };
-    Value::Value(InstanceRef { name: v("main"), host: Value::Value(host), base_dir: v("/d"), sql_port: Value::Value(2881), rpc_port: Value::Value(2882), run_as: Value::Null, package: v(package) })
+    Value::Value(InstanceRef {
+        name: v("main"),
+        host: Value::Value(host),
+        base_dir: v("/d"),
+        sql_port: Value::Value(2881),
+        rpc_port: Value::Value(2882),
+        run_as: Value::Null,
+        package: v(package),
+    })
 }
 fn state(name: &str) -> DatabaseState {
-    DatabaseState { instance: instance("p1", "10.0.0.1"), name: v(name), charset: v("utf8mb4"), collation: v("utf8mb4_bin"), deletion_protection: Value::Value(true), ..DatabaseState::default() }
+    DatabaseState {
+        instance: instance("p1", "10.0.0.1"),
+        name: v(name),
+        charset: v("utf8mb4"),
+        collation: v("utf8mb4_bin"),
+        deletion_protection: Value::Value(true),
+        ..DatabaseState::default()
+    }
 }
 fn plan(prior: Option<&DatabaseState>, config: &DatabaseState, proposed: &DatabaseState) -> (DatabaseState, Diagnostics) {
     let mut diags = Diagnostics::default();

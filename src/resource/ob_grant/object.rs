@@ -65,7 +65,9 @@ impl SqlObject for GrantState {
     fn spare(&self, login: &str) -> Result<(), Problem> {
         let name = text(&self.user).unwrap_or_default();
         if name == login || is_system_user(&name) {
-            return Err(Problem::refused(format!("the grants of user \"{name}\" are not managed")).why("it is the login in use, or belongs to the server").fix("remove it from the configuration"));
+            return Err(Problem::refused(format!("the grants of user \"{name}\" are not managed"))
+                .why("it is the login in use, or belongs to the server")
+                .fix("remove it from the configuration"));
         }
         Ok(())
     }
@@ -109,6 +111,16 @@ pub async fn import(cx: &Context, id: &str) -> Result<GrantState, Problem> {
         (None, None, _) => return Err(named.part("database", id).err().unwrap_or_else(|| Problem::internal("an import id without a database"))),
     };
     let [database, database_pattern, table] = view::written(&scope);
-    let state = GrantState { user: Value::Value(user), host: Value::Value(host), database, database_pattern, table, instance: named.instance, group: named.group, endpoint: named.endpoint, ..GrantState::default() };
+    let state = GrantState {
+        user: Value::Value(user),
+        host: Value::Value(host),
+        database,
+        database_pattern,
+        table,
+        instance: named.instance,
+        group: named.group,
+        endpoint: named.endpoint,
+        ..GrantState::default()
+    };
     sql_object::import(cx, state, id).await
 }

@@ -15,7 +15,13 @@ pub fn plan(input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Planne
     let mut replace = Vec::new();
     if let Some(prior) = input.prior {
         sql_target::plan(prior, &mut next, diags);
-        let places = [("user", &prior.user, &next.user), ("host", &prior.host, &next.host), ("database", &prior.database, &next.database), ("database_pattern", &prior.database_pattern, &next.database_pattern), ("table", &prior.table, &next.table)];
+        let places = [
+            ("user", &prior.user, &next.user),
+            ("host", &prior.host, &next.host),
+            ("database", &prior.database, &next.database),
+            ("database_pattern", &prior.database_pattern, &next.database_pattern),
+            ("table", &prior.table, &next.table),
+        ];
         replace = places.into_iter().filter(|(_, a, b)| a != b).map(|(name, ..)| AttributePath { steps: vec![AttributePathStep::Attribute(name.into())] }).collect();
         let (before, after) = (prior.view().wanted(), next.view().wanted());
         match (before, after) {

@@ -41,7 +41,15 @@ impl GrantState {
     /// The grant's own attributes.
     #[must_use]
     pub fn view(&self) -> View<'_> {
-        View { user: &self.user, host: &self.host, database: &self.database, database_pattern: &self.database_pattern, table: &self.table, privileges: &self.privileges, with_grant_option: &self.with_grant_option }
+        View {
+            user: &self.user,
+            host: &self.host,
+            database: &self.database,
+            database_pattern: &self.database_pattern,
+            table: &self.table,
+            privileges: &self.privileges,
+            with_grant_option: &self.with_grant_option,
+        }
     }
 }
 

@@ -88,18 +88,32 @@ impl View<'_> {
         let path = |name: &str| at.iter().map(|s| (*s).to_owned()).chain([name.to_owned()]).collect::<Vec<_>>();
         if !self.database.is_unknown() && !self.database_pattern.is_unknown() {
             match (self.database.is_null(), self.database_pattern.is_null()) {
-                (true, true) => diags.problem(Problem::user("the grant does not say on what").why("neither database nor database_pattern is set").fix("set database = \"name\", or database = \"*\" for everything").attribute(path("database"))),
-                (false, false) => diags.problem(Problem::user("the grant says twice on what").why("database and database_pattern are both set").fix("keep one of them").attribute(path("database_pattern"))),
+                (true, true) => diags.problem(
+                    Problem::user("the grant does not say on what")
+                        .why("neither database nor database_pattern is set")
+                        .fix("set database = \"name\", or database = \"*\" for everything")
+                        .attribute(path("database")),
+                ),
+                (false, false) => diags.problem(
+                    Problem::user("the grant says twice on what").why("database and database_pattern are both set").fix("keep one of them").attribute(path("database_pattern")),
+                ),
                 _ => {}
             }
         }
         if set_text(self.table).is_some() && (set_text(self.database) == Some(EVERYTHING) || set_text(self.database_pattern).is_some()) {
-            diags.problem(Problem::user("a table needs its database").why("table is set together with a pattern or with everything").fix("set database to the table's database, or remove table").attribute(path("table")));
+            diags.problem(
+                Problem::user("a table needs its database")
+                    .why("table is set together with a pattern or with everything")
+                    .fix("set database to the table's database, or remove table")
+                    .attribute(path("table")),
+            );
         }
         let Some(level) = self.level() else { return };
         for name in texts(self.privileges) {
             if let Some(why) = privilege::fault(&name, level) {
-                diags.problem(Problem::user(format!("privilege \"{name}\" cannot be granted")).why(why).fix("correct it, or grant it on another level").attribute(path("privileges")));
+                diags.problem(
+                    Problem::user(format!("privilege \"{name}\" cannot be granted")).why(why).fix("correct it, or grant it on another level").attribute(path("privileges")),
+                );
             }
         }
     }

@@ -116,14 +116,23 @@ async fn make(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> R
     if let Value::Value(drift) = &state.drift
         && let Some((part, why)) = drift.iter().next()
     {
-        return Err(Problem::user(format!("host \"{}\" does not stay as it was prepared", plan::name(planned))).why(format!("{part}: {}", common::set_text(why).unwrap_or_default())).fix("find out what else sets it (another tool, a cron job), then run the same command again"));
+        return Err(Problem::user(format!("host \"{}\" does not stay as it was prepared", plan::name(planned)))
+            .why(format!("{part}: {}", common::set_text(why).unwrap_or_default()))
+            .fix("find out what else sets it (another tool, a cron job), then run the same command again"));
     }
     Ok(Applied { state: Some(read::merge(planned, state)), problem: None, warnings: found.warnings })
 }
 
 /// Refuses work that the plan has not shown: the host has changed since.
 async fn within(cx: &Context, prior: &HostState, planned: &HostState, graph: &Graph) -> Result<(), Problem> {
-    let there = HostState { address: planned.address.clone(), port: planned.port, user: planned.user.clone(), identity: planned.identity.clone(), host_key: planned.host_key.clone(), ..prior.clone() };
+    let there = HostState {
+        address: planned.address.clone(),
+        port: planned.port,
+        user: planned.user.clone(),
+        identity: planned.identity.clone(),
+        host_key: planned.host_key.clone(),
+        ..prior.clone()
+    };
     let found = read::read(cx, there).await?;
     if let Some(problem) = found.warnings.iter().find(|w| w.kind == Kind::Unreachable) {
         return Err(problem.clone());
@@ -143,12 +152,21 @@ async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, 
         let at = host(prior)?;
         let here = match objects::read(&reader(cx), &at, &[]).await {
             Ok(here) => here,
-            Err(problem) if problem.kind == Kind::Unreachable => return Ok(Applied { state: None, problem: None, warnings: vec![Problem { what: format!("host \"{}\" was forgotten without a look at it", plan::name(prior)), then: String::new(), ..problem }] }),
+            Err(problem) if problem.kind == Kind::Unreachable => {
+                return Ok(Applied {
+                    state: None,
+                    problem: None,
+                    warnings: vec![Problem { what: format!("host \"{}\" was forgotten without a look at it", plan::name(prior)), then: String::new(), ..problem }],
+                });
+            }
             Err(problem) => return Err(problem),
         };
         if let Some(o) = here.iter().find(|o| o.unfinished()) {
             let op = o.mark.as_ref().map_or("?", |m| m.operation.as_str());
-            return Err(Problem::refused(format!("an unfinished operation lies on host \"{}\"", plan::name(prior))).place(at.endpoint.show()).why(format!("{} in {}: operation {op} did not end", o.key, o.base)).fix(format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host")));
+            return Err(Problem::refused(format!("an unfinished operation lies on host \"{}\"", plan::name(prior)))
+                .place(at.endpoint.show())
+                .why(format!("{} in {}: operation {op} did not end", o.key, o.base))
+                .fix(format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host")));
         }
         return Ok(Applied { state: None, problem: None, warnings: Vec::new() });
     }

@@ -73,7 +73,13 @@ fn prepared(p: &super::Prepare) -> Option<Prepare> {
         directories.insert(path.clone(), Directory { path: path.clone(), owner: whose(text(&d.owner)?), mode: or(&d.mode, "0755")? });
     }
     let limits = match known(&p.limits)? {
-        Some(l) => Some(Limits { user: whose(text(&l.user)?), nofile: or(&l.nofile, "655350")?, nproc: or(&l.nproc, "655360")?, stack: or(&l.stack, "unlimited")?, core: or(&l.core, "unlimited")? }),
+        Some(l) => Some(Limits {
+            user: whose(text(&l.user)?),
+            nofile: or(&l.nofile, "655350")?,
+            nproc: or(&l.nproc, "655360")?,
+            stack: or(&l.stack, "unlimited")?,
+            core: or(&l.core, "unlimited")?,
+        }),
         None => None,
     };
     let sysctl = match known(&p.sysctl)? {
@@ -116,7 +122,12 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
         && let Value::Value(address) = &network.service_address
         && address.parse::<std::net::IpAddr>().is_err()
     {
-        diags.problem(Problem::user(format!("service_address \"{address}\" is no address")).why("servers name each other by it in their own metadata, where no name is looked up").fix("write an IPv4 or IPv6 address").attribute(["network", "service_address"]));
+        diags.problem(
+            Problem::user(format!("service_address \"{address}\" is no address"))
+                .why("servers name each other by it in their own metadata, where no name is looked up")
+                .fix("write an IPv4 or IPv6 address")
+                .attribute(["network", "service_address"]),
+        );
     }
     let (Value::Value(prepare), Value::Value(login)) = (&config.prepare, &config.user) else { return };
     if login == "root" {
@@ -125,7 +136,12 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
     let outside = |path: &str| path.strip_prefix("/data/").is_none_or(|rest| rest.contains('/'));
     if let Value::Value(directories) = &prepare.directories {
         for path in directories.keys().filter(|p| outside(p)) {
-            diags.problem(Problem::user(format!("{path} cannot be made by login user \"{login}\"")).why("sudo rules with deeper free paths would let it change any file").fix("use a directory directly below /data, or log in as root").attribute(["prepare", "directories", path]));
+            diags.problem(
+                Problem::user(format!("{path} cannot be made by login user \"{login}\""))
+                    .why("sudo rules with deeper free paths would let it change any file")
+                    .fix("use a directory directly below /data, or log in as root")
+                    .attribute(["prepare", "directories", path]),
+            );
         }
     }
     if let Value::Value(user) = &prepare.user
@@ -133,7 +149,12 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
         && outside(home)
         && !matches!(&user.name, Value::Value(name) if *home == format!("/home/{name}"))
     {
-        diags.problem(Problem::user(format!("home {home} cannot be made by login user \"{login}\"")).why("the sudo rules allow homes directly below /data only").fix("leave home out, use a directory directly below /data, or log in as root").attribute(["prepare", "user", "home"]));
+        diags.problem(
+            Problem::user(format!("home {home} cannot be made by login user \"{login}\""))
+                .why("the sudo rules allow homes directly below /data only")
+                .fix("leave home out, use a directory directly below /data, or log in as root")
+                .attribute(["prepare", "user", "home"]),
+        );
     }
 }
 
@@ -158,7 +179,12 @@ pub fn plan(input: PlanInput<'_, HostState>, diags: &mut Diagnostics) -> Option<
         return Some(Planned { state: next, replace: Vec::new() });
     };
     if !prior.prepare.is_null() && prior.name != next.name && !next.name.is_unknown() {
-        diags.problem(Problem::refused("the name of a prepared host cannot change").why("its record on the host carries the name").fix("remove prepare, apply, then change the name; or keep it").attribute(["name"]));
+        diags.problem(
+            Problem::refused("the name of a prepared host cannot change")
+                .why("its record on the host carries the name")
+                .fix("remove prepare, apply, then change the name; or keep it")
+                .attribute(["name"]),
+        );
         return None;
     }
     let graph = graph(Some(prior), Some(&next));
@@ -173,7 +199,13 @@ pub fn plan(input: PlanInput<'_, HostState>, diags: &mut Diagnostics) -> Option<
         Value::Value(_) if !anew => {}
         _ => next.creation_id = Value::Unknown,
     }
-    let verb = if next.prepare.is_null() { "undo the preparation of" } else if anew { "prepare" } else { "change" };
+    let verb = if next.prepare.is_null() {
+        "undo the preparation of"
+    } else if anew {
+        "prepare"
+    } else {
+        "change"
+    };
     say(&mut next, graph, verb, false);
     Some(Planned { state: next, replace: Vec::new() })
 }
@@ -192,6 +224,8 @@ fn say(next: &mut HostState, graph: Option<Graph>, verb: &str, create: bool) {
 /// Says what a destroy undoes.
 pub fn plan_destroy(prior: &HostState, diags: &mut Diagnostics) {
     if let Some(graph) = graph(Some(prior), None).filter(|g| !g.is_empty()) {
-        diags.caution(Problem::user(format!("destroy of host \"{}\": {} steps", name(prior), graph.nodes().len())).why(graph.titles().join("; ")).fix("look at each line before you say yes"));
+        diags.caution(
+            Problem::user(format!("destroy of host \"{}\": {} steps", name(prior), graph.nodes().len())).why(graph.titles().join("; ")).fix("look at each line before you say yes"),
+        );
     }
 }

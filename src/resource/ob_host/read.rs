@@ -66,7 +66,12 @@ async fn prepared(cx: &Cx, d: &Desired, found: &Record, owner: Option<&str>, dri
         return Ok("drifted");
     }
     if owner.is_some_and(|o| o != found.text("owner")) {
-        warnings.push(Problem::user(format!("host \"{}\" is prepared by somebody else", d.site.name)).place(d.site.host.endpoint.show()).why(format!("its record says owner \"{}\"", found.text("owner"))).fix("leave prepare out here"));
+        warnings.push(
+            Problem::user(format!("host \"{}\" is prepared by somebody else", d.site.name))
+                .place(d.site.host.endpoint.show())
+                .why(format!("its record says owner \"{}\"", found.text("owner")))
+                .fix("leave prepare out here"),
+        );
         return Ok("ready");
     }
     if found.stage() == Some(Stage::Destroying) {
@@ -98,7 +103,9 @@ pub async fn only_looks(cx: &Cx, d: &Desired) -> Result<Vec<Problem>, Problem> {
     for node in flow::checks(d).nodes() {
         match node.step.check(cx).await? {
             Check::Refused(problem) => problems.push(problem),
-            Check::Unknown(why) | Check::Needed(why) | Check::Partial(why) => problems.push(Problem::user(format!("cannot {}", node.step.title())).place(d.site.host.endpoint.show()).why(why).fix("correct it on the host")),
+            Check::Unknown(why) | Check::Needed(why) | Check::Partial(why) => {
+                problems.push(Problem::user(format!("cannot {}", node.step.title())).place(d.site.host.endpoint.show()).why(why).fix("correct it on the host"))
+            }
             Check::Done => {}
         }
     }
@@ -107,7 +114,12 @@ pub async fn only_looks(cx: &Cx, d: &Desired) -> Result<Vec<Problem>, Problem> {
 
 fn unreachable(mut state: HostState, problem: Problem) -> Found<HostState> {
     state.status = Value::Value("unreachable".to_owned());
-    let warning = Problem { kind: Kind::Unreachable, what: format!("host \"{}\" could not be looked at", name(&state)), then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
+    let warning = Problem {
+        kind: Kind::Unreachable,
+        what: format!("host \"{}\" could not be looked at", name(&state)),
+        then: "its last known state is used; nothing is planned because of this alone".into(),
+        ..problem
+    };
     Found { state: Some(state), warnings: vec![warning] }
 }
 
@@ -169,9 +181,19 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
     match found.stage() {
         Some(Stage::Building) => {
             let (done, of) = crate::engine::history::progress(&reader(cx), &d.site.host, &d.site.key(), operation).await.unwrap_or((0, 0));
-            vec![Problem::user(format!("resumes the preparation of host \"{}\"", d.site.name)).place(place).why(format!("operation {operation} stopped after step {done} of {of}")).fix("nothing: steps that are done are skipped")]
+            vec![
+                Problem::user(format!("resumes the preparation of host \"{}\"", d.site.name))
+                    .place(place)
+                    .why(format!("operation {operation} stopped after step {done} of {of}"))
+                    .fix("nothing: steps that are done are skipped"),
+            ]
         }
-        Some(Stage::Complete) => vec![Problem::user(format!("adopts the preparation of host \"{}\", which this owner made before", d.site.name)).place(place).why("its record is complete and it is not in this state").fix("nothing, if the state was lost; else import it")],
+        Some(Stage::Complete) => vec![
+            Problem::user(format!("adopts the preparation of host \"{}\", which this owner made before", d.site.name))
+                .place(place)
+                .why("its record is complete and it is not in this state")
+                .fix("nothing, if the state was lost; else import it"),
+        ],
         _ => Vec::new(),
     }
 }
@@ -183,10 +205,16 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
 pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
     let (front, query) = id.split_once('?').map_or((id, String::new()), |(f, q)| (f, format!("?{q}")));
     let slash = if front.strip_prefix("ssh://").is_some_and(|rest| !rest.contains('/')) { "/" } else { "" };
-    let (endpoint, path) = crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| Problem { what: format!("\"{id}\" is no import id"), fix: "write it as ssh://user@address:22/name?identity=name; the name may be left out".into(), ..p })?;
+    let (endpoint, path) = crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| Problem {
+        what: format!("\"{id}\" is no import id"),
+        fix: "write it as ssh://user@address:22/name?identity=name; the name may be left out".into(),
+        ..p
+    })?;
     let name = path.trim_matches('/').to_owned();
     if !name.is_empty() && !crate::base::ids::is_object_name(&name) {
-        return Err(Problem::user(format!("\"{id}\" is no import id")).why(format!("\"{name}\" cannot be the name of a host")).fix("write it as ssh://user@address:22/name?identity=name"));
+        return Err(Problem::user(format!("\"{id}\" is no import id"))
+            .why(format!("\"{name}\" cannot be the name of a host"))
+            .fix("write it as ssh://user@address:22/name?identity=name"));
     }
     Ok((endpoint, (!name.is_empty()).then_some(name)))
 }

@@ -159,7 +159,11 @@ fn directory(path: &str) -> Result<(), String> {
 }
 
 fn mode(text: &str) -> Result<(), String> {
-    if text.len() == 4 && text.starts_with('0') && text.bytes().all(|b| (b'0'..=b'7').contains(&b)) { Ok(()) } else { Err("a mode is written as four octal digits that begin with 0, like 0750".into()) }
+    if text.len() == 4 && text.starts_with('0') && text.bytes().all(|b| (b'0'..=b'7').contains(&b)) {
+        Ok(())
+    } else {
+        Err("a mode is written as four octal digits that begin with 0, like 0750".into())
+    }
 }
 
 fn user_name(text: &str) -> Result<(), String> {

@@ -14,7 +14,9 @@ fn prepare(json: serde_json::Value) -> V<Prepare> {
 }
 
 fn small() -> V<Prepare> {
-    prepare(json!({"user": {"name": "svc", "uid": null, "home": null}, "directories": {"/data/1": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null}))
+    prepare(
+        json!({"user": {"name": "svc", "uid": null, "home": null}, "directories": {"/data/1": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null}),
+    )
 }
 
 /// A state as apply leaves it.
@@ -61,7 +63,15 @@ fn the_plan_says_in_one_line_what_will_be_done() {
     for (name, prior, next, line, creation) in [
         ("prepared later", &bare, with(small()), "prepare host \"h\": 4 steps", V::Unknown),
         ("no longer prepared", &made, config(|_| {}), "undo the preparation of host \"h\": 4 steps", V::Null),
-        ("one part more", &made, with(prepare(json!({"user": {"name": "svc", "uid": null, "home": null}, "directories": {"/data/1": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": "never", "clock": null}))), "change host \"h\": 3 steps", V::Value("C".into())),
+        (
+            "one part more",
+            &made,
+            with(prepare(
+                json!({"user": {"name": "svc", "uid": null, "home": null}, "directories": {"/data/1": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": "never", "clock": null}),
+            )),
+            "change host \"h\": 3 steps",
+            V::Value("C".into()),
+        ),
         ("moved", &made, config(|s| (s.prepare, s.address) = (small(), V::Value("10.0.0.2".into()))), "change host \"h\": 2 steps", V::Value("C".into())),
     ] {
         let (planned, errors) = replan(prior, &next);
@@ -74,7 +84,11 @@ fn the_plan_says_in_one_line_what_will_be_done() {
 #[test]
 fn what_changes_nothing_on_the_host_plans_no_steps() {
     let made = applied(&config(|s| s.prepare = small()));
-    for (name, next) in [("nothing", config(|s| s.prepare = small())), ("a region", config(|s| (s.prepare, s.region) = (small(), V::Value("r".into())))), ("a host key", config(|s| (s.prepare, s.host_key) = (small(), V::Value("ssh-ed25519 A".into()))))] {
+    for (name, next) in [
+        ("nothing", config(|s| s.prepare = small())),
+        ("a region", config(|s| (s.prepare, s.region) = (small(), V::Value("r".into())))),
+        ("a host key", config(|s| (s.prepare, s.host_key) = (small(), V::Value("ssh-ed25519 A".into())))),
+    ] {
         let planned = replan(&made, &next).0.unwrap();
         assert_eq!((&planned.runbook, &planned.status), (&made.runbook, &made.status), "{name}");
     }
@@ -104,7 +118,11 @@ fn unknown_input_is_no_error() {
 
 #[test]
 fn what_an_ordinary_user_may_not_do_is_said_at_plan() {
-    let deep = || prepare(json!({"user": {"name": "svc", "uid": null, "home": "/srv/svc"}, "directories": {"/data/1/x": {"owner": null, "mode": null}, "/data/ok": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null}));
+    let deep = || {
+        prepare(
+            json!({"user": {"name": "svc", "uid": null, "home": "/srv/svc"}, "directories": {"/data/1/x": {"owner": null, "mode": null}, "/data/ok": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null}),
+        )
+    };
     for (login, errors) in [(V::Value("admin".into()), 2), (V::Value("root".into()), 0), (V::Null, 0), (V::Unknown, 0)] {
         let mut diags = Diagnostics::default();
         ObHost.validate(&config(|s| (s.user, s.prepare) = (login.clone(), deep())), &mut diags);

@@ -98,7 +98,13 @@ impl DataSource for ObHostFacts {
             arch: Value::Value(stable.arch),
             cores: number(stable.cores),
             memory_bytes: number(stable.memory_bytes),
-            disks: Value::Value(moving.disks.into_iter().map(|(at, d)| (at, Value::Value(Disk { device: Value::Value(d.device), bytes: number(d.bytes), free_bytes: number(d.free_bytes) }))).collect()),
+            disks: Value::Value(
+                moving
+                    .disks
+                    .into_iter()
+                    .map(|(at, d)| (at, Value::Value(Disk { device: Value::Value(d.device), bytes: number(d.bytes), free_bytes: number(d.free_bytes) })))
+                    .collect(),
+            ),
             memory_available_bytes: number(moving.memory_available_bytes),
             clock_offset_ms: number(offset),
             clock_uncertainty_ms: number(i64::try_from(sure.as_millis()).unwrap_or(i64::MAX)),

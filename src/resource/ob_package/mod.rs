@@ -58,10 +58,15 @@ impl DataSource for ObPackage {
             let at = |name: &'static str| AttributePath { steps: vec![Step::Attribute("files".into()), Step::Index(index), Step::Attribute(name.into())] };
             match (&archive.path, &archive.url) {
                 (_, Value::Value(url)) => {
-                    let problem = Problem::user("an archive by URL is not supported yet").place(url.clone()).why("only files on the machine that runs Terraform can be read at plan").fix("download it (curl -fLO), then set path instead of url; sha256 stays the same");
+                    let problem = Problem::user("an archive by URL is not supported yet")
+                        .place(url.clone())
+                        .why("only files on the machine that runs Terraform can be read at plan")
+                        .fix("download it (curl -fLO), then set path instead of url; sha256 stays the same");
                     diags.problem_at(at("url"), problem);
                 }
-                (Value::Null, Value::Null) => diags.problem_at(at("path"), Problem::user("path is missing for an archive").fix("set path to the archive on the machine that runs Terraform")),
+                (Value::Null, Value::Null) => {
+                    diags.problem_at(at("path"), Problem::user("path is missing for an archive").fix("set path to the archive on the machine that runs Terraform"))
+                }
                 _ => {}
             }
         }

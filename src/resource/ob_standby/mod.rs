@@ -98,7 +98,8 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     let looked = group::look_all(&reader(cx), &want.members).await;
     let (graph, seen) = match group::newest(&looked) {
         Some(note) if note.name == want.name && note.authority == owner => {
-            let seen = Seen { standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(), epoch: note.epoch, noted: note.primary.clone(), asked: want.primary.clone() };
+            let seen =
+                Seen { standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(), epoch: note.epoch, noted: note.primary.clone(), asked: want.primary.clone() };
             let built = seen.standing.values().all(|s| !matches!(s, group::Standing::Empty | group::Standing::Building));
             if built { (pair::update(&seen, &want, &BTreeMap::new())?, seen) } else { (planned_graph.clone(), seen) }
         }
@@ -107,7 +108,15 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     if seen.epoch > 1 {
         within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name))?;
     }
-    let job = Job { verb: "create", object: format!("standby.{}", want.name), graph: &graph, targets: targets(&want, &BTreeMap::new(), dead(&graph, &seen)), secrets: BTreeMap::new(), epoch: seen.epoch.max(1), timeout: common::timeout(&planned.timeouts, "create") };
+    let job = Job {
+        verb: "create",
+        object: format!("standby.{}", want.name),
+        graph: &graph,
+        targets: targets(&want, &BTreeMap::new(), dead(&graph, &seen)),
+        secrets: BTreeMap::new(),
+        epoch: seen.epoch.max(1),
+        timeout: common::timeout(&planned.timeouts, "create"),
+    };
     let outcome = execute(cx, job).await?;
     finish(cx, planned, outcome.problem).await
 }
@@ -123,8 +132,22 @@ async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Appl
     within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name))?;
     let seen = plan::seen(prior);
     let gone: BTreeMap<_, _> = members(prior).unwrap_or_default().into_iter().filter(|(n, _)| !want.members.contains_key(n)).collect();
-    let verb = if planned_graph.nodes().iter().any(|n| n.step.kind() == "activate") { "fail over" } else if prior.primary == planned.primary { "update" } else { "switch over" };
-    let job = Job { verb, object: format!("standby.{}", want.name), graph: &planned_graph, targets: targets(&want, &gone, dead(&planned_graph, &seen)), secrets: BTreeMap::new(), epoch: seen.epoch, timeout: common::timeout(&planned.timeouts, "update") };
+    let verb = if planned_graph.nodes().iter().any(|n| n.step.kind() == "activate") {
+        "fail over"
+    } else if prior.primary == planned.primary {
+        "update"
+    } else {
+        "switch over"
+    };
+    let job = Job {
+        verb,
+        object: format!("standby.{}", want.name),
+        graph: &planned_graph,
+        targets: targets(&want, &gone, dead(&planned_graph, &seen)),
+        secrets: BTreeMap::new(),
+        epoch: seen.epoch,
+        timeout: common::timeout(&planned.timeouts, "update"),
+    };
     let outcome = execute(cx, job).await?;
     if outcome.problem.is_some() {
         // What is true now, under what was asked before: the next plan shows what is left of the move.
@@ -136,7 +159,11 @@ async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Appl
         && let Some(state) = &applied.state
         && let Some(loss) = common::set_text(&state.last_failover)
     {
-        applied.warnings.push(Problem::user("the failover may have lost rows").why(loss).fix("when the old primary's host is back, apply again: its store is set aside, and `ob standby diff` lists the rows it has more"));
+        applied.warnings.push(
+            Problem::user("the failover may have lost rows")
+                .why(loss)
+                .fix("when the old primary's host is back, apply again: its store is set aside, and `ob standby diff` lists the rows it has more"),
+        );
     }
     Ok(applied)
 }
@@ -144,7 +171,15 @@ async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Appl
 async fn destroy(cx: &Context, prior: &Standby) -> Result<Applied<Standby>, Problem> {
     let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
     let want = want(prior).ok_or_else(unknown_input)?;
-    let job = Job { verb: "destroy", object: format!("standby.{}", want.name), graph: &graph, targets: targets(&want, &BTreeMap::new(), None), secrets: BTreeMap::new(), epoch: plan::seen(prior).epoch, timeout: common::timeout(&prior.timeouts, "delete") };
+    let job = Job {
+        verb: "destroy",
+        object: format!("standby.{}", want.name),
+        graph: &graph,
+        targets: targets(&want, &BTreeMap::new(), None),
+        secrets: BTreeMap::new(),
+        epoch: plan::seen(prior).epoch,
+        timeout: common::timeout(&prior.timeouts, "delete"),
+    };
     let outcome = execute(cx, job).await?;
     let state = outcome.problem.is_some().then(|| prior.clone());
     Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })

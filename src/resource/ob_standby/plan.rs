@@ -58,7 +58,12 @@ pub fn graph(prior: &Standby, next: &Standby) -> Result<Option<Graph>, Problem> 
 pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     let Value::Value(members) = &config.members else { return };
     if members.len() < 2 {
-        diags.problem(Problem::user("a group has at least two members").why(format!("there are {}", members.len())).fix("add the standby to members, or remove this resource").attribute(["members"]));
+        diags.problem(
+            Problem::user("a group has at least two members")
+                .why(format!("there are {}", members.len()))
+                .fix("add the standby to members, or remove this resource")
+                .attribute(["members"]),
+        );
     }
     let names = members.keys().cloned().collect::<Vec<_>>().join(", ");
     if let Value::Value(primary) = &config.primary
@@ -68,14 +73,20 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     }
     if let Value::Value(failover) = &config.failover
         && let Value::Value(to) = &failover.to
-        && !members.contains_key(to) {
-            diags.problem(Problem::user(format!("failover to \"{to}\": no such member")).why(format!("members: {names}")).fix("name one of them").attribute(["failover", "to"]));
-        }
+        && !members.contains_key(to)
+    {
+        diags.problem(Problem::user(format!("failover to \"{to}\": no such member")).why(format!("members: {names}")).fix("name one of them").attribute(["failover", "to"]));
+    }
     let instances: BTreeMap<_, _> = members.iter().filter_map(|(n, m)| Some((n, known(&known(m)??.instance)??.instance()?))).collect();
     for (a, x) in &instances {
         for (b, y) in instances.iter().filter(|(b, _)| *b > a) {
             if x.host.endpoint.address == y.host.endpoint.address && (x.base_dir == y.base_dir || x.sql_port == y.sql_port) {
-                diags.problem(Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same")).why("same host and same directory or port").fix("give each member an ob_cluster of its own").attribute(["members"]));
+                diags.problem(
+                    Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
+                        .why("same host and same directory or port")
+                        .fix("give each member an ob_cluster of its own")
+                        .attribute(["members"]),
+                );
             }
         }
     }
@@ -84,7 +95,8 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
 /// Makes the planned state.
 pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Planned<Standby>> {
     let mut next = input.proposed.clone();
-    if !next.deletion_protection.is_value() {
+    // Not `next`: core keeps the prior value of a line that was removed, and protection is the default.
+    if input.config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
     next.id = next.name.clone();
@@ -102,7 +114,12 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
         return Some(Planned { state: next, replace: Vec::new() });
     };
     if prior.name != next.name && !next.name.is_unknown() {
-        diags.problem(Problem::refused("the name of a group cannot change").why("it names the gates and notes with all members").fix("keep the name; the resource address can be changed with a moved block").attribute(["name"]));
+        diags.problem(
+            Problem::refused("the name of a group cannot change")
+                .why("it names the gates and notes with all members")
+                .fix("keep the name; the resource address can be changed with a moved block")
+                .attribute(["name"]),
+        );
     }
     match graph(prior, &next) {
         Err(problem) => {
@@ -166,10 +183,19 @@ fn differs(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
 pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {
-        diags.problem(Problem::refused(format!("group \"{name}\" is protected from destroy")).why("deletion_protection is on").fix("set deletion_protection = false, apply, then destroy").attribute(["deletion_protection"]));
+        diags.problem(
+            Problem::refused(format!("group \"{name}\" is protected from destroy"))
+                .why("deletion_protection is on")
+                .fix("set deletion_protection = false, apply, then destroy")
+                .attribute(["deletion_protection"]),
+        );
     }
     if let Some(graph) = destroy_graph(prior) {
-        diags.caution(Problem::user(format!("destroy of group \"{name}\": {} steps; standbys are stopped and their stores set aside", graph.nodes().len())).why(graph.titles().join("; ")).fix("look at each line before you say yes"));
+        diags.caution(
+            Problem::user(format!("destroy of group \"{name}\": {} steps; standbys are stopped and their stores set aside", graph.nodes().len()))
+                .why(graph.titles().join("; "))
+                .fix("look at each line before you say yes"),
+        );
     }
 }
 

@@ -21,7 +21,12 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
     let name = text(&state.name).unwrap_or_default();
     for (member, at) in seen.iter().filter(|(_, m)| m.standing == Standing::Unreachable) {
         let Some(instance) = members.get(member) else { continue };
-        warnings.push(Problem::new(Kind::Unreachable, format!("member \"{member}\" of group \"{name}\" could not be looked at")).place(instance.host.endpoint.show()).why(&at.why).fix("bring it back; if it was the primary and is gone, a failover consent opens another member"));
+        warnings.push(
+            Problem::new(Kind::Unreachable, format!("member \"{member}\" of group \"{name}\" could not be looked at"))
+                .place(instance.host.endpoint.show())
+                .why(&at.why)
+                .fix("bring it back; if it was the primary and is gone, a failover consent opens another member"),
+        );
     }
     let note = group::newest(&seen);
     if note.is_none() && seen.values().all(|m| m.standing != Standing::Unreachable) && state.epoch.is_value() {
@@ -41,7 +46,8 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
     if let Some(loss) = loss {
         state.last_failover = Value::Value(show(&loss));
     }
-    let aside: BTreeMap<_, _> = seen.iter().filter_map(|(n, m)| Some((n.clone(), m.facts.as_ref()?.aside.join(", ")))).filter(|(_, a)| !a.is_empty()).map(|(n, a)| (n, Value::Value(a))).collect();
+    let aside: BTreeMap<_, _> =
+        seen.iter().filter_map(|(n, m)| Some((n.clone(), m.facts.as_ref()?.aside.join(", ")))).filter(|(_, a)| !a.is_empty()).map(|(n, a)| (n, Value::Value(a))).collect();
     if seen.values().all(|m| m.facts.is_some()) || !state.set_aside.is_value() {
         state.set_aside = Value::Value(aside);
     }
@@ -59,7 +65,14 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
 fn show(loss: &Loss) -> String {
     let seconds = loss.scn / 1_000_000_000;
     let nanos = loss.scn % 1_000_000_000;
-    format!("epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead by up to 10 s within that time after a start or a move of the role), known {} before it was opened; what the old primary acknowledged later may be lost", loss.epoch, loss.to, loss.scn, utc(seconds, nanos), crate::base::units::show_duration(std::time::Duration::from_millis(loss.age_ms)))
+    format!(
+        "epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead by up to 10 s within that time after a start or a move of the role), known {} before it was opened; what the old primary acknowledged later may be lost",
+        loss.epoch,
+        loss.to,
+        loss.scn,
+        utc(seconds, nanos),
+        crate::base::units::show_duration(std::time::Duration::from_millis(loss.age_ms))
+    )
 }
 
 /// `2026-11-23 08:00:01.234` from seconds since 1970 (days to civil date by Howard Hinnant's algorithm).
@@ -86,15 +99,32 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let instance = crate::component::seekdb::Instance { name: String::new(), host: crate::resource::common::host(endpoint, ""), base_dir, sql_port: 0, rpc_port: 0 };
     let facts = crate::component::seekdb::facts::read(&cx, &instance).await?;
     let Some(group) = facts.group else {
-        return Err(Problem::user("there is no group to import").place(place).why("the instance carries no group note").fix("give the directory of a member; an instance outside a group is an ob_cluster"));
+        return Err(Problem::user("there is no group to import")
+            .place(place)
+            .why("the instance carries no group note")
+            .fix("give the directory of a member; an instance outside a group is an ob_cluster"));
     };
     let packages = group::look_all(&cx, &group.members).await.into_iter().map(|(n, m)| (n, m.facts.and_then(|f| f.package).unwrap_or_default())).collect::<BTreeMap<_, _>>();
     let member = |(name, i): (&String, &crate::component::seekdb::Instance)| {
         let v = |s: &str| Value::Value(s.to_owned());
         let run_as = if i.host.run_as.is_empty() { Value::Null } else { v(&i.host.run_as) };
-        let instance = crate::resource::ob_cluster::InstanceRef { name: v(&i.name), host: Value::Value(crate::resource::common::Connection::of(&i.host.endpoint)), base_dir: v(&i.base_dir), sql_port: Value::Value(i64::from(i.sql_port)), rpc_port: Value::Value(i64::from(i.rpc_port)), run_as, package: v(packages.get(name).map_or("", String::as_str)) };
+        let instance = crate::resource::ob_cluster::InstanceRef {
+            name: v(&i.name),
+            host: Value::Value(crate::resource::common::Connection::of(&i.host.endpoint)),
+            base_dir: v(&i.base_dir),
+            sql_port: Value::Value(i64::from(i.sql_port)),
+            rpc_port: Value::Value(i64::from(i.rpc_port)),
+            run_as,
+            package: v(packages.get(name).map_or("", String::as_str)),
+        };
         (name.clone(), Value::Value(super::MemberRef { instance: Value::Value(instance) }))
     };
-    let state = Standby { name: Value::Value(group.name.clone()), members: Value::Value(group.members.iter().map(member).collect()), primary: Value::Value(group.primary.clone()), deletion_protection: Value::Value(true), ..Standby::default() };
+    let state = Standby {
+        name: Value::Value(group.name.clone()),
+        members: Value::Value(group.members.iter().map(member).collect()),
+        primary: Value::Value(group.primary.clone()),
+        deletion_protection: Value::Value(true),
+        ..Standby::default()
+    };
     read(&cx, state).await?.state.ok_or_else(|| Problem::user("the group is gone"))
 }

@@ -13,7 +13,17 @@ fn v(text: &str) -> Value<String> {
 
 fn member(name: &str, n: u8) -> Value<MemberRef> {
     let host = Connection { name: v(&format!("h{n}")), address: v(&format!("10.0.0.{n}")), ..Connection::default() };
-    Value::Value(MemberRef { instance: Value::Value(InstanceRef { name: v(name), host: Value::Value(host), base_dir: v("/d"), sql_port: Value::Value(2881), rpc_port: Value::Value(2882), run_as: Value::Null, package: v("p1") }) })
+    Value::Value(MemberRef {
+        instance: Value::Value(InstanceRef {
+            name: v(name),
+            host: Value::Value(host),
+            base_dir: v("/d"),
+            sql_port: Value::Value(2881),
+            rpc_port: Value::Value(2882),
+            run_as: Value::Null,
+            package: v("p1"),
+        }),
+    })
 }
 
 fn config(primary: &str) -> Standby {
@@ -25,7 +35,16 @@ fn words(rows: &[(&str, &str)]) -> Value<BTreeMap<String, Value<String>>> {
 }
 
 fn state(primary: &str, current: &str, rows: &[(&str, &str)]) -> Standby {
-    Standby { id: v("g"), deletion_protection: Value::Value(true), epoch: Value::Value(1), current_primary: v(current), noted_primary: v("a"), member_status: words(rows), runbook: v("as it was"), ..config(primary) }
+    Standby {
+        id: v("g"),
+        deletion_protection: Value::Value(true),
+        epoch: Value::Value(1),
+        current_primary: v(current),
+        noted_primary: v("a"),
+        member_status: words(rows),
+        runbook: v("as it was"),
+        ..config(primary)
+    }
 }
 
 fn run(prior: Option<&Standby>, config: &Standby) -> (Option<Standby>, Diagnostics) {

@@ -47,7 +47,9 @@ impl SqlObject for UserState {
     fn spare(&self, login: &str) -> Result<(), Problem> {
         let name = text(&self.name).unwrap_or_default();
         if name == login || is_system_user(&name) {
-            return Err(Problem::refused(format!("user \"{name}\" is not managed")).why("it is the login in use, or belongs to the server").fix("remove it from the configuration"));
+            return Err(Problem::refused(format!("user \"{name}\" is not managed"))
+                .why("it is the login in use, or belongs to the server")
+                .fix("remove it from the configuration"));
         }
         Ok(())
     }
@@ -55,7 +57,11 @@ impl SqlObject for UserState {
     fn adopted(&self, now: &Catalog) -> Option<Problem> {
         let account = account(self)?;
         now.users.get(&account)?;
-        Some(Problem::user(format!("user {} was there already", account.quoted())).why("it is managed from now on; its password and lock were set as configured, its grants stay").fix("nothing, if that is what you want"))
+        Some(
+            Problem::user(format!("user {} was there already", account.quoted()))
+                .why("it is managed from now on; its password and lock were set as configured, its grants stay")
+                .fix("nothing, if that is what you want"),
+        )
     }
 }
 

@@ -22,7 +22,12 @@ pub fn validate(config: &UserState, diags: &mut Diagnostics) {
     sql_target::validate(config, diags);
     let (password, version) = (&config.password_wo, &config.password_wo_version);
     if !password.is_unknown() && !version.is_unknown() && password.is_null() != version.is_null() {
-        diags.problem(Problem::user("password_wo and password_wo_version belong together").why("a write-only value is in no state: only its version tells that it changed").fix("set both, or none").attribute(["password_wo_version"]));
+        diags.problem(
+            Problem::user("password_wo and password_wo_version belong together")
+                .why("a write-only value is in no state: only its version tells that it changed")
+                .fix("set both, or none")
+                .attribute(["password_wo_version"]),
+        );
     }
     if *password == Value::Value(String::new()) {
         diags.problem(Problem::user("the password is empty").why("anybody could log in").fix("set one, or locked = true without one").attribute(["password_wo"]));
@@ -46,7 +51,8 @@ pub fn plan(input: PlanInput<'_, UserState>, diags: &mut Diagnostics) -> Option<
                 && before != after
                 && (after.user.contains('\'') || after.host.contains('\''))
             {
-                let problem = Problem::refused(format!("user {} cannot get a name with a quote", before.quoted())).why("RENAME USER to such a name fails on the server (error 1396, seekdb 1.4.0.post1)");
+                let problem = Problem::refused(format!("user {} cannot get a name with a quote", before.quoted()))
+                    .why("RENAME USER to such a name fails on the server (error 1396, seekdb 1.4.0.post1)");
                 diags.problem(problem.fix("choose a name without a single quote, or make a second ob_user, move the grants to it and remove this one").attribute(["name"]));
             }
             if prior.password_wo_version != next.password_wo_version {
@@ -55,7 +61,12 @@ pub fn plan(input: PlanInput<'_, UserState>, diags: &mut Diagnostics) -> Option<
         }
         None if input.config.password_wo.is_null() && next.locked == Value::Value(false) => {
             let name = text(&next.name).unwrap_or_default();
-            diags.problem(Problem::user(format!("user \"{name}\" would have no password")).why("anybody could log in as it").fix("set password_wo and password_wo_version, or locked = true").attribute(["password_wo"]));
+            diags.problem(
+                Problem::user(format!("user \"{name}\" would have no password"))
+                    .why("anybody could log in as it")
+                    .fix("set password_wo and password_wo_version, or locked = true")
+                    .attribute(["password_wo"]),
+            );
         }
         None => {}
     }

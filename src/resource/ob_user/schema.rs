@@ -38,7 +38,11 @@ pub(crate) fn name(text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn host(text: &str) -> Result<(), String> {
-    if text.is_empty() || text.chars().count() > 128 || text.contains('\0') { Err("a host pattern has 1 to 128 characters, such as %, 10.0.% or 10.0.0.0/8".into()) } else { Ok(()) }
+    if text.is_empty() || text.chars().count() > 128 || text.contains('\0') {
+        Err("a host pattern has 1 to 128 characters, such as %, 10.0.% or 10.0.0.0/8".into())
+    } else {
+        Ok(())
+    }
 }
 
 /// The schema.

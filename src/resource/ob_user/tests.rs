@@ -12,7 +12,15 @@ fn v(text: &str) -> Value<String> {
 }
 fn state(name: &str, version: Option<i64>) -> UserState {
     let endpoint = Value::Value(SqlEndpoint { address: v("h"), port: Value::Value(1), credential: v("c"), via: Value::Null });
-    UserState { endpoint, name: v(name), host: v("%"), password_wo_version: version.map_or(Value::Null, Value::Value), locked: Value::Value(false), password_changed: v("1"), ..UserState::default() }
+    UserState {
+        endpoint,
+        name: v(name),
+        host: v("%"),
+        password_wo_version: version.map_or(Value::Null, Value::Value),
+        locked: Value::Value(false),
+        password_changed: v("1"),
+        ..UserState::default()
+    }
 }
 
 #[test]
@@ -53,7 +61,9 @@ fn a_user_without_a_password_is_refused_unless_it_is_locked_or_imported() {
 
 #[test]
 fn system_accounts_and_the_login_in_use_are_spared() {
-    assert!(state("root", None).spare("x").is_err() && state("ob_service", None).spare("x").is_err() && state("x", None).spare("x").is_err() && state("y", None).spare("x").is_ok());
+    assert!(
+        state("root", None).spare("x").is_err() && state("ob_service", None).spare("x").is_err() && state("x", None).spare("x").is_err() && state("y", None).spare("x").is_ok()
+    );
 }
 
 #[test]

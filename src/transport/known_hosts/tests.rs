@@ -22,7 +22,7 @@ fn lines_match_as_openssh_matches_them() {
         format!("|1|{}|{} {A}", STANDARD.encode(salt), STANDARD.encode(tag.as_ref()))
     };
     let line = |names: &str| format!("{names} {A} a comment");
-    
+
     for (case, text, host, port, want) in [
         ("exact", line("db1"), "db1", 22, "known"),
         ("case", line("DB1"), "Db1", 22, "known"),

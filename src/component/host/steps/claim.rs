@@ -43,7 +43,11 @@ impl Step for Claim {
         "claim_host"
     }
     fn title(&self) -> String {
-        if self.creation.is_some() { format!("prove that host {} is the one that was prepared", self.site.name) } else { format!("claim the preparation of host {}", self.site.name) }
+        if self.creation.is_some() {
+            format!("prove that host {} is the one that was prepared", self.site.name)
+        } else {
+            format!("claim the preparation of host {}", self.site.name)
+        }
     }
     fn host(&self) -> &Host {
         &self.site.host
@@ -61,7 +65,12 @@ impl Step for Claim {
                 return Ok(Check::Refused(problem));
             }
             if found.stage() == Some(Stage::Destroying) {
-                return Ok(Check::Refused(Problem::refused(format!("cannot prepare host \"{}\": a destroy of its preparation was not finished", self.site.name)).place(place).why(format!("operation {} began it", found.text("operation"))).fix("finish the destroy (or run `ob operation abandon` for it), then apply again")));
+                return Ok(Check::Refused(
+                    Problem::refused(format!("cannot prepare host \"{}\": a destroy of its preparation was not finished", self.site.name))
+                        .place(place)
+                        .why(format!("operation {} began it", found.text("operation")))
+                        .fix("finish the destroy (or run `ob operation abandon` for it), then apply again"),
+                ));
             }
             return Ok(Check::Done);
         }
@@ -74,14 +83,23 @@ impl Step for Claim {
             ));
         }
         if let Some(other) = all.first() {
-            return Ok(Check::Refused(Problem::refused(format!("this host is already prepared as \"{}\"", other.text("name"))).place(place).why(format!("its record says: host \"{}\" of owner \"{}\"; two preparations of one host would undo each other", other.text("name"), other.text("owner"))).fix("keep one ob_host with prepare for each host")));
+            return Ok(Check::Refused(
+                Problem::refused(format!("this host is already prepared as \"{}\"", other.text("name")))
+                    .place(place)
+                    .why(format!("its record says: host \"{}\" of owner \"{}\"; two preparations of one host would undo each other", other.text("name"), other.text("owner")))
+                    .fix("keep one ob_host with prepare for each host"),
+            ));
         }
         Ok(Check::Needed("it is not prepared".into()))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let Some(operation) = cx.operation() else { return Err(Problem::internal("claim outside an operation")) };
         let (owner, epoch, op) = (&operation.authority, operation.epoch, &operation.id);
-        let text = format!("format={FORMAT}\ntype=ob_host\nname={}\nowner={owner}\ncreation={}\nauthority={owner}\nepoch={epoch}\nstage=building\noperation={op}\n", self.site.name, CreationId::fresh());
+        let text = format!(
+            "format={FORMAT}\ntype=ob_host\nname={}\nowner={owner}\ncreation={}\nauthority={owner}\nepoch={epoch}\nstage=building\noperation={op}\n",
+            self.site.name,
+            CreationId::fresh()
+        );
         cx.effect(self, &format!("{}[ -e \"$made\" ] || printf %s {} | ob_put \"$made\"", record::lib(&self.site), quote(&text)), LIMIT).await.map(drop)
     }
 }
@@ -109,11 +127,20 @@ impl SetStage {
         let refuse = |what: String, why: String, fix: String| Some(Problem::refused(what).place(self.site.host.endpoint.show()).why(why).fix(fix));
         if let Some(o) = here.iter().find(|o| o.unfinished()) {
             let (op, owner) = o.mark.as_ref().map_or(("?", "?"), |m| (m.operation.as_str(), m.owner.as_str()));
-            return Ok(refuse(format!("an unfinished operation lies on host \"{}\"", self.site.name), format!("{} in {}: operation {op} of owner \"{owner}\" did not end", o.key, o.base), format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host")));
+            return Ok(refuse(
+                format!("an unfinished operation lies on host \"{}\"", self.site.name),
+                format!("{} in {}: operation {op} of owner \"{owner}\" did not end", o.key, o.base),
+                format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host"),
+            ));
         }
-        let stands = |o: &&objects::Object| (found.get("user").is_some_and(|u| u == o.user)) || found.below("dir.").any(|(dir, _)| o.base == dir || o.base.starts_with(&format!("{dir}/")));
+        let stands =
+            |o: &&objects::Object| (found.get("user").is_some_and(|u| u == o.user)) || found.below("dir.").any(|(dir, _)| o.base == dir || o.base.starts_with(&format!("{dir}/")));
         if let Some(o) = here.iter().find(stands) {
-            return Ok(refuse(format!("host \"{}\" is in use", self.site.name), format!("{} lives in {}, which needs the user or the directory that this preparation made", o.key, o.base), format!("destroy {} first", o.key)));
+            return Ok(refuse(
+                format!("host \"{}\" is in use", self.site.name),
+                format!("{} lives in {}, which needs the user or the directory that this preparation made", o.key, o.base),
+                format!("destroy {} first", o.key),
+            ));
         }
         Ok(None)
     }
@@ -139,7 +166,16 @@ impl Step for SetStage {
         if !found.exists() {
             // Gone already: a destroy that was cut off after its last step.
             let done = self.stage == Stage::Destroying;
-            return Ok(if done { Check::Done } else { Check::Refused(Problem::refused(format!("the record of host \"{}\" is gone", self.site.name)).place(self.site.host.endpoint.show()).why("somebody removed ~/.ob meanwhile").fix("apply again")) });
+            return Ok(if done {
+                Check::Done
+            } else {
+                Check::Refused(
+                    Problem::refused(format!("the record of host \"{}\" is gone", self.site.name))
+                        .place(self.site.host.endpoint.show())
+                        .why("somebody removed ~/.ob meanwhile")
+                        .fix("apply again"),
+                )
+            });
         }
         if let Some(problem) = foreign(&found, &self.site, owner).or_else(|| self.creation.as_ref().and_then(|c| other_creation(&found, &self.site, c))) {
             return Ok(Check::Refused(problem));

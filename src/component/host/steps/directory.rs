@@ -53,7 +53,11 @@ impl Step for MakeDirectory {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (d, seen) = (&self.directory, look(cx, &self.site, &self.directory.path).await?);
         let refuse = |why: String, fix: &str| {
-            Check::Refused(Problem::refused(format!("cannot use {} on host \"{}\"", d.path, self.site.name)).place(self.site.host.endpoint.show()).why(why).fix(fix).attribute(["prepare".to_owned(), "directories".into(), d.path.clone()]))
+            Check::Refused(Problem::refused(format!("cannot use {} on host \"{}\"", d.path, self.site.name)).place(self.site.host.endpoint.show()).why(why).fix(fix).attribute([
+                "prepare".to_owned(),
+                "directories".into(),
+                d.path.clone(),
+            ]))
         };
         if seen.has("link") {
             return Ok(refuse("it is a symbolic link".into(), "declare the directory it leads to"));
@@ -122,7 +126,12 @@ impl Step for RemoveDirectory {
         let users: Vec<_> = seen.facts.get("owner").cloned().into_iter().collect();
         let here = objects::read(cx, &self.site.host, &users).await?;
         if let Some(o) = here.iter().find(|o| o.base == self.path || o.base.starts_with(&format!("{}/", self.path))) {
-            return Ok(Check::Refused(Problem::refused(format!("{} on host \"{}\" is in use", self.path, self.site.name)).place(self.site.host.endpoint.show()).why(format!("{} lives in {}", o.key, o.base)).fix(format!("destroy {} first", o.key))));
+            return Ok(Check::Refused(
+                Problem::refused(format!("{} on host \"{}\" is in use", self.path, self.site.name))
+                    .place(self.site.host.endpoint.show())
+                    .why(format!("{} lives in {}", o.key, o.base))
+                    .fix(format!("destroy {} first", o.key)),
+            ));
         }
         Ok(Check::Needed(format!("its note says: {was}")))
     }

@@ -19,7 +19,9 @@ pub struct SetHugepage {
 }
 
 async fn look(cx: &Cx, site: &Site) -> Result<Seen, Problem> {
-    let script = format!("[ ! -r {FILE} ] || printf 'now=%s\\n' \"$(cat {FILE})\"\n[ ! -d /run/systemd/system ] || echo systemd=1\n[ ! -e /etc/systemd/system/{UNIT} ] || sed 's/^/unit./' /etc/systemd/system/{UNIT}");
+    let script = format!(
+        "[ ! -r {FILE} ] || printf 'now=%s\\n' \"$(cat {FILE})\"\n[ ! -d /run/systemd/system ] || echo systemd=1\n[ ! -e /etc/systemd/system/{UNIT} ] || sed 's/^/unit./' /etc/systemd/system/{UNIT}"
+    );
     Seen::read(cx, site, &script).await
 }
 
@@ -29,7 +31,10 @@ fn current(text: &str) -> &str {
 }
 
 fn unit(site: &Site, seen: &Seen, want: &str) -> String {
-    format!("{}[Unit]\nDescription=Transparent huge pages: {want}\nDefaultDependencies=no\nAfter=sysinit.target local-fs.target\nBefore=basic.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo {want} > {FILE}'\n[Install]\nWantedBy=basic.target\n", seen.header(site))
+    format!(
+        "{}[Unit]\nDescription=Transparent huge pages: {want}\nDefaultDependencies=no\nAfter=sysinit.target local-fs.target\nBefore=basic.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo {want} > {FILE}'\n[Install]\nWantedBy=basic.target\n",
+        seen.header(site)
+    )
 }
 
 #[async_trait]
@@ -74,13 +79,19 @@ impl Step for SetHugepage {
         let (lib, now) = (lib(&self.site), current(seen.get("now")));
         let body = if let Some(want) = &self.want {
             let old = seen.record.get("thp").map_or(now, |noted| noted.split('>').next().unwrap_or(now));
-            let boot = if seen.has("systemd") { format!(" && {} && root systemctl daemon-reload && root systemctl enable {UNIT}", tee(&format!("/etc/systemd/system/{UNIT}"), &unit(&self.site, &seen, want))) } else { String::new() };
+            let boot = if seen.has("systemd") {
+                format!(" && {} && root systemctl daemon-reload && root systemctl enable {UNIT}", tee(&format!("/etc/systemd/system/{UNIT}"), &unit(&self.site, &seen, want)))
+            } else {
+                String::new()
+            };
             format!("{lib}ob_note thp {} && echo {} | root tee {FILE} >/dev/null{boot}", quote(&format!("{old}>{want}")), quote(want))
         } else {
             // Set by somebody else meanwhile: not ours to set back.
             let (old, set) = seen.record.text("thp").split_once('>').unwrap_or_default();
             let back = if now == set && !old.is_empty() { format!("echo {} | root tee {FILE} >/dev/null && ", quote(old)) } else { String::new() };
-            format!("{lib}if [ -e /etc/systemd/system/{UNIT} ]; then root systemctl disable {UNIT} && root rm -f /etc/systemd/system/{UNIT} && root systemctl daemon-reload || exit 1; fi\n{back}ob_forget thp")
+            format!(
+                "{lib}if [ -e /etc/systemd/system/{UNIT} ]; then root systemctl disable {UNIT} && root rm -f /etc/systemd/system/{UNIT} && root systemctl daemon-reload || exit 1; fi\n{back}ob_forget thp"
+            )
         };
         cx.effect(self, &body, LIMIT).await.map(drop)
     }

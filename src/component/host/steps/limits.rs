@@ -41,7 +41,14 @@ impl Step for SetLimits {
     }
     fn effects(&self) -> Vec<String> {
         match &self.limits {
-            Some(l) => vec![format!("write {FILE}: {} soft and hard nofile {}, nproc {}, stack {}, core {}", if l.user.is_empty() { "LOGIN_USER" } else { &l.user }, l.nofile, l.nproc, l.stack, l.core)],
+            Some(l) => vec![format!(
+                "write {FILE}: {} soft and hard nofile {}, nproc {}, stack {}, core {}",
+                if l.user.is_empty() { "LOGIN_USER" } else { &l.user },
+                l.nofile,
+                l.nproc,
+                l.stack,
+                l.core
+            )],
             None => vec![format!("rm -f {FILE}")],
         }
     }

@@ -79,12 +79,22 @@ impl Step for CheckNetwork {
         vec![format!("cat /proc/net/dev; ip -o addr show dev {}", self.device)]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let script = format!("sed -n 's/^ *\\([^:]*\\):.*/device.\\1=1/p' /proc/net/dev\nif command -v ip >/dev/null; then echo tool=1; ip -o addr show dev {} 2>/dev/null | while read -r _ _ _ a _; do printf 'address.%s=1\\n' \"${{a%%/*}}\"; done; fi; :", quote(&self.device));
+        let script = format!(
+            "sed -n 's/^ *\\([^:]*\\):.*/device.\\1=1/p' /proc/net/dev\nif command -v ip >/dev/null; then echo tool=1; ip -o addr show dev {} 2>/dev/null | while read -r _ _ _ a _; do printf 'address.%s=1\\n' \"${{a%%/*}}\"; done; fi; :",
+            quote(&self.device)
+        );
         let seen = key_values(&cx.read(&self.site.host, &script).await?.stdout);
         let list = |prefix: &str| seen.keys().filter_map(|k| k.strip_prefix(prefix)).collect::<Vec<_>>().join(", ");
-        let refuse = |attribute: &str, what: String, why: String, fix: String| Check::Refused(Problem::user(what).place(self.site.host.endpoint.show()).why(why).fix(fix).attribute(["network", attribute]));
+        let refuse = |attribute: &str, what: String, why: String, fix: String| {
+            Check::Refused(Problem::user(what).place(self.site.host.endpoint.show()).why(why).fix(fix).attribute(["network", attribute]))
+        };
         if !seen.contains_key(&format!("device.{}", self.device)) {
-            return Ok(refuse("device", format!("host \"{}\" has no network device {}", self.site.name, self.device), format!("it has {}", list("device.")), "name one of these".into()));
+            return Ok(refuse(
+                "device",
+                format!("host \"{}\" has no network device {}", self.site.name, self.device),
+                format!("it has {}", list("device.")),
+                "name one of these".into(),
+            ));
         }
         let Some(address) = &self.address else { return Ok(Check::Done) };
         if !seen.contains_key("tool") {
@@ -94,7 +104,12 @@ impl Step for CheckNetwork {
         if seen.keys().filter_map(|k| k.strip_prefix("address.")).any(same) {
             return Ok(Check::Done);
         }
-        Ok(refuse("service_address", format!("address {address} is not on device {} of host \"{}\"", self.device, self.site.name), format!("it carries {}", list("address.")), "name one of these, or another device".into()))
+        Ok(refuse(
+            "service_address",
+            format!("address {address} is not on device {} of host \"{}\"", self.device, self.site.name),
+            format!("it carries {}", list("address.")),
+            "name one of these, or another device".into(),
+        ))
     }
     async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
         Ok(())

@@ -15,8 +15,8 @@ pub use look::{CheckClock, CheckNetwork};
 pub use sysctl::SetSysctl;
 pub use user::{MakeUser, RemoveUser};
 
-use super::record::{self, Record};
 use super::Site;
+use super::record::{self, Record};
 use crate::base::Problem;
 use crate::engine::Cx;
 use crate::transport::key_values;

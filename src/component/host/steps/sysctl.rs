@@ -48,7 +48,8 @@ impl SetSysctl {
     fn work(&self, seen: &Seen) -> Work {
         let mut work = Work::default();
         let memory = seen.get("memory").trim().parse().unwrap_or(0);
-        let lines: BTreeMap<_, _> = seen.file("file.").lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim().to_owned(), normal(v))).collect();
+        let lines: BTreeMap<_, _> =
+            seen.file("file.").lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim().to_owned(), normal(v))).collect();
         let noted = |key: &str| seen.record.get(&format!("sysctl.{key}")).and_then(|n| n.split_once('>')).map(|(old, new)| (old.to_owned(), new.to_owned()));
         let now = |key: &str| seen.facts.get(&format!("now.{key}")).map(|v| normal(v));
         for (key, (want, named)) in &self.rules {
@@ -127,7 +128,13 @@ impl Step for SetSysctl {
             return Ok(Check::Refused(problem));
         }
         if !work.missing.is_empty() {
-            return Ok(Check::Refused(Problem::user(format!("host \"{}\" cannot have the kernel setting {}", self.site.name, work.missing.join(", "))).place(self.site.host.endpoint.show()).why("there is no such file below /proc/sys, or it cannot be written (a container shows the settings of its machine)").fix("correct the name, load the module that brings it, or set it on the machine around the container").attribute(["prepare", "sysctl", "values"])));
+            return Ok(Check::Refused(
+                Problem::user(format!("host \"{}\" cannot have the kernel setting {}", self.site.name, work.missing.join(", ")))
+                    .place(self.site.host.endpoint.show())
+                    .why("there is no such file below /proc/sys, or it cannot be written (a container shows the settings of its machine)")
+                    .fix("correct the name, load the module that brings it, or set it on the machine around the container")
+                    .attribute(["prepare", "sysctl", "values"]),
+            ));
         }
         Ok(if work.why.is_empty() || !used { Check::Done } else { Check::Needed(work.why.join("; ")) })
     }

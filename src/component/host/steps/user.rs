@@ -52,9 +52,21 @@ impl Step for MakeUser {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site, &self.user.name).await?;
-        let refuse = |why: String, fix: &str| Check::Refused(Problem::refused(format!("cannot make user \"{}\" on host \"{}\"", self.user.name, self.site.name)).place(self.site.host.endpoint.show()).why(why).fix(fix).attribute(["prepare", "user"]));
+        let refuse = |why: String, fix: &str| {
+            Check::Refused(
+                Problem::refused(format!("cannot make user \"{}\" on host \"{}\"", self.user.name, self.site.name))
+                    .place(self.site.host.endpoint.show())
+                    .why(why)
+                    .fix(fix)
+                    .attribute(["prepare", "user"]),
+            )
+        };
         if !seen.has("uid") {
-            return Ok(if seen.has("group") { refuse("a group of that name exists without such a user".into(), "remove the group, make the user by hand, or choose another name") } else { Check::Needed(format!("user {} does not exist", self.user.name)) });
+            return Ok(if seen.has("group") {
+                refuse("a group of that name exists without such a user".into(), "remove the group, make the user by hand, or choose another name")
+            } else {
+                Check::Needed(format!("user {} does not exist", self.user.name))
+            });
         }
         if let Some(uid) = self.user.uid.filter(|uid| uid.to_string() != seen.get("uid")) {
             return Ok(refuse(format!("it exists with the number {}, not {uid}", seen.get("uid")), "declare the number it has, or choose another name"));
@@ -101,9 +113,16 @@ impl Step for RemoveUser {
         if !seen.has("uid") {
             return Ok(Check::Partial("only its note is left".into()));
         }
-        let refuse = |why: String, fix: String| Check::Refused(Problem::refused(format!("cannot remove user \"{}\" from host \"{}\"", self.name, self.site.name)).place(self.site.host.endpoint.show()).why(why).fix(fix));
+        let refuse = |why: String, fix: String| {
+            Check::Refused(
+                Problem::refused(format!("cannot remove user \"{}\" from host \"{}\"", self.name, self.site.name)).place(self.site.host.endpoint.show()).why(why).fix(fix),
+            )
+        };
         if seen.get("comment") != COMMENT {
-            return Ok(refuse(format!("its comment is {:?}, not \"{COMMENT}\": somebody made it anew", seen.get("comment")), format!("to keep it, remove the line user={0} from ~/.ob/objects/{1}/made; to let it go: usermod --comment {COMMENT} {0}", self.name, self.site.key())));
+            return Ok(refuse(
+                format!("its comment is {:?}, not \"{COMMENT}\": somebody made it anew", seen.get("comment")),
+                format!("to keep it, remove the line user={0} from ~/.ob/objects/{1}/made; to let it go: usermod --comment {COMMENT} {0}", self.name, self.site.key()),
+            ));
         }
         let here = objects::read(cx, &self.site.host, std::slice::from_ref(&self.name)).await?;
         if let Some(o) = here.iter().find(|o| o.user == self.name) {

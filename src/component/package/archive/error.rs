@@ -64,7 +64,9 @@ impl ArchiveError {
             Self::Dangling(..) => (Kind::User, "add the archive that has it to `files`".into()),
             Self::NoMember(_) => (Kind::User, "use the archive that the package was planned with".into()),
             Self::Bomb(..) | Self::TooMany(_) => (Kind::Refused, "do not use this archive; if it is yours, split it".into()),
-            Self::Escapes(..) | Self::BadName(..) | Self::Special(..) | Self::Ambiguous(..) => (Kind::Refused, "do not use this archive: no package of a vendor looks like this; get it again from a source you trust".into()),
+            Self::Escapes(..) | Self::BadName(..) | Self::Special(..) | Self::Ambiguous(..) => {
+                (Kind::Refused, "do not use this archive: no package of a vendor looks like this; get it again from a source you trust".into())
+            }
         };
         Problem::new(kind, "cannot use archive").place(path.display().to_string()).why(self.to_string()).fix(fix)
     }

@@ -3,8 +3,8 @@
 //! [`walk`] is the only way in: it tells the format by its first bytes, passes every member through one guard (hostile
 //! names, links, devices, duplicates, bombs) and hands out name, kind and a reader. Nothing is ever unpacked to a path
 //! that an archive names.
-pub mod error;
 mod cpio;
+pub mod error;
 mod guard;
 #[cfg(test)]
 pub(super) mod making;

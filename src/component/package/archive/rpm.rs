@@ -19,7 +19,11 @@ pub(super) fn walk(mut input: impl BufRead, size: u64, guard: &mut Guard, see: &
     let first = input.fill_buf().map_err(|e| ArchiveError::of(&e))?;
     let packing = packing(first);
     if packing == super::Packing::Plain && !first.starts_with(b"0707") {
-        return Err(if first.is_empty() { ArchiveError::Damaged("it ends early".into()) } else { ArchiveError::Unsupported("its payload is packed with neither gzip, xz nor zstd".into()) });
+        return Err(if first.is_empty() {
+            ArchiveError::Damaged("it ends early".into())
+        } else {
+            ArchiveError::Unsupported("its payload is packed with neither gzip, xz nor zstd".into())
+        });
     }
     let mut stream = guard.meter(unpack(packing, &mut input)?);
     cpio::walk(&mut stream, guard, see)?;

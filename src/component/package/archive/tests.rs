@@ -16,7 +16,17 @@ fn good() -> Vec<M> {
 #[test]
 fn every_format_lists_the_same_members_with_the_same_digests() {
     let t = tar(&good());
-    let all = [("tar", t.clone()), ("tar.gz", gz(&t)), ("tar.xz", xz(&t)), ("tar.zst", zst(&t)), ("zip", zip(&good())), ("rpm", rpm("x", &cpio(&good()))), ("rpm.gz", rpm("x", &gz(&cpio(&good())))), ("rpm.xz", rpm("x", &xz(&cpio(&good())))), ("rpm.zst", rpm("x", &zst(&cpio(&good()))))];
+    let all = [
+        ("tar", t.clone()),
+        ("tar.gz", gz(&t)),
+        ("tar.xz", xz(&t)),
+        ("tar.zst", zst(&t)),
+        ("zip", zip(&good())),
+        ("rpm", rpm("x", &cpio(&good()))),
+        ("rpm.gz", rpm("x", &gz(&cpio(&good())))),
+        ("rpm.xz", rpm("x", &xz(&cpio(&good())))),
+        ("rpm.zst", rpm("x", &zst(&cpio(&good())))),
+    ];
     let want = read(&t).unwrap().members;
     assert_eq!(want.len(), 5);
     let server = &want["top/bin/server"];
@@ -26,7 +36,9 @@ fn every_format_lists_the_same_members_with_the_same_digests() {
     assert_eq!(want["top/lib.so"].kind, Kind::Symlink("top/bin/server".into()));
     for (format, data) in all {
         let found = read(&data).unwrap_or_else(|e| panic!("{format}: {e}"));
-        let plain = |members: &std::collections::BTreeMap<String, listing::Member>| members.iter().filter(|(_, m)| m.kind == Kind::File).map(|(n, m)| (n.clone(), m.size, m.sha256.clone(), m.mode & 0o777)).collect::<Vec<_>>();
+        let plain = |members: &std::collections::BTreeMap<String, listing::Member>| {
+            members.iter().filter(|(_, m)| m.kind == Kind::File).map(|(n, m)| (n.clone(), m.size, m.sha256.clone(), m.mode & 0o777)).collect::<Vec<_>>()
+        };
         assert_eq!(plain(&found.members), plain(&want), "{format}");
         assert_eq!(found.members["top/lib.so"].kind, Kind::Symlink("top/bin/server".into()), "{format}");
         if format.starts_with("rpm") {
@@ -105,7 +117,13 @@ fn replace(mut data: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
 #[test]
 fn bombs_are_refused_and_dense_good_archives_are_not() {
     let zeros = |mib: usize| vec![file("z", &vec![0; mib << 20])];
-    for (name, data) in [("tar.gz", gz(&tar(&zeros(200)))), ("tar.zst", zst(&tar(&zeros(200)))), ("tar.xz", xz(&tar(&zeros(200)))), ("zip", zip(&zeros(200))), ("rpm", rpm("x", &gz(&cpio(&zeros(200)))))] {
+    for (name, data) in [
+        ("tar.gz", gz(&tar(&zeros(200)))),
+        ("tar.zst", zst(&tar(&zeros(200)))),
+        ("tar.xz", xz(&tar(&zeros(200)))),
+        ("zip", zip(&zeros(200))),
+        ("rpm", rpm("x", &gz(&cpio(&zeros(200))))),
+    ] {
         assert!(matches!(read(&data), Err(ArchiveError::Bomb(..))), "{name} of {} bytes: {:?}", data.len(), read(&data).map(|l| l.members.len()));
     }
     // After the end of a tar, where nobody looks.
@@ -174,7 +192,13 @@ fn a_storm_of_damaged_archives_never_panics() {
 
 #[test]
 fn every_error_says_what_to_do() {
-    for error in [ArchiveError::Read("x".into()), ArchiveError::NotAnArchive("x".into()), ArchiveError::Damaged("x".into()), ArchiveError::Bomb(1, 2), ArchiveError::Digest { found: "a".into(), declared: "b".into() }] {
+    for error in [
+        ArchiveError::Read("x".into()),
+        ArchiveError::NotAnArchive("x".into()),
+        ArchiveError::Damaged("x".into()),
+        ArchiveError::Bomb(1, 2),
+        ArchiveError::Digest { found: "a".into(), declared: "b".into() },
+    ] {
         let problem = error.explain(std::path::Path::new("/x.whl"));
         assert!(!problem.fix.is_empty() && !problem.why.is_empty() && problem.place == "/x.whl", "{problem}");
     }

@@ -80,7 +80,11 @@ impl Step for CreateAccount {
 
 fn statements(password: &str) -> Vec<String> {
     let user = literal(ACCOUNT);
-    vec![format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY {password}"), format!("ALTER USER {user} IDENTIFIED BY {password}"), format!("GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION")]
+    vec![
+        format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY {password}"),
+        format!("ALTER USER {user} IDENTIFIED BY {password}"),
+        format!("GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION"),
+    ]
 }
 
 /// Takes a secret out of a problem's text, in case a server repeated it.

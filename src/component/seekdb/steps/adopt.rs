@@ -35,7 +35,12 @@ impl Step for Adopt {
         Ok(match facts.mark {
             Some(found) => foreign(&found, &self.instance, owner).map_or(Check::Done, Check::Refused),
             None if facts.store || facts.pid.is_some() => Check::Needed("it carries no mark".into()),
-            None => Check::Refused(Problem::refused(format!("there is no instance to adopt in {}", self.instance.base_dir)).place(self.instance.host.endpoint.show()).why("no store is there").fix("plan again")),
+            None => Check::Refused(
+                Problem::refused(format!("there is no instance to adopt in {}", self.instance.base_dir))
+                    .place(self.instance.host.endpoint.show())
+                    .why("no store is there")
+                    .fix("plan again"),
+            ),
         })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {

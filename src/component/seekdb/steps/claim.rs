@@ -38,7 +38,10 @@ pub(crate) fn foreign(found: &Mark, instance: &Instance, owner: &str) -> Option<
     let what = format!("{} on host \"{}\" belongs to somebody else", instance.base_dir, instance.host.endpoint.name);
     let refuse = |why: String| Problem::refused(what.clone()).place(instance.host.endpoint.show()).why(why);
     if found.owner != owner {
-        Some(refuse(format!("its mark says: {} \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"", found.kind, found.name, found.owner)).fix("choose another base_dir; or, to take it over, remove it from that configuration's state and import it here"))
+        Some(
+            refuse(format!("its mark says: {} \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"", found.kind, found.name, found.owner))
+                .fix("choose another base_dir; or, to take it over, remove it from that configuration's state and import it here"),
+        )
     } else if found.name != instance.name {
         Some(refuse(format!("its mark says: {} \"{}\", not \"{}\"", found.kind, found.name, instance.name)).fix("choose another base_dir, or the same name"))
     } else {
@@ -66,15 +69,29 @@ impl Step for Claim {
         let place = format!("{} on {}", self.instance.base_dir, self.instance.host.endpoint.show());
         Ok(match facts.mark {
             Some(found) if found.stage == Stage::Destroying && found.owner == owner => Check::Refused(
-                Problem::refused(format!("cannot create \"{}\": a destroy of it was not finished", self.instance.name)).place(place).why(format!("operation {} began to remove it", found.operation)).fix("run `ob operation abandon` for it, which finishes the removal, then apply again"),
+                Problem::refused(format!("cannot create \"{}\": a destroy of it was not finished", self.instance.name))
+                    .place(place)
+                    .why(format!("operation {} began to remove it", found.operation))
+                    .fix("run `ob operation abandon` for it, which finishes the removal, then apply again"),
             ),
             Some(found) => foreign(&found, &self.instance, owner).map_or(Check::Done, Check::Refused),
-            None if facts.mark_damaged => Check::Refused(Problem::refused("the mark cannot be read").place(place).why("the file .ob/mark is damaged").fix("compare .ob/mark with the journal (`ob operation list`); restore or remove it by hand")),
+            None if facts.mark_damaged => Check::Refused(
+                Problem::refused("the mark cannot be read")
+                    .place(place)
+                    .why("the file .ob/mark is damaged")
+                    .fix("compare .ob/mark with the journal (`ob operation list`); restore or remove it by hand"),
+            ),
             None if facts.occupied => Check::Refused(
                 Problem::refused(format!("directory {} is not empty and carries no mark", self.instance.base_dir))
                     .place(place)
                     .why("it may hold somebody's data; nothing was changed")
-                    .fix(format!("choose an empty base_dir, or import it: terraform import ob_cluster.NAME 'ssh://{}@{}:{}{}'", if self.instance.host.endpoint.user.is_empty() { "USER" } else { &self.instance.host.endpoint.user }, self.instance.host.endpoint.address, self.instance.host.endpoint.port, self.instance.base_dir)),
+                    .fix(format!(
+                        "choose an empty base_dir, or import it: terraform import ob_cluster.NAME 'ssh://{}@{}:{}{}'",
+                        if self.instance.host.endpoint.user.is_empty() { "USER" } else { &self.instance.host.endpoint.user },
+                        self.instance.host.endpoint.address,
+                        self.instance.host.endpoint.port,
+                        self.instance.base_dir
+                    )),
             ),
             None => Check::Needed("the directory is free".into()),
         })
@@ -123,7 +140,12 @@ impl Step for SetStage {
             if self.stage == Stage::Destroying && !facts.exists {
                 return Ok(Check::Done);
             }
-            return Ok(Check::Refused(Problem::refused(format!("{} carries no mark of ours", self.instance.base_dir)).place(self.instance.host.endpoint.show()).why("what this configuration did not create or adopt is not changed").fix("an imported object is adopted by its first change (any parameter); then run this again")));
+            return Ok(Check::Refused(
+                Problem::refused(format!("{} carries no mark of ours", self.instance.base_dir))
+                    .place(self.instance.host.endpoint.show())
+                    .why("what this configuration did not create or adopt is not changed")
+                    .fix("an imported object is adopted by its first change (any parameter); then run this again"),
+            ));
         };
         if let Some(problem) = foreign(&found, &self.instance, owner) {
             return Ok(Check::Refused(problem));

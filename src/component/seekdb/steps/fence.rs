@@ -106,7 +106,10 @@ impl Step for Follow {
                     Ok((scn, _)) => format!("its log ends at SCN {scn}, the primary's ended at {goal} a minute ago"),
                     Err(problem) => problem.why,
                 };
-                return Ok(Check::Refused(Problem::user(format!("{} does not follow", self.instance.show())).place(server::place(&self.instance)).why(why).fix(format!("check that port {} of {} can be reached from {}", self.primary.rpc_port, self.primary.host.endpoint.address, self.instance.host.endpoint.name))));
+                return Ok(Check::Refused(Problem::user(format!("{} does not follow", self.instance.show())).place(server::place(&self.instance)).why(why).fix(format!(
+                    "check that port {} of {} can be reached from {}",
+                    self.primary.rpc_port, self.primary.host.endpoint.address, self.instance.host.endpoint.name
+                ))));
             }
             cx.sleep(Duration::from_millis(200)).await?;
         }

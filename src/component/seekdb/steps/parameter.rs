@@ -75,7 +75,17 @@ mod tests {
 
     #[test]
     fn spellings_of_one_value_are_no_drift() {
-        for (a, b, want) in [("64G", "65536M", true), ("True", "true", true), ("2G", "2048M", true), ("2G", "3G", false), ("1", "1", true), ("1", "1M", false), ("a", "b", false), ("'x'", "x", true), ("30s", "30S", true)] {
+        for (a, b, want) in [
+            ("64G", "65536M", true),
+            ("True", "true", true),
+            ("2G", "2048M", true),
+            ("2G", "3G", false),
+            ("1", "1", true),
+            ("1", "1M", false),
+            ("a", "b", false),
+            ("'x'", "x", true),
+            ("30s", "30S", true),
+        ] {
             assert_eq!(same_value(a, b), want, "{a} {b}");
         }
     }

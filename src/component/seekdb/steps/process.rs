@@ -100,7 +100,10 @@ impl Step for StartServer {
             let taken = listening(cx, &self.instance, &ports).await?;
             if let Some(port) = taken.first() {
                 return Ok(Check::Refused(
-                    Problem::user(format!("cannot start seekdb {}: port {port} is taken", self.instance.show())).place(self.instance.host.endpoint.show()).why(format!("another process listens on {port}")).fix("stop that process, or set another sql_port / rpc_port"),
+                    Problem::user(format!("cannot start seekdb {}: port {port} is taken", self.instance.show()))
+                        .place(self.instance.host.endpoint.show())
+                        .why(format!("another process listens on {port}"))
+                        .fix("stop that process, or set another sql_port / rpc_port"),
                 ));
             }
             return Ok(Check::Needed("it does not run".into()));
@@ -116,7 +119,11 @@ impl Step for StartServer {
             facts::lib(&self.instance),
             self.arguments(),
             fresh = if self.join.is_none() && !self.restart { FRESH } else { "" },
-            wipe = if self.join.is_some() { format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building")) } else { String::new() },
+            wipe = if self.join.is_some() {
+                format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building"))
+            } else {
+                String::new()
+            },
         );
         cx.effect(self, &body, Duration::from_secs(90)).await.map(drop)
     }
@@ -146,7 +153,10 @@ impl Step for StartServer {
                     Problem::new(Kind::User, format!("cannot start seekdb {}", self.instance.show()))
                         .place(format!("{}:{}", server::place(&self.instance), self.instance.base_dir))
                         .why(format!("{what}; its last words: {}", words.tail()))
-                        .fix(format!("read {}/log/seekdb.log on the host; common causes: memory_limit under 1G, log_disk_size under 2G, a full disk, a store of another version", self.instance.base_dir)),
+                        .fix(format!(
+                            "read {}/log/seekdb.log on the host; common causes: memory_limit under 1G, log_disk_size under 2G, a full disk, a store of another version",
+                            self.instance.base_dir
+                        )),
                 ));
             }
             cx.sleep(Duration::from_millis(250)).await?;

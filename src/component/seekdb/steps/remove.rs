@@ -36,12 +36,18 @@ impl Step for RemoveStore {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
         if facts.pid.is_some() {
-            return Ok(Check::Refused(Problem::refused(format!("seekdb {} still runs", self.instance.show())).place(self.instance.host.endpoint.show()).why("its store cannot be removed under it").fix("run the same command again")));
+            return Ok(Check::Refused(
+                Problem::refused(format!("seekdb {} still runs", self.instance.show()))
+                    .place(self.instance.host.endpoint.show())
+                    .why("its store cannot be removed under it")
+                    .fix("run the same command again"),
+            ));
         }
         Ok(if facts.occupied { Check::Needed("there is data".into()) } else { Check::Done })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}[ -z \"$(sdb_pid)\" ] || {{ echo 'it runs' >&2; exit 1; }}; rm -rf \"$base/store\" \"$base/etc\" \"$base/log\" \"$base/run\"", facts::lib(&self.instance));
+        let body =
+            format!("{}[ -z \"$(sdb_pid)\" ] || {{ echo 'it runs' >&2; exit 1; }}; rm -rf \"$base/store\" \"$base/etc\" \"$base/log\" \"$base/run\"", facts::lib(&self.instance));
         cx.effect(self, &body, Duration::from_secs(120)).await.map(drop)
     }
 }

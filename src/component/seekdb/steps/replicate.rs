@@ -222,7 +222,10 @@ impl Step for Reopen {
 }
 
 fn writable(title: &str, other: &Instance, why: &str) -> Problem {
-    Problem::refused(format!("refused to {title}")).place(server::place(other)).why(format!("{}: {why}", other.show())).fix("bring that member back so that it can be asked and fenced; if its host is gone for good, give a failover consent for this epoch")
+    Problem::refused(format!("refused to {title}"))
+        .place(server::place(other))
+        .why(format!("{}: {why}", other.show()))
+        .fix("bring that member back so that it can be asked and fenced; if its host is gone for good, give a failover consent for this epoch")
 }
 
 /// Opens a standby for writes without its primary: a failover. What the old primary acknowledged and did not send is lost.
@@ -282,7 +285,12 @@ impl Step for Activate {
         cx.sleep(Duration::from_secs(2)).await?;
         let (after, age) = super::end_of_log(cx, &self.heir).await?;
         if after > before {
-            return Ok(Check::Refused(Problem::refused(format!("refused to {}", self.title())).place(server::place(&self.heir)).why("log of the old primary still arrives: it lives").fix("use a planned switchover (set primary), or stop the old primary first")));
+            return Ok(Check::Refused(
+                Problem::refused(format!("refused to {}", self.title()))
+                    .place(server::place(&self.heir))
+                    .why("log of the old primary still arrives: it lives")
+                    .fix("use a planned switchover (set primary), or stop the old primary first"),
+            ));
         }
         if let Some(most) = self.max_loss.filter(|most| age > *most) {
             return Ok(Check::Refused(

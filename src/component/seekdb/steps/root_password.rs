@@ -42,7 +42,10 @@ pub(super) async fn working_root(cx: &Cx, instance: &Instance) -> Result<Login, 
             Err(error) => return Err(error.explain(&format!("log in as root to seekdb {}", instance.show()), &server::place(instance))),
         }
     }
-    Err(Problem::new(Kind::User, format!("cannot log in as root to seekdb {}", instance.show())).place(server::place(instance)).why("neither the configured password nor a kept one works: it was changed on the server").fix("set root_password_wo to the password that is in force and raise root_password_wo_version"))
+    Err(Problem::new(Kind::User, format!("cannot log in as root to seekdb {}", instance.show()))
+        .place(server::place(instance))
+        .why("neither the configured password nor a kept one works: it was changed on the server")
+        .fix("set root_password_wo to the password that is in force and raise root_password_wo_version"))
 }
 
 /// Keeps the new password on the host before it is set.

@@ -115,7 +115,12 @@ impl Step for SetAside {
             return Ok(Check::Done);
         }
         if facts.pid.is_some() {
-            return Ok(Check::Refused(Problem::refused(format!("seekdb {} runs", self.instance.show())).place(self.instance.host.endpoint.show()).why("a running server's store cannot be set aside").fix("run the same command again")));
+            return Ok(Check::Refused(
+                Problem::refused(format!("seekdb {} runs", self.instance.show()))
+                    .place(self.instance.host.endpoint.show())
+                    .why("a running server's store cannot be set aside")
+                    .fix("run the same command again"),
+            ));
         }
         Ok(if facts.store { Check::Needed("there is a store".into()) } else { Check::Done })
     }

@@ -68,7 +68,8 @@ impl Step for UsePackage {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        let mut lines = vec![format!("ln -sfn ~/.ob/packages/{} {}/.ob/package", self.package, self.instance.base_dir), format!("write {}/.ob/start (0755):", self.instance.base_dir)];
+        let mut lines =
+            vec![format!("ln -sfn ~/.ob/packages/{} {}/.ob/package", self.package, self.instance.base_dir), format!("write {}/.ob/start (0755):", self.instance.base_dir)];
         lines.extend(self.instance.start_script(&self.parameters).lines().map(|l| format!("  {l}")));
         lines
     }
