@@ -123,7 +123,7 @@ async fn make(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> R
 
 /// Refuses work that the plan has not shown: the host has changed since.
 async fn within(cx: &Context, prior: &HostState, planned: &HostState, graph: &Graph) -> Result<(), Problem> {
-    let there = HostState { address: planned.address.clone(), port: planned.port.clone(), user: planned.user.clone(), identity: planned.identity.clone(), host_key: planned.host_key.clone(), ..prior.clone() };
+    let there = HostState { address: planned.address.clone(), port: planned.port, user: planned.user.clone(), identity: planned.identity.clone(), host_key: planned.host_key.clone(), ..prior.clone() };
     let found = read::read(cx, there).await?;
     if let Some(problem) = found.warnings.iter().find(|w| w.kind == Kind::Unreachable) {
         return Err(problem.clone());
@@ -131,7 +131,7 @@ async fn within(cx: &Context, prior: &HostState, planned: &HostState, graph: &Gr
     let mut fresh = found.state.unwrap_or_else(|| prior.clone());
     if plan::moved(prior, planned) {
         // Nothing of ours there is the refusal of the step that looks for it, with its own words.
-        (fresh.address, fresh.port, fresh.drift) = (prior.address.clone(), prior.port.clone(), prior.drift.clone());
+        (fresh.address, fresh.port, fresh.drift) = (prior.address.clone(), prior.port, prior.drift.clone());
     }
     let fresh = planned_graph(Some(&fresh), Some(planned)).ok_or_else(unknown_input)?;
     common::within_plan(graph, &fresh, &format!("host \"{}\"", plan::name(planned)))

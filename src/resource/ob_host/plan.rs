@@ -16,7 +16,7 @@ pub fn connection(state: &HostState) -> Connection {
     Connection {
         name: state.name.clone(),
         address: state.address.clone(),
-        port: if state.port.is_null() { Value::Value(22) } else { state.port.clone() },
+        port: if state.port.is_null() { Value::Value(22) } else { state.port },
         user: state.user.clone(),
         identity: state.identity.clone(),
         host_key: state.host_key.clone(),
