@@ -127,10 +127,10 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     std::fs::rename(&state, &aside).unwrap();
 
     // The primary's host loses its power. A row that it alone has, to be found later.
-    lab::sql::query(&other, "create table ob_lab.mine (n int primary key, t varchar(20))").unwrap();
+    lab::sql::query(other.clone(), "create table ob_lab.mine (n int primary key, t varchar(20))").unwrap();
     std::thread::sleep(Duration::from_secs(1));
     a.cut_from(&b).unwrap();
-    lab::sql::query(&other, "insert into ob_lab.mine values (7, 'only with b')").unwrap();
+    lab::sql::query(other.clone(), "insert into ob_lab.mine values (7, 'only with b')").unwrap();
     b.kill().unwrap();
     lab.heal().unwrap();
     assert_eq!(operator.json(&["status", group[0], group[1]], 2)["primary"], serde_json::Value::Null);
@@ -145,7 +145,7 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     b.boot().unwrap();
     assert_eq!(operator.run(&["start", group[0], group[1], "b", "--yes"]).status, 4);
     assert_eq!(operator.run(&["start", group[0], group[1], "--yes"]).status, 0, "the others are fine");
-    assert!(lab::sql::query(&other, "select 1").is_err());
+    assert!(lab::sql::query(other.clone(), "select 1").is_err());
     let diff = operator.json(&["standby", "diff", group[0], group[1], "--member", "b", "--yes"], 2);
     let mine = diff.as_array().unwrap().iter().find(|t| t["table"] == "mine").expect("the row that only b has");
     assert_eq!((&mine["only_there"], &mine["rows"][0][1]), (&1.into(), &"only with b".into()), "{diff}");
@@ -163,4 +163,45 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     assert_eq!(operator.run(&["operation", "abandon", &id, group[0], group[1], "--yes"]).status, 4, "it ended well");
     assert_eq!(operator.run(&["watch", &id, group[0], group[1]]).status, 0);
     assert_eq!(operator.run(&["doctor", group[0], group[1]]).status, 1, "a stale member is bad");
+
+    // Terraform builds it again and keeps the old store; its rows are found there as well.
+    std::fs::rename(&aside, &state).unwrap();
+    tf.apply().unwrap();
+    tf.settled().unwrap();
+    operator.json(&["status", group[0], group[1]], 0);
+    let diff = operator.json(&["standby", "diff", group[0], group[1], "--member", "b", "--aside", "epoch-3", "--yes"], 2);
+    assert!(diff.as_array().unwrap().iter().any(|t| t["table"] == "mine" && t["only_there"] == 1), "{diff}");
+    operator.json(&["status", group[0], group[1]], 0);
+}
+
+#[test]
+fn an_unfinished_create_can_be_given_up_and_leaves_nothing() {
+    if !may_make_hosts("ob operation abandon") {
+        return;
+    }
+    let lab = Lab::up(2).unwrap();
+    let a = lab.host(0);
+    let dir = tempfile::tempdir().unwrap();
+    let tf = Terraform::new(dir.path(), Source::Override).unwrap();
+    let operator = Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
+    tf.write("main.tf", &configuration(&lab, &lab.info().key, &lab.info().known_hosts)).unwrap();
+    let mut apply = tf.start(&["apply", "-auto-approve", "-no-color", "-target=ob_cluster.a"]).unwrap();
+    apply.wait_file(&a.path("/data/a/store/redo"), Duration::from_secs(120)).unwrap();
+    let _ = apply.kill_provider();
+    apply.kill_terraform();
+    let _ = apply.wait(SERVES);
+
+    let at = format!("root@{}:{}", a.address(), a.port());
+    let list = operator.json(&["operation", "list", "--open", "--host", &at], 0);
+    let id = list[0]["operation"].as_str().unwrap().to_owned();
+    assert_eq!(list[0]["title"], "create cluster.a");
+    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status, 3, "its lease still lives");
+    assert!(lab::process::until(Duration::from_secs(60), || operator.json(&["operation", "show", &id, "--host", &at], 0)["state"] == "cut_off"));
+    assert_eq!(operator.run(&["doctor", "--host", &at]).status, 2, "an unfinished create is something to do");
+    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status, 4, "there is a store, and it cannot be told what is in it");
+    assert!(a.exec("ls -d /data/a/store").unwrap().status == 0, "nothing was touched");
+    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes", "--allow-data-loss", "a"]).status, 0);
+    assert!(a.exec("ls -d /data/a").unwrap().status != 0 && a.exec("pgrep -x seekdb").unwrap().stdout.trim().is_empty());
+    assert_eq!(operator.json(&["operation", "show", &id, "--host", &at], 0)["state"], "abandoned");
+    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status, 4, "once");
 }

@@ -335,7 +335,7 @@ async fn terraform(cx: &Context, prior: Option<&HostState>, config: &HostState) 
     let mut proposed = config.clone();
     if let Some(p) = prior {
         (proposed.id, proposed.os, proposed.kernel, proposed.arch) = (p.id.clone(), p.os.clone(), p.kernel.clone(), p.arch.clone());
-        (proposed.cores, proposed.memory_bytes, proposed.disks, proposed.devices) = (p.cores.clone(), p.memory_bytes.clone(), p.disks.clone(), p.devices.clone());
+        (proposed.cores, proposed.memory_bytes, proposed.disks, proposed.devices) = (p.cores, p.memory_bytes, p.disks.clone(), p.devices.clone());
         (proposed.creation_id, proposed.drift, proposed.status, proposed.runbook, proposed.impact, proposed.connection) = (p.creation_id.clone(), p.drift.clone(), p.status.clone(), p.runbook.clone(), p.impact.clone(), p.connection.clone());
     }
     let mut diags = Diagnostics::default();

@@ -119,11 +119,10 @@ async fn remove(cx: &Cx, instance: &Instance, mark: &Mark, found: &Facts, consen
     if found.group.is_some() {
         return Err(Problem::refused(format!("{} is a member of a group", instance.show())).why("its store is part of the group").fix("remove it from the group first (ob_standby)"));
     }
-    if found.store && found.building_store.is_none() && !named {
-        if let Some(why) = rows(cx, instance, found).await? {
+    if found.store && found.building_store.is_none() && !named
+        && let Some(why) = rows(cx, instance, found).await? {
             return Err(Problem::refused(format!("abandoning {} would drop data", instance.show())).place(instance.host.endpoint.show()).why(why).fix(format!("run terraform apply again to finish instead; or name it: --allow-data-loss {}", instance.name)));
         }
-    }
     Ok(flow::destroy(instance, &mark.creation, consent.contains(&format!("{}/aside", instance.name))))
 }
 

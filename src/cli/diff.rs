@@ -62,9 +62,10 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         Problem::new(Kind::Unreachable, "there is nothing to compare with").why("no member takes writes, or several do").fix("`ob status` shows the members; start or open the primary first")
     })?;
     let room = temporary::room(&group.cx, &instance, &source).await?;
-    out.say(&format!("copies {} ({}, {} free there) on {} and reads the copy with a temporary server", source, Bytes(room.needed), Bytes(room.free), instance.host.endpoint.show()));
+    let (needed, free) = (mebi(room.needed), mebi(room.free));
+    out.say(&format!("copies {source} ({needed}, {free} free there) on {} and reads the copy with a temporary server", instance.host.endpoint.show()));
     if room.free < room.needed + room.needed / 10 {
-        return Err(Problem::refused("there is no room for a copy").place(instance.host.endpoint.show()).why(format!("it needs {} and {} are free", Bytes(room.needed), Bytes(room.free))).fix("free space on that file system"));
+        return Err(Problem::refused("there is no room for a copy").place(instance.host.endpoint.show()).why(format!("it needs {needed} and {free} are free")).fix("free space on that file system"));
     }
     out.confirm(&args.member, args.yes)?;
     let temporary = Temporary::start(&group.cx, &instance, &source).await?;
@@ -73,6 +74,11 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     let tables = result?;
     out.data(&tables, || show(&tables, args.limit))?;
     Ok(if tables.is_empty() { End::Done } else { End::Pending })
+}
+
+/// Whole mebibytes.
+fn mebi(bytes: u64) -> String {
+    Bytes((bytes >> 20 << 20).max(1 << 20)).to_string()
 }
 
 /// The store to read.

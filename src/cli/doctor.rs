@@ -117,7 +117,9 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
             let word = if mark.stage == Stage::Building { "create" } else { "destroy" };
             found.push(Finding::new(host, format!("mark {}", object.key), Level::Warn, format!("an unfinished {word} (operation {}, owner {})", mark.operation, mark.owner), format!("run terraform {} again, or `ob operation abandon {}`", if word == "create" { "apply" } else { "destroy" }, mark.operation)));
         }
-        if let Some(instance) = object.instance(host) {
+        // What is not finished says nothing yet: the finding above names the way out.
+        let whole = object.mark.as_ref().is_none_or(|m| m.stage == Stage::Complete);
+        if let Some(instance) = object.instance(host).filter(|_| whole) {
             let what = format!("seekdb {}", instance.name);
             let member = match &object.group {
                 // In a group its standing follows from all members' notes.

@@ -65,7 +65,7 @@ fn a_plan_that_core_would_refuse_is_named_by_attribute() {
         ("a write-only value", "null", r#"{"name":"a","secret_wo":"s"}"#, r#"{"name":"a"}"#, &[]),
     ] {
         // from_json takes no unknown containers: they are put in afterwards.
-        let [prior, config, planned] = [prior, config, planned].map(|t| tree_with_unknown_containers(t));
+        let [prior, config, planned] = [prior, config, planned].map(tree_with_unknown_containers);
         let found: Vec<_> = rules::plan(&schema(), &prior, &config, &planned).into_iter().map(|(p, _)| p.to_string()).collect();
         assert_eq!(found, want, "{name}");
     }

@@ -156,6 +156,10 @@ async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<
     let mut now = Catalog::read(link, what).await?;
     let change = Change { prior: input.prior, next: input.planned, config: input.config, passwords: Passwords::Given };
     let statements = S::statements(change, &now)?;
+    let suicide = format!("DROP USER IF EXISTS {}@", crate::component::sql::literal(&link.user));
+    if let Some(statement) = statements.iter().find(|s| s.shown.starts_with(&suicide)) {
+        return Err(Problem::refused(format!("{} is not run", statement.shown)).place(link.place()).why("it is the login in use").fix("declare that user, or use another credential"));
+    }
     let warnings: Vec<_> = input.planned.filter(|_| input.prior.is_none()).and_then(|p| p.adopted(&now)).into_iter().collect();
     let mut failed = None;
     for statement in &statements {

@@ -140,7 +140,7 @@ impl Attr {
     /// Only we set it.
     #[must_use]
     pub fn computed(mut self) -> Self {
-        // Validators are for what users write; the same attribute may be an input elsewhere.
+        // What we set ourselves needs no validators; shared attribute lists bring theirs along.
         self.extra().checks.clear();
         self.constraint(AttributeConstraint::Computed)
     }

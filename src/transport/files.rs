@@ -202,7 +202,7 @@ d=$(tee -- "$p" | hash)
 n=$(stat -c %s -- "$p" 2>/dev/null)
 echo "digest=$d"; echo "size=$n"; stat -f -c 'available=%a %S' -- "$cache"
 [ "$n" = {size} ] && [ "$d" = {} ] || exit 3
-chmod {mode:o} -- "$p" && {{ sync -- "$p" || sync; }} && mv -f -- "$p" "$cache/$key" && sync -- "$cache" || exit 4
+chmod {mode:o} -- "$p" && {{ sync -- "$p" || sync; }} && exec 5<"$cache" && flock -w 50 5 && mv -f -- "$p" "$cache/$key" && sync -- "$cache" || exit 4
 note "$cache/$key"
 "#,
         variables(to),

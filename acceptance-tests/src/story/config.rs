@@ -7,7 +7,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// root's password in stories: every quote character there is, and what shells, SQL and HCL make much of.
-pub const PASSWORD: &str = "p\"q'\\`x$y %{z} ${w};#--é";
+pub const PASSWORD: &str = "Zk7kernel\"q'\\`x$y %{z} ${w};#--é";
+
+/// The part of [`PASSWORD`] that no quoting changes.
+pub const KERNEL: &str = "Zk7kernel";
 
 /// One configuration: a provider, clusters, at most one group.
 #[derive(Clone, Debug)]

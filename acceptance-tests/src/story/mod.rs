@@ -130,6 +130,15 @@ impl Story {
         Ok(found["values"][name].clone())
     }
 
+    /// Addresses of all resources in the state.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn addresses(&self) -> Result<Vec<String>> {
+        let state = self.tf.state_json()?;
+        Ok(state["values"]["root_module"]["resources"].as_array().into_iter().flatten().filter_map(|r| r["address"].as_str().map(str::to_owned)).collect())
+    }
+
     /// Addresses of resources that are in the state as tainted.
     ///
     /// # Errors

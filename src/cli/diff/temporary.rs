@@ -50,7 +50,7 @@ cd "$w" || exit 1
 pid=$!
 n=0; while [ $n -lt 240 ]; do n=$((n+1)); kill -0 $pid 2>/dev/null || {{ echo "FAILED it ended: $(grep -hE 'ERROR|ret=-' "$w/log/seekdb.log" 2>/dev/null | tail -n 1 | cut -c1-300)"; exit 1; }}
 grep -qi ":$(printf %04X {port}) .* 0A " /proc/net/tcp && break; sleep 0.25; done
-case $(ls -l /proc/$pid/fd 2>/dev/null | grep -F -e " $s/" -e "-> $s/") in ?*) echo "FAILED it opened files of the store itself"; exit 1 ;; esac
+case $(ls -l /proc/$pid/fd 2>/dev/null | grep -F -e "-> $s/store/" -e "-> $s/etc/") in ?*) echo "FAILED it opened files of the store itself"; exit 1 ;; esac
 echo READY
 cat >/dev/null
 "#,

@@ -7,8 +7,10 @@
 //!   ([`scope::escape`]), and only a `database_pattern` is taken as it is.
 //! - a grant that a wider pattern of the same user covers is silently not recorded; a verify after the apply says so.
 //! - `REVOKE` of what is not there is an error (5133, 5362) when the user has no row at all for that scope, else not.
-//! - `CREATE USER … ACCOUNT LOCK` is a syntax error, `ALTER USER … ACCOUNT LOCK` works; `RENAME USER` keeps the grants.
+//! - `CREATE USER … ACCOUNT LOCK` is a syntax error, `ALTER USER … ACCOUNT LOCK` works; `RENAME USER` keeps the grants,
+//!   and fails (1396) when the new name has a single quote in it.
 //! - `GRANT` to an absent user is "access denied" (1045), and with another `sql_mode` it would make the user.
+//! - `DROP DATABASE` of a name with a double quote or backslash is a syntax error or means another name: both are refused;
 //! - dropping a database keeps its grants; database names are stored in lower case (`lower_case_table_names` = 1);
 //!   user names are not folded.
 pub mod catalog;

@@ -122,13 +122,15 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
         let start = g.then_arc(start);
         // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
         let [_, _, again] = restart(i, &prior.package.id, &prior.package.id);
-        g.way_back(start, vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old), again, Arc::new(EndRestart { instance: i.clone() })]);
+        g.way_back(start, vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old.clone()), again, Arc::new(EndRestart { instance: i.clone() })]);
         g.then(EndRestart { instance: i.clone() });
     }
     if running {
         for (name, value) in &next.parameters {
             if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
-                g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
+                let set = g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
+                // What the server refuses must not stay in its start script: its next start would end on it.
+                g.way_back(set, vec![Arc::new(old.clone())]);
             }
         }
         if next.root_password && (prior.root_password_version != next.root_password_version || !prior.root_password) {

@@ -4,7 +4,7 @@ use crate::base::Problem;
 use crate::component::mysql::{Account, Catalog, Database, Held, Scope, Statement, User, Wanted, What, database, grant, is_system_database, is_system_user, privilege, user};
 use crate::resource::Context;
 use crate::resource::common::{Map, known, set_text, settle, text, texts};
-use crate::resource::ob_grant::view::{written, written_set};
+use crate::resource::ob_grant::view::{written, written_left, written_set};
 use crate::resource::ob_user::shown_version;
 use crate::resource::sql_import;
 use crate::resource::sql_object::{self, Change, Fill, SqlObject};
@@ -232,7 +232,7 @@ fn fill_grant(value: &mut Value<GrantEntry>, now: &Catalog, how: Fill) -> bool {
             return false;
         }
         if left.privileges != wanted.privileges {
-            entry.privileges = Value::Value(left.privileges.into_iter().map(Value::Value).collect());
+            entry.privileges = written_left(&entry.privileges, &left.privileges);
         }
         entry.with_grant_option = left.grant_option.map_or(Value::Null, Value::Value);
     }
@@ -282,7 +282,7 @@ pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
 pub(super) fn everything(mut state: AccessState, now: &Catalog, login: &str) -> AccessState {
     let spare = |a: &Account| is_system_user(&a.user) || a.user == login || now.users.get(a).is_none_or(|u| u.role);
     let short = |a: &Account| if a.host == "%" { a.user.clone() } else { format!("{}@{}", a.user, a.host) };
-    let databases = now.databases.keys().filter(|n| !is_system_database(n)).map(|n| (n.clone(), Value::Value(DatabaseEntry { name: Value::Value(n.clone()), ..DatabaseEntry::default() })));
+    let databases = now.databases.keys().filter(|n| database::fault(n).is_none()).map(|n| (n.clone(), Value::Value(DatabaseEntry { name: Value::Value(n.clone()), ..DatabaseEntry::default() })));
     state.databases = Value::Value(databases.collect());
     let entry = |a: &Account| UserEntry { name: Value::Value(a.user.clone()), host: Value::Value(a.host.clone()), ..UserEntry::default() };
     state.users = Value::Value(now.users.keys().filter(|a| !spare(a)).map(|a| (short(a), Value::Value(entry(a)))).collect());

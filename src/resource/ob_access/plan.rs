@@ -123,8 +123,9 @@ fn what(state: &AccessState) -> What<'_> {
 
 /// Defaults of entries, and what an unchanged spelling keeps.
 fn defaults(input: PlanInput<'_, AccessState>, next: &mut AccessState) {
-    for (value, default) in [(&mut next.exclusive, false), (&mut next.deletion_protection, true)] {
-        if !value.is_value() {
+    // Not what it was before: without the line the protection is back.
+    for (value, config, default) in [(&mut next.exclusive, &input.config.exclusive, false), (&mut next.deletion_protection, &input.config.deletion_protection, true)] {
+        if config.is_null() {
             *value = Value::Value(default);
         }
     }

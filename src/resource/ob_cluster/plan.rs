@@ -70,14 +70,17 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
             first.then(StartServer { instance: i.clone(), package: before.package.id.clone(), join: None, restart: false });
             first.then(SetBoot { instance: i.clone(), on: true });
         }
-        // A restart that was cut: finished from the package that the host is set to.
-        "restarting" if before.package.same(&after.package) => {
+        // A restart that was cut: finished from the package that the host is set to, unless this change restarts anyway.
+        "restarting" if !flow::needs_restart(&before, &after) => {
             first.then(StartServer { instance: i.clone(), package: package.clone(), join: None, restart: true });
+            first.then(EndRestart { instance: i.clone() });
+        }
+        "restarted" => {
             first.then(EndRestart { instance: i.clone() });
         }
         _ => {}
     }
-    let changes = flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting") && after.initialize);
+    let changes = flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting" | "restarted") && after.initialize);
     // An imported object is adopted by its first change.
     if prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()) {
         let mut adopt = flow::adopt(&Desired { package: after.package.clone(), ..before.clone() });
@@ -248,7 +251,7 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
     if instance(state).is_none() {
         return Value::Unknown;
     }
-    Value::Value(InstanceRef { name: state.name.clone(), host: server.host.clone(), base_dir: server.base_dir.clone(), sql_port: server.sql_port.clone(), rpc_port: server.rpc_port.clone(), run_as: server.run_as.clone(), package: package.id.clone() })
+    Value::Value(InstanceRef { name: state.name.clone(), host: server.host.clone(), base_dir: server.base_dir.clone(), sql_port: server.sql_port, rpc_port: server.rpc_port, run_as: server.run_as.clone(), package: package.id.clone() })
 }
 
 /// What cannot change in place is refused by name: nothing healthy is ever replaced unasked.

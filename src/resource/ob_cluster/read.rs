@@ -67,17 +67,22 @@ fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
 fn status(state: &Cluster, facts: &Facts) -> &'static str {
     // What a group builds or stops is the group's business: this object then only says that it is installed.
     if state.initialize == Value::Value(false) {
-        return if facts.restart { "restarting" } else { "installed" };
+        return if facts.restart { restart(facts) } else { "installed" };
     }
     let building = facts.mark.as_ref().is_some_and(|m| m.stage == Stage::Building);
     match (facts.pid, &facts.group) {
         _ if building => "building",
-        _ if facts.restart => "restarting",
+        _ if facts.restart => restart(facts),
         (Some(_), _) => "running",
         (None, Some(_)) => "stopped in its group",
         (None, None) if facts.store => "stopped",
         (None, None) => "installed",
     }
+}
+
+/// How far a restart that was cut has come: `restarted` when its new process is there.
+fn restart(facts: &Facts) -> &'static str {
+    if facts.pid.is_some() && !facts.restart_runs { "restarted" } else { "restarting" }
 }
 
 /// Another package than the state's is drift: its id is shown, the rest stays as last known.

@@ -21,7 +21,8 @@ pub fn validate(config: &DatabaseState, diags: &mut Diagnostics) {
 /// Makes the planned state.
 pub fn plan(input: PlanInput<'_, DatabaseState>, diags: &mut Diagnostics) -> Option<Planned<DatabaseState>> {
     let mut next = input.proposed.clone();
-    if !next.deletion_protection.is_value() {
+    // Not what it was before: without the line the protection is back.
+    if input.config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
     if let Some(prior) = input.prior {

@@ -47,7 +47,7 @@ impl SqlObject for GrantState {
                 return None;
             }
             if left.privileges != wanted.privileges {
-                self.privileges = Value::Value(left.privileges.into_iter().map(Value::Value).collect());
+                self.privileges = view::written_left(&self.privileges, &left.privileges);
             }
             self.with_grant_option = left.grant_option.map_or(Value::Null, Value::Value);
         }

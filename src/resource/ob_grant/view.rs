@@ -130,6 +130,15 @@ pub fn written(scope: &Scope) -> [Value<String>; 3] {
     }
 }
 
+/// What is left of declared privileges, in the spelling of the configuration.
+#[must_use]
+pub fn written_left(declared: &Texts, left: &privilege::Privileges) -> Texts {
+    if texts(declared).iter().any(|n| privilege::normal(n) == privilege::ALL) {
+        return Value::Value(left.iter().cloned().map(Value::Value).collect());
+    }
+    Value::Value(texts(declared).into_iter().filter(|n| left.contains(&privilege::normal(n))).map(Value::Value).collect())
+}
+
 /// Privileges as a state holds them.
 #[must_use]
 pub fn written_set(privileges: &privilege::Privileges, all: &privilege::Privileges) -> Texts {

@@ -31,7 +31,7 @@ fn applied(config: &HostState) -> HostState {
 }
 
 fn replan(prior: &HostState, config: &HostState) -> (Option<HostState>, Vec<String>) {
-    let words = |s: &HostState| (s.name.clone(), s.address.clone(), s.port.clone(), s.region.clone(), s.prepare.clone(), s.host_key.clone());
+    let words = |s: &HostState| (s.name.clone(), s.address.clone(), s.port, s.region.clone(), s.prepare.clone(), s.host_key.clone());
     let mut proposed = prior.clone();
     (proposed.name, proposed.address, proposed.port, proposed.region, proposed.prepare, proposed.host_key) = words(config);
     let mut diags = Diagnostics::default();

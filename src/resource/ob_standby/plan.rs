@@ -68,11 +68,9 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     }
     if let Value::Value(failover) = &config.failover
         && let Value::Value(to) = &failover.to
-    {
-        if !members.contains_key(to) {
+        && !members.contains_key(to) {
             diags.problem(Problem::user(format!("failover to \"{to}\": no such member")).why(format!("members: {names}")).fix("name one of them").attribute(["failover", "to"]));
         }
-    }
     let instances: BTreeMap<_, _> = members.iter().filter_map(|(n, m)| Some((n, known(&known(m)??.instance)??.instance()?))).collect();
     for (a, x) in &instances {
         for (b, y) in instances.iter().filter(|(b, _)| *b > a) {

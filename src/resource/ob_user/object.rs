@@ -62,7 +62,7 @@ impl SqlObject for UserState {
 /// The version that a state shows: none when somebody else set the password, for only so can a plan show it.
 pub(crate) fn version(version: &Value<i64>, before: &Value<String>, found: &User, how: Fill) -> Value<i64> {
     let others = matches!(before, Value::Value(before) if *before != found.password_changed);
-    if others && how == Fill::Read { Value::Null } else { version.clone() }
+    if others && how == Fill::Read { Value::Null } else { *version }
 }
 
 /// What the server has, going by the prior state.

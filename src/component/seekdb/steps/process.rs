@@ -30,16 +30,38 @@ pub struct StartServer {
 /// Shell: the lines of the newest log that say why it ended.
 const LAST_WORDS: &str = "tail -n 400 \"$base/log/seekdb.log\" 2>/dev/null | grep -E 'ERROR|ret=-' | tail -n 3 | cut -c1-300";
 
+/// How a server answers a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Serves,
+    /// A server that can say no is serving too (the account is not made yet); one that has just started says no for a moment
+    /// before it knows its accounts.
+    Denies,
+    Nothing,
+}
+
+/// Shell: a first start that was cut (full disk, power loss) leaves a store that no server ever starts on again (-4015 on
+/// 1.4.0.post1). It is wiped when the object is still being built, no later step has begun, and its only log is empty or says
+/// that no start ever came to its end: then no client was ever served, and no row can be in it.
+const FRESH: &str = r#"sdb_log="$base/log/seekdb.log"
+if [ ! -e "$base/store" ]; then : > "$base/.ob/fresh"
+elif [ -e "$base/.ob/fresh" ] && [ ! -e "$base/.ob/account" ] && grep -q '"stage":"building"' "$base/.ob/mark" && [ "$(ls "$base/log" | grep -c '^seekdb.log')" = 1 ]; then
+  if [ ! -s "$sdb_log" ] || { grep -qaE 'server_start [0-9]+/[0-9]+\]' "$sdb_log" && ! grep -qa 'observer start success' "$sdb_log"; }; then
+    rm -rf "$base/store" "$base/etc" "$base/run" "$base/log"
+  fi
+fi
+"#;
+
 impl StartServer {
     fn arguments(&self) -> String {
         self.join.as_ref().map_or(String::new(), |j| format!(" --role STANDBY --parameter log_restore_source={}", crate::base::shell::quote(&j.source)))
     }
-    async fn answers(&self, cx: &Cx, account: bool) -> Result<bool, Problem> {
-        // A wrong password is an answer too: a server that can say no is serving.
+    async fn answers(&self, cx: &Cx, account: bool) -> Result<Answer, Problem> {
         let login = if account { server::account(cx, &self.instance).await? } else { Login::fresh_root() };
         Ok(match server::open(cx, &self.instance, &login).await? {
-            Ok(mut session) => session.value("select 1").await.is_ok(),
-            Err(error) => error.code() == Some(crate::component::sql::ACCESS_DENIED),
+            Ok(mut session) => session.value("select 1").await.map_or(Answer::Nothing, |_| Answer::Serves),
+            Err(error) if error.code() == Some(crate::component::sql::ACCESS_DENIED) => Answer::Denies,
+            Err(_) => Answer::Nothing,
         })
     }
 }
@@ -86,26 +108,34 @@ impl Step for StartServer {
         if facts.running_package.as_ref() != Some(&self.package) {
             return Ok(Check::Partial(format!("it runs from {}", facts.running_package.unwrap_or_default())));
         }
-        Ok(if self.answers(cx, facts.account).await? { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
+        Ok(if self.answers(cx, facts.account).await? != Answer::Nothing { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let body = format!(
-            "{}if [ -z \"$(sdb_pid)\" ]; then {wipe}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || {{ rc=$?; tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; fi",
+            "{}if [ -z \"$(sdb_pid)\" ]; then {wipe}{fresh}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || {{ rc=$?; tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; fi",
             facts::lib(&self.instance),
             self.arguments(),
+            fresh = if self.join.is_none() && !self.restart { FRESH } else { "" },
             wipe = if self.join.is_some() { format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building")) } else { String::new() },
         );
         cx.effect(self, &body, Duration::from_secs(90)).await.map(drop)
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let until = tokio::time::Instant::now() + self.deadline();
-        let mut gone = 0;
+        let (mut gone, mut denied) = (0, 0);
         loop {
             let facts = facts_of(cx, &self.instance).await?;
             match facts.pid {
                 None if self.restart && !facts.restart => return Ok(Check::Done),
-                Some(_) if self.answers(cx, facts.account).await? => return Ok(Check::Done),
-                Some(_) => gone = 0,
+                Some(_) => {
+                    gone = 0;
+                    match self.answers(cx, facts.account).await? {
+                        Answer::Serves => return Ok(Check::Done),
+                        Answer::Denies if denied >= 8 => return Ok(Check::Done),
+                        Answer::Denies => denied += 1,
+                        Answer::Nothing => {}
+                    }
+                }
                 None => gone += 1,
             }
             // The daemon forks before it writes its pid file: one look without a process is not yet an end.

@@ -1,0 +1,124 @@
+//! Two runs on one object: one waits or is refused by name, their effects never interleave, and a run that slept through a
+//! take-over does nothing when it wakes.
+use lab::process::until;
+use lab::story::{Config, Story, nothing_lost, trail, words};
+use lab::terraform::{Running, Terraform};
+use lab::writer::{self, Writer};
+use lab::{may_make_hosts, sql};
+use ob::engine::journal::Event;
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const APPLY: &[&str] = &["apply", "-auto-approve", "-no-color"];
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Demands that on each host the effects of one operation on an object lie beside those of another, never between them:
+/// by lease number they are in order, and no operation comes back after a later one began.
+fn never_interleaved(s: &Story) {
+    let journals = trail::read(&s.lab).unwrap();
+    for host in s.lab.hosts() {
+        for object in journals.iter().filter(|j| j.host == host.name()).map(|j| j.object.clone()).collect::<BTreeSet<_>>() {
+            let mut lines: Vec<_> = journals.iter().filter(|j| j.host == host.name() && j.object == object).flat_map(|j| &j.lines).filter(|l| matches!(l.entry.event, Event::Begin | Event::End)).collect();
+            lines.sort_by_key(|l| l.at);
+            let leases: Vec<u64> = lines.iter().map(|l| l.entry.lease).collect();
+            assert!(leases.is_sorted(), "{object} on {}: lease numbers by time: {leases:?}", host.name());
+            let owners: BTreeSet<(u64, &str)> = lines.iter().map(|l| (l.entry.lease, l.entry.op.as_str())).collect();
+            let numbers: BTreeSet<u64> = owners.iter().map(|o| o.0).collect();
+            assert_eq!(owners.len(), numbers.len(), "{object}: a number has one holder: {owners:?}");
+        }
+    }
+}
+
+fn ended(run: Running) -> (i32, String) {
+    let out = run.wait(LIMIT).unwrap();
+    (out.status, words(&out))
+}
+
+/// Proves: two applies of one configuration from two states at once end as one.
+#[test]
+fn two_applies_at_once_from_two_states_do_not_interleave() {
+    if !may_make_hosts("two applies at once") {
+        return;
+    }
+    let s = Story::new(1).unwrap();
+    let config = Config { protect: false, ..Config::single() };
+    s.write(&config).unwrap();
+    let other: Terraform = s.other_state("other").unwrap();
+    other.write("main.tf", &config.render(&s.lab).unwrap()).unwrap();
+    let (one, two) = (s.tf.start(APPLY).unwrap(), other.start(APPLY).unwrap());
+    let (one, two) = (ended(one), ended(two));
+    for (status, text) in [&one, &two] {
+        assert!(*status == 0 || (text.contains("is being changed by somebody else") && text.contains("held by")), "waits, or is refused by name: {text}");
+    }
+    assert!(one.0 == 0 || two.0 == 0, "one of them works");
+    never_interleaved(&s);
+    let begun = trail::count(&trail::read(&s.lab).unwrap(), Event::Begin);
+    assert!(begun.values().all(|n| *n == 1), "each effect once: {begun:?}");
+    if two.0 == 0 {
+        other.settled().unwrap();
+    }
+    s.tf.apply().unwrap();
+    s.settled().unwrap();
+    s.say(&format!("two applies at once: {} effects, each once, none interleaved; exit status {} and {}", begun.len(), one.0, two.0));
+}
+
+/// Stops a provider at `point` of a switchover, lets another run take over and finish, wakes the sleeper.
+fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
+    let mark = s.dir.path().join(format!("{kind}.mark"));
+    let tf = s.tf.clone().env("OB_FAULT", format!("{kind}:{point}")).env("OB_FAULT_MARK", mark.display().to_string());
+    let next = config.clone().primary(to);
+    s.write(&next).unwrap();
+    let other = s.other_state(&format!("other-{kind}")).unwrap();
+    other.write("main.tf", &next.render(&s.lab).unwrap()).unwrap();
+    std::fs::copy(s.tf.work().join("terraform.tfstate"), other.work().join("terraform.tfstate")).unwrap();
+    let writer = Writer::start(writer::Config { servers: vec![s.root(0), s.root(1)], ..writer::Config::new([]) }).unwrap();
+    writer.wait_for(50, LIMIT).unwrap();
+
+    let mut run = tf.start(APPLY).unwrap();
+    run.wait_file(&mark, LIMIT).unwrap();
+    let frozen = run.providers();
+    frozen.iter().for_each(|p| p.signal(Signal::STOP));
+    std::fs::remove_file(&mark).unwrap();
+
+    let out = other.run(APPLY).unwrap();
+    assert_eq!(out.status, 0, "the other run takes over after the lease's time and finishes: {}", words(&out));
+    let heir = usize::from(to == "b");
+    assert!(s.writable(heir).unwrap() && !s.writable(1 - heir).unwrap());
+    let before = trail::read(&s.lab).unwrap().iter().map(|j| j.lines.len()).sum::<usize>();
+    let epoch = |s: &Story| s.host(heir).exec(&format!("cat /data/{to}/.ob/group")).unwrap().stdout;
+    let noted = epoch(s);
+
+    frozen.iter().for_each(|p| p.signal(Signal::CONT));
+    let (status, text) = ended(run);
+    assert!(status != 0 && (text.contains("stopped") || text.contains("Stopped")), "the sleeper is told that it lost the object: {text}");
+    assert!(until(Duration::from_secs(20), || frozen.iter().all(|p| !p.alive())));
+    let journals = trail::read(&s.lab).unwrap();
+    assert_eq!(journals.iter().map(|j| j.lines.len()).sum::<usize>(), before, "it wrote nothing");
+    assert_eq!(epoch(s), noted, "it moved no role");
+    assert!(s.writable(heir).unwrap() && !s.writable(1 - heir).unwrap());
+    writer.wait_for(50, LIMIT).unwrap();
+    let report = writer.stop().unwrap();
+    nothing_lost(&report).unwrap();
+    never_interleaved(s);
+    // The state of the sleeper is behind; a refresh shows what is true, and no steps.
+    s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
+    s.say(&format!("frozen at {kind}:{point}, taken over, woken: it wrote nothing, promoted nothing; {} rows acknowledged, 0 lost", report.acknowledged));
+}
+
+/// Proves: a run frozen between its check and its statement, and woken after another took over, has no effect.
+#[test]
+fn a_run_that_slept_through_a_take_over_writes_nothing_and_promotes_nothing() {
+    if !may_make_hosts("a frozen run") {
+        return;
+    }
+    let mut s = Story::new(2).unwrap();
+    s.tf = s.tf.clone().env("OB_FAULT_TTL", "12");
+    let config = Config { protect: false, ..Config::pair() };
+    s.apply(&config).unwrap();
+    sleeper(&s, &config, "b", "promote", "decided");
+    s.tf.apply().unwrap();
+    s.tf.settled().unwrap();
+    sleeper(&s, &config.clone().primary("b"), "a", "fence", "decided");
+    assert!(sql::query(s.root(1), "select 1").is_ok());
+}
