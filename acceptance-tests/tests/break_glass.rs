@@ -43,31 +43,22 @@ impl Operator {
 /// One `ob_cluster` per host and a group of both.
 fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
     let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap();
-    let dir = seekdb::server(seekdb::DEFAULT).unwrap();
-    let file = |name: &str| {
-        let path = dir.join(name);
-        let sum = run(&mut command(["sha256sum", path.to_str().unwrap()]), b"", SERVES).unwrap().ok().unwrap();
-        let size = std::fs::metadata(&path).unwrap().len();
-        format!("{name:?} = {{ source = \"w\", member = \"pylibseekdb/{name}\", size = {size}, sha256 = {:?}, mode = \"0755\" }}", sum.split_whitespace().next().unwrap())
-    };
     let cluster = |name: &str, host: &Host, more: &str| {
         format!(
-            "resource \"ob_cluster\" \"{name}\" {{\n name = \"{name}\"\n engine = \"seekdb\"\n package = local.pkg\n zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {:?}, address = \"{}\", port = {} }}, base_dir = \"/data/{name}\" }} }} }} }}\n parameters = {{ datafile_size = \"256M\", log_disk_size = \"2G\", memory_limit = \"2G\" }}\n{more}}}\n",
+            "resource \"ob_cluster\" \"{name}\" {{\n name = \"{name}\"\n engine = \"seekdb\"\n package = data.ob_package.seekdb.package\n zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {:?}, address = \"{}\", port = {} }}, base_dir = \"/data/{name}\" }} }} }} }}\n parameters = {{ datafile_size = \"256M\", log_disk_size = \"2G\", memory_limit = \"2G\" }}\n{more}}}\n",
             host.name(),
             host.address(),
             host.port()
         )
     };
     format!(
-        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\nprovider \"ob\" {{\n owner = \"break-glass\"\n ssh = {{ identities = {{ lab = {{ user = \"root\", private_key_file = {:?} }} }}, known_hosts_file = {:?} }}\n}}\nlocals {{\n pkg = {{ id = \"seekdb-{v}-lab\", name = \"seekdb\", version = \"{v}\", arch = \"x86_64\", sources = {{ w = {:?} }}, files = {{ {}\n {} }} }}\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
+        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\nprovider \"ob\" {{\n owner = \"break-glass\"\n ssh = {{ identities = {{ lab = {{ user = \"root\", private_key_file = {:?} }} }}, known_hosts_file = {:?} }}\n}}\ndata \"ob_package\" \"seekdb\" {{\n files = [{{ path = {:?}, sha256 = {:?} }}]\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
         key,
         known_hosts,
         wheel.path,
-        file("seekdb"),
-        file("libaio.so.1"),
+        wheel.sha256,
         cluster("a", &lab.host(0), " root_password_wo = \"lab-root\"\n root_password_wo_version = 1\n"),
         cluster("b", &lab.host(1), " initialize = false\n"),
-        v = seekdb::DEFAULT,
     )
 }
 

@@ -188,11 +188,18 @@ pub fn remove(info: &Info) -> Result<()> {
             let _ = unmount(c(&info.home(host))?, UnmountFlags::DETACH);
         }
     }
-    if info.tmpfs {
-        let _ = unmount(c(&info.dir)?, UnmountFlags::DETACH);
-    }
-    match fs::remove_dir_all(&info.dir) {
-        Err(e) if info.dir.exists() => Err(e).with_context(|| format!("cannot remove {}", info.dir.display())),
-        _ => Ok(()),
+    // Another lab that boots at this moment has a copy of our mount in its namespace until it lets go of the machine's
+    // mounts: for that blink the directory is busy.
+    let mut tries = 50;
+    loop {
+        if info.tmpfs {
+            let _ = unmount(c(&info.dir)?, UnmountFlags::DETACH);
+        }
+        match fs::remove_dir_all(&info.dir) {
+            Err(e) if e.kind() == std::io::ErrorKind::ResourceBusy && tries > 0 => tries -= 1,
+            Err(e) if info.dir.exists() => return Err(e).with_context(|| format!("cannot remove {}", info.dir.display())),
+            _ => return Ok(()),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
 }
