@@ -179,15 +179,18 @@ fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Probl
             for name in plan.want.members.keys().cloned().collect::<Vec<_>>() {
                 plan.note(&name, epoch, target);
             }
-            plan.g.then(Reopen { instance: heir.clone(), others });
+            plan.g.then(Reopen { instance: heir.clone(), others, restarted_only: false });
             plan.g.then(EndFence { instance: heir });
             return Ok(epoch);
         }
         (Some(Standing::Standby), Some(from)) => {
-            plan.note(from, epoch, target);
-            plan.note(target, epoch, target);
-            plan.g.then(Promote { heir: heir.clone(), others });
-            plan.rejoin(from, &heir);
+            take_up(plan, from, &heir, epoch);
+            return Ok(epoch);
+        }
+        // The old primary lost its power, and its host is back: no member of a group starts with its host. Nothing is lost, so
+        // it is a planned move still; with a consent it is a failover (its store may be beyond starting).
+        (Some(Standing::Standby), None) if seen.is(&seen.noted) == Some(Standing::Stopped) && !consented(plan, seen, target) => {
+            take_up(plan, &seen.noted, &heir, epoch);
             return Ok(epoch);
         }
         (Some(Standing::Stopped), _) if seen.noted == target => {
@@ -198,6 +201,28 @@ fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Probl
         _ => {}
     }
     failover(plan, seen, target, heir)
+}
+
+fn consented(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
+    plan.want.failover.as_ref().is_some_and(|c| c.epoch == seen.epoch && c.to == target)
+}
+
+/// Takes a switchover up whose old primary does not take writes, wherever it was cut: `switchover to primary` reads the old
+/// primary's log to its end, so that one must run, fenced, whatever became of it since.
+fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64) {
+    let Some(old) = plan.member(from) else { return };
+    let (to, others) = (plan.want.primary.clone(), plan.others(from));
+    plan.g.then(NobodyWrites { instance: old.clone(), others: others.clone() });
+    plan.start(from, None);
+    plan.g.then(Reopen { instance: old.clone(), others, restarted_only: true });
+    plan.g.then(PointSource { instance: old.clone(), source: heir.clone() });
+    plan.g.then(NoteFence { primary: old.clone() });
+    plan.g.then(Fence { primary: old, heir: heir.clone() });
+    plan.note(from, epoch, &to);
+    plan.note(&to, epoch, &to);
+    let others = plan.others(&to);
+    plan.g.then(Promote { heir: heir.clone(), others });
+    plan.rejoin(from, heir);
 }
 
 fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> Result<u64, Problem> {

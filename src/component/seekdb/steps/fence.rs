@@ -28,8 +28,10 @@ impl Step for NoteFence {
         vec![format!("write {}/.ob/fenced: the server's pid", self.primary.base_dir)]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        if facts_of(cx, &self.primary).await?.fenced {
-            return Ok(Check::Done);
+        let facts = facts_of(cx, &self.primary).await?;
+        if facts.fenced {
+            // Noted for a process that has lost its power since: the one that runs now is the one to be restarted.
+            return Ok(if facts.fenced_runs { Check::Done } else { Check::Needed("it is noted for a process that is gone".into()) });
         }
         // A standby without the note has been through all of it.
         let role = server::ask(cx, &self.primary).await?.role;

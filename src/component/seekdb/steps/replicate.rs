@@ -190,6 +190,9 @@ pub struct Reopen {
     pub instance: Instance,
     /// Every other member.
     pub others: Vec<Instance>,
+    /// Only when the process that was fenced is gone: its successor is fenced too, and no standby of it can be promoted any
+    /// more (1210 "Invalid argument", run on 1.4.0.post1); it has to be opened and fenced anew.
+    pub restarted_only: bool,
 }
 
 #[async_trait]
@@ -210,6 +213,9 @@ impl Step for Reopen {
         &[Impact::LeaderSwitch]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        if self.restarted_only && super::facts_of(cx, &self.instance).await?.fenced_runs {
+            return Ok(Check::Done);
+        }
         let check = role_is(cx, &self.instance, Role::Primary).await?;
         if check == Check::Done {
             return Ok(check);
