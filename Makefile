@@ -5,7 +5,7 @@ CARGO   ?= cargo
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 OB_LAB  := $(TARGET)/debug/ob-lab
 
-.PHONY: demo test test-all check unit stories bench setup build lint clean-lab schema
+.PHONY: demo test test-all check unit stories setup build lint clean-lab
 
 setup:
 	@sh acceptance-tests/setup.sh
@@ -19,19 +19,17 @@ demo: build
 
 # All tests: formatting, lints, unit and contract tests, the plugin under a real terraform, stories with real sshd and
 # seekdb, and a rotating sample of the crash sweep.
-test: setup lint
+test: build lint
 	@$(CARGO) test --locked --workspace
+	@$(TARGET)/debug/ob schema write --check
 
 # Every point of every sweep (hours).
-test-all: setup lint
+test-all: build lint
 	@OB_TEST_ALL=1 $(CARGO) test --locked --workspace -- --nocapture
 
 lint:
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-
-bench: build
-	@sh acceptance-tests/bench/run.sh
 
 clean-lab:
 	@$(OB_LAB) gc
