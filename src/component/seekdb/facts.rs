@@ -12,7 +12,8 @@ sdb_pid() {
   sdb_p=$(cat "$base/run/seekdb.pid" 2>/dev/null); [ -n "$sdb_p" ] || return 0
   [ -r "/proc/$sdb_p/stat" ] || return 0
   sdb_s=$(cat "/proc/$sdb_p/stat" 2>/dev/null); sdb_s=${sdb_s##*) }
-  case $sdb_s in Z*|X*|"") return 0 ;; esac
+  # A first thread that has ended is not the end: the others still hold store and ports.
+  case $sdb_s in Z*) set -- "/proc/$sdb_p/task"/*; [ $# -gt 1 ] && echo "$sdb_p"; return 0 ;; X*|"") return 0 ;; esac
   case "$(tr '\0' ' ' < "/proc/$sdb_p/cmdline" 2>/dev/null)" in *seekdb*) ;; *) return 0 ;; esac
   [ "$(readlink "/proc/$sdb_p/cwd")" = "$(readlink -f "$base")" ] && echo "$sdb_p"
 }

@@ -97,7 +97,15 @@ impl Step for StartServer {
         }
         if facts.pid.is_none() {
             let ports = [self.instance.sql_port, self.instance.rpc_port];
-            let taken = listening(cx, &self.instance, &ports).await?;
+            let mut taken = listening(cx, &self.instance, &ports).await?;
+            // A server that has just ended lets its ports go a moment later.
+            for _ in 0..20 {
+                if taken.is_empty() {
+                    break;
+                }
+                cx.sleep(Duration::from_millis(250)).await?;
+                taken = listening(cx, &self.instance, &ports).await?;
+            }
             if let Some(port) = taken.first() {
                 return Ok(Check::Refused(
                     Problem::user(format!("cannot start seekdb {}: port {port} is taken", self.instance.show()))
