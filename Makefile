@@ -21,12 +21,12 @@ demo: build
 # seekdb. The crash sweep on real hosts is `make sweep`: it still finds points that do not pass (docs/architecture.md),
 # so it is no part of this yet.
 test: build lint
-	@$(CARGO) test --locked --workspace -- --skip whatever_is_killed_at_whatever_point
+	@$(CARGO) test --locked --workspace
 	@$(TARGET)/debug/ob schema write --check
 
 # A rotating sample of the crash sweep: OB_SWEEP_MINUTES (6), OB_SWEEP_SEED.
 sweep: build
-	@$(CARGO) test --locked -p acceptance-tests --test sweep_real -- --nocapture
+	@OB_SWEEP=1 $(CARGO) test --locked -p acceptance-tests --test sweep_real -- --nocapture
 
 # Every point of every sweep (hours).
 test-all: build lint
