@@ -52,7 +52,7 @@ impl Step for BeginRestart {
         Ok(Check::Needed("it runs".into()))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}printf %s \"$(sdb_pid)\" | ob_put {}", facts::lib(&self.instance), self.instance.own("restart"));
+        let body = format!("{}printf %s \"$(sdb_process)\" | ob_put {}", facts::lib(&self.instance), self.instance.own("restart"));
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }
