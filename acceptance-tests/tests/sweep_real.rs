@@ -36,7 +36,7 @@ use Operation::{Build, Create, Destroy, Disband, Failover, Rejoin, Restart, Swit
 const OPERATIONS: [(Operation, &[&str]); 8] = [
     (Create, &["claim", "place_package", "use_package", "start_server", "write_account", "create_account", "keep_root_password", "set_root_password", "set_boot", "set_stage"]),
     (Restart, &["begin_restart", "stop_server", "use_package", "start_server", "end_restart"]),
-    (Destroy, &["set_stage", "set_boot", "stop_server", "remove_store", "remove_home", "prune_packages"]),
+    (Destroy, &["set_stage", "set_boot", "stop_server", "remove_store", "prune_packages", "remove_home"]),
     (Build, &["write_group", "set_boot", "copy_account", "begin_store", "freeze_log", "start_server", "end_store"]),
     (Switchover, &["point_source", "note_fence", "fence", "write_group", "promote", "stop_server", "start_server", "end_fence"]),
     (Failover, &["write_group", "note_loss", "activate"]),
@@ -284,6 +284,8 @@ fn again(s: &Story, first: &BTreeSet<String>, finished: &BTreeMap<String, String
     let allowed = |kind: &str| match kind {
         // A server that lost its power has to be started again.
         "start_server" => blow.blow == Blow::PowerLoss,
+        // A fence is of one process: its successor has to be opened and fenced anew before anybody can be promoted.
+        "note_fence" | "fence" => blow.blow == Blow::PowerLoss,
         // Part of each new try to build a store, which is one step in parts.
         "freeze_log" | "begin_store" => true,
         _ => false,

@@ -101,10 +101,9 @@ pub fn restart(i: &Instance, package: &str, from: &str) -> [Arc<dyn Step>; 3] {
     ]
 }
 
-/// Changes a database in place. `running` is false where SQL has no use (only installed, or a standby): parameters then
-/// change in the start script alone.
+/// Changes a database in place. Where no server runs (only installed, or stopped), parameters change in the start script alone.
 #[must_use]
-pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
+pub fn update(prior: &Desired, next: &Desired) -> Graph {
     let mut g = begin(&next.instance);
     let (i, package) = (&next.instance, &next.package);
     let moved = !prior.package.same(package);
@@ -131,17 +130,15 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
         );
         g.then(EndRestart { instance: i.clone() });
     }
-    if running {
-        for (name, value) in &next.parameters {
-            if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
-                let set = g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
-                // What the server refuses must not stay in its start script: its next start would end on it.
-                g.way_back(set, vec![Arc::new(old.clone())]);
-            }
+    for (name, value) in &next.parameters {
+        if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
+            let set = g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
+            // What the server refuses must not stay in its start script: its next start would end on it.
+            g.way_back(set, vec![Arc::new(old.clone())]);
         }
-        if next.root_password && (prior.root_password_version != next.root_password_version || !prior.root_password) {
-            root_password(&mut g, next);
-        }
+    }
+    if next.initialize && next.root_password && (prior.root_password_version != next.root_password_version || !prior.root_password) {
+        root_password(&mut g, next);
     }
     g
 }
@@ -154,7 +151,8 @@ pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
     g.then(SetBoot { instance: instance.clone(), on: false });
     g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(RemoveStore { instance: instance.clone() });
+    g.then(PrunePackages { instance: instance.clone() });
+    // The mark goes last: cut anywhere before, the object is still known and the same destroy goes on.
     g.then(RemoveHome { instance: instance.clone(), aside_too });
-    g.then(PrunePackages { host: instance.host.clone() });
     g
 }

@@ -45,7 +45,12 @@ fn what_is_seen_and_asked_decides_the_steps() {
         ("switchover", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("b"), SWITCH.into()),
         ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), format!("nobody_writes(a) start_server(a) reopen(a) {TAKE_UP}")),
         ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into()),
-        ("cut, then asked back", seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]), ab("a"), "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) point_source(b)".into()),
+        (
+            "cut, then asked back",
+            seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]),
+            ab("a"),
+            "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) point_source(b)".into(),
+        ),
         ("the role is elsewhere and nobody asked", seen("a", "b", 2, &[("a", Standby), ("b", Primary)]), ab("a"), String::new()),
         ("a stopped standby", seen("a", "a", 1, &[("a", Primary), ("b", Stopped)]), ab("a"), "start_server(b) point_source(b) follow(b)".into()),
         ("a standby that was never built", seen("a", "a", 1, &[("a", Primary), ("b", Empty)]), ab("a"), format!("write_group(b) {BUILD_B}")),

@@ -80,7 +80,7 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
         }
         _ => {}
     }
-    let changes = flow::update(&before, &after, matches!(status, "running" | "stopped" | "restarting" | "restarted") && after.initialize);
+    let changes = flow::update(&before, &after);
     // An imported object is adopted by its first change.
     if prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()) {
         let mut adopt = flow::adopt(&Desired { package: after.package.clone(), ..before.clone() });
