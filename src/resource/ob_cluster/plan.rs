@@ -324,8 +324,10 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
         if a.host.run_as != b.host.run_as {
             refuse("run_as", "zones");
         }
-        // Identity is name and mark, never address: the step SetStage proves the mark at the new address.
-        if adopted && a.host.endpoint.name != b.host.endpoint.name {
+        // Identity is name and mark, never address: the step SetStage proves the mark at the new address. An import knows no
+        // name of the host and takes its address: another name at the same address is the same host.
+        let (here, there) = (&a.host.endpoint, &b.host.endpoint);
+        if adopted && here.name != there.name && (&here.address, here.port) != (&there.address, there.port) {
             refuse("the host", "zones");
         }
     }

@@ -131,6 +131,19 @@ fn each_change_has_its_steps_and_no_change_has_none() {
 }
 
 #[test]
+fn a_host_may_get_another_name_or_another_address_but_not_both() {
+    let at = |name: &str, address: &str| {
+        let host = Connection { name: v(name), address: v(address), ..Connection::default() };
+        Cluster { zones: zones(Server { host: Value::Value(host), ..server() }), ..config() }
+    };
+    for (name, address, refused) in [("h1", "10.0.0.1", false), ("renamed", "10.0.0.1", false), ("h1", "10.0.0.9", false), ("other", "10.0.0.9", true)] {
+        let (_, diags) = run(Some(&state()), &at(name, address));
+        assert_eq!(!diags.errors.is_empty(), refused, "{name} at {address}: {diags:?}");
+    }
+    assert_eq!(steps(&state(), &at("renamed", "10.0.0.1")), "", "a name is for people only");
+}
+
+#[test]
 fn an_imported_object_is_adopted_by_its_first_change_only() {
     let imported = Cluster { creation_id: Value::Null, ..state() };
     assert_eq!(steps(&imported, &config()), "");
