@@ -4,6 +4,7 @@
 //! - [`seekdb`]: fetches real database packages.
 //! - [`terraform`]: drives the real terraform or tofu; [`outside`]: other judges.
 //! - [`story`]: what the stories share: configuration as data, journals read back, turns.
+//! - [`sim`]: the simulated crash sweep, with stand-ins for sshd and seekdb.
 //! - [`writer`]: writes under load and counts what was lost.
 //! - [`bench`]: the benchmark of docs/benchmarks.md.
 //!
@@ -22,6 +23,7 @@ pub mod process;
 pub mod registry;
 mod run;
 pub mod seekdb;
+pub mod sim;
 pub mod sql;
 pub mod story;
 pub mod terraform;

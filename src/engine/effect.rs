@@ -181,7 +181,7 @@ impl Cx {
 
     /// A fault point of the runner.
     pub(super) async fn fault(&self, step: &dyn Step, point: fault::Point) {
-        fault::here(step.kind(), point).await;
+        fault::here(step, point).await;
     }
 }
 

@@ -1,7 +1,9 @@
 //! Fault points: five places per step where tests stop, cut or kill.
 //!
 //! In the product they cost one comparison; with the `fault-points` feature the acceptance tests can stop a real
-//! provider at any of them, and on the host the script itself stops where `$OB_STATE/fault` says so.
+//! provider at any of them (by variables, or within one process by [`arm`]), and on the host the script itself stops where
+//! `$OB_STATE/fault` says so.
+use super::step::Step;
 
 /// Where in a step a fault can be put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,13 +37,57 @@ impl Point {
     }
 }
 
-/// Stops here, once, when the variable `OB_FAULT` is `step-kind:point`: writes its name to the file `OB_FAULT_MARK`, then waits
-/// to be killed, or for that file to be removed.
+/// A point at which one step of a product that runs inside its test stops.
 #[cfg(feature = "fault-points")]
-pub async fn here(kind: &str, point: Point) {
+#[derive(Debug)]
+pub struct Armed {
+    host: String,
+    title: String,
+    point: Point,
+    reached: std::sync::atomic::AtomicBool,
+    go: tokio::sync::Notify,
+}
+
+#[cfg(feature = "fault-points")]
+static ARMED: std::sync::Mutex<Vec<std::sync::Arc<Armed>>> = std::sync::Mutex::new(Vec::new());
+
+/// Arms a point of the step with this title on this host, once.
+#[cfg(feature = "fault-points")]
+pub fn arm(host: &str, title: &str, point: Point) -> std::sync::Arc<Armed> {
+    let armed = std::sync::Arc::new(Armed { host: host.into(), title: title.into(), point, reached: false.into(), go: tokio::sync::Notify::new() });
+    ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(armed.clone());
+    armed
+}
+
+#[cfg(feature = "fault-points")]
+impl Armed {
+    /// Whether the step stands there (or stood).
+    pub fn reached(&self) -> bool {
+        self.reached.load(std::sync::atomic::Ordering::Acquire)
+    }
+    /// Lets the step go on; a point that was not reached is not armed any more.
+    pub fn release(&self) {
+        ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|a| !std::ptr::eq(&**a, self));
+        self.go.notify_one();
+    }
+}
+
+/// Stops at a point that was armed, or, once, when the variable `OB_FAULT` is `step-kind:point`: writes its name to the file
+/// `OB_FAULT_MARK`, then waits to be killed, or for that file to be removed.
+#[cfg(feature = "fault-points")]
+pub async fn here(step: &dyn Step, point: Point) {
     static HIT: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    let found = {
+        let mut all = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let at = all.iter().position(|a| a.point == point && a.host == step.host().endpoint.name && a.title == step.title());
+        at.map(|i| all.swap_remove(i))
+    };
+    if let Some(armed) = found {
+        armed.reached.store(true, std::sync::atomic::Ordering::Release);
+        return armed.go.notified().await;
+    }
     let wanted = std::env::var("OB_FAULT").unwrap_or_default();
-    if wanted != format!("{kind}:{}", point.as_str()) || HIT.swap(true, std::sync::atomic::Ordering::Relaxed) {
+    if wanted != format!("{}:{}", step.kind(), point.as_str()) || HIT.swap(true, std::sync::atomic::Ordering::Relaxed) {
         return;
     }
     let Some(mark) = std::env::var_os("OB_FAULT_MARK") else { return std::future::pending().await };
@@ -53,7 +99,7 @@ pub async fn here(kind: &str, point: Point) {
 
 /// Nothing in the product.
 #[cfg(not(feature = "fault-points"))]
-pub async fn here(_kind: &str, _point: Point) {}
+pub async fn here(_step: &dyn Step, _point: Point) {}
 
 /// The shell line for a point on the host: stops there until `fault.hit` is removed; empty in the product.
 #[must_use]

@@ -1,0 +1,155 @@
+//! One running server: its store behind a lock, its sessions, its clients.
+use crate::answer;
+use crate::sha1::proves;
+use crate::store::{Role, Store};
+use crate::wire::{Answer, Wire};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Result, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Every statement that changes something is written here, outside of what a destroy removes: `BASE STATEMENT`.
+const LEDGER: &str = "/var/log/sim-seekdb.ledger";
+
+/// Names of lies this server tells, for tests of the tests; see [`Server::lies`].
+const LIES: &str = "/etc/sim-seekdb.lies";
+
+/// One running server.
+pub struct Server {
+    /// Its directory.
+    pub base: PathBuf,
+    /// Parameters of this run's command line.
+    pub given: BTreeMap<String, String>,
+    store: Mutex<Store>,
+    grown: Condvar,
+    /// Open sessions: user and connection by id.
+    pub sessions: Mutex<BTreeMap<u32, (String, TcpStream)>>,
+}
+
+/// Says why in the log, and ends the process: what the real server does long after its start command said 0.
+pub fn fail(why: &str) -> ! {
+    log(Path::new("."), &format!("ERROR {why}"));
+    std::process::exit(1)
+}
+
+/// Appends a line to the server's log.
+pub fn log(base: &Path, line: &str) {
+    let _ = std::fs::create_dir_all(base.join("log"));
+    let _ = File::options().create(true).append(true).open(base.join("log/seekdb.log")).and_then(|mut f| writeln!(f, "{line}"));
+}
+
+impl Server {
+    /// A server over an open store.
+    pub fn new(base: PathBuf, given: BTreeMap<String, String>, store: Store) -> Self {
+        Self { base, given, store: Mutex::new(store), grown: Condvar::new(), sessions: Mutex::default() }
+    }
+
+    /// The store.
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store once its log goes beyond `after`, or a moment later.
+    pub fn grown(&self, after: u64) -> MutexGuard<'_, Store> {
+        let store = self.store();
+        if store.end() > after {
+            return store;
+        }
+        self.grown.wait_timeout(store, Duration::from_millis(100)).map_or_else(|e| e.into_inner().0, |g| g.0)
+    }
+
+    /// Appends to the replicated log as primary, if it is one.
+    pub fn append(&self, entry: &str) -> Answer {
+        let mut store = self.store();
+        if store.role != Role::Primary {
+            return read_only();
+        }
+        self.appended(&mut store, entry)
+    }
+
+    /// As [`Server::append`] for whoever holds the store.
+    pub fn appended(&self, store: &mut Store, entry: &str) -> Answer {
+        let done = store.append(entry);
+        self.grown.notify_all();
+        done.map_or_else(|e| Answer::Err(4000, e.to_string()), |()| Answer::Ok)
+    }
+
+    /// Takes a line of the source's log, unless this server follows no more.
+    pub fn write_as_follower(&self, line: &str) -> Result<()> {
+        let mut store = self.store();
+        if store.role == Role::Standby && !store.fenced_here {
+            store.write(line)?;
+            self.grown.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Whom it follows now. A fenced process follows nobody before it was restarted (seekdb.md, Switchover 4).
+    pub fn source_to_follow(&self) -> Option<String> {
+        let store = self.store();
+        let follows = store.role == Role::Standby && !store.fenced_here;
+        store.parameters.get("log_restore_source").filter(|s| follows && !s.is_empty()).cloned()
+    }
+
+    /// Writes a statement down.
+    pub fn ledger(&self, statement: &str) {
+        let line = format!("{} {statement}\n", self.base.display());
+        let _ = File::options().create(true).append(true).open(LEDGER).and_then(|mut f| f.write_all(line.as_bytes()));
+    }
+
+    /// Whether a test asked this server to lie about `what`.
+    pub fn lies(&self, what: &str) -> bool {
+        std::fs::read_to_string(LIES).is_ok_and(|t| t.lines().any(|l| l == what))
+    }
+
+    /// Serves clients until the process ends.
+    pub fn serve(self: &Arc<Self>, listener: &TcpListener) {
+        for (stream, id) in listener.incoming().flatten().zip(1..) {
+            let server = self.clone();
+            std::thread::spawn(move || {
+                let _ = server.session(stream, id);
+                server.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            });
+        }
+    }
+
+    fn session(&self, stream: TcpStream, id: u32) -> Result<()> {
+        let nonce = std::array::from_fn(|i| u8::try_from((id as usize * 31 + i * 7) % 94 + 33).unwrap_or(33));
+        let other = stream.try_clone()?;
+        let (mut wire, user, proof) = Wire::greet(stream, id, &nonce)?;
+        let kept = self.store().users.get(&user).cloned();
+        if !kept.is_some_and(|kept| proves(&proof, &nonce, &kept)) {
+            return wire.answer(&Answer::Err(1045, format!("Access denied for user '{user}'")));
+        }
+        wire.answer(&Answer::Ok)?;
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (user.clone(), other));
+        loop {
+            let packet = wire.command()?;
+            let answer = match packet.split_first() {
+                Some((3, text)) => answer::answer(self, &user, id, &String::from_utf8_lossy(text)),
+                Some((14, _)) => Answer::Ok,
+                _ => return Ok(()),
+            };
+            wire.answer(&answer)?;
+        }
+    }
+
+    /// Ends a session.
+    pub fn kill(&self, id: u32) -> Answer {
+        match self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
+            Some((_, stream)) => {
+                let _ = stream.shutdown(Shutdown::Both);
+                Answer::Ok
+            }
+            None => Answer::Err(1094, format!("Unknown thread id: {id}")),
+        }
+    }
+}
+
+/// What a write gets on a standby or fenced server (seekdb.md: 4688, at once).
+pub fn read_only() -> Answer {
+    Answer::Err(4688, "standby tenant is read only".into())
+}

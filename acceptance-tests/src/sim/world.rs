@@ -1,0 +1,281 @@
+//! A lab with its stand-ins. Where an operation begins is kept on the hosts' own disks, and brought back within a moment.
+use super::config::{self, Packages};
+use super::core::{Core, States};
+use super::link::{Links, Way};
+use super::operation::{Operation, Start};
+use super::strike::{At, operations};
+use super::{Bug, digest};
+use crate::options::Options;
+use crate::story::Config;
+use crate::{Lab, process, sql};
+use anyhow::{Context, Result, bail};
+use ob::engine::journal::Event;
+use ob::provider::dispatch::Provider;
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What no command and no wait may take longer than.
+pub const LIMIT: Duration = Duration::from_secs(100);
+
+/// Takes everything of ours away: processes, data, notes, the start at boot.
+const WIPE: &str = "kill -9 -1; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
+
+/// How operations end and what their steps are when nothing interrupts them; shared by worlds, which are all alike.
+pub type Runs = Mutex<BTreeMap<Operation, Run>>;
+
+/// One operation that nothing interrupted.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its steps that had effects, in order.
+    pub steps: Vec<At>,
+    /// The end state.
+    pub end: Vec<String>,
+}
+
+/// A lab of three hosts in which one operation after the other is run.
+pub struct World {
+    /// The hosts.
+    pub lab: Lab,
+    /// What Terraform keeps.
+    pub states: Arc<Mutex<States>>,
+    packages: Arc<Packages>,
+    kept: BTreeMap<Start, States>,
+    runs: Arc<Runs>,
+    /// A bug that is planted from now on.
+    pub bug: Option<Bug>,
+    /// How often the same command is run again at most.
+    pub tries: usize,
+    /// How long a command may take.
+    pub patience: Duration,
+    _dir: tempfile::TempDir,
+}
+
+/// A command under way: a provider that can be killed.
+pub struct Attempt<T> {
+    /// Its links.
+    pub links: Arc<Links>,
+    runtime: tokio::runtime::Runtime,
+    answer: Receiver<Result<T>>,
+    ended: Option<Result<T>>,
+    patience: Duration,
+}
+
+impl<T> Attempt<T> {
+    /// Whether the command has ended.
+    pub fn ended(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = self.answer.try_recv().ok();
+        }
+        self.ended.is_some()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It failed, or did not end in time.
+    pub fn wait(mut self) -> Result<T> {
+        let ended = match self.ended.take() {
+            Some(ended) => ended,
+            None => self.answer.recv_timeout(self.patience).unwrap_or_else(|_| Err(anyhow::anyhow!("the command does not end"))),
+        };
+        self.runtime.shutdown_background();
+        ended
+    }
+
+    /// Kills the provider: nothing of it runs any more, and what it had open is closed.
+    pub fn kill(self) {
+        self.runtime.shutdown_timeout(Duration::from_secs(5));
+    }
+}
+
+impl World {
+    /// Makes the lab; `name` is the first part of its hosts' names, its own among all labs of this process.
+    ///
+    /// # Errors
+    /// No lab, or the stand-in is not built.
+    pub fn new(name: &str, runs: Arc<Runs>) -> Result<Self> {
+        let dir = tempfile::tempdir().context("cannot make a directory")?;
+        let packages = Arc::new(config::packages(dir.path())?);
+        let lab = Lab::with(Options { hosts: 3, prefix: name.into(), ..Options::default() })?;
+        Ok(Self { lab, states: Arc::default(), packages, kept: BTreeMap::new(), runs, bug: None, tries: 3, patience: LIMIT, _dir: dir })
+    }
+
+    /// Starts a command with a fresh provider.
+    ///
+    /// # Errors
+    /// No runtime.
+    pub fn start<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(&self, work: impl FnOnce(Core) -> F) -> Result<Attempt<T>> {
+        self.start_on(self.states.clone(), work)
+    }
+
+    /// As [`World::start`], with states of its own: another copy of the state file.
+    ///
+    /// # Errors
+    /// No runtime.
+    pub fn start_on<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(&self, states: Arc<Mutex<States>>, work: impl FnOnce(Core) -> F) -> Result<Attempt<T>> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let links = Links::new(self.lab.hosts(), self.bug);
+        let way = links.clone();
+        let registry = ob::provider::registry(Arc::new(move |_, _| Arc::new(Way(way.clone()))));
+        let provider = Provider::new(registry, |_| None);
+        let core = Core::new(provider, states, self.packages.clone(), &self.lab);
+        let (sender, answer) = channel();
+        let work = work(core);
+        runtime.spawn(async move {
+            let _ = sender.send(work.await);
+        });
+        Ok(Attempt { links, runtime, answer, ended: None, patience: self.patience })
+    }
+
+    /// Runs `apply` (or `destroy`) to its end.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn apply(&self, config: Option<Config>) -> Result<()> {
+        self.start(|core| core.apply(config))?.wait()
+    }
+
+    /// What a plan would change.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn differences(&self, config: Config) -> Result<Vec<String>> {
+        self.start(|core| core.differences(config))?.wait()
+    }
+
+    /// Runs a script on every host at once, which are all on.
+    fn everywhere(&self, script: &str) -> Result<()> {
+        let run = |host: crate::Host| host.exec(script).and_then(crate::run::Output::ok).with_context(|| format!("on {}", host.name()));
+        std::thread::scope(|s| {
+            let all: Vec<_> = self.lab.hosts().into_iter().map(|h| s.spawn(move || run(h))).collect();
+            all.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| bail!("a thread broke down")).map(drop))
+        })
+    }
+
+    /// Leads the lab to where `operation` begins.
+    ///
+    /// # Errors
+    /// It could not be led there.
+    pub fn prepare(&mut self, operation: Operation) -> Result<()> {
+        let bug = self.bug.take();
+        let done = self.restore(operation.start());
+        self.bug = bug;
+        done?;
+        if let Some(lie) = bug.and_then(Bug::lie) {
+            self.everywhere(&format!("echo {lie} > /etc/sim-seekdb.lies"))?;
+        }
+        if operation == Operation::Failover {
+            self.lab.host(0).kill()?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, start: Start) -> Result<()> {
+        self.lab.hosts().iter().try_for_each(crate::Host::boot)?;
+        if let Some(states) = self.kept.get(&start) {
+            let states = states.clone();
+            self.everywhere(&format!("{WIPE}; cp -a /snap/{start:?}/root/. /"))?;
+            // Only now: a server must not meet one of the lab as it was before.
+            self.everywhere(&format!(
+                "for b in $(cat /snap/{start:?}/running); do $b/.ob/start </dev/null >/dev/null 2>&1 || $b/start </dev/null >/dev/null 2>&1 || exit 1; done"
+            ))?;
+            *self.states() = states;
+        } else {
+            self.make(start)?;
+            self.everywhere(&format!(
+                "s=/snap/{start:?}; rm -rf $s; mkdir -p $s/root/root $s/root/var/spool/cron && for d in /data /root/.ob /var/spool/cron/crontabs; do [ ! -e $d ] || cp -a $d $s/root/$(dirname $d)/ || exit 1; done; for p in $(pgrep -x seekdb); do readlink /proc/$p/cwd; done > $s/running; rm -f /var/log/sim-seekdb.ledger"
+            ))?;
+            let states = self.states().clone();
+            self.kept.insert(start, states);
+        }
+        self.serving(start)
+    }
+
+    /// Makes a start for the first time, from the one before it.
+    fn make(&mut self, start: Start) -> Result<()> {
+        let before = match start {
+            Start::Nothing | Start::Foreign => {
+                self.everywhere(&format!("{WIPE}; :"))?;
+                *self.states() = States::default();
+                return if start == Start::Foreign { self.foreign() } else { Ok(()) };
+            }
+            Start::Single => Start::Nothing,
+            Start::Two => Start::Single,
+            Start::Pair => Start::Two,
+            Start::Switched | Start::Trio | Start::Failed => Start::Pair,
+        };
+        self.restore(before)?;
+        if start == Start::Failed {
+            self.lab.host(0).kill()?;
+        }
+        self.apply(Some(start.config())).with_context(|| format!("cannot make {start:?}"))?;
+        self.lab.host(0).boot()
+    }
+
+    /// A server that somebody made by hand, imported.
+    fn foreign(&self) -> Result<()> {
+        let path = self.packages[config::VERSIONS[0]]["sources"].as_object().and_then(|s| s.values().next()?.as_str().map(str::to_owned)).context("no archive")?;
+        let host = self.lab.host(0);
+        let archive = std::fs::read(path)?;
+        let line = "mkdir -p /data/a /root/by-hand && tar xzf - -C /root/by-hand && printf '#!/bin/sh\\ncd /data/a && exec /root/by-hand/seekdb --port 2881 --base-dir /data/a --parameter datafile_size=256M --parameter log_disk_size=2G --parameter memory_limit=2G --parameter enable_rpc_service=True --parameter rpc_port=2882 </dev/null >/dev/null 2>&1\\n' > /data/a/start && chmod 755 /data/a/start && /data/a/start";
+        host.exec_for(line, &archive, LIMIT)?.ok()?;
+        sql::wait(host.at(2881), LIMIT)?;
+        let id = format!("ssh://{}:22/data/a", host.address());
+        self.start(|core| core.import("ob_cluster.a", id))?.wait()
+    }
+
+    /// Waits until the servers of a start answer and follow.
+    fn serving(&self, start: Start) -> Result<()> {
+        let servers: &[usize] = match start {
+            Start::Nothing => &[],
+            Start::Foreign | Start::Single | Start::Two => &[0],
+            Start::Pair | Start::Switched => &[0, 1],
+            Start::Trio => &[0, 1, 2],
+            Start::Failed => &[1],
+        };
+        let ends = || -> Result<Vec<String>> { servers.iter().map(|i| digest::ask(&self.lab.host(*i), "select max(END_SCN) from oceanbase.V$OB_LOG_STAT")).collect() };
+        let equal = || ends().is_ok_and(|all| all.windows(2).all(|w| w[0] == w[1]));
+        if process::until(LIMIT, equal) { Ok(()) } else { bail!("the servers of {start:?} do not serve: {:?}", ends()) }
+    }
+
+    /// The states.
+    pub fn states(&self) -> std::sync::MutexGuard<'_, States> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An operation that nothing interrupts; run once.
+    ///
+    /// # Errors
+    /// It fails without any fault.
+    pub fn run(&mut self, operation: Operation) -> Result<Run> {
+        if let Some(run) = self.runs().get(&operation) {
+            return Ok(run.clone());
+        }
+        let bug = self.bug.take();
+        let run = self.uninterrupted(operation).with_context(|| format!("{operation:?} without any fault"));
+        self.bug = bug;
+        let run = run?;
+        self.runs().insert(operation, run.clone());
+        Ok(run)
+    }
+
+    fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<Operation, Run>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn uninterrupted(&mut self, operation: Operation) -> Result<Run> {
+        self.prepare(operation)?;
+        let before = operations(&self.trail()?);
+        self.apply(operation.asks())?;
+        let mut steps = Vec::new();
+        for (host, line) in self.trail()? {
+            let at = At { host, kind: line.entry.kind, title: line.entry.title };
+            if line.entry.event == Event::Begin && !before.contains(&line.entry.op) && !steps.contains(&at) {
+                steps.push(at);
+            }
+        }
+        Ok(Run { steps, end: digest::of(&self.lab)? })
+    }
+}

@@ -1,0 +1,153 @@
+//! The simulated crash sweep: every operation × every step × five fault points × {provider, host, link, frozen holder}.
+//!
+//! Checked at each point: the same command finishes the job, the end state is that of a run that nothing interrupted, the
+//! next plan is empty, nothing is tainted, no effect ran twice, no acknowledged row is lost, never two take writes.
+//!
+//! By default a seeded sample within `OB_SIM_MINUTES` (4); `OB_TEST_ALL=1`: every point. `OB_SIM_SEED` repeats a sample,
+//! `OB_SIM_ONLY=part of a point's name,…` chooses, `OB_SIM_WORKERS` labs run side by side.
+use lab::may_make_hosts;
+use lab::sim::world::{LIMIT, Runs};
+use lab::sim::{At, Blow, Bug, Operation, Strike, World};
+use lab::story::{all, say};
+use ob::engine::fault::Point;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|v| v.parse().ok())
+}
+
+/// Every point of an operation. Hosts are named by their number: each worker has a lab of its own.
+fn points(operation: Operation, steps: &[At]) -> Vec<Strike> {
+    let at = |at: &At| Point::ALL.map(|point| Blow::ALL.map(|blow| Strike { operation, at: at.clone(), point, blow }));
+    steps.iter().flat_map(at).flatten().collect()
+}
+
+/// What the workers share.
+struct Sweep {
+    left: Mutex<Vec<Strike>>,
+    failed: Mutex<Vec<String>>,
+    missed: Mutex<Vec<String>>,
+    done: Mutex<BTreeMap<String, usize>>,
+    until: Instant,
+}
+
+impl Sweep {
+    fn next(&self) -> Option<Strike> {
+        if Instant::now() >= self.until { None } else { self.left.lock().unwrap().pop() }
+    }
+
+    fn work(&self, mut world: World, own: &str) {
+        while let Some(mut strike) = self.next() {
+            // The step was found in some worker's lab; ours is the same under another name.
+            let found = strike.at.host[..own.len()].to_owned();
+            for text in [&mut strike.at.host, &mut strike.at.title] {
+                *text = text.replace(&found, own);
+            }
+            let (name, begun) = (strike.to_string(), Instant::now());
+            match world.strike(&strike) {
+                Ok(passed) if passed.hit => {
+                    if std::env::var_os("OB_SIM_VERBOSE").is_some() {
+                        say(&format!("{name}: finished by command {} after it, {} rows, {:.1} s", passed.tries, passed.rows, begun.elapsed().as_secs_f64()));
+                    }
+                }
+                Ok(_) => self.missed.lock().unwrap().push(name),
+                Err(e) => {
+                    say(&format!("FAILED {name}: {e:#}"));
+                    self.failed.lock().unwrap().push(format!("{name}: {e:#}"));
+                }
+            }
+            *self.done.lock().unwrap().entry(format!("{:?}", strike.operation)).or_default() += 1;
+        }
+    }
+}
+
+#[test]
+fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
+    if !may_make_hosts("the simulated crash sweep") {
+        return;
+    }
+    let begun = Instant::now();
+    let seed = number("OB_SIM_SEED").unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let limit = if all() { Duration::from_secs(24 * 3600) } else { Duration::from_secs(60 * number("OB_SIM_MINUTES").unwrap_or(4)) };
+    let workers = usize::try_from(number("OB_SIM_WORKERS").unwrap_or(3)).unwrap().max(1);
+    let name = |n: usize| format!("s{n}x");
+    let runs = Arc::new(Runs::default());
+    // Each worker finds the steps of some operations, in its own lab under the names of the first.
+    let mut worlds: Vec<World> = std::thread::scope(|s| {
+        let find = |n: usize| {
+            let mut world = World::new(&name(n), runs.clone()).unwrap();
+            for operation in Operation::ALL.into_iter().skip(n).step_by(workers) {
+                let begun = Instant::now();
+                world.run(operation).unwrap();
+                if std::env::var_os("OB_SIM_VERBOSE").is_some() {
+                    say(&format!("{operation:?}: found in {:.1} s", begun.elapsed().as_secs_f64()));
+                }
+            }
+            world
+        };
+        let all: Vec<_> = (0..workers).map(|n| s.spawn(move || find(n))).collect();
+        all.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let mut every: Vec<_> = runs.lock().unwrap().iter().flat_map(|(operation, run)| points(*operation, &run.steps)).collect();
+    let total = every.len();
+    if let Ok(only) = std::env::var("OB_SIM_ONLY") {
+        every.retain(|s| only.split(',').any(|o| s.to_string().contains(o)));
+    }
+    every.shuffle(&mut StdRng::seed_from_u64(seed));
+    let found = begun.elapsed().as_secs_f64();
+    let sweep = Sweep { left: Mutex::new(every), failed: Mutex::default(), missed: Mutex::default(), done: Mutex::default(), until: begun + limit };
+    std::thread::scope(|s| {
+        for (n, world) in worlds.drain(..).enumerate() {
+            let (sweep, own) = (&sweep, name(n));
+            s.spawn(move || sweep.work(world, &own));
+        }
+    });
+    let (failed, missed, done) = (sweep.failed.into_inner().unwrap(), sweep.missed.into_inner().unwrap(), sweep.done.into_inner().unwrap());
+    let count: usize = done.values().sum();
+    say(&format!("points by operation: {done:?}; the steps were found in {found:.0} s"));
+    say(&format!("sim sweep: {count} of {total} points, {} failed, {} not reached, OB_SIM_SEED={seed}, {:.0} s", failed.len(), missed.len(), begun.elapsed().as_secs_f64()));
+    assert!(failed.is_empty(), "{} of {count} points:\n{}", failed.len(), failed.join("\n"));
+    assert!(missed.is_empty(), "points that no command reaches: {missed:?}");
+    assert!(count > 0, "no point was tried");
+}
+
+/// Where each planted bug is to be found, and a word of what finds it.
+const PLANTED: [(Bug, Operation, &str, Point, Blow, &str); 11] = [
+    (Bug::GateUnchecked, Operation::Parameter, "use_package", Point::Decided, Blow::Frozen, "woke up"),
+    (Bug::NobodyEvicted, Operation::Parameter, "use_package", Point::Began, Blow::Provider, "does not"),
+    (Bug::EndBeforeEffect, Operation::Parameter, "use_package", Point::Began, Blow::Provider, "the journal at began"),
+    (Bug::NoJournal, Operation::Parameter, "use_package", Point::Effected, Blow::Provider, "the journal at effected"),
+    (Bug::FenceLies, Operation::Switchover, "note_fence", Point::Verified, Blow::Provider, "does not"),
+    (Bug::NoGroupNote, Operation::Build, "write_group", Point::Decided, Blow::Provider, "does not"),
+    (Bug::StoreWiped, Operation::Restart, "stop_server", Point::Verified, Blow::Provider, ""),
+    (Bug::EffectTwice, Operation::Create, "keep_root_password", Point::Decided, Blow::Provider, "another end state"),
+    (Bug::BuildingStays, Operation::Build, "end_store", Point::Decided, Blow::Provider, "does not"),
+    (Bug::BootStays, Operation::Destroy, "set_boot", Point::Decided, Blow::Provider, "another end state"),
+    (Bug::RestartForgets, Operation::Restart, "begin_restart", Point::Decided, Blow::Provider, "not the value that was planned"),
+];
+
+#[test]
+fn each_bug_that_is_planted_is_found() {
+    if !may_make_hosts("bugs planted into the simulated crash sweep") {
+        return;
+    }
+    let mut world = World::new("bug", Arc::default()).unwrap();
+    let mut hidden = Vec::new();
+    for (bug, operation, kind, point, blow, word) in PLANTED {
+        (world.bug, world.patience) = (None, LIMIT);
+        let at = world.run(operation).unwrap().steps.into_iter().find(|s| s.kind == kind).expect("a step of that kind");
+        (world.bug, world.tries, world.patience) = (Some(bug), 1, Duration::from_secs(7));
+        let strike = Strike { operation, at, point, blow };
+        match world.strike(&strike) {
+            Err(e) if format!("{e:#}").contains(word) => say(&format!("{bug:?}: found at {strike}: {e:#}")),
+            other => hidden.push(format!("{bug:?} at {strike}: {other:?}")),
+        }
+    }
+    assert!(hidden.is_empty(), "bugs that nothing found as expected:\n{}", hidden.join("\n"));
+    assert_eq!(PLANTED.map(|p| p.0), Bug::ALL);
+}
