@@ -91,11 +91,10 @@ pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
     !prior.package.same(&next.package) || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
 }
 
-/// Restarts into `package`; a server that does not run stays stopped, in each step by what the host says.
+/// Stop and start of a restart that was noted; a server that does not run stays stopped, in each step by what the host says.
 #[must_use]
-pub fn restart(i: &Instance, package: &str, from: &str) -> [Arc<dyn Step>; 3] {
+pub fn restart(i: &Instance, package: &str) -> [Arc<dyn Step>; 2] {
     [
-        Arc::new(BeginRestart { instance: i.clone(), package: package.to_owned(), from: from.to_owned() }),
         Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: true }),
         Arc::new(StartServer { instance: i.clone(), package: package.to_owned(), join: None, restart: true }),
     ]
@@ -111,19 +110,20 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
         g.then(PlacePackage { instance: i.clone(), package: package.clone() });
     }
     let restarts = needs_restart(prior, next);
-    let [begin, stop, start] = restart(i, &package.id, &prior.package.id);
     if restarts {
-        g.then_arc(begin);
-        g.then_arc(stop);
+        g.then(BeginRestart { instance: i.clone(), package: package.id.clone(), from: prior.package.id.clone(), parameters: next.parameters.clone() });
     }
     let old = UsePackage { instance: prior.instance.clone(), package: prior.package.id.clone(), parameters: prior.parameters.clone() };
     if prior.parameters != next.parameters || moved {
         g.then(UsePackage { instance: i.clone(), package: package.id.clone(), parameters: next.parameters.clone() });
     }
     if restarts {
+        // The script before the stop: whatever starts the server from here on, its host too, starts it as it shall be.
+        let [stop, start] = restart(i, &package.id);
+        g.then_arc(stop);
         let start = g.then_arc(start);
         // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
-        let [_, _, again] = restart(i, &prior.package.id, &prior.package.id);
+        let [_, again] = restart(i, &prior.package.id);
         g.way_back(
             start,
             vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old.clone()), again, Arc::new(EndRestart { instance: i.clone() })],

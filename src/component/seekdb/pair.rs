@@ -316,7 +316,8 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
                 plan.g.then(Follow { instance, primary: source.clone() });
             }
-            Some(Standing::Fenced) if plan.g.is_empty() => plan.rejoin(&name, &source),
+            // Unless it is part of the switchover that is taken up.
+            Some(Standing::Fenced) if !plan.g.titles().contains(&crate::engine::Step::title(&EndFence { instance: instance.clone() })) => plan.rejoin(&name, &source),
             Some(Standing::Standby) if moved => {
                 plan.g.then(PointSource { instance, source: source.clone() });
                 plan.note(&name, epoch, primary);

@@ -46,6 +46,12 @@ fn what_is_seen_and_asked_decides_the_steps() {
         ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), format!("nobody_writes(a) start_server(a) reopen(a) {TAKE_UP}")),
         ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into()),
         (
+            "the new primary lost its power after its promotion",
+            seen("a", "b", 2, &[("a", Fenced), ("b", Stopped)]),
+            ab("b"),
+            "nobody_writes(b) start_server(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into(),
+        ),
+        (
             "cut, then asked back",
             seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]),
             ab("a"),

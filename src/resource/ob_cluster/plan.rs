@@ -72,10 +72,12 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
         }
         // A restart that was cut: finished from the package that the host is set to, unless this change restarts anyway.
         "restarting" if !flow::needs_restart(&before, &after) => {
-            first.then(StartServer { instance: i.clone(), package: package.clone(), join: None, restart: true });
+            for step in flow::restart(i, package) {
+                first.then_arc(step);
+            }
             first.then(EndRestart { instance: i.clone() });
         }
-        "restarted" => {
+        "restarted" if !flow::needs_restart(&before, &after) => {
             first.then(EndRestart { instance: i.clone() });
         }
         _ => {}
