@@ -5,7 +5,7 @@ CARGO   ?= cargo
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 OB_LAB  := $(TARGET)/debug/ob-lab
 
-.PHONY: demo sweep test test-all setup build lint deny clean-lab
+.PHONY: bench demo sweep test test-all setup build lint deny clean-lab
 
 setup:
 	@sh acceptance-tests/setup.sh
@@ -28,9 +28,17 @@ test: build lint deny
 sweep: build
 	@OB_SWEEP=1 $(CARGO) test --locked -p acceptance-tests --test sweep_real -- --nocapture
 
-# Every point of every sweep (hours).
+# Every point of every sweep (hours); the harness of terraform-plugin-testing drives the release build.
 test-all: build lint deny
+	@$(CARGO) build --locked --release -p terraform-provider-ob --bin terraform-provider-ob
 	@OB_TEST_ALL=1 $(CARGO) test --locked --workspace -- --nocapture
+
+# The provider and its peers (ansible, pyinfra, parallel-ssh, OpenSSH, rsync) side by side, as release builds:
+# docs/benchmarks.md. PART="a d" measures single parts, OB_BENCH_ROUNDS (5) the rounds. The tables also go to a directory.
+bench: setup
+	@$(CARGO) build --locked --release -p terraform-provider-ob --bin terraform-provider-ob
+	@$(CARGO) build --locked --release -p acceptance-tests --bin ob-bench --bin ob-lab
+	@$(TARGET)/release/ob-bench run $(PART) --out $(TARGET)/bench
 
 lint:
 	@$(CARGO) fmt --all --check

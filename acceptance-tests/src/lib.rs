@@ -11,6 +11,7 @@
 //! A host is a network namespace with an address on the lab's bridge, an overlay of this machine's root file system and
 //! its own mount, pid, uts and ipc namespaces (`netns/`). Without root it is an sshd on 127.x.y.z (`plain.rs`).
 //! All of a lab's state lies in files ([`registry`]), so any process can act on it; no state is kept in memory only.
+pub mod bench;
 pub mod demo;
 mod files;
 mod host;
