@@ -88,6 +88,7 @@ fn status(state: &Cluster, facts: &Facts) -> &'static str {
     match (facts.pid, &facts.group) {
         _ if building => "building",
         _ if facts.restart => restart(facts),
+        (Some(_), _) if facts.adopting => "adopting",
         (Some(_), _) => "running",
         (None, Some(_)) => "stopped in its group",
         (None, None) if facts.store => "stopped",
