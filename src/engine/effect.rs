@@ -113,8 +113,14 @@ impl Cx {
             .fix("check the user's rights on the host, then run the same command again"))
     }
 
-    fn passes(&self, host: &Host) -> Vec<Pass> {
-        self.running.as_deref().map(|r| r.leases.iter().filter_map(|l| l.pass(host)).collect()).unwrap_or_default()
+    /// What an effect of `step` has to show on its host. An operation that holds gates has no effect beside them.
+    fn passes(&self, step: &dyn Step) -> Result<Vec<Pass>, Problem> {
+        let leases = self.running.as_deref().map_or(&[][..], |r| &r.leases);
+        let passes: Vec<_> = leases.iter().filter_map(|l| l.pass(step.host())).collect();
+        if passes.is_empty() && !leases.is_empty() {
+            return Err(Problem::internal(format!("step {} would have an effect on {} under no gate", step.kind(), step.host().endpoint.show())));
+        }
+        Ok(passes)
     }
 
     fn lines(&self, step: &dyn Step) -> Option<(String, Vec<Entry>, Entry, Entry)> {
@@ -136,7 +142,7 @@ impl Cx {
         let host = step.host();
         let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
         let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
-        let script = gate::effect(&self.passes(host), &lines, body);
+        let script = gate::effect(&self.passes(step)?, &lines, body);
         let output = self.run_on(host, &script, deadline, true).await?;
         self.judge(step, &output)?;
         Ok(output)
@@ -159,7 +165,7 @@ impl Cx {
         let host = step.host();
         let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
         let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
-        let script = gate::hold(&self.passes(host), &lines);
+        let script = gate::hold(&self.passes(step)?, &lines);
         let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
         let command = as_user(run_as, &format!("export LC_ALL=C; exec 2>&1; {script}"));
         let stream = self.connect(host).await?.open(&command).await.map_err(|e| e.explain(&host.endpoint))?;

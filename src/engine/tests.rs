@@ -314,3 +314,13 @@ fn a_graph_orders_and_compares() {
     assert!(b.beyond(&a).is_empty());
     assert_eq!(a.beyond(&b), ["touch 1"]);
 }
+
+#[tokio::test]
+async fn an_operation_that_holds_gates_has_no_effect_on_a_host_without_one() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h2", "beside"), &[]);
+    let outcome = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    assert!(outcome.problem.is_some_and(|p| p.why.contains("under no gate")), "refused, and said so");
+    assert!(w.ledger().is_empty());
+}

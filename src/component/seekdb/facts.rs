@@ -54,6 +54,8 @@ pub struct Facts {
     pub running_package: Option<String>,
     /// Our SQL account's file is there.
     pub account: bool,
+    /// An adoption of it has begun and not ended.
+    pub adopting: bool,
     /// It starts with its host.
     pub boot: bool,
     /// Checksum (crc32 of cksum) of the start script.
@@ -95,6 +97,7 @@ p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x
 [ -e \"$base/.ob/fenced\" ] && {{ echo fenced=1; [ \"$(cat \"$base/.ob/fenced\")\" = \"$(sdb_process)\" ] && echo fenced_runs=1; }}
 l=$(readlink \"$base/.ob/package\" 2>/dev/null) && echo package=${{l##*/}}
 [ -s \"$base/.ob/account\" ] && echo account=1
+[ -e \"$base/.ob/adopting\" ] && echo adopting=1
 [ -e \"$base/.ob/boot\" ] && echo boot=1
 [ -e \"$base/.ob/start\" ] && echo start=$(cksum < \"$base/.ob/start\")
 for f in \"$base\"/.ob/aside/*; do [ -e \"$f\" ] && printf 'aside.%s=1\\n' \"${{f##*/}}\"; done
@@ -128,6 +131,7 @@ fn parse(text: &str) -> Facts {
         package: facts.get("package").cloned(),
         running_package: facts.get("running").cloned(),
         account: has("account"),
+        adopting: has("adopting"),
         boot: has("boot"),
         start_sum: facts.get("start").cloned().unwrap_or_default(),
         aside: facts.keys().filter_map(|k| k.strip_prefix("aside.")).map(str::to_owned).collect(),

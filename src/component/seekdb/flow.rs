@@ -1,7 +1,7 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
 use super::Instance;
 use super::steps::{
-    Adopt, BeginRestart, Claim, CreateAccount, EndRestart, EndSessions, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
+    Adopt, BeginRestart, Claim, CreateAccount, EndAdopt, EndRestart, EndSessions, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
     SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount,
 };
 use crate::component::package::Package;
@@ -56,6 +56,7 @@ pub fn adopt(d: &Desired) -> Graph {
     g.then(WriteAccount { instance: d.instance.clone() });
     g.then(CreateAccount { instance: d.instance.clone() });
     g.then(SetBoot { instance: d.instance.clone(), on: true });
+    g.then(EndAdopt { instance: d.instance.clone() });
     g
 }
 
@@ -113,7 +114,9 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
     if restarts {
         g.then(BeginRestart { instance: i.clone(), package: package.id.clone(), from: prior.package.id.clone(), parameters: next.parameters.clone() });
     }
-    let old = UsePackage { instance: prior.instance.clone(), package: prior.package.id.clone(), parameters: prior.parameters.clone() };
+    // The same files under another name (an import knows no archive) are not looked for under the name they do not have here.
+    let before = if moved { &prior.package } else { package };
+    let old = UsePackage { instance: i.clone(), package: before.id.clone(), parameters: prior.parameters.clone() };
     if prior.parameters != next.parameters || moved {
         g.then(UsePackage { instance: i.clone(), package: package.id.clone(), parameters: next.parameters.clone() });
     }

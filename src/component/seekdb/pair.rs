@@ -143,6 +143,18 @@ pub fn create(want: &Want) -> Graph {
     plan.g
 }
 
+/// Goes on with a first build that was cut. Its primary may have lost its power, and members do not start with their hosts;
+/// as long as no role ever moved it can only be the primary still.
+#[must_use]
+pub fn resume(want: &Want, seen: &Seen) -> Graph {
+    let mut plan = Plan { want, g: begin(want.members.values()) };
+    if seen.epoch == 1 && seen.noted == want.primary && seen.is(&want.primary) == Some(Standing::Stopped) {
+        plan.start(&want.primary, None);
+    }
+    plan.g.append(create(want));
+    plan.g
+}
+
 /// Leads from what is seen to what is wanted. An empty graph: nothing to do, or nothing that we do unasked.
 ///
 /// # Errors
@@ -217,6 +229,16 @@ fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Probl
         // it is a planned move still; with a consent it is a failover (its store may be beyond starting).
         (Some(Standing::Standby), None) if seen.is(&seen.noted) == Some(Standing::Stopped) && !consented(plan, seen, target) => {
             take_up(plan, &seen.noted, &heir, epoch);
+            return Ok(epoch);
+        }
+        // The heir lost its power in the middle of a switchover, before or after it was opened.
+        (Some(Standing::Stopped), Some(from)) if seen.noted == target => {
+            plan.g.then(NobodyWrites { instance: heir.clone(), others: others.clone() });
+            plan.start(target, None);
+            plan.note(from, epoch, target);
+            plan.note(target, epoch, target);
+            plan.g.then(Promote { heir: heir.clone(), others });
+            plan.rejoin(from, &heir);
             return Ok(epoch);
         }
         (Some(Standing::Stopped), _) if seen.noted == target => {
@@ -349,8 +371,9 @@ pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) 
         leave(&mut g, name, instance, epoch);
     }
     if let Some(instance) = members.get(primary) {
-        g.then(LeaveGroup { instance: instance.clone() });
+        // Its note last: without any note there is no group, and nobody would come back for what is left.
         g.then(SetBoot { instance: instance.clone(), on: true });
+        g.then(LeaveGroup { instance: instance.clone() });
     }
     g
 }

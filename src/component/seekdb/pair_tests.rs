@@ -46,10 +46,10 @@ fn what_is_seen_and_asked_decides_the_steps() {
         ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), format!("nobody_writes(a) start_server(a) reopen(a) {TAKE_UP}")),
         ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into()),
         (
-            "the new primary lost its power after its promotion",
+            "the heir lost its power in the middle",
             seen("a", "b", 2, &[("a", Fenced), ("b", Stopped)]),
             ab("b"),
-            "nobody_writes(b) start_server(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into(),
+            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into(),
         ),
         (
             "cut, then asked back",
@@ -155,8 +155,20 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
     let g = update(&s, &w, &gone).unwrap();
     assert_eq!(steps(&g).join(" "), "write_group(b) write_group(a) stop_server(c) set_aside(c) leave_group(c)");
     let d = destroy(&want("a", &["a", "b"]).members, "a", 2);
-    assert_eq!(steps(&d).join(" "), "stop_server(b) set_aside(b) leave_group(b) leave_group(a) set_boot(a)");
+    assert_eq!(steps(&d).join(" "), "stop_server(b) set_aside(b) leave_group(b) set_boot(a) leave_group(a)");
     assert!(!steps(&d).iter().any(|k| k.starts_with("activate")));
+}
+
+#[test]
+fn a_first_build_whose_primary_lost_its_power_starts_it_unless_a_role_has_moved() {
+    let w = want("a", &["a", "b"]);
+    let built = steps(&create(&w)).join(" ");
+    for (name, noted, epoch, a, starts) in
+        [("off", "a", 1, Stopped, true), ("on", "a", 1, Primary, false), ("moved", "b", 2, Stopped, false), ("moved back", "a", 3, Stopped, false)]
+    {
+        let done = steps(&resume(&w, &seen("a", noted, epoch, &[("a", a), ("b", Building)]))).join(" ");
+        assert_eq!(done, if starts { format!("start_server(a) {built}") } else { built.clone() }, "{name}");
+    }
 }
 
 #[test]

@@ -83,14 +83,19 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
         _ => {}
     }
     let changes = flow::update(&before, &after);
-    // An imported object is adopted by its first change.
-    if prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()) {
+    // An imported object is adopted by its first change; an adoption that was cut is finished.
+    if adopting(prior) || (prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty())) {
         let mut adopt = flow::adopt(&Desired { package: after.package.clone(), ..before.clone() });
         adopt.append(first);
         first = adopt;
     }
     first.append(changes);
     Some(first)
+}
+
+/// An adoption of it was cut.
+fn adopting(prior: &Cluster) -> bool {
+    set_text(&prior.status) == Some("adopting")
 }
 
 /// The graph of a destroy.
@@ -210,7 +215,8 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         return Some(Planned { state: next, replace: Vec::new() });
     }
     let name = text(&next.name).unwrap_or_default();
-    let what = if prior.creation_id.is_null() {
+    let adopts = prior.creation_id.is_null() || adopting(prior);
+    let what = if adopts {
         format!("adopt and change seekdb \"{name}\"")
     } else if !same_package(prior, &next) {
         format!("move seekdb \"{name}\" to {}", package_version(&next))
@@ -221,7 +227,7 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     next.impact = impact(&graph);
     next.status = Value::Unknown;
     next.unmanaged = Value::Unknown;
-    if prior.creation_id.is_null() {
+    if adopts {
         (next.creation_id, next.build) = (Value::Unknown, Value::Unknown);
     }
     if !same_package(prior, &next) {

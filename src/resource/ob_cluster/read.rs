@@ -97,6 +97,7 @@ fn status(state: &Cluster, facts: &Facts) -> &'static str {
     }
     match facts.pid {
         _ if facts.restart => restart(facts),
+        Some(_) if facts.adopting => "adopting",
         // What a group builds, starts and stops is the group's business: it must not show as a change of this object.
         _ if state.initialize == Value::Value(false) => "installed",
         _ if facts.group.is_some() => "member",

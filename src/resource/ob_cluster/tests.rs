@@ -149,7 +149,10 @@ fn an_imported_object_is_adopted_by_its_first_change_only() {
     assert_eq!(steps(&imported, &config()), "");
     let mut next = config();
     next.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into());
-    assert!(steps(&imported, &next).starts_with("adopt place_package use_package write_account create_account set_boot"), "{}", steps(&imported, &next));
+    let adopts = "adopt place_package use_package write_account create_account set_boot end_adopt";
+    assert!(steps(&imported, &next).starts_with(adopts), "{}", steps(&imported, &next));
+    let cut = Cluster { status: v("adopting"), ..state() };
+    assert_eq!(steps(&cut, &config()), adopts, "an adoption that was cut is finished, whatever else is asked");
 }
 
 #[test]

@@ -101,7 +101,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
             let seen =
                 Seen { standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(), epoch: note.epoch, noted: note.primary.clone(), asked: want.primary.clone() };
             let built = seen.standing.values().all(|s| !matches!(s, group::Standing::Empty | group::Standing::Building));
-            if built { (pair::update(&seen, &want, &BTreeMap::new())?, seen) } else { (planned_graph.clone(), seen) }
+            if built { (pair::update(&seen, &want, &BTreeMap::new())?, seen) } else { (pair::resume(&want, &seen), seen) }
         }
         _ => (planned_graph.clone(), Seen::default()),
     };

@@ -1,4 +1,5 @@
-//! Taking over an instance that others made: the mark, written by the first change after an import.
+//! Taking over an instance that others made: the mark, written by the first change after an import, and a note until the rest
+//! of the adoption is done, so that one that was cut is seen and finished.
 use super::super::Instance;
 use super::claim::{foreign, mark};
 use super::facts_of;
@@ -27,7 +28,7 @@ impl Step for Adopt {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("mkdir -p {}/.ob  # and write the mark \"complete\"", self.instance.base_dir)]
+        vec![format!("mkdir -p {}/.ob  # and write the note \"adopting\" and the mark \"complete\"", self.instance.base_dir)]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
@@ -46,6 +47,36 @@ impl Step for Adopt {
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let Some(operation) = cx.operation() else { return Err(Problem::internal("adopt outside an operation")) };
         let body = mark(&self.instance, operation, Stage::Complete).write(&self.instance.key(), &self.instance.base_dir);
-        cx.effect(self, &format!("{body} && chmod 700 {}", self.instance.own("")), Duration::from_secs(30)).await.map(drop)
+        let note = format!("mkdir -p {} && : > {}", self.instance.own(""), self.instance.own("adopting"));
+        cx.effect(self, &format!("{note} && {body} && chmod 700 {}", self.instance.own("")), Duration::from_secs(30)).await.map(drop)
+    }
+}
+
+/// Removes the note: the adoption is over.
+#[derive(Clone, Debug)]
+pub struct EndAdopt {
+    /// What was adopted.
+    pub instance: Instance,
+}
+
+#[async_trait]
+impl Step for EndAdopt {
+    fn kind(&self) -> &'static str {
+        "end_adopt"
+    }
+    fn title(&self) -> String {
+        format!("the adoption of {} is over", self.instance.show())
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec![format!("rm {}/.ob/adopting", self.instance.base_dir)]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        Ok(if facts_of(cx, &self.instance).await?.adopting { Check::Needed("it is noted".into()) } else { Check::Done })
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        cx.effect(self, &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own("adopting")), Duration::from_secs(30)).await.map(drop)
     }
 }

@@ -17,7 +17,7 @@ mod store;
 mod use_package;
 
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
-pub use adopt::Adopt;
+pub use adopt::{Adopt, EndAdopt};
 pub use boot::SetBoot;
 pub use claim::{Claim, SetStage};
 pub use fence::{EndFence, Follow, NobodyWrites, NoteFence};
