@@ -55,7 +55,7 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     take_package(&mut state, &facts);
     // A member that others build (initialize = false) says nothing of its server: the group does.
     if facts.pid.is_some() && facts.account && state.initialize != Value::Value(false) {
-        match server::ask(cx, &instance).await {
+        match server::ask_running(cx, &instance).await {
             Ok(said) => take_answers(&mut state, &said),
             Err(problem) => {
                 state.status = say("unreachable");
