@@ -5,7 +5,7 @@ CARGO   ?= cargo
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 OB_LAB  := $(TARGET)/debug/ob-lab
 
-.PHONY: demo sweep test test-all check unit stories setup build lint clean-lab
+.PHONY: bench demo sweep test test-all setup build lint deny clean-lab
 
 setup:
 	@sh acceptance-tests/setup.sh
@@ -20,7 +20,7 @@ demo: build
 # All tests: formatting, lints, unit and contract tests, the plugin under a real terraform, stories with real sshd and
 # seekdb. The crash sweep on real hosts is `make sweep`: it still finds points that do not pass (docs/architecture.md),
 # so it is no part of this yet.
-test: build lint
+test: build lint deny
 	@$(CARGO) test --locked --workspace
 	@$(TARGET)/debug/ob schema write --check
 
@@ -28,13 +28,25 @@ test: build lint
 sweep: build
 	@OB_SWEEP=1 $(CARGO) test --locked -p acceptance-tests --test sweep_real -- --nocapture
 
-# Every point of every sweep (hours).
-test-all: build lint
+# Every point of every sweep (hours); the harness of terraform-plugin-testing drives the release build.
+test-all: build lint deny
+	@$(CARGO) build --locked --release -p terraform-provider-ob --bin terraform-provider-ob
 	@OB_TEST_ALL=1 $(CARGO) test --locked --workspace -- --nocapture
+
+# The provider and its peers (ansible, pyinfra, parallel-ssh, OpenSSH, rsync) side by side, as release builds:
+# docs/benchmarks.md. PART="a d" measures single parts, OB_BENCH_ROUNDS (5) the rounds. The tables also go to a directory.
+bench: setup
+	@$(CARGO) build --locked --release -p terraform-provider-ob --bin terraform-provider-ob
+	@$(CARGO) build --locked --release -p acceptance-tests --bin ob-bench --bin ob-lab
+	@$(TARGET)/release/ob-bench run $(PART) --out $(TARGET)/bench
 
 lint:
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# Licences, bans and sources of all dependencies (deny.toml); known vulnerabilities where their database can be reached.
+deny: setup
+	@sh tools/deny.sh $(TARGET)
 
 clean-lab:
 	@$(OB_LAB) gc

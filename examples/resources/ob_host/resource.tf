@@ -16,3 +16,9 @@ resource "ob_host" "a" {
     clock                = { max_offset = "500ms" }
   }
 }
+
+# Without `prepare` a host is only looked at.
+resource "ob_host" "b" {
+  name    = "db-b"
+  address = "192.0.2.12"
+}

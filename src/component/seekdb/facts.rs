@@ -17,6 +17,12 @@ sdb_pid() {
   case "$(tr '\0' ' ' < "/proc/$sdb_p/cmdline" 2>/dev/null)" in *seekdb*) ;; *) return 0 ;; esac
   [ "$(readlink "/proc/$sdb_p/cwd")" = "$(readlink -f "$base")" ] && echo "$sdb_p"
 }
+# Names the process for ever: after a boot another one may well have its pid.
+sdb_process() {
+  sdb_q=$(sdb_pid); [ -n "$sdb_q" ] || return 1
+  sdb_s=$(cat "/proc/$sdb_q/stat" 2>/dev/null); sdb_s=${sdb_s##*) }
+  set -- $sdb_s; echo "$sdb_q ${20} $(cat /proc/sys/kernel/random/boot_id)"
+}
 "#;
 
 /// The shell functions every script about this instance begins with.
@@ -87,8 +93,8 @@ if [ -d \"$base\" ]; then for f in \"$base\"/* \"$base\"/.[!.]*; do [ -e \"$f\" 
 p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x=${{x%/seekdb*}}; echo running=${{x##*/}}; }}
 [ -e \"$base/.ob/group\" ] && {{ echo grouped=1; printf 'group=%s\\n' \"$(cat \"$base/.ob/group\")\"; }}
 [ -e \"$base/.ob/loss\" ] && printf 'loss=%s\\n' \"$(cat \"$base/.ob/loss\")\"
-[ -e \"$base/.ob/restart\" ] && {{ echo restart=1; [ \"$(cat \"$base/.ob/restart\")\" = \"$p\" ] && echo restart_runs=1; }}
-[ -e \"$base/.ob/fenced\" ] && {{ echo fenced=1; [ \"$(cat \"$base/.ob/fenced\")\" = \"$p\" ] && echo fenced_runs=1; }}
+[ -e \"$base/.ob/restart\" ] && {{ echo restart=1; [ \"$(cat \"$base/.ob/restart\")\" = \"$(sdb_process)\" ] && echo restart_runs=1; }}
+[ -e \"$base/.ob/fenced\" ] && {{ echo fenced=1; [ \"$(cat \"$base/.ob/fenced\")\" = \"$(sdb_process)\" ] && echo fenced_runs=1; }}
 l=$(readlink \"$base/.ob/package\" 2>/dev/null) && echo package=${{l##*/}}
 [ -s \"$base/.ob/account\" ] && echo account=1
 [ -e \"$base/.ob/adopting\" ] && echo adopting=1

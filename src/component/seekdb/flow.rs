@@ -92,20 +92,18 @@ pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
     !prior.package.same(&next.package) || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
 }
 
-/// Restarts into `package`; a server that does not run stays stopped, in each step by what the host says.
+/// Stop and start of a restart that was noted; a server that does not run stays stopped, in each step by what the host says.
 #[must_use]
-pub fn restart(i: &Instance, package: &str, from: &str) -> [Arc<dyn Step>; 3] {
+pub fn restart(i: &Instance, package: &str) -> [Arc<dyn Step>; 2] {
     [
-        Arc::new(BeginRestart { instance: i.clone(), package: package.to_owned(), from: from.to_owned() }),
         Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: true }),
         Arc::new(StartServer { instance: i.clone(), package: package.to_owned(), join: None, restart: true }),
     ]
 }
 
-/// Changes a database in place. `running` is false where SQL has no use (only installed, or a standby): parameters then
-/// change in the start script alone.
+/// Changes a database in place. Where no server runs (only installed, or stopped), parameters change in the start script alone.
 #[must_use]
-pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
+pub fn update(prior: &Desired, next: &Desired) -> Graph {
     let mut g = begin(&next.instance);
     let (i, package) = (&next.instance, &next.package);
     let moved = !prior.package.same(package);
@@ -113,10 +111,8 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
         g.then(PlacePackage { instance: i.clone(), package: package.clone() });
     }
     let restarts = needs_restart(prior, next);
-    let [begin, stop, start] = restart(i, &package.id, &prior.package.id);
     if restarts {
-        g.then_arc(begin);
-        g.then_arc(stop);
+        g.then(BeginRestart { instance: i.clone(), package: package.id.clone(), from: prior.package.id.clone(), parameters: next.parameters.clone() });
     }
     // The same files under another name (an import knows no archive) are not looked for under the name they do not have here.
     let before = if moved { &prior.package } else { package };
@@ -125,26 +121,27 @@ pub fn update(prior: &Desired, next: &Desired, running: bool) -> Graph {
         g.then(UsePackage { instance: i.clone(), package: package.id.clone(), parameters: next.parameters.clone() });
     }
     if restarts {
+        // The script before the stop: whatever starts the server from here on, its host too, starts it as it shall be.
+        let [stop, start] = restart(i, &package.id);
+        g.then_arc(stop);
         let start = g.then_arc(start);
         // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
-        let [_, _, again] = restart(i, &prior.package.id, &prior.package.id);
+        let [_, again] = restart(i, &prior.package.id);
         g.way_back(
             start,
             vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old.clone()), again, Arc::new(EndRestart { instance: i.clone() })],
         );
         g.then(EndRestart { instance: i.clone() });
     }
-    if running {
-        for (name, value) in &next.parameters {
-            if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
-                let set = g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
-                // What the server refuses must not stay in its start script: its next start would end on it.
-                g.way_back(set, vec![Arc::new(old.clone())]);
-            }
+    for (name, value) in &next.parameters {
+        if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
+            let set = g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
+            // What the server refuses must not stay in its start script: its next start would end on it.
+            g.way_back(set, vec![Arc::new(old.clone())]);
         }
-        if next.root_password && (prior.root_password_version != next.root_password_version || !prior.root_password) {
-            root_password(&mut g, next);
-        }
+    }
+    if next.initialize && next.root_password && (prior.root_password_version != next.root_password_version || !prior.root_password) {
+        root_password(&mut g, next);
     }
     g
 }
@@ -157,7 +154,8 @@ pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
     g.then(SetBoot { instance: instance.clone(), on: false });
     g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(RemoveStore { instance: instance.clone() });
+    g.then(PrunePackages { instance: instance.clone() });
+    // The mark goes last: cut anywhere before, the object is still known and the same destroy goes on.
     g.then(RemoveHome { instance: instance.clone(), aside_too });
-    g.then(PrunePackages { host: instance.host.clone() });
     g
 }

@@ -110,6 +110,8 @@ pub async fn look(cx: &Cx, instance: &Instance) -> Member {
             Ok(_) if facts.fenced => (Standing::Fenced, String::new()),
             Ok(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
             Ok(_) => (Standing::Standby, String::new()),
+            // A young standby says nothing yet.
+            Err(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
             Err(problem) => (Standing::Unreachable, problem.why),
         }
     } else if facts.building_store.is_some() {

@@ -1,8 +1,9 @@
 //! Replication groups: pure functions from what the members are and what is wanted to a graph.
 //!
-//! Everything is re-entered from the observed standings, never from a journal. The safe order of a switchover, measured
-//! on 1.4.0: point the old primary at the new one, fence it, open the new one (which reads the log to its end by
-//! itself), restart the old one as its standby.
+//! Everything is re-entered from the observed standings, never from a journal. The safe order of a switchover, run on
+//! 1.4.0.post1: fence the old primary, open the new one (which reads the log to its end by itself), restart the old one,
+//! point it at the new one. Not pointed before it was fenced: a fenced store that is ahead of its source never starts again
+//! after a power loss (-4234 at start), and one without a source does.
 use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
 use super::steps::{
@@ -117,11 +118,12 @@ impl Plan<'_> {
         self.g.then(EndStore { instance });
     }
 
-    /// Restarts a fenced former primary as a standby.
+    /// Restarts a fenced former primary, which then follows as soon as it is pointed at `primary` (a fenced process never does).
     fn rejoin(&mut self, member: &str, primary: &Instance) {
         let Some(instance) = self.member(member) else { return };
         self.g.then(StopServer { instance: instance.clone(), fenced_only: true, restart: false });
         self.start(member, Some(primary));
+        self.g.then(PointSource { instance: instance.clone(), source: primary.clone() });
         self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
         self.g.then(EndFence { instance });
     }
@@ -191,7 +193,6 @@ fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str) -> Result<
     }
     let epoch = seen.epoch + 1;
     plan.g.then(Follow { instance: heir.clone(), primary: old.clone() });
-    plan.g.then(PointSource { instance: old.clone(), source: heir.clone() });
     plan.g.then(NoteFence { primary: old.clone() });
     plan.g.then(Fence { primary: old, heir: heir.clone() });
     // The old primary's note first: a member whose note is behind and names itself is never started again.
@@ -213,6 +214,9 @@ fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Probl
             for name in plan.want.members.keys().cloned().collect::<Vec<_>>() {
                 plan.note(&name, epoch, target);
             }
+            // The fenced process itself cannot be opened again (4179, run on 1.4.0.post1); the restarted one can.
+            plan.g.then(StopServer { instance: heir.clone(), fenced_only: true, restart: false });
+            plan.start(target, None);
             plan.g.then(Reopen { instance: heir.clone(), others, restarted_only: false });
             plan.g.then(EndFence { instance: heir });
             return Ok(epoch);
@@ -259,7 +263,6 @@ fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64) {
     plan.g.then(NobodyWrites { instance: old.clone(), others: others.clone() });
     plan.start(from, None);
     plan.g.then(Reopen { instance: old.clone(), others, restarted_only: true });
-    plan.g.then(PointSource { instance: old.clone(), source: heir.clone() });
     plan.g.then(NoteFence { primary: old.clone() });
     plan.g.then(Fence { primary: old, heir: heir.clone() });
     plan.note(from, epoch, &to);
@@ -335,7 +338,8 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
                 plan.g.then(Follow { instance, primary: source.clone() });
             }
-            Some(Standing::Fenced) if plan.g.is_empty() => plan.rejoin(&name, &source),
+            // Unless it is part of the switchover that is taken up.
+            Some(Standing::Fenced) if !plan.g.titles().contains(&crate::engine::Step::title(&EndFence { instance: instance.clone() })) => plan.rejoin(&name, &source),
             Some(Standing::Standby) if moved => {
                 plan.g.then(PointSource { instance, source: source.clone() });
                 plan.note(&name, epoch, primary);

@@ -32,9 +32,9 @@ fn kinds(s: &Seen, w: &Want) -> String {
     }
 }
 
-const SWITCH: &str = "follow(b) point_source(a) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) follow(a) end_fence(a)";
+const SWITCH: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
 /// What is left of [`SWITCH`] once the fenced primary runs; each step is skipped when the host says that it is done.
-const TAKE_UP: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) follow(a) end_fence(a)";
+const TAKE_UP: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
 const BUILD_B: &str = "set_boot(b) copy_account(b) begin_store(b) freeze_log(a) start_server(b) follow(b) end_store(b)";
 
 #[test]
@@ -43,14 +43,19 @@ fn what_is_seen_and_asked_decides_the_steps() {
     let rows: Vec<(&str, Seen, Want, String)> = vec![
         ("nothing to do", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("a"), String::new()),
         ("switchover", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("b"), SWITCH.into()),
-        ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), format!("nobody_writes(a) start_server(a) reopen(a) point_source(a) {TAKE_UP}")),
-        ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) follow(a) end_fence(a)".into()),
-        ("cut, then asked back", seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]), ab("a"), "write_group(a) write_group(b) reopen(a) end_fence(a) point_source(b)".into()),
+        ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), format!("nobody_writes(a) start_server(a) reopen(a) {TAKE_UP}")),
+        ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into()),
         (
-            "the heir is down in the middle",
+            "the heir lost its power in the middle",
             seen("a", "b", 2, &[("a", Fenced), ("b", Stopped)]),
             ab("b"),
-            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) follow(a) end_fence(a)".into(),
+            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into(),
+        ),
+        (
+            "cut, then asked back",
+            seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]),
+            ab("a"),
+            "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) point_source(b)".into(),
         ),
         ("the role is elsewhere and nobody asked", seen("a", "b", 2, &[("a", Standby), ("b", Primary)]), ab("a"), String::new()),
         ("a stopped standby", seen("a", "a", 1, &[("a", Primary), ("b", Stopped)]), ab("a"), "start_server(b) point_source(b) follow(b)".into()),

@@ -131,8 +131,11 @@ pub async fn dangerous(cx: &Cx, step: &dyn Step, instance: &Instance, login: &Lo
             return Err(explain(error));
         }
     };
+    // Asked each time: once it is fenced, a server answers only what it was asked shortly before (4012 to all else, run on
+    // 1.4.0.post1), and whoever takes over has to ask this.
+    let others = others(&mut session, &login.user).await.map_err(explain)?;
     if cx.took_over() {
-        end_others(&mut session, &login.user).await.map_err(explain)?;
+        end_all(&mut session, &others).await.map_err(explain)?;
     }
     hold.still().await?;
     let mut result = Ok(());
@@ -158,9 +161,9 @@ pub async fn others(session: &mut Session, user: &str) -> Result<Vec<String>, Sq
     Ok(rows.into_iter().filter(|r| r.get(1).is_some_and(|u| u.as_deref() == Some(user))).filter_map(|r| r.into_iter().next().flatten()).filter(|id| *id != own).collect())
 }
 
-/// Ends every other session of `user`: what a former holder may still have open.
-async fn end_others(session: &mut Session, user: &str) -> Result<(), SqlError> {
-    for id in others(session, user).await? {
+/// Ends sessions: what a former holder may still have open.
+async fn end_all(session: &mut Session, ids: &[String]) -> Result<(), SqlError> {
+    for id in ids {
         // 1094: it ended by itself meanwhile.
         match session.run(&format!("kill {id}")).await {
             Err(SqlError::Server { code: 1094, .. }) | Ok(()) => {}

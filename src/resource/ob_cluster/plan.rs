@@ -72,15 +72,17 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
         }
         // A restart that was cut: finished from the package that the host is set to, unless this change restarts anyway.
         "restarting" if !flow::needs_restart(&before, &after) => {
-            first.then(StartServer { instance: i.clone(), package: package.clone(), join: None, restart: true });
+            for step in flow::restart(i, package) {
+                first.then_arc(step);
+            }
             first.then(EndRestart { instance: i.clone() });
         }
-        "restarted" => {
+        "restarted" if !flow::needs_restart(&before, &after) => {
             first.then(EndRestart { instance: i.clone() });
         }
         _ => {}
     }
-    let changes = flow::update(&before, &after, matches!(status, "running" | "adopting" | "stopped" | "restarting" | "restarted") && after.initialize);
+    let changes = flow::update(&before, &after);
     // An imported object is adopted by its first change; an adoption that was cut is finished.
     if adopting(prior) || (prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty())) {
         let mut adopt = flow::adopt(&Desired { instance: i.clone(), package: after.package.clone(), ..before.clone() });

@@ -4,7 +4,7 @@ use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
 use crate::component::seekdb::steps::same_value;
-use crate::component::seekdb::{Facts, facts, server};
+use crate::component::seekdb::{Facts, Instance, facts, server};
 use crate::engine::Cx;
 use crate::engine::mark::Stage;
 use crate::resource::common::{Connection, set_text, text};
@@ -45,6 +45,9 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     }
     let mut warnings = Vec::new();
     if let Some(mark) = &facts.mark {
+        if mark.stage == Stage::Destroying {
+            warnings.push(half_gone(&state, &instance, &mark.operation));
+        }
         state.creation_id = say(&mark.creation);
     }
     state.id = say(import_id(&instance));
@@ -67,6 +70,13 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     Ok(Found { state: Some(state), warnings })
 }
 
+fn half_gone(state: &Cluster, instance: &Instance, operation: &str) -> Problem {
+    Problem::user(format!("the destroy of cluster \"{}\" was not finished", text(&state.name).unwrap_or_default()))
+        .place(instance.host.endpoint.show())
+        .why(format!("operation {operation} began to remove it"))
+        .fix("run the destroy again: it goes on where that one stopped (or `ob operation abandon`)")
+}
+
 fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
     let name = text(&state.name).unwrap_or_default();
     state.status = say("unreachable");
@@ -80,19 +90,20 @@ fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
 }
 
 fn status(state: &Cluster, facts: &Facts) -> &'static str {
-    // What a group builds or stops is the group's business: this object then only says that it is installed.
-    if state.initialize == Value::Value(false) {
-        return if facts.restart { restart(facts) } else { "installed" };
+    match facts.mark.as_ref().map(|m| m.stage) {
+        Some(Stage::Destroying) => return "being destroyed",
+        Some(Stage::Building) if state.initialize != Value::Value(false) => return "building",
+        _ => {}
     }
-    let building = facts.mark.as_ref().is_some_and(|m| m.stage == Stage::Building);
-    match (facts.pid, &facts.group) {
-        _ if building => "building",
+    match facts.pid {
         _ if facts.restart => restart(facts),
-        (Some(_), _) if facts.adopting => "adopting",
-        (Some(_), _) => "running",
-        (None, Some(_)) => "stopped in its group",
-        (None, None) if facts.store => "stopped",
-        (None, None) => "installed",
+        Some(_) if facts.adopting => "adopting",
+        // What a group builds, starts and stops is the group's business: it must not show as a change of this object.
+        _ if state.initialize == Value::Value(false) => "installed",
+        _ if facts.group.is_some() => "member",
+        Some(_) => "running",
+        None if facts.store => "stopped",
+        None => "installed",
     }
 }
 

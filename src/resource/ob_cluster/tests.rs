@@ -114,13 +114,13 @@ fn each_change_has_its_steps_and_no_change_has_none() {
             "a parameter that needs a restart",
             s.clone(),
             with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("2G")), ("stack_size".to_owned(), v("1M"))].into())),
-            "begin_restart stop_server use_package start_server end_restart",
+            "begin_restart use_package stop_server start_server end_restart",
         ),
-        ("another version", s.clone(), with(|c| c.package = package("1.5.0")), "place_package begin_restart stop_server use_package start_server end_restart"),
+        ("another version", s.clone(), with(|c| c.package = package("1.5.0")), "place_package begin_restart use_package stop_server start_server end_restart"),
         ("a password", s.clone(), with(|c| c.root_password_wo_version = Value::Value(1)), "keep_root_password set_root_password"),
         ("it was found stopped", Cluster { status: v("stopped"), ..s.clone() }, config(), "start_server set_boot"),
-        ("it was found stopped in its group", Cluster { status: v("stopped in its group"), ..s.clone() }, config(), ""),
-        ("a restart was cut", Cluster { status: v("restarting"), ..s.clone() }, config(), "start_server end_restart"),
+        ("it is a member of a group", Cluster { status: v("member"), ..s.clone() }, config(), ""),
+        ("a restart was cut", Cluster { status: v("restarting"), ..s.clone() }, config(), "stop_server start_server end_restart"),
         ("it does not answer", Cluster { status: v("unreachable"), ..s.clone() }, config(), ""),
     ];
     for (name, prior, next, want) in rows {

@@ -25,7 +25,7 @@ impl Step for NoteFence {
         &self.primary.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("write {}/.ob/fenced: the server's pid", self.primary.base_dir)]
+        vec![format!("write {}/.ob/fenced: which process", self.primary.base_dir)]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.primary).await?;
@@ -38,7 +38,7 @@ impl Step for NoteFence {
         Ok(if role == Role::Standby { Check::Done } else { Check::Needed("it takes writes".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}p=$(sdb_pid); [ -n \"$p\" ] || exit 1; printf %s \"$p\" | ob_put {}", facts::lib(&self.primary), self.primary.own("fenced"));
+        let body = format!("{}p=$(sdb_process) || exit 1; printf %s \"$p\" | ob_put {}", facts::lib(&self.primary), self.primary.own("fenced"));
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }

@@ -142,6 +142,8 @@ impl Step for StartServer {
             let facts = facts_of(cx, &self.instance).await?;
             match facts.pid {
                 None if self.restart && !facts.restart => return Ok(Check::Done),
+                // The old process, in a restart that has not reached it: never taken for the new one.
+                Some(_) if facts.running_package.as_ref().is_some_and(|p| *p != self.package) => {}
                 Some(_) => {
                     gone = 0;
                     match self.answers(cx, facts.account).await? {

@@ -5,6 +5,7 @@ use super::facts_of;
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Host, Step};
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Notes that a running server is about to be restarted. One that does not run is left stopped by the whole restart.
@@ -18,6 +19,8 @@ pub struct BeginRestart {
     pub package: String,
     /// The package it runs from.
     pub from: String,
+    /// The parameters it shall start with.
+    pub parameters: BTreeMap<String, String>,
 }
 
 #[async_trait]
@@ -36,7 +39,9 @@ impl Step for BeginRestart {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
-        if facts.restart || facts.pid.is_none() {
+        let set = facts.package.as_ref() == Some(&self.package) && facts.start_sum == facts::cksum(&self.instance.start_script(&self.parameters));
+        // Noted for a process that has lost its power: its successor is the restart, unless it was started by the old script.
+        if facts.pid.is_none() || (facts.restart && (facts.restart_runs || set)) {
             return Ok(Check::Done);
         }
         if self.package != self.from {
@@ -52,7 +57,7 @@ impl Step for BeginRestart {
         Ok(Check::Needed("it runs".into()))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}printf %s \"$(sdb_pid)\" | ob_put {}", facts::lib(&self.instance), self.instance.own("restart"));
+        let body = format!("{}printf %s \"$(sdb_process)\" | ob_put {}", facts::lib(&self.instance), self.instance.own("restart"));
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }

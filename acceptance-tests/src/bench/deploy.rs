@@ -1,0 +1,162 @@
+//! (a) first deploy on ten hosts, (b) the same again with nothing to do, and the way back to a package that is there.
+//!
+//! Ours goes through the real terraform and the real provider: it also makes accounts, sets root's password, writes marks,
+//! gates and journals and waits until SQL answers; peers copy, write the start script, start, and wait for the port.
+use super::fleet::{BASE, DEPLOYERS, Fleet, Job};
+use super::{LIMIT, Row, Table, Way, interleave, seconds};
+use crate::story::{Cluster, Config};
+use crate::terraform::{Source, Terraform};
+use crate::{Host, seekdb};
+use anyhow::{Context, Result};
+use std::cell::Cell;
+use std::fmt::Write;
+use std::time::Duration;
+
+const HOSTS: usize = 10;
+/// The package and the one before it.
+const VERSIONS: [&str; 2] = [seekdb::DEFAULT, "1.4.0"];
+
+/// The configuration: a cluster on each host, the package from the data source, as users have it.
+fn config(version: &str, initialize: bool) -> Result<Config> {
+    let mut config = Config::single();
+    config.clusters.clear();
+    config.protect = false;
+    for (n, v) in VERSIONS.iter().enumerate() {
+        let wheel = seekdb::fetch(v)?;
+        let _ = writeln!(config.more, "data \"ob_package\" \"p{n}\" {{\n  files = [{{ path = {:?}, sha256 = {:?} }}]\n}}", wheel.path, wheel.sha256);
+    }
+    let package = VERSIONS.iter().position(|v| *v == version).context("no such version")?;
+    for n in 0..HOSTS {
+        let name = format!("c{n}");
+        let mut cluster = Cluster::new(&name, n, initialize);
+        cluster.package = Some(format!("data.ob_package.p{package}.package"));
+        config.clusters.insert(name, cluster);
+    }
+    Ok(config)
+}
+
+fn terraform(fleet: &Fleet) -> Result<Terraform> {
+    Ok(Terraform::new(&fleet.dir.path().join("ours"), Source::Override)?.limit(LIMIT))
+}
+
+fn apply(tf: &Terraform, fleet: &Fleet, version: &str, initialize: bool) -> Result<()> {
+    tf.write("main.tf", &config(version, initialize)?.render(&fleet.lab)?)?;
+    tf.apply().map(drop)
+}
+
+/// Terraform by itself with as many objects that do nothing.
+fn alone(tf: &Terraform) -> Result<()> {
+    tf.write("main.tf", &format!("resource \"terraform_data\" \"x\" {{\n  count = {HOSTS}\n  input = {{ name = \"x\" }}\n}}\n"))?;
+    tf.apply().map(drop)
+}
+
+fn job(version: &str, start: bool) -> Result<Job> {
+    Ok(Job { files: seekdb::server(version)?, start })
+}
+
+/// The server's bare start on all hosts at once, its files being there: what no tool can do without.
+fn bare(fleet: &Fleet) -> Result<f64> {
+    for version in [seekdb::DEFAULT] {
+        let program = seekdb::share(&fleet.lab, version)?;
+        for host in fleet.lab.hosts() {
+            host.exec(&format!("mkdir -p {BASE} && cp {program} $(dirname {program})/libaio.so.1 /data/"))?.ok()?;
+        }
+    }
+    seconds(|| {
+        let start = |host: Host| std::thread::spawn(move || seekdb::start(&host, "/data/seekdb", BASE, 2881, Duration::from_secs(300)));
+        let all: Vec<_> = fleet.lab.hosts().into_iter().map(start).collect();
+        all.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| anyhow::bail!("a start broke down")))
+    })
+}
+
+/// First deploys, each on hosts of its own.
+fn first(rounds: usize, start: bool) -> Vec<Row> {
+    let ours = Way::new("ob_cluster by terraform apply", move || {
+        let fleet = Fleet::up(HOSTS)?;
+        let tf = terraform(&fleet)?;
+        seconds(|| apply(&tf, &fleet, seekdb::DEFAULT, start))
+    });
+    let mut ways = vec![ours];
+    for (name, words) in DEPLOYERS {
+        ways.push(Way::new(name, move || {
+            let fleet = Fleet::up(HOSTS)?;
+            let job = job(seekdb::DEFAULT, start)?;
+            seconds(|| fleet.peer(words, &job))
+        }));
+    }
+    if start {
+        ways.push(Way::new("(bare start of the ten servers, files already there)", || bare(&Fleet::up(HOSTS)?)));
+    }
+    ways.push(Way::new("(terraform alone, ten terraform_data)", || {
+        let dir = tempfile::tempdir().context("cannot make a directory")?;
+        let tf = Terraform::new(dir.path(), Source::Override)?;
+        seconds(|| alone(&tf))
+    }));
+    interleave(rounds, ways)
+}
+
+/// (a): first deploy.
+///
+/// # Errors
+/// Never; a way that fails says so in its row.
+pub fn fresh(rounds: usize) -> Result<Vec<Table>> {
+    Ok(vec![
+        Table::new("(a) deploy on ten hosts: 139 MB file, config, server start, port wait", first(rounds, true)),
+        Table::new("(a') the same without the server's start", first(rounds, false)),
+    ])
+}
+
+/// (b): again with nothing to do, and back to a package that is there.
+///
+/// # Errors
+/// The first deploy failed.
+pub fn again(rounds: usize) -> Result<Vec<Table>> {
+    let table = Table::new("(b) the same again with nothing to do, servers running", idle(rounds)?);
+    Ok(vec![table, Table::new("(b') change to the other of two packages, both deployed before, servers not started", back(rounds)?)])
+}
+
+fn idle(rounds: usize) -> Result<Vec<Row>> {
+    let fleet = &Fleet::up(HOSTS)?;
+    let tf = terraform(fleet)?;
+    apply(&tf, fleet, seekdb::DEFAULT, true)?;
+    let dir = tempfile::tempdir().context("cannot make a directory")?;
+    let other = Terraform::new(dir.path(), Source::Override)?;
+    alone(&other)?;
+    let mut ways = vec![Way::new("ob_cluster by terraform apply", || seconds(|| tf.apply().map(drop)))];
+    // OpenSSH knows no "when different". The others find the servers that ours started.
+    for (name, words) in DEPLOYERS.into_iter().filter(|d| d.0 != "OpenSSH + xargs") {
+        let job = job(seekdb::DEFAULT, true)?;
+        fleet.peer(words, &job).with_context(|| format!("the first deploy by {name}"))?;
+        ways.push(Way::new(name, move || seconds(|| fleet.peer(words, &job))));
+    }
+    ways.push(Way::new("(terraform alone, ten terraform_data)", || seconds(|| other.apply().map(drop))));
+    Ok(interleave(rounds, ways))
+}
+
+fn back(rounds: usize) -> Result<Vec<Row>> {
+    let fleet = &Fleet::up(HOSTS)?;
+    let tf = &terraform(fleet)?;
+    for version in VERSIONS {
+        apply(tf, fleet, version, false)?;
+    }
+    let turn = Cell::new(0);
+    let ours = Way::new("ob_cluster by terraform apply", move || {
+        let version = VERSIONS[turn.replace(turn.get() + 1) % 2];
+        seconds(|| apply(tf, fleet, version, false))
+    });
+    let mut ways = vec![ours];
+    for (name, words) in DEPLOYERS {
+        for version in VERSIONS {
+            fleet.peer(words, &job(version, false)?).with_context(|| format!("the first deploy by {name}"))?;
+        }
+        let turn = Cell::new(0);
+        ways.push(Way::new(name, move || {
+            let version = VERSIONS[turn.replace(turn.get() + 1) % 2];
+            // Whoever came before left the same version or the other one: the one that is to be replaced is put there first.
+            let job = job(version, false)?;
+            fleet.lab.hosts().iter().try_for_each(|h| h.exec("echo other > /data/seekdb; touch -d @1 /data/seekdb").and_then(crate::Output::ok).map(drop))?;
+            seconds(|| fleet.peer(words, &job))
+        }));
+    }
+    Ok(interleave(rounds, ways))
+}
