@@ -85,7 +85,7 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let changes = flow::update(&before, &after);
     // An imported object is adopted by its first change; an adoption that was cut is finished.
     if adopting(prior) || (prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty())) {
-        let mut adopt = flow::adopt(&Desired { package: after.package.clone(), ..before.clone() });
+        let mut adopt = flow::adopt(&Desired { instance: i.clone(), package: after.package.clone(), ..before.clone() });
         adopt.append(first);
         first = adopt;
     }
