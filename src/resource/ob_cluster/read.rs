@@ -100,7 +100,7 @@ fn status(state: &Cluster, facts: &Facts) -> &'static str {
         Some(_) if facts.adopting => "adopting",
         // What a group builds, starts and stops is the group's business: it must not show as a change of this object.
         _ if state.initialize == Value::Value(false) => "installed",
-        _ if facts.group.is_some() => "member",
+        _ if facts.group.is_some() => "running",
         Some(_) => "running",
         None if facts.store => "stopped",
         None => "installed",
