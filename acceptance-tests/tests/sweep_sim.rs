@@ -21,7 +21,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|v| v.parse().ok())
 }
 
-/// Every point of an operation. Hosts are named by their number: each worker has a lab of its own.
+/// Every point of an operation.
 fn points(operation: Operation, steps: &[At]) -> Vec<Strike> {
     let at = |at: &At| Point::ALL.map(|point| Blow::ALL.map(|blow| Strike { operation, at: at.clone(), point, blow }));
     steps.iter().flat_map(at).flatten().collect()
@@ -41,13 +41,8 @@ impl Sweep {
         if Instant::now() >= self.until { None } else { self.left.lock().unwrap().pop() }
     }
 
-    fn work(&self, mut world: World, own: &str) {
-        while let Some(mut strike) = self.next() {
-            // The step was found in some worker's lab; ours is the same under another name.
-            let found = strike.at.host[..own.len()].to_owned();
-            for text in [&mut strike.at.host, &mut strike.at.title] {
-                *text = text.replace(&found, own);
-            }
+    fn work(&self, mut world: World) {
+        while let Some(strike) = self.next() {
             let (name, begun) = (strike.to_string(), Instant::now());
             match world.strike(&strike) {
                 Ok(passed) if passed.hit => {
@@ -81,7 +76,7 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
     let workers = usize::try_from(number("OB_SIM_WORKERS").unwrap_or(3)).unwrap().max(1);
     let name = |n: usize| format!("s{n}x");
     let runs = Arc::new(Runs::default());
-    // Each worker finds the steps of some operations, in its own lab under the names of the first.
+    // Each worker finds the steps of some operations, in its own lab.
     let mut worlds: Vec<World> = std::thread::scope(|s| {
         let find = |n: usize| {
             let mut world = World::new(&name(n), runs.clone()).unwrap();
@@ -106,9 +101,9 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
     let found = begun.elapsed().as_secs_f64();
     let sweep = Sweep { left: Mutex::new(every), failed: Mutex::default(), missed: Mutex::default(), done: Mutex::default(), until: begun + limit };
     std::thread::scope(|s| {
-        for (n, world) in worlds.drain(..).enumerate() {
-            let (sweep, own) = (&sweep, name(n));
-            s.spawn(move || sweep.work(world, &own));
+        for world in worlds.drain(..) {
+            let sweep = &sweep;
+            s.spawn(move || sweep.work(world));
         }
     });
     let (failed, missed, done) = (sweep.failed.into_inner().unwrap(), sweep.missed.into_inner().unwrap(), sweep.done.into_inner().unwrap());

@@ -32,7 +32,7 @@ impl Blow {
     pub const ALL: [Self; 4] = [Self::Provider, Self::Host, Self::Link, Self::Frozen];
 }
 
-/// A step of an operation that has an effect.
+/// A step of an operation that has an effect; in a [`Strike`] its texts are those of no lab, `#1` is the first host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     /// Name of its host.
@@ -41,6 +41,14 @@ pub struct At {
     pub kind: String,
     /// Its title.
     pub title: String,
+}
+
+impl At {
+    /// The same with its texts changed.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
+        Self { host: change(&self.host), kind: self.kind.clone(), title: change(&self.title) }
+    }
 }
 
 /// One point of the sweep.
@@ -58,7 +66,7 @@ pub struct Strike {
 
 impl std::fmt::Display for Strike {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}:{}@{}:{}:{:?}", self.operation, self.at.kind, self.at.host, self.point.as_str(), self.blow)
+        write!(f, "{:?}:{}@{}:{}:{:?}", self.operation, self.at.kind, self.at.host.trim_start_matches('#'), self.point.as_str(), self.blow)
     }
 }
 
@@ -86,6 +94,7 @@ impl World {
     /// Something does not hold, or the lab broke down.
     pub fn strike(&mut self, strike: &Strike) -> Result<Passed> {
         let end = self.run(strike.operation)?.end;
+        let strike = &Strike { at: strike.at.map(|text| self.local(text)), ..strike.clone() };
         self.prepare(strike.operation)?;
         let writer = self.writer(strike.operation)?;
         let before = operations(&self.trail()?);

@@ -43,6 +43,7 @@ pub struct World {
     packages: Arc<Packages>,
     kept: BTreeMap<Start, States>,
     runs: Arc<Runs>,
+    prefix: String,
     /// A bug that is planted from now on.
     pub bug: Option<Bug>,
     /// How often the same command is run again at most.
@@ -99,7 +100,7 @@ impl World {
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let packages = Arc::new(config::packages(dir.path())?);
         let lab = Lab::with(Options { hosts: 3, prefix: name.into(), ..Options::default() })?;
-        Ok(Self { lab, states: Arc::default(), packages, kept: BTreeMap::new(), runs, bug: None, tries: 3, patience: LIMIT, _dir: dir })
+        Ok(Self { lab, states: Arc::default(), packages, kept: BTreeMap::new(), runs, prefix: name.into(), bug: None, tries: 3, patience: LIMIT, _dir: dir })
     }
 
     /// Starts a command with a fresh provider.
@@ -265,13 +266,27 @@ impl World {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn network(&self) -> String {
+        format!("10.99.{}.", self.lab.info().id)
+    }
+
+    /// A text as it would be in any of the labs, which differ in their network and in the first part of their hosts' names.
+    fn neutral(&self, text: &str) -> String {
+        text.replace(&self.prefix, "#").replace(&self.network(), "10.99.#.")
+    }
+
+    /// A neutral text as it is in this lab.
+    pub(super) fn local(&self, text: &str) -> String {
+        text.replace("10.99.#.", &self.network()).replace('#', &self.prefix)
+    }
+
     fn uninterrupted(&mut self, operation: Operation) -> Result<Run> {
         self.prepare(operation)?;
         let before = operations(&self.trail()?);
         self.apply(operation.asks())?;
         let mut steps = Vec::new();
         for (host, line) in self.trail()? {
-            let at = At { host, kind: line.entry.kind, title: line.entry.title };
+            let at = At { host, kind: line.entry.kind, title: line.entry.title }.map(|text| self.neutral(text));
             if line.entry.event == Event::Begin && !before.contains(&line.entry.op) && !steps.contains(&at) {
                 steps.push(at);
             }

@@ -46,13 +46,16 @@ fn begin(instance: &Instance) -> Graph {
     g
 }
 
-/// Takes over an instance that others made: mark, package, account; it goes on running as it is.
+/// Takes over an instance that others made: mark, package, account; it goes on running as it is, and is started if it is down.
 #[must_use]
-pub fn adopt(d: &Desired) -> Graph {
+pub fn adopt(d: &Desired, down: bool) -> Graph {
     let mut g = begin(&d.instance);
     g.then(Adopt { instance: d.instance.clone() });
     g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
     g.then(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() });
+    if down {
+        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None, restart: false });
+    }
     g.then(WriteAccount { instance: d.instance.clone() });
     g.then(CreateAccount { instance: d.instance.clone() });
     g.then(SetBoot { instance: d.instance.clone(), on: true });

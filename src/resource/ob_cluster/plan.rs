@@ -12,6 +12,8 @@ use crate::schema::{Diagnostics, Report};
 
 /// Default SQL port.
 pub const SQL_PORT: i64 = 2881;
+/// Status of an instance whose adoption was cut, and that does not run.
+pub const ADOPTING_DOWN: &str = "adopting, stopped";
 /// Default RPC port.
 pub const RPC_PORT: i64 = 2882;
 
@@ -85,9 +87,8 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let changes = flow::update(&before, &after);
     // An imported object is adopted by its first change; an adoption that was cut is finished.
     if adopting(prior) || (prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty())) {
-        let mut adopt = flow::adopt(&Desired { instance: i.clone(), package: after.package.clone(), ..before.clone() });
-        adopt.append(first);
-        first = adopt;
+        // Its start script is written once, as it shall be; it was never stopped by us, so that nothing else is to be finished first.
+        first = flow::adopt(&after, matches!(status, "stopped" | ADOPTING_DOWN));
     }
     first.append(changes);
     Some(first)
@@ -95,7 +96,7 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
 
 /// An adoption of it was cut.
 fn adopting(prior: &Cluster) -> bool {
-    set_text(&prior.status) == Some("adopting")
+    matches!(set_text(&prior.status), Some("adopting" | ADOPTING_DOWN))
 }
 
 /// The graph of a destroy.

@@ -1,5 +1,5 @@
 //! What is true: facts into the state, what others changed into `unmanaged`.
-use super::plan::{import_id, instance, reference};
+use super::plan::{ADOPTING_DOWN, import_id, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
@@ -54,7 +54,8 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     state.status = say(status(&state, &facts));
     take_package(&mut state, &facts);
     // A member that others build (initialize = false) says nothing of its server: the group does.
-    if facts.pid.is_some() && facts.account && state.initialize != Value::Value(false) {
+    // Nor does one whose account may be half made.
+    if facts.pid.is_some() && facts.account && !facts.adopting && state.initialize != Value::Value(false) {
         match server::ask_running(cx, &instance).await {
             Ok(said) => take_answers(&mut state, &said),
             Err(problem) => {
@@ -98,6 +99,7 @@ fn status(state: &Cluster, facts: &Facts) -> &'static str {
     match facts.pid {
         _ if facts.restart => restart(facts),
         Some(_) if facts.adopting => "adopting",
+        None if facts.adopting => ADOPTING_DOWN,
         // What a group builds, starts and stops is the group's business: it must not show as a change of this object.
         _ if state.initialize == Value::Value(false) => "installed",
         _ if facts.group.is_some() => "running",

@@ -150,8 +150,9 @@ fn an_imported_object_is_adopted_by_its_first_change_only() {
     next.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into());
     let adopts = "adopt place_package use_package write_account create_account set_boot end_adopt";
     assert!(steps(&imported, &next).starts_with(adopts), "{}", steps(&imported, &next));
-    let cut = Cluster { status: v("adopting"), ..state() };
-    assert_eq!(steps(&cut, &config()), adopts, "an adoption that was cut is finished, whatever else is asked");
+    let cut = |status: &str| Cluster { status: v(status), ..state() };
+    assert_eq!(steps(&cut("adopting"), &config()), adopts, "an adoption that was cut is finished, whatever else is asked");
+    assert_eq!(steps(&cut("adopting, stopped"), &config()), adopts.replace("write_account", "start_server write_account"), "on a server that is down since");
 }
 
 #[test]

@@ -31,6 +31,9 @@ fn one(column: &'static str, value: impl Into<String>) -> Answer {
 /// Answers one statement of `user` in session `id`.
 pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
     let lower = text.to_ascii_lowercase();
+    if lower == "show processlist" && !server.answers(&lower) {
+        return Answer::Err(4012, "Timeout".into());
+    }
     match lower.as_str() {
         "select 1" => one("1", "1"),
         "select connection_id()" => one("connection_id()", id.to_string()),
