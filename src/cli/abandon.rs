@@ -10,7 +10,7 @@ use super::{progress, steps};
 use crate::base::Problem;
 use crate::base::shell::quote;
 use crate::component::seekdb::group::LeaveGroup;
-use crate::component::seekdb::steps::{EndStore, RemoveStore, StopServer};
+use crate::component::seekdb::steps::{EndNote, Note, RemoveStore, StopServer};
 use crate::component::seekdb::{Facts, Instance, facts, flow, server};
 use crate::engine::journal::{Entry, Event, FORMAT};
 use crate::engine::lease::Target;
@@ -178,7 +178,7 @@ fn unbuild(instance: &Instance) -> Graph {
     let mut graph = Graph::new();
     graph.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     graph.then(RemoveStore { instance: instance.clone() });
-    graph.then(EndStore { instance: instance.clone() });
+    graph.then(EndNote { instance: instance.clone(), note: Note::Store });
     graph.then(LeaveGroup { instance: instance.clone() });
     graph
 }

@@ -1,7 +1,7 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
 use super::Instance;
 use super::steps::{
-    Adopt, BeginRestart, Claim, CreateAccount, EndAdopt, EndRestart, EndSessions, KeepRootPassword, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
+    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
     SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount,
 };
 use crate::component::package::Package;
@@ -59,7 +59,7 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
     g.then(WriteAccount { instance: d.instance.clone() });
     g.then(CreateAccount { instance: d.instance.clone() });
     g.then(SetBoot { instance: d.instance.clone(), on: true });
-    g.then(EndAdopt { instance: d.instance.clone() });
+    g.then(EndNote { instance: d.instance.clone(), note: Note::Adopting });
     g
 }
 
@@ -132,9 +132,14 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
         let [_, again] = restart(i, &prior.package.id);
         g.way_back(
             start,
-            vec![Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }), Arc::new(old.clone()), again, Arc::new(EndRestart { instance: i.clone() })],
+            vec![
+                Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }),
+                Arc::new(old.clone()),
+                again,
+                Arc::new(EndNote { instance: i.clone(), note: Note::Restart }),
+            ],
         );
-        g.then(EndRestart { instance: i.clone() });
+        g.then(EndNote { instance: i.clone(), note: Note::Restart });
     }
     for (name, value) in &next.parameters {
         if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {

@@ -7,7 +7,7 @@
 use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
 use super::steps::{
-    Activate, BeginStore, CopyAccount, EndFence, EndSessions, EndStore, Fence, Follow, FreezeLog, Join, NobodyWrites, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside,
+    Activate, BeginStore, CopyAccount, EndNote, EndSessions, Fence, Follow, FreezeLog, Join, NobodyWrites, Note, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside,
     SetBoot, StartServer, StopServer,
 };
 use crate::base::Problem;
@@ -115,7 +115,7 @@ impl Plan<'_> {
         self.g.then(FreezeLog { primary: primary.clone(), standby: instance.clone() });
         self.start(member, Some(primary));
         self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
-        self.g.then(EndStore { instance });
+        self.g.then(EndNote { instance, note: Note::Store });
     }
 
     /// Restarts a fenced former primary, which then follows as soon as it is pointed at `primary` (a fenced process never does).
@@ -125,7 +125,7 @@ impl Plan<'_> {
         self.start(member, Some(primary));
         self.g.then(PointSource { instance: instance.clone(), source: primary.clone() });
         self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
-        self.g.then(EndFence { instance });
+        self.g.then(EndNote { instance, note: Note::Fence });
     }
 }
 
@@ -218,7 +218,7 @@ fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Probl
             plan.g.then(StopServer { instance: heir.clone(), fenced_only: true, restart: false });
             plan.start(target, None);
             plan.g.then(Reopen { instance: heir.clone(), others, restarted_only: false });
-            plan.g.then(EndFence { instance: heir });
+            plan.g.then(EndNote { instance: heir, note: Note::Fence });
             return Ok(epoch);
         }
         (Some(Standing::Standby), Some(from)) => {
@@ -339,7 +339,9 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.g.then(Follow { instance, primary: source.clone() });
             }
             // Unless it is part of the switchover that is taken up.
-            Some(Standing::Fenced) if !plan.g.titles().contains(&crate::engine::Step::title(&EndFence { instance: instance.clone() })) => plan.rejoin(&name, &source),
+            Some(Standing::Fenced) if !plan.g.titles().contains(&crate::engine::Step::title(&EndNote { instance: instance.clone(), note: Note::Fence })) => {
+                plan.rejoin(&name, &source)
+            }
             Some(Standing::Standby) if moved => {
                 plan.g.then(PointSource { instance, source: source.clone() });
                 plan.note(&name, epoch, primary);

@@ -4,7 +4,7 @@ use super::{Value, say};
 use crate::base::Problem;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::flow::{self, Desired};
-use crate::component::seekdb::steps::{EndRestart, SetBoot, StartServer};
+use crate::component::seekdb::steps::{EndNote, Note, SetBoot, StartServer};
 use crate::engine::Graph;
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
 use crate::resource::{PlanInput, Planned};
@@ -77,10 +77,10 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
             for step in flow::restart(i, package) {
                 first.then_arc(step);
             }
-            first.then(EndRestart { instance: i.clone() });
+            first.then(EndNote { instance: i.clone(), note: Note::Restart });
         }
         "restarted" if !flow::needs_restart(&before, &after) => {
-            first.then(EndRestart { instance: i.clone() });
+            first.then(EndNote { instance: i.clone(), note: Note::Restart });
         }
         _ => {}
     }

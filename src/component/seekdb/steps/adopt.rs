@@ -51,32 +51,3 @@ impl Step for Adopt {
         cx.effect(self, &format!("{note} && {body} && chmod 700 {}", self.instance.own("")), Duration::from_secs(30)).await.map(drop)
     }
 }
-
-/// Removes the note: the adoption is over.
-#[derive(Clone, Debug)]
-pub struct EndAdopt {
-    /// What was adopted.
-    pub instance: Instance,
-}
-
-#[async_trait]
-impl Step for EndAdopt {
-    fn kind(&self) -> &'static str {
-        "end_adopt"
-    }
-    fn title(&self) -> String {
-        format!("the adoption of {} is over", self.instance.show())
-    }
-    fn host(&self) -> &Host {
-        &self.instance.host
-    }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm {}/.ob/adopting", self.instance.base_dir)]
-    }
-    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if facts_of(cx, &self.instance).await?.adopting { Check::Needed("it is noted".into()) } else { Check::Done })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own("adopting")), Duration::from_secs(30)).await.map(drop)
-    }
-}

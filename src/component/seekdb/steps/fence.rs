@@ -43,35 +43,6 @@ impl Step for NoteFence {
     }
 }
 
-/// Removes the note: the former primary follows, or is primary again.
-#[derive(Clone, Debug)]
-pub struct EndFence {
-    /// The member.
-    pub instance: Instance,
-}
-
-#[async_trait]
-impl Step for EndFence {
-    fn kind(&self) -> &'static str {
-        "end_fence"
-    }
-    fn title(&self) -> String {
-        format!("the fence of {} is over", self.instance.show())
-    }
-    fn host(&self) -> &Host {
-        &self.instance.host
-    }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm {}/.ob/fenced", self.instance.base_dir)]
-    }
-    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if facts_of(cx, &self.instance).await?.fenced { Check::Needed("it is noted".into()) } else { Check::Done })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own("fenced")), Duration::from_secs(30)).await.map(drop)
-    }
-}
-
 /// Proves that a standby follows its primary: it reaches where the primary's log ended when this began. Only looks.
 #[derive(Clone, Debug)]
 pub struct Follow {

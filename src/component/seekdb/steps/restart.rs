@@ -1,4 +1,4 @@
-//! Around a restart: a note before the stop and after the start, so that a cut between them is seen and finished.
+//! Around a restart: the note before the stop, so that a cut between it and the end is seen and finished.
 use super::super::group::Group;
 use super::super::{Instance, Role, facts, server};
 use super::facts_of;
@@ -81,34 +81,5 @@ impl BeginRestart {
             }
         }
         Ok(None)
-    }
-}
-
-/// Removes the note: the restart is over.
-#[derive(Clone, Debug)]
-pub struct EndRestart {
-    /// Which one.
-    pub instance: Instance,
-}
-
-#[async_trait]
-impl Step for EndRestart {
-    fn kind(&self) -> &'static str {
-        "end_restart"
-    }
-    fn title(&self) -> String {
-        format!("the restart of {} is over", self.instance.show())
-    }
-    fn host(&self) -> &Host {
-        &self.instance.host
-    }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm {}/.ob/restart", self.instance.base_dir)]
-    }
-    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if facts_of(cx, &self.instance).await?.restart { Check::Needed("it is noted".into()) } else { Check::Done })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own("restart")), Duration::from_secs(30)).await.map(drop)
     }
 }

@@ -54,35 +54,6 @@ impl Step for BeginStore {
     }
 }
 
-/// Notes that the store is whole: from now on it is data.
-#[derive(Clone, Debug)]
-pub struct EndStore {
-    /// Whose store.
-    pub instance: Instance,
-}
-
-#[async_trait]
-impl Step for EndStore {
-    fn kind(&self) -> &'static str {
-        "end_store"
-    }
-    fn title(&self) -> String {
-        format!("the standby store of {} is whole", self.instance.show())
-    }
-    fn host(&self) -> &Host {
-        &self.instance.host
-    }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm {}/.ob/building", self.instance.base_dir)]
-    }
-    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if facts_of(cx, &self.instance).await?.building_store.is_some() { Check::Needed("it is noted as being built".into()) } else { Check::Done })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &format!("rm -f {note} && sync \"$(dirname {note})\"", note = self.instance.own("building")), Duration::from_secs(30)).await.map(drop)
-    }
-}
-
 /// Sets a store aside: kept and named, never started again by us.
 #[derive(Clone, Debug)]
 pub struct SetAside {
