@@ -64,7 +64,7 @@ impl Bug {
             Self::EffectTwice => lines(&|l| if l.contains("tail -n 3") { format!("{l}\n{l}") } else { l.into() }),
             Self::BuildingStays => lines(&|l| if l.starts_with("rm -f ") && l.contains("/.ob/building") { ":".into() } else { l.into() }),
             Self::BootStays => replace("if command -v crontab >/dev/null && crontab -l", "if false && crontab -l"),
-            Self::RestartForgets => lines(&|l| if l.contains("/.ob/restart") && l.contains("ob_put") { l.replace("\"$(sdb_pid)\"", "''") } else { l.into() }),
+            Self::RestartForgets => lines(&|l| if l.contains("/.ob/restart") && l.contains("ob_put") { l.replace("\"$(sdb_process)\"", "''") } else { l.into() }),
             Self::FenceLies => text.to_owned(),
         }
     }
