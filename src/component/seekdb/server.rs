@@ -85,6 +85,23 @@ pub async fn ask(cx: &Cx, instance: &Instance) -> Result<Said, Problem> {
     said
 }
 
+/// How long a server whose process runs may take until it answers: one that has just been started is no dead one.
+const STARTING: Duration = Duration::from_secs(12);
+
+/// As [`ask`], of a server whose process is known to run: silence is waited out for a while.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_running(cx: &Cx, instance: &Instance) -> Result<Said, Problem> {
+    let until = tokio::time::Instant::now() + STARTING;
+    loop {
+        match ask(cx, instance).await {
+            Err(problem) if is_silence(&problem) && tokio::time::Instant::now() < until => cx.sleep(Duration::from_millis(500)).await?,
+            said => return said,
+        }
+    }
+}
+
 async fn ask_in(session: &mut Session) -> Result<Said, SqlError> {
     let role = role(session).await?;
     let build = session.value("select @@version_comment").await?.unwrap_or_default();

@@ -56,7 +56,7 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     // A member that others build (initialize = false) says nothing of its server: the group does.
     // Nor does one whose account may be half made.
     if facts.pid.is_some() && facts.account && !facts.adopting && state.initialize != Value::Value(false) {
-        match server::ask(cx, &instance).await {
+        match server::ask_running(cx, &instance).await {
             Ok(said) => take_answers(&mut state, &said),
             Err(problem) => {
                 state.status = say("unreachable");
@@ -102,7 +102,7 @@ fn status(state: &Cluster, facts: &Facts) -> &'static str {
         None if facts.adopting => ADOPTING_DOWN,
         // What a group builds, starts and stops is the group's business: it must not show as a change of this object.
         _ if state.initialize == Value::Value(false) => "installed",
-        _ if facts.group.is_some() => "member",
+        _ if facts.group.is_some() => "running",
         Some(_) => "running",
         None if facts.store => "stopped",
         None => "installed",

@@ -281,7 +281,7 @@ pub fn schema() -> Schema {
         .attr("root_password_wo_version", number("Raise it to set `root_password_wo` again.").optional())
         .attr("timeouts", timeouts())
         .attr("creation_id", string("Names this creation in the mark on the host; destroy needs the same one there.").computed())
-        .attr("status", string("`running`, `stopped`, `adopting`, `installed` (not initialized), `member` (of a group: its `ob_standby` says what the server does), `unreachable`, `building`, `being destroyed`; `restarting` or `restarted` after a restart that was cut.").computed())
+        .attr("status", string("`running` (always so for a member of a group: its `ob_standby` says what the server does), `stopped`, `adopting`, `installed` (not initialized), `unreachable`, `building`, `being destroyed`; `restarting` or `restarted` after a restart that was cut.").computed())
         .attr("build", string("Build that runs, as the server says.").computed())
         .attr("instance", object("What `ob_standby`, `ob_user` and others refer to.", instance).computed())
         .attr("unmanaged", map("Parameters that others changed. Shown, never changed.", STRING).computed())

@@ -107,7 +107,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
         f(&mut c);
         c
     };
-    let rows: [(&str, Cluster, Cluster, &str); 9] = [
+    let rows: [(&str, Cluster, Cluster, &str); 8] = [
         ("nothing", s.clone(), config(), ""),
         ("a dynamic parameter", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())), "use_package set_parameter"),
         (
@@ -119,7 +119,6 @@ fn each_change_has_its_steps_and_no_change_has_none() {
         ("another version", s.clone(), with(|c| c.package = package("1.5.0")), "place_package begin_restart use_package stop_server start_server end_restart"),
         ("a password", s.clone(), with(|c| c.root_password_wo_version = Value::Value(1)), "keep_root_password set_root_password"),
         ("it was found stopped", Cluster { status: v("stopped"), ..s.clone() }, config(), "start_server set_boot"),
-        ("it is a member of a group", Cluster { status: v("member"), ..s.clone() }, config(), ""),
         ("a restart was cut", Cluster { status: v("restarting"), ..s.clone() }, config(), "stop_server start_server end_restart"),
         ("it does not answer", Cluster { status: v("unreachable"), ..s.clone() }, config(), ""),
     ];
