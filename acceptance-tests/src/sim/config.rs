@@ -32,7 +32,7 @@ pub fn packages(dir: &Path) -> Result<Packages> {
         text(&["strip", "-o", &seekdb.display().to_string(), &program.display().to_string()]).context("sim-seekdb is not built")?;
         files::write(from.join("libaio.so.1"), format!("build {version}\n"), 0o755)?;
         let archive = dir.join(format!("sim-{version}.tar.gz")).display().to_string();
-        text(&["tar", "czf", &archive, "-C", &from.display().to_string(), "seekdb", "libaio.so.1"])?;
+        text(&["tar", "--mtime=@0", "-czf", &archive, "-C", &from.display().to_string(), "seekdb", "libaio.so.1"])?;
         let digest = |path: &str| -> Result<String> { Ok(text(&["sha256sum", path])?.split(' ').next().unwrap_or_default().to_owned()) };
         let source = digest(&archive)?;
         let mut members = BTreeMap::new();

@@ -217,6 +217,10 @@ impl World {
         ensure!(tainted.is_empty(), "tainted: {tainted:?}");
         match strike.operation.asks() {
             Some(config) => {
+                // A member does not start with its host: what a disband leaves without power is started by the next apply.
+                if strike.operation == Operation::Disband && strike.blow == Blow::Host {
+                    self.apply(Some(config.clone()))?;
+                }
                 let differences = self.differences(config)?;
                 ensure!(differences.is_empty(), "the next plan is not empty: {differences:?}");
             }

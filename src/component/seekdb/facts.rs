@@ -50,6 +50,8 @@ pub struct Facts {
     pub pid: Option<u32>,
     /// Package directory name its start script uses.
     pub package: Option<String>,
+    /// The running process's command line, words separated by blanks.
+    pub command: String,
     /// Package directory name of the running process.
     pub running_package: Option<String>,
     /// Our SQL account's file is there.
@@ -90,7 +92,7 @@ if [ -d \"$base\" ]; then for f in \"$base\"/* \"$base\"/.[!.]*; do [ -e \"$f\" 
 [ -e \"$base/.ob/mark\" ] && {{ echo marked=1; printf 'mark=%s\\n' \"$(cat \"$base/.ob/mark\")\"; }}
 [ -d \"$base/store/redo\" ] && echo store=1
 [ -e \"$base/.ob/building\" ] && printf 'building=%s\\n' \"$(cat \"$base/.ob/building\")\"
-p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x=${{x%/seekdb*}}; echo running=${{x##*/}}; }}
+p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x=${{x%/seekdb*}}; echo running=${{x##*/}}; printf 'command=%s\\n' \"$(tr '\\0' ' ' < \"/proc/$p/cmdline\" 2>/dev/null)\"; }}
 [ -e \"$base/.ob/group\" ] && {{ echo grouped=1; printf 'group=%s\\n' \"$(cat \"$base/.ob/group\")\"; }}
 [ -e \"$base/.ob/loss\" ] && printf 'loss=%s\\n' \"$(cat \"$base/.ob/loss\")\"
 [ -e \"$base/.ob/restart\" ] && {{ echo restart=1; [ \"$(cat \"$base/.ob/restart\")\" = \"$(sdb_process)\" ] && echo restart_runs=1; }}
@@ -129,6 +131,7 @@ fn parse(text: &str) -> Facts {
         building_store: facts.get("building").cloned(),
         pid: facts.get("pid").and_then(|p| p.parse().ok()),
         package: facts.get("package").cloned(),
+        command: facts.get("command").cloned().unwrap_or_default(),
         running_package: facts.get("running").cloned(),
         account: has("account"),
         adopting: has("adopting"),

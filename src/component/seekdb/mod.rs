@@ -72,16 +72,22 @@ impl Instance {
     /// `syslog_level`), hence everything every time.
     #[must_use]
     pub fn start_script(&self, parameters: &BTreeMap<String, String>) -> String {
+        format!(
+            "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\ncd {} || exit 1\nexec {} \"$@\"\n",
+            quote(&self.name),
+            self.base(),
+            join(self.command(parameters))
+        )
+    }
+
+    /// The words of that command line.
+    #[must_use]
+    pub fn command(&self, parameters: &BTreeMap<String, String>) -> Vec<String> {
         let mut words = vec![format!("{}/.ob/package/seekdb", self.base_dir), "--port".into(), self.sql_port.to_string(), "--base-dir".into(), self.base_dir.clone()];
         let ours = [("enable_rpc_service".to_owned(), "True".to_owned()), ("rpc_port".to_owned(), self.rpc_port.to_string())];
         for (key, value) in parameters.iter().map(|(k, v)| (k.clone(), v.clone())).chain(ours) {
             words.extend(["--parameter".into(), format!("{key}={value}")]);
         }
-        format!(
-            "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\ncd {} || exit 1\nexec {} \"$@\"\n",
-            quote(&self.name),
-            self.base(),
-            join(words)
-        )
+        words
     }
 }

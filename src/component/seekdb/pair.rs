@@ -241,7 +241,7 @@ fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Probl
             plan.rejoin(from, &heir);
             return Ok(epoch);
         }
-        (Some(Standing::Stopped), _) if seen.noted == target => {
+        (Some(Standing::Stopped), _) if seen.noted == target && !resumes(plan, seen, target) => {
             plan.g.then(NobodyWrites { instance: heir, others });
             plan.start(target, None);
             return Ok(epoch);
@@ -253,6 +253,12 @@ fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Probl
 
 fn consented(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
     plan.want.failover.as_ref().is_some_and(|c| c.epoch == seen.epoch && c.to == target)
+}
+
+/// The heir of a failover lost its power while the old primary is gone still: what was consented to goes on.
+fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
+    let consent = plan.want.failover.as_ref().is_some_and(|c| c.epoch + 1 == seen.epoch && c.to == target);
+    consent && seen.noted == target && seen.standing.iter().any(|(n, s)| n != target && *s == Standing::Unreachable)
 }
 
 /// Takes a switchover up whose old primary does not take writes, wherever it was cut: `switchover to primary` reads the old
@@ -274,7 +280,10 @@ fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64) {
 
 fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> Result<u64, Problem> {
     // A failover that was cut after its note is taken up under the same consent: the note carries the next epoch already.
-    let resumed = seen.noted == target && seen.is(target) == Some(Standing::Standby);
+    // An heir that lost its power too is started first: it is a standby still, or was opened under this very consent.
+    let gone = consented(plan, seen, target) && seen.is(&seen.noted) == Some(Standing::Unreachable);
+    let down = seen.is(target) == Some(Standing::Stopped) && (gone || resumes(plan, seen, target));
+    let resumed = seen.noted == target && (down || seen.is(target) == Some(Standing::Standby));
     let epoch = if resumed { seen.epoch } else { seen.epoch + 1 };
     let ask_for = epoch - 1;
     let lost = seen
@@ -294,13 +303,16 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
             .fix(format!("bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = {{ epoch = {ask_for}, to = \"{target}\" }}"))
             .attribute(["failover"]));
     };
-    if seen.is(target) != Some(Standing::Standby) {
+    if seen.is(target) != Some(Standing::Standby) && !down {
         return Err(Problem::refused(format!("cannot fail over to \"{target}\""))
             .why(format!("it is {}", seen.is(target).map_or("unknown", Standing::as_str)))
             .fix("choose a member that is standby")
             .attribute(["failover", "to"]));
     }
     let Some(dead) = plan.member(&lost) else { return Err(Problem::internal("the lost primary is not in the group")) };
+    if down {
+        plan.start(target, None);
+    }
     let others: Vec<_> = plan.want.members.iter().filter(|(n, _)| n.as_str() != target && **n != lost).map(|(_, i)| i.clone()).collect();
     // The note before the deed: a former primary that comes back is then known to be stale, whenever this is cut.
     plan.note(target, epoch, target);

@@ -81,13 +81,13 @@ pub fn targets(want: &Want, also: &BTreeMap<String, crate::component::seekdb::In
 
 /// The member that a graph with a failover does without.
 #[must_use]
-pub fn dead<'a>(graph: &Graph, seen: &'a Seen) -> Option<&'a str> {
+pub fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
     let failover = graph.nodes().iter().any(|n| n.step.kind() == "activate");
     if !failover {
         return None;
     }
-    let down = |s: &group::Standing| matches!(s, group::Standing::Unreachable | group::Standing::Stopped | group::Standing::Stale);
-    seen.standing.iter().find(|(n, s)| down(s) && **n == seen.noted).or_else(|| seen.standing.iter().find(|(_, s)| down(s))).map(|(n, _)| n.as_str())
+    let down = |n: &str, s: &group::Standing| n != want.primary && matches!(s, group::Standing::Unreachable | group::Standing::Stopped | group::Standing::Stale);
+    seen.standing.iter().find(|(n, s)| down(n, s) && **n == seen.noted).or_else(|| seen.standing.iter().find(|(n, s)| down(n, s))).map(|(n, _)| n.as_str())
 }
 
 async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Problem> {
@@ -112,7 +112,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
         verb: "create",
         object: format!("standby.{}", want.name),
         graph: &graph,
-        targets: targets(&want, &BTreeMap::new(), dead(&graph, &seen)),
+        targets: targets(&want, &BTreeMap::new(), dead(&graph, &seen, &want)),
         secrets: BTreeMap::new(),
         epoch: seen.epoch.max(1),
         timeout: common::timeout(&planned.timeouts, "create"),
@@ -143,7 +143,7 @@ async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Appl
         verb,
         object: format!("standby.{}", want.name),
         graph: &planned_graph,
-        targets: targets(&want, &gone, dead(&planned_graph, &seen)),
+        targets: targets(&want, &gone, dead(&planned_graph, &seen, &want)),
         secrets: BTreeMap::new(),
         epoch: seen.epoch,
         timeout: common::timeout(&planned.timeouts, "update"),

@@ -13,6 +13,7 @@ mod wire;
 use server::{Server, fail, log};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -59,7 +60,15 @@ fn main() -> ExitCode {
         return ExitCode::from(96);
     }
     let child = std::env::current_exe().and_then(|exe| {
-        Command::new(exe).args(std::env::args_os().skip(1)).current_dir(&flags.base).env(DAEMON, "1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+        Command::new(exe)
+            .arg0(std::env::args_os().next().unwrap_or_default())
+            .args(std::env::args_os().skip(1))
+            .current_dir(&flags.base)
+            .env(DAEMON, "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
     });
     if child.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
