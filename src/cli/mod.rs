@@ -16,7 +16,7 @@ mod runbook;
 mod schema;
 mod state_file;
 mod status;
-mod steps;
+pub mod steps;
 mod survey;
 mod watch;
 

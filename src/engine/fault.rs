@@ -3,6 +3,7 @@
 //! In the product they cost one comparison; with the `fault-points` feature the acceptance tests can stop a real
 //! provider at any of them (by variables, or within one process by [`arm`]), and on the host the script itself stops where
 //! `$OB_STATE/fault` says so.
+use super::Cx;
 use super::step::Step;
 
 /// Where in a step a fault can be put.
@@ -96,6 +97,54 @@ pub async fn here(step: &dyn Step, point: Point) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+/// Looks at each step of a run within its test: what its contract demands is tried on the spot.
+#[cfg(feature = "fault-points")]
+#[async_trait::async_trait]
+pub trait Watch: Send + Sync {
+    /// Before the step's check.
+    async fn before(&self, cx: &Cx, step: &dyn Step);
+    /// After its effect was seen to be done.
+    async fn after(&self, cx: &Cx, step: &dyn Step);
+}
+
+#[cfg(feature = "fault-points")]
+static WATCH: std::sync::Mutex<Option<std::sync::Arc<dyn Watch>>> = std::sync::Mutex::new(None);
+
+/// Sets who looks at the steps of this process from now on.
+#[cfg(feature = "fault-points")]
+pub fn watch(who: Option<std::sync::Arc<dyn Watch>>) {
+    *WATCH.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = who;
+}
+
+#[cfg(feature = "fault-points")]
+fn watching() -> Option<std::sync::Arc<dyn Watch>> {
+    WATCH.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+}
+
+/// Lets the test look at a step that is about to be checked.
+#[cfg(feature = "fault-points")]
+pub async fn before(cx: &Cx, step: &dyn Step) {
+    if let Some(who) = watching() {
+        who.before(cx, step).await;
+    }
+}
+
+/// Lets the test look at a step that was done.
+#[cfg(feature = "fault-points")]
+pub async fn after(cx: &Cx, step: &dyn Step) {
+    if let Some(who) = watching() {
+        who.after(cx, step).await;
+    }
+}
+
+/// Nothing in the product.
+#[cfg(not(feature = "fault-points"))]
+pub async fn before(_cx: &Cx, _step: &dyn Step) {}
+
+/// Nothing in the product.
+#[cfg(not(feature = "fault-points"))]
+pub async fn after(_cx: &Cx, _step: &dyn Step) {}
 
 /// Nothing in the product.
 #[cfg(not(feature = "fault-points"))]

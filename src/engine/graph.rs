@@ -34,7 +34,13 @@ impl Graph {
 
     /// Adds a step after others. Only earlier nodes can be named, so that a cycle cannot be written.
     pub fn add(&mut self, step: impl Step + 'static, after: &[NodeId]) -> NodeId {
-        self.nodes.push(Node { step: Arc::new(step), after: after.to_vec(), way_back: Vec::new() });
+        self.push(Arc::new(step), after.to_vec())
+    }
+
+    /// Titles tell steps apart, in journals and in what people read.
+    fn push(&mut self, step: Arc<dyn Step>, after: Vec<NodeId>) -> NodeId {
+        debug_assert!(self.nodes.iter().all(|n| n.step.title() != step.title()), "two steps of one graph are called {:?}", step.title());
+        self.nodes.push(Node { step, after, way_back: Vec::new() });
         NodeId(self.nodes.len() - 1)
     }
 
@@ -47,8 +53,7 @@ impl Graph {
     /// As [`Graph::then`], for a step that is shared already.
     pub fn then_arc(&mut self, step: Arc<dyn Step>) -> NodeId {
         let after = self.leaves();
-        self.nodes.push(Node { step, after, way_back: Vec::new() });
-        NodeId(self.nodes.len() - 1)
+        self.push(step, after)
     }
 
     /// Steps that run first when the lease was taken over from a holder that did not give it back.
@@ -69,16 +74,20 @@ impl Graph {
         }
     }
 
-    /// Puts another graph behind this one: its roots wait for all of our leaves.
+    /// Puts another graph behind this one: its roots wait for all of our leaves. A step that is here already (by its title) is not
+    /// added again; who waits for it waits for our leaves.
     pub fn append(&mut self, other: Graph) {
-        let (base, leaves) = (self.nodes.len(), self.leaves());
+        let leaves = self.leaves();
         self.after_take_over.extend(other.after_take_over);
+        let here: BTreeSet<String> = self.titles().into_iter().collect();
+        let mut places: Vec<Vec<NodeId>> = Vec::new();
         for mut node in other.nodes {
-            if node.after.is_empty() {
-                node.after.clone_from(&leaves);
-            } else {
-                node.after.iter_mut().for_each(|n| n.0 += base);
+            if here.contains(&node.step.title()) {
+                places.push(leaves.clone());
+                continue;
             }
+            node.after = if node.after.is_empty() { leaves.clone() } else { node.after.iter().flat_map(|n| places[n.0].clone()).collect() };
+            places.push(vec![NodeId(self.nodes.len())]);
             self.nodes.push(node);
         }
     }

@@ -1,6 +1,6 @@
 //! Runs a graph: bounded parallelism, a failed step stops only what depends on it, done steps are skipped and said so.
 use super::effect::{Running, cancelled};
-use super::fault::Point;
+use super::fault::{self, Point};
 use super::graph::{Graph, Node};
 use super::journal::{Entry, Event};
 use super::lease::{self, Target};
@@ -202,6 +202,7 @@ async fn go_back(cx: &Cx, node: &Node, mut problem: Problem) -> Problem {
 /// # Errors
 /// The check refused or could not tell, the effect failed, or it was not seen to be done in time.
 pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
+    fault::before(cx, step).await;
     match step.check(cx).await? {
         Check::Done => return Ok(false),
         Check::Refused(problem) => return Err(problem),
@@ -225,6 +226,7 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
         tracing::warn!(step = step.kind(), "{}: tried again", problem.why);
     }
     cx.fault(step, Point::Verified).await;
+    fault::after(cx, step).await;
     Ok(true)
 }
 

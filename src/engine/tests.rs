@@ -313,6 +313,13 @@ fn a_graph_orders_and_compares() {
     assert_eq!(a.nodes()[2].after, [NodeId(1)]);
     assert!(b.beyond(&a).is_empty());
     assert_eq!(a.beyond(&b), ["touch 1"]);
+    // What is there already is not done twice, and what waited for it waits for everything that came first.
+    let mut c = Graph::new();
+    c.then(touch("h1", "1"));
+    c.then(touch("h1", "4"));
+    a.append(c);
+    assert_eq!(a.titles(), ["touch 1", "touch 2", "touch 3", "touch 4"]);
+    assert_eq!(a.nodes()[3].after, [NodeId(2)]);
 }
 
 #[tokio::test]

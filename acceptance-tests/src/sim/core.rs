@@ -3,12 +3,13 @@ use super::config;
 use crate::Lab;
 use crate::story::Config;
 use anyhow::{Context, Result, bail};
+use ob::cli::steps::{self, Line};
 use ob::protocol::convert;
 use ob::protocol::pb::tf::{self, provider_server::Provider as _};
 use ob::provider::dispatch::Provider;
 use ob::resource::Resource;
-use ob::resource::ob_cluster::ObCluster;
-use ob::resource::ob_standby::ObStandby;
+use ob::resource::ob_cluster::{self, ObCluster};
+use ob::resource::ob_standby::{self, ObStandby};
 use ob::schema::{Attribute, AttributeConstraint as C, AttributeType as T, Diagnostics, Schema, Tree, codec, tree};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,8 @@ pub struct States {
     pub objects: BTreeMap<String, Tree>,
     /// Addresses that were stored beside an error of their creation.
     pub tainted: Vec<String>,
+    /// The runbook of each change that was begun.
+    pub runbooks: Vec<Vec<Line>>,
 }
 
 /// One command with one provider.
@@ -176,6 +179,8 @@ impl Core {
     }
 
     async fn change(&self, address: &str, planned: Planned) -> Result<()> {
+        let steps = runbook(address, &planned)?;
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).runbooks.push(steps);
         let request = tf::apply_resource_change::Request {
             type_name: kind(address),
             prior_state: Some(convert::value(&planned.prior)),
@@ -192,6 +197,21 @@ impl Core {
         self.keep(address, new);
         result
     }
+}
+
+/// What `ob runbook` says of a planned change.
+fn runbook(address: &str, planned: &Planned) -> Result<Vec<Line>> {
+    fn typed<T: serde::de::DeserializeOwned>(tree: &Tree) -> Result<Option<T>> {
+        let mut diags = Diagnostics::default();
+        let typed = (*tree != Tree::Nil).then(|| codec::typed("state", tree.clone(), &mut diags)).transpose();
+        typed.map(|d| d.map(|d| d.state)).map_err(|_| anyhow::anyhow!("a planned state does not fit its type: {:?}", diags.errors.first().map(|d| d.detail.clone())))
+    }
+    let graph = if address == GROUP {
+        ob_standby::planned_graph(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref()).map_err(|p| anyhow::anyhow!("{p}"))?
+    } else {
+        ob_cluster::planned_graph(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref())
+    };
+    Ok(steps::lines(&graph.context("the steps of a change are not known")?))
 }
 
 fn kind(address: &str) -> String {

@@ -50,6 +50,12 @@ fn query(host: &Host, statement: &str) -> Result<Vec<Vec<String>>> {
     sql::query(login.clone(), statement).or_else(|_| sql::query(sql::Login { password: None, ..login }, statement))
 }
 
+/// What the server of a host holds, if one answers there; rows that clients write are not told.
+#[must_use]
+pub fn state(host: &Host) -> Vec<String> {
+    server(host).unwrap_or_default()
+}
+
 fn server(host: &Host) -> Result<Vec<String>> {
     let mut lines: Vec<String> = query(host, "show sim state")?.into_iter().flatten().filter(|l| !l.starts_with("rows ")).map(|l| format!("server {l}")).collect();
     lines.push(format!("server {}", ask(host, "select @@version_comment")?));

@@ -103,7 +103,7 @@ impl World {
         let states = if strike.blow == Blow::Frozen { Arc::new(Mutex::new(self.states().clone())) } else { self.states.clone() };
         let mut attempt = self.start_on(states.clone(), |core| core.apply(config))?;
         let host = self.lab.named(&strike.at.host)?;
-        let Some(held) = reach(&mut attempt, strike, &host)? else {
+        let Some(held) = reach(&host, &strike.at, strike.point, || attempt.ended())? else {
             attempt.wait().context("without any fault")?;
             return Ok(passed);
         };
@@ -200,7 +200,10 @@ impl World {
     }
 
     /// Lets the time of every lease pass.
-    fn age_leases(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// A gate cannot be written.
+    pub fn age_leases(&self) -> Result<()> {
         for host in self.lab.hosts() {
             for object in std::fs::read_dir(host.path("/root/.ob/objects")).into_iter().flatten().flatten() {
                 let gate = object.path().join("gate");
@@ -254,7 +257,7 @@ fn may_repeat(line: &str, blow: Blow) -> bool {
 }
 
 /// What holds a step at a point.
-struct Held {
+pub struct Held {
     armed: Arc<fault::Armed>,
 }
 
@@ -265,21 +268,23 @@ impl Held {
     }
 }
 
-/// Waits until the command stands at the point; `None`: it ended before.
-fn reach(attempt: &mut Attempt<()>, strike: &Strike, host: &Host) -> Result<Option<Held>> {
-    let on_host = matches!(strike.point, Point::Began | Point::Effected);
-    let point = if on_host { Point::Decided } else { strike.point };
-    let held = Held { armed: fault::arm(host.name(), &strike.at.title, point) };
-    ensure!(until(LIMIT, || held.armed.reached() || attempt.ended()), "the point was not reached and the command does not end");
+/// Waits until a run stands at a point of a step of `host`; `None`: it ended before.
+///
+/// # Errors
+/// Neither happens.
+pub fn reach(host: &Host, at: &At, point: Point, mut ended: impl FnMut() -> bool) -> Result<Option<Held>> {
+    let on_host = matches!(point, Point::Began | Point::Effected);
+    let held = Held { armed: fault::arm(host.name(), &at.title, if on_host { Point::Decided } else { point }) };
+    ensure!(until(LIMIT, || held.armed.reached() || ended()), "the point was not reached and the command does not end");
     if !held.armed.reached() {
         held.let_go(host);
         return Ok(None);
     }
     if on_host {
         let hit = host.path("/root/.ob/fault.hit");
-        std::fs::write(host.path("/root/.ob/fault"), format!("{}:{}\n", strike.at.kind, strike.point.as_str()))?;
+        std::fs::write(host.path("/root/.ob/fault"), format!("{}:{}\n", at.kind, point.as_str()))?;
         held.armed.release();
-        let reached = until(LIMIT, || hit.exists() || attempt.ended());
+        let reached = until(LIMIT, || hit.exists() || ended());
         let _ = std::fs::remove_file(host.path("/root/.ob/fault"));
         ensure!(reached, "the point on the host was not reached and the command does not end");
         if !hit.exists() {

@@ -4,7 +4,7 @@ use super::core::{Core, States};
 use super::link::{Links, Way};
 use super::operation::{Operation, Start};
 use super::strike::{At, operations};
-use super::{Bug, digest};
+use super::{Bug, digest, runbook};
 use crate::options::Options;
 use crate::story::Config;
 use crate::{Lab, process, sql};
@@ -280,11 +280,20 @@ impl World {
         text.replace("10.99.#.", &self.network()).replace('#', &self.prefix)
     }
 
+    /// Statements that changed something on any server.
+    fn ledger(&self) -> Result<Vec<String>> {
+        let text: String = self.lab.hosts().iter().map(|h| std::fs::read_to_string(h.path("/var/log/sim-seekdb.ledger")).unwrap_or_default()).collect();
+        Ok(text.lines().map(|l| l.split_once(' ').map_or(l, |l| l.1).to_owned()).collect())
+    }
+
     fn uninterrupted(&mut self, operation: Operation) -> Result<Run> {
         self.prepare(operation)?;
         let before = operations(&self.trail()?);
+        self.states().runbooks.clear();
         self.apply(operation.asks())?;
         let mut steps = Vec::new();
+        let ran: Vec<_> = self.trail()?.into_iter().map(|(host, line)| (host, line.entry)).filter(|(_, e)| !before.contains(&e.op)).collect();
+        runbook::compare(&self.states().runbooks, &ran, &self.ledger()?)?;
         for (host, line) in self.trail()? {
             let at = At { host, kind: line.entry.kind, title: line.entry.title }.map(|text| self.neutral(text));
             if line.entry.event == Event::Begin && !before.contains(&line.entry.op) && !steps.contains(&at) {

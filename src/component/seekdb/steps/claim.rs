@@ -99,7 +99,9 @@ impl Step for Claim {
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let Some(operation) = cx.operation() else { return Err(Problem::internal("claim outside an operation")) };
         let body = mark(&self.instance, operation, Stage::Building).write(&self.instance.key(), &self.instance.base_dir);
-        cx.effect(self, &format!("{body} && chmod 700 {}", self.instance.own("")), Duration::from_secs(30)).await.map(drop)
+        // A mark that is there meanwhile stays: whose it is, the check after this says.
+        let body = format!("if [ ! -e {} ]; then {body} && chmod 700 {}; fi", self.instance.own("mark"), self.instance.own(""));
+        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }
 

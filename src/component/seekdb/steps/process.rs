@@ -74,7 +74,7 @@ impl Step for StartServer {
     fn title(&self) -> String {
         match &self.join {
             Some(join) => format!("start seekdb {} as standby of {}", self.instance.show(), join.source),
-            None => format!("start seekdb {}", self.instance.show()),
+            None => format!("start seekdb {}{}", self.instance.show(), if self.restart { " again" } else { "" }),
         }
     }
     fn host(&self) -> &Host {

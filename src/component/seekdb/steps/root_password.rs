@@ -76,7 +76,7 @@ impl Step for KeepRootPassword {
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let file = self.instance.own("root");
         let line = encode(wanted(cx)?);
-        let body = format!("umask 077; {{ tail -n 3 {file} 2>/dev/null; printf '%s\\n' {line}; }} | ob_put {file}");
+        let body = format!("umask 077; {{ tail -n 3 {file} 2>/dev/null | {{ grep -vxF {line} || :; }}; printf '%s\\n' {line}; }} | ob_put {file}");
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }

@@ -63,6 +63,13 @@ pub struct SetAside {
     pub name: String,
 }
 
+impl SetAside {
+    /// Its name until all of it is there.
+    fn part(&self) -> String {
+        format!("{}.part", self.name)
+    }
+}
+
 #[async_trait]
 impl Step for SetAside {
     fn kind(&self) -> &'static str {
@@ -85,6 +92,9 @@ impl Step for SetAside {
         if facts.aside.contains(&self.name) {
             return Ok(Check::Done);
         }
+        if facts.aside.contains(&self.part()) {
+            return Ok(Check::Partial("a part of it was moved".into()));
+        }
         if facts.pid.is_some() {
             return Ok(Check::Refused(
                 Problem::refused(format!("seekdb {} runs", self.instance.show()))
@@ -98,9 +108,9 @@ impl Step for SetAside {
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         // Into a temporary name first: a cut move is taken up again, and the final name says that all of it is there.
         let aside = self.instance.own(&format!("aside/{}", self.name));
-        let part = self.instance.own(&format!("part-{}", self.name));
+        let part = self.instance.own(&format!("aside/{}", self.part()));
         let body = format!(
-            "{lib}[ -z \"$(sdb_pid)\" ] || exit 1\nmkdir -p {part} {root} && for d in store etc run log; do [ -e \"$base/$d\" ] && {{ mv \"$base/$d\" {part}/ || exit 1; }}; done\nmv -T {part} {aside} && sync {root}",
+            "{lib}[ -z \"$(sdb_pid)\" ] || exit 1\n[ ! -e {aside} ] || exit 0\nmkdir -p {part} && for d in store etc run log; do [ -e \"$base/$d\" ] && {{ mv \"$base/$d\" {part}/ || exit 1; }}; done\nmv -T {part} {aside} && sync {root}",
             lib = facts::lib(&self.instance),
             root = self.instance.own("aside"),
         );

@@ -1,0 +1,100 @@
+//! The contract of a step, tried on the spot at each step of a run: `check` changes nothing, what was done is seen to be done,
+//! and what is applied twice is as if it were applied once.
+use super::digest;
+use crate::{Host, Lab};
+use async_trait::async_trait;
+use ob::engine::fault::{self, Watch};
+use ob::engine::{Check, Cx, Step};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a step may change on a host. Gates are renewed by the run itself; what lies in a store is the server's.
+const FILES: &str = "for d in /data /root/.ob /srv /home /etc/sysctl.d /etc/security/limits.d /etc/passwd /etc/group; do [ ! -e $d ] || \
+    find $d \\( -path '/data/*/store/*' -o -path '/data/*/log/*' -o -path '/data/*/run/*' -o -name 'gate*' -o -name lock -o -path '*/.ob/objects' -o -name 'start.log' \\) -prune -o \
+    \\( -type f -size -64k -exec sha256sum {} + \\) -o -printf '%p %m %u %l\\n'; done | sort; \
+    for p in $(pgrep -x seekdb); do echo \"process $p $(cut -d' ' -f22 /proc/$p/stat)\"; done; \
+    grep -v '^#' /var/spool/cron/crontabs/root 2>/dev/null; cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null";
+
+/// What even a step that acts twice may write once more.
+const RECORDS: &str = "find /root/.ob/objects -path '*/journal/*' -exec sha256sum {} + 2>/dev/null | sort; cat /var/log/sim-seekdb.ledger 2>/dev/null; :";
+
+/// Holds each step of this process to its contract until it is dropped.
+#[derive(Debug)]
+pub struct Contract(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    hosts: BTreeMap<String, Host>,
+    seen: Mutex<BTreeSet<&'static str>>,
+    broken: Mutex<Vec<String>>,
+}
+
+impl Contract {
+    /// Begins, for steps on the hosts of `lab`.
+    #[must_use]
+    pub fn hold(lab: &Lab) -> Self {
+        let hosts = lab.hosts().into_iter().map(|h| (h.name().to_owned(), h)).collect();
+        let kept = Arc::new(Kept { hosts, seen: Mutex::default(), broken: Mutex::default() });
+        fault::watch(Some(kept.clone()));
+        Self(kept)
+    }
+
+    /// Kinds of the steps that were looked at.
+    #[must_use]
+    pub fn seen(&self) -> BTreeSet<&'static str> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What did not hold.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        self.0.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Contract {
+    fn drop(&mut self) {
+        fault::watch(None);
+    }
+}
+
+impl Kept {
+    fn look(&self, step: &dyn Step, what: &str) -> Vec<String> {
+        let Some(host) = self.hosts.get(&step.host().endpoint.name) else { return Vec::new() };
+        tokio::task::block_in_place(|| {
+            let mut lines: Vec<String> = host.exec(what).map(|o| o.stdout.lines().map(str::to_owned).collect()).unwrap_or_default();
+            lines.extend(digest::state(host));
+            lines
+        })
+    }
+
+    fn demand(&self, good: bool, what: impl FnOnce() -> String) {
+        if !good {
+            self.broken.lock().unwrap_or_else(PoisonError::into_inner).push(what());
+        }
+    }
+}
+
+#[async_trait]
+impl Watch for Kept {
+    async fn before(&self, cx: &Cx, step: &dyn Step) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(step.kind());
+        let all = format!("{FILES}; {RECORDS}");
+        let before = self.look(step, &all);
+        let _ = step.check(cx).await;
+        let found = digest::differing(&before, &self.look(step, &all));
+        self.demand(found.is_empty(), || format!("{}: the check of \"{}\" changed {found:?}", step.kind(), step.title()));
+    }
+
+    async fn after(&self, cx: &Cx, step: &dyn Step) {
+        let before = self.look(step, FILES);
+        let found = step.check(cx).await;
+        self.demand(matches!(found, Ok(Check::Done)), || format!("{}: \"{}\" was done, and its check says {found:?}", step.kind(), step.title()));
+        // A server may say no to what it has done already; what counts is that nothing changes.
+        let second = step.apply(cx).await.err().map(|p| p.why);
+        let found = step.verify(cx).await;
+        self.demand(matches!(found, Ok(Check::Done)), || format!("{}: \"{}\" was applied twice ({second:?}), and its check says {found:?}", step.kind(), step.title()));
+        let found = digest::differing(&before, &self.look(step, FILES));
+        self.demand(found.is_empty(), || format!("{}: \"{}\", applied twice, changed {found:?} ({second:?})", step.kind(), step.title()));
+    }
+}

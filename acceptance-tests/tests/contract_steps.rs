@@ -1,0 +1,194 @@
+//! The contract of every step: `check` changes nothing, after its effect it is seen to be done, applied twice is as if applied
+//! once; and a preparation of a host that is killed at any point of any step is finished by the same command.
+//!
+//! Kinds of steps are read from the product's sources: a new step is held to this by being there.
+use lab::may_make_hosts;
+use lab::sim::contract::Contract;
+use lab::sim::link::{Links, Way};
+use lab::sim::strike::reach;
+use lab::sim::{At, Blow, Bug, Operation, Strike, World, digest};
+use lab::story::say;
+use ob::base::OperationId;
+use ob::component::host::{Desired, Directory, Limits, Prepare, Site, User, flow, record};
+use ob::engine::fault::Point;
+use ob::engine::lease::Target;
+use ob::engine::{Cx, Graph, Host, Outcome, run};
+use ob::transport::Endpoint;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// Kinds that a command of the CLI runs, and the test that proves them.
+const ELSEWHERE: [(&str, &str); 1] = [("end_record", "break_glass")];
+
+/// Every kind of step in the sources below `dir`.
+fn kinds(dir: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        if entry.path().is_dir() {
+            kinds(&entry.path(), found);
+            continue;
+        }
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        for body in text.split("fn kind(&self) -> &'static str {").skip(1) {
+            let body = body.split("\n    }").next().unwrap_or_default();
+            found.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn every_step_reads_only_in_its_check_and_applied_twice_is_applied_once() {
+    if !may_make_hosts("the contract of steps") {
+        return;
+    }
+    let mut world = World::new("con", Arc::default()).unwrap();
+    let ends: BTreeMap<_, _> = Operation::ALL.into_iter().map(|o| (o, world.run(o).unwrap())).collect();
+    let contract = Contract::hold(&world.lab);
+    for (operation, run) in &ends {
+        world.prepare(*operation).unwrap();
+        world.apply(operation.asks()).unwrap();
+        let found = digest::differing(&run.end, &digest::of(&world.lab).unwrap());
+        assert!(found.is_empty(), "{operation:?}, each step applied twice, ends otherwise: {found:?}");
+    }
+    // A take-over ends sessions, and a fence that lost its power is opened again.
+    for (kind, point) in [("fence", Point::Verified), ("promote", Point::Decided)] {
+        let at: At = ends[&Operation::Switchover].steps.iter().find(|s| s.kind == kind).unwrap().clone();
+        world.strike(&Strike { operation: Operation::Switchover, at, point, blow: Blow::Host }).unwrap();
+    }
+    let at: At = ends[&Operation::Parameter].steps.iter().find(|s| s.kind == "set_parameter").unwrap().clone();
+    world.strike(&Strike { operation: Operation::Parameter, at, point: Point::Decided, blow: Blow::Provider }).unwrap();
+    hosts(&world, &contract);
+    let (broken, seen) = (contract.broken(), contract.seen());
+    assert!(broken.is_empty(), "{} steps break their contract:\n{}", broken.len(), broken.join("\n"));
+    let mut all = BTreeSet::new();
+    for dir in ["src/component", "src/cli"] {
+        kinds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(dir), &mut all);
+    }
+    let unseen: Vec<_> = all.iter().filter(|k| !seen.contains(k.as_str()) && !ELSEWHERE.iter().any(|e| e.0 == *k)).collect();
+    assert!(unseen.is_empty(), "steps that no run of this test contains: {unseen:?}");
+    say(&format!("{} kinds of steps hold to their contract", seen.len()));
+}
+
+#[test]
+fn an_effect_that_is_not_safe_to_repeat_is_found() {
+    if !may_make_hosts("a bug planted into a step") {
+        return;
+    }
+    let mut world = World::new("bad", Arc::default()).unwrap();
+    world.bug = Some(Bug::EffectTwice);
+    let contract = Contract::hold(&world.lab);
+    world.prepare(Operation::Create).unwrap();
+    world.apply(Operation::Create.asks()).unwrap();
+    assert!(contract.broken().iter().any(|b| b.starts_with("keep_root_password")), "{:?}", contract.broken());
+}
+
+/// A preparation of a host, step by step.
+struct Making {
+    desired: Desired,
+    links: Arc<Links>,
+    /// Kinds of steps by title.
+    kinds: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Making {
+    fn of(world: &World) -> Self {
+        let machine = world.lab.host(0);
+        let endpoint =
+            Endpoint { name: machine.name().into(), address: machine.address().to_string(), port: 22, user: "root".into(), identity: String::new(), host_key: String::new() };
+        let site = Site { name: machine.name().into(), host: Host { endpoint, run_as: String::new() } };
+        let folder = |path: &str| (path.to_owned(), Directory { path: path.into(), owner: "obsvc".into(), mode: "0750".into() });
+        let prepare = Prepare {
+            user: Some(User { name: "obsvc".into(), uid: Some(5001), home: None }),
+            directories: [folder("/data/1"), folder("/srv/deep/er")].into(),
+            limits: Some(Limits { user: "obsvc".into(), nofile: "655350".into(), nproc: "655360".into(), stack: "unlimited".into(), core: "unlimited".into() }),
+            sysctl: Some(("oceanbase".into(), [("vm.swappiness".to_owned(), "1".to_owned())].into())),
+            hugepage: Some("never".into()),
+            clock: Some(Duration::from_secs(5)),
+            declared: "{}".into(),
+        };
+        let network = Some(("eth0".into(), Some(machine.address().to_string())));
+        Self { desired: Desired { site, network, prepare: Some(prepare) }, links: Links::new(world.lab.hosts(), None), kinds: Arc::default() }
+    }
+
+    fn cx(&self) -> Cx {
+        Cx::new(Arc::new(Way(self.links.clone())), CancellationToken::new(), BTreeMap::new())
+    }
+
+    /// Starts a run in a process of its own, as far as a runtime is one.
+    fn start(&self, verb: &'static str) -> (Runtime, std::sync::mpsc::Receiver<Outcome>) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let (cx, d, kinds) = (self.cx(), self.desired.clone(), self.kinds.clone());
+        runtime.spawn(async move {
+            let graph = if verb == "create" {
+                flow::create(&d)
+            } else {
+                let creation = record::read(&cx, &d.site).await.unwrap().text("creation").to_owned();
+                flow::destroy(&d.site, d.prepare.as_ref(), &creation)
+            };
+            kinds.lock().unwrap().extend(graph.nodes().iter().map(|n| (n.step.title(), n.step.kind().to_owned())));
+            let _ = sender.send(go(&cx, verb, &d.site, &graph).await);
+        });
+        (runtime, receiver)
+    }
+
+    /// Runs to the end and hands out the steps that had an effect.
+    fn must(&self, verb: &'static str) -> Vec<At> {
+        let (runtime, receiver) = self.start(verb);
+        let out = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+        runtime.shutdown_background();
+        assert_eq!(out.problem.as_ref().map(ToString::to_string), None, "{verb}: {out:?}");
+        let host = &self.desired.site.name;
+        out.done.into_iter().map(|(title, _)| At { host: host.clone(), kind: self.kinds.lock().unwrap()[&title].clone(), title }).collect()
+    }
+}
+
+async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
+    let operation =
+        ob::engine::Operation { id: OperationId::fresh(), verb: verb.into(), object: site.key(), who: "test".into(), authority: "sim".into(), epoch: 0, titles: graph.titles() };
+    run(cx, operation, graph, vec![Target::new(site.key(), vec![site.host.clone()])], 4).await
+}
+
+/// What a preparation may touch.
+fn snapshot(world: &World) -> Vec<String> {
+    let line = "getent passwd | sort; getent group | sort; ls -A /home; find /data /srv -printf '%p %u %m\\n' 2>/dev/null | sort; ls /etc/sysctl.d /etc/security/limits.d; \
+        cat /etc/sysctl.d/* /etc/security/limits.d/* 2>/dev/null; sysctl -n fs.aio-max-nr vm.max_map_count vm.swappiness net.core.somaxconn; \
+        cat /sys/kernel/mm/transparent_hugepage/enabled; find / -xdev -name made -path '*/.ob/*' 2>/dev/null";
+    world.lab.host(0).exec(line).unwrap().stdout.lines().map(str::to_owned).collect()
+}
+
+/// Prepares a host and undoes it, with every step held to its contract; then each again, killed at every point of every step.
+fn hosts(world: &World, contract: &Contract) {
+    let machine = world.lab.host(0);
+    machine.exec("kill -9 -1; rm -rf /data /root/.ob /srv/*; echo madvise > /sys/kernel/mm/transparent_hugepage/enabled").unwrap();
+    let making = Making::of(world);
+    let before = snapshot(world);
+    let created = making.must("create");
+    let prepared = snapshot(world);
+    let destroyed = making.must("destroy");
+    assert_eq!(digest::differing(&before, &snapshot(world)), Vec::<String>::new(), "a destroy leaves the host as it was");
+    assert!(contract.seen().contains("remove_user"));
+    let mut points = 0;
+    for (verb, steps, end) in [("create", &created, &prepared), ("destroy", &destroyed, &before)] {
+        for (at, point) in steps.iter().flat_map(|at| Point::ALL.map(|point| (at, point))) {
+            if verb == "destroy" {
+                making.must("create");
+            }
+            let (runtime, receiver) = making.start(verb);
+            let held = reach(&machine, at, point, || receiver.try_recv().is_ok()).unwrap();
+            assert!(held.is_some(), "{verb}: {:?} is not reached", at.title);
+            runtime.shutdown_timeout(Duration::from_secs(5));
+            world.age_leases().unwrap();
+            making.must(verb);
+            assert_eq!(digest::differing(end, &snapshot(world)), Vec::<String>::new(), "{verb} killed at {} of {:?}", point.as_str(), at.title);
+            points += 1;
+            if verb == "create" {
+                making.must("destroy");
+            }
+        }
+    }
+    say(&format!("a preparation and its end, killed at {points} points, were finished by the same command"));
+}
