@@ -45,6 +45,8 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     };
 
     // Before anything is reached or written.
+    let huge = good.clone().parameter("a", "memory_limit", "900G");
+    one_clear_error("memory_limit larger than the host", &s, &huge, &["memory_limit", "900G", "more than its host has"]);
     one_clear_error("memory_limit too small", &s, &good.clone().parameter("a", "memory_limit", "512M"), &["memory_limit", "512M", "1G"]);
     one_clear_error("a read-only parameter", &s, &good.clone().parameter("a", "data_dir", "/x"), &["data_dir"]);
     let known = std::fs::read_to_string(&s.lab.info().known_hosts).unwrap();

@@ -128,7 +128,16 @@ fn failover(s: &Story, config: &Config) -> Config {
     assert!(why.contains("does not answer"), "a consent for another epoch is none: {why}");
     assert!(!s.writable(1 - dead).unwrap(), "nothing was opened");
 
+    // A consent that binds the loss: what it refuses leaves everything as it is, and the old primary may come back.
+    let note = |s: &Story| s.host(1 - dead).exec(&format!("cat /data/{new}/.ob/group")).unwrap().ok().unwrap();
+    let before = note(s);
     other.group.as_mut().unwrap().failover = Some(Consent { epoch: epoch(s), to: new.into() });
+    let bound = other.render(&s.lab).unwrap().replace(&format!("to = \"{new}\" }}"), &format!("to = \"{new}\", max_loss = \"1ms\" }}"));
+    s.tf.write("main.tf", &bound).unwrap();
+    let why = s.fails(&["apply", "-auto-approve", "-no-color"]).unwrap();
+    assert!(why.contains("max_loss is 1ms"), "{why}");
+    assert_eq!(note(s), before, "no epoch began");
+
     let begun = Instant::now();
     s.apply(&other).unwrap();
     let took = begun.elapsed();

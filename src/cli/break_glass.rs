@@ -11,7 +11,7 @@ use crate::base::{Kind, Problem};
 use crate::component::seekdb::group::{self, Member, Standing};
 use crate::component::seekdb::pair::{self, Consent, Seen, Want};
 use crate::component::seekdb::steps::StopServer;
-use crate::engine::{Cx, Graph};
+use crate::engine::{Cx, Graph, gate};
 use crate::resource::execute::{Job, execute};
 use crate::resource::{Context, Session, ob_standby};
 use crate::transport::Connector;
@@ -112,6 +112,7 @@ pub async fn open(file: &std::path::Path, ssh: &Ssh, cancel: CancellationToken) 
             kit.packages.insert(name.clone(), package);
         }
     }
+    same_home(&cx, &kit, &members).await?;
     let mut seen = Seen { standing: members.iter().map(|(n, m)| (n.clone(), m.standing)).collect(), ..Seen::default() };
     if let Some(note) = group::newest(&members) {
         check_note(&kit.group, &kit.owner, note)?;
@@ -124,6 +125,23 @@ pub async fn open(file: &std::path::Path, ssh: &Ssh, cancel: CancellationToken) 
     }
     seen.asked = seen.primary().map_or_else(|| seen.noted.clone(), str::to_owned);
     Ok(Opened { kit, members, seen, cx, connector })
+}
+
+/// Gates lie in the home of the user that logs in (or runs the servers). Another user would take gates that nobody else looks at.
+async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Result<(), Problem> {
+    for name in members.iter().filter(|(_, m)| m.note.is_some()).map(|(n, _)| n) {
+        let host = &kit.members[name].host;
+        let said = cx.read(host, &format!("{}id -un; [ ! -e \"$OB_STATE/objects/standby.{}/gate\" ] || echo gate", gate::LIB, kit.group)).await?;
+        let mut lines = said.stdout.lines();
+        let user = lines.next().unwrap_or_default();
+        if lines.next().is_none() {
+            return Err(Problem::refused(format!("user \"{user}\" is not the one that manages group \"{}\" on {}", kit.group, host.endpoint.name))
+                .place(host.endpoint.show())
+                .why("the group's gate is not in its home: what it did would not be kept apart from what Terraform does")
+                .fix("name the login user of the provider's configuration: --user USER"));
+        }
+    }
+    Ok(())
 }
 
 impl Opened {

@@ -4,7 +4,8 @@ use super::state_file::json;
 use super::steps::{self, Line};
 use crate::base::Problem;
 use crate::engine::Graph;
-use crate::resource::{Resource, ob_cluster, ob_standby};
+use crate::component::mysql::Statement;
+use crate::resource::{Resource, ob_access, ob_cluster, ob_database, ob_grant, ob_host, ob_standby, ob_user};
 use crate::schema::{Diagnostics, codec};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -19,14 +20,40 @@ pub struct Args {
     plan: PathBuf,
 }
 
-/// From both sides of a change to the graph; `None`: an input is not known before apply.
-type Planner = fn(&Change<'_>) -> Result<Option<Graph>, Problem>;
+/// What a change does.
+enum Work {
+    /// Steps on hosts.
+    Steps(Graph),
+    /// Statements in one session.
+    Sql(Vec<Statement>),
+    /// An input is not known before apply.
+    Unknown,
+}
 
-/// One line per type: its graph by the function that its apply uses.
+impl From<Option<Graph>> for Work {
+    fn from(graph: Option<Graph>) -> Self {
+        graph.map_or(Self::Unknown, Self::Steps)
+    }
+}
+
+/// From both sides of a change to what it does.
+type Planner = fn(&Change<'_>) -> Result<Work, Problem>;
+
+/// One line per type: what it does by the function that its apply uses.
 const TYPES: &[(&str, Planner)] = &[
-    ("ob_cluster", |c| Ok(ob_cluster::planned_graph(c.before(&ob_cluster::ObCluster)?.as_ref(), c.after(&ob_cluster::ObCluster)?.as_ref()))),
-    ("ob_standby", |c| ob_standby::planned_graph(c.before(&ob_standby::ObStandby)?.as_ref(), c.after(&ob_standby::ObStandby)?.as_ref())),
+    ("ob_host", |c| Ok(ob_host::planned_graph(c.before(&ob_host::ObHost)?.as_ref(), c.after(&ob_host::ObHost)?.as_ref()).into())),
+    ("ob_cluster", |c| Ok(ob_cluster::planned_graph(c.before(&ob_cluster::ObCluster)?.as_ref(), c.after(&ob_cluster::ObCluster)?.as_ref()).into())),
+    ("ob_standby", |c| Ok(ob_standby::planned_graph(c.before(&ob_standby::ObStandby)?.as_ref(), c.after(&ob_standby::ObStandby)?.as_ref())?.into())),
+    ("ob_database", |c| sql(c, &ob_database::ObDatabase, ob_database::planned_statements)),
+    ("ob_user", |c| sql(c, &ob_user::ObUser, ob_user::planned_statements)),
+    ("ob_grant", |c| sql(c, &ob_grant::ObGrant, ob_grant::planned_statements)),
+    ("ob_access", |c| sql(c, &ob_access::ObAccess, ob_access::planned_statements)),
 ];
+
+/// The statements of one type.
+fn sql<R: Resource>(c: &Change<'_>, resource: &R, statements: fn(Option<&R::State>, Option<&R::State>) -> Result<Vec<Statement>, Problem>) -> Result<Work, Problem> {
+    Ok(Work::Sql(statements(c.before(resource)?.as_ref(), c.after(resource)?.as_ref())?))
+}
 
 /// A change of one object as the plan's JSON has it.
 struct Change<'a> {
@@ -117,11 +144,12 @@ pub fn parts(plan: &Json) -> Result<Vec<Part>, Problem> {
     Ok(out)
 }
 
-fn part(address: &str, action: &str, graph: Result<Option<Graph>, Problem>, secrets: &BTreeMap<String, String>) -> Result<Part, Problem> {
+fn part(address: &str, action: &str, work: Result<Work, Problem>, secrets: &BTreeMap<String, String>) -> Result<Part, Problem> {
     let part = Part { address: address.into(), action: action.into(), unknown: false, refused: None, impact: Vec::new(), steps: Vec::new() };
-    match graph {
-        Ok(None) => Ok(Part { unknown: true, ..part }),
-        Ok(Some(graph)) => {
+    match work {
+        Ok(Work::Unknown) => Ok(Part { unknown: true, ..part }),
+        Ok(Work::Sql(all)) => Ok(Part { steps: steps::statements(&all), ..part }),
+        Ok(Work::Steps(graph)) => {
             let mut steps = steps::lines(&graph);
             for text in steps.iter_mut().flat_map(|l| l.effects.iter_mut().chain(std::iter::once(&mut l.title)).chain(l.way_back.iter_mut().flat_map(|b| b.effects.iter_mut()))) {
                 hide(text, secrets);

@@ -1,4 +1,5 @@
 //! A graph as a runbook: every step with the exact shell and SQL, what it does to users, and the way back.
+use crate::component::mysql::Statement;
 use crate::engine::{Graph, Step};
 use serde::Serialize;
 use std::fmt::Write;
@@ -51,6 +52,23 @@ pub fn lines(graph: &Graph) -> Vec<Line> {
         way_back: node.way_back.iter().map(back).collect(),
     };
     graph.nodes().iter().enumerate().map(line).collect()
+}
+
+/// Statements of one session, each a line; they are their own titles.
+#[must_use]
+pub fn statements(all: &[Statement]) -> Vec<Line> {
+    let line = |(n, s): (usize, &Statement)| Line {
+        number: n + 1,
+        kind: "sql".into(),
+        title: s.shown.clone(),
+        host: String::new(),
+        effects: Vec::new(),
+        impact: Vec::new(),
+        irreversible: false,
+        after: if n == 0 { Vec::new() } else { vec![n] },
+        way_back: Vec::new(),
+    };
+    all.iter().enumerate().map(line).collect()
 }
 
 /// What all of them do to users.

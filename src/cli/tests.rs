@@ -132,7 +132,7 @@ fn the_runbook_of_a_recorded_plan_is_the_graph_that_apply_runs() {
     let seen: Vec<_> = parts.iter().map(|p| (p.address.as_str(), p.action.as_str(), p.unknown, p.steps.len())).collect();
     assert_eq!(
         seen,
-        [("ob_cluster.a", "create", false, 13), ("ob_cluster.b", "create", false, 4), ("ob_standby.g", "create", false, 10)],
+        [("ob_cluster.a", "create", false, 14), ("ob_cluster.b", "create", false, 5), ("ob_standby.g", "create", false, 10)],
         "objects of other providers are passed over"
     );
     let group = &parts[2].steps;

@@ -5,7 +5,7 @@
 use super::Context;
 use super::common::{Connection, Map, host};
 use super::execute::reader;
-use super::ob_cluster::{InstanceRef, import_id, parse_id};
+use super::ob_cluster::{InstanceRef, Place, import_id, parse_id};
 use super::sql_target::{SqlEndpoint, Target};
 use crate::base::Problem;
 use crate::component::seekdb::{Instance, facts, import};
@@ -117,9 +117,9 @@ pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
         named.endpoint = Value::Value(sql_endpoint(id, rest)?);
         return Ok(named);
     }
-    let (endpoint, base_dir) = parse_id(place).map_err(|p| bad(id, &p.why))?;
+    let Place { endpoint, base_dir, run_as } = parse_id(place).map_err(|p| bad(id, &p.why))?;
     let cx = reader(cx);
-    let there = host(endpoint, "");
+    let there = host(endpoint, &run_as);
     let probe = import::probe(&cx, &there, &base_dir).await?;
     let instance = Instance { name: probe.name, host: there, base_dir, sql_port: probe.sql_port, rpc_port: probe.rpc_port };
     let found = facts::read(&cx, &instance).await?;

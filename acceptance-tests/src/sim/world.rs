@@ -50,6 +50,8 @@ pub struct World {
     pub tries: usize,
     /// How long a command may take.
     pub patience: Duration,
+    /// Each step is applied twice ([`super::contract`]): a statement that ran twice says nothing.
+    pub twice: bool,
     _dir: tempfile::TempDir,
 }
 
@@ -100,7 +102,7 @@ impl World {
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let packages = Arc::new(config::packages(dir.path())?);
         let lab = Lab::with(Options { hosts: 3, prefix: name.into(), ..Options::default() })?;
-        Ok(Self { lab, states: Arc::default(), packages, kept: BTreeMap::new(), runs, prefix: name.into(), bug: None, tries: 3, patience: LIMIT, _dir: dir })
+        Ok(Self { lab, states: Arc::default(), packages, kept: BTreeMap::new(), runs, prefix: name.into(), bug: None, tries: 3, patience: LIMIT, twice: false, _dir: dir })
     }
 
     /// Starts a command with a fresh provider.

@@ -1,7 +1,7 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
 use super::Instance;
 use super::steps::{
-    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note, PlacePackage, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
+    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
     SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount,
 };
 use crate::component::package::Package;
@@ -63,10 +63,19 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
     g
 }
 
+/// The look at the host's memory before a server gets another `memory_limit`.
+fn memory(g: &mut Graph, d: &Desired, prior: Option<&Desired>) {
+    let limit = d.parameters.get("memory_limit");
+    if let Some(limit) = limit.filter(|l| prior.is_none_or(|p| p.parameters.get("memory_limit") != Some(*l))) {
+        g.then(ProveMemory { instance: d.instance.clone(), limit: limit.clone() });
+    }
+}
+
 /// Installs and, unless `initialize` is false, starts a new database.
 #[must_use]
 pub fn create(d: &Desired) -> Graph {
     let mut g = begin(&d.instance);
+    memory(&mut g, d, None);
     install(&mut g, d);
     if d.initialize {
         g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None, restart: false });
@@ -109,6 +118,7 @@ pub fn restart(i: &Instance, package: &str) -> [Arc<dyn Step>; 2] {
 pub fn update(prior: &Desired, next: &Desired) -> Graph {
     let mut g = begin(&next.instance);
     let (i, package) = (&next.instance, &next.package);
+    memory(&mut g, next, Some(prior));
     let moved = !prior.package.same(package);
     if moved {
         g.then(PlacePackage { instance: i.clone(), package: package.clone() });

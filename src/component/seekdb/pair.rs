@@ -7,7 +7,7 @@
 use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
 use super::steps::{
-    Activate, BeginStore, CopyAccount, EndNote, EndSessions, Fence, Follow, FreezeLog, Join, NobodyWrites, Note, NoteFence, NoteLoss, PointSource, Promote, Reopen, SetAside,
+    Activate, BeginStore, CopyAccount, EndNote, EndSessions, Fence, Follow, FreezeLog, Join, NobodyWrites, Note, NoteFence, NoteLoss, PointSource, Promote, ProveGone, Reopen, SetAside,
     SetBoot, StartServer, StopServer,
 };
 use crate::base::Problem;
@@ -314,10 +314,13 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
         plan.start(target, None);
     }
     let others: Vec<_> = plan.want.members.iter().filter(|(n, _)| n.as_str() != target && **n != lost).map(|(_, i)| i.clone()).collect();
+    // All that can refuse it comes before the note: what is refused leaves the old primary what it is.
+    let (accept_unfenced, max_loss) = (consent.accept_unfenced, consent.max_loss);
+    plan.g.then(ProveGone { heir: heir.clone(), dead: dead.clone(), others: others.clone(), accept_unfenced, max_loss });
     // The note before the deed: a former primary that comes back is then known to be stale, whenever this is cut.
     plan.note(target, epoch, target);
     plan.g.then(NoteLoss { heir: heir.clone(), member: target.to_owned(), epoch });
-    plan.g.then(Activate { heir, dead, others, accept_unfenced: consent.accept_unfenced, max_loss: consent.max_loss });
+    plan.g.then(Activate { heir, dead, others });
     Ok(epoch)
 }
 

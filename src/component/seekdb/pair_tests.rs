@@ -84,20 +84,20 @@ fn a_failover_needs_a_consent_that_names_its_epoch() {
     for void in [consent(3, "b"), consent(5, "b"), consent(4, "a")] {
         assert!(kinds(&off, &void).starts_with("refused"), "{void:?}");
     }
-    assert_eq!(kinds(&off, &consent(4, "b")), "write_group(b) note_loss(b) activate(b)");
+    assert_eq!(kinds(&off, &consent(4, "b")), "prove_gone(b) write_group(b) note_loss(b) activate(b)");
     let cut = seen("a", "b", 5, &[("a", Unreachable), ("b", Standby)]);
-    assert_eq!(kinds(&cut, &consent(4, "b")), "write_group(b) note_loss(b) activate(b)", "cut after the note: the same consent goes on");
+    assert_eq!(kinds(&cut, &consent(4, "b")), "prove_gone(b) write_group(b) note_loss(b) activate(b)", "cut after the note: the same consent goes on");
     let down = seen("b", "b", 5, &[("a", Unreachable), ("b", Stopped)]);
-    assert_eq!(kinds(&down, &consent(4, "b")), "start_server(b) write_group(b) note_loss(b) activate(b)", "the heir lost its power after it");
+    assert_eq!(kinds(&down, &consent(4, "b")), "start_server(b) prove_gone(b) write_group(b) note_loss(b) activate(b)", "the heir lost its power after it");
     assert_eq!(kinds(&down, &consent(3, "b")), "nobody_writes(b) start_server(b)", "without that consent the old primary is asked first");
     let both = seen("a", "a", 4, &[("a", Unreachable), ("b", Stopped)]);
-    assert_eq!(kinds(&both, &consent(4, "b")), "start_server(b) write_group(b) note_loss(b) activate(b)", "the heir lost its power before it");
+    assert_eq!(kinds(&both, &consent(4, "b")), "start_server(b) prove_gone(b) write_group(b) note_loss(b) activate(b)", "the heir lost its power before it");
     assert!(kinds(&both, &consent(3, "b")).starts_with("refused"), "void consent");
     let done = seen("b", "b", 5, &[("a", Unreachable), ("b", Primary)]);
     assert_eq!(kinds(&done, &consent(4, "b")), "", "done once: the consent is void at the new epoch");
     let third = Want { failover: consent(4, "b").failover, ..want("b", &["a", "b", "c"]) };
     let off3 = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby), ("c", Standby)]);
-    assert_eq!(kinds(&off3, &third), "write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)");
+    assert_eq!(kinds(&off3, &third), "prove_gone(b) write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod schema;
 mod tests;
 
 pub use plan::{desired, import_id};
-pub use read::parse_id;
+pub use read::{Place, parse_id};
 pub use schema::{Cluster, InstanceRef, PackageRef, Server, Timeouts, Zone, package_attributes, timeouts as schema_timeouts};
 
 use super::common;

@@ -207,6 +207,8 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         return Some(Planned { state: next, replace: Vec::new() });
     };
     next.instance = reference(&next);
+    // The way to the host may change: the id is that way.
+    next.id = instance(&next).map_or(Value::Unknown, |i| say(import_id(&i)));
     if graph.is_empty() {
         // The same files under another archive or version name are no change (an imported object knows only its files).
         if same_package(prior, &next) {
@@ -284,8 +286,9 @@ pub fn import_id(i: &Instance) -> String {
     let e = &i.host.endpoint;
     let user = if e.user.is_empty() { String::new() } else { format!("{}@", e.user) };
     let address = if e.address.contains(':') { format!("[{}]", e.address) } else { e.address.clone() };
-    let identity = if e.identity.is_empty() { String::new() } else { format!("?identity={}", e.identity) };
-    format!("ssh://{user}{address}:{}{}{identity}", e.port, i.base_dir)
+    let words = [("identity", &e.identity), ("run_as", &i.host.run_as)].into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k}={v}"));
+    let query = words.collect::<Vec<_>>().join("&");
+    format!("ssh://{user}{address}:{}{}{}{query}", e.port, i.base_dir, if query.is_empty() { "" } else { "?" })
 }
 
 /// What other resources refer to.

@@ -3,11 +3,11 @@ use super::plan::{ADOPTING_DOWN, import_id, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
-use crate::component::seekdb::steps::same_value;
+use crate::component::seekdb::steps::{ProveMemory, same_value};
 use crate::component::seekdb::{Facts, Instance, facts, server};
 use crate::engine::Cx;
 use crate::engine::mark::Stage;
-use crate::resource::common::{Connection, set_text, text};
+use crate::resource::common::{Connection, plain_map, set_text, text};
 use crate::resource::execute::reader;
 use crate::resource::{Context, Found};
 use crate::transport::Endpoint;
@@ -144,9 +144,19 @@ fn take_answers(state: &mut Cluster, said: &server::Said) {
     state.unmanaged = Value::Value(others.map(|(k, v)| (k.clone(), say(v))).collect());
 }
 
-/// Warns at plan about what apply will meet: an unfinished create, a complete object to adopt.
+/// Warns at plan about what apply will meet: too little memory, an unfinished create, a complete object to adopt.
 pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
-    let (None, Some(instance)) = (prior, instance(planned)) else { return Vec::new() };
+    let Some(instance) = instance(planned) else { return Vec::new() };
+    let limit = |state: &Cluster| plain_map(&state.parameters).and_then(|p| p.get("memory_limit").cloned());
+    if let Some(limit) = limit(planned).filter(|l| prior.and_then(limit).as_ref() != Some(l)) {
+        let found = ProveMemory { instance: instance.clone(), limit }.problem(&reader(cx)).await;
+        if let Ok(Some(problem)) = found {
+            return vec![problem];
+        }
+    }
+    if prior.is_some() {
+        return Vec::new();
+    }
     let Ok(facts) = facts::read(&reader(cx), &instance).await else { return Vec::new() };
     let Some(mark) = facts.mark else { return Vec::new() };
     if cx.session.owner.as_ref() != Some(&mark.owner) {
@@ -179,16 +189,16 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
 /// # Errors
 /// The id is malformed, the host does not answer, nothing is there.
 pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
-    let (endpoint, base_dir) = parse_id(id)?;
+    let Place { endpoint, base_dir, run_as } = parse_id(id)?;
     let cx = reader(cx);
-    let host = crate::resource::common::host(endpoint.clone(), "");
+    let host = crate::resource::common::host(endpoint.clone(), &run_as);
     let probe = crate::component::seekdb::import::probe(&cx, &host, &base_dir).await?;
     let server = Server {
         host: Value::Value(Connection::of(&endpoint)),
         base_dir: say(&base_dir),
         sql_port: Value::Value(i64::from(probe.sql_port)),
         rpc_port: Value::Value(i64::from(probe.rpc_port)),
-        run_as: Value::Null,
+        run_as: if run_as.is_empty() { Value::Null } else { say(&run_as) },
     };
     let zone = Zone { servers: Value::Value([("s1".to_owned(), Value::Value(server))].into()) };
     let state = Cluster {
@@ -207,14 +217,33 @@ pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
     Ok(read(&cx, state).await?.state.unwrap_or_default())
 }
 
-/// Takes an import id apart: `ssh://user@address:port/base-dir?identity=name`.
+/// Where an import id leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The way to log in.
+    pub endpoint: Endpoint,
+    /// The base directory.
+    pub base_dir: String,
+    /// The user that owns it; empty is the login user.
+    pub run_as: String,
+}
+
+/// Takes an import id apart: `ssh://user@address:port/base-dir?identity=name&run_as=user`.
 ///
 /// # Errors
 /// It is none.
-pub fn parse_id(id: &str) -> Result<(Endpoint, String), Problem> {
-    let bad = |why: &str| Problem::user(format!("\"{id}\" is no import id")).why(why.to_owned()).fix("write it as ssh://user@address:22/base-dir?identity=name");
+pub fn parse_id(id: &str) -> Result<Place, Problem> {
+    let bad = |why: &str| Problem::user(format!("\"{id}\" is no import id")).why(why.to_owned()).fix("write it as ssh://user@address:22/base-dir?identity=name&run_as=user");
     let rest = id.strip_prefix("ssh://").ok_or_else(|| bad("it does not begin with ssh://"))?;
-    let (rest, identity) = rest.split_once("?identity=").unwrap_or((rest, ""));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (mut identity, mut run_as) = ("", "");
+    for word in query.split('&').filter(|w| !w.is_empty()) {
+        match word.split_once('=') {
+            Some(("identity", value)) => identity = value,
+            Some(("run_as", value)) => run_as = value,
+            _ => return Err(bad(&format!("\"{word}\" is neither identity=… nor run_as=…"))),
+        }
+    }
     let (host, path) = rest.split_once('/').ok_or_else(|| bad("it names no directory"))?;
     let (user, host) = host.split_once('@').unwrap_or(("", host));
     let (address, port) = match host.rsplit_once(':') {
@@ -225,8 +254,9 @@ pub fn parse_id(id: &str) -> Result<(Endpoint, String), Problem> {
     if address.is_empty() {
         return Err(bad("it names no address"));
     }
-    Ok((
-        Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: identity.to_owned(), host_key: String::new() },
-        format!("/{path}"),
-    ))
+    Ok(Place {
+        endpoint: Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: identity.to_owned(), host_key: String::new() },
+        base_dir: format!("/{path}"),
+        run_as: run_as.to_owned(),
+    })
 }

@@ -72,7 +72,7 @@ fn a_create_says_what_it_will_do_and_repeats_itself() {
     let (once, diags) = run(None, &config());
     assert!(diags.errors.is_empty());
     let once = once.unwrap();
-    assert_eq!(set_text(&once.runbook), Some("deploy seekdb 1.4.0 \"main\" on h1: 9 steps"));
+    assert_eq!(set_text(&once.runbook), Some("deploy seekdb 1.4.0 \"main\" on h1: 10 steps"));
     assert_eq!(set_text(&once.id), Some("ssh://10.0.0.1:22/data/main"));
     assert!(once.status.is_unknown() && once.creation_id.is_unknown());
     assert_eq!(run(None, &config()).0.unwrap(), once, "core plans twice and compares");
@@ -109,7 +109,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
     };
     let rows: [(&str, Cluster, Cluster, &str); 8] = [
         ("nothing", s.clone(), config(), ""),
-        ("a dynamic parameter", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())), "use_package set_parameter"),
+        ("a dynamic parameter", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())), "prove_memory use_package set_parameter"),
         (
             "a parameter that needs a restart",
             s.clone(),
@@ -140,6 +140,8 @@ fn a_host_may_get_another_name_or_another_address_but_not_both() {
         assert_eq!(!diags.errors.is_empty(), refused, "{name} at {address}: {diags:?}");
     }
     assert_eq!(steps(&state(), &at("renamed", "10.0.0.1")), "", "a name is for people only");
+    let moved = run(Some(&state()), &at("h1", "10.0.0.9")).0.unwrap();
+    assert!(matches!(&moved.id, Value::Value(id) if id.starts_with("ssh://10.0.0.9:")), "the id is the way to it: {:?}", moved.id);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::engine::mark::Stage;
 use crate::engine::{Check, Cx, Host};
 use crate::resource::common::{self, Texts, set_text};
 use crate::resource::execute::reader;
+use crate::resource::ob_cluster::Place;
 use crate::resource::{Context, Found};
 use crate::schema::Value;
 use crate::transport::Endpoint;
@@ -205,12 +206,12 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
 pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
     let (front, query) = id.split_once('?').map_or((id, String::new()), |(f, q)| (f, format!("?{q}")));
     let slash = if front.strip_prefix("ssh://").is_some_and(|rest| !rest.contains('/')) { "/" } else { "" };
-    let (endpoint, path) = crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| Problem {
+    let Place { endpoint, base_dir, .. } = crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| Problem {
         what: format!("\"{id}\" is no import id"),
         fix: "write it as ssh://user@address:22/name?identity=name; the name may be left out".into(),
         ..p
     })?;
-    let name = path.trim_matches('/').to_owned();
+    let name = base_dir.trim_matches('/').to_owned();
     if !name.is_empty() && !crate::base::ids::is_object_name(&name) {
         return Err(Problem::user(format!("\"{id}\" is no import id"))
             .why(format!("\"{name}\" cannot be the name of a host"))

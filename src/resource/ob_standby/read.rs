@@ -6,6 +6,7 @@ use crate::component::seekdb::group::{self, Standing};
 use crate::component::seekdb::steps::Loss;
 use crate::engine::Cx;
 use crate::resource::common::{known, settle, text};
+use crate::resource::ob_cluster::{Place, parse_id};
 use crate::resource::{Context, Found};
 use crate::schema::Value;
 use std::collections::BTreeMap;
@@ -94,9 +95,9 @@ fn utc(seconds: u64, nanos: u64) -> String {
 /// The id is malformed, the host does not answer, the instance is in no group.
 pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let cx = super::reader(cx);
-    let (endpoint, base_dir) = crate::resource::ob_cluster::parse_id(id)?;
+    let Place { endpoint, base_dir, run_as } = parse_id(id)?;
     let place = endpoint.show();
-    let instance = crate::component::seekdb::Instance { name: String::new(), host: crate::resource::common::host(endpoint, ""), base_dir, sql_port: 0, rpc_port: 0 };
+    let instance = crate::component::seekdb::Instance { name: String::new(), host: crate::resource::common::host(endpoint, &run_as), base_dir, sql_port: 0, rpc_port: 0 };
     let facts = crate::component::seekdb::facts::read(&cx, &instance).await?;
     let Some(group) = facts.group else {
         return Err(Problem::user("there is no group to import")

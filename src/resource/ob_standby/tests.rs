@@ -67,7 +67,7 @@ fn the_runbook_names_what_happens() {
     for (name, prior, next, want) in [
         ("create", None, config("a"), "build standby b of \"a\": 10 steps"),
         ("switchover", Some(&healthy), config("b"), "switch over from a to b: 11 steps, leader switch, clients cut, outage"),
-        ("failover", Some(&lost), consent, "FAIL OVER from a to b: 3 steps, leader switch, data loss"),
+        ("failover", Some(&lost), consent, "FAIL OVER from a to b: 4 steps, leader switch, data loss"),
         ("no change", Some(&healthy), config("a"), "as it was"),
         ("rebuild", Some(&state("a", "a", &[("a", "primary"), ("b", "stale")])), config("a"), "rebuild the standbys of a: 10 steps, clients cut, outage, no majority margin"),
     ] {

@@ -7,7 +7,6 @@ use crate::base::{Kind, Problem};
 use crate::component::sql::literal;
 use crate::engine::{Check, Cx, Host, Impact, Step};
 use async_trait::async_trait;
-use std::time::Duration;
 
 async fn run(cx: &Cx, step: &dyn Step, instance: &Instance, statement: String) -> Result<(), Problem> {
     let login = server::account(cx, instance).await?;
@@ -89,7 +88,7 @@ impl PointSource {
     }
 }
 
-async fn role_is(cx: &Cx, instance: &Instance, wanted: Role) -> Result<Check, Problem> {
+pub(super) async fn role_is(cx: &Cx, instance: &Instance, wanted: Role) -> Result<Check, Problem> {
     let said = server::ask(cx, instance).await?;
     Ok(if said.role == wanted { Check::Done } else { Check::Needed(format!("it is {:?}", said.role).to_lowercase()) })
 }
@@ -235,18 +234,15 @@ fn writable(title: &str, other: &Instance, why: &str) -> Problem {
 }
 
 /// Opens a standby for writes without its primary: a failover. What the old primary acknowledged and did not send is lost.
+/// Whether it may be done at all was proved before anything was written: [`super::ProveGone`].
 #[derive(Clone, Debug)]
 pub struct Activate {
     /// The new primary.
     pub heir: Instance,
-    /// The old one, named in the consent; it must not answer.
+    /// The old one, named in the consent.
     pub dead: Instance,
     /// Other members, which must not take writes.
     pub others: Vec<Instance>,
-    /// Go on although the old primary's host answers (`accept_unfenced`).
-    pub accept_unfenced: bool,
-    /// The most that may be lost, as time between now and the end of the heir's log.
-    pub max_loss: Option<Duration>,
 }
 
 #[async_trait]
@@ -274,58 +270,21 @@ impl Step for Activate {
         if check == Check::Done {
             return Ok(check);
         }
-        if let Some(alive) = still_answers(cx, &self.dead, &self.heir).await? {
-            let fix = "the old primary lives: use a planned switchover (set primary), or stop it first";
-            if !self.accept_unfenced {
-                return Ok(Check::Refused(Problem::refused(format!("refused to {}", self.title())).place(server::place(&self.dead)).why(alive).fix(fix)));
-            }
-        }
-        for other in &self.others {
-            if let Ok(said) = server::ask(cx, other).await
-                && said.role == Role::Primary
-            {
-                return Ok(Check::Refused(writable(&self.title(), other, "it takes writes")));
-            }
-        }
-        let (before, _) = super::end_of_log(cx, &self.heir).await?;
-        cx.sleep(Duration::from_secs(2)).await?;
-        let (after, age) = super::end_of_log(cx, &self.heir).await?;
-        if after > before {
-            return Ok(Check::Refused(
-                Problem::refused(format!("refused to {}", self.title()))
-                    .place(server::place(&self.heir))
-                    .why("log of the old primary still arrives: it lives")
-                    .fix("use a planned switchover (set primary), or stop the old primary first"),
-            ));
-        }
-        if let Some(most) = self.max_loss.filter(|most| age > *most) {
-            return Ok(Check::Refused(
-                Problem::refused(format!("refused to {}", self.title()))
-                    .place(server::place(&self.heir))
-                    .why(format!("its log ends {} ago; max_loss is {}", crate::base::units::show_duration(age), crate::base::units::show_duration(most)))
-                    .fix("bring the old primary back, or consent to a larger max_loss"),
-            ));
-        }
-        Ok(check)
+        Ok(one_writes(cx, &self.title(), &self.others).await.map_or(check, Check::Refused))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         run(cx, self, &self.heir, "ALTER SYSTEM ACTIVATE STANDBY".into()).await
     }
 }
 
-/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere.
-async fn still_answers(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
-    match cx.connect(&dead.host).await {
-        Ok(_) => return Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
-        Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
-        Err(_) => {}
-    }
-    let transport = cx.connect(&heir.host).await?;
-    for port in [dead.sql_port, dead.rpc_port, dead.host.endpoint.port] {
-        let dial = transport.dial(&dead.host.endpoint.address, port);
-        if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(5), dial).await {
-            return Ok(Some(format!("port {port} of {} answers from {}", dead.host.endpoint.address, heir.host.endpoint.name)));
+/// Says which of `others` takes writes; one that cannot be asked is passed over, as a failover has to.
+pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Instance]) -> Option<Problem> {
+    for other in others {
+        if let Ok(said) = server::ask(cx, other).await
+            && said.role == Role::Primary
+        {
+            return Some(writable(title, other, "it takes writes"));
         }
     }
-    Ok(None)
+    None
 }

@@ -1,0 +1,96 @@
+//! Whether a failover may be done at all.
+use super::super::{Instance, Role, server};
+use super::end_of_log;
+use super::replicate::{one_writes, role_is};
+use crate::base::units::show_duration;
+use crate::base::{Kind, Problem};
+use crate::engine::{Check, Cx, Host, Step};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Proves that the old primary is gone and that the heir's log is recent enough. Only looks, and before anything is written: a
+/// failover that is refused here leaves the group as it was, and its primary may come back.
+#[derive(Clone, Debug)]
+pub struct ProveGone {
+    /// The new primary; once it takes writes, there is nothing left to prove.
+    pub heir: Instance,
+    /// The old one; it must not answer.
+    pub dead: Instance,
+    /// Other members, which must not take writes.
+    pub others: Vec<Instance>,
+    /// Go on although the old primary's host answers (`accept_unfenced`).
+    pub accept_unfenced: bool,
+    /// The most that may be lost, as time between now and the end of the heir's log.
+    pub max_loss: Option<Duration>,
+}
+
+impl ProveGone {
+    fn refused(&self, at: &Instance, why: impl Into<String>, fix: &str) -> Check {
+        let what = format!("refused to open {} for writes without {}", self.heir.show(), self.dead.show());
+        Check::Refused(Problem::refused(what).place(server::place(at)).why(why).fix(fix))
+    }
+}
+
+#[async_trait]
+impl Step for ProveGone {
+    fn kind(&self) -> &'static str {
+        "prove_gone"
+    }
+    fn title(&self) -> String {
+        format!("prove that {} is gone", self.dead.show())
+    }
+    fn host(&self) -> &Host {
+        &self.heir.host
+    }
+    fn effects(&self) -> Vec<String> {
+        let most = self.max_loss.map_or(String::new(), |m| format!(", at most {} old", show_duration(m)));
+        vec![
+            format!("connect to {} from here and from {}  -- must fail", self.dead.host.endpoint.address, self.heir.host.endpoint.name),
+            format!("SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT  -- twice, must not move{most}"),
+        ]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        if role_is(cx, &self.heir, Role::Primary).await? == Check::Done {
+            return Ok(Check::Done);
+        }
+        if let Some(alive) = still_answers(cx, &self.dead, &self.heir).await?
+            && !self.accept_unfenced
+        {
+            return Ok(self.refused(&self.dead, alive, "the old primary lives: use a planned switchover (set primary), or stop it first"));
+        }
+        if let Some(problem) = one_writes(cx, &self.title(), &self.others).await {
+            return Ok(Check::Refused(problem));
+        }
+        let (before, _) = end_of_log(cx, &self.heir).await?;
+        cx.sleep(Duration::from_secs(2)).await?;
+        let (after, age) = end_of_log(cx, &self.heir).await?;
+        if after > before {
+            return Ok(self.refused(&self.heir, "log of the old primary still arrives: it lives", "use a planned switchover (set primary), or stop the old primary first"));
+        }
+        if let Some(most) = self.max_loss.filter(|most| age > *most) {
+            let why = format!("its log ends {} ago; max_loss is {}", show_duration(age), show_duration(most));
+            return Ok(self.refused(&self.heir, why, "bring the old primary back, or consent to a larger max_loss"));
+        }
+        Ok(Check::Done)
+    }
+    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere.
+async fn still_answers(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
+    match cx.connect(&dead.host).await {
+        Ok(_) => return Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
+        Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
+        Err(_) => {}
+    }
+    let transport = cx.connect(&heir.host).await?;
+    for port in [dead.sql_port, dead.rpc_port, dead.host.endpoint.port] {
+        let dial = transport.dial(&dead.host.endpoint.address, port);
+        if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(5), dial).await {
+            return Ok(Some(format!("port {port} of {} answers from {}", dead.host.endpoint.address, heir.host.endpoint.name)));
+        }
+    }
+    Ok(None)
+}

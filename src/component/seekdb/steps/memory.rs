@@ -1,0 +1,57 @@
+//! Whether a host has the memory that a server is given.
+use super::super::Instance;
+use crate::base::Problem;
+use crate::base::units::Bytes;
+use crate::engine::{Check, Cx, Host, Step};
+use async_trait::async_trait;
+
+/// Proves, before anything is written, that `memory_limit` is no more than the host has. Only looks. The server itself starts with
+/// any value (run on 1.4.0.post1 with 900G on 24G) and is ended by the kernel later.
+#[derive(Clone, Debug)]
+pub struct ProveMemory {
+    /// Which server.
+    pub instance: Instance,
+    /// Its `memory_limit`.
+    pub limit: String,
+}
+
+impl ProveMemory {
+    /// What is wrong, if anything is.
+    ///
+    /// # Errors
+    /// The host cannot be asked.
+    pub async fn problem(&self, cx: &Cx) -> Result<Option<Problem>, Problem> {
+        let Some(limit) = Bytes::parse(&self.limit) else { return Ok(None) };
+        let said = cx.read(&self.instance.host, "awk '/^MemTotal:/ {print $2 \"K\"}' /proc/meminfo").await?;
+        let Some(total) = Bytes::parse(said.stdout.trim()).filter(|total| limit > *total) else { return Ok(None) };
+        Ok(Some(
+            Problem::user(format!("memory_limit = \"{}\" of seekdb {} is more than its host has", self.limit, self.instance.show()))
+                .place(self.instance.host.endpoint.show())
+                .why(format!("the host has {total}; the server starts all the same, and is ended by the kernel when it uses it"))
+                .fix("set a memory_limit that leaves the system some memory")
+                .attribute(["parameters", "memory_limit"]),
+        ))
+    }
+}
+
+#[async_trait]
+impl Step for ProveMemory {
+    fn kind(&self) -> &'static str {
+        "prove_memory"
+    }
+    fn title(&self) -> String {
+        format!("prove that the host of {} has {} of memory", self.instance.show(), self.limit)
+    }
+    fn host(&self) -> &Host {
+        &self.instance.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec!["grep MemTotal /proc/meminfo".into()]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        Ok(self.problem(cx).await?.map_or(Check::Done, Check::Refused))
+    }
+    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
+        Ok(())
+    }
+}
