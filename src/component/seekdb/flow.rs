@@ -1,8 +1,8 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
 use super::Instance;
 use super::steps::{
-    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
-    SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount,
+    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot,
+    SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount,
 };
 use crate::component::package::Package;
 use crate::engine::mark::Stage;

@@ -7,8 +7,8 @@
 use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
 use super::steps::{
-    Activate, BeginStore, CopyAccount, EndNote, EndSessions, Fence, Follow, FreezeLog, Join, NobodyWrites, Note, NoteFence, NoteLoss, PointSource, Promote, ProveGone, Reopen, SetAside,
-    SetBoot, StartServer, StopServer,
+    Activate, BeginStore, CopyAccount, EndNote, EndSessions, Fence, Follow, FreezeLog, Join, NobodyWrites, Note, NoteFence, NoteLoss, PointSource, Promote, ProveGone, Reopen,
+    SetAside, SetBoot, StartServer, StopServer,
 };
 use crate::base::Problem;
 use crate::engine::Graph;

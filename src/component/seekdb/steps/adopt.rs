@@ -48,6 +48,8 @@ impl Step for Adopt {
         let Some(operation) = cx.operation() else { return Err(Problem::internal("adopt outside an operation")) };
         let body = mark(&self.instance, operation, Stage::Complete).write(&self.instance.key(), &self.instance.base_dir);
         let note = format!("mkdir -p {} && : > {}", self.instance.own(""), self.instance.own("adopting"));
-        cx.effect(self, &format!("{note} && {body} && chmod 700 {}", self.instance.own("")), Duration::from_secs(30)).await.map(drop)
+        // A mark that is there meanwhile stays: whose it is, the check after this says.
+        let body = format!("if [ ! -e {} ]; then {note} && {body} && chmod 700 {}; fi", self.instance.own("mark"), self.instance.own(""));
+        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }

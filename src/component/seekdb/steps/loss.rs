@@ -70,6 +70,9 @@ impl Step for NoteLoss {
         let (scn, age) = end_of_log(cx, &self.heir).await?;
         let loss = Loss { epoch: self.epoch, to: self.member.clone(), scn, age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) };
         let json = serde_json::to_string(&loss).unwrap_or_default();
-        cx.effect(self, &format!("printf '%s\\n' {} | ob_put {}", quote(&json), self.heir.own("loss")), Duration::from_secs(30)).await.map(drop)
+        // Noted once for an epoch: later the log may be the heir's own.
+        let (file, epoch) = (self.heir.own("loss"), self.epoch);
+        let body = format!("grep -q '\"epoch\":{epoch},' {file} 2>/dev/null || printf '%s\\n' {} | ob_put {file}", quote(&json));
+        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }
