@@ -15,6 +15,7 @@ mod restart;
 mod root_password;
 mod sessions;
 mod store;
+mod take_log;
 mod use_package;
 
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
@@ -33,6 +34,7 @@ pub use restart::BeginRestart;
 pub use root_password::{KeepRootPassword, SetRootPassword};
 pub use sessions::EndSessions;
 pub use store::{BeginStore, SetAside};
+pub use take_log::TakeLog;
 pub use use_package::{PlacePackage, UsePackage};
 
 use super::{Facts, Instance, facts};

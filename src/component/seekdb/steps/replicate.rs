@@ -313,19 +313,24 @@ impl Step for Activate {
     }
 }
 
-/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere.
-async fn still_answers(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
-    match cx.connect(&dead.host).await {
-        Ok(_) => return Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
-        Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
-        Err(_) => {}
+/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere. All ways at once: while they are
+/// waited for nobody takes writes.
+pub(super) async fn still_answers(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
+    let (from_here, from_heir) = tokio::join!(cx.connect(&dead.host), dial(cx, dead, heir));
+    match from_here {
+        Ok(_) => Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
+        Err(problem) if problem.kind == Kind::Cancelled => Err(problem),
+        Err(_) => from_heir,
     }
+}
+
+async fn dial(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
     let transport = cx.connect(&heir.host).await?;
-    for port in [dead.sql_port, dead.rpc_port, dead.host.endpoint.port] {
-        let dial = transport.dial(&dead.host.endpoint.address, port);
-        if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(5), dial).await {
-            return Ok(Some(format!("port {port} of {} answers from {}", dead.host.endpoint.address, heir.host.endpoint.name)));
-        }
-    }
-    Ok(None)
+    let address = &dead.host.endpoint.address;
+    let answers = |port: u16| {
+        let dial = transport.dial(address, port);
+        async move { matches!(tokio::time::timeout(Duration::from_secs(5), dial).await, Ok(Ok(_))).then_some(port) }
+    };
+    let (sql, rpc, ssh) = tokio::join!(answers(dead.sql_port), answers(dead.rpc_port), answers(dead.host.endpoint.port));
+    Ok(sql.or(rpc).or(ssh).map(|port| format!("port {port} of {address} answers from {}", heir.host.endpoint.name)))
 }
