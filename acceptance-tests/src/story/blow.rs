@@ -70,7 +70,7 @@ pub fn strike(s: &Story, args: &[&str], strike: &Strike, at_point: impl FnOnce()
     let mut tf = s.tf.clone();
     if on_host {
         for host in s.lab.hosts().iter().filter(|h| h.is_on()) {
-            arm(&host, &word)?;
+            arm(host, &word)?;
         }
     } else {
         tf = tf.env("OB_FAULT", &word).env("OB_FAULT_MARK", mark.display().to_string());

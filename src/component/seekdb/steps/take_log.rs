@@ -1,6 +1,6 @@
 //! What the other living members have more of a dead primary's log, before one of them is opened in its place.
 use super::super::{Instance, Role, server};
-use super::replicate::still_answers;
+use super::activate::still_answers;
 use crate::base::Problem;
 use crate::component::sql::literal;
 use crate::engine::{Check, Cx, Host, Step};
