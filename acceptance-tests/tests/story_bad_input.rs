@@ -67,10 +67,10 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     not_a_package.clusters.get_mut("a").unwrap().package = Some(lab::story::config::package(lab::seekdb::DEFAULT).unwrap().replace(&wheel, &text));
     one_clear_error("not a package", &s, &not_a_package, &["h1", "declared"]);
 
-    s.host(0).exec("rm -rf /data; mkdir -p /data/a && echo precious > /data/a/rows").unwrap().ok().unwrap();
+    s.host(0).exec("rm -rf /data/*; mkdir -p /data/a && echo precious > /data/a/rows").unwrap().ok().unwrap();
     one_clear_error("a directory with somebody's data", &s, &good, &["/data/a", "not empty", "import"]);
     assert_eq!(s.host(0).exec("cat /data/a/rows").unwrap().stdout, "precious\n", "nothing was changed");
-    s.host(0).exec("rm -rf /data").unwrap().ok().unwrap();
+    s.host(0).exec("rm -rf /data/*").unwrap().ok().unwrap();
 
     s.host(0).exec("/usr/sbin/sshd -f /dev/null -h /etc/ssh/lab_host_key -o Port=2881 -o PidFile=/run/second.pid").unwrap().ok().unwrap();
     one_clear_error("port taken", &s, &good, &["2881", "taken", &one]);
