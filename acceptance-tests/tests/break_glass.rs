@@ -1,4 +1,5 @@
 //! The break-glass commands of `ob` on a real pair: terraform deploys it, its state goes away, `ob` alone moves the role.
+use lab::story::login;
 use lab::terraform::{Source, Terraform};
 use lab::writer::{Config, Writer};
 use lab::{Host, Lab, command, may_make_hosts, run, seekdb};
@@ -21,10 +22,10 @@ struct Operator {
 impl Operator {
     fn run(&self, args: &[&str]) -> lab::Output {
         let (key, known) = (self.lab.display().to_string(), self.known_hosts.display().to_string());
-        let program = ob().display().to_string();
+        let (program, user) = (ob().display().to_string(), login::user());
         let mut words = vec![program.as_str()];
         words.extend(args);
-        words.extend(["--identity", &key, "--known-hosts", &known, "--user", "root"]);
+        words.extend(["--identity", &key, "--known-hosts", &known, "--user", &user]);
         let mut command = command(words);
         command.env_remove("SSH_AUTH_SOCK");
         let out = run(&mut command, b"", Duration::from_secs(240)).unwrap();
@@ -40,6 +41,12 @@ impl Operator {
     }
 }
 
+fn hosts() -> Lab {
+    let lab = Lab::up(2).unwrap();
+    lab.hosts().iter().for_each(|h| login::admit(h).unwrap());
+    lab
+}
+
 /// One `ob_cluster` per host and a group of both.
 fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
     let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap();
@@ -52,7 +59,8 @@ fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
         )
     };
     format!(
-        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\nprovider \"ob\" {{\n owner = \"break-glass\"\n ssh = {{ identities = {{ lab = {{ user = \"root\", private_key_file = {:?} }} }}, known_hosts_file = {:?} }}\n}}\ndata \"ob_package\" \"seekdb\" {{\n files = [{{ path = {:?}, sha256 = {:?} }}]\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
+        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\nprovider \"ob\" {{\n owner = \"break-glass\"\n ssh = {{ identities = {{ lab = {{ user = {:?}, private_key_file = {:?} }} }}, known_hosts_file = {:?} }}\n}}\ndata \"ob_package\" \"seekdb\" {{\n files = [{{ path = {:?}, sha256 = {:?} }}]\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
+        login::user(),
         key,
         known_hosts,
         wheel.path,
@@ -67,7 +75,7 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     if !may_make_hosts("break-glass") {
         return;
     }
-    let lab = Lab::up(2).unwrap();
+    let lab = hosts();
     let (a, b) = (lab.host(0), lab.host(1));
     let dir = tempfile::tempdir().unwrap();
     let tf = Terraform::new(dir.path(), Source::Override).unwrap();
@@ -83,7 +91,7 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     let from_state = operator.json(&["kit", "--state", &state_file], 0);
     let aside = dir.path().join("state.aside");
     std::fs::rename(&state, &aside).unwrap();
-    let host = format!("root@{}:{}", a.address(), a.port());
+    let host = format!("{}@{}:{}", login::user(), a.address(), a.port());
     assert_eq!(operator.run(&["kit", "--host", &host, "--out", &kit_file]).status, 0);
     let from_host: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&kit).unwrap()).unwrap();
     for part in ["group", "owner", "members", "packages"] {
@@ -170,7 +178,7 @@ fn an_unfinished_create_can_be_given_up_and_leaves_nothing() {
     if !may_make_hosts("ob operation abandon") {
         return;
     }
-    let lab = Lab::up(2).unwrap();
+    let lab = hosts();
     let a = lab.host(0);
     let dir = tempfile::tempdir().unwrap();
     let tf = Terraform::new(dir.path(), Source::Override).unwrap();
@@ -182,7 +190,7 @@ fn an_unfinished_create_can_be_given_up_and_leaves_nothing() {
     apply.kill_terraform();
     let _ = apply.wait(SERVES);
 
-    let at = format!("root@{}:{}", a.address(), a.port());
+    let at = format!("{}@{}:{}", login::user(), a.address(), a.port());
     let list = operator.json(&["operation", "list", "--open", "--host", &at], 0);
     let id = list[0]["operation"].as_str().unwrap().to_owned();
     assert_eq!(list[0]["title"], "create cluster.a");

@@ -1,7 +1,7 @@
 //! Bad input: each mistake gives one clear error that says what, where, why and how to fix it, breaks nothing, and the next
 //! apply after the fix works. And no secret is anywhere it can be read.
 use lab::story::config::{KERNEL, PASSWORD, hcl};
-use lab::story::{Config, Story, words};
+use lab::story::{Config, Story, login, words};
 use lab::{HostKeys, Options, may_make_hosts, sql};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn one_clear_error(name: &str, s: &Story, config: &Config, say: &[&str]) {
 
 /// Nothing of ours runs or lies on the host.
 fn untouched(name: &str, s: &Story) {
-    s.clean(0, &["/root/.ob/cache", "/root/.ob/packages"]).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    s.clean(0, &[&login::own("cache"), &login::own("packages")]).unwrap_or_else(|e| panic!("{name}: {e:#}"));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     one_clear_error("unknown host key", &s, &Config { known_hosts: Some(file("empty_known_hosts", "")), ..good.clone() }, &["host key", &one]);
     let key = dir.join("stranger").display().to_string();
     lab::run(&mut lab::command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key]), b"", Duration::from_secs(20)).unwrap().ok().unwrap();
-    one_clear_error("a key without rights", &s, &Config { key: Some(key), ..good.clone() }, &[&one, "root"]);
+    one_clear_error("a key without rights", &s, &Config { key: Some(key), ..good.clone() }, &[&one, &login::user()]);
     s.host(0).kill().unwrap();
     one_clear_error("host down", &s, &good, &[&one]);
     s.host(0).boot().unwrap();
@@ -69,10 +69,10 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     not_a_package.clusters.get_mut("a").unwrap().package = Some(lab::story::config::package(lab::seekdb::DEFAULT).unwrap().replace(&wheel, &text));
     one_clear_error("not a package", &s, &not_a_package, &["h1", "declared"]);
 
-    s.host(0).exec("rm -rf /data; mkdir -p /data/a && echo precious > /data/a/rows").unwrap().ok().unwrap();
+    s.host(0).exec("rm -rf /data/*; mkdir -p /data/a && echo precious > /data/a/rows").unwrap().ok().unwrap();
     one_clear_error("a directory with somebody's data", &s, &good, &["/data/a", "not empty", "import"]);
     assert_eq!(s.host(0).exec("cat /data/a/rows").unwrap().stdout, "precious\n", "nothing was changed");
-    s.host(0).exec("rm -rf /data").unwrap().ok().unwrap();
+    s.host(0).exec("rm -rf /data/*").unwrap().ok().unwrap();
 
     s.host(0).exec("/usr/sbin/sshd -f /dev/null -h /etc/ssh/lab_host_key -o Port=2881 -o PidFile=/run/second.pid").unwrap().ok().unwrap();
     one_clear_error("port taken", &s, &good, &["2881", "taken", &one]);
@@ -94,7 +94,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     s.say("other owner's mark: refused by name, nothing changed");
 
     // A journal cut in half is a hint less, no more.
-    s.host(0).exec("for f in /root/.ob/objects/*/journal/*.log; do n=$(stat -c %s $f); truncate -s $((n/2)) $f; done").unwrap().ok().unwrap();
+    s.host(0).exec(&format!("for f in {}/*/journal/*.log; do n=$(stat -c %s $f); truncate -s $((n/2)) $f; done", login::own("objects"))).unwrap().ok().unwrap();
     s.settled().unwrap();
     let mut changed = good.clone().parameter("a", "open_cursors", "66");
     s.apply(&changed).unwrap();
@@ -242,7 +242,7 @@ fn no_secret_is_in_state_plan_trace_journal_or_any_process_of_a_host() {
     let account = s.host(0).exec("cat /data/a/.ob/account").unwrap().ok().unwrap();
     assert!(account.len() >= 16, "the service account's password");
     needles.extend(forms(&account));
-    let modes = s.host(0).exec("stat -c '%a %n' /data/a/.ob/account /data/a/.ob/root /data/a/.ob /root/.ob").unwrap().ok().unwrap();
+    let modes = s.host(0).exec(&format!("stat -c '%a %n' /data/a/.ob/account /data/a/.ob/root /data/a/.ob {}", login::own(""))).unwrap().ok().unwrap();
     assert!(modes.lines().all(|l| l.starts_with("600 ") || l.starts_with("700 ")), "{modes}");
     assert!(looks > 20, "{looks} looks at every process");
 
@@ -259,7 +259,7 @@ fn no_secret_is_in_state_plan_trace_journal_or_any_process_of_a_host() {
     search("trace", &log, &needles, &mut found);
     let mut files = 0;
     for host in s.lab.hosts() {
-        for file in host.exec("find /root/.ob/objects /data/*/log /tmp /var/log -type f").unwrap().ok().unwrap().lines() {
+        for file in host.exec(&format!("find {} /data/*/log /tmp /var/log -type f", login::own("objects"))).unwrap().ok().unwrap().lines() {
             files += 1;
             search(&format!("{}:{file}", host.name()), &std::fs::read(host.path(file)).unwrap_or_default(), &needles, &mut found);
         }

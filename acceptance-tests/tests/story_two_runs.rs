@@ -7,33 +7,10 @@ use lab::writer::{self, Writer};
 use lab::{may_make_hosts, sql};
 use ob::engine::journal::Event;
 use rustix::process::Signal;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 const APPLY: &[&str] = &["apply", "-auto-approve", "-no-color"];
 const LIMIT: Duration = Duration::from_secs(150);
-
-/// Demands that on each host the effects of one operation on an object lie beside those of another, never between them:
-/// by lease number they are in order, and no operation comes back after a later one began.
-fn never_interleaved(s: &Story) {
-    let journals = trail::read(&s.lab).unwrap();
-    for host in s.lab.hosts() {
-        for object in journals.iter().filter(|j| j.host == host.name()).map(|j| j.object.clone()).collect::<BTreeSet<_>>() {
-            let mut lines: Vec<_> = journals
-                .iter()
-                .filter(|j| j.host == host.name() && j.object == object)
-                .flat_map(|j| &j.lines)
-                .filter(|l| matches!(l.entry.event, Event::Begin | Event::End))
-                .collect();
-            lines.sort_by_key(|l| l.at);
-            let leases: Vec<u64> = lines.iter().map(|l| l.entry.lease).collect();
-            assert!(leases.is_sorted(), "{object} on {}: lease numbers by time: {leases:?}", host.name());
-            let owners: BTreeSet<(u64, &str)> = lines.iter().map(|l| (l.entry.lease, l.entry.op.as_str())).collect();
-            let numbers: BTreeSet<u64> = owners.iter().map(|o| o.0).collect();
-            assert_eq!(owners.len(), numbers.len(), "{object}: a number has one holder: {owners:?}");
-        }
-    }
-}
 
 fn ended(run: Running) -> (i32, String) {
     let out = run.wait(LIMIT).unwrap();
@@ -57,7 +34,7 @@ fn two_applies_at_once_from_two_states_do_not_interleave() {
         assert!(*status == 0 || (text.contains("is being changed by somebody else") && text.contains("held by")), "waits, or is refused by name: {text}");
     }
     assert!(one.0 == 0 || two.0 == 0, "one of them works");
-    never_interleaved(&s);
+    trail::never_interleaved(&s.lab).unwrap();
     let begun = trail::count(&trail::read(&s.lab).unwrap(), Event::Begin);
     assert!(begun.values().all(|n| *n == 1), "each effect once: {begun:?}");
     if two.0 == 0 {
@@ -105,7 +82,7 @@ fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
     writer.wait_for(50, LIMIT).unwrap();
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
-    never_interleaved(s);
+    trail::never_interleaved(&s.lab).unwrap();
     // The state of the sleeper is behind; a refresh shows what is true, and no steps.
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
     s.say(&format!("frozen at {kind}:{point}, taken over, woken: it wrote nothing, promoted nothing; {} rows acknowledged, 0 lost", report.acknowledged));

@@ -8,7 +8,7 @@
 use anyhow::Context;
 use lab::may_make_hosts;
 use lab::story::blow::{Blow, Point, Strike, Struck, strike};
-use lab::story::{Config, Consent, Story, all, trail};
+use lab::story::{Config, Consent, Story, all, login, trail};
 use lab::writer::{self, Writer};
 use ob::engine::journal::Event;
 use rand::rngs::StdRng;
@@ -71,10 +71,11 @@ impl Sweep {
 
     /// Everything away, without the product's help; the packages' cache stays.
     fn wipe(&mut self) {
+        let (user, ob) = (login::user(), login::own(""));
         for host in self.s.lab.hosts() {
             host.boot().unwrap();
             host.heal().unwrap();
-            host.exec("pkill -9 -x seekdb; crontab -r 2>/dev/null; rm -rf /data /root/.ob/objects /root/.ob/packages /root/.ob/fault*; :").unwrap().ok().unwrap();
+            host.exec(&format!("pkill -9 -x seekdb; crontab -r -u {user} 2>/dev/null; rm -rf /data/* {ob}/objects {ob}/packages {ob}/fault*; :")).unwrap().ok().unwrap();
         }
         for file in ["terraform.tfstate", "terraform.tfstate.backup", ".terraform.tfstate.lock.info"] {
             let _ = std::fs::remove_file(self.s.tf.work().join(file));
@@ -232,7 +233,7 @@ impl Sweep {
         anyhow::ensure!(tainted.is_empty(), "tainted: {tainted:?}");
         if matches!(operation, Destroy | Disband) {
             for host in 0..2 {
-                s.clean(host, &["/root/.ob/cache", "/root/.ob/fault.hit"])?;
+                s.clean(host, &[&login::own("cache"), &login::own("fault.hit")])?;
             }
             self.world = World::Nothing;
             return Ok(());

@@ -217,7 +217,7 @@ impl Opened {
         let cx = Context { session: Arc::new(session), cancel: self.cx.cancel().clone() };
         let told = progress::told(graph, *out);
         let began = std::time::Instant::now();
-        let targets = ob_standby::targets(want, &BTreeMap::new(), ob_standby::dead(graph, seen, want));
+        let targets = ob_standby::targets(want, &BTreeMap::new(), graph, seen);
         let job = Job { verb, object: format!("standby.{}", want.name), graph: &told, targets, secrets: BTreeMap::new(), epoch: self.seen.epoch, timeout: None };
         let outcome = execute(&cx, job).await?;
         if let Some(problem) = outcome.problem {

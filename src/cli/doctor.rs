@@ -174,6 +174,7 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
         Standing::Empty => (Level::Ok, ""),
         Standing::Stopped if member => (Level::Warn, "the next terraform apply or `ob start` starts it after the others were asked"),
         Standing::Stopped => (Level::Warn, "the next terraform apply starts it"),
+        Standing::Behind => (Level::Warn, "it missed a move of the role and reads its log from the old primary: terraform apply or `ob start` points it at the new one"),
         Standing::Fenced => (Level::Warn, "a switchover was not finished: `ob switchover --to MEMBER` or terraform apply finishes it"),
         Standing::Building => (Level::Warn, "a standby is being built: terraform apply finishes it"),
         Standing::Stale => (Level::Bad, "a former primary that missed a move of the role: never start it; terraform apply sets its store aside and builds it again"),

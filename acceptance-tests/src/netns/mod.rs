@@ -148,7 +148,7 @@ pub fn path(info: &Info, host: &HostInfo, path: &str) -> PathBuf {
 }
 
 /// Refuses what only namespaces can do.
-fn needs_netns(info: &Info, what: &str) -> Result<()> {
+pub(crate) fn needs_netns(info: &Info, what: &str) -> Result<()> {
     if info.kind == Kind::Plain {
         bail!("a lab without root cannot {what}: its hosts share this machine's network");
     }

@@ -1,5 +1,5 @@
 //! One fault at one point: terraform is started with the point armed, struck there, and let go.
-use super::Story;
+use super::{Story, login};
 use crate::process::until;
 use crate::terraform::Running;
 use anyhow::{Context, Result, bail};
@@ -70,12 +70,12 @@ pub fn strike(s: &Story, args: &[&str], strike: &Strike, at_point: impl FnOnce()
     let mut tf = s.tf.clone();
     if on_host {
         for host in s.lab.hosts().iter().filter(|h| h.is_on()) {
-            host.exec(&format!("mkdir -p -m 700 /root/.ob; rm -f /root/.ob/fault.hit; echo {word} > /root/.ob/fault"))?.ok()?;
+            arm(host, &word)?;
         }
     } else {
         tf = tf.env("OB_FAULT", &word).env("OB_FAULT_MARK", mark.display().to_string());
     }
-    let hits: Vec<PathBuf> = s.lab.hosts().iter().map(|h| h.path("/root/.ob/fault.hit")).collect();
+    let hits: Vec<PathBuf> = s.lab.hosts().iter().map(|h| h.path(&login::own("fault.hit"))).collect();
     let hit = || if on_host { hits.iter().position(|p| p.exists()) } else { mark.exists().then_some(strike.host) };
     let mut run = tf.start(args)?;
     let reached = until(REACH, || hit().is_some() || run.ended());
@@ -135,9 +135,15 @@ fn land(run: &mut Running, blow: Blow, host: &crate::Host) -> Result<()> {
     }
 }
 
+/// Lets the next effect on `host` that reaches the point stop there.
+fn arm(host: &crate::Host, word: &str) -> Result<()> {
+    let (user, dir) = (login::user(), login::own(""));
+    host.exec(&format!("install -d -m 700 -o {user} -g {user} {dir} && rm -f {dir}/fault.hit && echo {word} > {dir}/fault"))?.ok().map(drop)
+}
+
 /// Takes every armed point of the hosts away.
 pub fn disarm(s: &Story) {
     for host in s.lab.hosts() {
-        let _ = std::fs::remove_file(host.path("/root/.ob/fault"));
+        let _ = std::fs::remove_file(host.path(&login::own("fault")));
     }
 }

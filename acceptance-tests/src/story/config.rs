@@ -1,10 +1,11 @@
 //! A configuration as data, rendered as HCL.
-use crate::{Lab, files, seekdb};
-use anyhow::{Context, Result};
+use super::login;
+pub use super::package::package;
+use crate::{Lab, seekdb};
+use anyhow::Result;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// root's password in stories: every quote character there is, and what shells, SQL and HCL make much of.
 pub const PASSWORD: &str = "Zk7kernel\"q'\\`x$y %{z} ${w};#--é";
@@ -50,11 +51,15 @@ pub struct Cluster {
     pub allow: Vec<String>,
     /// Replaces the package's HCL.
     pub package: Option<String>,
+    /// Replaces the HCL of where it runs: `host = …` and, when another user runs it, `run_as = …`.
+    pub server: Option<String>,
+    /// Whether it belongs to the group.
+    pub member: bool,
     /// More attributes.
     pub more: String,
 }
 
-/// The `ob_standby` over all clusters.
+/// The `ob_standby` over all clusters that are members.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Who shall take writes.
@@ -85,6 +90,8 @@ impl Cluster {
             parameters: sizes.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             allow: vec![name.into(), format!("{name}/aside")],
             package: None,
+            server: None,
+            member: true,
             more: String::new(),
         }
     }
@@ -99,7 +106,7 @@ impl Config {
             clusters: [("a".to_owned(), Cluster::new("a", 0, true))].into(),
             group: None,
             protect: true,
-            user: "root".into(),
+            user: login::user(),
             key: None,
             known_hosts: None,
             more: String::new(),
@@ -112,6 +119,14 @@ impl Config {
         let mut config = Self::single();
         config.clusters.insert("b".into(), Cluster::new("b", 1, false));
         config.group = Some(Group { primary: "a".into(), failover: None });
+        config
+    }
+
+    /// Group "g" of "a" (primary), "b" and "c" on the first three hosts.
+    #[must_use]
+    pub fn trio() -> Self {
+        let mut config = Self::pair();
+        config.clusters.insert("c".into(), Cluster::new("c", 2, false));
         config
     }
 
@@ -161,23 +176,22 @@ impl Config {
                 Some(given) => given.clone(),
                 None => package(&cluster.version)?,
             };
+            let named = || format!("host = {{ name = {}, address = \"{}\", port = {} }}", hcl(host.name()), host.address(), host.port());
+            let server = cluster.server.clone().unwrap_or_else(named);
             let parameters: String = cluster.parameters.iter().map(|(k, v)| format!("    {k} = {}\n", hcl(v))).collect();
             let allow = cluster.allow.iter().map(|a| hcl(a)).collect::<Vec<_>>().join(", ");
             let password = if cluster.initialize { format!("  root_password_wo         = {}\n  root_password_wo_version = 1\n", hcl(PASSWORD)) } else { String::new() };
             let _ = write!(
                 text,
-                "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {}, address = \"{}\", port = {} }}, base_dir = {} }} }} }} }}\n  parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  allow_data_loss     = [{allow}]\n{}\n}}\n",
+                "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  zones = {{ z1 = {{ servers = {{ s1 = {{ {server}, base_dir = {} }} }} }} }}\n  parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  allow_data_loss     = [{allow}]\n{}\n}}\n",
                 cluster.initialize,
-                hcl(host.name()),
-                host.address(),
-                host.port(),
                 hcl(&cluster.base_dir),
                 self.protect,
                 cluster.more
             );
         }
         if let Some(group) = &self.group {
-            let members: String = self.clusters.keys().map(|n| format!("    {n} = {{ instance = ob_cluster.{n}.instance }}\n")).collect();
+            let members: String = self.clusters.iter().filter(|(_, c)| c.member).map(|(n, _)| format!("    {n} = {{ instance = ob_cluster.{n}.instance }}\n")).collect();
             let failover = group.failover.as_ref().map_or(String::new(), |c| format!("  failover = {{ epoch = {}, to = {} }}\n", c.epoch, hcl(&c.to)));
             let _ = write!(
                 text,
@@ -194,36 +208,6 @@ impl Config {
 #[must_use]
 pub fn hcl(text: &str) -> String {
     json!(text).to_string().replace("${", "$${").replace("%{", "%%{")
-}
-
-/// The package of a version as HCL: the one place that says how.
-///
-/// # Errors
-/// The wheel cannot be fetched or read.
-pub fn package(version: &str) -> Result<String> {
-    let wheel = seekdb::fetch(version)?;
-    let cached = seekdb::cache().join(format!("members-by-digest-{}.json", wheel.sha256));
-    if !cached.exists() {
-        let script = "import sys, zipfile, hashlib, json
-z = zipfile.ZipFile(sys.argv[1])
-out = {}
-for name in ('seekdb', 'libaio.so.1'):
-    h = hashlib.sha256()
-    with z.open('pylibseekdb/' + name) as f:
-        while b := f.read(1 << 20): h.update(b)
-    out[name] = dict(source=sys.argv[2], member='pylibseekdb/' + name, size=z.getinfo('pylibseekdb/' + name).file_size, sha256=h.hexdigest(), mode='0755')
-print(json.dumps(out))";
-        let out = crate::run(&mut crate::command(["python3", "-c", script, &wheel.path.display().to_string(), &wheel.sha256]), b"", Duration::from_secs(120))?
-            .ok()
-            .context("cannot read the wheel")?;
-        files::write(&cached, out, 0o644)?;
-    }
-    let members: serde_json::Value = serde_json::from_str(&files::read(&cached)?)?;
-    let package = json!({
-        "id": format!("seekdb-{version}-{}", &wheel.sha256[..12]), "name": "seekdb", "version": version, "arch": std::env::consts::ARCH,
-        "sources": { wheel.sha256.clone(): wheel.path.display().to_string() }, "files": members,
-    });
-    Ok(package.to_string())
 }
 
 #[cfg(test)]

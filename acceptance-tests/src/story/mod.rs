@@ -2,11 +2,14 @@
 //!
 //! - [`Story`]: hosts, terraform, `apply` of a [`Config`], state attributes, journals, "is the host clean".
 //! - [`blow`]: one fault at one point of a step.
-//! - [`config`]: clusters and groups rendered as HCL; the package is built in one place.
+//! - [`config`]: clusters and groups rendered as HCL.
+//! - [`login`]: as whom stories log in; `OB_LAB_LOGIN=dba` runs all of them as an ordinary user.
 //! - [`trail`]: the journals of all hosts read back: which step began how often.
 //! - [`turn`]: heavy stories of several test programs run one after the other.
 pub mod blow;
 pub mod config;
+pub mod login;
+mod package;
 pub mod trail;
 pub mod turn;
 
@@ -55,6 +58,7 @@ impl Story {
     pub fn with(options: Options) -> Result<Self> {
         let turn = turn::take()?;
         let lab = Lab::with(options)?;
+        lab.hosts().iter().try_for_each(login::admit)?;
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let tf = Terraform::new(dir.path(), Source::Override)?.limit(LIMIT);
         Ok(Self { lab, tf, dir, began: Instant::now(), _turn: turn })
@@ -175,13 +179,14 @@ impl Story {
     /// It does.
     pub fn clean(&self, index: usize, also: &[&str]) -> Result<()> {
         let host = self.host(index);
-        let found = host.exec("pgrep -a seekdb; find /data /root/.ob -mindepth 1 ! -type d 2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; find /root/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :")?.ok()?;
+        let line = "pgrep -a seekdb; find /data /root/.ob /home/*/.ob -mindepth 1 ! -type d 2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; find /root/.ob /home/*/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :";
+        let found = host.exec(line)?.ok()?;
         let kept = |line: &str| {
             let gate = line
-                .strip_prefix("/root/.ob/objects/")
-                .and_then(|rest| rest.split_once('/'))
+                .split_once("/.ob/objects/")
+                .and_then(|(home, rest)| (home == "/root" || home.starts_with("/home/")).then_some(rest)?.split_once('/'))
                 .is_some_and(|(_, file)| file.starts_with("journal/") || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file));
-            gate || line == "/root/.ob/objects" || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
+            gate || line.ends_with("/.ob/objects") || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
         };
         let left: Vec<&str> = found.lines().filter(|l| !kept(l)).collect();
         if left.is_empty() { Ok(()) } else { bail!("host {} is not clean: {}", host.name(), left.join(" | ")) }

@@ -1,8 +1,9 @@
 //! The journals of all hosts: what began, ended and failed, how often and in which order.
-use crate::Lab;
-use anyhow::Result;
+use crate::{Host, Lab};
+use anyhow::{Result, ensure};
 use ob::engine::journal::{self, Event, Line};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// One journal file.
 #[derive(Clone, Debug)]
@@ -24,8 +25,7 @@ pub struct Journal {
 pub fn read(lab: &Lab) -> Result<Vec<Journal>> {
     let mut all = Vec::new();
     for host in lab.hosts() {
-        let objects = host.path("/root/.ob/objects");
-        for object in std::fs::read_dir(&objects).into_iter().flatten().flatten() {
+        for object in homes(&host).into_iter().flat_map(|home| std::fs::read_dir(home.join(".ob/objects")).into_iter().flatten().flatten()) {
             for file in std::fs::read_dir(object.path().join("journal")).into_iter().flatten().flatten() {
                 let (lines, damaged) = journal::parse(&String::from_utf8_lossy(&std::fs::read(file.path())?));
                 all.push(Journal { host: host.name().to_owned(), object: object.file_name().to_string_lossy().into_owned(), lines, damaged });
@@ -34,6 +34,12 @@ pub fn read(lab: &Lab) -> Result<Vec<Journal>> {
     }
     all.sort_by_key(|j| j.lines.first().map(|l| (l.at, l.entry.op.clone())));
     Ok(all)
+}
+
+/// Homes on a host: any user may have run something of ours.
+fn homes(host: &Host) -> Vec<PathBuf> {
+    let others = std::fs::read_dir(host.path("/home")).into_iter().flatten().flatten().map(|e| e.path());
+    others.chain([host.path("/root")]).collect()
 }
 
 /// How often each event of each step (by its title) was written.
@@ -56,6 +62,28 @@ pub fn effects(journals: &[Journal], host: &str) -> Vec<(String, u64, Event, Str
         .filter(|l| matches!(l.entry.event, Event::Begin | Event::End | Event::Fail))
         .map(|l| (l.entry.op.clone(), l.entry.lease, l.entry.event, l.entry.title.clone()))
         .collect()
+}
+
+/// Demands that on each host the effects of one operation on an object lie beside those of another, never between them:
+/// by lease number they are in order, and a number has one holder.
+///
+/// # Errors
+/// They do not; or a disk cannot be read.
+pub fn never_interleaved(lab: &Lab) -> Result<()> {
+    let mut effects: BTreeMap<(String, String), Vec<Line>> = BTreeMap::new();
+    for journal in read(lab)? {
+        let lines = journal.lines.into_iter().filter(|l| matches!(l.entry.event, Event::Begin | Event::End));
+        effects.entry((journal.host, journal.object)).or_default().extend(lines);
+    }
+    for ((host, object), mut lines) in effects {
+        lines.sort_by_key(|l| l.at);
+        let leases: Vec<u64> = lines.iter().map(|l| l.entry.lease).collect();
+        ensure!(leases.is_sorted(), "{object} on {host}: lease numbers by time: {leases:?}");
+        let owners: BTreeSet<(u64, &str)> = lines.iter().map(|l| (l.entry.lease, l.entry.op.as_str())).collect();
+        let numbers: BTreeSet<u64> = owners.iter().map(|o| o.0).collect();
+        ensure!(owners.len() == numbers.len(), "{object} on {host}: a number has one holder: {owners:?}");
+    }
+    Ok(())
 }
 
 /// The last `n` lines of all journals in the order of their time, for the report of a failure.

@@ -38,6 +38,8 @@ pub struct Facts {
     pub exists: bool,
     /// It holds something that is not ours (`.ob` aside).
     pub occupied: bool,
+    /// It is empty and cannot be removed by its user: a mount point, or in a directory of somebody else.
+    pub stays: bool,
     /// Who made it.
     pub mark: Option<Mark>,
     /// There is a mark that cannot be read.
@@ -88,6 +90,7 @@ pub async fn read(cx: &Cx, instance: &Instance) -> Result<Facts, Problem> {
     let script = format!(
         "{}{}
 [ -d \"$base\" ] && echo exists=1
+[ -d \"$base\" ] && [ -z \"$(ls -A \"$base\")\" ] && {{ [ ! -w \"$(dirname \"$base\")\" ] || mountpoint -q \"$base\"; }} && echo stays=1
 if [ -d \"$base\" ]; then for f in \"$base\"/* \"$base\"/.[!.]*; do [ -e \"$f\" ] || continue; case ${{f##*/}} in .ob) ;; *) echo occupied=1; break ;; esac; done; fi
 [ -e \"$base/.ob/mark\" ] && {{ echo marked=1; printf 'mark=%s\\n' \"$(cat \"$base/.ob/mark\")\"; }}
 [ -d \"$base/store/redo\" ] && echo store=1
@@ -118,6 +121,7 @@ fn parse(text: &str) -> Facts {
     Facts {
         exists: has("exists"),
         occupied: has("occupied"),
+        stays: has("stays"),
         group_damaged: has("grouped") && group.is_none(),
         group,
         loss: facts.get("loss").and_then(|l| serde_json::from_str(l).ok()),

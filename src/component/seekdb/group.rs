@@ -49,6 +49,8 @@ pub enum Standing {
     Primary,
     /// Follows.
     Standby,
+    /// A standby that was not reached at a move of the role: it reads its log from who was primary before.
+    Behind,
     /// Was fenced for a switchover and has not followed yet.
     Fenced,
     /// Whole, not running, not behind a move of the role.
@@ -70,6 +72,7 @@ impl Standing {
         match self {
             Self::Primary => "primary",
             Self::Standby => "standby",
+            Self::Behind => "behind",
             Self::Fenced => "fenced",
             Self::Stopped => "stopped",
             Self::Stale => "stale",
@@ -81,7 +84,9 @@ impl Standing {
     /// Back from the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Primary, Self::Standby, Self::Fenced, Self::Stopped, Self::Stale, Self::Empty, Self::Building, Self::Unreachable].into_iter().find(|s| s.as_str() == word)
+        [Self::Primary, Self::Standby, Self::Behind, Self::Fenced, Self::Stopped, Self::Stale, Self::Empty, Self::Building, Self::Unreachable]
+            .into_iter()
+            .find(|s| s.as_str() == word)
     }
 }
 
@@ -126,7 +131,7 @@ pub async fn look(cx: &Cx, instance: &Instance) -> Member {
 }
 
 /// Looks at all members at once, and finds who is behind: a stopped member whose note is older than the newest and names
-/// itself as primary has missed a move of the role.
+/// itself as primary has missed a move of the role, and so has a standby whose note is older and who is not the one to be opened.
 pub async fn look_all(cx: &Cx, members: &BTreeMap<String, Instance>) -> BTreeMap<String, Member> {
     let mut set = tokio::task::JoinSet::new();
     for (name, instance) in members.clone() {
@@ -139,8 +144,11 @@ pub async fn look_all(cx: &Cx, members: &BTreeMap<String, Instance>) -> BTreeMap
             seen.insert(name, member);
         }
     }
-    let epoch = newest(&seen).map_or(0, |g| g.epoch);
+    let (epoch, primary) = newest(&seen).map_or((0, String::new()), |g| (g.epoch, g.primary.clone()));
     for (name, member) in &mut seen {
+        if member.standing == Standing::Standby && *name != primary && member.note.as_ref().is_some_and(|n| n.epoch < epoch) {
+            member.standing = Standing::Behind;
+        }
         let behind = member.note.as_ref().is_some_and(|n| n.epoch < epoch && n.primary == *name);
         // A former primary that runs, whatever it says of itself, has a log of its own.
         if behind && matches!(member.standing, Standing::Stopped | Standing::Primary | Standing::Fenced) {

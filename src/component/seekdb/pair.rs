@@ -8,7 +8,7 @@ use super::Instance;
 use super::group::{Group, LeaveGroup, Standing, WriteGroup};
 use super::steps::{
     Activate, BeginStore, CopyAccount, EndNote, EndSessions, Fence, Follow, FreezeLog, Join, NobodyWrites, Note, NoteFence, NoteLoss, PointSource, Promote, ProveGone, Reopen,
-    SetAside, SetBoot, StartServer, StopServer,
+    SetAside, SetBoot, StartServer, StopServer, TakeLog,
 };
 use crate::base::Problem;
 use crate::engine::Graph;
@@ -184,7 +184,7 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Re
 
 fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str) -> Result<u64, Problem> {
     let (Some(old), Some(heir)) = (plan.member(from), plan.member(to)) else { return Err(Problem::internal("a member of the switchover is not in the group")) };
-    if seen.is(to) != Some(Standing::Standby) {
+    if !matches!(seen.is(to), Some(Standing::Standby | Standing::Behind)) {
         let now = seen.is(to).map_or("unknown", Standing::as_str);
         return Err(Problem::refused(format!("cannot switch over to \"{to}\""))
             .why(format!("it is {now}, not a standby that follows"))
@@ -192,13 +192,22 @@ fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str) -> Result<
             .attribute(["primary"]));
     }
     let epoch = seen.epoch + 1;
+    // Who cannot be asked is no writer beside the old primary, which says that it is one: the role moves, it does not multiply.
+    let others: Vec<_> = plan.want.members.iter().filter(|(n, _)| n.as_str() != to && seen.is(n) != Some(Standing::Unreachable)).map(|(_, i)| i.clone()).collect();
+    if seen.is(to) == Some(Standing::Behind) {
+        plan.g.then(PointSource { instance: heir.clone(), source: old.clone() });
+    }
     plan.g.then(Follow { instance: heir.clone(), primary: old.clone() });
+    if others.len() > 1 {
+        // Before the fence what the promotion will ask after it: refused there, nobody would take writes.
+        plan.g.then(NobodyWrites { instance: heir.clone(), others: others.iter().filter(|i| **i != old).cloned().collect() });
+    }
     plan.g.then(NoteFence { primary: old.clone() });
     plan.g.then(Fence { primary: old, heir: heir.clone() });
     // The old primary's note first: a member whose note is behind and names itself is never started again.
     plan.note(from, epoch, to);
     plan.note(to, epoch, to);
-    plan.g.then(Promote { heir: heir.clone(), others: plan.others(to) });
+    plan.g.then(Promote { heir: heir.clone(), others });
     plan.rejoin(from, &heir);
     Ok(epoch)
 }
@@ -317,6 +326,9 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
     // All that can refuse it comes before the note: what is refused leaves the old primary what it is.
     let (accept_unfenced, max_loss) = (consent.accept_unfenced, consent.max_loss);
     plan.g.then(ProveGone { heir: heir.clone(), dead: dead.clone(), others: others.clone(), accept_unfenced, max_loss });
+    if !others.is_empty() {
+        plan.g.then(TakeLog { heir: heir.clone(), dead: dead.clone(), others: others.clone() });
+    }
     // The note before the deed: a former primary that comes back is then known to be stale, whenever this is cut.
     plan.note(target, epoch, target);
     plan.g.then(NoteLoss { heir: heir.clone(), member: target.to_owned(), epoch });
@@ -352,6 +364,12 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.start(&name, None);
                 plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
                 plan.g.then(Follow { instance, primary: source.clone() });
+                plan.note(&name, epoch, primary);
+            }
+            Some(Standing::Behind) => {
+                plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
+                plan.g.then(Follow { instance, primary: source.clone() });
+                plan.note(&name, epoch, primary);
             }
             // Unless it is part of the switchover that is taken up.
             Some(Standing::Fenced) if !plan.g.titles().contains(&crate::engine::Step::title(&EndNote { instance: instance.clone(), note: Note::Fence })) => {

@@ -58,7 +58,7 @@ fn what_is_seen_and_asked_decides_the_steps() {
             "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) point_source(b)".into(),
         ),
         ("the role is elsewhere and nobody asked", seen("a", "b", 2, &[("a", Standby), ("b", Primary)]), ab("a"), String::new()),
-        ("a stopped standby", seen("a", "a", 1, &[("a", Primary), ("b", Stopped)]), ab("a"), "start_server(b) point_source(b) follow(b)".into()),
+        ("a stopped standby", seen("a", "a", 1, &[("a", Primary), ("b", Stopped)]), ab("a"), "start_server(b) point_source(b) follow(b) write_group(b)".into()),
         ("a standby that was never built", seen("a", "a", 1, &[("a", Primary), ("b", Empty)]), ab("a"), format!("write_group(b) {BUILD_B}")),
         ("a half-built standby", seen("a", "a", 1, &[("a", Primary), ("b", Building)]), ab("a"), format!("write_group(b) {BUILD_B}")),
         ("a former primary after a failover", seen("a", "a", 2, &[("a", Primary), ("b", Stale)]), ab("a"), format!("stop_server(b) set_aside(b) write_group(b) {BUILD_B}")),
@@ -66,7 +66,7 @@ fn what_is_seen_and_asked_decides_the_steps() {
             "everything off, then on: the noted primary starts first",
             seen("a", "a", 1, &[("a", Stopped), ("b", Stopped)]),
             ab("a"),
-            "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b)".into(),
+            "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b) write_group(b)".into(),
         ),
         ("the standby's host is off", seen("a", "a", 1, &[("a", Primary), ("b", Unreachable)]), ab("a"), String::new()),
         ("the primary's host is off and nobody asked", seen("a", "a", 1, &[("a", Unreachable), ("b", Standby)]), ab("a"), String::new()),
@@ -97,7 +97,22 @@ fn a_failover_needs_a_consent_that_names_its_epoch() {
     assert_eq!(kinds(&done, &consent(4, "b")), "", "done once: the consent is void at the new epoch");
     let third = Want { failover: consent(4, "b").failover, ..want("b", &["a", "b", "c"]) };
     let off3 = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby), ("c", Standby)]);
-    assert_eq!(kinds(&off3, &third), "prove_gone(b) write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)");
+    assert_eq!(kinds(&off3, &third), "prove_gone(b) take_log(b) write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)");
+}
+
+#[test]
+fn a_third_member_follows_whoever_has_the_role_and_blocks_nobody_when_its_host_is_off() {
+    let abc = |p| want(p, &["a", "b", "c"]);
+    let with = |c| seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", c)]);
+    let switch = |before: &str, after: &str| SWITCH.replace(" note_fence(a)", &format!("{before} note_fence(a)")) + after;
+    assert_eq!(kinds(&with(Standby), &abc("b")), switch(" nobody_writes(b)", " point_source(c) write_group(c)"), "it is asked before the fence, never after it alone");
+    assert_eq!(kinds(&with(Unreachable), &abc("b")), SWITCH, "its host is off");
+    let back = seen("b", "b", 2, &[("a", Standby), ("b", Primary), ("c", Behind)]);
+    assert_eq!(kinds(&back, &abc("b")), "point_source(c) follow(c) write_group(c)", "it is back and still reads from the old primary");
+    assert!(kinds(&back, &abc("c")).starts_with("point_source(c) follow(c) nobody_writes(c) note_fence(b) fence(b)"), "asked to take the role it follows first");
+    let lost = Want { failover: Some(Consent { epoch: 2, to: "c".into(), accept_unfenced: false, max_loss: None }), ..abc("c") };
+    let off = seen("b", "b", 2, &[("a", Standby), ("b", Unreachable), ("c", Behind)]);
+    assert!(kinds(&off, &lost).starts_with("refused"), "what it missed may be only with the one that is gone");
 }
 
 #[test]
@@ -112,7 +127,7 @@ fn a_role_is_never_given_to_who_does_not_follow() {
 
 #[test]
 fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() {
-    let all = [Primary, Standby, Fenced, Stopped, Stale, Empty, Building, Unreachable];
+    let all = [Primary, Standby, Behind, Fenced, Stopped, Stale, Empty, Building, Unreachable];
     for a in all {
         for b in all {
             for c in all {

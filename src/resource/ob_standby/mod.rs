@@ -68,20 +68,23 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-/// The group's gate on all members' hosts and each member's own. `dead` members are left out under a failover consent.
+/// The group's gate on all members' hosts and the own one of each member; without that of a member whose host is off and
+/// of which the graph wants nothing, and without the dead primary's under a failover consent.
 #[must_use]
-pub fn targets(want: &Want, also: &BTreeMap<String, crate::component::seekdb::Instance>, dead: Option<&str>) -> Vec<Target> {
+pub fn targets(want: &Want, also: &BTreeMap<String, crate::component::seekdb::Instance>, graph: &Graph, seen: &Seen) -> Vec<Target> {
     let members: BTreeMap<_, _> = want.members.iter().chain(also).collect();
+    let dead = dead(graph, seen, want);
+    let touched = |i: &crate::component::seekdb::Instance| graph.nodes().iter().any(|n| *n.step.host() == i.host);
+    let off = |n: &str, i| seen.standing.get(n) == Some(&group::Standing::Unreachable) && !touched(i);
     let hosts = members.values().map(|i| i.host.clone()).collect();
     let gone: Vec<_> = dead.and_then(|d| members.get(&d.to_owned())).map(|i| i.host.endpoint.name.clone()).into_iter().collect();
     let mut targets = vec![Target { key: format!("standby.{}", want.name), hosts, dead: gone }];
-    targets.extend(members.iter().filter(|(n, _)| Some(n.as_str()) != dead).map(|(_, i)| Target::new(i.key(), vec![i.host.clone()])));
+    targets.extend(members.iter().filter(|(n, i)| Some(n.as_str()) != dead && !off(n, i)).map(|(_, i)| Target::new(i.key(), vec![i.host.clone()])));
     targets
 }
 
 /// The member that a graph with a failover does without.
-#[must_use]
-pub fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
+fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
     let failover = graph.nodes().iter().any(|n| n.step.kind() == "activate");
     if !failover {
         return None;
@@ -112,7 +115,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
         verb: "create",
         object: format!("standby.{}", want.name),
         graph: &graph,
-        targets: targets(&want, &BTreeMap::new(), dead(&graph, &seen, &want)),
+        targets: targets(&want, &BTreeMap::new(), &graph, &seen),
         secrets: BTreeMap::new(),
         epoch: seen.epoch.max(1),
         timeout: common::timeout(&planned.timeouts, "create"),
@@ -143,7 +146,7 @@ async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Appl
         verb,
         object: format!("standby.{}", want.name),
         graph: &planned_graph,
-        targets: targets(&want, &gone, dead(&planned_graph, &seen, &want)),
+        targets: targets(&want, &gone, &planned_graph, &seen),
         secrets: BTreeMap::new(),
         epoch: seen.epoch,
         timeout: common::timeout(&planned.timeouts, "update"),
@@ -175,7 +178,7 @@ async fn destroy(cx: &Context, prior: &Standby) -> Result<Applied<Standby>, Prob
         verb: "destroy",
         object: format!("standby.{}", want.name),
         graph: &graph,
-        targets: targets(&want, &BTreeMap::new(), None),
+        targets: targets(&want, &BTreeMap::new(), &graph, &plan::seen(prior)),
         secrets: BTreeMap::new(),
         epoch: plan::seen(prior).epoch,
         timeout: common::timeout(&prior.timeouts, "delete"),

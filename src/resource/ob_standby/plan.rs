@@ -156,7 +156,9 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
     if has("activate") {
         format!("FAIL OVER from {} to {to}", text(&prior.noted_primary).unwrap_or_default())
     } else if has("promote") {
-        format!("switch over from {} to {to}", if from.is_empty() { text(&prior.noted_primary).unwrap_or_default() } else { from })
+        let from = if from.is_empty() { text(&prior.noted_primary).unwrap_or_default() } else { from };
+        // Noted already as who has the role: it was cut on its way there.
+        if from == to { format!("finish the switchover to {to}") } else { format!("switch over from {from} to {to}") }
     } else if has("set_aside") {
         format!("rebuild the standbys of {to}")
     } else if has("begin_store") {

@@ -135,7 +135,7 @@ pub fn schema() -> Schema {
         .attr("epoch", number("Grows with each move of the role.").computed())
         .attr("current_primary", string("The member that takes writes now; empty when none does or it cannot be told.").computed())
         .attr("noted_primary", string("The member that was opened for writes last, as noted with the members.").computed())
-        .attr("member_status", map("What each member is: `primary`, `standby`, `fenced`, `stopped`, `stale` (a former primary that missed a move of the role), `empty`, `building`, `unreachable`.", STRING).computed())
+        .attr("member_status", map("What each member is: `primary`, `standby`, `behind` (a standby that missed a move of the role), `fenced`, `stopped`, `stale` (a former primary that missed a move of the role), `empty`, `building`, `unreachable`.", STRING).computed())
         .attr("endpoint", object("The member that takes writes, for `ob_user` and others.", endpoint).computed())
         .attr("last_failover", string("What the last failover may have lost: the SCN and time at which the promoted log ended.").computed())
         .attr("set_aside", map("Stores that were set aside, by member; they stay until they are removed on the host.", STRING).computed())

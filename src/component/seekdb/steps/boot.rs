@@ -40,7 +40,7 @@ impl SetBoot {
             )
         } else {
             format!(
-                "{root}if [ -e /etc/systemd/system/{unit} ]; then root systemctl disable {unit} && root rm -f /etc/systemd/system/{unit} && root systemctl daemon-reload || exit 1; fi\nif command -v crontab >/dev/null && crontab -l 2>/dev/null | grep -qF -e {tag}; then {{ {without}; :; }} | crontab - || exit 1; fi\nrm -f {}",
+                "{root}if [ -e /etc/systemd/system/{unit} ]; then root systemctl disable {unit} && root rm -f /etc/systemd/system/{unit} && root systemctl daemon-reload || exit 1; fi\nif command -v crontab >/dev/null && crontab -l 2>/dev/null | grep -qF -e {tag}; then left=$({without}); if [ -n \"$left\" ]; then printf '%s\\n' \"$left\" | crontab -; else crontab -r; fi || exit 1; fi\nrm -f {}",
                 self.instance.own("boot")
             )
         }

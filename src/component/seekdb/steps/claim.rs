@@ -139,7 +139,7 @@ impl Step for SetStage {
         let facts = facts_of(cx, &self.instance).await?;
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
         let Some(found) = facts.mark else {
-            if self.stage == Stage::Destroying && !facts.exists {
+            if self.stage == Stage::Destroying && (!facts.exists || facts.stays) {
                 return Ok(Check::Done);
             }
             return Ok(Check::Refused(

@@ -1,7 +1,8 @@
 //! Whether a failover may be done at all.
 use super::super::{Instance, Role, server};
 use super::end_of_log;
-use super::replicate::{one_writes, role_is};
+use super::activate::one_writes;
+use super::replicate::role_is;
 use crate::base::units::show_duration;
 use crate::base::{Kind, Problem};
 use crate::engine::{Check, Cx, Host, Step};
@@ -67,6 +68,11 @@ impl Step for ProveGone {
         if after > before {
             return Ok(self.refused(&self.heir, "log of the old primary still arrives: it lives", "use a planned switchover (set primary), or stop the old primary first"));
         }
+        // What others have more of the log, the heir will read from them.
+        let mut age = age;
+        for other in &self.others {
+            age = end_of_log(cx, other).await.map_or(age, |(_, a)| a.min(age));
+        }
         if let Some(most) = self.max_loss.filter(|most| age > *most) {
             let why = format!("its log ends {} ago; max_loss is {}", show_duration(age), show_duration(most));
             return Ok(self.refused(&self.heir, why, "bring the old primary back, or consent to a larger max_loss"));
@@ -78,19 +84,24 @@ impl Step for ProveGone {
     }
 }
 
-/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere.
+/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere. All ways at once: while they are
+/// waited for nobody takes writes.
 async fn still_answers(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
-    match cx.connect(&dead.host).await {
-        Ok(_) => return Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
-        Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
-        Err(_) => {}
+    let (from_here, from_heir) = tokio::join!(cx.connect(&dead.host), dial(cx, dead, heir));
+    match from_here {
+        Ok(_) => Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
+        Err(problem) if problem.kind == Kind::Cancelled => Err(problem),
+        Err(_) => from_heir,
     }
+}
+
+async fn dial(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
     let transport = cx.connect(&heir.host).await?;
-    for port in [dead.sql_port, dead.rpc_port, dead.host.endpoint.port] {
-        let dial = transport.dial(&dead.host.endpoint.address, port);
-        if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(5), dial).await {
-            return Ok(Some(format!("port {port} of {} answers from {}", dead.host.endpoint.address, heir.host.endpoint.name)));
-        }
-    }
-    Ok(None)
+    let address = &dead.host.endpoint.address;
+    let answers = |port: u16| {
+        let dial = transport.dial(address, port);
+        async move { matches!(tokio::time::timeout(Duration::from_secs(5), dial).await, Ok(Ok(_))).then_some(port) }
+    };
+    let (sql, rpc, ssh) = tokio::join!(answers(dead.sql_port), answers(dead.rpc_port), answers(dead.host.endpoint.port));
+    Ok(sql.or(rpc).or(ssh).map(|port| format!("port {port} of {address} answers from {}", heir.host.endpoint.name)))
 }

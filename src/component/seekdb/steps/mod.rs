@@ -1,5 +1,6 @@
 //! The steps of seekdb, one effect each.
 mod account;
+mod activate;
 mod adopt;
 mod boot;
 mod claim;
@@ -17,9 +18,11 @@ mod restart;
 mod root_password;
 mod sessions;
 mod store;
+mod take_log;
 mod use_package;
 
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
+pub use activate::Activate;
 pub use adopt::Adopt;
 pub use boot::SetBoot;
 pub use claim::{Claim, SetStage};
@@ -32,11 +35,12 @@ pub use parameter::{SetParameter, same_value};
 pub use process::{Join, StartServer, StopServer};
 pub use prune::PrunePackages;
 pub use remove::{RemoveHome, RemoveStore};
-pub use replicate::{Activate, Fence, FreezeLog, PointSource, Promote, Reopen};
+pub use replicate::{Fence, FreezeLog, PointSource, Promote, Reopen};
 pub use restart::BeginRestart;
 pub use root_password::{KeepRootPassword, SetRootPassword};
 pub use sessions::EndSessions;
 pub use store::{BeginStore, SetAside};
+pub use take_log::TakeLog;
 pub use use_package::{PlacePackage, UsePackage};
 
 use super::{Facts, Instance, facts};

@@ -52,7 +52,7 @@ impl Step for RemoveStore {
     }
 }
 
-/// Removes our own files and the empty directory.
+/// Removes our own files and the empty directory; one that was prepared by somebody else (`ob_host`, a mount) stays, empty.
 #[derive(Clone, Debug)]
 pub struct RemoveHome {
     /// Which one.
@@ -77,7 +77,7 @@ impl Step for RemoveHome {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
-        if !facts.exists || (!self.aside_too && !facts.aside.is_empty() && facts.mark.is_none()) {
+        if !facts.exists || facts.stays || (!self.aside_too && !facts.aside.is_empty() && facts.mark.is_none()) {
             return Ok(Check::Done);
         }
         Ok(Check::Needed("it is there".into()))

@@ -1,4 +1,4 @@
-//! Roles: where a server reads its log from, fence, promotion, activation. Every statement runs under the gate's lock.
+//! Roles: where a server reads its log from, fence, promotion. Every statement runs under the gate's lock.
 //!
 //! Measured on 1.4.0: `switchover to primary` waits for the fenced primary's log end by itself; on an unfenced primary's
 //! standby it answers 4109 and changes nothing; the way back out of a fence is `activate standby`.
@@ -8,7 +8,7 @@ use crate::component::sql::literal;
 use crate::engine::{Check, Cx, Host, Impact, Step};
 use async_trait::async_trait;
 
-async fn run(cx: &Cx, step: &dyn Step, instance: &Instance, statement: String) -> Result<(), Problem> {
+pub(super) async fn run(cx: &Cx, step: &dyn Step, instance: &Instance, statement: String) -> Result<(), Problem> {
     let login = server::account(cx, instance).await?;
     server::dangerous(cx, step, instance, &login, &[statement]).await
 }
@@ -226,65 +226,9 @@ impl Step for Reopen {
     }
 }
 
-fn writable(title: &str, other: &Instance, why: &str) -> Problem {
+pub(super) fn writable(title: &str, other: &Instance, why: &str) -> Problem {
     Problem::refused(format!("refused to {title}"))
         .place(server::place(other))
         .why(format!("{}: {why}", other.show()))
         .fix("bring that member back so that it can be asked and fenced; if its host is gone for good, give a failover consent for this epoch")
-}
-
-/// Opens a standby for writes without its primary: a failover. What the old primary acknowledged and did not send is lost.
-/// Whether it may be done at all was proved before anything was written: [`super::ProveGone`].
-#[derive(Clone, Debug)]
-pub struct Activate {
-    /// The new primary.
-    pub heir: Instance,
-    /// The old one, named in the consent.
-    pub dead: Instance,
-    /// Other members, which must not take writes.
-    pub others: Vec<Instance>,
-}
-
-#[async_trait]
-impl Step for Activate {
-    fn kind(&self) -> &'static str {
-        "activate"
-    }
-    fn title(&self) -> String {
-        format!("open {} for writes without {}", self.heir.show(), self.dead.show())
-    }
-    fn host(&self) -> &Host {
-        &self.heir.host
-    }
-    fn effects(&self) -> Vec<String> {
-        vec!["ALTER SYSTEM ACTIVATE STANDBY".into()]
-    }
-    fn impact(&self) -> &'static [Impact] {
-        &[Impact::LeaderSwitch, Impact::DataLoss]
-    }
-    fn irreversible(&self) -> bool {
-        true
-    }
-    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let check = role_is(cx, &self.heir, Role::Primary).await?;
-        if check == Check::Done {
-            return Ok(check);
-        }
-        Ok(one_writes(cx, &self.title(), &self.others).await.map_or(check, Check::Refused))
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.heir, "ALTER SYSTEM ACTIVATE STANDBY".into()).await
-    }
-}
-
-/// Says which of `others` takes writes; one that cannot be asked is passed over, as a failover has to.
-pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Instance]) -> Option<Problem> {
-    for other in others {
-        if let Ok(said) = server::ask(cx, other).await
-            && said.role == Role::Primary
-        {
-            return Some(writable(title, other, "it takes writes"));
-        }
-    }
-    None
 }

@@ -1,0 +1,62 @@
+//! A failover's own step: a standby is opened without its primary.
+use super::super::{Instance, Role, server};
+use super::replicate::{role_is, run, writable};
+use crate::base::Problem;
+use crate::engine::{Check, Cx, Host, Impact, Step};
+use async_trait::async_trait;
+
+/// Opens a standby for writes without its primary: a failover. What the old primary acknowledged and did not send is lost.
+/// Whether it may be done at all was proved before anything was written: [`super::ProveGone`].
+#[derive(Clone, Debug)]
+pub struct Activate {
+    /// The new primary.
+    pub heir: Instance,
+    /// The old one, named in the consent.
+    pub dead: Instance,
+    /// Other members, which must not take writes.
+    pub others: Vec<Instance>,
+}
+
+#[async_trait]
+impl Step for Activate {
+    fn kind(&self) -> &'static str {
+        "activate"
+    }
+    fn title(&self) -> String {
+        format!("open {} for writes without {}", self.heir.show(), self.dead.show())
+    }
+    fn host(&self) -> &Host {
+        &self.heir.host
+    }
+    fn effects(&self) -> Vec<String> {
+        vec!["ALTER SYSTEM ACTIVATE STANDBY".into()]
+    }
+    fn impact(&self) -> &'static [Impact] {
+        &[Impact::LeaderSwitch, Impact::DataLoss]
+    }
+    fn irreversible(&self) -> bool {
+        true
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let check = role_is(cx, &self.heir, Role::Primary).await?;
+        if check == Check::Done {
+            return Ok(check);
+        }
+        Ok(one_writes(cx, &self.title(), &self.others).await.map_or(check, Check::Refused))
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        run(cx, self, &self.heir, "ALTER SYSTEM ACTIVATE STANDBY".into()).await
+    }
+}
+
+/// Says which of `others` takes writes; one that cannot be asked is passed over, as a failover has to.
+pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Instance]) -> Option<Problem> {
+    for other in others {
+        if let Ok(said) = server::ask(cx, other).await
+            && said.role == Role::Primary
+        {
+            return Some(writable(title, other, "it takes writes"));
+        }
+    }
+    None
+}

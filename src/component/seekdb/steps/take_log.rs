@@ -1,0 +1,86 @@
+//! What the other living members have more of a dead primary's log, before one of them is opened in its place.
+use super::super::{Instance, Role, server};
+use crate::base::Problem;
+use crate::component::sql::literal;
+use crate::engine::{Check, Cx, Host, Step};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// How long the heir may take to read what it lacks.
+const READS: Duration = Duration::from_secs(60);
+
+/// Lets the heir of a failover read its log from the member that has the most of it: else rows that are still there would be
+/// lost, and a member whose log goes beyond the new primary's could never follow it.
+#[derive(Clone, Debug)]
+pub struct TakeLog {
+    /// The new primary.
+    pub heir: Instance,
+    /// The old one; that it is gone was proved before ([`super::ProveGone`]).
+    pub dead: Instance,
+    /// The other members.
+    pub others: Vec<Instance>,
+}
+
+impl TakeLog {
+    /// The member with the longest log, and where that ends. Who does not answer is passed over: the consent covers it.
+    async fn longest(&self, cx: &Cx) -> Option<(&Instance, u64)> {
+        let mut longest = None;
+        for other in &self.others {
+            if let Ok((end, _)) = super::end_of_log(cx, other).await
+                && longest.is_none_or(|(_, most)| end > most)
+            {
+                longest = Some((other, end));
+            }
+        }
+        longest
+    }
+}
+
+#[async_trait]
+impl Step for TakeLog {
+    fn kind(&self) -> &'static str {
+        "take_log"
+    }
+    fn title(&self) -> String {
+        format!("let {} read what others have more of the log of {}", self.heir.show(), self.dead.show())
+    }
+    fn host(&self) -> &Host {
+        &self.heir.host
+    }
+    fn effects(&self) -> Vec<String> {
+        let from: Vec<_> = self.others.iter().map(|o| o.source()).collect();
+        vec![format!("ALTER SYSTEM SET log_restore_source = <the longest log of {}>  -- when it ends later than its own", from.join(", "))]
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        if server::ask(cx, &self.heir).await?.role == Role::Primary {
+            return Ok(Check::Done);
+        }
+        let (own, _) = super::end_of_log(cx, &self.heir).await?;
+        let Some((member, _)) = self.longest(cx).await.filter(|(_, end)| *end > own) else { return Ok(Check::Done) };
+        Ok(Check::Needed(format!("the log of {} ends later", member.show())))
+    }
+    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let Some((member, _)) = self.longest(cx).await else { return Ok(()) };
+        let login = server::account(cx, &self.heir).await?;
+        server::dangerous(cx, self, &self.heir, &login, &[format!("ALTER SYSTEM SET log_restore_source = {}", literal(&member.source()))]).await
+    }
+    async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
+        let Some((member, goal)) = self.longest(cx).await else { return Ok(Check::Done) };
+        let until = tokio::time::Instant::now() + READS;
+        loop {
+            let (own, _) = super::end_of_log(cx, &self.heir).await?;
+            if own >= goal {
+                return Ok(Check::Done);
+            }
+            if tokio::time::Instant::now() >= until {
+                return Ok(Check::Refused(
+                    Problem::user(format!("{} does not get the log that {} has", self.heir.show(), member.show()))
+                        .place(server::place(&self.heir))
+                        .why(format!("its log ends at SCN {own}, the other's at {goal}"))
+                        .fix(format!("consent to a failover to {} instead; nothing was opened yet", member.show())),
+                ));
+            }
+            cx.sleep(Duration::from_millis(200)).await?;
+        }
+    }
+}
