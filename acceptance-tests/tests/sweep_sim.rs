@@ -61,18 +61,9 @@ impl Sweep {
     }
 }
 
-/// The sweep runs when it is asked for, by `make sweep` or `make test-all`.
-fn wanted(what: &str) -> bool {
-    if std::env::var_os("OB_SWEEP").is_none() && !all() {
-        eprintln!("SKIPPED: {what}; it is not green yet (docs/architecture.md). Run it with `make sweep`.");
-        return false;
-    }
-    may_make_hosts(what)
-}
-
 #[test]
 fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
-    if !wanted("the simulated crash sweep") {
+    if !may_make_hosts("the simulated crash sweep") {
         return;
     }
     let begun = Instant::now();
@@ -137,7 +128,7 @@ const PLANTED: [(Bug, Operation, &str, Point, Blow, &str); 11] = [
 
 #[test]
 fn each_bug_that_is_planted_is_found() {
-    if !wanted("bugs planted into the simulated crash sweep") {
+    if !may_make_hosts("bugs planted into the simulated crash sweep") {
         return;
     }
     let mut world = World::new("bug", Arc::default()).unwrap();

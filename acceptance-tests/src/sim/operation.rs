@@ -17,6 +17,7 @@ pub enum Operation {
     Switchover,
     SwitchBack,
     Failover,
+    FailoverOfThree,
     Rejoin,
     Grow,
     Leave,
@@ -47,7 +48,7 @@ pub enum Start {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Create,
         Self::Install,
         Self::Parameter,
@@ -59,6 +60,7 @@ impl Operation {
         Self::Switchover,
         Self::SwitchBack,
         Self::Failover,
+        Self::FailoverOfThree,
         Self::Rejoin,
         Self::Grow,
         Self::Leave,
@@ -76,9 +78,15 @@ impl Operation {
             Self::Build => Start::Two,
             Self::Switchover | Self::Failover | Self::Grow | Self::Disband | Self::DestroyPair => Start::Pair,
             Self::SwitchBack => Start::Switched,
-            Self::Leave => Start::Trio,
+            Self::Leave | Self::FailoverOfThree => Start::Trio,
             Self::Rejoin => Start::Failed,
         }
+    }
+
+    /// It begins with the host of the primary off.
+    #[must_use]
+    pub fn without_primary(self) -> bool {
+        matches!(self, Self::Failover | Self::FailoverOfThree)
     }
 
     /// The configuration that asks for it; `None` is `destroy`.
@@ -98,6 +106,7 @@ impl Operation {
             Self::Build | Self::SwitchBack | Self::Leave => Start::Pair.config(),
             Self::Switchover => Start::Switched.config(),
             Self::Failover | Self::Rejoin => Start::Failed.config(),
+            Self::FailoverOfThree => Config { group: Start::Failed.config().group, ..Start::Trio.config() },
             Self::Grow => Start::Trio.config(),
             Self::Disband => Start::Two.config(),
         })
@@ -107,7 +116,7 @@ impl Operation {
     #[must_use]
     pub fn writers(self) -> &'static [usize] {
         match self {
-            Self::Create | Self::Install | Self::Destroy | Self::DestroyPair | Self::Failover | Self::Adopt => &[],
+            Self::Create | Self::Install | Self::Destroy | Self::DestroyPair | Self::Failover | Self::FailoverOfThree | Self::Adopt => &[],
             Self::Parameter | Self::Restart | Self::Version => &[0],
             _ => &[0, 1],
         }

@@ -169,7 +169,7 @@ impl World {
         if let Some(lie) = bug.and_then(Bug::lie) {
             self.everywhere(&format!("echo {lie} > /etc/sim-seekdb.lies"))?;
         }
-        if operation == Operation::Failover {
+        if operation.without_primary() {
             self.lab.host(0).kill()?;
         }
         Ok(())

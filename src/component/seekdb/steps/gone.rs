@@ -1,7 +1,7 @@
 //! Whether a failover may be done at all.
 use super::super::{Instance, Role, server};
-use super::end_of_log;
 use super::activate::one_writes;
+use super::end_of_log;
 use super::replicate::role_is;
 use crate::base::units::show_duration;
 use crate::base::{Kind, Problem};

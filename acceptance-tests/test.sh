@@ -1,0 +1,18 @@
+#!/bin/sh
+# Runs all tests: the crash sweep on real hosts beside the others, which take turns among themselves.
+# Its output comes when both have ended.
+set -u
+cargo=${CARGO:-cargo}
+log=$(mktemp)
+turn=$(mktemp)
+OB_LAB_TURN=$turn "$cargo" test --locked --workspace --test sweep_real -- --nocapture >"$log" 2>&1 &
+sweep=$!
+trap 'kill "$sweep" 2>/dev/null; rm -f "$log" "$turn"' EXIT
+trap 'exit 1' INT TERM
+"$cargo" test --locked --workspace -- --skip whatever_is_killed_at_whatever_point
+tests=$?
+wait "$sweep"
+swept=$?
+echo "--- the crash sweep on real hosts, which ran beside the tests above"
+cat "$log"
+[ "$tests" = 0 ] && [ "$swept" = 0 ]
