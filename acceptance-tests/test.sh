@@ -3,6 +3,7 @@
 # Its output comes when both have ended.
 set -u
 cargo=${CARGO:-cargo}
+"$cargo" test --locked --workspace --no-run || exit 1
 log=$(mktemp)
 turn=$(mktemp)
 OB_LAB_TURN=$turn "$cargo" test --locked --workspace --test sweep_real -- --nocapture >"$log" 2>&1 &
