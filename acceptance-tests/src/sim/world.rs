@@ -180,9 +180,9 @@ impl World {
         if let Some(states) = self.kept.get(&start) {
             let states = states.clone();
             self.everywhere(&format!("{WIPE}; cp -a /snap/{start:?}/root/. /"))?;
-            // Only now: a server must not meet one of the lab as it was before.
+            // Only now: a server must not meet one of the lab as it was before, nor its port.
             self.everywhere(&format!(
-                "for b in $(cat /snap/{start:?}/running); do $b/.ob/start </dev/null >/dev/null 2>&1 || $b/start </dev/null >/dev/null 2>&1 || exit 1; done"
+                "for b in $(cat /snap/{start:?}/running); do n=0; until {{ [ -x $b/.ob/start ] && $b/.ob/start || $b/start; }} </dev/null >/tmp/start.log 2>&1; do n=$((n + 1)); [ $n -lt 25 ] || {{ cat /tmp/start.log >&2; exit 1; }}; sleep 0.2; done; done"
             ))?;
             *self.states() = states;
         } else {

@@ -10,9 +10,6 @@ pub mod pair;
 pub mod server;
 pub mod steps;
 
-#[cfg(test)]
-mod pair_tests;
-
 pub use facts::Facts;
 pub use server::Role;
 

@@ -1,4 +1,4 @@
-//! Tables: what a plan of a group says. The order of steps has its own tables in `component::seekdb::pair_tests`.
+//! Tables: what a plan of a group says. The order of steps has its own tables in `component::seekdb::pair::tests`.
 use super::plan;
 use super::schema::{Failover, MemberRef, Standby};
 use crate::resource::PlanInput;

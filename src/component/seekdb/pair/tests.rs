@@ -1,8 +1,8 @@
 //! Tables: what a group is and what is asked, to the order of steps.
-use super::group::Standing::{self, *};
-use super::pair::*;
 use super::*;
-use crate::engine::Graph;
+use crate::component::seekdb::Instance;
+use crate::component::seekdb::group::Standing::{self, *};
+use crate::engine::{Graph, Host};
 use crate::transport::Endpoint;
 
 fn member(name: &str, n: u8) -> Instance {

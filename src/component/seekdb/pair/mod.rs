@@ -1,0 +1,198 @@
+//! Replication groups: pure functions from what the members are and what is wanted to a graph.
+//!
+//! Everything is re-entered from the observed standings, never from a journal. The safe order of a switchover, run on
+//! 1.4.0.post1: fence the old primary, open the new one (which reads the log to its end by itself), restart the old one,
+//! point it at the new one. Not pointed before it was fenced: a fenced store that is ahead of its source never starts again
+//! after a power loss (-4234 at start), and one without a source does.
+mod open;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use super::Instance;
+use super::group::{LeaveGroup, Standing};
+use super::steps::{EndNote, Follow, Note, PointSource, SetAside, SetBoot, StopServer};
+use crate::base::Problem;
+use crate::engine::{Graph, Step};
+use open::{open_one, switchover};
+use plan::{Plan, begin};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a group shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// Its name.
+    pub name: String,
+    /// Members by name.
+    pub members: BTreeMap<String, Instance>,
+    /// Package directory each starts from.
+    pub packages: BTreeMap<String, String>,
+    /// Who shall take writes.
+    pub primary: String,
+    /// Consent to lose what an unreachable primary has not sent.
+    pub failover: Option<Consent>,
+}
+
+/// A failover consent: names its case, void at any other epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The epoch it is for.
+    pub epoch: u64,
+    /// The member to open.
+    pub to: String,
+    /// Go on although the old primary's host answers.
+    pub accept_unfenced: bool,
+    /// The most that may be lost.
+    pub max_loss: Option<Duration>,
+}
+
+/// What a group is, in words that stay equal while nothing changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Members by name.
+    pub standing: BTreeMap<String, Standing>,
+    /// Newest epoch; 0 when there is no note.
+    pub epoch: u64,
+    /// Who the newest note says is primary.
+    pub noted: String,
+    /// What was asked last.
+    pub asked: String,
+}
+
+impl Seen {
+    /// Who takes writes; `None` when nobody does or several do.
+    #[must_use]
+    pub fn primary(&self) -> Option<&str> {
+        let mut all = self.standing.iter().filter(|(_, s)| **s == Standing::Primary);
+        let first = all.next()?;
+        all.next().is_none().then_some(first.0.as_str())
+    }
+    fn is(&self, member: &str) -> Option<Standing> {
+        self.standing.get(member).copied()
+    }
+}
+
+/// The first build of a group: `primary` runs, the others are installed.
+#[must_use]
+pub fn create(want: &Want) -> Graph {
+    let mut plan = Plan { want, g: begin(want.members.values()) };
+    let Some(primary) = plan.member(&want.primary) else { return plan.g };
+    plan.note(&want.primary, 1, &want.primary);
+    plan.g.then(SetBoot { instance: primary.clone(), on: false });
+    for name in want.members.keys().filter(|n| **n != want.primary) {
+        plan.note(name, 1, &want.primary);
+        plan.build(name, &primary);
+    }
+    plan.g
+}
+
+/// Goes on with a first build that was cut. Its primary may have lost its power, and members do not start with their hosts;
+/// as long as no role ever moved it can only be the primary still.
+#[must_use]
+pub fn resume(want: &Want, seen: &Seen) -> Graph {
+    let mut plan = Plan { want, g: begin(want.members.values()) };
+    if seen.epoch == 1 && seen.noted == want.primary && seen.is(&want.primary) == Some(Standing::Stopped) {
+        plan.start(&want.primary, None);
+    }
+    plan.g.append(create(want));
+    plan.g
+}
+
+/// Leads from what is seen to what is wanted. An empty graph: nothing to do, or nothing that we do unasked.
+///
+/// # Errors
+/// It must not or cannot be done; the problem says what is missing.
+pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Result<Graph, Problem> {
+    let alive = want.members.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)).map(|(_, i)| i);
+    let mut plan = Plan { want, g: begin(alive) };
+    let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
+    if writers > 1 {
+        return Err(Problem::refused(format!("group \"{}\" has {writers} members that take writes", want.name))
+            .why("two histories of rows exist")
+            .fix("stop the one whose rows you can lose; `ob standby diff` shows them; then apply again"));
+    }
+    let asked_to_move = seen.asked != want.primary;
+    let current = seen.primary().map(str::to_owned);
+    let target = want.primary.as_str();
+    let (epoch, primary) = match &current {
+        Some(now) if now == target || !asked_to_move => (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone()),
+        Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
+        // Unreachable is a status, not an error: that alone plans nothing.
+        None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => return Ok(plan.g),
+        None => (open_one(&mut plan, seen, target)?, target.to_owned()),
+    };
+    follow_up(&mut plan, seen, &primary, epoch, gone);
+    Ok(plan.g)
+}
+
+/// Everything but the role: who is not a good standby becomes one, who left leaves.
+fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: &BTreeMap<String, Instance>) {
+    let Some(source) = plan.member(primary) else { return };
+    let moved = seen.noted != primary;
+    let changed = plan.want.members.keys().any(|n| !seen.standing.contains_key(n)) || !gone.is_empty();
+    for name in plan.want.members.keys().filter(|n| *n != primary).cloned().collect::<Vec<_>>() {
+        let Some(instance) = plan.member(&name) else { continue };
+        match seen.is(&name) {
+            Some(Standing::Empty | Standing::Building) | None => {
+                plan.note(&name, epoch, primary);
+                plan.build(&name, &source);
+            }
+            Some(Standing::Stale) => {
+                plan.g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
+                plan.g.then(SetAside { instance: instance.clone(), name: format!("epoch-{epoch}") });
+                plan.note(&name, epoch, primary);
+                plan.build(&name, &source);
+            }
+            // The primary that a failover has just passed over: its store holds a history of its own, the next plan rebuilds it.
+            Some(Standing::Stopped) if seen.noted == name => {}
+            Some(Standing::Stopped) => {
+                plan.start(&name, None);
+                plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
+                plan.g.then(Follow { instance, primary: source.clone() });
+                plan.note(&name, epoch, primary);
+            }
+            Some(Standing::Behind) => {
+                plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
+                plan.g.then(Follow { instance, primary: source.clone() });
+                plan.note(&name, epoch, primary);
+            }
+            // Unless it is part of the switchover that is taken up.
+            Some(Standing::Fenced) if !plan.g.titles().contains(&EndNote { instance: instance.clone(), note: Note::Fence }.title()) => plan.rejoin(&name, &source),
+            Some(Standing::Standby) if moved => {
+                plan.g.then(PointSource { instance, source: source.clone() });
+                plan.note(&name, epoch, primary);
+            }
+            Some(Standing::Standby) if changed => plan.note(&name, epoch, primary),
+            _ => {}
+        }
+    }
+    if changed || (moved && plan.g.is_empty()) {
+        plan.note(primary, epoch, primary);
+    }
+    for (name, instance) in gone {
+        leave(&mut plan.g, name, instance, epoch);
+    }
+}
+
+/// A standby leaves: stopped, its store set aside, never opened.
+fn leave(g: &mut Graph, name: &str, instance: &Instance, epoch: u64) {
+    g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
+    g.then(SetAside { instance: instance.clone(), name: format!("left-{name}-{epoch}") });
+    g.then(LeaveGroup { instance: instance.clone() });
+}
+
+/// The group ends: standbys leave, the primary stays what it is and starts with its host again.
+#[must_use]
+pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) -> Graph {
+    let mut g = begin(members.values());
+    for (name, instance) in members.iter().filter(|(n, _)| *n != primary) {
+        leave(&mut g, name, instance, epoch);
+    }
+    if let Some(instance) = members.get(primary) {
+        // Its note last: without any note there is no group, and nobody would come back for what is left.
+        g.then(SetBoot { instance: instance.clone(), on: true });
+        g.then(LeaveGroup { instance: instance.clone() });
+    }
+    g
+}
