@@ -169,14 +169,17 @@ pub fn gc() -> Result<Vec<u8>> {
 pub fn watch(id: u8) -> Result<()> {
     // A session of its own: Ctrl-C and the end of the creator's terminal are not meant for it.
     let _ = rustix::process::setsid();
+    let mine = registry::load(id);
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-    match registry::load(id) {
-        Ok(info) => down(&info),
-        Err(_) => Ok(()),
-    }
+    mine.map_or(Ok(()), |info| down(&info))
 }
 
+/// Takes this lab down, and no other that was given its number since: several may be at it when its owner has died.
 fn down(info: &Info) -> Result<()> {
+    let _held = registry::lock()?;
+    if registry::load(info.id).is_ok_and(|now| now != *info) {
+        return Ok(());
+    }
     match info.kind {
         Kind::Netns => netns::down(info),
         Kind::Plain => plain::down(info),

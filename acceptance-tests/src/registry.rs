@@ -31,7 +31,7 @@ pub enum Cleaner {
 }
 
 /// One host as the outside needs it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostInfo {
     /// Its name, also its hostname.
     pub name: String,
@@ -42,7 +42,7 @@ pub struct HostInfo {
 }
 
 /// One lab as the outside needs it: what `ob-lab up --json` prints.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// Its number.
     pub id: u8,

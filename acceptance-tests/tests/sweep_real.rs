@@ -33,13 +33,14 @@ enum Operation {
 }
 use Operation::{Build, Create, Destroy, Disband, Failover, Rejoin, Restart, Switchover};
 
-/// Operations in an order in which each ends where the next begins, with the kinds of their steps that act.
+/// Operations in an order in which each ends where the next begins, with the kinds of their steps that act whenever they run (of a
+/// pair that was switched before, the old primary points at the other already).
 const OPERATIONS: [(Operation, &[&str]); 8] = [
     (Create, &["claim", "place_package", "use_package", "start_server", "write_account", "create_account", "keep_root_password", "set_root_password", "set_boot", "set_stage"]),
     (Restart, &["begin_restart", "stop_server", "use_package", "start_server", "end_restart"]),
     (Destroy, &["set_stage", "set_boot", "stop_server", "remove_store", "prune_packages", "remove_home"]),
     (Build, &["write_group", "set_boot", "copy_account", "begin_store", "freeze_log", "start_server", "end_store"]),
-    (Switchover, &["point_source", "note_fence", "fence", "write_group", "promote", "stop_server", "start_server", "end_fence"]),
+    (Switchover, &["note_fence", "fence", "write_group", "promote", "stop_server", "start_server", "end_fence"]),
     (Failover, &["write_group", "note_loss", "activate"]),
     (Rejoin, &["set_aside", "write_group", "begin_store", "freeze_log", "start_server", "end_store"]),
     (Disband, &["stop_server", "set_aside", "leave_group", "set_boot", "set_stage", "remove_store", "remove_home"]),
