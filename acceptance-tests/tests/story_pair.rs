@@ -132,10 +132,10 @@ fn failover(s: &Story, config: &Config) -> Config {
     let note = |s: &Story| s.host(1 - dead).exec(&format!("cat /data/{new}/.ob/group")).unwrap().ok().unwrap();
     let before = note(s);
     other.group.as_mut().unwrap().failover = Some(Consent { epoch: epoch(s), to: new.into() });
-    let bound = other.render(&s.lab).unwrap().replace(&format!("to = \"{new}\" }}"), &format!("to = \"{new}\", max_loss = \"1ms\" }}"));
+    let bound = other.render(&s.lab).unwrap().replace(&format!("to = \"{new}\" }}"), &format!("to = \"{new}\", max_loss = \"2s\" }}"));
     s.tf.write("main.tf", &bound).unwrap();
     let why = s.fails(&["apply", "-auto-approve", "-no-color"]).unwrap();
-    assert!(why.contains("max_loss is 1ms"), "{why}");
+    assert!(why.contains("max_loss is 2.0s"), "{why}");
     assert_eq!(note(s), before, "no epoch began");
 
     let begun = Instant::now();
