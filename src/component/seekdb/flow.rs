@@ -34,9 +34,9 @@ const STATIC: [&str; 5] = ["strict_check_os_params", "use_ipv6", "stack_size", "
 pub const READ_ONLY: [&str; 3] = ["server_create_time", "redo_dir", "data_dir"];
 
 fn install(g: &mut Graph, d: &Desired) {
-    let claim = g.add(Claim { instance: d.instance.clone() }, &[]);
-    let place = g.add(PlacePackage { instance: d.instance.clone(), package: d.package.clone() }, &[claim]);
-    g.add(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() }, &[place]);
+    g.then(Claim { instance: d.instance.clone() });
+    g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
+    g.then(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() });
 }
 
 /// What every graph about an instance does first after a take-over.
