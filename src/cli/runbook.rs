@@ -146,19 +146,17 @@ pub fn parts(plan: &Json) -> Result<Vec<Part>, Problem> {
 
 fn part(address: &str, action: &str, work: Result<Work, Problem>, secrets: &BTreeMap<String, String>) -> Result<Part, Problem> {
     let part = Part { address: address.into(), action: action.into(), unknown: false, refused: None, impact: Vec::new(), steps: Vec::new() };
-    match work {
-        Ok(Work::Unknown) => Ok(Part { unknown: true, ..part }),
-        Ok(Work::Sql(all)) => Ok(Part { steps: steps::statements(&all), ..part }),
-        Ok(Work::Steps(graph)) => {
-            let mut steps = steps::lines(&graph);
-            for text in steps.iter_mut().flat_map(|l| l.effects.iter_mut().chain(std::iter::once(&mut l.title)).chain(l.way_back.iter_mut().flat_map(|b| b.effects.iter_mut()))) {
-                hide(text, secrets);
-            }
-            Ok(Part { impact: steps::impact(&graph), steps, ..part })
-        }
-        Err(problem) if problem.kind == crate::base::Kind::Refused => Ok(Part { refused: Some(problem.to_string()), ..part }),
-        Err(problem) => Err(problem),
+    let (mut steps, impact) = match work {
+        Ok(Work::Unknown) => return Ok(Part { unknown: true, ..part }),
+        Ok(Work::Sql(all)) => (steps::statements(&all), Vec::new()),
+        Ok(Work::Steps(graph)) => (steps::lines(&graph), steps::impact(&graph)),
+        Err(problem) if problem.kind == crate::base::Kind::Refused => return Ok(Part { refused: Some(problem.to_string()), ..part }),
+        Err(problem) => return Err(problem),
+    };
+    for text in steps.iter_mut().flat_map(|l| l.effects.iter_mut().chain(std::iter::once(&mut l.title)).chain(l.way_back.iter_mut().flat_map(|b| b.effects.iter_mut()))) {
+        hide(text, secrets);
     }
+    Ok(Part { steps, impact, ..part })
 }
 
 /// Texts that the plan marks as sensitive, with the name to show for each.

@@ -208,7 +208,7 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     };
     next.instance = reference(&next);
     // The way to the host may change: the id is that way.
-    next.id = instance(&next).map_or(Value::Unknown, |i| say(import_id(&i)));
+    next.id = id(&next);
     if graph.is_empty() {
         // The same files under another archive or version name are no change (an imported object knows only its files).
         if same_package(prior, &next) {
@@ -268,7 +268,7 @@ fn defaults(next: &mut Cluster, config: &Cluster) {
 
 fn created(next: &mut Cluster) {
     (next.creation_id, next.status, next.build, next.unmanaged) = (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
-    (next.id, next.instance) = (instance(next).map_or(Value::Unknown, |i| say(import_id(&i))), reference(next));
+    (next.id, next.instance) = (id(next), reference(next));
     match desired(next) {
         Some(d) => {
             let graph = flow::create(&d);
@@ -278,6 +278,10 @@ fn created(next: &mut Cluster) {
         }
         None => (next.runbook, next.impact) = (Value::Unknown, Value::Unknown),
     }
+}
+
+fn id(state: &Cluster) -> Value<String> {
+    instance(state).map_or(Value::Unknown, |i| say(import_id(&i)))
 }
 
 /// The import id of an instance.

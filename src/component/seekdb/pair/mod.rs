@@ -146,13 +146,10 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
             }
             // The primary that a failover has just passed over: its store holds a history of its own, the next plan rebuilds it.
             Some(Standing::Stopped) if seen.noted == name => {}
-            Some(Standing::Stopped) => {
-                plan.start(&name, None);
-                plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
-                plan.g.then(Follow { instance, primary: source.clone() });
-                plan.note(&name, epoch, primary);
-            }
-            Some(Standing::Behind) => {
+            Some(now @ (Standing::Stopped | Standing::Behind)) => {
+                if now == Standing::Stopped {
+                    plan.start(&name, None);
+                }
                 plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
                 plan.g.then(Follow { instance, primary: source.clone() });
                 plan.note(&name, epoch, primary);

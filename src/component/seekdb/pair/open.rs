@@ -27,14 +27,21 @@ pub(super) fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str)
         // Before the fence what the promotion will ask after it: refused there, nobody would take writes.
         plan.g.then(NobodyWrites { instance: heir.clone(), others: others.iter().filter(|i| **i != old).cloned().collect() });
     }
+    hand_over(plan, from, &heir, epoch, others);
+    Ok(epoch)
+}
+
+/// Fences the old primary, opens `heir` in its place, and brings the old one back as its standby. `others` are asked before that.
+fn hand_over(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64, others: Vec<Instance>) {
+    let Some(old) = plan.member(from) else { return };
+    let to = plan.want.primary.as_str();
     plan.g.then(NoteFence { primary: old.clone() });
     plan.g.then(Fence { primary: old, heir: heir.clone() });
     // The old primary's note first: a member whose note is behind and names itself is never started again.
     plan.note(from, epoch, to);
     plan.note(to, epoch, to);
     plan.g.then(Promote { heir: heir.clone(), others });
-    plan.rejoin(from, &heir);
-    Ok(epoch)
+    plan.rejoin(from, heir);
 }
 
 /// Nobody takes writes: finish a switchover, go back on it, start a stopped primary, or fail over by consent.
@@ -99,17 +106,12 @@ fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
 /// primary's log to its end, so that one must run, fenced, whatever became of it since.
 fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64) {
     let Some(old) = plan.member(from) else { return };
-    let (to, others) = (plan.want.primary.clone(), plan.others(from));
+    let others = plan.others(from);
     plan.g.then(NobodyWrites { instance: old.clone(), others: others.clone() });
     plan.start(from, None);
-    plan.g.then(Reopen { instance: old.clone(), others, restarted_only: true });
-    plan.g.then(NoteFence { primary: old.clone() });
-    plan.g.then(Fence { primary: old, heir: heir.clone() });
-    plan.note(from, epoch, &to);
-    plan.note(&to, epoch, &to);
-    let others = plan.others(&to);
-    plan.g.then(Promote { heir: heir.clone(), others });
-    plan.rejoin(from, heir);
+    plan.g.then(Reopen { instance: old, others, restarted_only: true });
+    let others = plan.others(&plan.want.primary);
+    hand_over(plan, from, heir, epoch, others);
 }
 
 fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> Result<u64, Problem> {

@@ -1,7 +1,7 @@
 //! Taking over an instance that others made: the mark, written by the first change after an import, and a note until the rest
 //! of the adoption is done, so that one that was cut is seen and finished.
 use super::super::Instance;
-use super::claim::{foreign, mark};
+use super::claim::{first_mark, foreign};
 use super::facts_of;
 use crate::base::Problem;
 use crate::engine::mark::Stage;
@@ -46,10 +46,7 @@ impl Step for Adopt {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let Some(operation) = cx.operation() else { return Err(Problem::internal("adopt outside an operation")) };
-        let body = mark(&self.instance, operation, Stage::Complete).write(&self.instance.key(), &self.instance.base_dir);
         let note = format!("mkdir -p {} && : > {}", self.instance.own(""), self.instance.own("adopting"));
-        // A mark that is there meanwhile stays: whose it is, the check after this says.
-        let body = format!("if [ ! -e {} ]; then {note} && {body} && chmod 700 {}; fi", self.instance.own("mark"), self.instance.own(""));
-        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
+        cx.effect(self, &first_mark(&self.instance, operation, Stage::Complete, &note), Duration::from_secs(30)).await.map(drop)
     }
 }

@@ -17,7 +17,7 @@ pub struct Claim {
     pub instance: Instance,
 }
 
-pub(super) fn mark(instance: &Instance, operation: &Operation, stage: Stage) -> Mark {
+fn mark(instance: &Instance, operation: &Operation, stage: Stage) -> Mark {
     Mark {
         format: FORMAT,
         kind: "ob_cluster".into(),
@@ -98,11 +98,15 @@ impl Step for Claim {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let Some(operation) = cx.operation() else { return Err(Problem::internal("claim outside an operation")) };
-        let body = mark(&self.instance, operation, Stage::Building).write(&self.instance.key(), &self.instance.base_dir);
-        // A mark that is there meanwhile stays: whose it is, the check after this says.
-        let body = format!("if [ ! -e {} ]; then {body} && chmod 700 {}; fi", self.instance.own("mark"), self.instance.own(""));
-        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
+        cx.effect(self, &first_mark(&self.instance, operation, Stage::Building, ":"), Duration::from_secs(30)).await.map(drop)
     }
+}
+
+/// Shell that writes an instance's first mark, after `before`. A mark that is there meanwhile stays: whose it is, the check after
+/// this says.
+pub(super) fn first_mark(instance: &Instance, operation: &Operation, stage: Stage, before: &str) -> String {
+    let write = mark(instance, operation, stage).write(&instance.key(), &instance.base_dir);
+    format!("if [ ! -e {} ]; then {before} && {write} && chmod 700 {}; fi", instance.own("mark"), instance.own(""))
 }
 
 /// Says in the mark how far the object is.

@@ -26,9 +26,12 @@ pub struct ProveGone {
 }
 
 impl ProveGone {
+    /// What is refused.
+    fn deed(&self) -> String {
+        format!("open {} for writes without {}", self.heir.show(), self.dead.show())
+    }
     fn refused(&self, at: &Instance, why: impl Into<String>, fix: &str) -> Check {
-        let what = format!("refused to open {} for writes without {}", self.heir.show(), self.dead.show());
-        Check::Refused(Problem::refused(what).place(server::place(at)).why(why).fix(fix))
+        Check::Refused(Problem::refused(format!("refused to {}", self.deed())).place(server::place(at)).why(why).fix(fix))
     }
 }
 
@@ -54,26 +57,26 @@ impl Step for ProveGone {
         if role_is(cx, &self.heir, Role::Primary).await? == Check::Done {
             return Ok(Check::Done);
         }
-        if let Some(alive) = still_answers(cx, &self.dead, &self.heir).await?
-            && !self.accept_unfenced
+        if !self.accept_unfenced
+            && let Some(alive) = still_answers(cx, &self.dead, &self.heir).await?
         {
             return Ok(self.refused(&self.dead, alive, "the old primary lives: use a planned switchover (set primary), or stop it first"));
         }
-        if let Some(problem) = one_writes(cx, &self.title(), &self.others).await {
+        if let Some(problem) = one_writes(cx, &self.deed(), &self.others).await {
             return Ok(Check::Refused(problem));
         }
         let (before, _) = end_of_log(cx, &self.heir).await?;
         cx.sleep(Duration::from_secs(2)).await?;
-        let (after, age) = end_of_log(cx, &self.heir).await?;
+        let (after, mut age) = end_of_log(cx, &self.heir).await?;
         if after > before {
             return Ok(self.refused(&self.heir, "log of the old primary still arrives: it lives", "use a planned switchover (set primary), or stop the old primary first"));
         }
+        let Some(most) = self.max_loss else { return Ok(Check::Done) };
         // What others have more of the log, the heir will read from them.
-        let mut age = age;
         for other in &self.others {
             age = end_of_log(cx, other).await.map_or(age, |(_, a)| a.min(age));
         }
-        if let Some(most) = self.max_loss.filter(|most| age > *most) {
+        if age > most {
             let why = format!("its log ends {} ago; max_loss is {}", show_duration(age), show_duration(most));
             return Ok(self.refused(&self.heir, why, "bring the old primary back, or consent to a larger max_loss"));
         }
