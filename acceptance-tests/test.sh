@@ -10,7 +10,7 @@ OB_LAB_TURN=$turn "$cargo" test --locked --workspace --test sweep_real -- --noca
 sweep=$!
 trap 'kill "$sweep" 2>/dev/null; rm -f "$log" "$turn"' EXIT
 trap 'exit 1' INT TERM
-"$cargo" test --locked --workspace -- --skip whatever_is_killed_at_whatever_point
+"$cargo" test --locked --workspace --no-fail-fast -- --skip whatever_is_killed_at_whatever_point
 tests=$?
 wait "$sweep"
 swept=$?

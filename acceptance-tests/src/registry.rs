@@ -150,9 +150,16 @@ pub(crate) fn lock() -> Result<fs::File> {
     Ok(file)
 }
 
+/// Highest number of a lab.
+const LAST: u8 = 250;
+
 /// Takes a free number (or `wanted`) and makes its directory; the lock must be held.
+///
+/// Numbers are given in turn, as a system gives process ids: who still asks after a lab that is down does not meet another.
 pub(crate) fn claim(wanted: Option<u8>, _held: &fs::File, taken: impl Fn(u8) -> bool) -> Result<u8> {
-    let candidates = wanted.map_or(1..=250, |id| id..=id);
+    let given = base().join("given");
+    let before = fs::read_to_string(&given).ok().and_then(|t| t.trim().parse::<u8>().ok()).unwrap_or(0) % LAST;
+    let candidates = wanted.map_or_else(|| (before + 1..=LAST).chain(1..=before).collect(), |id| vec![id]);
     for id in candidates {
         let dir = base().join(id.to_string());
         if dir.exists() || taken(id) {
@@ -160,6 +167,9 @@ pub(crate) fn claim(wanted: Option<u8>, _held: &fs::File, taken: impl Fn(u8) -> 
         }
         files::dir(dir.join("hosts"), 0o700)?;
         files::dir(dir.join("cuts"), 0o700)?;
+        if wanted.is_none() {
+            files::write(&given, id.to_string(), 0o600)?;
+        }
         return Ok(id);
     }
     match wanted {

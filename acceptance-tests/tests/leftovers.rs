@@ -75,6 +75,16 @@ fn down_twice_and_from_elsewhere_is_no_error() {
     assert!(Lab::open(id).is_err());
 }
 
+/// A number comes again only after all others: until then, what asks after a lab that is down finds none.
+#[test]
+fn the_number_of_a_lab_that_is_down_is_not_given_again_at_once() {
+    if !may_make_hosts("numbers") {
+        return;
+    }
+    let numbers: Vec<u8> = (0..3).map(|_| Lab::up(1).unwrap().info().id).collect();
+    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2], "{numbers:?}");
+}
+
 #[test]
 fn labs_made_at_the_same_time_do_not_collide() {
     if !may_make_hosts("labs at the same time") {
