@@ -1,6 +1,6 @@
 //! Makes a [`Package`] of declared archives: everything about it is known before anything is planned.
-use super::archive::{ArchiveError, Limits};
-use super::{File, Package, layout, listing, package_id};
+use super::archive::ArchiveError;
+use super::{File, Package, layout, listing, package_id, store};
 use crate::base::Problem;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::path::Path;
 /// One declared archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
-    /// Path on this machine.
-    pub path: String,
+    /// Path on this machine, or URL.
+    pub location: String,
     /// Digest; empty when the configuration has none.
     pub sha256: String,
 }
@@ -21,9 +21,8 @@ pub struct Declared {
 pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>) -> Result<Package, Problem> {
     let mut known = Vec::new();
     for (index, archive) in archives.iter().enumerate() {
-        let path = Path::new(&archive.path);
-        let listing = listing::list(path, &archive.sha256, &Limits::default()).map_err(|e| explain(&e, index, archive))?;
-        let label = layout::label(path, &listing);
+        let listing = listing::list(&archive.location, &archive.sha256).map_err(|e| explain(&e, index, archive))?;
+        let label = layout::label(Path::new(&archive.location), &listing);
         known.push((index, archive, listing, label));
     }
     let one = |what: &str, given: Option<&str>, all: Vec<&str>| -> Result<String, Problem> {
@@ -63,7 +62,7 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
                 && other.sha256 != file.sha256
             {
                 return Err(Problem::user(format!("two archives of a package have different files \"{path}\""))
-                    .place(archive.path.clone())
+                    .place(archive.location.clone())
                     .why(format!("sha256 {} and {}", other.sha256, file.sha256))
                     .fix("leave one of the archives out")
                     .attribute(["files", &index.to_string()]));
@@ -74,14 +73,14 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
     let needed: &[&str] = if name == "seekdb" { &["seekdb"] } else { &[] };
     if files.is_empty() || needed.iter().any(|n| !files.contains_key(*n)) {
         let what = if needed.is_empty() { "a file".to_owned() } else { format!("the program \"{}\"", needed.join("\", \"")) };
-        let paths: Vec<_> = archives.iter().map(|a| a.path.as_str()).collect();
+        let paths: Vec<_> = archives.iter().map(|a| a.location.as_str()).collect();
         return Err(Problem::user(format!("a package of {name} holds no {}", needed.first().unwrap_or(&"file")))
             .place(paths.join(", "))
             .why(format!("none of its archives has {what}"))
             .fix("use the archive of the server for Linux (for seekdb: the manylinux wheel of pylibseekdb 1.3 or newer)")
             .attribute(["files"]));
     }
-    let sources = archives.iter().map(|a| (a.sha256.clone(), a.path.clone())).collect();
+    let sources = archives.iter().map(|a| (a.sha256.clone(), a.location.clone())).collect();
     Ok(Package { id: package_id(&name, &version, &files), name, version, arch, sources, files })
 }
 
@@ -98,14 +97,14 @@ fn arch<'a>(all: impl Iterator<Item = &'a str>) -> Result<String, Problem> {
 
 fn explain(error: &ArchiveError, index: usize, archive: &Declared) -> Problem {
     let index = index.to_string();
-    let problem = error.explain(Path::new(&archive.path));
+    let problem = error.explain(Path::new(&archive.location));
     match error {
         ArchiveError::Digest { found, .. } if archive.sha256.is_empty() => Problem::user("sha256 is missing for an archive")
-            .place(archive.path.clone())
-            .why(format!("the file has sha256 {found}"))
+            .place(archive.location.clone())
+            .why(format!("the archive has sha256 {found}"))
             .fix(format!("compare it with what the vendor publishes, then set sha256 = \"{found}\""))
             .attribute(["files", &index, "sha256"]),
         ArchiveError::Digest { .. } => problem.attribute(["files", &index, "sha256"]),
-        _ => problem.attribute(["files", &index, "path"]),
+        _ => problem.attribute(["files", &index, if store::is_url(&archive.location) { "url" } else { "path" }]),
     }
 }

@@ -1,18 +1,17 @@
 //! Streams a package's files out of its archives: a blocking thread reads, a small pipe bounds what it is ahead.
 //!
-//! A member of a zip is read where it is. A tar or rpm has to be unpacked from its start for every member, so it is
-//! unpacked once, to an unnamed temporary file that all hosts of a run share.
+//! An archive is unpacked once a run, to an unnamed temporary file. All hosts read from it, and follow it while it still
+//! grows: the first byte leaves as soon as it is unpacked, and ten hosts cost one unpacking.
 use super::archive::{self, ArchiveError, Kind, Limits, Next};
 use super::{Package, listing};
 use crate::transport::Input;
 use crate::transport::files::Opener;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
@@ -24,7 +23,7 @@ const AHEAD: usize = 256 << 10;
 /// One archive of a package and the members that are wanted of it.
 #[derive(Debug)]
 struct Origin {
-    path: PathBuf,
+    location: String,
     sha256: String,
     members: BTreeSet<String>,
     spool: Mutex<Option<Arc<Spool>>>,
@@ -34,7 +33,19 @@ struct Origin {
 #[derive(Debug)]
 struct Spool {
     file: File,
-    places: BTreeMap<String, (u64, u64)>,
+    progress: Mutex<Progress>,
+    moved: Condvar,
+}
+
+/// How far a spool is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Where each member begins and, once all of it is there, where it ends.
+    places: BTreeMap<String, (u64, Option<u64>)>,
+    /// Bytes in the file.
+    written: u64,
+    /// How the unpacking ended.
+    ended: Option<Result<(), ArchiveError>>,
 }
 
 static SPOOLS: LazyLock<Mutex<BTreeMap<String, Weak<Spool>>>> = LazyLock::new(Mutex::default);
@@ -43,9 +54,9 @@ static SPOOLS: LazyLock<Mutex<BTreeMap<String, Weak<Spool>>>> = LazyLock::new(Mu
 #[must_use]
 pub fn openers(package: &Package) -> BTreeMap<String, Opener> {
     let mut origins: BTreeMap<&str, Arc<Origin>> = BTreeMap::new();
-    for (sha256, path) in &package.sources {
+    for (sha256, location) in &package.sources {
         let members = package.files.values().filter(|f| &f.source == sha256).map(|f| f.member.clone()).collect();
-        origins.insert(sha256, Arc::new(Origin { path: path.into(), sha256: sha256.clone(), members, spool: Mutex::default() }));
+        origins.insert(sha256, Arc::new(Origin { location: location.clone(), sha256: sha256.clone(), members, spool: Mutex::default() }));
     }
     let opener = |file: &super::File| -> Opener {
         let (origin, member) = (origins.get(file.source.as_str()).cloned(), file.member.clone());
@@ -61,7 +72,7 @@ fn feed(origin: Arc<Origin>, member: String) -> Input {
     let (sender, receiver) = tokio::io::duplex(AHEAD);
     let job = tokio::task::spawn_blocking(move || {
         let mut out = SyncIoBridge::new(sender);
-        origin.pour(&member, &mut out).map_err(|e| io::Error::other(format!("archive {}: {e}", origin.path.display())))
+        origin.pour(&member, &mut out).map_err(|e| io::Error::other(format!("archive {}: {e}", origin.location)))
     });
     Box::new(Feed { receiver, job: Some(job) })
 }
@@ -89,27 +100,44 @@ impl AsyncRead for Feed {
 impl Origin {
     fn pour(&self, member: &str, out: &mut dyn Write) -> Result<(), ArchiveError> {
         // The archive on this machine must still be the one that was planned with.
-        let mut file = listing::open(&self.path, &self.sha256)?;
-        if is_zip(&file) {
-            return archive::zip_member(&mut file, member, |content| copy(content, out));
+        let archive = listing::open(&self.location, &self.sha256)?;
+        let spool = self.spool(archive)?;
+        let mut buffer = vec![0; 128 << 10];
+        let mut read = 0;
+        while let Some((from, to)) = spool.wait(member, read)? {
+            let most = usize::try_from(to - from).unwrap_or(usize::MAX).min(buffer.len());
+            let n = spool.file.read_at(&mut buffer[..most], from).map_err(|e| ArchiveError::Read(e.to_string()))?;
+            read += n as u64;
+            // Who does not want the rest hangs up; that is no failure of the archive.
+            if n == 0 || out.write_all(&buffer[..n]).is_err() {
+                break;
+            }
         }
-        let spool = self.spool(&mut file)?;
-        let (at, size) = *spool.places.get(member).ok_or_else(|| ArchiveError::NoMember(member.to_owned()))?;
-        copy(&mut Piece { file: &spool.file, at, end: at + size }, out)
+        Ok(())
     }
 
-    fn spool(&self, archive: &mut File) -> Result<Arc<Spool>, ArchiveError> {
+    /// The run's spool of this archive; the first one who asks begins to unpack it.
+    fn spool(&self, mut archive: File) -> Result<Arc<Spool>, ArchiveError> {
         let mut own = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(spool) = &*own {
             return Ok(spool.clone());
         }
-        // Held while it unpacks: hosts that need the same archive wait for it instead of unpacking it too.
         let mut all = SPOOLS.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, spool| spool.strong_count() > 0);
         let key = format!("{} {:?}", self.sha256, self.members);
-        let spool = match all.get(&key).and_then(Weak::upgrade) {
-            Some(spool) => spool,
-            None => Arc::new(unpack(archive, &self.members)?),
+        let spool = if let Some(spool) = all.get(&key).and_then(Weak::upgrade) {
+            spool
+        } else {
+            let spool = Arc::new(Spool { file: tempfile::tempfile().map_err(|e| room(&e))?, progress: Mutex::default(), moved: Condvar::new() });
+            let (writer, members) = (spool.clone(), self.members.clone());
+            std::thread::spawn(move || {
+                let whole = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.unpack(&mut archive, &members)));
+                // Who waits for more must not wait for ever.
+                if whole.is_err() {
+                    writer.note(|p| p.ended = Some(Err(ArchiveError::Damaged("reading it broke down".into()))));
+                }
+            });
+            spool
         };
         all.insert(key, Arc::downgrade(&spool));
         *own = Some(spool.clone());
@@ -117,57 +145,56 @@ impl Origin {
     }
 }
 
-fn unpack(archive: &mut File, members: &BTreeSet<String>) -> Result<Spool, ArchiveError> {
-    let room = |e: io::Error| ArchiveError::Read(format!("cannot unpack it to {}: {e}", std::env::temp_dir().display()));
-    let mut file = tempfile::tempfile().map_err(room)?;
-    let (mut places, mut at) = (BTreeMap::new(), 0);
-    archive::walk(archive, &Limits::default(), &mut |entry, content| {
-        if entry.kind == Kind::File && members.contains(&entry.name) {
-            let mut buffer = vec![0; 128 << 10];
-            let start = at;
-            loop {
-                let n = content.read(&mut buffer).map_err(|e| ArchiveError::of(&e))?;
-                if n == 0 {
-                    break;
-                }
-                file.write_all(&buffer[..n]).map_err(room)?;
-                at += n as u64;
-            }
-            places.insert(entry.name.clone(), (start, at - start));
-        }
-        Ok(if places.len() == members.len() { Next::Stop } else { Next::Go })
-    })?;
-    Ok(Spool { file, places })
+fn room(e: &io::Error) -> ArchiveError {
+    ArchiveError::Read(format!("cannot unpack it to {}: {e}", std::env::temp_dir().display()))
 }
 
-fn copy(content: &mut dyn Read, out: &mut dyn Write) -> Result<(), ArchiveError> {
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let n = content.read(&mut buffer).map_err(|e| ArchiveError::of(&e))?;
-        // Who does not want the rest hangs up; that is no failure of the archive.
-        if n == 0 || out.write_all(&buffer[..n]).is_err() {
-            return Ok(());
+impl Spool {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress());
+        self.moved.notify_all();
+    }
+
+    /// Waits until more than `read` bytes of a member are there; gives where they end now, or `None` after its last byte.
+    fn wait(&self, member: &str, read: u64) -> Result<Option<(u64, u64)>, ArchiveError> {
+        let mut now = self.progress();
+        loop {
+            match (now.places.get(member), &now.ended) {
+                (Some((start, Some(end))), _) => return Ok((start + read < *end).then_some((start + read, *end))),
+                (_, Some(Err(e))) => return Err(e.clone()),
+                (Some((start, None)), _) if start + read < now.written => return Ok(Some((start + read, now.written))),
+                (None, Some(Ok(()))) => return Err(ArchiveError::NoMember(member.to_owned())),
+                _ => now = self.moved.wait(now).unwrap_or_else(PoisonError::into_inner),
+            }
         }
     }
-}
 
-fn is_zip(file: &File) -> bool {
-    let mut magic = [0; 2];
-    file.read_exact_at(&mut magic, 0).is_ok() && &magic == b"PK"
-}
-
-/// A range of a file that others read too.
-struct Piece<'a> {
-    file: &'a File,
-    at: u64,
-    end: u64,
-}
-
-impl Read for Piece<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
-        let n = self.file.read_at(&mut buffer[..most], self.at)?;
-        self.at += n as u64;
-        Ok(n)
+    /// Unpacks the wanted members to the file.
+    fn unpack(&self, archive: &mut File, members: &BTreeSet<String>) {
+        let mut buffer = vec![0; 128 << 10];
+        let (mut at, mut done) = (0, 0);
+        let ended = archive::walk(archive, &Limits::default(), &mut |entry, content| {
+            if entry.kind == Kind::File && members.contains(&entry.name) {
+                let start = at;
+                self.note(|p| _ = p.places.insert(entry.name.clone(), (start, None)));
+                loop {
+                    let n = content.read(&mut buffer).map_err(|e| ArchiveError::of(&e))?;
+                    if n == 0 {
+                        break;
+                    }
+                    self.file.write_all_at(&buffer[..n], at).map_err(|e| room(&e))?;
+                    at += n as u64;
+                    self.note(|p| p.written = at);
+                }
+                self.note(|p| _ = p.places.insert(entry.name.clone(), (start, Some(at))));
+                done += 1;
+            }
+            Ok(if done == members.len() { Next::Stop } else { Next::Go })
+        });
+        self.note(|p| p.ended = Some(ended.map(drop)));
     }
 }

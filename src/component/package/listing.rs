@@ -1,6 +1,8 @@
 //! What is in an archive: every member with its digest, read once per file and process.
 use super::archive::{self, ArchiveError, Format, Kind, Label, Limits, Next};
+use super::store;
 use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// One member of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// What it is.
     pub kind: Kind,
@@ -22,7 +24,7 @@ pub struct Member {
 }
 
 /// An archive's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// How it is packed.
     pub format: Format,
@@ -65,11 +67,17 @@ pub fn digest(input: &mut dyn Read) -> std::io::Result<(u64, String)> {
     Ok((size, context.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()))
 }
 
-/// Opens an archive and makes sure that it is the declared one; blocks while it reads it, once per process.
+/// Opens the archive at a path or URL and makes sure that it is the declared one; blocks while it reads it, once per
+/// process. One by URL is downloaded unless [`store`] has it.
 ///
 /// # Errors
-/// It cannot be read; it is another one.
-pub fn open(path: &Path, declared: &str) -> Result<File, ArchiveError> {
+/// It cannot be downloaded or read; it is another one.
+pub fn open(location: &str, declared: &str) -> Result<File, ArchiveError> {
+    if store::is_url(location) { store::own().open(location, declared) } else { checked(Path::new(location), declared) }
+}
+
+/// Opens a file and makes sure that it is the declared archive.
+pub(super) fn checked(path: &Path, declared: &str) -> Result<File, ArchiveError> {
     let read = |e: std::io::Error| ArchiveError::Read(e.to_string());
     let mut file = File::open(path).map_err(read)?;
     if !file.metadata().map_err(read)?.is_file() {
@@ -97,16 +105,17 @@ pub fn open(path: &Path, declared: &str) -> Result<File, ArchiveError> {
     Ok(file)
 }
 
-/// Lists the archive at `path`, whose digest must be `declared`. Its content is not looked at before its digest is right.
+/// Lists the archive at a path or URL, whose digest must be `declared`. Its content is not looked at before its digest is right.
 ///
 /// # Errors
 /// Whatever is wrong with it.
-pub fn list(path: &Path, declared: &str, limits: &Limits) -> Result<Arc<Listing>, ArchiveError> {
-    let mut file = open(path, declared)?;
+pub fn list(location: &str, declared: &str) -> Result<Arc<Listing>, ArchiveError> {
+    let mut file = open(location, declared)?;
     if let Some(known) = LISTINGS.lock().unwrap_or_else(PoisonError::into_inner).get(declared) {
         return Ok(known.clone());
     }
-    let listing = Arc::new(read(&mut file, limits)?);
+    let listing = store::own().listing(declared).map_or_else(|| read(&mut file, &Limits::default()).inspect(|listing| store::own().keep_listing(declared, listing)), Ok)?;
+    let listing = Arc::new(listing);
     LISTINGS.lock().unwrap_or_else(PoisonError::into_inner).insert(declared.to_owned(), listing.clone());
     Ok(listing)
 }

@@ -1,15 +1,19 @@
 //! Packages: a set of files out of archives, each known by its sha256 before anything is planned.
 //!
 //! [`archive`] reads one archive safely, [`listing`] its members with their digests, [`layout`] and [`describe`] make a
-//! [`Package`] of several, [`feed`] streams its files, [`place`] has them on hosts.
+//! [`Package`] of several, [`feed`] streams its files, [`place`] has them on hosts. [`store`] keeps on this machine what
+//! was downloaded and read.
 pub mod archive;
 pub mod describe;
 pub mod feed;
 pub mod layout;
 pub mod listing;
 pub mod place;
+pub mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_store;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

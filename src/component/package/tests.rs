@@ -37,7 +37,7 @@ impl Lab {
     fn write(&self, name: &str, data: &[u8]) -> Declared {
         let path = self.dir.path().join(name);
         std::fs::write(&path, data).unwrap();
-        Declared { path: path.display().to_string(), sha256: listing::digest(&mut &data[..]).unwrap().1 }
+        Declared { location: path.display().to_string(), sha256: listing::digest(&mut &data[..]).unwrap().1 }
     }
     fn at(&self, package: &Package, name: &str) -> PathBuf {
         self.dir.path().join("st ate/packages").join(&package.id).join(name)
@@ -109,7 +109,7 @@ async fn a_package_is_sent_once_shared_rolled_back_to_and_tampering_is_noticed()
     assert!(lab.there(&v2).await && lab.there(&v1).await);
 
     // Back to the first, from a machine that does not have its archive any more.
-    std::fs::remove_file(&w1.path).unwrap();
+    std::fs::remove_file(&w1.location).unwrap();
     assert_eq!(lab.place(&v1).await, (0, 0));
     std::fs::remove_dir_all(lab.at(&v1, "")).unwrap();
     assert!(!lab.there(&v1).await);
@@ -125,7 +125,7 @@ async fn a_package_is_sent_once_shared_rolled_back_to_and_tampering_is_noticed()
     assert_eq!(lab.place(&v2).await, (1, 1));
     assert!(lab.there(&v2).await && lab.bad(&v2).await.is_empty());
     // And into the shared library: both packages notice, one file is sent, both are right again.
-    std::fs::write(&w1.path, wheel("1.4.0", &big)).unwrap();
+    std::fs::write(&w1.location, wheel("1.4.0", &big)).unwrap();
     tamper(&lab.at(&v1, "libaio.so.1"));
     assert!(!lab.there(&v1).await && !lab.there(&v2).await);
     assert_eq!((lab.place(&v1).await.0, lab.place(&v2).await.0), (1, 0));
@@ -149,9 +149,9 @@ async fn an_archive_that_changed_since_the_plan_is_refused_by_both_digests() {
         let now = lab.write("seekdb-1.4.0.tar.gz", &other);
         let problem = lab.fill(&package).await.unwrap_err().to_string();
         assert!(problem.contains(&now.sha256) && problem.contains(&declared.sha256) && problem.contains("seekdb-1.4.0.tar.gz"), "{problem}");
-        std::fs::remove_file(&declared.path).unwrap();
+        std::fs::remove_file(&declared.location).unwrap();
         let problem = lab.fill(&package).await.unwrap_err().to_string();
-        assert!(problem.contains("No such file") && problem.contains(&declared.path), "{problem}");
+        assert!(problem.contains("No such file") && problem.contains(&declared.location), "{problem}");
         let left: Vec<_> = std::fs::read_dir(lab.dir.path().join("st ate/cache")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(left.is_empty(), "{left:?}");
     }
@@ -246,8 +246,8 @@ fn archives_become_packages_or_say_why_not() {
         ),
         (vec![Declared { sha256: String::new(), ..tool("t-1.tar", &[x.clone()]) }], None, None, &format!("set sha256 = \"{}\"", tool("t-1.tar", &[x.clone()]).sha256)),
         (vec![Declared { sha256: "0".repeat(64), ..tool("t-1.tar", &[x.clone()]) }], None, None, &format!("set sha256 = \"{}\"", tool("t-1.tar", &[x.clone()]).sha256)),
-        (vec![Declared { path: "/no/such".into(), sha256: String::new() }], None, None, "No such file"),
-        (vec![Declared { path: "/".into(), sha256: String::new() }], None, None, "it is no file"),
+        (vec![Declared { location: "/no/such".into(), sha256: String::new() }], None, None, "No such file"),
+        (vec![Declared { location: "/".into(), sha256: String::new() }], None, None, "it is no file"),
     ] {
         let problem = describe(&archives, name, version).expect_err(want);
         assert!(problem.to_string().contains(want) && !problem.fix.is_empty() && !problem.attribute.is_empty(), "{want}: {problem}");
@@ -265,7 +265,7 @@ async fn the_real_seekdb_wheel_is_a_package() {
     };
     let sha256 = listing::digest(&mut std::fs::File::open(&path).unwrap()).unwrap().1;
     let began = std::time::Instant::now();
-    let package = describe(&[Declared { path, sha256 }], None, None).unwrap();
+    let package = describe(&[Declared { location: path, sha256 }], None, None).unwrap();
     eprintln!("described in {:?}", began.elapsed());
     assert_eq!(package.files.keys().collect::<Vec<_>>(), ["libaio.so.1", "seekdb"]);
     let lab = Lab::new();

@@ -193,7 +193,7 @@ pub fn package_attributes() -> Vec<crate::schema::build::Named> {
         ("name", string("Software, for instance `seekdb`.").required()),
         ("version", string("Version as the archive says.").required()),
         ("arch", string("Architecture: `x86_64`, `aarch64`, `noarch`.").required()),
-        ("sources", map("Archives on the machine that runs Terraform: path by sha256.", STRING).required()),
+        ("sources", map("Archives: path on the machine that runs Terraform, or URL, by sha256.", STRING).required()),
         (
             "files",
             map_of(

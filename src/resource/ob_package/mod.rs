@@ -7,6 +7,7 @@ pub use schema::{Archive, PackageData};
 
 use crate::base::Problem;
 use crate::component::package::describe::{Declared, describe};
+use crate::component::package::store;
 use crate::resource::common::{known, set_text};
 use crate::resource::ob_cluster::PackageRef;
 use crate::resource::{Context, DataSource, Found};
@@ -22,7 +23,8 @@ fn declared(config: &PackageData) -> Option<Vec<Declared>> {
     for archive in known(&config.files)?.into_iter().flatten() {
         let archive = known(archive)??;
         let text = |v: &Value<String>| known(v).map(|v| v.cloned().unwrap_or_default());
-        out.push(Declared { path: text(&archive.path)?, sha256: text(&archive.sha256)?.to_ascii_lowercase() });
+        let (path, url) = (text(&archive.path)?, text(&archive.url)?);
+        out.push(Declared { location: if path.is_empty() { url } else { path }, sha256: text(&archive.sha256)?.to_ascii_lowercase() });
     }
     Some(out)
 }
@@ -42,6 +44,18 @@ async fn look(mut state: PackageData) -> Result<PackageData, Problem> {
     Ok(state)
 }
 
+/// Why a URL cannot be used.
+fn bad_url(url: &str) -> Option<&'static str> {
+    if !store::is_url(url) {
+        return Some("it does not begin with https:// or http://");
+    }
+    let host = url.split('/').nth(2).unwrap_or_default();
+    if host.is_empty() {
+        return Some("it names no host");
+    }
+    host.contains('@').then_some("it holds a login, which would be kept in the plan and the state")
+}
+
 #[async_trait]
 impl DataSource for ObPackage {
     type State = PackageData;
@@ -57,16 +71,25 @@ impl DataSource for ObPackage {
             let Value::Value(archive) = archive else { continue };
             let at = |name: &'static str| AttributePath { steps: vec![Step::Attribute("files".into()), Step::Index(index), Step::Attribute(name.into())] };
             match (&archive.path, &archive.url) {
+                (Value::Value(_), Value::Value(url)) => diags.problem_at(
+                    at("url"),
+                    Problem::user("an archive has a path and a URL").place(url.clone()).fix("set path or url, not both; sha256 says which content is meant"),
+                ),
                 (_, Value::Value(url)) => {
-                    let problem = Problem::user("an archive by URL is not supported yet")
-                        .place(url.clone())
-                        .why("only files on the machine that runs Terraform can be read at plan")
-                        .fix("download it (curl -fLO), then set path instead of url; sha256 stays the same");
-                    diags.problem_at(at("url"), problem);
+                    if let Some(why) = bad_url(url) {
+                        diags.problem_at(
+                            at("url"),
+                            Problem::user("an archive cannot be fetched from this URL")
+                                .place(url.clone())
+                                .why(why)
+                                .fix("set url = \"https://HOST/FILE\", or download the archive and set path"),
+                        )
+                    }
                 }
-                (Value::Null, Value::Null) => {
-                    diags.problem_at(at("path"), Problem::user("path is missing for an archive").fix("set path to the archive on the machine that runs Terraform"))
-                }
+                (Value::Null, Value::Null) => diags.problem_at(
+                    at("path"),
+                    Problem::user("path or url is missing for an archive").fix("set path to the archive on the machine that runs Terraform, or url to where it can be downloaded"),
+                ),
                 _ => {}
             }
         }

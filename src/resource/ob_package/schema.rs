@@ -64,7 +64,7 @@ pub fn schema() -> Schema {
         ("name", string("Software.").computed()),
         ("version", string("Version.").computed()),
         ("arch", string("Architecture.").computed()),
-        ("sources", map("Archives on the machine that runs Terraform: path by sha256.", STRING).computed()),
+        ("sources", map("Archives: path on the machine that runs Terraform, or URL, by sha256.", STRING).computed()),
         ("files", map_of("Files by the name they get on hosts.", file).computed()),
     ];
     Schema::new(0, "Software out of one or more archives, as `ob_cluster` takes it. Reading it changes nothing: hosts get the files when something uses them, once, and each digest is verified there.\n\nAn archive is a wheel, zip, tar (plain, gzip, xz, zstd) or rpm, known by its content. For seekdb the `manylinux` wheel of `pylibseekdb` is enough: the server and the one library it needs are taken from it. Archives with members that lead elsewhere (`..`, absolute names, links), devices, duplicate names, or more than 100 times their own size (64 MiB are always allowed, 16 GiB never exceeded) are refused.")
@@ -73,8 +73,8 @@ pub fn schema() -> Schema {
             list_of(
                 "The archives that make up the package; the first one names it.",
                 [
-                    ("path", string("Path on the machine that runs Terraform; relative to the folder it runs in, so `${path.module}/…` is best. The same path must hold the same file at apply.").optional().check(not_empty)),
-                    ("url", string("Not supported yet: download the archive and set `path`.").optional()),
+                    ("path", string("Path on the machine that runs Terraform; relative to the folder it runs in, so `${path.module}/…` is best. The same path must hold the same file at apply. One of `path` and `url`.").optional().check(not_empty)),
+                    ("url", string("Where to download it, `https://…` or `http://…`, without a login in it; `HTTPS_PROXY` and `NO_PROXY` are read. It is kept in `~/.cache/terraform-provider-ob` (`XDG_CACHE_HOME`) under its digest, and fetched again where it is missing, at apply too.").optional().check(not_empty)),
                     ("sha256", string("Digest of the archive. It must be set: without it, the error says which digest the file has, for you to compare.").optional().check(sha256)),
                 ],
             )

@@ -36,9 +36,13 @@ fn the_package_has_the_shape_that_clusters_take() {
 }
 
 #[test]
-fn a_url_or_no_path_is_refused_and_unknown_is_not() {
+fn one_of_path_and_url_is_needed_and_unknown_is_neither_wrong_nor_missing() {
     for (archive, want) in [
-        (Archive { url: v("https://x/y.whl"), ..Archive::default() }, 1),
+        (Archive { url: v("https://x/y.whl"), ..Archive::default() }, 0),
+        (Archive { url: v("HTTP://x:8080/y.whl?a=b@c"), ..Archive::default() }, 0),
+        (Archive { url: v("ftp://x/y.whl"), ..Archive::default() }, 1),
+        (Archive { url: v("https:///y.whl"), ..Archive::default() }, 1),
+        (Archive { url: v("https://me:pw@x/y.whl"), ..Archive::default() }, 1),
         (Archive { url: v("https://x/y.whl"), path: v("y.whl"), ..Archive::default() }, 1),
         (Archive::default(), 1),
         (Archive { path: v("y.whl"), ..Archive::default() }, 0),

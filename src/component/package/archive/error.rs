@@ -8,6 +8,9 @@ pub enum ArchiveError {
     /// It cannot be opened or read at all.
     #[error("{0}")]
     Read(String),
+    /// It cannot be downloaded.
+    #[error("{0}")]
+    Download(String),
     /// No format of ours.
     #[error("it is no zip (wheel), tar, compressed tar or rpm: {0}")]
     NotAnArchive(String),
@@ -57,6 +60,10 @@ impl ArchiveError {
     pub fn explain(&self, path: &Path) -> Problem {
         let (kind, fix) = match self {
             Self::Read(_) => (Kind::User, "check the path and its rights on the machine that runs Terraform; a relative path starts at the folder Terraform runs in".to_owned()),
+            Self::Download(_) => (
+                Kind::Unreachable,
+                "check the URL and that the machine that runs Terraform reaches it (HTTPS_PROXY and NO_PROXY are read); or download it yourself and set path instead of url".into(),
+            ),
             Self::NotAnArchive(_) => (Kind::User, "name the wheel, tar, tar.gz, tar.xz, tar.zst, zip or rpm itself; an HTML page saved under its name is a common cause".into()),
             Self::Unsupported(_) => (Kind::User, "pack it as tar.gz or zip, or use the vendor's rpm".into()),
             Self::Damaged(_) => (Kind::User, "download it again".into()),

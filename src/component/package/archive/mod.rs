@@ -17,11 +17,12 @@ mod zip;
 pub use error::ArchiveError;
 
 use guard::Guard;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 /// What a member is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A file with content.
     File,
@@ -65,7 +66,7 @@ impl Default for Limits {
 }
 
 /// What an archive says about itself; empty where it says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// Software.
     pub name: String,
@@ -76,7 +77,7 @@ pub struct Label {
 }
 
 /// Formats by content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     /// Zip, wheels too.
     Zip,
@@ -132,14 +133,6 @@ pub fn walk(file: &mut File, limits: &Limits, see: &mut See<'_>) -> Result<(Form
     }
     let mut stream = guard.meter(unpack(packing, &mut input)?);
     tar::walk(&mut stream, &mut guard, see).map(|()| (Format::Tar, Label::default()))
-}
-
-/// Hands the content of the member `name` of a zip to `take`, without a walk over the others.
-///
-/// # Errors
-/// As [`walk`].
-pub fn zip_member<T>(file: &mut File, name: &str, take: impl FnOnce(&mut dyn Read) -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
-    zip::member(file, name, take)
 }
 
 fn packing(head: &[u8]) -> Packing {

@@ -51,11 +51,3 @@ pub(super) fn walk(file: &mut File, guard: &mut Guard, see: &mut See<'_>) -> Res
     }
     guard.finish()
 }
-
-/// Hands the content of one member to `take`, without a walk.
-pub(super) fn member<T>(file: &mut File, name: &str, take: impl FnOnce(&mut dyn Read) -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
-    let mut archive = ZipArchive::new(BufReader::with_capacity(128 << 10, file)).map_err(of)?;
-    let index = (0..archive.len()).find(|i| archive.by_index_raw(*i).is_ok_and(|m| m.name_raw() == name.as_bytes())).ok_or_else(|| ArchiveError::NoMember(name.to_owned()))?;
-    let mut member = archive.by_index(index).map_err(of)?;
-    take(&mut member)
-}

@@ -1,0 +1,93 @@
+//! What this machine keeps between runs, with a web server of the test's own.
+use super::archive::making::{program, zip};
+use super::{listing, store};
+
+/// A server that answers each request with the next of `answers`, then counts no more.
+fn http(answers: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<usize>) {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", socket.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let mut served = 0;
+        for answer in answers {
+            let (mut stream, _) = socket.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            std::io::Write::write_all(&mut stream, &answer).unwrap();
+            served += 1;
+        }
+        served
+    });
+    (at, server)
+}
+
+fn answer(status: &str, length: usize, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n").as_bytes(), body].concat()
+}
+
+#[test]
+fn an_archive_by_url_is_downloaded_once_and_only_the_declared_one_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store::Store::new(dir.path().join("a/b"));
+    let (good, other) = (b"the archive".as_slice(), b"another one".as_slice());
+    let sha = listing::digest(&mut &good[..]).unwrap().1;
+    let redirect = b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
+    let (at, server) = http(vec![answer("404 Not Found", 0, b""), answer("200 OK", 100, good), answer("200 OK", other.len(), other), redirect, answer("200 OK", good.len(), good)]);
+    let url = format!("{at}/seekdb.whl");
+    let read = |store: &store::Store, sha: &str| -> Result<Vec<u8>, String> {
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut store.open(&url, sha).map_err(|e| e.to_string())?, &mut text).unwrap();
+        Ok(text)
+    };
+    for want in ["404", "", "its sha256 is"] {
+        let said = read(&store, &sha).unwrap_err();
+        assert!(said.contains(want), "{said}");
+        let kept: Vec<_> = std::fs::read_dir(dir.path().join("a/b/archives")).unwrap().flatten().collect();
+        assert!(kept.is_empty(), "nothing is kept of a failure: {kept:?}");
+    }
+    for _ in 0..3 {
+        assert_eq!(read(&store, &sha).unwrap(), good);
+    }
+    assert_eq!(server.join().unwrap(), 5, "two of the three reads came from the store");
+    // What was damaged in the store is not taken; the server is gone by now.
+    std::fs::write(dir.path().join("a/b/archives").join(&sha), other).unwrap();
+    assert!(read(&store, &sha).is_err());
+    assert!(read(&store::Store::default(), &sha).unwrap_err().contains("XDG_CACHE_HOME"));
+}
+
+#[test]
+fn a_listing_is_kept_and_what_is_no_listing_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store::Store::new(dir.path().into());
+    let archive = zip(&[program("bin/x", b"abc")]);
+    let path = dir.path().join("x.zip");
+    std::fs::write(&path, &archive).unwrap();
+    let sha256 = listing::digest(&mut &archive[..]).unwrap().1;
+    let listing = listing::list(&path.display().to_string(), &sha256).unwrap();
+    assert_eq!(store.listing(&sha256), None);
+    store.keep_listing(&sha256, &listing);
+    assert_eq!(store.listing(&sha256).as_ref(), Some(&*listing));
+    std::fs::write(dir.path().join("listings-1").join(&sha256), "{").unwrap();
+    assert_eq!(store.listing(&sha256), None);
+}
+
+#[test]
+fn the_store_is_where_the_environment_says() {
+    for (xdg, home, want) in [
+        (Some("/c"), Some("/h"), Some("/c/terraform-provider-ob")),
+        (Some("relative"), Some("/h"), Some("/h/.cache/terraform-provider-ob")),
+        (None, Some("/h"), Some("/h/.cache/terraform-provider-ob")),
+        (None, Some(""), None),
+        (None, None, None),
+    ] {
+        let var = |name: &str| match name {
+            "XDG_CACHE_HOME" => xdg.map(str::to_owned),
+            "HOME" => home.map(str::to_owned),
+            _ => None,
+        };
+        assert_eq!(store::folder(var), want.map(Into::into), "{xdg:?} {home:?}");
+    }
+}
