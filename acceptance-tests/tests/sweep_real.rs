@@ -4,7 +4,7 @@
 //!
 //! By default a random sample within `OB_SWEEP_MINUTES` (12), at least 12 points; `OB_SWEEP_SEED` repeats one, and
 //! `OB_SWEEP_ONLY=operation:kind:point:blow,…` single points. `OB_TEST_ALL=1`: every step of every operation at each of its
-//! five points, blows in turn (`OB_SWEEP_BLOWS=all`: each blow at each point).
+//! five points, blows in turn (`OB_SWEEP_BLOWS=all`: each blow at each point), or with `OB_SWEEP_PART=K/N` one of N parts.
 use anyhow::Context;
 use lab::may_make_hosts;
 use lab::story::blow::{Blow, Point, Strike, Struck, strike};
@@ -329,6 +329,13 @@ fn pick<T: Clone>(rng: &mut StdRng, from: &[T]) -> T {
     from[rng.random_range(0..from.len())].clone()
 }
 
+/// Which of how many parts of all points this process runs: `OB_SWEEP_PART=1/3`, beside two others with turns of their own.
+fn part() -> (usize, usize) {
+    let Ok(text) = std::env::var("OB_SWEEP_PART") else { return (0, 1) };
+    let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
+    numbers.filter(|(k, n)| (1..=*n).contains(k)).map(|(k, n)| (k - 1, n)).expect("OB_SWEEP_PART is K/N with 1 <= K <= N")
+}
+
 #[test]
 fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
     if !may_make_hosts("the crash sweep on real hosts") {
@@ -354,14 +361,19 @@ fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
         }
     } else if all() {
         let each = std::env::var("OB_SWEEP_BLOWS").is_ok_and(|b| b == "all");
+        let (mine, parts) = part();
         let mut turn = usize::try_from(seed).unwrap_or(0);
+        let mut count = 0;
         for (operation, kinds) in OPERATIONS {
             for (kind, point) in kinds.iter().flat_map(|k| Point::ALL.map(|p| (*k, p))) {
                 turn += 1;
                 let blows = if each { Blow::ALL.to_vec() } else { vec![Blow::ALL[turn % Blow::ALL.len()]] };
                 for blow in blows {
-                    run(&mut sweep, operation, &Strike { kind: kind.into(), point, blow, host: done % 2 }, &mut failed, &mut missed);
-                    done += 1;
+                    count += 1;
+                    if count % parts == mine {
+                        run(&mut sweep, operation, &Strike { kind: kind.into(), point, blow, host: (count / parts) % 2 }, &mut failed, &mut missed);
+                        done += 1;
+                    }
                 }
             }
         }

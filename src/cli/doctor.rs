@@ -1,5 +1,5 @@
 //! `ob doctor`: hosts and what of ours lies on them, each finding with its fix.
-use super::journal::{self, State};
+use super::journal;
 use super::output::{End, Out, table};
 use super::reach::Where;
 use super::survey::{self, Survey};
@@ -108,6 +108,11 @@ d=$(eval echo "~$(id -un)"); df -Pk "$d" | awk 'NR==2 {print "free=" $4}'; df -P
 async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
     let host = &survey.host;
     let mut found = Vec::new();
+    if survey.objects.is_empty() {
+        let user = Some(&host.run_as).filter(|u| !u.is_empty()).unwrap_or(&host.endpoint.user);
+        let why = format!("user {user} has none of ours here; if there should be some, name the user who runs the servers with --run-as");
+        found.push(Finding::new(host, "objects", Level::Ok, why, ""));
+    }
     for object in &survey.objects {
         let gate = &object.gate;
         let held = if gate.live { format!("number {}, held by {} (operation {})", gate.number, gate.who, gate.holder) } else { format!("number {}, free", gate.number) };
@@ -184,9 +189,8 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
 
 fn operations(surveys: &[Survey]) -> Vec<Finding> {
     let all = journal::merge(surveys);
-    // A later run that ended well has finished what an earlier one left.
-    let finished = |w: &journal::Whole| all.iter().any(|o| o.started > w.started && o.state == State::Done && !o.objects.is_disjoint(&w.objects));
-    let open = all.iter().filter(|w| matches!(w.state, State::CutOff | State::Stopped) && !finished(w));
+    // One that runs is no trouble.
+    let open = journal::unfinished(&all).into_iter().filter(|w| w.over());
     let finding = |w: &journal::Whole| Finding {
         host: w.hosts.iter().cloned().collect::<Vec<_>>().join(", "),
         what: format!("operation {}", w.operation),

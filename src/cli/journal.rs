@@ -128,6 +128,14 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
     all
 }
 
+/// Those whose work is not done: they run, or ended early and no later one on the same object ended well or was given up.
+#[must_use]
+pub fn unfinished(all: &[Whole]) -> Vec<&Whole> {
+    let ended = |o: &Whole| matches!(o.state, State::Done | State::Abandoned);
+    let finished = |w: &Whole| all.iter().any(|o| o.started > w.started && ended(o) && !o.objects.is_disjoint(&w.objects));
+    all.iter().filter(|w| w.state == State::Running || (!ended(w) && !finished(w))).collect()
+}
+
 impl Whole {
     /// Steps that are over.
     #[must_use]
@@ -193,7 +201,7 @@ impl Whole {
 
 /// The list.
 #[must_use]
-pub fn list(all: &[Whole]) -> String {
+pub fn list(all: &[&Whole]) -> String {
     if all.is_empty() {
         return "no operations".into();
     }

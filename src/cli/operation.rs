@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub enum Verb {
     /// Lists them, oldest first.
     List {
-        /// Only those that have not ended.
+        /// Only those whose work is not done: running, cut off, or stopped by a problem and not finished by a later run.
         #[arg(long)]
         open: bool,
         #[command(flatten)]
@@ -37,9 +37,9 @@ pub async fn run(out: &Out, verb: Verb, cancel: CancellationToken) -> Result<End
     match verb {
         Verb::List { open, at } => {
             let (hosts, _, cx) = at.open(cancel)?;
-            let mut all = journal::merge(&survey::look_any(out, &cx, &hosts).await?);
-            all.retain(|w| !open || w.outcome.is_none());
-            out.data(&all, || journal::list(&all))?;
+            let all = journal::merge(&survey::look_any(out, &cx, &hosts).await?);
+            let shown = if open { journal::unfinished(&all) } else { all.iter().collect() };
+            out.data(&shown, || journal::list(&shown))?;
             Ok(End::Done)
         }
         Verb::Show { id, at } => {

@@ -118,8 +118,31 @@ fn an_operation_is_put_together_from_the_journals_of_all_its_hosts() {
     let ended = [&two[..], &[line(110, Event::End, 2, &[], ""), line(111, Event::Close, 0, &[], "done")]].concat();
     let done = journal::merge(&[survey("h1", "cluster.a", 300, false, &one), survey("h2", "standby.g", 300, false, &ended)]);
     assert_eq!(done[0].state, State::Done);
-    assert!(journal::list(&done).contains("2/3"));
+    assert!(journal::list(&[&done[0]]).contains("2/3"));
     assert!(operation::find(&done, "01kab4").is_ok() && operation::find(&done, "zz").is_err());
+}
+
+#[test]
+fn an_operation_is_unfinished_until_a_later_one_on_its_object_ended_well() {
+    let of = |state: State, started: i64, object: &str| {
+        let mut whole = journal::merge(&[survey("h1", object, 300, false, &[line(started, Event::Open, 0, &TITLES, "")])]).remove(0);
+        (whole.state, whole.started) = (state, started);
+        whole
+    };
+    for (all, want) in [
+        (vec![of(State::Done, 1, "cluster.a")], vec![]),
+        (vec![of(State::Abandoned, 1, "cluster.a")], vec![]),
+        (vec![of(State::Running, 1, "cluster.a")], vec![1]),
+        (vec![of(State::CutOff, 1, "cluster.a")], vec![1]),
+        (vec![of(State::Stopped, 1, "cluster.a")], vec![1]),
+        (vec![of(State::Stopped, 1, "cluster.a"), of(State::Stopped, 2, "cluster.a")], vec![1, 2]),
+        (vec![of(State::Stopped, 1, "cluster.a"), of(State::Done, 2, "cluster.b")], vec![1]),
+        (vec![of(State::CutOff, 1, "cluster.a"), of(State::Stopped, 2, "cluster.a"), of(State::Done, 3, "cluster.a")], vec![]),
+        (vec![of(State::Stopped, 1, "cluster.a"), of(State::Abandoned, 2, "cluster.a"), of(State::CutOff, 3, "cluster.a")], vec![3]),
+    ] {
+        let got: Vec<_> = journal::unfinished(&all).iter().map(|w| w.started).collect();
+        assert_eq!(got, want, "{:?}", all.iter().map(|w| (w.state, w.started)).collect::<Vec<_>>());
+    }
 }
 
 fn plan() -> Json {

@@ -120,8 +120,13 @@ fn too_few(target: &Target, answers: &Answers) -> Option<Problem> {
     let (_, first) = missing.first()?;
     let names: Vec<_> = missing.iter().map(|(n, _)| format!("\"{n}\"")).collect();
     Some(Problem {
-        what: format!("cannot take the lease of {}", target.key),
-        why: format!("it needs {} of {} hosts; {} did not answer: {}", target.quorum(), target.hosts.len(), names.join(", "), first.why),
+        what: format!("cannot change {}: no answer from host {}", target.key, names.join(", ")),
+        why: format!(
+            "{}; a change needs {} of {}",
+            first.why,
+            target.quorum(),
+            if target.hosts.len() == 1 { "its one host".into() } else { format!("its {} hosts", target.hosts.len()) }
+        ),
         ..(*first).clone()
     })
 }

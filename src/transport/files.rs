@@ -2,8 +2,8 @@
 //!
 //! One script looks at everything at once: a file whose stamp (size, inode, mode, mtime, ctime, written down when its
 //! digest was last verified) still holds is not read again, so an unchanged set costs one round trip, and a set that was
-//! here before is linked without a copy. What is missing is streamed to a `.partial` file while the host takes the digest,
-//! then synced and renamed. Links share an inode with the cache: who writes into one is found by its stamp and re-sent.
+//! here before is linked without a copy. What is missing is streamed to a `.partial` file, its digest taken there, then
+//! synced and renamed. Links share an inode with the cache: who writes into one is found by its stamp and re-sent.
 use super::script::as_user;
 use super::{Input, Script, Transport};
 use crate::base::{Kind, Problem, shell::quote};
@@ -198,11 +198,13 @@ async fn send(transport: &Arc<dyn Transport>, to: &Place, file: &FileSpec) -> Re
     let key = key(file);
     let partial = format!("{}/{key}.{:08x}.partial", to.cache.trim_end_matches('/'), rand::random::<u32>());
     let (mode, size) = (file.mode & 0o7777, file.size);
-    // The trap also removes the partial when the stream is cut: `tee` then sees its end and the digest is wrong.
+    // The trap also removes the partial when the stream is cut: `cat` then sees its end and the digest is wrong. The digest
+    // is taken of what was written, not of what came: reading it again costs less than a second pipe for all of it.
     let script = format!(
         r#"{}key={key} p={}
 trap 'rm -f -- "$p"' EXIT; trap 'exit 1' HUP INT TERM
-d=$(tee -- "$p" | hash)
+cat >"$p"
+d=$(hash <"$p")
 n=$(stat -c %s -- "$p" 2>/dev/null)
 echo "digest=$d"; echo "size=$n"; stat -f -c 'available=%a %S' -- "$cache"
 [ "$n" = {size} ] && [ "$d" = {} ] || exit 3

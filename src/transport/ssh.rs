@@ -87,7 +87,7 @@ impl Connection {
         write.exec(true, with_pid(&command)).await.map_err(|_| self.broken("before a script could be sent"))?;
         let feed = async {
             loop {
-                let mut chunk = Vec::with_capacity(64 << 10);
+                let mut chunk = Vec::with_capacity(256 << 10);
                 match input.read_buf(&mut chunk).await {
                     Ok(0) => return write.eof().await.map_err(|_| self.broken("while input was sent")),
                     Ok(_) => write.data_bytes(chunk).await.map_err(|_| self.broken("while input was sent"))?,

@@ -3,7 +3,7 @@
 //! Ours goes through the real terraform and the real provider: it also makes accounts, sets root's password, writes marks,
 //! gates and journals and waits until SQL answers; peers copy, write the start script, start, and wait for the port.
 use super::fleet::{BASE, DEPLOYERS, Fleet, Job};
-use super::{LIMIT, Row, Table, Way, interleave, seconds};
+use super::{LIMIT, Row, Table, Way, interleave, seconds, wanted};
 use crate::story::{Cluster, Config};
 use crate::terraform::{Source, Terraform};
 use crate::{Host, seekdb};
@@ -125,7 +125,7 @@ fn idle(rounds: usize) -> Result<Vec<Row>> {
     alone(&other)?;
     let mut ways = vec![Way::new("ob_cluster by terraform apply", || seconds(|| tf.apply().map(drop)))];
     // OpenSSH knows no "when different". The others find the servers that ours started.
-    for (name, words) in DEPLOYERS.into_iter().filter(|d| d.0 != "OpenSSH + xargs") {
+    for (name, words) in DEPLOYERS.into_iter().filter(|d| d.0 != "OpenSSH + xargs" && wanted(d.0)) {
         let job = job(seekdb::DEFAULT, true)?;
         fleet.peer(words, &job).with_context(|| format!("the first deploy by {name}"))?;
         ways.push(Way::new(name, move || seconds(|| fleet.peer(words, &job))));
@@ -146,7 +146,7 @@ fn back(rounds: usize) -> Result<Vec<Row>> {
         seconds(|| apply(tf, fleet, version, false))
     });
     let mut ways = vec![ours];
-    for (name, words) in DEPLOYERS {
+    for (name, words) in DEPLOYERS.into_iter().filter(|d| wanted(d.0)) {
         for version in VERSIONS {
             fleet.peer(words, &job(version, false)?).with_context(|| format!("the first deploy by {name}"))?;
         }

@@ -67,8 +67,14 @@ pub fn seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
+/// Whether a way is to be measured: `OB_BENCH_WAYS` holds parts of names, with commas between them; not set, all are.
+fn wanted(name: &str) -> bool {
+    std::env::var("OB_BENCH_WAYS").map_or(true, |all| all.split(',').any(|part| name.contains(part)))
+}
+
 /// Runs all ways `rounds` times, in turns; each round begins with the next one.
 pub fn interleave(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Row> {
+    ways.retain(|w| wanted(&w.name));
     let mut rows: Vec<Row> = ways.iter().map(|w| Row::of(w.name.clone(), Vec::new())).collect();
     for round in 0..rounds {
         for turn in 0..ways.len() {

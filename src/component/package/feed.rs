@@ -17,8 +17,10 @@ use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio_util::io::SyncIoBridge;
 
+/// What is read at once.
+const CHUNK: usize = 256 << 10;
 /// How far reading may be ahead of sending.
-const AHEAD: usize = 256 << 10;
+const AHEAD: usize = 1 << 20;
 
 /// One archive of a package and the members that are wanted of it.
 #[derive(Debug)]
@@ -102,7 +104,7 @@ impl Origin {
         // The archive on this machine must still be the one that was planned with.
         let archive = listing::open(&self.location, &self.sha256)?;
         let spool = self.spool(archive)?;
-        let mut buffer = vec![0; 128 << 10];
+        let mut buffer = vec![0; CHUNK];
         let mut read = 0;
         while let Some((from, to)) = spool.wait(member, read)? {
             let most = usize::try_from(to - from).unwrap_or(usize::MAX).min(buffer.len());
@@ -175,7 +177,7 @@ impl Spool {
 
     /// Unpacks the wanted members to the file.
     fn unpack(&self, archive: &mut File, members: &BTreeSet<String>) {
-        let mut buffer = vec![0; 128 << 10];
+        let mut buffer = vec![0; CHUNK];
         let (mut at, mut done) = (0, 0);
         let ended = archive::walk(archive, &Limits::default(), &mut |entry, content| {
             if entry.kind == Kind::File && members.contains(&entry.name) {
