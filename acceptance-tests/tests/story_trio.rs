@@ -3,7 +3,7 @@
 use lab::may_make_hosts;
 use lab::process::until;
 use lab::sql;
-use lab::story::{Config, Consent, Story, nothing_lost};
+use lab::story::{Cluster, Config, Consent, Story, nothing_lost};
 use lab::writer::{self, Report, Writer};
 use std::time::{Duration, Instant};
 
@@ -159,4 +159,50 @@ fn three_are_deployed_switched_failed_over_rejoined_reduced_and_destroyed() {
     s.tf.destroy().unwrap();
     (0..3).for_each(|h| s.clean(h, &[]).unwrap());
     s.say("destroyed: all three hosts clean");
+}
+
+/// Proves: a host that is gone for good is replaced in one apply, nobody waits for it, and if it does come back it stays down.
+#[test]
+fn a_host_that_is_gone_for_good_is_replaced_by_another() {
+    if !may_make_hosts("the story of a host that is gone") {
+        return;
+    }
+    let s = Story::new(3).unwrap();
+    let mut config = Config::pair();
+    config.protect = false;
+    s.apply(&config).unwrap();
+    s.host(0).kill().unwrap();
+    config = config.primary("b");
+    config.group.as_mut().unwrap().failover = Some(Consent { epoch: 1, to: "b".into() });
+    let both = {
+        let mut both = config.clone();
+        both.clusters.remove("a");
+        both.clusters.insert("c".into(), Cluster::new("c", 2, false));
+        both.more = "removed {\n  from = ob_cluster.a\n  lifecycle {\n    destroy = false\n  }\n}\n".into();
+        both
+    };
+    let why = s.refused(&both).unwrap();
+    assert!(why.contains("cannot leave group") && why.contains("then remove it"), "{why}");
+    s.apply(&config).unwrap();
+    stands(&s, "b", 2, &[("a", "unreachable"), ("b", "primary")]);
+
+    let writer = Writer::start(writer::Config { servers: vec![s.root(1), s.root(2)], ..writer::Config::new([]) }).unwrap();
+    writer.wait_for(50, SOON).unwrap();
+    config = both;
+    config.group.as_mut().unwrap().failover = None;
+    s.apply(&config).unwrap();
+    stands(&s, "b", 2, &[("b", "primary"), ("c", "standby")]);
+    s.settled().unwrap();
+    config.more.clear();
+    s.host(0).boot().unwrap();
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    assert_eq!(s.host(0).exec("pgrep -c seekdb").unwrap().stdout.trim(), "0", "who was left behind stays down");
+    writer.wait_for(50, SOON).unwrap();
+    let report = writer.stop().unwrap();
+    nothing_lost(&report).unwrap();
+    has_all(&s, 2, &report);
+    s.tf.destroy().unwrap();
+    [1, 2].iter().for_each(|h| s.clean(*h, &[]).unwrap());
+    s.say(&format!("\"a\" was replaced by \"c\": {} rows acknowledged meanwhile, 0 lost", report.acknowledged));
 }

@@ -180,10 +180,9 @@ impl Sweep {
                 let now = self.s.addresses()?;
                 let lost: Vec<_> = known.iter().filter(|a| !now.contains(a)).collect();
                 if !lost.is_empty() && (args == APPLY || blow.blow == Blow::CtrlCTwice) {
-                    // Terraform's own words at the second Ctrl-C: "data loss may have occurred". Without its state it would want
-                    // to make what lies on the host that is off, and has nothing to destroy: there its backup is put back, as its
-                    // users do; elsewhere the lost state is one more thing to get over.
-                    if operation == Failover || args == DESTROY {
+                    // Terraform's own words at the second Ctrl-C: "data loss may have occurred". Without its state it does not know
+                    // what was asked before and what is to go: its backup is put back, as its users do. What is only made is taken in.
+                    if !matches!(operation, Create | Build) {
                         let work = self.s.tf.work();
                         std::fs::copy(work.join("terraform.tfstate.backup"), work.join("terraform.tfstate"))?;
                     }

@@ -110,7 +110,7 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
     let mut found = Vec::new();
     if survey.objects.is_empty() {
         let user = Some(&host.run_as).filter(|u| !u.is_empty()).unwrap_or(&host.endpoint.user);
-        let why = format!("user {user} has none of ours here; if there should be some, name the user who runs the servers with --run-as");
+        let why = format!("user {user} has none of ours here; if there should be some, name the user who runs the servers with --as");
         found.push(Finding::new(host, "objects", Level::Ok, why, ""));
     }
     for object in &survey.objects {

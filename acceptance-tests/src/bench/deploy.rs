@@ -96,14 +96,14 @@ fn first(rounds: usize, start: bool) -> Vec<Row> {
 }
 
 /// (a): first deploy, without and with the server's start. Ten real servers that start on a few cores take most of the
-/// time whoever starts them: the table without shows what the tools do, and the other one has three rounds at most.
+/// time whoever starts them: the table without shows what the tools do, and the other one has a third of the rounds.
 ///
 /// # Errors
 /// Never; a way that fails says so in its row.
 pub fn fresh(rounds: usize) -> Result<Vec<Table>> {
     Ok(vec![
         Table::new("(a) deploy on ten hosts: 139 MB file and config", first(rounds, false)),
-        Table::new("(a') the same with the start of ten real servers and the wait for their ports", first(rounds.min(3), true)),
+        Table::new("(a') the same with the start of ten real servers and the wait for their ports", first(rounds.div_ceil(3), true)),
     ])
 }
 

@@ -83,6 +83,12 @@ impl Operation {
         }
     }
 
+    /// It is a planned move of the role.
+    #[must_use]
+    pub fn moves(self) -> bool {
+        matches!(self, Self::Switchover | Self::SwitchBack)
+    }
+
     /// It begins with the host of the primary off.
     #[must_use]
     pub fn without_primary(self) -> bool {

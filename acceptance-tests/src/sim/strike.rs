@@ -25,11 +25,20 @@ pub enum Blow {
     Link,
     /// The provider is frozen, another run finishes the job, then it wakes.
     Frozen,
+    /// The provider dies, and with it all that Terraform knew.
+    State,
 }
 
 impl Blow {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Provider, Self::Host, Self::Link, Self::Frozen];
+    pub const ALL: [Self; 5] = [Self::Provider, Self::Host, Self::Link, Self::Frozen, Self::State];
+
+    /// Whether the same command can be meant after it: without a state, nobody knows what there was to change or to remove.
+    #[must_use]
+    pub fn fits(self, operation: Operation) -> bool {
+        use Operation::{Build, Create, Grow, Install, SwitchBack, Switchover};
+        self != Self::State || matches!(operation, Create | Install | Build | Grow | Switchover | SwitchBack)
+    }
 }
 
 /// A step of an operation that has an effect; in a [`Strike`] its texts are those of no lab, `#1` is the first host.
@@ -151,6 +160,10 @@ impl World {
         match strike.blow {
             // Its script stands on the host until the next run ends it.
             Blow::Provider => attempt.kill(),
+            Blow::State => {
+                attempt.kill();
+                self.states().objects.clear();
+            }
             Blow::Frozen => {
                 attempt.links.set(None, State::Held);
                 return Ok(Some(attempt));
@@ -230,6 +243,10 @@ impl World {
                 ensure!(differences.is_empty(), "the next plan is not empty: {differences:?}");
             }
             None => ensure!(self.states().objects.is_empty(), "a destroy left something in the state"),
+        }
+        // Without a state nobody asked for another primary: where the role had not begun to move, it stays.
+        if strike.blow == Blow::State && strike.operation.moves() {
+            return Ok(());
         }
         let found = differing(end, &digest::of(&self.lab)?);
         ensure!(found.is_empty(), "another end state: {found:?}");

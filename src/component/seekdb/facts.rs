@@ -82,6 +82,14 @@ pub struct Facts {
     pub aside: Vec<String>,
 }
 
+impl Facts {
+    /// It belongs to a group, which alone says whether its server runs: nothing else starts it.
+    #[must_use]
+    pub fn member(&self) -> bool {
+        self.group.is_some() || self.group_damaged
+    }
+}
+
 /// Reads the facts.
 ///
 /// # Errors

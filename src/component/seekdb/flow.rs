@@ -58,7 +58,7 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
     }
     g.then(WriteAccount { instance: d.instance.clone() });
     g.then(CreateAccount { instance: d.instance.clone() });
-    g.then(SetBoot { instance: d.instance.clone(), on: true });
+    g.then(SetBoot::new(&d.instance, true));
     g.then(EndNote { instance: d.instance.clone(), note: Note::Adopting });
     g
 }
@@ -87,7 +87,7 @@ pub fn create(d: &Desired) -> Graph {
         for (name, value) in &d.parameters {
             g.then(SetParameter { instance: d.instance.clone(), name: name.clone(), value: value.clone() });
         }
-        g.then(SetBoot { instance: d.instance.clone(), on: true });
+        g.then(SetBoot::new(&d.instance, true));
     }
     g.then(SetStage { instance: d.instance.clone(), stage: Stage::Complete, creation: None });
     g
@@ -169,7 +169,7 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
 pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
     let mut g = begin(instance);
     g.then(SetStage { instance: instance.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()) });
-    g.then(SetBoot { instance: instance.clone(), on: false });
+    g.then(SetBoot::new(&instance, false));
     g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(RemoveStore { instance: instance.clone() });
     g.then(PrunePackages { instance: instance.clone() });

@@ -16,7 +16,7 @@ use super::common;
 use super::execute::{Job, execute, owner, reader};
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
 use crate::base::{Problem, Secret};
-use crate::component::seekdb::{Instance, flow};
+use crate::component::seekdb::{Instance, facts, flow};
 use crate::engine::lease::Target;
 use crate::engine::{Graph, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
@@ -83,7 +83,10 @@ fn targets(instance: &Instance) -> Vec<Target> {
 }
 
 async fn create(cx: &Context, planned: &Cluster, config: Option<&Cluster>) -> Result<Applied<Cluster>, Problem> {
-    let desired = desired(planned).ok_or_else(unknown_input)?;
+    let mut desired = desired(planned).ok_or_else(unknown_input)?;
+    // A lost state: a member of a group is taken in as it is. Its group says whether its server runs, and asks the others first.
+    let found = facts::read(&reader(cx), &desired.instance).await;
+    desired.initialize &= !found.is_ok_and(|f| f.member());
     let graph = flow::create(&desired);
     let job = Job {
         verb: "create",

@@ -70,7 +70,7 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     match status {
         "stopped" => {
             first.then(StartServer { instance: i.clone(), package: before.package.id.clone(), join: None, restart: false });
-            first.then(SetBoot { instance: i.clone(), on: true });
+            first.then(SetBoot::new(i, true));
         }
         // A restart that was cut: finished from the package that the host is set to, unless this change restarts anyway.
         "restarting" if !flow::needs_restart(&before, &after) => {

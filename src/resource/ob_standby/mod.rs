@@ -12,6 +12,7 @@ pub use schema::{Failover, MemberRef, Standby, instance_attributes};
 
 use super::common::{self, within_plan};
 use super::execute::{Job, execute, owner, reader};
+use super::ob_cluster;
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
 use crate::base::Problem;
 use crate::component::seekdb::group;
@@ -108,8 +109,10 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
         }
         _ => (planned_graph.clone(), Seen::default()),
     };
-    if seen.epoch > 1 {
-        within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name))?;
+    if seen.epoch > 1 && !(under_way(&seen, &want) && keeps_all(&graph)) {
+        within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name)).map_err(|p| {
+            p.fix(format!("its state was lost, and bringing it back needs more than a create shows: import it (terraform import ob_standby.NAME with the id of a member's directory, such as \"{}\"), then plan again; nothing was done", want.members.values().next().map(ob_cluster::import_id).unwrap_or_default()))
+        })?;
     }
     let job = Job {
         verb: "create",
@@ -122,6 +125,17 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     };
     let outcome = execute(cx, job).await?;
     finish(cx, planned, outcome.problem).await
+}
+
+/// The group is on its way to the primary that is asked for, or a planned move of it was cut after its fence: nobody takes writes
+/// until it is finished, so that it is, without a new plan.
+fn under_way(seen: &Seen, want: &Want) -> bool {
+    seen.noted == want.primary || seen.standing.values().any(|s| *s == group::Standing::Fenced)
+}
+
+/// No store is set aside, and nothing that was acknowledged can be lost.
+fn keeps_all(graph: &Graph) -> bool {
+    !graph.nodes().iter().any(|n| matches!(n.step.kind(), "activate" | "set_aside"))
 }
 
 async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Applied<Standby>, Problem> {

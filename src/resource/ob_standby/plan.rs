@@ -132,6 +132,7 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
         }
         Ok(Some(graph)) => {
             differs(prior, &next, diags);
+            left_behind(prior, &next, diags);
             if !graph.is_empty() {
                 unknown_facts(&mut next);
                 next.runbook = runbook(&headline(prior, &next, &graph), &graph);
@@ -177,6 +178,20 @@ fn differs(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
                 .why("the role was moved by somebody else (ob, OCP, by hand); an apply never moves it back by itself")
                 .fix(format!("set primary = \"{now}\" to take it as it is; to move it, apply that first, then set primary = \"{asked}\""))
                 .attribute(["primary"]),
+        );
+    }
+}
+
+/// A member leaves whose host does not answer.
+fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
+    let Some(want) = want(next) else { return };
+    let seen = seen(prior);
+    for name in gone(prior, &want).keys().filter(|n| seen.standing.get(*n) == Some(&Standing::Unreachable)) {
+        diags.caution(
+            Problem::user(format!("member \"{name}\" leaves group \"{}\" as it is", want.name))
+                .why("its host does not answer: its server is not stopped and its store not set aside")
+                .fix("if the host comes back, its server stays down; keep its ob_cluster (or import it again) to destroy it then")
+                .attribute(["members"]),
         );
     }
 }

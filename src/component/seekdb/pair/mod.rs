@@ -79,7 +79,7 @@ pub fn create(want: &Want) -> Graph {
     let mut plan = Plan { want, g: begin(want.members.values()) };
     let Some(primary) = plan.member(&want.primary) else { return plan.g };
     plan.note(&want.primary, 1, &want.primary);
-    plan.g.then(SetBoot { instance: primary.clone(), on: false });
+    plan.g.then(SetBoot::new(&primary, false));
     for name in want.members.keys().filter(|n| **n != want.primary) {
         plan.note(name, 1, &want.primary);
         plan.build(name, &primary);
@@ -114,6 +114,12 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Re
     }
     let asked_to_move = seen.asked != want.primary;
     let current = seen.primary().map(str::to_owned);
+    if let Some(name) = gone.keys().find(|n| current.as_ref().unwrap_or(&seen.noted) == *n) {
+        return Err(Problem::refused(format!("member \"{name}\" cannot leave group \"{}\"", want.name))
+            .why("it is the primary, or was the last one")
+            .fix(format!("keep it in members and set primary = \"{}\" (with failover = {{ … }} if its host is gone), apply, then remove it", want.primary))
+            .attribute(["members"]));
+    }
     let target = want.primary.as_str();
     let (epoch, primary) = match &current {
         Some(now) if now == target || !asked_to_move => (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone()),
@@ -167,7 +173,8 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
     if changed || (moved && plan.g.is_empty()) {
         plan.note(primary, epoch, primary);
     }
-    for (name, instance) in gone {
+    // Whose host does not answer is left as it is: no member starts with its host, and the others do not name it any more.
+    for (name, instance) in gone.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)) {
         leave(&mut plan.g, name, instance, epoch);
     }
 }
@@ -188,7 +195,7 @@ pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) 
     }
     if let Some(instance) = members.get(primary) {
         // Its note last: without any note there is no group, and nobody would come back for what is left.
-        g.then(SetBoot { instance: instance.clone(), on: true });
+        g.then(SetBoot::leaving(instance));
         g.then(LeaveGroup { instance: instance.clone() });
     }
     g

@@ -46,7 +46,7 @@ impl Plan<'_> {
     /// Makes `member` a standby of `primary` from nothing.
     pub fn build(&mut self, member: &str, primary: &Instance) {
         let Some(instance) = self.member(member) else { return };
-        self.g.then(SetBoot { instance: instance.clone(), on: false });
+        self.g.then(SetBoot::new(&instance, false));
         self.g.then(CopyAccount { from: primary.clone(), to: instance.clone() });
         self.g.then(BeginStore { instance: instance.clone(), source: primary.source() });
         self.g.then(FreezeLog { primary: primary.clone(), standby: instance.clone() });

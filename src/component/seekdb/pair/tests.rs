@@ -181,6 +181,22 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
 }
 
 #[test]
+fn a_member_whose_host_is_gone_leaves_without_being_asked_and_a_primary_never_leaves() {
+    let w = want("a", &["a", "b"]);
+    let gone = |name: &str| [(name.to_owned(), member(name, 3))].into();
+    let s = seen("a", "a", 2, &[("a", Primary), ("b", Standby), ("c", Unreachable)]);
+    assert_eq!(steps(&update(&s, &w, &gone("c")).unwrap()).join(" "), "write_group(b) write_group(a)");
+    for (name, s) in [
+        ("it has the role", seen("a", "c", 2, &[("a", Standby), ("b", Standby), ("c", Primary)])),
+        ("it had the role and is gone", seen("a", "c", 2, &[("a", Standby), ("b", Standby), ("c", Unreachable)])),
+        ("it had the role and is fenced", seen("c", "c", 2, &[("a", Standby), ("b", Standby), ("c", Fenced)])),
+    ] {
+        let problem = update(&s, &w, &gone("c")).unwrap_err();
+        assert!(problem.what.contains("cannot leave") && problem.attribute == ["members"], "{name}: {problem}");
+    }
+}
+
+#[test]
 fn a_first_build_whose_primary_lost_its_power_starts_it_unless_a_role_has_moved() {
     let w = want("a", &["a", "b"]);
     let built = steps(&create(&w)).join(" ");

@@ -16,9 +16,21 @@ pub struct SetBoot {
     pub instance: Instance,
     /// Start with the host.
     pub on: bool,
+    /// Its group ends: the note that is still there is no reason to leave it off.
+    pub leaving: bool,
 }
 
 impl SetBoot {
+    /// For an instance outside a group; a member is left as it is, whoever asks (a lost state, an import).
+    #[must_use]
+    pub fn new(instance: &Instance, on: bool) -> Self {
+        Self { instance: instance.clone(), on, leaving: false }
+    }
+    /// For the last member of a group that ends.
+    #[must_use]
+    pub fn leaving(instance: &Instance) -> Self {
+        Self { instance: instance.clone(), on: true, leaving: true }
+    }
     fn unit(&self) -> String {
         format!("ob-{}.service", self.instance.name)
     }
@@ -64,6 +76,9 @@ impl Step for SetBoot {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
+        if self.on && !self.leaving && facts.member() {
+            return Ok(Check::Done);
+        }
         Ok(if facts.boot == self.on || !facts.exists && !self.on { Check::Done } else { Check::Needed(format!("it does{}", if facts.boot { "" } else { " not" })) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
