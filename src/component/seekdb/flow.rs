@@ -169,7 +169,7 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
 pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
     let mut g = begin(instance);
     g.then(SetStage { instance: instance.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()) });
-    g.then(SetBoot::new(&instance, false));
+    g.then(SetBoot::new(instance, false));
     g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(RemoveStore { instance: instance.clone() });
     g.then(PrunePackages { instance: instance.clone() });
