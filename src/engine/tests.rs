@@ -228,7 +228,7 @@ async fn of_two_hosts_both_are_needed_of_three_two() {
     std::fs::write(w.dir.path().join("h2.off"), "").unwrap();
     let two = run(&w.cx(), operation(&g, "a"), &g, target(&["h1", "h2"]), 4).await;
     let problem = two.problem.unwrap();
-    assert!(problem.why.contains("2 of its 2 hosts") && problem.why.contains("h2"), "{problem}");
+    assert!(problem.why.contains("2 of its 2 hosts") && problem.what.contains("h2"), "{problem}");
     assert!(w.ledger().is_empty());
     let dead = vec![Target { dead: vec!["h2".into()], ..target(&["h1", "h2"]).remove(0) }];
     assert_eq!(run(&w.cx(), operation(&g, "b"), &g, dead, 4).await.problem, None, "a consent names the dead one");

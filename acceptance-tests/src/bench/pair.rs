@@ -61,13 +61,11 @@ fn gaps(rounds: usize) -> Result<Vec<super::Row>> {
         tf.write("main.tf", &pair.clone().primary(to).render(ours)?)?;
         gap(&servers, || tf.apply().map(drop))
     });
-    let theirs = by_hand()?;
-    let hosts = theirs.hosts();
-    let turn = Cell::new(0);
-    let by_sql = Way::new("bare SQL: source, switchover to standby, switchover to primary", move || {
-        let from = turn.replace(turn.get() + 1) % 2;
-        let (old, new) = (&hosts[from], &hosts[1 - from]);
-        let all: Vec<_> = hosts.iter().map(|h| sql::Login::from(h.at(2881))).collect();
+    // A new pair each time: a fenced process is never opened again (4179), and its restart is no part of the gap.
+    let by_sql = Way::new("bare SQL: source, switchover to standby, switchover to primary", || {
+        let theirs = by_hand()?;
+        let (old, new) = (theirs.host(0), theirs.host(1));
+        let all: Vec<_> = theirs.hosts().iter().map(|h| sql::Login::from(h.at(2881))).collect();
         gap(&all, || {
             sql::query(old.at(2881), &format!("alter system set log_restore_source = '{}:2882'", new.address()))?;
             sql::query(old.at(2881), "alter system switchover to standby")?;
