@@ -85,8 +85,8 @@ fn targets(instance: &Instance) -> Vec<Target> {
 async fn create(cx: &Context, planned: &Cluster, config: Option<&Cluster>) -> Result<Applied<Cluster>, Problem> {
     let mut desired = desired(planned).ok_or_else(unknown_input)?;
     // A lost state: a member of a group is taken in as it is. Its group says whether its server runs, and asks the others first.
-    let found = facts::read(&reader(cx), &desired.instance).await;
-    desired.initialize &= !found.is_ok_and(|f| f.member());
+    // A host that does not say whether it carries one is not gone on with: it might answer again a moment later.
+    desired.initialize &= !facts::read(&reader(cx), &desired.instance).await?.member();
     let graph = flow::create(&desired);
     let job = Job {
         verb: "create",
