@@ -131,7 +131,12 @@ async fn failing_source(host: &Host) -> Result<(), String> {
         Err(TransportError::Input(why)) => same("why", why.as_str(), "the source broke")?,
         other => return Err(format!("got {other:?}")),
     }
-    gone(host, &mark).await
+    gone(host, &mark).await?;
+    // What it began it may take away.
+    let (begun, tidy) = (format!("/tmp/{mark}"), Duration::from_secs(20));
+    let out = host.stream(&format!("trap 'sleep 0.1; rm -f {begun}' EXIT; cat >{begun}"), Box::new(Broken(false)), tidy).await;
+    same("an error of the input", matches!(out, Err(TransportError::Input(_))), true)?;
+    same("what is left", run(host, format!("ls {begun} 2>&1; rm -f {begun}")).await?.stdout.contains("No such file"), true)
 }
 
 /// Waits until no process shows `mark`.

@@ -9,11 +9,17 @@ use super::{Input, Script, Transport};
 use crate::base::{Kind, Problem, shell::quote};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Streams at once to one host.
 const STREAMS: usize = 3;
+/// How long streams that were told to stop are waited for.
+const STOP: Duration = Duration::from_secs(3);
 
 /// Opens the content of a file; called only when the host lacks it.
 pub type Opener = Arc<dyn Fn() -> std::io::Result<Input> + Send + Sync>;
@@ -75,17 +81,23 @@ pub async fn place(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec
         return Err(full(transport, to, need, first.available));
     }
     let places = Arc::new(tokio::sync::Semaphore::new(STREAMS));
+    let stop = CancellationToken::new();
     let mut streams = tokio::task::JoinSet::new();
     for file in missing.values() {
-        let (transport, to, file, places) = (transport.clone(), to.clone(), (*file).clone(), places.clone());
+        let (transport, to, file, places, stop) = (transport.clone(), to.clone(), (*file).clone(), places.clone(), stop.clone());
         streams.spawn(async move {
             let _place = places.acquire().await;
-            send(&transport, &to, &file).await
+            send(&transport, &to, &file, stop).await
         });
     }
     while let Some(done) = streams.join_next().await {
-        // The first problem ends the others: dropping the set cancels their streams.
-        done.map_err(|e| Problem::internal(format!("a stream ended early: {e}")))??;
+        if let Err(e) = done.unwrap_or_else(|e| Err(Problem::internal(format!("a stream ended early: {e}")))) {
+            // The first problem ends the others: their inputs break, so that their scripts remove what they wrote.
+            stop.cancel();
+            let rest = async { while streams.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(STOP, rest).await;
+            return Err(e);
+        }
     }
     let second = look(transport, to, files).await?;
     if let Some(n) = second.states.iter().position(|s| s == "missing") {
@@ -194,7 +206,25 @@ async fn look(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec]) ->
     Ok(Look { states: states.into_iter().map(str::to_owned).collect(), available })
 }
 
-async fn send(transport: &Arc<dyn Transport>, to: &Place, file: &FileSpec) -> Result<(), Problem> {
+/// An input that breaks when it is told to stop.
+struct Stoppable {
+    input: Input,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl AsyncRead for Stoppable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if self.stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(std::io::Error::other("another file could not be sent")));
+        }
+        Pin::new(&mut self.input).poll_read(cx, buffer)
+    }
+}
+
+async fn send(transport: &Arc<dyn Transport>, to: &Place, file: &FileSpec, stop: CancellationToken) -> Result<(), Problem> {
+    if stop.is_cancelled() {
+        return Ok(());
+    }
     let key = key(file);
     let partial = format!("{}/{key}.{:08x}.partial", to.cache.trim_end_matches('/'), rand::random::<u32>());
     let (mode, size) = (file.mode & 0o7777, file.size);
@@ -218,6 +248,7 @@ note "$cache/$key"
     let user = (!to.run_as.is_empty()).then_some(to.run_as.as_str());
     let input = (file.open)()
         .map_err(|e| Problem::user(format!("cannot read file \"{}\" to send it", file.name)).why(e.to_string()).fix("check the file's path and rights on this machine"))?;
+    let input = Box::new(Stoppable { input, stop: Box::pin(stop.cancelled_owned()) });
     let deadline = Duration::from_secs(120 + size / (512 << 10));
     let out = transport.stream(&as_user(user, &script), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
     if out.ok() {

@@ -64,12 +64,12 @@ async fn finish(mut child: Child, mut input: Input, deadline: Duration) -> Resul
     };
     let all = async {
         tokio::pin!(feed);
-        let (mut fed, mut status) = (false, None);
+        let (mut fed, mut status, mut cut) = (false, None, None);
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let (mut from_out, mut from_err) = (vec![0; 32 << 10], vec![0; 32 << 10]);
         while status.is_none() || stdout.is_some() || stderr.is_some() {
             tokio::select! {
-                done = &mut feed, if !fed => { done?; fed = true; }
+                done = &mut feed, if !fed => { cut = done.err(); fed = true; }
                 n = read(&mut stdout, &mut from_out), if stdout.is_some() => match n {
                     0 => stdout = None,
                     n => keep(&mut out, &from_out[..n]),
@@ -80,8 +80,11 @@ async fn finish(mut child: Child, mut input: Input, deadline: Duration) -> Resul
                 },
                 exit = child.wait(), if status.is_none() => status = Some(exit.map_err(|e| TransportError::Unreachable(e.to_string()))?),
                 // A daemon the script left behind may hold our pipes for ever.
-                () = tokio::time::sleep(Output::GRACE), if status.is_some() => break,
+                () = tokio::time::sleep(Output::GRACE), if status.is_some() || cut.is_some() => break,
             }
+        }
+        if let Some(cut) = cut {
+            return Err(cut);
         }
         let status = status.map_or(-1, |s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0)));
         Ok(Output { status, stdout: String::from_utf8_lossy(&out).into_owned(), stderr: String::from_utf8_lossy(&err).into_owned() })

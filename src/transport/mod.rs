@@ -82,7 +82,8 @@ pub trait Transport: Send + Sync {
     /// Nothing answered within the script's deadline, the link broke, login failed.
     async fn run(&self, script: &Script) -> Result<Output, TransportError>;
 
-    /// Runs `command` (one sh command line, visible in the host's process list: no secrets) with `input` as its stdin.
+    /// Runs `command` (one sh command line, visible in the host's process list: no secrets) with `input` as its stdin. An
+    /// `input` that breaks looks to it like one that ends, as with a cut link: it has [`Output::GRACE`] to tidy up.
     ///
     /// # Errors
     /// As [`Transport::run`]; also when `input` cannot be read.

@@ -91,25 +91,26 @@ impl Connection {
                 match input.read_buf(&mut chunk).await {
                     Ok(0) => return write.eof().await.map_err(|_| self.broken("while input was sent")),
                     Ok(_) => write.data_bytes(chunk).await.map_err(|_| self.broken("while input was sent"))?,
-                    Err(e) => return Err(TransportError::Input(e.to_string())),
+                    Err(e) => {
+                        let _ = write.eof().await;
+                        return Err(TransportError::Input(e.to_string()));
+                    }
                 }
             }
         };
         tokio::pin!(feed);
-        let (mut fed, mut status) = (false, None);
+        let (mut fed, mut status, mut cut) = (false, None, None);
         let (mut out, mut err) = (Vec::new(), Vec::new());
         loop {
             let message = tokio::select! {
                 message = read.wait() => message,
                 done = &mut feed, if !fed => {
                     fed = true;
-                    match done {
-                        Err(e @ TransportError::Input(_)) => return Err(e),
-                        // The end of the link shows in `read` too, with what the host said before.
-                        _ => continue,
-                    }
+                    // The end of the link shows in `read` too, with what the host said before.
+                    cut = done.err().filter(|e| matches!(e, TransportError::Input(_)));
+                    continue;
                 }
-                () = tokio::time::sleep(Output::GRACE), if status.is_some() => break,
+                () = tokio::time::sleep(Output::GRACE), if status.is_some() || cut.is_some() => break,
             };
             match message {
                 Some(ChannelMsg::Data { data }) => keep(&mut out, &data),
@@ -131,6 +132,10 @@ impl Connection {
                 None => break,
                 Some(_) => {}
             }
+        }
+        if let Some(cut) = cut {
+            end.done = status.is_some();
+            return Err(cut);
         }
         let Some(status) = status else {
             return Err(if end.closed {
@@ -224,7 +229,8 @@ impl Connection {
     /// Kills a process group on the host.
     async fn kill(self: &Arc<Self>, group: u32) -> Result<(), russh::Error> {
         let mut channel = self.channel(|c| async move { c.handle.channel_open_session().await }).await?;
-        channel.exec(true, format!("exec /bin/sh -c 'kill -KILL -- -{group}'")).await?;
+        // With `-s`: dash takes no group after `kill -KILL --`.
+        channel.exec(true, format!("exec /bin/sh -c 'kill -s KILL -- -{group}'")).await?;
         while channel.wait().await.is_some() {}
         Ok(())
     }

@@ -103,7 +103,7 @@ async fn a_full_disk_is_said_with_its_numbers_and_leaves_nothing() {
     let early = place(&local(), &place_in(dir.path(), "d"), std::slice::from_ref(&big)).await;
     let sent = opened.load(Ordering::Relaxed);
     // … and on the way, when something else filled the disk meanwhile.
-    let late = send(&local(), &place_in(dir.path(), "d"), &big).await;
+    let late = send(&local(), &place_in(dir.path(), "d"), &big, CancellationToken::new()).await;
     let left: Vec<_> = std::fs::read_dir(dir.path().join("it's a cache")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(mount(&["umount"]));
     let early = early.unwrap_err();
