@@ -2,7 +2,7 @@
 use super::Instance;
 use super::steps::{
     Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot,
-    SetParameter, SetRootPassword, SetStage, StartServer, StopServer, UsePackage, WriteAccount,
+    SetParameter, SetRootPassword, SetStage, Start, StartServer, StopServer, UsePackage, WriteAccount,
 };
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
@@ -54,7 +54,7 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
     g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
     g.then(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() });
     if down {
-        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None, restart: false });
+        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), start: Start::Alone });
     }
     g.then(WriteAccount { instance: d.instance.clone() });
     g.then(CreateAccount { instance: d.instance.clone() });
@@ -78,7 +78,7 @@ pub fn create(d: &Desired) -> Graph {
     memory(&mut g, d, None);
     install(&mut g, d);
     if d.initialize {
-        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), join: None, restart: false });
+        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), start: Start::Alone });
         g.then(WriteAccount { instance: d.instance.clone() });
         g.then(CreateAccount { instance: d.instance.clone() });
         if d.root_password {
@@ -109,7 +109,7 @@ pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
 pub fn restart(i: &Instance, package: &str) -> [Arc<dyn Step>; 2] {
     [
         Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: true }),
-        Arc::new(StartServer { instance: i.clone(), package: package.to_owned(), join: None, restart: true }),
+        Arc::new(StartServer { instance: i.clone(), package: package.to_owned(), start: Start::Again }),
     ]
 }
 

@@ -4,7 +4,7 @@ use super::{Value, say};
 use crate::base::Problem;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::flow::{self, Desired};
-use crate::component::seekdb::steps::{EndNote, Note, SetBoot, StartServer};
+use crate::component::seekdb::steps::{EndNote, Note, SetBoot, Start, StartServer};
 use crate::engine::Graph;
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
 use crate::resource::{PlanInput, Planned};
@@ -69,7 +69,7 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let mut first = Graph::new();
     match status {
         "stopped" => {
-            first.then(StartServer { instance: i.clone(), package: before.package.id.clone(), join: None, restart: false });
+            first.then(StartServer { instance: i.clone(), package: before.package.id.clone(), start: Start::Alone });
             first.then(SetBoot::new(i, true));
         }
         // A restart that was cut: finished from the package that the host is set to, unless this change restarts anyway.

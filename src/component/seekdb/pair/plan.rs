@@ -2,7 +2,7 @@
 use super::Want;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::{Group, WriteGroup};
-use crate::component::seekdb::steps::{BeginStore, CopyAccount, EndNote, EndSessions, Follow, FreezeLog, Join, Note, PointSource, SetBoot, StartServer, StopServer};
+use crate::component::seekdb::steps::{BeginStore, CopyAccount, EndNote, EndSessions, Follow, FreezeLog, Note, PointSource, SetBoot, Start, StartServer, StopServer};
 use crate::engine::{Graph, Step};
 
 /// A graph about one group that is being written.
@@ -39,7 +39,7 @@ impl Plan<'_> {
     }
     pub fn start(&mut self, member: &str, join: Option<&Instance>) {
         if let (Some(instance), Some(package)) = (self.member(member), self.want.packages.get(member).cloned()) {
-            self.g.then(StartServer { instance, package, join: join.map(|p| Join { source: p.source() }), restart: false });
+            self.g.then(StartServer { instance, package, start: join.map_or(Start::Member, |p| Start::Join(p.source())) });
         }
     }
 

@@ -32,7 +32,7 @@ pub use gone::ProveGone;
 pub use loss::{Loss, NoteLoss, end_of_log};
 pub use memory::ProveMemory;
 pub use parameter::{SetParameter, same_value};
-pub use process::{Join, StartServer, StopServer};
+pub use process::{Start, StartServer, StopServer};
 pub use prune::PrunePackages;
 pub use remove::{RemoveHome, RemoveStore};
 pub use replicate::{Fence, FreezeLog, PointSource, Promote, Reopen};

@@ -7,11 +7,17 @@ use crate::engine::{Check, Cx, Host, Impact, Step};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Starting a store as somebody's standby for the first time (or again after a fence).
+/// Who starts a server, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Join {
-    /// `address:rpc_port` of the instance it follows.
-    pub source: String,
+pub enum Start {
+    /// An instance by itself. Never a member of a group: only the group may start it, which asks the other members first.
+    Alone,
+    /// A member, by its group.
+    Member,
+    /// A member on a new store, as standby of the instance at this `address:rpc_port` from the start.
+    Join(String),
+    /// Within a restart that was begun: a server that did not run before stays stopped.
+    Again,
 }
 
 /// Starts the server and waits until it answers SQL.
@@ -21,10 +27,8 @@ pub struct StartServer {
     pub instance: Instance,
     /// The package it must run from.
     pub package: String,
-    /// Follow somebody from the start.
-    pub join: Option<Join>,
-    /// Only within a restart that was begun: a server that did not run before stays stopped.
-    pub restart: bool,
+    /// By whom, and how.
+    pub start: Start,
 }
 
 /// Shell: the lines of the newest log that say why it ended.
@@ -54,7 +58,8 @@ fi
 
 impl StartServer {
     fn arguments(&self) -> String {
-        self.join.as_ref().map_or(String::new(), |j| format!(" --role STANDBY --parameter log_restore_source={}", crate::base::shell::quote(&j.source)))
+        let Start::Join(source) = &self.start else { return String::new() };
+        format!(" --role STANDBY --parameter log_restore_source={}", crate::base::shell::quote(source))
     }
     async fn answers(&self, cx: &Cx, account: bool) -> Result<Answer, Problem> {
         let login = if account { server::account(cx, &self.instance).await? } else { Login::fresh_root() };
@@ -72,9 +77,11 @@ impl Step for StartServer {
         "start_server"
     }
     fn title(&self) -> String {
-        match &self.join {
-            Some(join) => format!("start seekdb {} as standby of {}", self.instance.show(), join.source),
-            None => format!("start seekdb {}{}", self.instance.show(), if self.restart { " again" } else { "" }),
+        let name = self.instance.show();
+        match &self.start {
+            Start::Join(source) => format!("start seekdb {name} as standby of {source}"),
+            Start::Again => format!("start seekdb {name} again"),
+            Start::Alone | Start::Member => format!("start seekdb {name}"),
         }
     }
     fn host(&self) -> &Host {
@@ -88,14 +95,22 @@ impl Step for StartServer {
     }
     fn tries(&self) -> usize {
         // A young standby exits by itself in about one of fifteen starts (run on 1.4.0); its store is wiped and begun again.
-        if self.join.is_some() { 3 } else { 1 }
+        if matches!(self.start, Start::Join(_)) { 3 } else { 1 }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
-        if self.restart && !facts.restart {
+        if self.start == Start::Again && !facts.restart {
             return Ok(Check::Done);
         }
         if facts.pid.is_none() {
+            if self.start == Start::Alone && facts.member() {
+                return Ok(Check::Refused(
+                    Problem::refused(format!("seekdb {} is not started: it is a member of a group", self.instance.show()))
+                        .place(format!("{}:{}", server::place(&self.instance), self.instance.base_dir))
+                        .why("only its group may start it, which asks the other members first: a former primary would take writes next to the new one")
+                        .fix("apply the ob_standby that has it as a member, or import that group first"),
+                ));
+            }
             let ports = [self.instance.sql_port, self.instance.rpc_port];
             let mut taken = listening(cx, &self.instance, &ports).await?;
             // A server that has just ended lets its ports go a moment later.
@@ -122,16 +137,15 @@ impl Step for StartServer {
         Ok(if self.answers(cx, facts.account).await? != Answer::Nothing { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        let (fresh, wipe) = match self.start {
+            Start::Alone => (FRESH, String::new()),
+            Start::Join(_) => ("", format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building"))),
+            Start::Member | Start::Again => ("", String::new()),
+        };
         let body = format!(
             "{}if [ -z \"$(sdb_pid)\" ]; then {wipe}{fresh}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || {{ rc=$?; tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; fi",
             facts::lib(&self.instance),
             self.arguments(),
-            fresh = if self.join.is_none() && !self.restart { FRESH } else { "" },
-            wipe = if self.join.is_some() {
-                format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building"))
-            } else {
-                String::new()
-            },
         );
         cx.effect(self, &body, Duration::from_secs(90)).await.map(drop)
     }
@@ -141,7 +155,7 @@ impl Step for StartServer {
         loop {
             let facts = facts_of(cx, &self.instance).await?;
             match facts.pid {
-                None if self.restart && !facts.restart => return Ok(Check::Done),
+                None if self.start == Start::Again && !facts.restart => return Ok(Check::Done),
                 // The old process, in a restart that has not reached it: never taken for the new one.
                 Some(_) if facts.running_package.as_ref().is_some_and(|p| *p != self.package) => {}
                 Some(_) => {
