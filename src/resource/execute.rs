@@ -5,6 +5,7 @@ use crate::engine::lease::Target;
 use crate::engine::{Cx, Graph, Operation, Outcome, run};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// What is to be run.
 pub struct Job<'a> {
@@ -54,24 +55,52 @@ pub async fn execute(cx: &Context, job: Job<'_>) -> Result<Outcome, Problem> {
     let cancel = cx.cancel.child_token();
     let engine = Cx::new(cx.session.connector.clone(), cancel.clone(), job.secrets);
     let work = run(&engine, operation, job.graph, job.targets, cx.session.parallelism);
+    let (mut outcome, late) = until(&cancel, timeout, work).await;
+    if late && let Some(problem) = &mut outcome.problem {
+        explain_late(problem, timeout);
+    }
+    Ok(outcome)
+}
+
+/// Runs `work` to its end; after `timeout`, which the second value tells, it is asked to stop: it begins nothing more, and
+/// what runs reaches its end.
+pub async fn until<T>(cancel: &CancellationToken, timeout: Duration, work: impl Future<Output = T>) -> (T, bool) {
     let mut work = std::pin::pin!(work);
-    let mut late = false;
-    let mut outcome = tokio::select! {
-        outcome = &mut work => outcome,
+    tokio::select! {
+        done = &mut work => (done, false),
         () = tokio::time::sleep(timeout) => {
-            // No step starts any more; the running ones reach their end.
-            late = true;
             cancel.cancel();
-            work.await
+            (work.await, true)
         }
-    };
-    if late
-        && let Some(problem) = &mut outcome.problem
-        && problem.kind == Kind::Cancelled
-    {
+    }
+}
+
+/// Says of what was cancelled that its deadline passed.
+pub fn explain_late(problem: &mut Problem, timeout: Duration) {
+    if problem.kind == Kind::Cancelled {
         "the operation did not end in time".clone_into(&mut problem.what);
         problem.why = format!("its deadline of {} passed", crate::base::units::show_duration(timeout));
         "run the same command again (it goes on where this one stopped), or give more time in timeouts".clone_into(&mut problem.fix);
     }
-    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_asks_to_stop_and_waits_for_what_runs() {
+        let cancel = CancellationToken::new();
+        let polite = async {
+            cancel.cancelled().await;
+            "its own end"
+        };
+        assert_eq!(until(&cancel, Duration::from_millis(20), polite).await, ("its own end", true));
+        let cancel = CancellationToken::new();
+        assert_eq!(until(&cancel, Duration::from_secs(60), async { 1 }).await, (1, false));
+        assert!(!cancel.is_cancelled());
+        let mut problem = Problem::new(Kind::Cancelled, "cancelled");
+        explain_late(&mut problem, Duration::from_secs(90));
+        assert!(problem.why.contains("1m30s") && problem.fix.contains("timeouts"), "{problem}");
+    }
 }

@@ -2,13 +2,16 @@
 //!
 //! They take no lease: what runs is check, statements that may be repeated, verify. The statements are a pure function
 //! of what there is and what is asked for, and the same function gives the lines of the runbook.
-use super::common::set_text;
+use super::common::{self, set_text};
 use super::sql_target::{self, Targeted, open, target};
-use super::{Applied, ApplyInput, Context, Found};
+use super::{Applied, ApplyInput, Context, Found, execute};
 use crate::base::{Kind, Problem, Secret};
 use crate::component::mysql::user::Password;
 use crate::component::mysql::{Catalog, Link, Statement, What};
+use crate::engine::Impact;
 use crate::schema::Value;
+use std::collections::BTreeSet;
+use tokio_util::sync::CancellationToken;
 
 /// Where passwords come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,10 @@ pub trait SqlObject: Targeted + Clone + Send + Sync + 'static {
     /// # Errors
     /// It must not be done.
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem>;
+    /// The plan's one line.
+    fn headline(statements: &[Statement]) -> String {
+        statements.iter().map(|s| s.shown.as_str()).collect::<Vec<_>>().join("; ")
+    }
     /// Fills in what is true; `None` when the object is not there.
     fn fill(self, now: &Catalog, how: Fill) -> Option<Self>;
     /// Refuses what would cut off the login in use. Called before anything is done.
@@ -140,16 +147,26 @@ async fn carry_out<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Resu
         _ => subject.what(),
     };
     let what = what.ok_or_else(unknown_input)?;
+    let verb = if input.prior.is_none() { "create" } else { input.planned.map_or("delete", |_| "update") };
+    let timeout = common::timeout(subject.timeouts(), verb).unwrap_or(cx.session.operation_timeout);
     if cx.session.observe {
         return Err(Problem::refused("nothing is changed in mode \"observe\"").place(sql_target::show(&at)).fix("set mode = \"apply\" in provider \"ob\" (or OB_MODE)"));
     }
-    let mut link = open(cx, &at).await?;
-    let done = on_link(cx, &mut link, input, &what).await;
-    link.close().await;
+    let cancel = cx.cancel.child_token();
+    let work = async {
+        let mut link = open(cx, &at).await?;
+        let done = on_link(&cancel, &mut link, input, &what).await;
+        link.close().await;
+        done
+    };
+    let (mut done, late) = execute::until(&cancel, timeout, work).await;
+    if late && let Ok(Applied { problem: Some(problem), .. }) = &mut done {
+        execute::explain_late(problem, timeout);
+    }
     done
 }
 
-async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<'_, S>, what: &What) -> Result<Applied<S>, Problem> {
+async fn on_link<S: SqlObject>(cancel: &CancellationToken, link: &mut Link, input: ApplyInput<'_, S>, what: &What) -> Result<Applied<S>, Problem> {
     for state in [input.prior, input.planned].into_iter().flatten() {
         state.spare(&link.user)?;
     }
@@ -166,7 +183,7 @@ async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<
     let warnings: Vec<_> = input.planned.filter(|_| input.prior.is_none()).and_then(|p| p.adopted(&now)).into_iter().collect();
     let mut failed = None;
     for statement in &statements {
-        if cx.cancel.is_cancelled() {
+        if cancel.is_cancelled() {
             failed = Some(
                 Problem::new(Kind::Cancelled, "cancelled before all statements had run").place(link.place()).fix("run the same command again: it goes on where this one stopped"),
             );
@@ -188,7 +205,12 @@ async fn on_link<S: SqlObject>(cx: &Context, link: &mut Link, input: ApplyInput<
     if left.is_empty() && !secret_failed {
         // Done, if need be by another run that was faster.
         let mut state = input.planned.cloned().and_then(|s| s.fill(&now, Fill::Applied));
-        state.iter_mut().for_each(|s| s.login(&link.user));
+        if let Some(state) = &mut state {
+            state.login(&link.user);
+            if state.outlook().0.is_unknown() {
+                tell(state, &statements);
+            }
+        }
         return Ok(Applied { state, problem: None, warnings });
     }
     let problem = failed.unwrap_or_else(|| not_recorded(link.place(), &left));
@@ -227,4 +249,35 @@ pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S,
 /// As [`SqlObject::statements`].
 pub fn planned_statements<S: SqlObject>(prior: Option<&S>, next: Option<&S>, believed: &Catalog) -> Result<Vec<Statement>, Problem> {
     S::statements(Change { prior, next, config: None, passwords: Passwords::Named }, believed)
+}
+
+/// Fills in a plan's `runbook` and `impact`, which stay as they are where a change runs nothing. Gives the statements;
+/// `None` unless all that they depend on is known (`shaped`).
+///
+/// # Errors
+/// As [`SqlObject::statements`].
+pub fn foretell<S: SqlObject>(prior: Option<&S>, next: &mut S, shaped: bool, believed: &Catalog) -> Result<Option<Vec<Statement>>, Problem> {
+    if !shaped {
+        let (runbook, impact) = next.outlook();
+        (*runbook, *impact) = (Value::Unknown, Value::Unknown);
+        return Ok(None);
+    }
+    let statements = planned_statements(prior, Some(next), believed)?;
+    if prior.is_none() || !statements.is_empty() {
+        tell(next, &statements);
+    }
+    Ok(Some(statements))
+}
+
+fn tell<S: SqlObject>(state: &mut S, statements: &[Statement]) {
+    let line = if statements.is_empty() { "nothing to do".into() } else { S::headline(statements) };
+    let (runbook, impact) = state.outlook();
+    (*runbook, *impact) = (Value::Value(line), Value::Value(impact_of(statements)));
+}
+
+fn impact_of(statements: &[Statement]) -> BTreeSet<Value<String>> {
+    let any = |starts: &[&str]| statements.iter().any(|s| starts.iter().any(|p| s.shown.starts_with(p)));
+    let lost = any(&["DROP DATABASE"]).then_some(Impact::DataLoss);
+    let cut = (any(&["DROP USER", "RENAME USER", "REVOKE"]) || statements.iter().any(|s| s.shown.ends_with(" ACCOUNT LOCK"))).then_some(Impact::ClientsCut);
+    [lost, cut].into_iter().flatten().map(|i| Value::Value(i.as_str().to_owned())).collect()
 }

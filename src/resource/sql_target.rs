@@ -2,8 +2,8 @@
 //!
 //! All three give one [`Link`]. A group is asked each time who takes writes: an address in the state would be stale
 //! after the next switchover.
-use super::common::{Connection, Map, connection, known, text};
-use super::ob_cluster::InstanceRef;
+use super::common::{Connection, Map, Texts, connection, known, text};
+use super::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use super::ob_standby::instance_attributes;
 use super::{Context, execute::reader};
 use crate::base::{Kind, Problem};
@@ -12,7 +12,7 @@ use crate::component::seekdb::group::{self, Member, Standing};
 use crate::component::seekdb::{Instance, server};
 use crate::component::sql::{self, Login};
 use crate::engine::Cx;
-use crate::schema::build::{Named, map_of, not_empty, number, object, string};
+use crate::schema::build::{Named, STRING, map_of, not_empty, number, object, set, string};
 use crate::schema::{Diagnostics, Report, Value};
 use crate::transport::Endpoint;
 use serde::{Deserialize, Serialize};
@@ -45,12 +45,16 @@ pub struct Fields<'a> {
     pub endpoint: &'a Value<SqlEndpoint>,
 }
 
-/// A state with the three attributes.
+/// A state with the attributes that all SQL objects share.
 pub trait Targeted {
     /// To read them.
     fn fields(&self) -> Fields<'_>;
     /// To set them.
     fn set_fields(&mut self, instance: Value<InstanceRef>, group: Map<InstanceRef>, endpoint: Value<SqlEndpoint>);
+    /// Its deadlines.
+    fn timeouts(&self) -> &Value<Timeouts>;
+    /// `runbook` and `impact`, to set them.
+    fn outlook(&mut self) -> (&mut Value<String>, &mut Texts);
 }
 
 /// Implements [`Targeted`] for a state with fields of these names.
@@ -67,6 +71,12 @@ macro_rules! targeted {
                 endpoint: $crate::schema::Value<$crate::resource::sql_target::SqlEndpoint>,
             ) {
                 (self.instance, self.group, self.endpoint) = (instance, group, endpoint);
+            }
+            fn timeouts(&self) -> &$crate::schema::Value<$crate::resource::ob_cluster::Timeouts> {
+                &self.timeouts
+            }
+            fn outlook(&mut self) -> (&mut $crate::schema::Value<String>, &mut $crate::resource::common::Texts) {
+                (&mut self.runbook, &mut self.impact)
             }
         }
     };
@@ -95,7 +105,7 @@ pub enum Target {
 
 /// The attributes, for a schema.
 #[must_use]
-pub fn attributes() -> [Named; 3] {
+pub fn attributes() -> [Named; 6] {
     let endpoint = [
         ("address", string("Host name or IP address of the server, as seen from `via` or from the runner.").required().check(not_empty)),
         ("port", number("Port of the MySQL protocol.").required().range(1..=65535)),
@@ -106,6 +116,9 @@ pub fn attributes() -> [Named; 3] {
         ("instance", object("A server that this provider deployed: `ob_cluster.x.instance`. The login is the provider's own account, read from the host. Exactly one of `instance`, `group` and `endpoint` is set.", instance_attributes()).optional()),
         ("group", map_of("A replication group: `{ for name, m in ob_standby.x.members : name => m.instance }`. Its members are asked each time which of them takes writes.", instance_attributes()).optional()),
         ("endpoint", object("A MySQL-mode server that this provider did not deploy.", endpoint).optional()),
+        ("timeouts", schema_timeouts()),
+        ("runbook", string("What the last planned change does, in one line: its statements, or their number.").computed()),
+        ("impact", set("What the last planned change does to users: `data loss`, `clients cut`.", STRING).computed()),
     ]
 }
 

@@ -71,6 +71,32 @@ impl SqlObject for AccessState {
         Some(What::Everything)
     }
 
+    fn headline(statements: &[Statement]) -> String {
+        let count = |start: &str| statements.iter().filter(|s| s.shown.starts_with(start)).count();
+        let kinds = [
+            ("CREATE DATABASE", "create", "database"),
+            ("ALTER DATABASE", "alter", "database"),
+            ("DROP DATABASE", "DROP", "database"),
+            ("CREATE USER", "create", "user"),
+            ("ALTER USER", "alter", "user"),
+            ("RENAME USER", "rename", "user"),
+            ("DROP USER", "drop", "user"),
+            ("GRANT", "grant", ""),
+            ("REVOKE", "revoke", ""),
+        ];
+        let parts: Vec<_> = kinds
+            .iter()
+            .map(|(start, verb, noun)| (count(start), verb, noun))
+            .filter(|(n, ..)| *n > 0)
+            .map(
+                |(n, verb, noun)| {
+                    if noun.is_empty() { format!("{n} {verb}{}", if n == 1 { "" } else { "s" }) } else { format!("{verb} {n} {noun}{}", if n == 1 { "" } else { "s" }) }
+                },
+            )
+            .collect();
+        format!("{}: {} statements", parts.join(", "), statements.len())
+    }
+
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem> {
         let unknown = || Problem::internal("a value that must be known at apply is not");
         let before = change.prior.map(|p| Declared::of(p).ok_or_else(unknown)).transpose()?.unwrap_or_default();
@@ -131,8 +157,6 @@ impl SqlObject for AccessState {
             self.id = Value::Value(sql_import::id(&at, &[]));
         }
         settle(&mut self.id);
-        settle(&mut self.runbook);
-        settle(&mut self.impact);
         Some(self)
     }
 

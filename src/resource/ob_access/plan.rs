@@ -92,27 +92,20 @@ pub fn plan(input: PlanInput<'_, AccessState>, diags: &mut Diagnostics) -> Optio
     }
     next.id = target(&next).map_or(Value::Unknown, |t| Value::Value(sql_import::id(&t, &[])));
     new_users(input, &next, diags);
-    let (Some(_), before) = (Declared::of(&next), input.prior) else {
-        (next.runbook, next.impact, next.unmanaged) = (Value::Unknown, Value::Unknown, Value::Unknown);
-        return Some(Planned { state: next, replace: Vec::new() });
-    };
-    match sql_object::planned_statements(before, Some(&next), &object::believed(before)) {
+    let (before, shaped) = (input.prior, Declared::of(&next).is_some());
+    match sql_object::foretell(before, &mut next, shaped, &object::believed(before)) {
         Err(problem) => {
             diags.problem(problem);
             return None;
         }
-        Ok(statements) if statements.is_empty() => {
-            if before.is_none() || before.is_some_and(|p| what(p) != what(&next)) {
+        Ok(None) => next.unmanaged = Value::Unknown,
+        Ok(Some(statements)) if statements.is_empty() => {
+            if before.is_none_or(|p| what(p) != what(&next)) {
                 next.unmanaged = Value::Unknown;
             }
-            if before.is_none() {
-                (next.runbook, next.impact) = (Value::Value("nothing to do".into()), Value::Value([].into()));
-            }
         }
-        Ok(statements) => {
+        Ok(Some(_)) => {
             next.unmanaged = Value::Unknown;
-            next.runbook = Value::Value(headline(&statements));
-            next.impact = Value::Value(impact(&statements));
             if next.exclusive == Value::Value(true)
                 && let Some(Value::Value(Unmanaged { users, grants, .. })) = before.map(|b| &b.unmanaged)
             {
@@ -216,40 +209,6 @@ fn new_users(input: PlanInput<'_, AccessState>, next: &AccessState, diags: &mut 
             );
         }
     }
-}
-
-fn headline(statements: &[crate::component::mysql::Statement]) -> String {
-    let count = |start: &str| statements.iter().filter(|s| s.shown.starts_with(start)).count();
-    let kinds = [
-        ("CREATE DATABASE", "create", "database"),
-        ("ALTER DATABASE", "alter", "database"),
-        ("DROP DATABASE", "DROP", "database"),
-        ("CREATE USER", "create", "user"),
-        ("ALTER USER", "alter", "user"),
-        ("RENAME USER", "rename", "user"),
-        ("DROP USER", "drop", "user"),
-        ("GRANT", "grant", ""),
-        ("REVOKE", "revoke", ""),
-    ];
-    let parts: Vec<_> = kinds
-        .iter()
-        .map(|(start, verb, noun)| (count(start), verb, noun))
-        .filter(|(n, ..)| *n > 0)
-        .map(|(n, verb, noun)| if noun.is_empty() { format!("{n} {verb}{}", if n == 1 { "" } else { "s" }) } else { format!("{verb} {n} {noun}{}", if n == 1 { "" } else { "s" }) })
-        .collect();
-    format!("{}: {} statements", parts.join(", "), statements.len())
-}
-
-fn impact(statements: &[crate::component::mysql::Statement]) -> std::collections::BTreeSet<Value<String>> {
-    let any = |starts: &[&str]| statements.iter().any(|s| starts.iter().any(|p| s.shown.starts_with(p)));
-    let mut out = std::collections::BTreeSet::new();
-    if any(&["DROP DATABASE"]) {
-        out.insert(Value::Value("data loss".to_owned()));
-    }
-    if any(&["DROP USER", "REVOKE"]) || statements.iter().any(|s| s.shown.ends_with(" ACCOUNT LOCK")) {
-        out.insert(Value::Value("clients cut".to_owned()));
-    }
-    out
 }
 
 /// Refuses what would lose data or was not asked for.

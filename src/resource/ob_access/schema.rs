@@ -1,7 +1,7 @@
 //! The attributes of `ob_access`.
 use crate::component::mysql::database;
 use crate::resource::common::{Map, Texts};
-use crate::resource::ob_cluster::InstanceRef;
+use crate::resource::ob_cluster::{InstanceRef, Timeouts};
 use crate::resource::ob_database::name_check;
 use crate::resource::ob_grant::view::{View, attributes};
 use crate::resource::ob_user::{host_pattern, user_name};
@@ -35,6 +35,8 @@ pub struct AccessState {
     pub allow_data_loss: Texts,
     /// What others made.
     pub unmanaged: Value<Unmanaged>,
+    /// Deadlines.
+    pub timeouts: Value<Timeouts>,
     /// The plan in one line.
     pub runbook: Value<String>,
     /// What the plan does to users.
@@ -145,8 +147,6 @@ pub fn schema() -> Schema {
         .attr("exclusive", boolean("Removes users and privileges that are not declared here, once a plan has shown them. Default: `false`.").optional_computed())
         .attr("deletion_protection", boolean("Refuses to destroy this object while it has databases. Default: `true`.").optional_computed())
         .attr("allow_data_loss", set("Names of databases whose rows may be dropped.", STRING).optional())
-        .attr("unmanaged", object("What is there and not declared here.", unmanaged).computed())
-        .attr("runbook", string("What the last planned change does, in one line.").computed())
-        .attr("impact", set("What the last planned change does to users: `data loss`, `clients cut`.", STRING).computed());
+        .attr("unmanaged", object("What is there and not declared here.", unmanaged).computed());
     sql_target::attributes().into_iter().fold(schema, |s, (name, a)| s.attr(name, a))
 }

@@ -1,11 +1,12 @@
 //! Pure: what is wrong, and what the state will be.
+use super::object::believed;
 use super::schema::DatabaseState;
 use crate::base::Problem;
 use crate::component::mysql::database::pair_fault;
 use crate::resource::common::{known, set_text, text, texts};
-use crate::resource::sql_import;
 use crate::resource::sql_target::{self, target};
 use crate::resource::{PlanInput, Planned};
+use crate::resource::{sql_import, sql_object};
 use crate::schema::{Diagnostics, Report, Value};
 
 /// Everything wrong with a configuration by itself.
@@ -34,6 +35,10 @@ pub fn plan(input: PlanInput<'_, DatabaseState>, diags: &mut Diagnostics) -> Opt
         follow(prior, input.config, &mut next);
     }
     next.id = id(&next).map_or(Value::Unknown, Value::Value);
+    let shaped = ![&input.config.name, &input.config.charset, &input.config.collation].iter().any(|v| v.is_unknown());
+    if let Err(problem) = sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior)) {
+        diags.problem(problem);
+    }
     Some(Planned { state: next, replace: Vec::new() })
 }
 

@@ -1,7 +1,7 @@
 //! The attributes of `ob_database`.
 use crate::component::mysql::database;
 use crate::resource::common::{Map, Texts};
-use crate::resource::ob_cluster::InstanceRef;
+use crate::resource::ob_cluster::{InstanceRef, Timeouts};
 use crate::resource::sql_target::{self, SqlEndpoint, targeted};
 use crate::schema::build::{STRING, boolean, set, string};
 use crate::schema::{Schema, Value};
@@ -28,6 +28,12 @@ pub struct DatabaseState {
     pub deletion_protection: Value<bool>,
     /// Its own name, when its rows may be dropped.
     pub allow_data_loss: Texts,
+    /// Deadlines.
+    pub timeouts: Value<Timeouts>,
+    /// The plan in one line.
+    pub runbook: Value<String>,
+    /// What the plan does to users.
+    pub impact: Texts,
 }
 targeted!(DatabaseState);
 

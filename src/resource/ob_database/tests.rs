@@ -55,6 +55,11 @@ fn what_is_not_configured_follows_what_is() {
     let proposed = DatabaseState { charset: v("binary"), ..state("a") };
     let (planned, _) = plan(Some(&state("a")), &config, &proposed);
     assert!(planned.collation.is_unknown());
+    assert_eq!(planned.runbook, v("ALTER DATABASE `a` CHARACTER SET = binary"));
+    let later = DatabaseState { charset: Value::Unknown, ..config };
+    assert!(plan(Some(&state("a")), &later, &later).0.runbook.is_unknown());
+    let made = plan(None, &DatabaseState { charset: Value::Null, ..state("a") }, &DatabaseState { charset: Value::Unknown, ..state("a") }).0;
+    assert_eq!(made.runbook, v("CREATE DATABASE IF NOT EXISTS `a` COLLATE = utf8mb4_bin"), "the server's default is no unknown");
     let spelled = DatabaseState { charset: v("UTF8MB4"), ..state("a") };
     assert_eq!(plan(Some(&state("a")), &spelled, &spelled).0.charset, v("utf8mb4"));
 }

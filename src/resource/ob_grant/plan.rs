@@ -1,10 +1,11 @@
 //! Pure: what the state will be.
+use super::object::believed;
 use super::schema::GrantState;
 use crate::component::mysql::Scope;
-use crate::resource::sql_import;
 use crate::resource::sql_target::{self, target};
 use crate::resource::{PlanInput, Planned};
-use crate::schema::{AttributePath, AttributePathStep, Diagnostics, Value};
+use crate::resource::{sql_import, sql_object};
+use crate::schema::{AttributePath, AttributePathStep, Diagnostics, Report, Value};
 
 /// Makes the planned state.
 pub fn plan(input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Planned<GrantState> {
@@ -38,6 +39,10 @@ pub fn plan(input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Planne
         }
     }
     next.id = id(&next).map_or(Value::Unknown, Value::Value);
+    let shaped = next.view().account().is_some() && next.view().scope().is_some() && next.view().wanted().is_some();
+    if let Err(problem) = sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior)) {
+        diags.problem(problem);
+    }
     Planned { state: next, replace }
 }
 

@@ -1,7 +1,7 @@
 //! The attributes of `ob_grant`.
 use super::view::{View, attributes};
 use crate::resource::common::{Map, Texts};
-use crate::resource::ob_cluster::InstanceRef;
+use crate::resource::ob_cluster::{InstanceRef, Timeouts};
 use crate::resource::sql_target::{self, SqlEndpoint, targeted};
 use crate::schema::build::{STRING, set, string};
 use crate::schema::{Schema, Value};
@@ -34,6 +34,12 @@ pub struct GrantState {
     pub with_grant_option: Value<bool>,
     /// What others granted in the same place.
     pub unmanaged: Texts,
+    /// Deadlines.
+    pub timeouts: Value<Timeouts>,
+    /// The plan in one line.
+    pub runbook: Value<String>,
+    /// What the plan does to users.
+    pub impact: Texts,
 }
 targeted!(GrantState);
 

@@ -1,11 +1,12 @@
 //! Pure: what is wrong, and what the state will be.
+use super::object::believed;
 use super::schema::UserState;
 use crate::base::Problem;
 use crate::component::mysql::Account;
 use crate::resource::common::{known, text};
-use crate::resource::sql_import;
 use crate::resource::sql_target::{self, target};
 use crate::resource::{PlanInput, Planned};
+use crate::resource::{sql_import, sql_object};
 use crate::schema::{Diagnostics, Report, Value};
 
 /// Where accounts come from when nothing is said.
@@ -71,6 +72,10 @@ pub fn plan(input: PlanInput<'_, UserState>, diags: &mut Diagnostics) -> Option<
         None => {}
     }
     next.id = id(&next).map_or(Value::Unknown, Value::Value);
+    let shaped = account(&next).is_some() && !next.locked.is_unknown() && !next.password_wo_version.is_unknown();
+    if let Err(problem) = sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior)) {
+        diags.problem(problem);
+    }
     Some(Planned { state: next, replace: Vec::new() })
 }
 

@@ -1,7 +1,7 @@
 //! The attributes of `ob_user`.
 use crate::component::mysql::user;
-use crate::resource::common::Map;
-use crate::resource::ob_cluster::InstanceRef;
+use crate::resource::common::{Map, Texts};
+use crate::resource::ob_cluster::{InstanceRef, Timeouts};
 use crate::resource::sql_target::{self, SqlEndpoint, targeted};
 use crate::schema::build::{boolean, number, string};
 use crate::schema::{Schema, Value};
@@ -30,6 +30,12 @@ pub struct UserState {
     pub locked: Value<bool>,
     /// When the password was set last.
     pub password_changed: Value<String>,
+    /// Deadlines.
+    pub timeouts: Value<Timeouts>,
+    /// The plan in one line.
+    pub runbook: Value<String>,
+    /// What the plan does to users.
+    pub impact: Texts,
 }
 targeted!(UserState);
 

@@ -77,3 +77,29 @@ fn a_password_that_somebody_else_set_drops_the_version_at_read_only() {
     now.users.get_mut(&Account::new("a", "%")).unwrap().role = true;
     assert!(state("a", Some(1)).fill(&now, Fill::Read).is_none(), "a role is no user");
 }
+
+#[test]
+fn a_plan_says_which_statements_it_runs_and_whom_they_hit() {
+    let before = UserState { runbook: v("as before"), impact: Value::Value([].into()), ..state("a", Some(1)) };
+    let named = |name: &str, version: i64, locked: bool| UserState {
+        password_wo_version: Value::Value(version),
+        locked: Value::Value(locked),
+        ..UserState { name: v(name), ..before.clone() }
+    };
+    let unknown = UserState { name: Value::Unknown, ..before.clone() };
+    for (name, prior, next, line, cut) in [
+        ("new", None, named("a", 1, false), Some("CREATE USER IF NOT EXISTS 'a'@'%' IDENTIFIED BY <password_wo>"), false),
+        ("nothing to run", Some(&before), named("a", 1, false), Some("as before"), false),
+        ("new password", Some(&before), named("a", 2, false), Some("ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>"), false),
+        ("renamed", Some(&before), named("b", 1, false), Some("RENAME USER 'a'@'%' TO 'b'@'%'"), true),
+        ("locked", Some(&before), named("a", 1, true), Some("ALTER USER 'a'@'%' ACCOUNT LOCK"), true),
+        ("not known yet", Some(&before), unknown, None, false),
+    ] {
+        let config = UserState { password_wo: v("p"), ..next.clone() };
+        let planned = ObUser.plan(PlanInput { prior, config: &config, proposed: &next }, &mut Diagnostics::default()).unwrap().state;
+        let wanted = line.map_or(Value::Unknown, v);
+        assert_eq!(planned.runbook, wanted, "{name}");
+        let impact = if cut { Value::Value([v("clients cut")].into()) } else { Value::Value([].into()) };
+        assert_eq!(planned.impact, line.map_or(Value::Unknown, |_| impact), "{name}");
+    }
+}
