@@ -74,7 +74,7 @@ pub fn schema() -> Schema {
                 "The archives that make up the package; the first one names it.",
                 [
                     ("path", string("Path on the machine that runs Terraform; relative to the folder it runs in, so `${path.module}/…` is best. The same path must hold the same file at apply. One of `path` and `url`.").optional().check(not_empty)),
-                    ("url", string("Where to download it, `https://…` or `http://…`, without a login in it; `HTTPS_PROXY` and `NO_PROXY` are read. It is kept in `~/.cache/terraform-provider-ob` (`XDG_CACHE_HOME`) under its digest, and fetched again where it is missing, at apply too.").optional().check(not_empty)),
+                    ("url", string("Where to download it, `https://…` or `http://…`, without a login in it; `HTTPS_PROXY` and `NO_PROXY` are read. It is kept in `~/.cache/terraform-provider-ob` (`XDG_CACHE_HOME`) under its digest, and fetched again where it is missing, at apply too.").optional()),
                     ("sha256", string("Digest of the archive. It must be set: without it, the error says which digest the file has, for you to compare.").optional().check(sha256)),
                 ],
             )

@@ -40,6 +40,7 @@ fn one_of_path_and_url_is_needed_and_unknown_is_neither_wrong_nor_missing() {
     for (archive, want) in [
         (Archive { url: v("https://x/y.whl"), ..Archive::default() }, 0),
         (Archive { url: v("HTTP://x:8080/y.whl?a=b@c"), ..Archive::default() }, 0),
+        (Archive { url: v(""), ..Archive::default() }, 1),
         (Archive { url: v("ftp://x/y.whl"), ..Archive::default() }, 1),
         (Archive { url: v("https:///y.whl"), ..Archive::default() }, 1),
         (Archive { url: v("https://me:pw@x/y.whl"), ..Archive::default() }, 1),
