@@ -170,6 +170,8 @@ impl Sweep {
             _ => blow.host,
         };
         let blow = &blow;
+        let state = self.s.tf.work().join("terraform.tfstate");
+        let kept = std::fs::read(&state).unwrap_or_default();
         let struck = strike(&self.s, args, blow, || {
             finished = ended(&self.s, &before)?;
             Ok(())
@@ -181,10 +183,9 @@ impl Sweep {
                 let lost: Vec<_> = known.iter().filter(|a| !now.contains(a)).collect();
                 if !lost.is_empty() && (args == APPLY || blow.blow == Blow::CtrlCTwice) {
                     // Terraform's own words at the second Ctrl-C: "data loss may have occurred". Without its state it does not know
-                    // what was asked before and what is to go: its backup is put back, as its users do. What is only made is taken in.
+                    // what was asked before and what is to go: a copy is put back, as its users do. What is only made is taken in.
                     if !matches!(operation, Create | Build) {
-                        let work = self.s.tf.work();
-                        std::fs::copy(work.join("terraform.tfstate.backup"), work.join("terraform.tfstate"))?;
+                        std::fs::write(&state, &kept)?;
                     }
                     self.s.say(&format!(
                         "terraform's state lost {lost:?}; it had printed: {}",

@@ -6,6 +6,7 @@
 //! By default a seeded sample within `OB_SIM_MINUTES` (4); `OB_TEST_ALL=1`: every point. `OB_SIM_SEED` repeats a sample,
 //! `OB_SIM_ONLY=part of a point's name,…` chooses, `OB_SIM_WORKERS` labs run side by side.
 use lab::may_make_hosts;
+use lab::sim::core::GROUP;
 use lab::sim::world::{LIMIT, Runs};
 use lab::sim::{At, Blow, Bug, Operation, Strike, World};
 use lab::story::{all, say};
@@ -130,6 +131,25 @@ fn a_lost_state_starts_no_former_primary() {
         assert_eq!(a.exec("crontab -l 2>/dev/null; :").unwrap().stdout.trim(), "", "it does not start with its host");
         assert!(runs(&b), "the primary goes on, and the check can see a server");
     }
+}
+
+/// Another state than the group's has the cluster, or the group was forgotten: Terraform sees no order between the two.
+#[test]
+fn a_primary_is_not_destroyed_under_its_group() {
+    if !may_make_hosts("a primary that is to be destroyed") {
+        return;
+    }
+    let mut world = World::new("rob", Arc::default()).unwrap();
+    world.prepare(Operation::Switchover).unwrap();
+    let pair = world.states().objects.clone();
+    world.states().objects.remove(GROUP);
+    let said = format!("{:#}", world.apply(None).unwrap_err());
+    assert!(said.contains("the running primary of group") && said.contains("ob_standby first"), "{said}");
+    let runs = |n: usize| world.lab.host(n).exec("kill -0 $(cat /data/*/run/seekdb.pid) 2>/dev/null").unwrap().ok().is_ok();
+    assert!(runs(0), "the primary goes on");
+    world.states().objects = pair;
+    world.apply(None).unwrap();
+    assert!(!runs(0), "with its group it goes, and the check can see that");
 }
 
 /// Where each planted bug is to be found, and a word of what finds it.

@@ -34,6 +34,11 @@ impl Group {
     pub fn new(name: &str, authority: &str, epoch: u64, primary: &str, members: BTreeMap<String, Instance>) -> Self {
         Self { format: FORMAT, name: name.into(), authority: authority.into(), epoch, primary: primary.into(), members }
     }
+    /// It names this instance as the one that takes writes.
+    #[must_use]
+    pub fn led_by(&self, instance: &Instance) -> bool {
+        self.members.get(&self.primary).is_some_and(|m| m.key() == instance.key())
+    }
     /// Reads one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

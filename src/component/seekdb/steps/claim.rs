@@ -164,7 +164,18 @@ impl Step for SetStage {
                     .fix("remove the object from this state (terraform state rm), then import it if it is yours"),
             ));
         }
-        Ok(if found.stage == self.stage { Check::Done } else { Check::Needed(format!("it says {:?}", found.stage)) })
+        if found.stage == self.stage {
+            return Ok(Check::Done);
+        }
+        if let Some(group) = facts.group.filter(|g| self.stage == Stage::Destroying && facts.pid.is_some() && g.led_by(&self.instance)) {
+            return Ok(Check::Refused(
+                Problem::refused(format!("seekdb {} is not destroyed: it is the running primary of group \"{}\"", self.instance.show(), group.name))
+                    .place(self.instance.host.endpoint.show())
+                    .why("its rows may be newer than those of any standby, and the group would have nobody who takes writes")
+                    .fix("make another member the primary and take this one out of the group, or destroy the ob_standby first (import it if no state has it)"),
+            ));
+        }
+        Ok(Check::Needed(format!("it says {:?}", found.stage)))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let facts = facts_of(cx, &self.instance).await?;
