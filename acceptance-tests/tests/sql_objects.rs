@@ -319,7 +319,7 @@ resource "ob_access" "x" {{
     server.login("u7", "pw7", "create table db_7.t (a int)").unwrap();
 
     let plan = tf.plan().unwrap().unwrap();
-    assert!(plan.contains("drop 1 user: 1 statements") && plan.contains("'stranger'@'%'"), "{plan}");
+    assert!(plan.contains("drop 1 user: 1 statement") && plan.contains("'stranger'@'%'"), "{plan}");
     server.ask("create user late identified by 'x'");
     server.ask("grant drop on `db\\_3`.* to u3");
     tf.run(&["apply", "-auto-approve", "-no-color", "-refresh=false"]).unwrap().ok().unwrap();

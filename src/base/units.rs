@@ -2,6 +2,12 @@
 use std::fmt;
 use std::time::Duration;
 
+/// A number of things: `1 step`, `4 steps`.
+#[must_use]
+pub fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A size in bytes; text form is that of OceanBase parameters: `64G`, `512M`, a bare number is bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);

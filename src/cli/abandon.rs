@@ -9,6 +9,7 @@ use super::survey::{self, Survey};
 use super::{progress, steps};
 use crate::base::Problem;
 use crate::base::shell::quote;
+use crate::base::units::count;
 use crate::component::seekdb::group::LeaveGroup;
 use crate::component::seekdb::steps::{EndNote, Note, RemoveStore, StopServer};
 use crate::component::seekdb::{Facts, Instance, facts, flow, server};
@@ -76,7 +77,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         return Err(refuse("no unfinished create or destroy of these hosts belongs to it", fix));
     }
     for piece in &pieces {
-        out.say(&format!("abandon {} on {}: {} steps\n", piece.instance.key(), piece.instance.host.endpoint.show(), piece.graph.nodes().len()));
+        out.say(&format!("abandon {} on {}: {}\n", piece.instance.key(), piece.instance.host.endpoint.show(), count(piece.graph.nodes().len(), "step")));
         out.say(&steps::show(&steps::lines(&piece.graph)));
     }
     out.confirm("abandon", args.yes)?;

@@ -6,7 +6,7 @@ use super::kit::{Kit, check_note};
 use super::output::{End, Out};
 use super::reach::{Ssh, who};
 use super::{progress, steps};
-use crate::base::units::{parse_duration, show_duration};
+use crate::base::units::{count, parse_duration, show_duration};
 use crate::base::{Kind, Problem};
 use crate::component::seekdb::group::{self, Member, Standing};
 use crate::component::seekdb::pair::{self, Consent, Seen, Want};
@@ -195,10 +195,10 @@ impl Opened {
         }
         let impact = steps::impact(graph);
         out.say(&format!(
-            "{verb} group \"{}\" (epoch {}): {} steps{}{}\n",
+            "{verb} group \"{}\" (epoch {}): {}{}{}\n",
             self.kit.group,
             self.seen.epoch,
-            graph.nodes().len(),
+            count(graph.nodes().len(), "step"),
             if impact.is_empty() { "" } else { ", " },
             impact.join(", ")
         ));
@@ -225,7 +225,7 @@ impl Opened {
         }
         let done: Vec<_> = outcome.done.iter().map(|(t, d)| serde_json::json!({ "title": t, "seconds": d.as_secs_f64() })).collect();
         out.data(&serde_json::json!({ "verb": verb, "group": self.kit.group, "done": done, "skipped": outcome.skipped }), || {
-            format!("{verb} {}: done in {}, {} steps, {} had nothing to do", self.kit.group, show_duration(began.elapsed()), outcome.done.len(), outcome.skipped.len())
+            format!("{verb} {}: done in {}, {}, {} had nothing to do", self.kit.group, show_duration(began.elapsed()), count(outcome.done.len(), "step"), outcome.skipped.len())
         })?;
         Ok(End::Done)
     }

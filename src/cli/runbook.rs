@@ -3,6 +3,7 @@ use super::output::{End, Out};
 use super::state_file::json;
 use super::steps::{self, Line};
 use crate::base::Problem;
+use crate::base::units::count;
 use crate::component::mysql::Statement;
 use crate::engine::Graph;
 use crate::resource::{Resource, ob_access, ob_cluster, ob_database, ob_grant, ob_host, ob_standby, ob_user};
@@ -199,7 +200,7 @@ fn show(parts: &[Part]) -> String {
             continue;
         }
         let impact = if part.impact.is_empty() { String::new() } else { format!(", {}", part.impact.join(", ")) };
-        let _ = writeln!(text, "{head}: {} steps{impact}\n{}", part.steps.len(), steps::show(&part.steps));
+        let _ = writeln!(text, "{head}: {}{impact}\n{}", count(part.steps.len(), "step"), steps::show(&part.steps));
     }
     if parts.is_empty() { "no changes of ours".into() } else { text }
 }

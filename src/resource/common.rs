@@ -1,5 +1,6 @@
 //! What several resources share: the connection object, reading values, the plan's one-line runbook.
 use crate::base::Problem;
+use crate::base::units::count;
 use crate::engine::{Graph, Host};
 use crate::schema::Value;
 use crate::schema::build::{Named, number, string};
@@ -130,10 +131,9 @@ pub fn host(endpoint: Endpoint, run_as: &str) -> Host {
 /// The plan's one line: "restart seekdb main: 4 steps, clients cut".
 #[must_use]
 pub fn runbook(what: &str, graph: &Graph) -> Value<String> {
-    let steps = graph.nodes().len();
     let impact: Vec<_> = graph.impact().into_iter().map(crate::engine::Impact::as_str).collect();
     let impact = if impact.is_empty() { String::new() } else { format!(", {}", impact.join(", ")) };
-    Value::Value(format!("{what}: {steps} step{}{impact}", if steps == 1 { "" } else { "s" }))
+    Value::Value(format!("{what}: {}{impact}", count(graph.nodes().len(), "step")))
 }
 
 /// The plan's impact set.

@@ -1,6 +1,7 @@
 //! Statements and facts of all of it at once.
 use super::schema::{AccessState, DatabaseEntry, GrantEntry, Unmanaged, UserEntry};
 use crate::base::Problem;
+use crate::base::units::count;
 use crate::component::mysql::{Account, Catalog, Database, Held, Scope, Statement, User, Wanted, What, database, grant, is_system_database, is_system_user, privilege, user};
 use crate::resource::Context;
 use crate::resource::common::{Map, known, set_text, settle, text, texts};
@@ -72,7 +73,6 @@ impl SqlObject for AccessState {
     }
 
     fn headline(statements: &[Statement]) -> String {
-        let count = |start: &str| statements.iter().filter(|s| s.shown.starts_with(start)).count();
         let kinds = [
             ("CREATE DATABASE", "create", "database"),
             ("ALTER DATABASE", "alter", "database"),
@@ -84,17 +84,14 @@ impl SqlObject for AccessState {
             ("GRANT", "grant", ""),
             ("REVOKE", "revoke", ""),
         ];
+        let of = |start: &str| statements.iter().filter(|s| s.shown.starts_with(start)).count();
         let parts: Vec<_> = kinds
             .iter()
-            .map(|(start, verb, noun)| (count(start), verb, noun))
+            .map(|(start, verb, noun)| (of(start), verb, noun))
             .filter(|(n, ..)| *n > 0)
-            .map(
-                |(n, verb, noun)| {
-                    if noun.is_empty() { format!("{n} {verb}{}", if n == 1 { "" } else { "s" }) } else { format!("{verb} {n} {noun}{}", if n == 1 { "" } else { "s" }) }
-                },
-            )
+            .map(|(n, verb, noun)| if noun.is_empty() { count(n, verb) } else { format!("{verb} {}", count(n, noun)) })
             .collect();
-        format!("{}: {} statements", parts.join(", "), statements.len())
+        format!("{}: {}", parts.join(", "), count(statements.len(), "statement"))
     }
 
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem> {

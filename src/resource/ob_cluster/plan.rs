@@ -2,6 +2,7 @@
 use super::schema::{Cluster, InstanceRef, Server};
 use super::{Value, say};
 use crate::base::Problem;
+use crate::base::units::count;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::flow::{self, Desired};
 use crate::component::seekdb::steps::{EndNote, Note, SetBoot, Start, StartServer};
@@ -377,7 +378,9 @@ pub fn plan_destroy(prior: &Cluster, diags: &mut Diagnostics) {
     }
     if let Some(graph) = destroy_graph(prior) {
         diags.caution(
-            Problem::user(format!("destroy of cluster \"{name}\": {} steps", graph.nodes().len())).why(graph.titles().join("; ")).fix("look at each line before you say yes"),
+            Problem::user(format!("destroy of cluster \"{name}\": {}", count(graph.nodes().len(), "step")))
+                .why(graph.titles().join("; "))
+                .fix("look at each line before you say yes"),
         );
     }
 }

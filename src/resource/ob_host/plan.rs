@@ -1,7 +1,7 @@
 //! Pure: configuration and prior state to the planned state and the graph.
 use super::schema::HostState;
 use crate::base::Problem;
-use crate::base::units::parse_duration;
+use crate::base::units::{count, parse_duration};
 use crate::component::host::flow::{self, Desired, Prepare};
 use crate::component::host::{Directory, Limits, Site, User};
 use crate::engine::{Graph, Host};
@@ -225,7 +225,9 @@ fn say(next: &mut HostState, graph: Option<Graph>, verb: &str, create: bool) {
 pub fn plan_destroy(prior: &HostState, diags: &mut Diagnostics) {
     if let Some(graph) = graph(Some(prior), None).filter(|g| !g.is_empty()) {
         diags.caution(
-            Problem::user(format!("destroy of host \"{}\": {} steps", name(prior), graph.nodes().len())).why(graph.titles().join("; ")).fix("look at each line before you say yes"),
+            Problem::user(format!("destroy of host \"{}\": {}", name(prior), count(graph.nodes().len(), "step")))
+                .why(graph.titles().join("; "))
+                .fix("look at each line before you say yes"),
         );
     }
 }

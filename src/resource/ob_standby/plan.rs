@@ -1,6 +1,7 @@
 //! Pure: configuration and prior state to the planned state and the graph.
 use super::schema::Standby;
 use crate::base::Problem;
+use crate::base::units::count;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::Standing;
 use crate::component::seekdb::pair::{self, Seen, Want};
@@ -209,7 +210,7 @@ pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
     }
     if let Some(graph) = destroy_graph(prior) {
         diags.caution(
-            Problem::user(format!("destroy of group \"{name}\": {} steps; standbys are stopped and their stores set aside", graph.nodes().len()))
+            Problem::user(format!("destroy of group \"{name}\": {}; standbys are stopped and their stores set aside", count(graph.nodes().len(), "step")))
                 .why(graph.titles().join("; "))
                 .fix("look at each line before you say yes"),
         );
