@@ -412,6 +412,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
         sudo: true,
         parallelism: 4,
         operation_timeout: Duration::from_secs(120),
+        looks: ob::resource::Looks::default(),
     };
     let cx = Context { session: Arc::new(session), cancel };
     let plain = HostState { name: say("h1"), address: say(&a.address().to_string()), user: say("root"), identity: say("lab"), region: say("north"), ..HostState::default() };
@@ -470,6 +471,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
         sudo: true,
         parallelism: 4,
         operation_timeout: Duration::from_secs(120),
+        looks: ob::resource::Looks::default(),
     };
     let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
     let moved = HostState { address: say(&second), ..config.clone() };

@@ -91,6 +91,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
             sudo: true,
             parallelism: 4,
             operation_timeout: Duration::from_secs(1800),
+            looks: crate::resource::Looks::default(),
         };
         let context = Context { session: Arc::new(session), cancel: cx.cancel().clone() };
         let graph = progress::told(&piece.graph, *out);

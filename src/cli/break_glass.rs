@@ -213,6 +213,7 @@ impl Opened {
             sudo: true,
             parallelism: 16,
             operation_timeout: Duration::from_secs(7200),
+            looks: crate::resource::Looks::default(),
         };
         let cx = Context { session: Arc::new(session), cancel: self.cx.cancel().clone() };
         let told = progress::told(graph, *out);

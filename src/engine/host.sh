@@ -2,9 +2,10 @@
 : "${OB_STATE:=$(eval echo "~$(id -un)")/.ob}"
 ob_fd=9
 
-# Replaces FILE with stdin, durably: temp, fsync, rename, fsync of the directory.
+# Replaces FILE with stdin, durably: temp, fsync, rename, fsync of the directory. Callers take turns (a gate's lock, an
+# object's effect lock, the cache's): the temp has one name, so that what a killed script left is gone with the next.
 ob_put() {
-  ob_tmp="$1.tmp.$$"
+  ob_tmp="$1.tmp"
   cat > "$ob_tmp" && sync "$ob_tmp" && mv -f "$ob_tmp" "$1" && sync "$(dirname "$1")"
 }
 

@@ -106,6 +106,22 @@ fn target(hosts: &[&str]) -> Vec<Target> {
 }
 
 #[tokio::test]
+async fn what_a_killed_script_left_of_a_file_is_gone_after_the_next_run() {
+    let w = World::new();
+    let object = w.dir.path().join("a/objects/thing");
+    std::fs::create_dir_all(&object).unwrap();
+    std::fs::write(object.join("gate.tmp"), "number=9").unwrap();
+    let mut graph = Graph::new();
+    graph.then(touch("a", "x"));
+    let outcome = run(&w.cx(), operation(&graph, "me"), &graph, target(&["a"]), 4).await;
+    assert!(outcome.problem.is_none(), "{:?}", outcome.problem);
+    let mut left: Vec<_> = std::fs::read_dir(&object).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["gate", "gate.lock", "journal", "lock", "lock.pid"]);
+    assert_eq!(w.gate("a")["number"], "1", "half a gate is none");
+}
+
+#[tokio::test]
 async fn a_graph_runs_once_and_its_journal_says_so() {
     let w = World::new();
     let mut g = Graph::new();

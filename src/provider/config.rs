@@ -73,6 +73,7 @@ pub(super) fn session(block: &Block, env: Env<'_>, connect: &Connect, cancel: Ca
         sudo,
         parallelism: usize::try_from(parallelism).unwrap_or(16),
         operation_timeout: timeout?,
+        looks: crate::resource::Looks::default(),
     })
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod common;
 pub mod execute;
+pub mod looks;
 pub mod ob_access;
 pub mod ob_cluster;
 pub mod ob_database;
@@ -26,6 +27,7 @@ pub mod sql_import;
 pub mod sql_object;
 pub mod sql_target;
 
+pub use looks::Looks;
 pub use session::Session;
 
 /// What a verb that looks at or changes the world gets.

@@ -1,4 +1,5 @@
 //! The configured provider as resources see it.
+use super::looks::Looks;
 use crate::base::Secret;
 use crate::transport::Connector;
 use std::collections::BTreeMap;
@@ -32,4 +33,6 @@ pub struct Session {
     pub parallelism: usize,
     /// Deadline of one operation unless the resource says otherwise.
     pub operation_timeout: Duration,
+    /// What servers were seen to have a moment ago.
+    pub looks: Looks,
 }

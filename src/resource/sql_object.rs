@@ -3,7 +3,8 @@
 //! They take no lease: what runs is check, statements that may be repeated, verify. The statements are a pure function
 //! of what there is and what is asked for, and the same function gives the lines of the runbook.
 use super::common::{self, set_text};
-use super::sql_target::{self, Targeted, open, target};
+use super::looks::Seen;
+use super::sql_target::{self, Target, Targeted, open, target};
 use super::{Applied, ApplyInput, Context, Found, execute};
 use crate::base::{Kind, Problem, Secret};
 use crate::component::mysql::user::Password;
@@ -111,17 +112,10 @@ fn unknown_input() -> Problem {
 /// The server answers, but not as it should.
 pub async fn read<S: SqlObject>(cx: &Context, state: S) -> Result<Found<S>, Problem> {
     let (Some(at), Some(what)) = (target(&state), state.what()) else { return Ok(Found { state: Some(state), warnings: Vec::new() }) };
-    let looked = async {
-        let mut link = open(cx, &at).await?;
-        let now = Catalog::read(&mut link, &what).await;
-        let login = link.user.clone();
-        link.close().await;
-        now.map(|now| (now, login))
-    };
-    match looked.await {
-        Ok((now, login)) => {
-            let mut state = state.fill(&now, Fill::Read);
-            state.iter_mut().for_each(|s| s.login(&login));
+    match cx.session.looks.look(&sql_target::key(&at), look(cx, &at, &what), look(cx, &at, &What::Everything)).await {
+        Ok(seen) => {
+            let mut state = state.fill(&seen.now, Fill::Read);
+            state.iter_mut().for_each(|s| s.login(&seen.login));
             Ok(Found { state, warnings: Vec::new() })
         }
         Err(problem) if problem.kind == Kind::Unreachable => {
@@ -131,6 +125,13 @@ pub async fn read<S: SqlObject>(cx: &Context, state: S) -> Result<Found<S>, Prob
         }
         Err(problem) => Err(problem),
     }
+}
+
+async fn look(cx: &Context, at: &Target, what: &What) -> Result<Seen, Problem> {
+    let mut link = open(cx, at).await?;
+    let (now, login) = (Catalog::read(&mut link, what).await, link.user.clone());
+    link.close().await;
+    Ok(Seen { now: now?, login })
 }
 
 /// Makes a change true.
@@ -160,6 +161,7 @@ async fn carry_out<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Resu
         done
     };
     let (mut done, late) = execute::until(&cancel, timeout, work).await;
+    cx.session.looks.forget(&sql_target::key(&at));
     if late && let Ok(Applied { problem: Some(problem), .. }) = &mut done {
         execute::explain_late(problem, timeout);
     }

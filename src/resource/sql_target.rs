@@ -206,6 +206,12 @@ fn may_be_one(a: &Target, b: &Target) -> bool {
     all(a).iter().any(|x| all(b).contains(x))
 }
 
+/// Names the server, or the group of servers, and as whom it is asked.
+#[must_use]
+pub fn key(target: &Target) -> String {
+    format!("{target:?}")
+}
+
 /// For messages.
 #[must_use]
 pub fn show(target: &Target) -> String {

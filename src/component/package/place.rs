@@ -91,7 +91,7 @@ pub fn publish(package: &Package) -> String {
          s=$(st \"$4\") || {{ echo \"$d/$4 is missing\" >&2; exit 1; }}\n\
          grep -qxF -- \"$s $d/$4\" \"$OB_STATE/cache/$1-$3.stamp\" 2>/dev/null || [ \"$(hash \"$4\")\" = \"$1\" ] || {{ echo \"$d/$4 was changed by somebody: its sha256 is not $1\" >&2; exit 1; }}\n\
          printf '%s %s %s\\n' \"$1\" \"$s\" \"$4\"\n}}\n\
-         lines=$( {{\n{}}} ) || exit 1\nprintf '%s\\n' \"$lines\" | ob_put \"$d/.placed\"",
+         lines=$( {{\n{}}} ) || exit 1\nexec 5<\"$OB_STATE/cache\" && flock -w 50 5 || exit 1\nprintf '%s\\n' \"$lines\" | ob_put \"$d/.placed\"",
         head(package),
         each(package)
     )

@@ -1,0 +1,119 @@
+//! One look at a server for many objects. A plan reads each of hundreds of single objects on its own; after the first few
+//! they share what one set of queries said, so that neither the server nor the plan pays for a session each.
+use crate::base::Problem;
+use crate::component::mysql::Catalog;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Reads of one server that look for themselves: a few objects on a server of thousands are cheaper so.
+const ALONE: usize = 4;
+/// How old a shared look may be. A provider's process serves one plan or one apply, seldom longer than this.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What a server was seen to have, and as whom.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Databases, users, grants.
+    pub now: Catalog,
+    /// The login in use.
+    pub login: String,
+}
+
+type Held = Option<(Instant, Result<Arc<Seen>, Problem>)>;
+
+/// What is known of one server.
+#[derive(Debug, Default)]
+struct Place {
+    reads: AtomicUsize,
+    held: tokio::sync::Mutex<Held>,
+}
+
+/// The looks of one configured provider, by server.
+#[derive(Debug, Default)]
+pub struct Looks(Mutex<BTreeMap<String, Arc<Place>>>);
+
+impl Looks {
+    fn place(&self, server: &str) -> Arc<Place> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(server.to_owned()).or_default().clone()
+    }
+
+    /// Looks at `server`: by `one`, made for a single object, the first few times; then all share what `all` says, its error
+    /// too, so that a dead server is waited for once.
+    ///
+    /// # Errors
+    /// Those of `one` and `all`.
+    pub async fn look(&self, server: &str, one: impl Future<Output = Result<Seen, Problem>>, all: impl Future<Output = Result<Seen, Problem>>) -> Result<Arc<Seen>, Problem> {
+        let place = self.place(server);
+        if place.reads.fetch_add(1, Ordering::Relaxed) < ALONE {
+            return one.await.map(Arc::new);
+        }
+        let mut held = place.held.lock().await;
+        if let Some((when, seen)) = held.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
+            tracing::trace!(server, age = ?when.elapsed(), "seen with others");
+            return seen.clone();
+        }
+        let begun = Instant::now();
+        let seen = all.await.map(Arc::new);
+        *held = Some((begun, seen.clone()));
+        seen
+    }
+
+    /// Something is changed there: what was seen before is not shown any more.
+    pub fn forget(&self, server: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(login: &str) -> Result<Seen, Problem> {
+        Ok(Seen { now: Catalog::default(), login: login.into() })
+    }
+
+    #[tokio::test]
+    async fn many_reads_share_one_look_until_something_changes() {
+        let (looks, alone, shared) = (Arc::new(Looks::default()), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let reads = |n: usize, server: &'static str| {
+            let mut set = tokio::task::JoinSet::new();
+            for _ in 0..n {
+                let (looks, alone, shared) = (looks.clone(), alone.clone(), shared.clone());
+                set.spawn(async move {
+                    let one = async { seen(&format!("one {}", alone.fetch_add(1, Ordering::Relaxed))) };
+                    let all = async {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        seen(&format!("all {}", shared.fetch_add(1, Ordering::Relaxed)))
+                    };
+                    looks.look(server, one, all).await.unwrap().login.clone()
+                });
+            }
+            set.join_all()
+        };
+        let counts = || (alone.load(Ordering::Relaxed), shared.load(Ordering::Relaxed));
+        reads(3, "a").await;
+        assert_eq!(counts(), (3, 0), "a few look for themselves");
+        let said = reads(50, "a").await;
+        assert_eq!((counts(), said.iter().filter(|l| *l == "all 0").count()), ((4, 1), 49));
+        reads(5, "b").await;
+        assert_eq!(counts(), (8, 2), "each server by itself");
+        looks.forget("a");
+        reads(5, "a").await;
+        assert_eq!(counts(), (12, 3));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_waited_for_once() {
+        let (looks, asked) = (Looks::default(), AtomicUsize::new(0));
+        for n in 0..20 {
+            let dead = || async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Err(Problem::user("no answer"))
+            };
+            assert_eq!(looks.look("a", dead(), dead()).await.unwrap_err().what, "no answer", "{n}");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), ALONE + 1);
+    }
+}
