@@ -88,9 +88,9 @@ func TestClusterAndItsObjects(t *testing.T) {
 			"package":                  "a host has the files and their digests, not the archive they came from",
 			"instance.host.name":       hostName, "zones.z1.servers.s1.host.name": hostName,
 		}),
-		imported("ob_database.shop", map[string]string{"deletion_protection": consent, "allow_data_loss": consent, "instance.host.name": hostName}),
-		imported("ob_user.app", map[string]string{"password_wo_version": "a counter of the configuration", "instance.host.name": hostName}),
-		imported("ob_grant.app", map[string]string{"instance.host.name": hostName}),
+		imported("ob_database.shop", map[string]string{"deletion_protection": consent, "allow_data_loss": consent, "runbook": planned, "impact": planned, "instance.host.name": hostName}),
+		imported("ob_user.app", map[string]string{"password_wo_version": "a counter of the configuration", "runbook": planned, "impact": planned, "instance.host.name": hostName}),
+		imported("ob_grant.app", map[string]string{"runbook": planned, "impact": planned, "instance.host.name": hostName}),
 		// An import of the set takes in all that the server has, the objects above too: there is nothing to compare it with.
 		resource.TestStep{ResourceName: "ob_access.all", ImportState: true},
 		resource.TestStep{
