@@ -31,12 +31,21 @@ struct Place {
 }
 
 /// The looks of one configured provider, by server.
-#[derive(Debug, Default)]
-pub struct Looks(Mutex<BTreeMap<String, Arc<Place>>>);
+#[derive(Debug)]
+pub struct Looks {
+    places: Mutex<BTreeMap<String, Arc<Place>>>,
+    fresh: Duration,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { places: Mutex::default(), fresh: FRESH }
+    }
+}
 
 impl Looks {
     fn place(&self, server: &str) -> Arc<Place> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(server.to_owned()).or_default().clone()
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).entry(server.to_owned()).or_default().clone()
     }
 
     /// Looks at `server`: by `one`, made for a single object, the first few times; then all share what `all` says, its error
@@ -50,19 +59,19 @@ impl Looks {
             return one.await.map(Arc::new);
         }
         let mut held = place.held.lock().await;
-        if let Some((when, seen)) = held.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
+        if let Some((when, seen)) = held.as_ref().filter(|(when, _)| when.elapsed() < self.fresh) {
             tracing::trace!(server, age = ?when.elapsed(), "seen with others");
             return seen.clone();
         }
-        let begun = Instant::now();
         let seen = all.await.map(Arc::new);
-        *held = Some((begun, seen.clone()));
+        // From its end: who waited for it takes it, however long it took.
+        *held = Some((Instant::now(), seen.clone()));
         seen
     }
 
     /// Something is changed there: what was seen before is not shown any more.
     pub fn forget(&self, server: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
     }
 }
 
@@ -105,15 +114,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_does_not_answer_is_waited_for_once() {
-        let (looks, asked) = (Looks::default(), AtomicUsize::new(0));
-        for n in 0..20 {
-            let dead = || async {
-                asked.fetch_add(1, Ordering::Relaxed);
-                Err(Problem::user("no answer"))
-            };
-            assert_eq!(looks.look("a", dead(), dead()).await.unwrap_err().what, "no answer", "{n}");
+    async fn a_server_that_does_not_answer_is_waited_for_once_however_long_it_takes() {
+        let (looks, asked) = (Arc::new(Looks { fresh: Duration::from_millis(50), ..Looks::default() }), Arc::new(AtomicUsize::new(0)));
+        let mut set = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let (looks, asked) = (looks.clone(), asked.clone());
+            set.spawn(async move {
+                let dead = || async {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    Err(Problem::user("no answer"))
+                };
+                looks.look("a", dead(), dead()).await.unwrap_err().what
+            });
         }
+        assert!(set.join_all().await.iter().all(|w| w == "no answer"));
         assert_eq!(asked.load(Ordering::Relaxed), ALONE + 1);
     }
 }
