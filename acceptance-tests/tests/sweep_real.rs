@@ -295,10 +295,12 @@ fn ended(s: &Story, before: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String
 /// Steps that had ended before the blow and began again in a later operation.
 fn again(s: &Story, first: &BTreeSet<String>, finished: &BTreeMap<String, String>, blow: &Strike) -> anyhow::Result<Vec<String>> {
     let journals = trail::read(&s.lab)?;
-    let later = journals.iter().flat_map(|j| &j.lines).filter(|l| l.entry.event == Event::Begin && !first.contains(&l.entry.op));
+    let later: Vec<_> = journals.iter().flat_map(|j| &j.lines).filter(|l| l.entry.event == Event::Begin && !first.contains(&l.entry.op)).collect();
+    let rebuilt = later.iter().any(|l| l.entry.kind == "begin_store");
     let allowed = |kind: &str| match kind {
-        // A server that lost its power has to be started again.
-        "start_server" => blow.blow == Blow::PowerLoss,
+        // A server that lost its power has to be started again; so has a young standby that has ended by itself (cut from its
+        // primary it always does), on the new store of a new try.
+        "start_server" => blow.blow == Blow::PowerLoss || rebuilt,
         // A restart is of one process: one that the host started meanwhile, by the old script, has to be restarted too.
         "begin_restart" => blow.blow == Blow::PowerLoss,
         // A fence is of one process: its successor has to be opened and fenced anew before anybody can be promoted.
@@ -307,7 +309,7 @@ fn again(s: &Story, first: &BTreeSet<String>, finished: &BTreeMap<String, String
         "freeze_log" | "begin_store" => true,
         _ => false,
     };
-    Ok(later.filter(|l| finished.get(&l.entry.title).is_some_and(|kind| !allowed(kind))).map(|l| l.entry.title.clone()).collect())
+    Ok(later.iter().filter(|l| finished.get(&l.entry.title).is_some_and(|kind| !allowed(kind))).map(|l| l.entry.title.clone()).collect())
 }
 
 fn run(sweep: &mut Sweep, operation: Operation, blow: &Strike, failed: &mut Vec<String>, missed: &mut Vec<String>) {
