@@ -112,6 +112,11 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
     assert!(count > 0, "no point was tried");
 }
 
+/// A server runs on a host.
+fn runs(world: &World, host: usize) -> bool {
+    world.lab.host(host).exec("kill -0 $(cat /data/*/run/seekdb.pid) 2>/dev/null").unwrap().ok().is_ok()
+}
+
 /// After a failover with the old primary's host back, all that Terraform knew is lost: the old primary is not started, whatever is
 /// applied, and the error names the way back.
 #[test]
@@ -125,11 +130,9 @@ fn a_lost_state_starts_no_former_primary() {
     for _ in 0..2 {
         let said = format!("{:#}", world.apply(Operation::Rejoin.asks()).unwrap_err());
         assert!(said.contains("import it"), "{said}");
-        let (a, b) = (world.lab.host(0), world.lab.host(1));
-        let runs = |host: &lab::Host| host.exec("kill -0 $(cat /data/*/run/seekdb.pid) 2>/dev/null").unwrap().ok().is_ok();
-        assert!(!runs(&a), "the former primary was started");
-        assert_eq!(a.exec("crontab -l 2>/dev/null; :").unwrap().stdout.trim(), "", "it does not start with its host");
-        assert!(runs(&b), "the primary goes on, and the check can see a server");
+        assert!(!runs(&world, 0), "the former primary was started");
+        assert_eq!(world.lab.host(0).exec("crontab -l 2>/dev/null; :").unwrap().stdout.trim(), "", "it does not start with its host");
+        assert!(runs(&world, 1), "the primary goes on, and the check can see a server");
     }
 }
 
@@ -145,11 +148,10 @@ fn a_primary_is_not_destroyed_under_its_group() {
     world.states().objects.remove(GROUP);
     let said = format!("{:#}", world.apply(None).unwrap_err());
     assert!(said.contains("the running primary of group") && said.contains("ob_standby first"), "{said}");
-    let runs = |n: usize| world.lab.host(n).exec("kill -0 $(cat /data/*/run/seekdb.pid) 2>/dev/null").unwrap().ok().is_ok();
-    assert!(runs(0), "the primary goes on");
+    assert!(runs(&world, 0), "the primary goes on");
     world.states().objects = pair;
     world.apply(None).unwrap();
-    assert!(!runs(0), "with its group it goes, and the check can see that");
+    assert!(!runs(&world, 0), "with its group it goes, and the check can see that");
 }
 
 /// Where each planted bug is to be found, and a word of what finds it.
