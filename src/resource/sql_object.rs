@@ -237,10 +237,8 @@ fn not_recorded(place: &str, left: &[Statement]) -> Problem {
 pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S, Problem> {
     let at = target(&state).ok_or_else(unknown_input)?;
     let what = state.what().ok_or_else(unknown_input)?;
-    let mut link = open(cx, &at).await?;
-    let now = Catalog::read(&mut link, &what).await;
-    link.close().await;
-    state.fill(&now?, Fill::Read).ok_or_else(|| {
+    let seen = look(cx, &at, &what).await?;
+    state.fill(&seen.now, Fill::Read).ok_or_else(|| {
         Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id")
     })
 }
