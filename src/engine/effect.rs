@@ -1,11 +1,15 @@
 //! What steps work with: reading hosts, effects under the gate, secrets by name.
+use super::along::{self, Along};
 use super::gate::{self, Lines, Pass};
 use super::journal::{Entry, Event};
 use super::lease::Lease;
 use super::step::{Host, Step};
 use super::{Operation, fault};
 use crate::base::{Kind, Problem, Secret};
-use crate::transport::{Connector, Duplex, Output, Script, Transport, script::as_user};
+use crate::transport::{
+    Connector, Duplex, Output, Script, Transport,
+    script::{as_user, shell},
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +25,8 @@ pub(super) struct Running {
     pub waiting: Mutex<Vec<Entry>>,
     /// Step numbers by title.
     pub numbers: BTreeMap<String, usize>,
+    /// What was read along with effects.
+    pub along: Along,
 }
 
 /// The context of checks and effects. Cheap to clone.
@@ -98,11 +104,14 @@ impl Cx {
         transport.run(&script).await.map_err(|e| e.explain(&host.endpoint))
     }
 
-    /// Runs a script that only reads.
+    /// Runs a script that only reads. Within an operation its answer may have come along with the last effect there.
     ///
     /// # Errors
     /// The host cannot be reached; the script itself failed.
     pub async fn read(&self, host: &Host, text: &str) -> Result<Output, Problem> {
+        if let Some(known) = self.along().and_then(|a| a.ask(host, text)) {
+            return Ok(known);
+        }
         let output = self.run_on(host, text, Duration::from_secs(30), false).await?;
         if output.ok() {
             return Ok(output);
@@ -142,10 +151,18 @@ impl Cx {
         let host = step.host();
         let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
         let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
-        let script = gate::effect(&self.passes(step)?, &lines, body);
-        let output = self.run_on(host, &script, deadline, true).await?;
+        let questions = self.along().map_or_else(Vec::new, |a| a.begin(host));
+        let script = gate::effect(&self.passes(step)?, &lines, body, &along::script(&questions));
+        let mut output = self.run_on(host, &script, deadline, true).await?;
         self.judge(step, &output)?;
+        if let Some(along) = self.along() {
+            along.end(host, questions, &mut output);
+        }
         Ok(output)
+    }
+
+    fn along(&self) -> Option<&Along> {
+        self.running.as_deref().map(|r| &r.along)
     }
 
     fn judge(&self, step: &dyn Step, output: &Output) -> Result<(), Problem> {
@@ -165,9 +182,12 @@ impl Cx {
         let host = step.host();
         let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
         let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        if let Some(along) = self.along() {
+            along.begin(host);
+        }
         let script = gate::hold(&self.passes(step)?, &lines);
         let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
-        let command = as_user(run_as, &format!("export LC_ALL=C; exec 2>&1; {script}"));
+        let command = as_user(run_as, &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")));
         let stream = self.connect(host).await?.open(&command).await.map_err(|e| e.explain(&host.endpoint))?;
         let mut hold = Hold { stream: BufReader::new(stream), place: host.endpoint.show() };
         hold.expect("READY").await?;
@@ -179,9 +199,17 @@ impl Cx {
     /// # Errors
     /// [`Kind::Cancelled`].
     pub async fn sleep(&self, time: Duration) -> Result<(), Problem> {
+        self.forget();
         tokio::select! {
             () = tokio::time::sleep(time) => Ok(()),
             () = self.cancel.cancelled() => Err(cancelled()),
+        }
+    }
+
+    /// What came along with an effect is not used any more.
+    pub fn forget(&self) {
+        if let Some(along) = self.along() {
+            along.forget();
         }
     }
 

@@ -134,9 +134,10 @@ fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
     text + &fault::on_host(lines.kind, Point::Began)
 }
 
-/// Wraps `body` (run in a subshell without the lock's descriptors, so that a daemon it starts does not inherit them).
+/// Wraps `body` (run in a subshell without the lock's descriptors, so that a daemon it starts does not inherit them);
+/// `then` runs after its good end.
 #[must_use]
-pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &str) -> String {
+pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &str, then: &str) -> String {
     let text = enter(passes, lines);
     let close: String = (0..passes.len()).map(|i| format!(" {}>&-", 9 - i)).collect();
     let after = if passes.is_empty() {
@@ -144,7 +145,7 @@ pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &str) -> String {
     } else {
         format!("if [ $ob_rc = 0 ]; then ob_journal \"$ob_log\" {}; else ob_journal \"$ob_log\" {}; fi\n", quote(&lines.end.seal()), quote(&lines.fail.seal()))
     };
-    format!("{text}(\numask 022\n{body}\n){close}\nob_rc=$?\n{}{after}exit $ob_rc", fault::on_host(lines.kind, Point::Effected))
+    format!("{text}(\numask 022\n{body}\n){close}\nob_rc=$?\n{}{after}[ $ob_rc = 0 ] || exit $ob_rc\n{then}exit 0", fault::on_host(lines.kind, Point::Effected))
 }
 
 /// A command that enters, says `READY`, then obeys lines on stdin: `ping` checks the gate again and says `OK`; `end` and

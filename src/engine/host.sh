@@ -1,15 +1,16 @@
 # What every effect script begins with. POSIX sh, flock of util-linux, sync of coreutils.
-: "${OB_STATE:=$(eval echo "~$(id -un)")/.ob}"
+: "${OB_STATE:=${ob_home:-$(eval echo "~$(id -un)")}/.ob}"
 ob_fd=9
 
 # Replaces FILE with stdin, durably: temp, fsync, rename, fsync of the directory. Callers take turns (a gate's lock, an
 # object's effect lock, the cache's): the temp has one name, so that what a killed script left is gone with the next.
 ob_put() {
   ob_tmp="$1.tmp"
-  cat > "$ob_tmp" && sync "$ob_tmp" && mv -f "$ob_tmp" "$1" && sync "$(dirname "$1")"
+  cat > "$ob_tmp" && sync "$ob_tmp" && mv -f "$ob_tmp" "$1" && sync "${1%/*}"
 }
 
 ob_uptime() { read -r ob_up _ < /proc/uptime; ob_up=${ob_up%%.*}; }
+ob_boot() { read -r ob_boot < /proc/sys/kernel/random/boot_id; }
 
 # Reads the gate of object KEY into g_*.
 ob_read_gate() {
@@ -22,16 +23,16 @@ ob_read_gate() {
       esac
     done < "$OB_STATE/objects/$1/gate"
   fi
-  ob_uptime
+  ob_uptime; ob_boot
   g_live=0
-  if [ -n "$g_holder" ] && [ "$g_boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && [ $((ob_up - g_renewed)) -le "$g_ttl" ]; then g_live=1; fi
+  if [ -n "$g_holder" ] && [ "$g_boot" = "$ob_boot" ] && [ $((ob_up - g_renewed)) -le "$g_ttl" ]; then g_live=1; fi
 }
 
 # Writes the gate of KEY: NUMBER HOLDER WHO TTL AUTHORITY EPOCH; renewed now by this host's own clock.
 ob_write_gate() {
-  ob_uptime
+  ob_uptime; ob_boot
   printf 'format=1\nnumber=%s\nholder=%s\nwho=%s\nttl=%s\nauthority=%s\nepoch=%s\nboot=%s\nrenewed=%s\n' \
-    "$2" "$3" "$4" "$5" "$6" "$7" "$(cat /proc/sys/kernel/random/boot_id)" "$ob_up" | ob_put "$OB_STATE/objects/$1/gate"
+    "$2" "$3" "$4" "$5" "$6" "$7" "$ob_boot" "$ob_up" | ob_put "$OB_STATE/objects/$1/gate"
 }
 
 # Refuses unless the gate of KEY carries NUMBER and was renewed in time.

@@ -6,6 +6,7 @@
 //! a [`mark`] says whose an object is. The engine knows no database: that is the `component` layer.
 //!
 //! Truth is on the hosts: `check` decides, the journal only informs.
+mod along;
 pub mod effect;
 pub mod fault;
 pub mod gate;

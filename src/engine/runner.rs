@@ -1,4 +1,5 @@
 //! Runs a graph: bounded parallelism, a failed step stops only what depends on it, done steps are skipped and said so.
+use super::along::Along;
 use super::effect::{Running, cancelled};
 use super::fault::{self, Point};
 use super::graph::{Graph, Node};
@@ -53,7 +54,7 @@ pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Targ
     };
     let lost: Vec<_> = leases.iter().map(|l| l.lost.clone()).collect();
     let numbers = graph.titles().into_iter().enumerate().map(|(i, t)| (t, i + 1)).collect();
-    let running = Arc::new(Running { operation, leases, waiting: Mutex::default(), numbers });
+    let running = Arc::new(Running { operation, leases, waiting: Mutex::default(), numbers, along: Along::default() });
     let inner = cx.running(running.clone());
     let stop = async {
         let lost = futures_any(lost);

@@ -4,16 +4,39 @@ use super::lease::Target;
 use super::*;
 use crate::base::{Kind, OperationId, Problem};
 use crate::transport::local::Local;
-use crate::transport::{Connector, Endpoint, Transport, TransportError};
+use crate::transport::{Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Hosts that are directories: each endpoint gets its own `OB_STATE`.
-struct Hosts(PathBuf);
+/// Hosts that are directories: each endpoint gets its own `OB_STATE`. Counts the scripts that run.
+struct Hosts(PathBuf, Arc<AtomicUsize>);
+
+struct Counted(Local, Arc<AtomicUsize>);
+
+#[async_trait]
+impl Transport for Counted {
+    fn endpoint(&self) -> &Endpoint {
+        self.0.endpoint()
+    }
+    async fn run(&self, script: &Script) -> Result<Output, TransportError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.run(script).await
+    }
+    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+        self.0.stream(command, input, deadline).await
+    }
+    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
+        self.0.open(command).await
+    }
+    async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
+        self.0.dial(address, port).await
+    }
+}
 
 #[async_trait]
 impl Connector for Hosts {
@@ -22,7 +45,8 @@ impl Connector for Hosts {
             return Err(TransportError::Unreachable("the host is off".into()));
         }
         let state = self.0.join(&endpoint.name);
-        Ok(Arc::new(Local::new(endpoint.clone(), BTreeMap::from([("OB_STATE".to_owned(), state.display().to_string())]))))
+        let local = Local::new(endpoint.clone(), BTreeMap::from([("OB_STATE".to_owned(), state.display().to_string())]));
+        Ok(Arc::new(Counted(local, self.1.clone())))
     }
 }
 
@@ -34,7 +58,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let connector = Arc::new(Hosts(dir.path().to_owned()));
+        let connector = Arc::new(Hosts(dir.path().to_owned(), Arc::default()));
         Self { dir, connector }
     }
     fn cx(&self) -> Cx {
@@ -142,6 +166,47 @@ async fn a_graph_runs_once_and_its_journal_says_so() {
 }
 
 #[tokio::test]
+async fn a_step_costs_its_question_and_its_effect() {
+    let w = World::new();
+    let mut g = Graph::new();
+    for name in ["a", "b", "c"] {
+        g.then(touch("h1", name));
+    }
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    assert_eq!((out.problem, out.done.len()), (None, 3));
+    let lease = ["peek", "take", "release"].len();
+    assert_eq!(w.connector.1.load(Ordering::Relaxed), lease + 3 * 2, "what was asked before an effect is answered with it");
+}
+
+#[tokio::test]
+async fn an_answer_that_came_with_an_effect_does_not_outlive_a_wait() {
+    let w = World::new();
+    let mut g = Graph::new();
+    // Seen to be done only a while after its effect.
+    let late = "n=$OB_STATE/../fact-late; (sleep 0.25; : > \"$n\") >/dev/null 2>&1 & exit 0";
+    let slow = Touch { body: late.into(), ..touch("h1", "late") };
+    g.then(slow);
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    assert_eq!((out.problem, out.done.len()), (None, 1), "verify asks again until it is there");
+}
+
+#[tokio::test]
+async fn an_effect_ends_all_answers() {
+    let w = World::new();
+    let a = touch("h1", "a");
+    // The first step's question was answered along; what the second one does to its fact, from another host, must be seen.
+    let b = Touch { body: "rm \"$OB_STATE/../fact-a\"".into(), ..touch("h2", "b") };
+    let op = operation(&Graph::new(), "one");
+    let leases = lease::take_all(&w.cx(), &op, target(&["h1", "h2"])).await.unwrap();
+    let running = Arc::new(super::effect::Running { operation: op, leases, waiting: Default::default(), numbers: Default::default(), along: Default::default() });
+    let cx = w.cx().running(running);
+    for step in [&a, &b, &a] {
+        assert!(runner::attempt(&cx, step).await.unwrap(), "{}", step.title());
+    }
+    assert_eq!(w.ledger(), ["a", "b", "a"]);
+}
+
+#[tokio::test]
 async fn a_failed_step_stops_only_what_depends_on_it() {
     let w = World::new();
     let mut g = Graph::new();
@@ -189,7 +254,7 @@ async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
     other.add(touch("h1", "new"), &[]);
     let taken = run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), 4).await;
     assert_eq!(taken.problem, None);
-    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default() });
+    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default(), along: Default::default() });
     let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
     assert_eq!(problem.kind, Kind::Locked);
     assert!(problem.why.contains("taken over by number 2"), "{problem}");
@@ -206,7 +271,7 @@ async fn an_expired_lease_has_no_effect_even_with_the_right_number() {
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
-    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default() });
+    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default(), along: Default::default() });
     let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
     assert!(problem.why.contains("not renewed"), "{problem}");
     assert!(w.ledger().is_empty());
@@ -260,7 +325,7 @@ async fn the_gates_lock_is_held_while_sql_would_run() {
     g.add(touch("h1", "x"), &[]);
     let op = operation(&g, "sql");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1"])).await.unwrap();
-    let running = Arc::new(super::effect::Running { operation: op, leases, waiting: Default::default(), numbers: [("touch x".to_owned(), 1)].into() });
+    let running = Arc::new(super::effect::Running { operation: op, leases, waiting: Default::default(), numbers: [("touch x".to_owned(), 1)].into(), along: Default::default() });
     let cx = w.cx().running(running);
     let step = touch("h1", "x");
     let mut hold = cx.hold(&step).await.unwrap();

@@ -4,7 +4,7 @@
 //! digest was last verified) still holds is not read again, so an unchanged set costs one round trip, and a set that was
 //! here before is linked without a copy. What is missing is streamed to a `.partial` file, its digest taken there, then
 //! synced and renamed. Links share an inode with the cache: who writes into one is found by its stamp and re-sent.
-use super::script::as_user;
+use super::script::{as_user, shell};
 use super::{Input, Script, Transport};
 use crate::base::{Kind, Problem, shell::quote};
 use std::collections::BTreeMap;
@@ -250,7 +250,7 @@ note "$cache/$key"
         .map_err(|e| Problem::user(format!("cannot read file \"{}\" to send it", file.name)).why(e.to_string()).fix("check the file's path and rights on this machine"))?;
     let input = Box::new(Stoppable { input, stop: Box::pin(stop.cancelled_owned()) });
     let deadline = Duration::from_secs(120 + size / (512 << 10));
-    let out = transport.stream(&as_user(user, &script), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
+    let out = transport.stream(&as_user(user, &shell(&script)), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
     if out.ok() {
         return Ok(());
     }

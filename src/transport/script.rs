@@ -43,18 +43,21 @@ impl Script {
     /// The whole text that the shell gets.
     #[must_use]
     pub fn body(&self) -> String {
+        let home = self.run_as.as_deref().map_or(String::new(), home);
         // The braces make the shell read the whole script before it runs a line: a cut link cannot run half of it.
-        format!("{PRELUDE}{ROOT}{{\n{}\n}}\n", self.text)
+        format!("{PRELUDE}{home}{ROOT}{{\n{}\n}}\n", self.text)
     }
-    /// The command line that reads [`Script::body`] on its stdin; any login shell understands it.
+    /// The sh command line that reads [`Script::body`] on its stdin.
     #[must_use]
     pub fn command(&self) -> String {
-        let shell = format!("exec {} /bin/sh -s", watchdog(self.deadline));
-        match self.run_as.as_deref() {
-            None => shell,
-            user => format!("exec /bin/sh -c {}", quote(&as_user(user, &shell))),
-        }
+        as_user(self.run_as.as_deref(), &format!("{} /bin/sh -s", watchdog(self.deadline)))
     }
+}
+
+/// Tells the script its user's home, which the shell looks up without starting anything; `$HOME` may be somebody else's.
+fn home(user: &str) -> String {
+    let plain = user.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && user.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    if plain { format!("ob_home=~{user}\n") } else { String::new() }
 }
 
 impl std::fmt::Debug for Script {
@@ -69,25 +72,33 @@ fn watchdog(deadline: Duration) -> String {
     format!("timeout -k 5 {}", deadline.as_secs().saturating_add(2))
 }
 
-/// Wraps one sh command line for any login shell, with the C locale and the host's own deadline.
+/// Wraps one sh command line, with the C locale and the host's own deadline.
 #[must_use]
 pub fn limited(command: &str, deadline: Duration) -> String {
-    format!("exec env LC_ALL=C {} /bin/sh -c {}", watchdog(deadline), quote(command))
+    format!("exec env LC_ALL=C {} {}", watchdog(deadline), shell(command))
 }
 
 /// Wraps one sh command line for any login shell, with the C locale and no deadline.
 #[must_use]
 pub fn unlimited(command: &str) -> String {
-    format!("exec env LC_ALL=C /bin/sh -c {}", quote(command))
+    format!("exec env LC_ALL=C {}", shell(command))
 }
 
-/// Wraps a command line so that it runs as `user`: nothing for the login user itself, `runuser` for root, else `sudo -n`.
+/// A sh command line as one command in words.
 #[must_use]
-pub fn as_user(user: Option<&str>, command: &str) -> String {
-    let Some(user) = user else { return command.to_owned() };
-    let (user, command) = (quote(user), quote(command));
+pub fn shell(command: &str) -> String {
+    format!("/bin/sh -c {}", quote(command))
+}
+
+/// The sh command line that becomes the command `words`, run as `user`: directly for the login user itself, by `runuser` for
+/// root, else by `sudo -n`.
+#[must_use]
+pub fn as_user(user: Option<&str>, words: &str) -> String {
+    let Some(user) = user else { return format!("exec {words}") };
+    let (user, sudo) = (quote(user), shell(&format!("exec {words}")));
     format!(
-        "if [ \"$(id -un)\" = {user} ]; then exec /bin/sh -c {command}; elif [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- /bin/sh -c {command}; else exec sudo -n -H -u {user} /bin/sh -c {command}; fi"
+        "ob_me=$(id -un); if [ \"$ob_me\" = {user} ]; then exec {words}; elif [ \"$ob_me\" = root ] || [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- {words}; \
+         else exec sudo -n -H -u {user} {sudo}; fi"
     )
 }
 

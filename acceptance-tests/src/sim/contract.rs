@@ -82,6 +82,7 @@ impl Watch for Kept {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(step.kind());
         let all = format!("{FILES}; {RECORDS}");
         let before = self.look(step, &all);
+        cx.forget();
         let _ = step.check(cx).await;
         let found = digest::differing(&before, &self.look(step, &all));
         self.demand(found.is_empty(), || format!("{}: the check of \"{}\" changed {found:?}", step.kind(), step.title()));
@@ -89,6 +90,7 @@ impl Watch for Kept {
 
     async fn after(&self, cx: &Cx, step: &dyn Step) {
         let before = self.look(step, FILES);
+        cx.forget();
         let found = step.verify(cx).await;
         // Its host has lost its power meanwhile, as a test wants it.
         if found.as_ref().is_err_and(|p| p.kind == Kind::Unreachable) {

@@ -3,7 +3,10 @@ use crate::base::shell::quote;
 use crate::base::{Kind, Problem};
 use crate::component::seekdb::Instance;
 use crate::engine::Cx;
-use crate::transport::{Duplex, key_values, script::as_user};
+use crate::transport::{
+    Duplex, key_values,
+    script::{as_user, shell},
+};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
@@ -72,7 +75,7 @@ impl Temporary {
     pub async fn start(cx: &Cx, instance: &Instance, source: &str) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
         let run_as = (!instance.host.run_as.is_empty()).then_some(instance.host.run_as.as_str());
-        let command = as_user(run_as, &script(instance, source, port));
+        let command = as_user(run_as, &shell(&script(instance, source, port)));
         let stream = cx.connect(&instance.host).await?.open(&command).await.map_err(|e| e.explain(&instance.host.endpoint))?;
         let mut stream = BufReader::new(stream);
         let mut said = String::new();

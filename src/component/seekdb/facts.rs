@@ -7,21 +7,24 @@ use crate::transport::key_values;
 
 /// Shell functions about one instance: `$base` is its directory.
 const LIB: &str = r#"
-# The pid of the server of $base, if it lives: the pid file outlives the process, and pids are used again.
-sdb_pid() {
-  sdb_p=$(cat "$base/run/seekdb.pid" 2>/dev/null); [ -n "$sdb_p" ] || return 0
-  [ -r "/proc/$sdb_p/stat" ] || return 0
-  sdb_s=$(cat "/proc/$sdb_p/stat" 2>/dev/null); sdb_s=${sdb_s##*) }
+# Leaves in sdb_p the pid of the server of $base, if it lives, and in sdb_s its state and what follows in its stat: the pid
+# file outlives the process, and pids are used again. Nothing is started for it.
+sdb_find() {
+  sdb_p= sdb_s= sdb_c=
+  { read -r sdb_p < "$base/run/seekdb.pid"; } 2>/dev/null
+  [ -n "$sdb_p" ] && { read -r sdb_s < "/proc/$sdb_p/stat"; } 2>/dev/null || { sdb_p=; return 0; }
+  sdb_s=${sdb_s##*) }
   # A first thread that has ended is not the end: the others still hold store and ports.
-  case $sdb_s in Z*) set -- "/proc/$sdb_p/task"/*; [ $# -gt 1 ] && echo "$sdb_p"; return 0 ;; X*|"") return 0 ;; esac
-  case "$(tr '\0' ' ' < "/proc/$sdb_p/cmdline" 2>/dev/null)" in *seekdb*) ;; *) return 0 ;; esac
-  [ "$(readlink "/proc/$sdb_p/cwd")" = "$(readlink -f "$base")" ] && echo "$sdb_p"
+  case $sdb_s in Z*) set -- "/proc/$sdb_p/task"/*; [ $# -gt 1 ] || sdb_p=; return 0 ;; X*|"") sdb_p=; return 0 ;; esac
+  { read -r sdb_c < "/proc/$sdb_p/cmdline"; } 2>/dev/null
+  case $sdb_c in *seekdb*) ;; *) sdb_p=; return 0 ;; esac
+  [ "/proc/$sdb_p/cwd" -ef "$base" ] || sdb_p=
 }
+sdb_pid() { sdb_find; [ -z "$sdb_p" ] || echo "$sdb_p"; }
 # Names the process for ever: after a boot another one may well have its pid.
 sdb_process() {
-  sdb_q=$(sdb_pid); [ -n "$sdb_q" ] || return 1
-  sdb_s=$(cat "/proc/$sdb_q/stat" 2>/dev/null); sdb_s=${sdb_s##*) }
-  set -- $sdb_s; echo "$sdb_q ${20} $(cat /proc/sys/kernel/random/boot_id)"
+  sdb_find; [ -n "$sdb_p" ] || return 1
+  ob_boot; set -- $sdb_s; echo "$sdb_p ${20} $ob_boot"
 }
 "#;
 
@@ -90,64 +93,76 @@ impl Facts {
     }
 }
 
+/// Prints the facts. Every process that it starts costs a host a millisecond, so it starts few.
+const LOOK: &str = r#"
+if [ -d "$base" ]; then
+  echo exists=1
+  empty=1
+  for f in "$base"/* "$base"/.[!.]* "$base"/..?*; do
+    [ -e "$f" ] || [ -L "$f" ] || continue
+    empty=0
+    case ${f##*/} in .ob) ;; *) echo occupied=1; break ;; esac
+  done
+  [ $empty = 1 ] && { [ ! -w "${base%/*}/" ] || mountpoint -q "$base"; } && echo stays=1
+fi
+[ -d "$base/store/redo" ] && echo store=1
+if [ -d "$base/.ob" ]; then
+  for f in mark building group loss restart fenced adopting boot; do [ -e "$base/.ob/$f" ] && echo "has.$f=1"; done
+  for f in "$base"/.ob/aside/*; do [ -e "$f" ] && echo "aside.${f##*/}=1"; done
+  [ -s "$base/.ob/account" ] && echo account=1
+  # Each line with the name of its file: "mark:{…".
+  (cd "$base/.ob" && exec grep -s '' mark building group loss restart fenced /dev/null)
+  l=$(readlink "$base/.ob/package") && echo "package=${l##*/}"
+  [ -e "$base/.ob/start" ] && echo "start=$(cksum < "$base/.ob/start")"
+fi
+sdb_find
+if [ -n "$sdb_p" ]; then
+  p=$sdb_p
+  ob_boot; set -- $sdb_s; echo "pid=$p"; echo "process=$p ${20} $ob_boot"
+  x=$(readlink "/proc/$p/exe"); x=${x%/seekdb*}; echo "running=${x##*/}"
+  echo "command=$(tr '\0' ' ' < "/proc/$p/cmdline" 2>/dev/null)"
+fi
+:"#;
+
 /// Reads the facts.
 ///
 /// # Errors
 /// The host cannot be reached or the script failed.
 pub async fn read(cx: &Cx, instance: &Instance) -> Result<Facts, Problem> {
-    let script = format!(
-        "{}{}
-[ -d \"$base\" ] && echo exists=1
-[ -d \"$base\" ] && [ -z \"$(ls -A \"$base\")\" ] && {{ [ ! -w \"$(dirname \"$base\")\" ] || mountpoint -q \"$base\"; }} && echo stays=1
-if [ -d \"$base\" ]; then for f in \"$base\"/* \"$base\"/.[!.]*; do [ -e \"$f\" ] || continue; case ${{f##*/}} in .ob) ;; *) echo occupied=1; break ;; esac; done; fi
-[ -e \"$base/.ob/mark\" ] && {{ echo marked=1; printf 'mark=%s\\n' \"$(cat \"$base/.ob/mark\")\"; }}
-[ -d \"$base/store/redo\" ] && echo store=1
-[ -e \"$base/.ob/building\" ] && printf 'building=%s\\n' \"$(cat \"$base/.ob/building\")\"
-p=$(sdb_pid); [ -n \"$p\" ] && {{ echo pid=$p; x=$(readlink \"/proc/$p/exe\"); x=${{x%/seekdb*}}; echo running=${{x##*/}}; printf 'command=%s\\n' \"$(tr '\\0' ' ' < \"/proc/$p/cmdline\" 2>/dev/null)\"; }}
-[ -e \"$base/.ob/group\" ] && {{ echo grouped=1; printf 'group=%s\\n' \"$(cat \"$base/.ob/group\")\"; }}
-[ -e \"$base/.ob/loss\" ] && printf 'loss=%s\\n' \"$(cat \"$base/.ob/loss\")\"
-[ -e \"$base/.ob/restart\" ] && {{ echo restart=1; [ \"$(cat \"$base/.ob/restart\")\" = \"$(sdb_process)\" ] && echo restart_runs=1; }}
-[ -e \"$base/.ob/fenced\" ] && {{ echo fenced=1; [ \"$(cat \"$base/.ob/fenced\")\" = \"$(sdb_process)\" ] && echo fenced_runs=1; }}
-l=$(readlink \"$base/.ob/package\" 2>/dev/null) && echo package=${{l##*/}}
-[ -s \"$base/.ob/account\" ] && echo account=1
-[ -e \"$base/.ob/adopting\" ] && echo adopting=1
-[ -e \"$base/.ob/boot\" ] && echo boot=1
-[ -e \"$base/.ob/start\" ] && echo start=$(cksum < \"$base/.ob/start\")
-for f in \"$base\"/.ob/aside/*; do [ -e \"$f\" ] && printf 'aside.%s=1\\n' \"${{f##*/}}\"; done
-:",
-        gate::LIB,
-        lib(instance)
-    );
+    let script = format!("{}{}{LOOK}", gate::LIB, lib(instance));
     Ok(parse(&cx.read(&instance.host, &script).await?.stdout))
 }
 
 fn parse(text: &str) -> Facts {
     let facts = key_values(text);
     let has = |key: &str| facts.contains_key(key);
-    let mark = facts.get("mark").and_then(|m| Mark::parse(m));
-    let group = facts.get("group").and_then(|g| super::group::Group::parse(g));
+    let file = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+    // A note about a process: it still runs if the one that runs now is the same.
+    let runs = |name: &str| file(name).is_some_and(|noted| facts.get("process").is_some_and(|p| p == noted));
+    let mark = file("mark").and_then(Mark::parse);
+    let group = file("group").and_then(super::group::Group::parse);
     Facts {
         exists: has("exists"),
         occupied: has("occupied"),
         stays: has("stays"),
-        group_damaged: has("grouped") && group.is_none(),
+        group_damaged: has("has.group") && group.is_none(),
         group,
-        loss: facts.get("loss").and_then(|l| serde_json::from_str(l).ok()),
-        restart: has("restart"),
-        restart_runs: has("restart_runs"),
-        fenced: has("fenced"),
-        fenced_runs: has("fenced_runs"),
-        mark_damaged: has("marked") && mark.is_none(),
+        loss: file("loss").and_then(|l| serde_json::from_str(l).ok()),
+        restart: has("has.restart"),
+        restart_runs: runs("restart"),
+        fenced: has("has.fenced"),
+        fenced_runs: runs("fenced"),
+        mark_damaged: has("has.mark") && mark.is_none(),
         mark,
         store: has("store"),
-        building_store: facts.get("building").cloned(),
+        building_store: has("has.building").then(|| file("building").unwrap_or_default().to_owned()),
         pid: facts.get("pid").and_then(|p| p.parse().ok()),
         package: facts.get("package").cloned(),
         command: facts.get("command").cloned().unwrap_or_default(),
         running_package: facts.get("running").cloned(),
         account: has("account"),
-        adopting: has("adopting"),
-        boot: has("boot"),
+        adopting: has("has.adopting"),
+        boot: has("has.boot"),
         start_sum: facts.get("start").cloned().unwrap_or_default(),
         aside: facts.keys().filter_map(|k| k.strip_prefix("aside.")).map(str::to_owned).collect(),
     }
@@ -189,10 +204,11 @@ mod tests {
 
     #[test]
     fn facts_come_from_what_the_script_printed() {
-        let facts = parse("exists=1\noccupied=1\nstore=1\npid=42\nrunning=p1\npackage=p2\nboot=1\nstart=1 2\naside.x=1\n");
+        let facts = parse("exists=1\noccupied=1\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\nrunning=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n");
+        assert!(facts.restart_runs && !facts.fenced_runs, "another process has that pid");
         assert!(facts.exists && facts.occupied && facts.store && facts.boot && !facts.account);
         assert_eq!((facts.pid, facts.running_package.as_deref(), facts.package.as_deref()), (Some(42), Some("p1"), Some("p2")));
         assert_eq!(facts.aside, ["x"]);
-        assert!(parse("marked=1\nmark={half\n").mark_damaged);
+        assert!(parse("has.mark=1\nmark:{half\n").mark_damaged);
     }
 }

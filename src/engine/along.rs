@@ -1,0 +1,124 @@
+//! What the way to a host for an effect brings back beside the effect's own outcome.
+//!
+//! A step is checked, has its effect and is checked again, and the next step there is checked by the same questions. So
+//! what was asked on a host since the last effect there is asked once more at the end of the next one, in the same script;
+//! who asks it then gets that answer. A step costs one round trip instead of three or four. An answer holds until anything
+//! of the run has an effect or waits, and no longer than [`FRESH`].
+use super::step::Host;
+use crate::transport::Output;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How old an answer may be.
+const FRESH: Duration = Duration::from_secs(2);
+/// How many questions a host keeps: the newest.
+const MOST: usize = 4;
+/// Begins the lines between answers.
+const MARK: &str = "ob-along";
+
+/// The questions and answers of one run.
+#[derive(Default)]
+pub(super) struct Along(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Reading scripts by host, since the last effect there.
+    asked: BTreeMap<Host, Vec<String>>,
+    /// What they printed, and when.
+    answers: BTreeMap<(Host, String), (String, Instant)>,
+}
+
+impl std::fmt::Debug for Along {
+    /// Without the answers: there may be secrets in them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Along").finish_non_exhaustive()
+    }
+}
+
+impl Along {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a question and gives its answer, if one is known.
+    pub fn ask(&self, host: &Host, question: &str) -> Option<Output> {
+        let mut state = self.state();
+        let asked = state.asked.entry(host.clone()).or_default();
+        if asked.iter().all(|q| q != question) {
+            asked.push(question.to_owned());
+            asked.drain(..asked.len().saturating_sub(MOST));
+        }
+        let (stdout, when) = state.answers.get(&(host.clone(), question.to_owned()))?;
+        (when.elapsed() < FRESH).then(|| Output { stdout: stdout.clone(), ..Output::default() })
+    }
+
+    /// An effect on a host begins: no answer holds any more. Hands out what was asked there.
+    pub fn begin(&self, host: &Host) -> Vec<String> {
+        let mut state = self.state();
+        state.answers.clear();
+        state.asked.remove(host).unwrap_or_default()
+    }
+
+    /// Keeps what [`script`] printed for `questions`, and takes it out of the effect's own output.
+    pub fn end(&self, host: &Host, questions: Vec<String>, output: &mut Output) {
+        let (own, answers) = split(&output.stdout, questions.len());
+        let now = Instant::now();
+        let known = questions.into_iter().zip(answers).filter_map(|(q, a)| Some(((host.clone(), q), (a?, now))));
+        self.state().answers.extend(known);
+        output.stdout = own;
+    }
+
+    /// Time passes: what was true may not be so any more.
+    pub fn forget(&self) {
+        self.state().answers.clear();
+    }
+}
+
+/// Shell that asks, each question in a shell of its own.
+pub(super) fn script(questions: &[String]) -> String {
+    let mut text = String::new();
+    for question in questions {
+        let _ = writeln!(text, "printf '\\n{MARK} ask\\n'\n(\n{question}\n) </dev/null\nprintf '\\n{MARK} %s\\n' \"$?\"");
+    }
+    text
+}
+
+/// The output before the first question, and what each of `count` questions printed; none where it failed or is missing.
+fn split(stdout: &str, count: usize) -> (String, Vec<Option<String>>) {
+    let begin = format!("\n{MARK} ask\n");
+    let mut parts = stdout.split(begin.as_str());
+    let own = parts.next().unwrap_or_default().to_owned();
+    let good = format!("\n{MARK} 0\n");
+    let mut answers: Vec<_> = parts.map(|p| p.strip_suffix(good.as_str()).map(str::to_owned)).collect();
+    // Other than was asked: whatever this is, it is no answer.
+    if answers.len() != count {
+        answers = vec![None; count];
+    }
+    (own, answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart_from_the_effects_own_words() {
+        let ask = format!("\n{MARK} ask\n");
+        let cases = [
+            ("own\n", 0, "own\n", vec![]),
+            ("own\n\nob-along ask\na=1\n\nob-along 0\n", 1, "own\n", vec![Some("a=1\n")]),
+            ("\nob-along ask\na\nob-along 0\n\nob-along ask\n\nob-along 0\n", 2, "", vec![Some("a"), Some("")]),
+            ("\nob-along ask\nhalf\nob-along 1\n\nob-along ask\nb\nob-along 0\n", 2, "", vec![None, Some("b")]),
+            ("own\nob-along ask\ncut", 1, "own", vec![None]),
+            ("own", 2, "own", vec![None, None]),
+        ];
+        for (stdout, count, own, answers) in cases {
+            let (found, all) = split(stdout, count);
+            assert_eq!((found.as_str(), all.iter().map(Option::as_deref).collect::<Vec<_>>()), (own, answers), "{stdout:?}");
+        }
+        let forged = format!("x{ask}y{ask}z\n{MARK} 0\n");
+        assert_eq!(split(&forged, 1).1, [None], "who prints our lines gets no answer taken for true");
+    }
+}
