@@ -3,7 +3,7 @@
 //! A step is checked, has its effect and is checked again, and the next step there is checked by the same questions. So
 //! what was asked on a host since the last effect there is asked once more at the end of the next one, in the same script;
 //! who asks it then gets that answer. A step costs one round trip instead of three or four. An answer holds until anything
-//! of the run has an effect or waits, and no longer than [`FRESH`].
+//! of the run has an effect or waits, and no longer than [`FRESH`]; so does that of a question asked by itself.
 use super::step::Host;
 use crate::transport::Output;
 use std::collections::BTreeMap;
@@ -28,6 +28,15 @@ struct State {
     asked: BTreeMap<Host, Vec<String>>,
     /// What they printed, and when.
     answers: BTreeMap<(Host, String), (String, Instant)>,
+    /// Grows whenever answers end.
+    turn: u64,
+}
+
+impl State {
+    fn end_answers(&mut self) {
+        self.answers.clear();
+        self.turn += 1;
+    }
 }
 
 impl std::fmt::Debug for Along {
@@ -54,25 +63,40 @@ impl Along {
         (when.elapsed() < FRESH).then(|| Output { stdout: stdout.clone(), ..Output::default() })
     }
 
-    /// An effect on a host begins: no answer holds any more. Hands out what was asked there.
-    pub fn begin(&self, host: &Host) -> Vec<String> {
+    /// An effect on a host begins: no answer holds any more. Hands out what was asked there, and the effect's turn.
+    pub fn begin(&self, host: &Host) -> (Vec<String>, u64) {
         let mut state = self.state();
-        state.answers.clear();
-        state.asked.remove(host).unwrap_or_default()
+        state.end_answers();
+        (state.asked.remove(host).unwrap_or_default(), state.turn)
     }
 
-    /// Keeps what [`script`] printed for `questions`, and takes it out of the effect's own output.
-    pub fn end(&self, host: &Host, questions: Vec<String>, output: &mut Output) {
+    /// The turn in which what is read from now on is kept.
+    pub fn turn(&self) -> u64 {
+        self.state().turn
+    }
+
+    /// Keeps the answer to a question that was asked in `turn`.
+    pub fn keep(&self, host: &Host, question: &str, stdout: &str, turn: u64) {
+        let mut state = self.state();
+        if state.turn == turn {
+            state.answers.insert((host.clone(), question.to_owned()), (stdout.to_owned(), Instant::now()));
+        }
+    }
+
+    /// Keeps what [`script`] printed for `questions` after an effect begun in `turn`, and takes it out of the effect's output.
+    pub fn end(&self, host: &Host, questions: &[String], output: &mut Output, turn: u64) {
         let (own, answers) = split(&output.stdout, questions.len());
-        let now = Instant::now();
-        let known = questions.into_iter().zip(answers).filter_map(|(q, a)| Some(((host.clone(), q), (a?, now))));
-        self.state().answers.extend(known);
+        for (question, answer) in questions.iter().zip(answers) {
+            if let Some(answer) = answer {
+                self.keep(host, question, &answer, turn);
+            }
+        }
         output.stdout = own;
     }
 
     /// Time passes: what was true may not be so any more.
     pub fn forget(&self) {
-        self.state().answers.clear();
+        self.state().end_answers();
     }
 }
 

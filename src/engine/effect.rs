@@ -112,8 +112,12 @@ impl Cx {
         if let Some(known) = self.along().and_then(|a| a.ask(host, text)) {
             return Ok(known);
         }
+        let turn = self.along().map(Along::turn);
         let output = self.run_on(host, text, Duration::from_secs(30), false).await?;
         if output.ok() {
+            if let (Some(along), Some(turn)) = (self.along(), turn) {
+                along.keep(host, text, &output.stdout, turn);
+            }
             return Ok(output);
         }
         Err(Problem::user(format!("cannot read host \"{}\"", host.endpoint.name))
@@ -151,12 +155,12 @@ impl Cx {
         let host = step.host();
         let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
         let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
-        let questions = self.along().map_or_else(Vec::new, |a| a.begin(host));
+        let (questions, turn) = self.along().map_or_else(Default::default, |a| a.begin(host));
         let script = gate::effect(&self.passes(step)?, &lines, body, &along::script(&questions));
         let mut output = self.run_on(host, &script, deadline, true).await?;
         self.judge(step, &output)?;
         if let Some(along) = self.along() {
-            along.end(host, questions, &mut output);
+            along.end(host, &questions, &mut output, turn);
         }
         Ok(output)
     }
@@ -187,7 +191,7 @@ impl Cx {
         }
         let script = gate::hold(&self.passes(step)?, &lines);
         let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
-        let command = as_user(run_as, &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")));
+        let command = as_user(host.endpoint.login(), run_as, &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")));
         let stream = self.connect(host).await?.open(&command).await.map_err(|e| e.explain(&host.endpoint))?;
         let mut hold = Hold { stream: BufReader::new(stream), place: host.endpoint.show() };
         hold.expect("READY").await?;

@@ -44,7 +44,7 @@ ob_check_gate() {
 
 # Enters the effect section of KEY: its lock first, then the gate. The lock is held until this shell ends.
 ob_enter() {
-  mkdir -p "$OB_STATE/objects/$1/journal" || exit 1
+  [ -d "$OB_STATE/objects/$1/journal" ] || mkdir -p "$OB_STATE/objects/$1/journal" || exit 1
   eval "exec $ob_fd>>\"\$OB_STATE/objects/$1/lock\""
   flock -w 20 "$ob_fd" || { echo "ob-gate: another effect on $1 still runs on this host" >&2; exit 75; }
   echo "$$" > "$OB_STATE/objects/$1/lock.pid"

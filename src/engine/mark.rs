@@ -57,7 +57,8 @@ impl Mark {
     pub fn write(&self, key: &str, base: &str) -> String {
         let json = serde_json::to_string(self).unwrap_or_default();
         format!(
-            "mkdir -p {dir} \"$OB_STATE/objects/{key}\" && printf '%s\\n' {json} | ob_put {dir}/mark && printf '%s\\n' {base} | ob_put \"$OB_STATE/objects/{key}/home\"",
+            "mkdir -p {dir} \"$OB_STATE/objects/{key}\" && printf '%s\\n' {json} | ob_put {dir}/mark && \
+             {{ h=\"$OB_STATE/objects/{key}/home\"; [ -r \"$h\" ] && read -r b < \"$h\" && [ \"$b\" = {base} ] || printf '%s\\n' {base} | ob_put \"$h\"; }}",
             dir = quote(&format!("{base}/.ob")),
             json = quote(&json),
             base = quote(base),

@@ -250,7 +250,7 @@ note "$cache/$key"
         .map_err(|e| Problem::user(format!("cannot read file \"{}\" to send it", file.name)).why(e.to_string()).fix("check the file's path and rights on this machine"))?;
     let input = Box::new(Stoppable { input, stop: Box::pin(stop.cancelled_owned()) });
     let deadline = Duration::from_secs(120 + size / (512 << 10));
-    let out = transport.stream(&as_user(user, &shell(&script)), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
+    let out = transport.stream(&as_user(transport.endpoint().login(), user, &shell(&script)), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
     if out.ok() {
         return Ok(());
     }

@@ -111,7 +111,7 @@ impl Transport for Local {
 
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
         let body = std::io::Cursor::new(script.body().into_bytes());
-        finish(self.spawn(&script.command())?, Box::new(body), script.deadline).await
+        finish(self.spawn(&script.command(""))?, Box::new(body), script.deadline).await
     }
 
     async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {

@@ -62,6 +62,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// As whom scripts start there; empty where only the host knows (the identity's user, this machine).
+    #[must_use]
+    pub fn login(&self) -> &str {
+        if self.address == "local" { "" } else { &self.user }
+    }
     /// `name (user@address:port)` for messages.
     #[must_use]
     pub fn show(&self) -> String {

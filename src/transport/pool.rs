@@ -216,7 +216,7 @@ impl Transport for Remote {
     }
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
         let body = std::io::Cursor::new(script.body().into_bytes());
-        self.pool.connection(&self.endpoint).await?.exec(script.command(), Box::new(body), script.deadline).await
+        self.pool.connection(&self.endpoint).await?.exec(script.command(self.endpoint.login()), Box::new(body), script.deadline).await
     }
     async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
         self.pool.connection(&self.endpoint).await?.exec(limited(command, deadline), input, deadline).await

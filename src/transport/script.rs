@@ -47,10 +47,10 @@ impl Script {
         // The braces make the shell read the whole script before it runs a line: a cut link cannot run half of it.
         format!("{PRELUDE}{home}{ROOT}{{\n{}\n}}\n", self.text)
     }
-    /// The sh command line that reads [`Script::body`] on its stdin.
+    /// The sh command line that reads [`Script::body`] on its stdin, for the login user `login` (empty: not known).
     #[must_use]
-    pub fn command(&self) -> String {
-        as_user(self.run_as.as_deref(), &format!("{} /bin/sh -s", watchdog(self.deadline)))
+    pub fn command(&self, login: &str) -> String {
+        as_user(login, self.run_as.as_deref(), &format!("{} /bin/sh -s", watchdog(self.deadline)))
     }
 }
 
@@ -90,11 +90,11 @@ pub fn shell(command: &str) -> String {
     format!("/bin/sh -c {}", quote(command))
 }
 
-/// The sh command line that becomes the command `words`, run as `user`: directly for the login user itself, by `runuser` for
-/// root, else by `sudo -n`.
+/// The sh command line by which the login user `login` (empty: not known) becomes the command `words`, run as `user`: directly
+/// if that is the same one, by `runuser` for root, else by `sudo -n`.
 #[must_use]
-pub fn as_user(user: Option<&str>, words: &str) -> String {
-    let Some(user) = user else { return format!("exec {words}") };
+pub fn as_user(login: &str, user: Option<&str>, words: &str) -> String {
+    let Some(user) = user.filter(|user| *user != login) else { return format!("exec {words}") };
     let (user, sudo) = (quote(user), shell(&format!("exec {words}")));
     format!(
         "ob_me=$(id -un); if [ \"$ob_me\" = {user} ]; then exec {words}; elif [ \"$ob_me\" = root ] || [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- {words}; \

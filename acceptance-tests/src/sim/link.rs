@@ -137,7 +137,7 @@ impl Transport for Link {
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
         let text = script.body();
         let text = self.links.bug.map_or(text.clone(), |bug| bug.plant(&text));
-        let child = self.spawn(&script.command()).await?;
+        let child = self.spawn(&script.command(self.endpoint.login())).await?;
         self.finish(child, Box::new(std::io::Cursor::new(text.into_bytes())), script.deadline).await
     }
 

@@ -75,7 +75,7 @@ impl Temporary {
     pub async fn start(cx: &Cx, instance: &Instance, source: &str) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
         let run_as = (!instance.host.run_as.is_empty()).then_some(instance.host.run_as.as_str());
-        let command = as_user(run_as, &shell(&script(instance, source, port)));
+        let command = as_user(instance.host.endpoint.login(), run_as, &shell(&script(instance, source, port)));
         let stream = cx.connect(&instance.host).await?.open(&command).await.map_err(|e| e.explain(&instance.host.endpoint))?;
         let mut stream = BufReader::new(stream);
         let mut said = String::new();

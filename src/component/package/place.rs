@@ -35,17 +35,22 @@ fn head(package: &Package) -> String {
 /// # Errors
 /// The host cannot be reached.
 pub async fn is_there(cx: &Cx, host: &Host, package: &Package) -> Result<bool, Problem> {
+    Ok(look(cx, host, package).await?.lines().any(|l| l == "there"))
+}
+
+/// Prints the user's state directory, and `there`.
+async fn look(cx: &Cx, host: &Host, package: &Package) -> Result<String, Problem> {
     let script = format!(
         "{}one() {{\n\
          s=$(st \"$4\") || exit 3\n\
          grep -qxF -- \"$1 $s $4\" \"$d/.placed\" && return 0\n\
          case $s in \"$2 \"*\" $3 \"*) ;; *) exit 3 ;; esac\n\
          [ \"$(hash \"$4\")\" = \"$1\" ] || exit 3\n}}\n\
-         ( [ -f \"$d/.placed\" ] || exit 3\n{}) >/dev/null 2>&1 && echo there; :",
+         echo \"state=$OB_STATE\"\n( [ -f \"$d/.placed\" ] || exit 3\n{}) >/dev/null 2>&1 && echo there; :",
         head(package),
         each(package)
     );
-    Ok(cx.read(host, &script).await?.stdout.lines().any(|l| l == "there"))
+    Ok(cx.read(host, &script).await?.stdout)
 }
 
 /// Reads every file of the package again, stamps or not; the names of those that are missing or differ.
@@ -72,7 +77,9 @@ pub async fn fill(cx: &Cx, host: &Host, package: &Package) -> Result<Placed, Pro
             .why("it becomes the name of a folder on hosts")
             .fix("set `package` from data.ob_package"));
     }
-    let state = cx.read(host, &format!("{}echo \"$OB_STATE\"", gate::LIB)).await?.stdout.trim().to_owned();
+    // What the step's check has just asked.
+    let said = look(cx, host, package).await?;
+    let state = said.lines().find_map(|l| l.strip_prefix("state=")).unwrap_or_default();
     let openers = feed::openers(package);
     let spec = |(name, file): (&String, &super::File)| {
         Some(FileSpec { name: name.clone(), sha256: file.sha256.clone(), size: file.size, mode: file.mode, open: openers.get(name)?.clone() })

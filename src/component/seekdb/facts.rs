@@ -1,6 +1,8 @@
 //! What the host says about an instance, read by one script.
-use super::Instance;
-use crate::base::Problem;
+use super::{ACCOUNT, Instance};
+use crate::base::units::Bytes;
+use crate::base::{Problem, Secret};
+use crate::component::sql::Login;
 use crate::engine::mark::Mark;
 use crate::engine::{Cx, gate};
 use crate::transport::key_values;
@@ -59,8 +61,10 @@ pub struct Facts {
     pub command: String,
     /// Package directory name of the running process.
     pub running_package: Option<String>,
-    /// Our SQL account's file is there.
-    pub account: bool,
+    /// The password of our SQL account, if it was made.
+    pub account: Option<Secret>,
+    /// The host's memory in bytes.
+    pub memory: Option<Bytes>,
     /// An adoption of it has begun and not ended.
     pub adopting: bool,
     /// It starts with its host.
@@ -86,6 +90,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// How we log in, once our account was made.
+    #[must_use]
+    pub fn login(&self) -> Option<Login> {
+        self.account.as_ref().map(|password| Login::new(ACCOUNT, password))
+    }
     /// It belongs to a group, which alone says whether its server runs: nothing else starts it.
     #[must_use]
     pub fn member(&self) -> bool {
@@ -95,6 +104,7 @@ impl Facts {
 
 /// Prints the facts. Every process that it starts costs a host a millisecond, so it starts few.
 const LOOK: &str = r#"
+while read -r k v _; do case $k in MemTotal:) echo "memory=${v}K"; break ;; esac; done < /proc/meminfo
 if [ -d "$base" ]; then
   echo exists=1
   empty=1
@@ -109,7 +119,7 @@ fi
 if [ -d "$base/.ob" ]; then
   for f in mark building group loss restart fenced adopting boot; do [ -e "$base/.ob/$f" ] && echo "has.$f=1"; done
   for f in "$base"/.ob/aside/*; do [ -e "$f" ] && echo "aside.${f##*/}=1"; done
-  [ -s "$base/.ob/account" ] && echo account=1
+  [ -s "$base/.ob/account" ] && { read -r a < "$base/.ob/account"; printf 'account=%s\n' "$a"; }
   # Each line with the name of its file: "mark:{…".
   (cd "$base/.ob" && exec grep -s '' mark building group loss restart fenced /dev/null)
   l=$(readlink "$base/.ob/package") && echo "package=${l##*/}"
@@ -160,7 +170,8 @@ fn parse(text: &str) -> Facts {
         package: facts.get("package").cloned(),
         command: facts.get("command").cloned().unwrap_or_default(),
         running_package: facts.get("running").cloned(),
-        account: has("account"),
+        account: facts.get("account").map(Secret::new),
+        memory: facts.get("memory").and_then(|m| Bytes::parse(m)),
         adopting: has("has.adopting"),
         boot: has("has.boot"),
         start_sum: facts.get("start").cloned().unwrap_or_default(),
@@ -206,7 +217,7 @@ mod tests {
     fn facts_come_from_what_the_script_printed() {
         let facts = parse("exists=1\noccupied=1\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\nrunning=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n");
         assert!(facts.restart_runs && !facts.fenced_runs, "another process has that pid");
-        assert!(facts.exists && facts.occupied && facts.store && facts.boot && !facts.account);
+        assert!(facts.exists && facts.occupied && facts.store && facts.boot && facts.account.is_none());
         assert_eq!((facts.pid, facts.running_package.as_deref(), facts.package.as_deref()), (Some(42), Some("p1"), Some("p2")));
         assert_eq!(facts.aside, ["x"]);
         assert!(parse("has.mark=1\nmark:{half\n").mark_damaged);

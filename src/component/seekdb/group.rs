@@ -115,7 +115,7 @@ pub async fn look(cx: &Cx, instance: &Instance) -> Member {
         Err(problem) => return Member { standing: Standing::Unreachable, facts: None, note: None, why: problem.why },
     };
     let (standing, why) = if facts.pid.is_some() {
-        match server::ask_running(cx, instance).await {
+        match server::ask_running(cx, instance, &facts).await {
             Ok(said) if said.role == Role::Primary => (Standing::Primary, String::new()),
             Ok(_) if facts.fenced => (Standing::Fenced, String::new()),
             Ok(_) if facts.building_store.is_some() => (Standing::Building, String::new()),

@@ -1,5 +1,5 @@
 //! Asking a running server: role, version, parameters, lag; and the one way to send it a dangerous statement.
-use super::{ACCOUNT, Instance};
+use super::{ACCOUNT, Facts, Instance};
 use crate::base::{Kind, Problem, Secret};
 use crate::component::sql::{self, Login, Session, SqlError};
 use crate::engine::{Cx, Step};
@@ -42,12 +42,16 @@ pub async fn account(cx: &Cx, instance: &Instance) -> Result<Login, Problem> {
     let output = cx.read(&instance.host, &format!("cat {} 2>/dev/null || :", instance.own("account"))).await?;
     let password = output.stdout.trim();
     if password.is_empty() {
-        return Err(Problem::user(format!("cannot log in to seekdb {}", instance.show()))
-            .place(format!("{}/.ob/account", instance.base_dir))
-            .why("there is no account of ours on that instance")
-            .fix("an instance that others made gets one with its first change (step \"adopt\"); give root_password_wo for it"));
+        return Err(no_account(instance));
     }
     Ok(Login::new(ACCOUNT, &Secret::new(password)))
+}
+
+fn no_account(instance: &Instance) -> Problem {
+    Problem::user(format!("cannot log in to seekdb {}", instance.show()))
+        .place(format!("{}/.ob/account", instance.base_dir))
+        .why("there is no account of ours on that instance")
+        .fix("an instance that others made gets one with its first change (step \"adopt\"); give root_password_wo for it")
 }
 
 /// Opens a session on the instance's own host.
@@ -65,7 +69,11 @@ pub async fn open(cx: &Cx, instance: &Instance, login: &Login) -> Result<Result<
 /// No account, no host, no server.
 pub async fn session(cx: &Cx, instance: &Instance) -> Result<Session, Problem> {
     let login = account(cx, instance).await?;
-    open(cx, instance, &login).await?.map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place(instance)))
+    session_as(cx, instance, &login).await
+}
+
+async fn session_as(cx: &Cx, instance: &Instance, login: &Login) -> Result<Session, Problem> {
+    open(cx, instance, login).await?.map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place(instance)))
 }
 
 /// `host:port` for messages.
@@ -79,7 +87,12 @@ pub fn place(instance: &Instance) -> String {
 /// # Errors
 /// No account, no host, no server, or it does not answer as seekdb does.
 pub async fn ask(cx: &Cx, instance: &Instance) -> Result<Said, Problem> {
-    let mut session = session(cx, instance).await?;
+    let login = account(cx, instance).await?;
+    ask_as(cx, instance, &login).await
+}
+
+async fn ask_as(cx: &Cx, instance: &Instance, login: &Login) -> Result<Said, Problem> {
+    let mut session = session_as(cx, instance, login).await?;
     let said = ask_in(&mut session).await.map_err(|e| e.explain(&format!("ask seekdb {}", instance.show()), &place(instance)));
     session.close().await;
     said
@@ -92,10 +105,11 @@ const STARTING: Duration = Duration::from_secs(12);
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn ask_running(cx: &Cx, instance: &Instance) -> Result<Said, Problem> {
+pub async fn ask_running(cx: &Cx, instance: &Instance, facts: &Facts) -> Result<Said, Problem> {
+    let login = facts.login().ok_or_else(|| no_account(instance))?;
     let until = tokio::time::Instant::now() + STARTING;
     loop {
-        match ask(cx, instance).await {
+        match ask_as(cx, instance, &login).await {
             Err(problem) if is_silence(&problem) && tokio::time::Instant::now() < until => cx.sleep(Duration::from_millis(500)).await?,
             said => return said,
         }
@@ -163,6 +177,7 @@ pub async fn dangerous(cx: &Cx, step: &dyn Step, instance: &Instance, login: &Lo
         }
     }
     session.close().await;
+    cx.forget();
     hold.end(result.is_ok()).await?;
     result.map_err(explain)
 }

@@ -55,8 +55,8 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     take_package(&mut state, &facts);
     // A member that others build (initialize = false) says nothing of its server: the group does.
     // Nor does one whose account may be half made.
-    if facts.pid.is_some() && facts.account && !facts.adopting && state.initialize != Value::Value(false) {
-        match server::ask_running(cx, &instance).await {
+    if facts.pid.is_some() && facts.account.is_some() && !facts.adopting && state.initialize != Value::Value(false) {
+        match server::ask_running(cx, &instance, &facts).await {
             Ok(said) => take_answers(&mut state, &said),
             Err(problem) => {
                 state.status = say("unreachable");

@@ -29,7 +29,7 @@ impl Step for WriteAccount {
         vec![format!("write 32 random characters to {}/.ob/account (0600)", self.instance.base_dir)]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if facts_of(cx, &self.instance).await?.account { Check::Done } else { Check::Needed("there is none".into()) })
+        Ok(if facts_of(cx, &self.instance).await?.account.is_some() { Check::Done } else { Check::Needed("there is none".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let file = self.instance.own("account");
@@ -106,7 +106,7 @@ pub struct CopyAccount {
 
 impl CopyAccount {
     async fn password(&self, cx: &Cx, of: &Instance) -> Result<Option<Login>, Problem> {
-        if facts_of(cx, of).await?.account { server::account(cx, of).await.map(Some) } else { Ok(None) }
+        Ok(facts_of(cx, of).await?.login())
     }
 }
 

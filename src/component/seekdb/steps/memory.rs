@@ -1,5 +1,6 @@
 //! Whether a host has the memory that a server is given.
 use super::super::Instance;
+use super::facts_of;
 use crate::base::Problem;
 use crate::base::units::Bytes;
 use crate::engine::{Check, Cx, Host, Step};
@@ -22,8 +23,7 @@ impl ProveMemory {
     /// The host cannot be asked.
     pub async fn problem(&self, cx: &Cx) -> Result<Option<Problem>, Problem> {
         let Some(limit) = Bytes::parse(&self.limit) else { return Ok(None) };
-        let said = cx.read(&self.instance.host, "awk '/^MemTotal:/ {print $2 \"K\"}' /proc/meminfo").await?;
-        let Some(total) = Bytes::parse(said.stdout.trim()).filter(|total| limit > *total) else { return Ok(None) };
+        let Some(total) = facts_of(cx, &self.instance).await?.memory.filter(|total| limit > *total) else { return Ok(None) };
         Ok(Some(
             Problem::user(format!("memory_limit = \"{}\" of seekdb {} is more than its host has", self.limit, self.instance.show()))
                 .place(self.instance.host.endpoint.show())

@@ -1,5 +1,5 @@
 //! The server process: start and stop. Exit status 0 of the start command says nothing; the SQL port does.
-use super::super::{Instance, facts, server};
+use super::super::{Facts, Instance, facts, server};
 use super::facts_of;
 use crate::base::{Kind, Problem};
 use crate::component::sql::Login;
@@ -61,8 +61,8 @@ impl StartServer {
         let Start::Join(source) = &self.start else { return String::new() };
         format!(" --role STANDBY --parameter log_restore_source={}", crate::base::shell::quote(source))
     }
-    async fn answers(&self, cx: &Cx, account: bool) -> Result<Answer, Problem> {
-        let login = if account { server::account(cx, &self.instance).await? } else { Login::fresh_root() };
+    async fn answers(&self, cx: &Cx, facts: &Facts) -> Result<Answer, Problem> {
+        let login = facts.login().unwrap_or_else(Login::fresh_root);
         Ok(match server::open(cx, &self.instance, &login).await? {
             Ok(mut session) => session.value("select 1").await.map_or(Answer::Nothing, |_| Answer::Serves),
             Err(error) if error.code() == Some(crate::component::sql::ACCESS_DENIED) => Answer::Denies,
@@ -134,7 +134,7 @@ impl Step for StartServer {
         if facts.running_package.as_ref() != Some(&self.package) {
             return Ok(Check::Partial(format!("it runs from {}", facts.running_package.unwrap_or_default())));
         }
-        Ok(if self.answers(cx, facts.account).await? != Answer::Nothing { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
+        Ok(if self.answers(cx, &facts).await? != Answer::Nothing { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let (fresh, wipe) = match self.start {
@@ -153,6 +153,7 @@ impl Step for StartServer {
         let until = tokio::time::Instant::now() + self.deadline();
         let (mut gone, mut denied) = (0, 0);
         loop {
+            let begun = tokio::time::Instant::now();
             let facts = facts_of(cx, &self.instance).await?;
             match facts.pid {
                 None if self.start == Start::Again && !facts.restart => return Ok(Check::Done),
@@ -160,7 +161,7 @@ impl Step for StartServer {
                 Some(_) if facts.running_package.as_ref().is_some_and(|p| *p != self.package) => {}
                 Some(_) => {
                     gone = 0;
-                    match self.answers(cx, facts.account).await? {
+                    match self.answers(cx, &facts).await? {
                         Answer::Serves => return Ok(Check::Done),
                         Answer::Denies if denied >= 8 => return Ok(Check::Done),
                         Answer::Denies => denied += 1,
@@ -183,7 +184,8 @@ impl Step for StartServer {
                         )),
                 ));
             }
-            cx.sleep(Duration::from_millis(250)).await?;
+            // A host that is slow to answer is busy starting it: it is asked less often.
+            cx.sleep(Duration::from_millis(250).max(begun.elapsed() * 3)).await?;
         }
     }
 }

@@ -50,7 +50,7 @@ impl Step for EndSessions {
         let until = tokio::time::Instant::now() + Duration::from_secs(40);
         loop {
             let facts = facts_of(cx, &self.instance).await?;
-            if facts.pid.is_none() || !facts.account {
+            if facts.pid.is_none() || facts.account.is_none() {
                 return Ok(Check::Done);
             }
             let why = match self.open(cx).await? {
