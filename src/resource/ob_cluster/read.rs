@@ -148,16 +148,17 @@ fn take_answers(state: &mut Cluster, said: &server::Said) {
 pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
     let Some(instance) = instance(planned) else { return Vec::new() };
     let limit = |state: &Cluster| plain_map(&state.parameters).and_then(|p| p.get("memory_limit").cloned());
-    if let Some(limit) = limit(planned).filter(|l| prior.and_then(limit).as_ref() != Some(l)) {
-        let found = ProveMemory { instance: instance.clone(), limit }.problem(&reader(cx)).await;
-        if let Ok(Some(problem)) = found {
-            return vec![problem];
-        }
+    let limit = limit(planned).filter(|l| prior.and_then(limit).as_ref() != Some(l));
+    if prior.is_some() && limit.is_none() {
+        return Vec::new();
+    }
+    let Ok(facts) = facts::read(&reader(cx), &instance).await else { return Vec::new() };
+    if let Some(problem) = limit.and_then(|limit| ProveMemory { instance: instance.clone(), limit }.problem(&facts)) {
+        return vec![problem];
     }
     if prior.is_some() {
         return Vec::new();
     }
-    let Ok(facts) = facts::read(&reader(cx), &instance).await else { return Vec::new() };
     let Some(mark) = facts.mark else { return Vec::new() };
     if cx.session.owner.as_ref() != Some(&mark.owner) {
         return Vec::new();

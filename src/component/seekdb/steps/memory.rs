@@ -1,5 +1,5 @@
 //! Whether a host has the memory that a server is given.
-use super::super::Instance;
+use super::super::{Facts, Instance};
 use super::facts_of;
 use crate::base::Problem;
 use crate::base::units::Bytes;
@@ -17,20 +17,18 @@ pub struct ProveMemory {
 }
 
 impl ProveMemory {
-    /// What is wrong, if anything is.
-    ///
-    /// # Errors
-    /// The host cannot be asked.
-    pub async fn problem(&self, cx: &Cx) -> Result<Option<Problem>, Problem> {
-        let Some(limit) = Bytes::parse(&self.limit) else { return Ok(None) };
-        let Some(total) = facts_of(cx, &self.instance).await?.memory.filter(|total| limit > *total) else { return Ok(None) };
-        Ok(Some(
+    /// What is wrong with it on a host of these facts, if anything is.
+    #[must_use]
+    pub fn problem(&self, facts: &Facts) -> Option<Problem> {
+        let limit = Bytes::parse(&self.limit)?;
+        let total = facts.memory.filter(|total| limit > *total)?;
+        Some(
             Problem::user(format!("memory_limit = \"{}\" of seekdb {} is more than its host has", self.limit, self.instance.show()))
                 .place(self.instance.host.endpoint.show())
                 .why(format!("the host has {total}; the server starts all the same, and is ended by the kernel when it uses it"))
                 .fix("set a memory_limit that leaves the system some memory")
                 .attribute(["parameters", "memory_limit"]),
-        ))
+        )
     }
 }
 
@@ -49,7 +47,7 @@ impl Step for ProveMemory {
         vec!["grep MemTotal /proc/meminfo".into()]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(self.problem(cx).await?.map_or(Check::Done, Check::Refused))
+        Ok(self.problem(&facts_of(cx, &self.instance).await?).map_or(Check::Done, Check::Refused))
     }
     async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
         Ok(())
