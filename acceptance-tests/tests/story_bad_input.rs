@@ -53,6 +53,9 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     let (one, two) = (s.host(0).address().to_string(), s.host(1).address().to_string());
     let other: String = known.lines().filter(|l| l.starts_with(&two)).map(|l| l.replacen(&two, &one, 1) + "\n").collect();
     one_clear_error("wrong host key", &s, &Config { known_hosts: Some(file("wrong_known_hosts", &other)), ..good.clone() }, &["host key", &one]);
+    let plan = s.tf.run(&["plan", "-no-color"]).unwrap();
+    let said = words(&plan);
+    assert!(plan.status == 0 && said.contains("Warning: Host key") && said.contains("planned as if nothing of it were there"), "{said}");
     one_clear_error("unknown host key", &s, &Config { known_hosts: Some(file("empty_known_hosts", "")), ..good.clone() }, &["host key", &one]);
     let key = dir.join("stranger").display().to_string();
     lab::run(&mut lab::command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key]), b"", Duration::from_secs(20)).unwrap().ok().unwrap();

@@ -142,6 +142,12 @@ pub fn impact(graph: &Graph) -> Texts {
     Value::Value(graph.impact().into_iter().map(|i| Value::Value(i.as_str().to_owned())).collect())
 }
 
+/// What a plan says of a host that it could not look at before something is made there.
+#[must_use]
+pub fn not_seen(problem: Problem) -> Problem {
+    problem.then("this is planned as if nothing of it were there; apply needs the host")
+}
+
 /// Refuses an apply whose work is more than what was planned.
 ///
 /// # Errors

@@ -21,15 +21,12 @@ fn config(version: &str, initialize: bool) -> Result<Config> {
     let mut config = Config::single();
     config.clusters.clear();
     config.protect = false;
-    for (n, v) in VERSIONS.iter().enumerate() {
-        let wheel = seekdb::fetch(v)?;
-        let _ = writeln!(config.more, "data \"ob_package\" \"p{n}\" {{\n  files = [{{ path = {:?}, sha256 = {:?} }}]\n}}", wheel.path, wheel.sha256);
-    }
-    let package = VERSIONS.iter().position(|v| *v == version).context("no such version")?;
+    let wheel = seekdb::fetch(version)?;
+    let _ = writeln!(config.more, "data \"ob_package\" \"p\" {{\n  files = [{{ path = {:?}, sha256 = {:?} }}]\n}}", wheel.path, wheel.sha256);
     for n in 0..HOSTS {
         let name = format!("c{n}");
         let mut cluster = Cluster::new(&name, n, initialize);
-        cluster.package = Some(format!("data.ob_package.p{package}.package"));
+        cluster.package = Some("data.ob_package.p.package".to_owned());
         config.clusters.insert(name, cluster);
     }
     Ok(config)

@@ -20,7 +20,8 @@ use std::time::Duration;
 pub const LIMIT: Duration = Duration::from_secs(100);
 
 /// Takes everything of ours away: processes, data, notes, the start at boot.
-const WIPE: &str = "kill -9 -1; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
+/// What is killed holds its port until it has ended, which takes a while under load.
+const WIPE: &str = "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
 
 /// How operations end and what their steps are when nothing interrupts them; shared by worlds, which are all alike.
 pub type Runs = Mutex<BTreeMap<Operation, Run>>;
@@ -240,7 +241,11 @@ impl World {
         };
         let ends = || -> Result<Vec<String>> { servers.iter().map(|i| digest::ask(&self.lab.host(*i), "select max(END_SCN) from oceanbase.V$OB_LOG_STAT")).collect() };
         let equal = || ends().is_ok_and(|all| all.windows(2).all(|w| w[0] == w[1]));
-        if process::until(LIMIT, equal) { Ok(()) } else { bail!("the servers of {start:?} do not serve: {:?}", ends()) }
+        if process::until(LIMIT, equal) {
+            return Ok(());
+        }
+        let logs = |i: &usize| self.lab.host(*i).exec("tail -n 3 /data/*/log/seekdb.log").map_or_else(|e| format!("{e:#}"), |out| out.stdout);
+        bail!("the servers of {start:?} do not serve: {:?}\n{}", ends(), servers.iter().map(logs).collect::<String>())
     }
 
     /// The states.

@@ -7,7 +7,7 @@ use crate::component::seekdb::steps::{ProveMemory, same_value};
 use crate::component::seekdb::{Facts, Instance, facts, server};
 use crate::engine::Cx;
 use crate::engine::mark::Stage;
-use crate::resource::common::{Connection, plain_map, set_text, text};
+use crate::resource::common::{self, Connection, plain_map, set_text, text};
 use crate::resource::execute::reader;
 use crate::resource::{Context, Found};
 use crate::transport::Endpoint;
@@ -152,7 +152,11 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
     if prior.is_some() && limit.is_none() {
         return Vec::new();
     }
-    let Ok(facts) = facts::read(&reader(cx), &instance).await else { return Vec::new() };
+    let facts = match facts::read(&reader(cx), &instance).await {
+        Ok(facts) => facts,
+        // The refresh has said it already of what is in the state.
+        Err(problem) => return prior.is_none().then(|| common::not_seen(problem)).into_iter().collect(),
+    };
     if let Some(problem) = limit.and_then(|limit| ProveMemory { instance: instance.clone(), limit }.problem(&facts)) {
         return vec![problem];
     }

@@ -110,7 +110,8 @@ async fn make(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> R
     }
     let found = read::read(cx, planned.clone()).await?;
     if let Some(problem) = found.warnings.iter().find(|w| w.kind == Kind::Unreachable) {
-        return Err(problem.clone());
+        // The words are those of a read; here nothing is used in its place.
+        return Err(Problem { then: String::new(), ..problem.clone() });
     }
     let state = found.state.ok_or_else(|| Problem::internal("a host is never gone"))?;
     if let Value::Value(drift) = &state.drift

@@ -173,7 +173,10 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
     if d.prepare.is_none() {
         return Vec::new();
     }
-    let Ok(found) = record::read(&reader(cx), &d.site).await else { return Vec::new() };
+    let found = match record::read(&reader(cx), &d.site).await {
+        Ok(found) => found,
+        Err(problem) => return vec![common::not_seen(problem)],
+    };
     if !found.exists() || cx.session.owner.as_deref() != Some(found.text("owner")) {
         return Vec::new();
     }
