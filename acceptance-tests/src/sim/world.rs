@@ -21,7 +21,8 @@ pub const LIMIT: Duration = Duration::from_secs(100);
 
 /// Takes everything of ours away: processes, data, notes, the start at boot.
 /// What is killed holds its port until it has ended, which takes a while under load.
-const WIPE: &str = "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
+const WIPE: &str =
+    "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
 
 /// How operations end and what their steps are when nothing interrupts them; shared by worlds, which are all alike.
 pub type Runs = Mutex<BTreeMap<Operation, Run>>;
