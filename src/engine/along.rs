@@ -83,15 +83,19 @@ impl Along {
         }
     }
 
-    /// Keeps what [`script`] printed for `questions` after an effect begun in `turn`, and takes it out of the effect's output.
+    /// An effect begun in `turn` has ended, well or not: what was read beside it holds no more. Takes what [`script`] printed
+    /// for `questions` out of its output, and keeps it unless another effect began meanwhile.
     pub fn end(&self, host: &Host, questions: &[String], output: &mut Output, turn: u64) {
         let (own, answers) = split(&output.stdout, questions.len());
-        for (question, answer) in questions.iter().zip(answers) {
+        output.stdout = own;
+        let mut state = self.state();
+        let alone = state.turn == turn;
+        state.end_answers();
+        for (question, answer) in questions.iter().zip(answers).filter(|_| alone) {
             if let Some(answer) = answer {
-                self.keep(host, question, &answer, turn);
+                state.answers.insert((host.clone(), question.clone()), (answer, Instant::now()));
             }
         }
-        output.stdout = own;
     }
 
     /// Time passes: what was true may not be so any more.
@@ -126,6 +130,24 @@ fn split(stdout: &str, count: usize) -> (String, Vec<Option<String>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_beside_an_effect_ends_with_it() {
+        let (along, host) = (Along::default(), crate::engine::tests::host("h1"));
+        let (_, turn) = along.begin(&host);
+        along.keep(&host, "beside", "before the effect", along.turn());
+        assert!(along.ask(&host, "beside").is_some());
+        let mut output = Output { stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"), ..Output::default() };
+        along.end(&host, &["along".to_owned()], &mut output, turn);
+        assert!(along.ask(&host, "beside").is_none(), "it was true before the effect");
+        assert_eq!(along.ask(&host, "along").map(|o| o.stdout).as_deref(), Some("after it"));
+
+        let (_, turn) = along.begin(&host);
+        along.begin(&host);
+        let mut output = Output { stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"), ..Output::default() };
+        along.end(&host, &["along".to_owned()], &mut output, turn);
+        assert!(along.ask(&host, "along").is_none(), "another effect has begun meanwhile");
+    }
 
     #[test]
     fn answers_are_told_apart_from_the_effects_own_words() {

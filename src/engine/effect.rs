@@ -157,11 +157,12 @@ impl Cx {
         let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
         let (questions, turn) = self.along().map_or_else(Default::default, |a| a.begin(host));
         let script = gate::effect(&self.passes(step)?, &lines, body, &along::script(&questions));
-        let mut output = self.run_on(host, &script, deadline, true).await?;
-        self.judge(step, &output)?;
+        // It may have happened, whatever is known of it.
+        let mut output = self.run_on(host, &script, deadline, true).await.inspect_err(|_| self.forget())?;
         if let Some(along) = self.along() {
             along.end(host, &questions, &mut output, turn);
         }
+        self.judge(step, &output)?;
         Ok(output)
     }
 

@@ -75,7 +75,7 @@ impl World {
     }
 }
 
-fn host(name: &str) -> Host {
+pub(super) fn host(name: &str) -> Host {
     Host {
         endpoint: Endpoint { name: name.into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() },
         run_as: String::new(),
