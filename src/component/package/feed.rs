@@ -1,4 +1,4 @@
-//! Streams a package's files out of its archives: a blocking thread reads, a small pipe bounds what it is ahead.
+//! Streams a package's files out of its archives: a blocking thread reads, a short queue bounds what it is ahead.
 //!
 //! An archive is unpacked once a run, to an unnamed temporary file. All hosts read from it, and follow it while it still
 //! grows: the first byte leaves as soon as it is unpacked, and ten hosts cost one unpacking.
@@ -6,21 +6,22 @@ use super::archive::{self, ArchiveError, Kind, Limits, Next};
 use super::{Package, listing};
 use crate::transport::Input;
 use crate::transport::files::Opener;
+use rustix::buffer::spare_capacity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Cursor};
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_util::io::SyncIoBridge;
 
 /// What is read at once.
 const CHUNK: usize = 256 << 10;
-/// How far reading may be ahead of sending.
-const AHEAD: usize = 1 << 20;
+/// How many of them reading may be ahead of sending.
+const AHEAD: usize = 4;
 
 /// One archive of a package and the members that are wanted of it.
 #[derive(Debug)]
@@ -71,26 +72,28 @@ pub fn openers(package: &Package) -> BTreeMap<String, Opener> {
 }
 
 fn feed(origin: Arc<Origin>, member: String) -> Input {
-    let (sender, receiver) = tokio::io::duplex(AHEAD);
-    let job = tokio::task::spawn_blocking(move || {
-        let mut out = SyncIoBridge::new(sender);
-        origin.pour(&member, &mut out).map_err(|e| io::Error::other(format!("archive {}: {e}", origin.location)))
-    });
-    Box::new(Feed { receiver, job: Some(job) })
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let job = tokio::task::spawn_blocking(move || origin.pour(&member, &sender).map_err(|e| io::Error::other(format!("archive {}: {e}", origin.location))));
+    Box::new(Feed { chunk: Cursor::default(), receiver, job: Some(job) })
 }
 
 /// The reading end; its end is an error when the archive could not be read to its end.
 struct Feed {
-    receiver: DuplexStream,
+    chunk: Cursor<Vec<u8>>,
+    receiver: mpsc::Receiver<Vec<u8>>,
     job: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl AsyncRead for Feed {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.receiver).poll_read(cx, buffer))?;
+        ready!(Pin::new(&mut self.chunk).poll_read(cx, buffer))?;
         if buffer.filled().len() > before || buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
+        }
+        if let Some(chunk) = ready!(self.receiver.poll_recv(cx)) {
+            self.chunk = Cursor::new(chunk);
+            return Pin::new(&mut self.chunk).poll_read(cx, buffer);
         }
         let Some(job) = &mut self.job else { return Poll::Ready(Ok(())) };
         let done = ready!(Pin::new(job).poll(cx));
@@ -100,18 +103,17 @@ impl AsyncRead for Feed {
 }
 
 impl Origin {
-    fn pour(&self, member: &str, out: &mut dyn Write) -> Result<(), ArchiveError> {
+    fn pour(&self, member: &str, out: &mpsc::Sender<Vec<u8>>) -> Result<(), ArchiveError> {
         // The archive on this machine must still be the one that was planned with.
         let archive = listing::open(&self.location, &self.sha256)?;
         let spool = self.spool(archive)?;
-        let mut buffer = vec![0; CHUNK];
         let mut read = 0;
         while let Some((from, to)) = spool.wait(member, read)? {
-            let most = usize::try_from(to - from).unwrap_or(usize::MAX).min(buffer.len());
-            let n = spool.file.read_at(&mut buffer[..most], from).map_err(|e| ArchiveError::Read(e.to_string()))?;
+            let mut chunk = Vec::with_capacity(usize::try_from(to - from).unwrap_or(usize::MAX).min(CHUNK));
+            let n = rustix::io::pread(&spool.file, spare_capacity(&mut chunk), from).map_err(|e| ArchiveError::Read(e.to_string()))?;
             read += n as u64;
             // Who does not want the rest hangs up; that is no failure of the archive.
-            if n == 0 || out.write_all(&buffer[..n]).is_err() {
+            if n == 0 || out.blocking_send(chunk).is_err() {
                 break;
             }
         }
