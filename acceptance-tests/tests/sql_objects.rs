@@ -390,12 +390,16 @@ resource "ob_user" "login" {
     let user = "resource \"ob_user\" \"u\" {\n name = \"u\"\n locked = true\n endpoint = local.at\n}\n";
     tf.write("main.tf", &(server.head() + user)).unwrap();
     tf.apply().unwrap();
+    let status = || tf.state_json().unwrap()["values"]["root_module"]["resources"][0]["values"]["status"].clone();
+    assert_eq!(status(), "present");
     let head = server.head();
     drop(server);
     let out = tf.run(&["plan", "-detailed-exitcode", "-no-color"]).unwrap();
     assert_eq!(out.status, 0, "{}{}", out.stdout, out.stderr);
     let said = (out.stdout + &out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("could not be looked at"), "{said}");
+    tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap();
+    assert_eq!(status(), "unreachable");
     tf.write("main.tf", &(head + &user.replace("true", "false"))).unwrap();
     let refused = flat(&tf.apply().unwrap_err());
     assert!(refused.contains("Cannot log in") && refused.contains("fix "), "{refused}");

@@ -106,20 +106,36 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-/// Looks at the server. One that does not answer leaves the state as it is.
+/// The status of an object that its server has.
+const PRESENT: &str = "present";
+/// The status of an object whose server could not be asked.
+const UNREACHABLE: &str = "unreachable";
+
+/// Fills in what is true of an object whose server answered.
+fn seen<S: SqlObject>(state: S, now: &Catalog, how: Fill) -> Option<S> {
+    let mut state = state.fill(now, how)?;
+    // What was planned stays, as with every other attribute.
+    if how == Fill::Read || state.status().is_unknown() {
+        *state.status() = Value::Value(PRESENT.into());
+    }
+    Some(state)
+}
+
+/// Looks at the server. One that does not answer leaves all but the status as it is.
 ///
 /// # Errors
 /// The server answers, but not as it should.
-pub async fn read<S: SqlObject>(cx: &Context, state: S) -> Result<Found<S>, Problem> {
+pub async fn read<S: SqlObject>(cx: &Context, mut state: S) -> Result<Found<S>, Problem> {
     let (Some(at), Some(what)) = (target(&state), state.what()) else { return Ok(Found { state: Some(state), warnings: Vec::new() }) };
     match cx.session.looks.look(&sql_target::key(&at), look(cx, &at, &what), look(cx, &at, &What::Everything)).await {
-        Ok(seen) => {
-            let mut state = state.fill(&seen.now, Fill::Read);
-            state.iter_mut().for_each(|s| s.login(&seen.login));
+        Ok(found) => {
+            let mut state = seen(state, &found.now, Fill::Read);
+            state.iter_mut().for_each(|s| s.login(&found.login));
             Ok(Found { state, warnings: Vec::new() })
         }
         Err(problem) if problem.kind == Kind::Unreachable => {
             let what = format!("{} could not be looked at", sql_target::show(&at));
+            *state.status() = Value::Value(UNREACHABLE.into());
             let warning = Problem { what, then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
             Ok(Found { state: Some(state), warnings: vec![warning] })
         }
@@ -206,7 +222,7 @@ async fn on_link<S: SqlObject>(cancel: &CancellationToken, link: &mut Link, inpu
     let secret_failed = failed.is_some() && statements.iter().any(Statement::holds_secret);
     if left.is_empty() && !secret_failed {
         // Done, if need be by another run that was faster.
-        let mut state = input.planned.cloned().and_then(|s| s.fill(&now, Fill::Applied));
+        let mut state = input.planned.cloned().and_then(|s| seen(s, &now, Fill::Applied));
         if let Some(state) = &mut state {
             state.login(&link.user);
             if state.outlook().0.is_unknown() {
@@ -216,7 +232,7 @@ async fn on_link<S: SqlObject>(cancel: &CancellationToken, link: &mut Link, inpu
         return Ok(Applied { state, problem: None, warnings });
     }
     let problem = failed.unwrap_or_else(|| not_recorded(link.place(), &left));
-    Ok(Applied { state: input.prior.cloned().and_then(|s| s.fill(&now, Fill::Read)), problem: Some(problem), warnings })
+    Ok(Applied { state: input.prior.cloned().and_then(|s| seen(s, &now, Fill::Read)), problem: Some(problem), warnings })
 }
 
 fn not_recorded(place: &str, left: &[Statement]) -> Problem {
@@ -237,8 +253,8 @@ fn not_recorded(place: &str, left: &[Statement]) -> Problem {
 pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S, Problem> {
     let at = target(&state).ok_or_else(unknown_input)?;
     let what = state.what().ok_or_else(unknown_input)?;
-    let seen = look(cx, &at, &what).await?;
-    state.fill(&seen.now, Fill::Read).ok_or_else(|| {
+    let found = look(cx, &at, &what).await?;
+    seen(state, &found.now, Fill::Read).ok_or_else(|| {
         Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id")
     })
 }
@@ -251,13 +267,14 @@ pub fn planned_statements<S: SqlObject>(prior: Option<&S>, next: Option<&S>, bel
     S::statements(Change { prior, next, config: None, passwords: Passwords::Named }, believed)
 }
 
-/// Fills in a plan's `runbook` and `impact`, which stay as they are where a change runs nothing. Gives the statements;
+/// Fills in a plan's `status`, `runbook` and `impact`, which stay as they are where a change runs nothing. Gives the statements;
 /// `None` unless all that they depend on is known (`shaped`).
 ///
 /// # Errors
 /// As [`SqlObject::statements`].
 pub fn foretell<S: SqlObject>(prior: Option<&S>, next: &mut S, shaped: bool, believed: &Catalog) -> Result<Option<Vec<Statement>>, Problem> {
     if !shaped {
+        *next.status() = Value::Unknown;
         let (runbook, impact) = next.outlook();
         (*runbook, *impact) = (Value::Unknown, Value::Unknown);
         return Ok(None);
@@ -270,6 +287,7 @@ pub fn foretell<S: SqlObject>(prior: Option<&S>, next: &mut S, shaped: bool, bel
 }
 
 fn tell<S: SqlObject>(state: &mut S, statements: &[Statement]) {
+    *state.status() = Value::Value(PRESENT.into());
     let line = if statements.is_empty() { "nothing to do".into() } else { S::headline(statements) };
     let (runbook, impact) = state.outlook();
     (*runbook, *impact) = (Value::Value(line), Value::Value(impact_of(statements)));

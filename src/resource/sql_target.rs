@@ -55,6 +55,8 @@ pub trait Targeted {
     fn timeouts(&self) -> &Value<Timeouts>;
     /// `runbook` and `impact`, to set them.
     fn outlook(&mut self) -> (&mut Value<String>, &mut Texts);
+    /// `status`, to set it.
+    fn status(&mut self) -> &mut Value<String>;
 }
 
 /// Implements [`Targeted`] for a state with fields of these names.
@@ -77,6 +79,9 @@ macro_rules! targeted {
             }
             fn outlook(&mut self) -> (&mut $crate::schema::Value<String>, &mut $crate::resource::common::Texts) {
                 (&mut self.runbook, &mut self.impact)
+            }
+            fn status(&mut self) -> &mut $crate::schema::Value<String> {
+                &mut self.status
             }
         }
     };
@@ -105,7 +110,7 @@ pub enum Target {
 
 /// The attributes, for a schema.
 #[must_use]
-pub fn attributes() -> [Named; 6] {
+pub fn attributes() -> [Named; 7] {
     let endpoint = [
         ("address", string("Host name or IP address of the server, as seen from `via` or from the runner.").required().check(not_empty)),
         ("port", number("Port of the MySQL protocol.").required().range(1..=65535)),
@@ -117,6 +122,7 @@ pub fn attributes() -> [Named; 6] {
         ("group", map_of("A replication group: `{ for name, m in ob_standby.x.members : name => m.instance }`. Its members are asked each time which of them takes writes.", instance_attributes()).optional()),
         ("endpoint", object("A MySQL-mode server that this provider did not deploy.", endpoint).optional()),
         ("timeouts", schema_timeouts()),
+        ("status", string("`present`; `unreachable` when its server could not be asked: all else is as last known then.").computed()),
         ("runbook", string("What the last planned change does, in one line: its statements, or their number.").computed()),
         ("impact", set("What the last planned change does to users: `data loss`, `clients cut`.", STRING).computed()),
     ]

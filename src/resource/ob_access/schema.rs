@@ -37,6 +37,8 @@ pub struct AccessState {
     pub unmanaged: Value<Unmanaged>,
     /// Deadlines.
     pub timeouts: Value<Timeouts>,
+    /// `present` or `unreachable`.
+    pub status: Value<String>,
     /// The plan in one line.
     pub runbook: Value<String>,
     /// What the plan does to users.

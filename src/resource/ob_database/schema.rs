@@ -30,6 +30,8 @@ pub struct DatabaseState {
     pub allow_data_loss: Texts,
     /// Deadlines.
     pub timeouts: Value<Timeouts>,
+    /// `present` or `unreachable`.
+    pub status: Value<String>,
     /// The plan in one line.
     pub runbook: Value<String>,
     /// What the plan does to users.

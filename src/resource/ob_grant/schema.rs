@@ -36,6 +36,8 @@ pub struct GrantState {
     pub unmanaged: Texts,
     /// Deadlines.
     pub timeouts: Value<Timeouts>,
+    /// `present` or `unreachable`.
+    pub status: Value<String>,
     /// The plan in one line.
     pub runbook: Value<String>,
     /// What the plan does to users.

@@ -32,6 +32,8 @@ pub struct UserState {
     pub password_changed: Value<String>,
     /// Deadlines.
     pub timeouts: Value<Timeouts>,
+    /// `present` or `unreachable`.
+    pub status: Value<String>,
     /// The plan in one line.
     pub runbook: Value<String>,
     /// What the plan does to users.
