@@ -39,6 +39,10 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
         "select connection_id()" => one("connection_id()", id.to_string()),
         "select @@version_comment" => one("@@version_comment", format!("sim seekdb {}", build())),
         "select max(tx_blocked) from oceanbase.__all_virtual_ls_info" => one("max(tx_blocked)", if server.store().role == Role::Primary { "0" } else { "1" }),
+        "select max(checkpoint_scn) from oceanbase.__all_virtual_ls_info" => {
+            let store = server.store();
+            one("max(checkpoint_scn)", if store.frozen { store.end().to_string() } else { "1".to_owned() })
+        }
         "select max(end_scn) from oceanbase.v$ob_log_stat" => one("max(END_SCN)", server.store().end().to_string()),
         "show processlist" => processlist(server),
         "show parameters" => parameters(server),
