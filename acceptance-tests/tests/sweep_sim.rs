@@ -155,12 +155,13 @@ fn a_primary_is_not_destroyed_under_its_group() {
 }
 
 /// Where each planted bug is to be found, and a word of what finds it.
-const PLANTED: [(Bug, Operation, &str, Point, Blow, &str); 11] = [
+const PLANTED: [(Bug, Operation, &str, Point, Blow, &str); 12] = [
     (Bug::GateUnchecked, Operation::Parameter, "use_package", Point::Decided, Blow::Frozen, "woke up"),
     (Bug::NobodyEvicted, Operation::Parameter, "use_package", Point::Began, Blow::Provider, "does not"),
     (Bug::EndBeforeEffect, Operation::Parameter, "use_package", Point::Began, Blow::Provider, "the journal at began"),
     (Bug::NoJournal, Operation::Parameter, "use_package", Point::Effected, Blow::Provider, "the journal at effected"),
     (Bug::FenceLies, Operation::Switchover, "note_fence", Point::Verified, Blow::Provider, "does not"),
+    (Bug::BaseLies, Operation::Build, "freeze_log", Point::Decided, Blow::Provider, "too early"),
     (Bug::NoGroupNote, Operation::Build, "write_group", Point::Decided, Blow::Provider, "does not"),
     (Bug::StoreWiped, Operation::Restart, "stop_server", Point::Verified, Blow::Provider, ""),
     (Bug::EffectTwice, Operation::Create, "keep_root_password", Point::Decided, Blow::Provider, "another end state"),

@@ -13,6 +13,8 @@ pub enum Bug {
     NoJournal,
     /// The server says that it is fenced and takes writes.
     FenceLies,
+    /// The primary says that a standby can be built from it before one can.
+    BaseLies,
     /// The note of the group is not written.
     NoGroupNote,
     /// A start wipes the store.
@@ -29,12 +31,13 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::GateUnchecked,
         Self::NobodyEvicted,
         Self::EndBeforeEffect,
         Self::NoJournal,
         Self::FenceLies,
+        Self::BaseLies,
         Self::NoGroupNote,
         Self::StoreWiped,
         Self::EffectTwice,
@@ -46,7 +49,11 @@ impl Bug {
     /// What the stand-in is asked to lie about.
     #[must_use]
     pub fn lie(self) -> Option<&'static str> {
-        (self == Self::FenceLies).then_some("fence")
+        match self {
+            Self::FenceLies => Some("fence"),
+            Self::BaseLies => Some("base"),
+            _ => None,
+        }
     }
 
     /// The script as the product would send it if it had the bug.
@@ -65,7 +72,7 @@ impl Bug {
             Self::BuildingStays => lines(&|l| if l.starts_with("rm -f ") && l.contains("/.ob/building") { ":".into() } else { l.into() }),
             Self::BootStays => replace("if command -v crontab >/dev/null && crontab -l", "if false && crontab -l"),
             Self::RestartForgets => lines(&|l| if l.contains("/.ob/restart") && l.contains("ob_put") { l.replace("\"$(sdb_process)\"", "''") } else { l.into() }),
-            Self::FenceLies => text.to_owned(),
+            Self::FenceLies | Self::BaseLies => text.to_owned(),
         }
     }
 }

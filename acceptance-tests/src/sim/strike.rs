@@ -261,6 +261,8 @@ impl World {
             text.lines().for_each(|l| *counts.entry(l).or_default() += 1);
             let twice: Vec<_> = counts.iter().filter(|(line, n)| **n > 1 && !may_repeat(line, strike.blow)).collect();
             ensure!(twice.is_empty(), "ran twice on {}: {twice:?}", host.name());
+            let young = counts.keys().find(|line| line.ends_with("is young"));
+            ensure!(young.is_none(), "a standby was begun too early: {young:?}");
         }
         Ok(())
     }

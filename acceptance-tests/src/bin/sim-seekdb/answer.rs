@@ -40,8 +40,9 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
         "select @@version_comment" => one("@@version_comment", format!("sim seekdb {}", build())),
         "select max(tx_blocked) from oceanbase.__all_virtual_ls_info" => one("max(tx_blocked)", if server.store().role == Role::Primary { "0" } else { "1" }),
         "select max(checkpoint_scn) from oceanbase.__all_virtual_ls_info" => {
-            let store = server.store();
-            one("max(checkpoint_scn)", if store.frozen { store.end().to_string() } else { "1".to_owned() })
+            let mut store = server.store();
+            let moved = store.settled().unwrap_or(false) || server.lies("base");
+            one("max(checkpoint_scn)", if moved { store.end().to_string() } else { "1".to_owned() })
         }
         "select max(end_scn) from oceanbase.v$ob_log_stat" => one("max(END_SCN)", server.store().end().to_string()),
         "show processlist" => processlist(server),
@@ -135,12 +136,14 @@ fn rows(server: &Server, lower: &str) -> Option<Answer> {
     Some(Answer::Rows(vec!["n"], server.store().rows.range(low..=high).map(|n| vec![n.to_string()]).collect()))
 }
 
+/// Answers at once; the base of the log moves later ([`crate::store::Store::settled`]).
 fn freeze(server: &Server) -> Answer {
     let mut store = server.store();
     if store.role != Role::Primary {
         return read_only();
     }
-    written(&mut store, &["frozen"])
+    store.freezing.get_or_insert_with(Instant::now);
+    Answer::Ok
 }
 
 fn written(store: &mut crate::store::Store, lines: &[&str]) -> Answer {

@@ -8,6 +8,9 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What stands in the ledger when somebody began a standby too early: the sweep allows it nowhere.
+const YOUNG: &str = "refused a standby: the primary is young";
+
 const SOON: Duration = Duration::from_millis(500);
 
 /// Serves followers and heirs.
@@ -30,8 +33,9 @@ fn one(server: &Server, mut stream: TcpStream) -> Result<()> {
         _ => return Ok(()),
     };
     {
-        let store = server.store();
-        let word = if after == 0 && !store.frozen {
+        let mut store = server.store();
+        let word = if after == 0 && !store.settled()? {
+            server.ledger(YOUNG);
             "young\n"
         } else if !store.continues(after, entry) {
             "diverged\n"
