@@ -50,8 +50,18 @@ impl Store {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let file = File::options().create(true).append(true).open(path)?;
         let users = BTreeMap::from([("root".to_owned(), String::new())]);
-        let mut store =
-            Self { file, whole: false, role: Role::Primary, fenced_here: false, frozen: false, freezing: None, parameters: BTreeMap::new(), log: Vec::new(), users, rows: BTreeSet::new() };
+        let mut store = Self {
+            file,
+            whole: false,
+            role: Role::Primary,
+            fenced_here: false,
+            frozen: false,
+            freezing: None,
+            parameters: BTreeMap::new(),
+            log: Vec::new(),
+            users,
+            rows: BTreeSet::new(),
+        };
         text.split_inclusive('\n').filter_map(|l| l.strip_suffix('\n')).for_each(|l| store.take(l));
         Ok(store)
     }
