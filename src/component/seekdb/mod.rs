@@ -1,6 +1,6 @@
 //! seekdb, OceanBase's single-node engine: one process, one base directory, one SQL port, one RPC port for standbys.
 //!
-//! What the steps rely on was measured on 1.4.0 (docs/architecture.md says what was proven on the real server):
+//! What the steps rely on was measured on 1.4.0 (docs/testing.md says what was proven on the real server):
 //! exit status 0 of the start command proves nothing, the pid file outlives the process, only `tx_blocked` tells the role.
 pub mod facts;
 pub mod flow;
