@@ -68,7 +68,7 @@ impl Bug {
             Self::EndBeforeEffect => end_first(text),
             Self::NoGroupNote => lines(&|l| if l.contains("ob_put") && l.trim_end_matches('\'').ends_with("/.ob/group") { ":".into() } else { l.into() }),
             Self::StoreWiped => replace("mkdir -p \"$base/log\"; cd /", "rm -rf \"$base/store\"; mkdir -p \"$base/log\"; cd /"),
-            Self::EffectTwice => lines(&|l| if l.contains("tail -n 3") { format!("{0}\n{0}", l.replace("grep -vxF", "cat; :")) } else { l.into() }),
+            Self::EffectTwice => lines(&|l| if l.contains("tail -n 3") { format!("{0}\n{0}", l.replace("[ \"$ob_old\" = ", "[ \"$ob_old\" = x")) } else { l.into() }),
             Self::BuildingStays => lines(&|l| if l.starts_with("rm -f ") && l.contains("/.ob/building") { ":".into() } else { l.into() }),
             Self::BootStays => replace("if command -v crontab >/dev/null && crontab -l", "if false && crontab -l"),
             Self::RestartForgets => lines(&|l| if l.contains("/.ob/restart") && l.contains("ob_put") { l.replace("\"$(sdb_process)\"", "''") } else { l.into() }),

@@ -74,11 +74,15 @@ impl Step for KeepRootPassword {
         Ok(if kept(cx, &self.instance).await?.first() == Some(wanted) { Check::Done } else { Check::Needed("it is not the last one kept".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let file = self.instance.own("root");
-        let line = encode(wanted(cx)?);
-        let body = format!("umask 077; {{ tail -n 3 {file} 2>/dev/null | {{ grep -vxF {line} || :; }}; printf '%s\\n' {line}; }} | ob_put {file}");
-        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
+        cx.effect(self, &keeping(&self.instance.own("root"), &encode(wanted(cx)?)), Duration::from_secs(30)).await.map(drop)
     }
+}
+
+/// Shell: `line` becomes the last one of the kept ones in `file`. Only what is built into sh sees it: it is in no argv.
+fn keeping(file: &str, line: &str) -> String {
+    format!(
+        "umask 077; {{ tail -n 3 {file} 2>/dev/null | while IFS= read -r ob_old; do [ \"$ob_old\" = {line} ] || printf '%s\\n' \"$ob_old\"; done; printf '%s\\n' {line}; }} | ob_put {file}"
+    )
 }
 
 fn wanted(cx: &Cx) -> Result<&Secret, Problem> {
@@ -122,5 +126,36 @@ impl Step for SetRootPassword {
         let root = working_root(cx, &self.instance).await?;
         let statement = format!("ALTER USER 'root' IDENTIFIED BY {}", literal(&password));
         server::dangerous(cx, self, &self.instance, &root, &[statement]).await.map_err(|p| without(p, &password))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keeping;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    #[test]
+    fn the_last_passwords_are_kept_and_none_is_an_argument_of_a_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        for program in ["tail", "cat", "grep", "sed", "awk", "printf"] {
+            let shim = format!("#!/bin/sh\necho \"{program} $*\" >> {}\nPATH=/usr/bin:/bin exec {program} \"$@\"\n", at("ran"));
+            std::fs::write(at(program), shim).unwrap();
+            std::fs::set_permissions(at(program), std::fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let keep = |line: &str| {
+            let script = format!("ob_put() {{ cat > {0}.tmp && /bin/mv {0}.tmp {0}; }}; {1}", at("root"), keeping(&at("root"), line));
+            assert!(Command::new("/bin/sh").args(["-c", &script]).env("PATH", dir.path()).status().unwrap().success());
+            std::fs::read_to_string(at("root")).unwrap()
+        };
+        assert_eq!(keep("QQ=="), "QQ==\n");
+        assert_eq!(keep("Qg=="), "QQ==\nQg==\n");
+        assert_eq!(keep("QQ=="), "Qg==\nQQ==\n");
+        assert_eq!(keep("QQ=="), "Qg==\nQQ==\n");
+        assert_eq!((keep("Qw=="), keep("RA==")).1, "Qg==\nQQ==\nQw==\nRA==\n");
+        assert_eq!(keep("RQ=="), "QQ==\nQw==\nRA==\nRQ==\n");
+        let ran = std::fs::read_to_string(at("ran")).unwrap();
+        assert!(ran.contains("tail -n 3") && !ran.contains("=="), "{ran}");
     }
 }
