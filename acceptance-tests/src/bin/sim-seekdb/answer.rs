@@ -142,7 +142,7 @@ fn freeze(server: &Server) -> Answer {
     if store.role != Role::Primary {
         return read_only();
     }
-    store.freezing.get_or_insert_with(Instant::now);
+    store.freeze();
     Answer::Ok
 }
 

@@ -29,9 +29,9 @@ pub struct Store {
     /// Fenced by this very process.
     pub fenced_here: bool,
     /// A standby can be built from it.
-    pub frozen: bool,
+    frozen: bool,
     /// Since when a minor freeze is under way.
-    pub freezing: Option<Instant>,
+    freezing: Option<Instant>,
     /// Set by statement, or at the first start.
     pub parameters: BTreeMap<String, String>,
     /// The replicated log: SCN and entry.
@@ -98,6 +98,11 @@ impl Store {
         self.file.sync_data()?;
         self.take(line);
         Ok(())
+    }
+
+    /// Begins a minor freeze, unless one is under way.
+    pub fn freeze(&mut self) {
+        self.freezing.get_or_insert_with(Instant::now);
     }
 
     /// Whether a standby can be built from it now; a minor freeze that is under way comes to its end here.
