@@ -119,6 +119,16 @@ impl Lab {
         }
     }
 
+    /// Copies the databases of all hosts into the directory that `OB_LAB_KEEP` names, when this goes because a test failed.
+    fn keep(&self) {
+        let Some(dir) = std::env::var_os("OB_LAB_KEEP").filter(|_| std::thread::panicking()) else { return };
+        for host in self.hosts() {
+            let to = PathBuf::from(&dir).join(format!("lab{}", self.info.id)).join(host.name());
+            let done = std::fs::create_dir_all(&to).and_then(|()| Command::new("cp").args(["-a", "--sparse=always"]).arg(host.path("/data")).arg(&to).status());
+            eprintln!("lab {}: /data of {} is kept in {}: {done:?}", self.info.id, host.name(), to.display());
+        }
+    }
+
     fn drop_now(&mut self) {
         if let Some(mut child) = self.watcher.take() {
             if let Err(e) = down(&self.info) {
@@ -132,6 +142,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        self.keep();
         self.drop_now();
     }
 }

@@ -8,7 +8,7 @@
 use lab::may_make_hosts;
 use lab::sim::core::GROUP;
 use lab::sim::world::{LIMIT, Runs};
-use lab::sim::{At, Blow, Bug, Operation, Strike, World};
+use lab::sim::{At, Blow, Bug, Operation, Strike, World, digest};
 use lab::story::{all, say};
 use ob::engine::fault::Point;
 use rand::SeedableRng;
@@ -152,6 +152,26 @@ fn a_primary_is_not_destroyed_under_its_group() {
     world.states().objects = pair;
     world.apply(None).unwrap();
     assert!(!runs(&world, 0), "with its group it goes, and the check can see that");
+}
+
+/// A real server ends its start by itself now and then, and comes up with the next one: nothing goes back, nobody is asked.
+#[test]
+fn a_start_that_ends_by_itself_is_made_once_more() {
+    if !may_make_hosts("a start that ends by itself") {
+        return;
+    }
+    let mut world = World::new("end", Arc::default()).unwrap();
+    for operation in [Operation::Create, Operation::Restart, Operation::Switchover] {
+        let whole = world.run(operation).unwrap().end;
+        world.prepare(operation).unwrap();
+        for host in world.lab.hosts() {
+            host.exec("touch /etc/sim-seekdb.ends").unwrap().ok().unwrap();
+        }
+        world.apply(operation.asks()).unwrap_or_else(|e| panic!("{operation:?}: {e:#}"));
+        let left = world.lab.hosts().iter().filter(|h| h.path("/etc/sim-seekdb.ends").exists()).count();
+        assert!(left < 3, "{operation:?}: a start has ended by itself");
+        assert_eq!(digest::of(&world.lab).unwrap(), whole, "{operation:?}");
+    }
 }
 
 /// Where each planted bug is to be found, and a word of what finds it.

@@ -28,6 +28,18 @@ sdb_process() {
   sdb_find; [ -n "$sdb_p" ] || return 1
   ob_boot; set -- $sdb_s; echo "$sdb_p ${20} $ob_boot"
 }
+# Whether a server of $base is between its start and its pid file, which takes seconds on a busy host.
+sdb_begins() {
+  [ -z "$(sdb_pid)" ] || return 1
+  for sdb_d in /proc/[0-9]*; do
+    sdb_c=
+    { read -r sdb_c < "$sdb_d/cmdline"; } 2>/dev/null
+    case $sdb_c in *"--base-dir$base--"*|*"--base-dir$base") return 0 ;; esac
+  done
+  return 1
+}
+# Waits while it is, 20 s at most.
+sdb_settle() { n=0; while sdb_begins && [ $n -lt 200 ]; do n=$((n+1)); sleep 0.1; done; }
 "#;
 
 /// The shell functions every script about this instance begins with.
