@@ -139,6 +139,10 @@ impl Step for StartServer {
         Ok(if self.answers(cx, &facts).await? != Answer::Nothing { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        // One that runs and does not answer yet is waited for, not started.
+        if facts_of(cx, &self.instance).await?.pid.is_some() {
+            return Ok(());
+        }
         let (fresh, wipe) = match self.start {
             Start::Alone => (FRESH, String::new()),
             Start::Join(_) => ("", format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building"))),
