@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 pub use net::network_in_use;
 use rustix::process::Signal;
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -29,6 +30,9 @@ pub const LIMITS: &[&str] = &[
 
 /// How many hosts boot at the same time.
 const AT_ONCE: usize = 24;
+
+/// How long a host that has booted may take to be reached.
+const REACHED: Duration = Duration::from_secs(5);
 
 /// Makes keys, disks and the bridge.
 pub fn prepare(info: &Info, host_keys: HostKeys) -> Result<()> {
@@ -52,6 +56,9 @@ pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
                 let log = fs::read_to_string(info.home(host).join("boot.log")).unwrap_or_default();
                 bail!("host {} did not boot: {}", host.name, if log.is_empty() { "no message" } else { log.trim() });
             }
+            // Whoever asked for it while it was off left "no route to host" behind for a moment. One that is cut is not waited for long.
+            let at = SocketAddr::from((host.address, host.port));
+            until(REACHED, || TcpStream::connect_timeout(&at, Duration::from_millis(500)).is_ok());
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ pub use parameter::{SetParameter, same_value};
 pub use process::{Start, StartServer, StopServer};
 pub use prune::PrunePackages;
 pub use remove::{RemoveHome, RemoveStore};
-pub use replicate::{Fence, FreezeLog, PointSource, Promote, Reopen};
+pub use replicate::{FENCE, Fence, FreezeLog, PointSource, Promote, Reopen};
 pub use restart::BeginRestart;
 pub use root_password::{KeepRootPassword, SetRootPassword};
 pub use sessions::EndSessions;

@@ -95,8 +95,8 @@ impl Step for StartServer {
     }
     fn tries(&self) -> usize {
         // A young standby exits by itself in about one of fifteen starts (run on 1.4.0); its store is wiped and begun again. A
-        // server on a store that is whole does so once in some hundred restarts (-4109 on 1.4.0.post1, a standby that had been
-        // the primary until just before), and comes up on the same store with the next start.
+        // server on a store that is whole did so once in some hundred restarts (-4109 on 1.4.0.post1, a standby that had been
+        // the primary until just before), and came up on the same store with the next start.
         if matches!(self.start, Start::Join(_)) { 3 } else { 2 }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -185,8 +185,9 @@ impl Step for StartServer {
                         .place(format!("{}:{}", server::place(&self.instance), self.instance.base_dir))
                         .why(format!("{what}; its last words: {}", words.tail()))
                         .fix(format!(
-                            "read {}/log/seekdb.log on the host; common causes: memory_limit under 1G, log_disk_size under 2G, a full disk, a store of another version",
-                            self.instance.base_dir
+                            "read {}/log/seekdb.log on the host; common causes: memory_limit under 1G, log_disk_size under 2G, a full disk, a store of another version{}",
+                            self.instance.base_dir,
+                            if self.start == Start::Member { "; should it not come back, give a failover consent for this epoch, and rebuild it as a standby then" } else { "" },
                         )),
                 ));
             }
