@@ -13,6 +13,14 @@ pub struct PrunePackages {
     pub instance: Instance,
 }
 
+/// Prints cached files that no package links to.
+const LOOSE: &str = r#"find "$OB_STATE/cache" -maxdepth 1 -type f ! -name '*.stamp' ! -name '*.partial' -links 1 2>/dev/null
+"#;
+
+/// Prints the directories of packages and of cached files, where they are empty: a removal that was cut leaves them.
+const EMPTY: &str = r#"for d in "$OB_STATE/packages" "$OB_STATE/cache"; do [ -d "$d" ] && [ -z "$(ls -A "$d")" ] && echo "$d"; done
+"#;
+
 /// Prints the unused package directories: those that no other instance links to and no process runs from. None while an
 /// instance is being made that has no package yet: what it is about to use may be there already.
 const UNUSED: &str = r#"used=" "; for h in "$OB_STATE"/objects/*/home; do [ -e "$h" ] || continue; case $h in */"$leaving"/home) continue ;; esac; b=$(cat "$h"); l=$(readlink "$b/.ob/package" 2>/dev/null) || exit 0; used="$used${l##*/} "; done
@@ -35,15 +43,54 @@ impl Step for PrunePackages {
         vec!["rm -rf ~/.ob/packages/<not used by any instance> ~/.ob/cache/<not linked>".into()]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let output = cx.read(&self.instance.host, &format!("{}leaving={}\n( {UNUSED} )", gate::LIB, quote(&self.instance.key()))).await?;
-        let unused = output.stdout.lines().count();
+        let script = format!("{}leaving={}\n( {UNUSED}{LOOSE}{EMPTY} ); :", gate::LIB, quote(&self.instance.key()));
+        let unused = cx.read(&self.instance.host, &script).await?.stdout.lines().count();
         Ok(if unused == 0 { Check::Done } else { Check::Needed(format!("{unused} are not used")) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+        // Twice: a file is loose once the last package with it is gone.
         let body = format!(
-            "leaving={leaving}\n( {UNUSED} ) | while read -r d; do rm -rf \"$d\"; done\nif [ -d \"$OB_STATE/cache\" ]; then find \"$OB_STATE/cache\" -maxdepth 1 -type f ! -name '*.stamp' ! -name '*.partial' -links 1 | while read -r f; do rm -f \"$f\" \"$f.stamp\"; done; fi\nrmdir \"$OB_STATE/packages\" \"$OB_STATE/cache\" 2>/dev/null\n:",
+            "leaving={leaving}\nfor pass in 1 2; do ( {UNUSED}{LOOSE} ) | while read -r d; do rm -rf \"$d\" \"$d.stamp\"; done; done\nrmdir \"$OB_STATE/packages\" \"$OB_STATE/cache\" 2>/dev/null\n:",
             leaving = quote(&self.instance.key())
         );
         cx.effect(self, &body, Duration::from_secs(60)).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    /// What is to be removed from a state directory, without its path.
+    fn removable(state: &Path) -> Vec<String> {
+        let script = format!("OB_STATE={}; leaving=cluster.a\n( {UNUSED}{LOOSE}{EMPTY} ); :", quote(&state.display().to_string()));
+        let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(out.status.success());
+        String::from_utf8(out.stdout).unwrap().lines().map(|l| l.strip_prefix(&format!("{}/", state.display())).unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_anywhere_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        assert!(removable(dir.path()).is_empty(), "a host without packages");
+        fs::create_dir_all(at("packages/old")).unwrap();
+        fs::create_dir_all(at("cache")).unwrap();
+        fs::write(at("cache/d1"), "x").unwrap();
+        fs::write(at("cache/d1.stamp"), "x").unwrap();
+        fs::hard_link(at("cache/d1"), at("packages/old/seekdb")).unwrap();
+        assert_eq!(removable(dir.path()), ["packages/old"], "whole");
+        fs::remove_dir_all(at("packages/old")).unwrap();
+        assert_eq!(removable(dir.path()), ["cache/d1", "packages"], "cut before the cached file");
+        fs::remove_dir(at("packages")).unwrap();
+        fs::remove_file(at("cache/d1")).unwrap();
+        fs::remove_file(at("cache/d1.stamp")).unwrap();
+        assert_eq!(removable(dir.path()), ["cache"], "cut before the directory");
+        fs::create_dir_all(at("packages/new")).unwrap();
+        fs::create_dir_all(at("objects/cluster.b")).unwrap();
+        fs::write(at("objects/cluster.b/home"), at("nowhere").display().to_string()).unwrap();
+        assert!(removable(dir.path()).is_empty(), "while another instance is being made");
     }
 }
