@@ -89,7 +89,7 @@ fn daemon(flags: Flags) -> ExitCode {
     log(&flags.base, "INFO server_start 1/18]");
     // Ends one start by itself, as the real one does now and then.
     if std::fs::remove_file("/etc/sim-seekdb.ends").is_ok() {
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         fail("ret=-4109, ret=\"OB_STATE_NOT_MATCH\" observer start fail");
     }
     let store = match Store::open(&flags.base) {

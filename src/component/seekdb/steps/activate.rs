@@ -45,7 +45,7 @@ impl Step for Activate {
         Ok(one_writes(cx, &self.title(), &self.others).await.map_or(check, Check::Refused))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.heir, "ALTER SYSTEM ACTIVATE STANDBY".into()).await
+        run(cx, self, &self.heir).await
     }
 }
 

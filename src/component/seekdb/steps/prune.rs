@@ -28,6 +28,11 @@ for e in /proc/[0-9]*/exe; do l=$(readlink "$e" 2>/dev/null); case $l in "$OB_ST
 for d in "$OB_STATE"/packages/*; do [ -d "$d" ] || continue; case $used in *" ${d##*/} "*) ;; *) echo "$d" ;; esac; done
 "#;
 
+/// Prints all that is to be removed when the object `leaving` goes.
+fn removable(leaving: &str) -> String {
+    format!("leaving={}\n( {UNUSED}{LOOSE}{EMPTY} ); :", quote(leaving))
+}
+
 #[async_trait]
 impl Step for PrunePackages {
     fn kind(&self) -> &'static str {
@@ -43,8 +48,7 @@ impl Step for PrunePackages {
         vec!["rm -rf ~/.ob/packages/<not used by any instance> ~/.ob/cache/<not linked>".into()]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let script = format!("{}leaving={}\n( {UNUSED}{LOOSE}{EMPTY} ); :", gate::LIB, quote(&self.instance.key()));
-        let unused = cx.read(&self.instance.host, &script).await?.stdout.lines().count();
+        let unused = cx.read(&self.instance.host, &format!("{}{}", gate::LIB, removable(&self.instance.key()))).await?.stdout.lines().count();
         Ok(if unused == 0 { Check::Done } else { Check::Needed(format!("{unused} are not used")) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
@@ -64,8 +68,8 @@ mod tests {
     use std::path::Path;
 
     /// What is to be removed from a state directory, without its path.
-    fn removable(state: &Path) -> Vec<String> {
-        let script = format!("OB_STATE={}; leaving=cluster.a\n( {UNUSED}{LOOSE}{EMPTY} ); :", quote(&state.display().to_string()));
+    fn left(state: &Path) -> Vec<String> {
+        let script = format!("OB_STATE={}; {}", quote(&state.display().to_string()), removable("cluster.a"));
         let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
         assert!(out.status.success());
         String::from_utf8(out.stdout).unwrap().lines().map(|l| l.strip_prefix(&format!("{}/", state.display())).unwrap().to_owned()).collect()
@@ -75,22 +79,22 @@ mod tests {
     fn a_removal_that_was_cut_anywhere_is_seen() {
         let dir = tempfile::tempdir().unwrap();
         let at = |path: &str| dir.path().join(path);
-        assert!(removable(dir.path()).is_empty(), "a host without packages");
+        assert!(left(dir.path()).is_empty(), "a host without packages");
         fs::create_dir_all(at("packages/old")).unwrap();
         fs::create_dir_all(at("cache")).unwrap();
         fs::write(at("cache/d1"), "x").unwrap();
         fs::write(at("cache/d1.stamp"), "x").unwrap();
         fs::hard_link(at("cache/d1"), at("packages/old/seekdb")).unwrap();
-        assert_eq!(removable(dir.path()), ["packages/old"], "whole");
+        assert_eq!(left(dir.path()), ["packages/old"], "whole");
         fs::remove_dir_all(at("packages/old")).unwrap();
-        assert_eq!(removable(dir.path()), ["cache/d1", "packages"], "cut before the cached file");
+        assert_eq!(left(dir.path()), ["cache/d1", "packages"], "cut before the cached file");
         fs::remove_dir(at("packages")).unwrap();
         fs::remove_file(at("cache/d1")).unwrap();
         fs::remove_file(at("cache/d1.stamp")).unwrap();
-        assert_eq!(removable(dir.path()), ["cache"], "cut before the directory");
+        assert_eq!(left(dir.path()), ["cache"], "cut before the directory");
         fs::create_dir_all(at("packages/new")).unwrap();
         fs::create_dir_all(at("objects/cluster.b")).unwrap();
         fs::write(at("objects/cluster.b/home"), at("nowhere").display().to_string()).unwrap();
-        assert!(removable(dir.path()).is_empty(), "while another instance is being made");
+        assert!(left(dir.path()).is_empty(), "while another instance is being made");
     }
 }

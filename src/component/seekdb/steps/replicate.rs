@@ -9,13 +9,10 @@ use crate::engine::{Check, Cx, Host, Impact, Step};
 use async_trait::async_trait;
 use std::time::Duration;
 
-pub(super) async fn run(cx: &Cx, step: &dyn Step, instance: &Instance, statement: String) -> Result<(), Problem> {
-    run_all(cx, step, instance, &[statement]).await
-}
-
-async fn run_all(cx: &Cx, step: &dyn Step, instance: &Instance, statements: &[String]) -> Result<(), Problem> {
+/// Runs what the step says that it runs, on `instance`.
+pub(super) async fn run(cx: &Cx, step: &dyn Step, instance: &Instance) -> Result<(), Problem> {
     let login = server::account(cx, instance).await?;
-    server::dangerous(cx, step, instance, &login, statements).await
+    server::dangerous(cx, step, instance, &login, &step.effects()).await
 }
 
 /// What fences a primary. The source that it still has from its time as a standby goes first: should it lose its power before its
@@ -59,7 +56,7 @@ impl Step for FreezeLog {
         Ok(if facts.store && facts.building_store.is_none() { Check::Done } else { Check::Needed("a standby is to be built".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.primary, "ALTER SYSTEM MINOR FREEZE".into()).await
+        run(cx, self, &self.primary).await
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let until = tokio::time::Instant::now() + BASE;
@@ -102,20 +99,14 @@ impl Step for PointSource {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![self.statement()]
+        vec![format!("ALTER SYSTEM SET log_restore_source = {}", literal(&self.source.source()))]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let said = server::ask(cx, &self.instance).await?;
         Ok(if said.source == self.source.source() { Check::Done } else { Check::Needed(format!("it follows \"{}\"", said.source)) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.instance, self.statement()).await
-    }
-}
-
-impl PointSource {
-    fn statement(&self) -> String {
-        format!("ALTER SYSTEM SET log_restore_source = {}", literal(&self.source.source()))
+        run(cx, self, &self.instance).await
     }
 }
 
@@ -154,7 +145,7 @@ impl Step for Fence {
         role_is(cx, &self.primary, Role::Standby).await
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run_all(cx, self, &self.primary, &FENCE.map(str::to_owned)).await
+        run(cx, self, &self.primary).await
     }
 }
 
@@ -192,7 +183,7 @@ impl Step for Promote {
         Ok(nobody_writes(cx, &self.title(), &self.others).await?.map_or(check, Check::Refused))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.heir, "ALTER SYSTEM SWITCHOVER TO PRIMARY".into()).await
+        run(cx, self, &self.heir).await
     }
 }
 
@@ -253,7 +244,7 @@ impl Step for Reopen {
         Ok(nobody_writes(cx, &self.title(), &self.others).await?.map_or(check, Check::Refused))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.instance, "ALTER SYSTEM ACTIVATE STANDBY".into()).await
+        run(cx, self, &self.instance).await
     }
 }
 
