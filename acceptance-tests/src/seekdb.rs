@@ -156,6 +156,9 @@ pub fn start_line(program: &str, base_dir: &str, port: u16) -> String {
     )
 }
 
+/// Ends every seekdb of a host at once and waits for the end: until then a new start exits with 96, as the old one holds its files.
+pub const END: &str = "pkill -9 -x seekdb; while pgrep -x seekdb >/dev/null; do sleep 0.05; done";
+
 /// Starts an instance on a host with [`start_line`] and waits until it answers from here.
 ///
 /// # Errors

@@ -74,7 +74,7 @@ fn pair(lab: &Lab) -> String {
     );
     let mut serving = false;
     for _ in 0..3 {
-        b.exec("pkill -9 -x seekdb; rm -rf /home/admin/db").unwrap();
+        b.exec(&format!("{}; rm -rf /home/admin/db", seekdb::END)).unwrap();
         b.exec(&standby).unwrap();
         serving = sql::wait(b.at(2881), Duration::from_secs(40)).is_ok();
         if serving {
@@ -103,7 +103,7 @@ fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     a.cut_from(&b).unwrap();
     run(&b, "insert into t.r values (1)");
     FENCE.iter().for_each(|statement| drop(run(&b, statement)));
-    b.exec("pkill -9 -x seekdb").unwrap();
+    b.exec(seekdb::END).unwrap();
     lab.heal().unwrap();
     seekdb::start(&b, &program, "/home/admin/db", 2881, SERVES).unwrap();
     run(&b, "alter system activate standby");

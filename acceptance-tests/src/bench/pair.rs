@@ -86,7 +86,7 @@ fn by_hand() -> Result<Lab> {
     let line = line.split(" >/dev/null").next().unwrap_or_default();
     let standby = format!("{line} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null", a.address());
     for _ in 0..5 {
-        b.exec(&format!("pkill -9 -x seekdb; rm -rf {BASE}"))?;
+        b.exec(&format!("{}; rm -rf {BASE}", seekdb::END))?;
         b.exec(&standby)?;
         if sql::wait(b.at(2881), Duration::from_secs(40)).is_ok() {
             return Ok(lab);

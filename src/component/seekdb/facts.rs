@@ -40,6 +40,16 @@ sdb_begins() {
 }
 # Waits while it is, 20 s at most.
 sdb_settle() { n=0; while sdb_begins && [ $n -lt 200 ]; do n=$((n+1)); sleep 0.1; done; }
+# Ends the server and waits until it is gone: until then a new one of this directory ends at its start (status 96). Asked
+# first, killed after $1 tenths of a second, at once with 0; fails when it is still there 20 s after that.
+sdb_end() {
+  sdb_n=0
+  while sdb_find; [ -n "$sdb_p" ]; do
+    if [ $sdb_n -eq "$1" ]; then kill -KILL "$sdb_p"; elif [ $sdb_n -eq 0 ]; then kill -TERM "$sdb_p"; fi
+    [ $sdb_n -lt $(($1 + 200)) ] || { echo "pid $sdb_p does not end" >&2; return 1; }
+    sdb_n=$((sdb_n + 1)); sleep 0.1
+  done
+}
 "#;
 
 /// The shell functions every script about this instance begins with.

@@ -241,10 +241,7 @@ impl Step for StopServer {
         })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!(
-            "{}p=$(sdb_pid); [ -n \"$p\" ] || exit 0; kill -TERM \"$p\"; n=0; while [ -n \"$(sdb_pid)\" ]; do n=$((n+1)); [ $n -eq 300 ] && kill -KILL \"$p\"; [ $n -gt 400 ] && {{ echo \"pid $p does not end\" >&2; exit 1; }}; sleep 0.1; done",
-            facts::lib(&self.instance)
-        );
+        let body = format!("{}sdb_end 300", facts::lib(&self.instance));
         cx.effect(self, &body, Duration::from_secs(70)).await.map(drop)
     }
 }

@@ -70,11 +70,7 @@ impl Step for EndSessions {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         if self.open(cx).await?.is_err_and(|e| e.code() == Some(STATEMENT_TIMEOUT)) {
-            let body = format!(
-                "{}[ -e {} ] || exit 1; p=$(sdb_pid); [ -n \"$p\" ] || exit 0; kill -KILL \"$p\"; n=0; while [ -n \"$(sdb_pid)\" ]; do n=$((n+1)); [ $n -gt 200 ] && exit 1; sleep 0.1; done",
-                facts::lib(&self.instance),
-                self.instance.own("fenced")
-            );
+            let body = format!("{}[ -e {} ] || exit 1; sdb_end 0", facts::lib(&self.instance), self.instance.own("fenced"));
             return cx.effect(self, &body, Duration::from_secs(40)).await.map(drop);
         }
         let login = server::account(cx, &self.instance).await?;

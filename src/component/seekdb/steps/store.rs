@@ -45,7 +45,7 @@ impl Step for BeginStore {
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         // The note comes before the first byte of the store; a store without it is never wiped here.
         let body = format!(
-            "{lib}[ -z \"$(sdb_pid)\" ] || {{ p=$(sdb_pid); [ -e {note} ] && kill -KILL \"$p\"; sleep 1; [ -z \"$(sdb_pid)\" ] || exit 1; }}\nif [ -e {note} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\" \"$base/log\"; elif [ -d \"$base/store/redo\" ]; then echo 'a store that this build did not make' >&2; exit 1; fi\nprintf %s {source} | ob_put {note}",
+            "{lib}if [ -e {note} ]; then sdb_end 0 || exit 1; rm -rf \"$base/store\" \"$base/etc\" \"$base/run\" \"$base/log\"; elif [ -n \"$(sdb_pid)\" ] || [ -d \"$base/store/redo\" ]; then echo 'a server or a store that this build did not make' >&2; exit 1; fi\nprintf %s {source} | ob_put {note}",
             lib = facts::lib(&self.instance),
             note = self.instance.own("building"),
             source = quote(&self.source),
