@@ -1,7 +1,10 @@
 //! Real seekdb on lab hosts, and the writer's verdicts about it.
 use lab::writer::{Config, Writer};
 use lab::{Lab, may_make_hosts, seekdb, sql};
+use ob::component::seekdb::Instance;
 use ob::component::seekdb::steps::FENCE;
+use ob::engine::Host;
+use ob::transport::Endpoint;
 use std::time::Duration;
 
 const SERVES: Duration = Duration::from_secs(60);
@@ -108,6 +111,37 @@ fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     seekdb::start(&b, &program, "/home/admin/db", 2881, SERVES).unwrap();
     run(&b, "alter system activate standby");
     assert_eq!(run(&b, "select n from t.r"), [["1"]], "it has what its standby has not");
+}
+
+/// A host that boots and an apply may start a server in the same moment: without the lock of the product's start script both
+/// begin one, and now and then the pid file names the one that ends.
+#[test]
+fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
+    if !may_make_hosts("starts in the same moment") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let host = lab.host(0);
+    let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
+    let [name, user] = [host.name(), "root"].map(str::to_owned);
+    let endpoint = Endpoint { name, address: host.address().to_string(), port: 22, user, identity: String::new(), host_key: String::new() };
+    let instance = Instance { name: "a".into(), host: Host { endpoint, run_as: String::new() }, base_dir: "/data/a".into(), sql_port: 2881, rpc_port: 2882 };
+    let sizes = ["datafile_size=256M", "log_disk_size=2G", "memory_limit=2G"].map(|p| p.split_once('=').unwrap());
+    let script = instance.start_script(&sizes.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    let run = |line: &str| host.exec_for(line, script.as_bytes(), SERVES).unwrap();
+    let there = program.strip_suffix("/seekdb").unwrap();
+    let starts = |n: usize| format!("cd /data/a; for n in $(seq {n}); do {{ .ob/start >/dev/null 2>&1 </dev/null; echo $?; }} & done; wait");
+    run(&format!("mkdir -p /data/a/.ob && cd /data/a && cat > .ob/start && chmod +x .ob/start && ln -s {there} .ob/package")).ok().unwrap();
+    for round in 0..4 {
+        let mut codes: Vec<_> = run(&starts(if round == 0 { 1 } else { 4 })).stdout.lines().map(str::to_owned).collect();
+        codes.sort();
+        assert_eq!(codes, ["0", "96", "96", "96"][..codes.len()], "round {round}");
+        sql::wait(host.at(2881), SERVES).unwrap_or_else(|e| panic!("round {round}: {e:#}"));
+        let found = run("cat /data/a/run/seekdb.pid; echo; pgrep -x seekdb").stdout;
+        let pids: Vec<_> = found.lines().collect();
+        assert!(pids.len() == 2 && pids[0] == pids[1], "round {round}: the pid file and what runs: {pids:?}");
+        run(seekdb::END);
+    }
 }
 
 #[test]

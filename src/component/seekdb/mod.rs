@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 /// The SQL account that we make for ourselves on what we deploy.
 pub const ACCOUNT: &str = "ob_service";
 
+/// Exit status of a start beside a server of the same directory: the server's own (run on 1.4.0.post1), and that of our script.
+const RUNS: u8 = 96;
+
 /// One instance: where it is and how it is started.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Instance {
@@ -67,10 +70,13 @@ impl Instance {
     ///
     /// seekdb keeps ports and sizes in its store, but some parameters only for one run (measured on 1.4.0 with
     /// `syslog_level`), hence everything every time.
+    ///
+    /// Two starts within some 20 ms (a host that boots, and an apply) both begin a server, and the pid file names the one that
+    /// ends (2 of 8 times on 1.4.0.post1). So a start takes a lock first, which the server inherits and keeps while it lives.
     #[must_use]
     pub fn start_script(&self, parameters: &BTreeMap<String, String>) -> String {
         format!(
-            "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\ncd {} || exit 1\nexec {} \"$@\"\n",
+            "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\ncd {} && exec 9>>.ob/lock || exit 1\nflock -w 5 9 || {{ echo 'a server of this directory runs, or is being started' >&2; exit {RUNS}; }}\nexec {} \"$@\"\n",
             quote(&self.name),
             self.base(),
             join(self.command(parameters))

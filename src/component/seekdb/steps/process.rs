@@ -149,7 +149,7 @@ impl Step for StartServer {
             Start::Member | Start::Again => ("", String::new()),
         };
         let body = format!(
-            "{}sdb_settle; if [ -z \"$(sdb_pid)\" ]; then {wipe}{fresh}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || {{ rc=$?; tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; sdb_settle; fi",
+            "{}rc=; sdb_settle; if [ -z \"$(sdb_pid)\" ]; then {wipe}{fresh}mkdir -p \"$base/log\"; cd / && \"$base/.ob/start\"{} </dev/null >\"$base/.ob/start.log\" 2>&1 || rc=$?; sdb_settle; [ -z \"$rc\" ] || [ -n \"$(sdb_pid)\" ] || {{ tail -n 5 \"$base/.ob/start.log\" >&2; exit $rc; }}; fi",
             facts::lib(&self.instance),
             self.arguments(),
         );
