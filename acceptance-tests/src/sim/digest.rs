@@ -65,8 +65,8 @@ fn server(host: &Host) -> Result<Vec<String>> {
 /// What of our own lies in a base directory.
 fn instance(base: &Path) -> Vec<String> {
     let own = base.join(".ob");
-    // Written by whoever started the server last; not when cron did.
-    let mut lines: Vec<String> = names(&own).into_iter().filter(|n| n != "start.log").map(|n| format!(".ob/{n}")).collect();
+    // Written by whoever started the server: one that was adopted has not been started by us.
+    let mut lines: Vec<String> = names(&own).into_iter().filter(|n| n != "start.log" && n != "lock").map(|n| format!(".ob/{n}")).collect();
     let json = |name: &str| serde_json::from_str::<serde_json::Value>(&text(&own.join(name))).unwrap_or_default();
     lines.push(format!("mark {}", json("mark")["stage"]));
     let group = json("group");
