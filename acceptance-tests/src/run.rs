@@ -1,7 +1,10 @@
 //! Runs programs with a deadline and takes in all they print.
 use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::io::{Read, Write};
+use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -81,17 +84,29 @@ pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Outpu
 #[derive(Debug)]
 pub(crate) struct Collected {
     bytes: Arc<Mutex<Vec<u8>>>,
+    pipe: Option<Arc<OwnedFd>>,
     reader: std::thread::JoinHandle<()>,
 }
 
 impl Collected {
-    /// All of it, when the other end is closed; what is there after a moment, when a daemon holds it open.
+    /// All of it, when the other end is closed; when a daemon holds that open, what was written until a moment ago. However busy
+    /// the machine is, nothing that lies in the pipe is left there.
     pub(crate) fn text(&self) -> String {
         let end = Instant::now() + Duration::from_millis(200);
-        while !self.reader.is_finished() && Instant::now() < end {
+        loop {
+            let late = Instant::now() >= end;
+            if self.reader.is_finished() {
+                return self.so_far();
+            }
+            if late && let Ok(bytes) = self.bytes.lock() {
+                // What is read is read under the lock.
+                let left = self.pipe.as_ref().and_then(|p| rustix::io::ioctl_fionread(p).ok());
+                if left.unwrap_or(0) == 0 {
+                    return String::from_utf8_lossy(&bytes).into_owned();
+                }
+            }
             std::thread::sleep(Duration::from_micros(500));
         }
-        self.so_far()
     }
 
     /// What has been read so far.
@@ -101,22 +116,21 @@ impl Collected {
 }
 
 /// Reads a pipe to its end on a thread of its own.
-pub(crate) fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
-    let bytes = Arc::new(Mutex::new(Vec::new()));
-    let into = bytes.clone();
+pub(crate) fn collect(pipe: Option<impl Into<OwnedFd>>) -> Collected {
+    let (bytes, pipe) = (Arc::new(Mutex::new(Vec::new())), pipe.map(|p| Arc::new(p.into())));
+    let (into, from) = (bytes.clone(), pipe.clone());
     let reader = std::thread::spawn(move || {
-        let Some(mut pipe) = pipe else { return };
+        let Some(pipe) = from else { return };
         let mut buffer = [0; 16384];
-        while let Ok(n) = pipe.read(&mut buffer) {
-            if n == 0 {
-                break;
-            }
-            if let Ok(mut all) = into.lock() {
-                all.extend_from_slice(&buffer[..n]);
+        while retry_on_intr(|| poll(&mut [PollFd::new(&pipe, PollFlags::IN)], None)).is_ok() {
+            let Ok(mut all) = into.lock() else { return };
+            match retry_on_intr(|| rustix::io::read(&pipe, &mut buffer[..])) {
+                Ok(0) | Err(_) => return,
+                Ok(n) => all.extend_from_slice(&buffer[..n]),
             }
         }
     });
-    Collected { bytes, reader }
+    Collected { bytes, pipe, reader }
 }
 
 #[cfg(test)]
@@ -136,6 +150,21 @@ mod tests {
         assert!(e.contains("did not end within 200ms") && e.contains("begun"), "{e}");
         let child: i32 = e.trim().rsplit(|c: char| !c.is_ascii_digit()).find(|s| !s.is_empty()).unwrap().parse().unwrap();
         assert!(crate::process::until(Duration::from_secs(2), || crate::process::Process::of(child).is_none_or(|p| !p.alive())));
+    }
+
+    /// On a busy machine the reader may get no turn until long after the end of the program.
+    #[test]
+    fn what_lies_in_the_pipe_is_read_however_late() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let collected = collect(Some(reader));
+        let busy = collected.bytes.lock().unwrap();
+        { writer }.write_all(b"late").unwrap();
+        std::thread::scope(|scope| {
+            let text = scope.spawn(|| collected.text());
+            std::thread::sleep(Duration::from_millis(400));
+            drop(busy);
+            assert_eq!(text.join().unwrap(), "late");
+        });
     }
 
     #[test]
