@@ -170,3 +170,25 @@ pub fn start(host: &Host, program: &str, base_dir: &str, port: u16, limit: Durat
     }
     crate::sql::wait(host.at(port), limit).with_context(|| format!("seekdb on {} does not serve", host.name()))
 }
+
+/// A primary on the lab's first host and its standby on the second, made by hand; the path of the program there.
+///
+/// # Errors
+/// One of them did not serve; a young standby that ends by itself is begun again.
+pub fn pair(lab: &Lab, base_dir: &str) -> Result<String> {
+    let (a, b) = (lab.host(0), lab.host(1));
+    let program = share(lab, DEFAULT)?;
+    start(&a, &program, base_dir, 2881, Duration::from_secs(60))?;
+    crate::sql::query(a.at(2881), "alter system minor freeze")?;
+    let line = start_line(&program, base_dir, 2881);
+    let line = line.split(" >/dev/null").next().unwrap_or_default();
+    let standby = format!("{line} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null", a.address());
+    for _ in 0..3 {
+        b.exec(&format!("{END}; rm -rf {base_dir}"))?;
+        b.exec(&standby)?;
+        if crate::sql::wait(b.at(2881), Duration::from_secs(40)).is_ok() {
+            return Ok(program);
+        }
+    }
+    bail!("the hand-made standby never served")
+}

@@ -64,30 +64,6 @@ fn the_writer_notices_two_servers_that_both_take_writes() {
     assert!(report.lost.is_empty() && report.moves.len() == 1, "{report:?}");
 }
 
-/// A primary on the first host and its standby on the second; the path of the program.
-fn pair(lab: &Lab) -> String {
-    let (a, b) = (lab.host(0), lab.host(1));
-    let program = seekdb::share(lab, seekdb::DEFAULT).unwrap();
-    seekdb::start(&a, &program, "/home/admin/db", 2881, SERVES).unwrap();
-    sql::query(a.at(2881), "alter system minor freeze").unwrap();
-    let standby = format!(
-        "{} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null",
-        seekdb::start_line(&program, "/home/admin/db", 2881).split(" >/dev/null").next().unwrap(),
-        a.address()
-    );
-    let mut serving = false;
-    for _ in 0..3 {
-        b.exec(&format!("{}; rm -rf /home/admin/db", seekdb::END)).unwrap();
-        b.exec(&standby).unwrap();
-        serving = sql::wait(b.at(2881), Duration::from_secs(40)).is_ok();
-        if serving {
-            break;
-        }
-    }
-    assert!(serving, "the standby never served");
-    program
-}
-
 /// What the product fences with: the source that a former standby still has goes first. With it the server ends at each of its
 /// starts, as its log is longer than that of the source that answers (-4234).
 #[test]
@@ -97,7 +73,7 @@ fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     }
     let lab = Lab::up(2).unwrap();
     let (a, b) = (lab.host(0), lab.host(1));
-    let program = pair(&lab);
+    let program = seekdb::pair(&lab, "/home/admin/db").unwrap();
     let run = |host: &lab::Host, statement: &str| sql::query(host.at(2881), statement).unwrap();
     run(&a, "alter system switchover to standby");
     run(&b, "alter system switchover to primary");
@@ -151,7 +127,7 @@ fn the_writer_follows_a_switchover_and_sees_one_primary_at_a_time() {
     }
     let lab = Lab::up(2).unwrap();
     let (a, b) = (lab.host(0), lab.host(1));
-    pair(&lab);
+    seekdb::pair(&lab, "/home/admin/db").unwrap();
     let writer = Writer::start(Config::new([b.at(2881), a.at(2881)])).unwrap();
     writer.wait_for(200, SERVES).unwrap();
     for (host, statement) in [

@@ -4,7 +4,7 @@ use crate::story::{Cluster, Config, config, nothing_lost};
 use crate::terraform::{Source, Terraform};
 use crate::writer::{self, Writer};
 use crate::{Host, Lab, seekdb, sql};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -78,19 +78,6 @@ fn gaps(rounds: usize) -> Result<Vec<super::Row>> {
 /// A pair without the provider.
 fn by_hand() -> Result<Lab> {
     let lab = Lab::up(2)?;
-    let (a, b) = (lab.host(0), lab.host(1));
-    let program = seekdb::share(&lab, seekdb::DEFAULT)?;
-    seekdb::start(&a, &program, BASE, 2881, SOON)?;
-    sql::query(a.at(2881), "alter system minor freeze")?;
-    let line = seekdb::start_line(&program, BASE, 2881);
-    let line = line.split(" >/dev/null").next().unwrap_or_default();
-    let standby = format!("{line} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null", a.address());
-    for _ in 0..5 {
-        b.exec(&format!("{}; rm -rf {BASE}", seekdb::END))?;
-        b.exec(&standby)?;
-        if sql::wait(b.at(2881), Duration::from_secs(40)).is_ok() {
-            return Ok(lab);
-        }
-    }
-    bail!("the hand-made standby never served")
+    seekdb::pair(&lab, BASE)?;
+    Ok(lab)
 }
