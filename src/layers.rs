@@ -1,8 +1,10 @@
-//! Imports point downwards only; this test reads the `crate::` paths of every file and fails on an upward one.
+//! Imports point downwards only; this test reads the `crate::` paths of every file and fails on an
+//! upward one.
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A file may use its own layer and lower ones.
-const LAYERS: [&str; 8] = ["base", "schema", "transport", "engine", "component", "resource", "provider", "cli"];
+const LAYERS: [&str; 8] =
+    ["base", "schema", "transport", "engine", "component", "resource", "provider", "cli"];
 
 /// `schema` needs only `base`, `protocol` these two; neither knows OceanBase.
 fn may_use(layer: &str, other: &str) -> bool {
@@ -42,11 +44,22 @@ fn imports_point_downwards_only() {
         if name.contains("test") || ["bin", "lib", "layers"].contains(&layer) {
             continue;
         }
-        for line in std::fs::read_to_string(file).unwrap().lines().filter(|l| !l.trim_start().starts_with("//")) {
+        for line in std::fs::read_to_string(file)
+            .unwrap()
+            .lines()
+            .filter(|l| !l.trim_start().starts_with("//"))
+        {
             for used in line.split("crate::").skip(1) {
-                let other: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                if !may_use(layer, &other) && (LAYERS.contains(&other.as_str()) || other == "protocol") {
-                    wrong.push(format!("{}: {layer} uses {other}: {}", inside.display(), line.trim()));
+                let other: String =
+                    used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                if !may_use(layer, &other)
+                    && (LAYERS.contains(&other.as_str()) || other == "protocol")
+                {
+                    wrong.push(format!(
+                        "{}: {layer} uses {other}: {}",
+                        inside.display(),
+                        line.trim()
+                    ));
                 }
             }
         }

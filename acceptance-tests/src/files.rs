@@ -21,7 +21,8 @@ pub fn dir(path: impl AsRef<Path>, mode: u32) -> Result<()> {
 
 /// Sets a mode.
 pub fn chmod(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(|| format!("cannot set the mode of {}", path.display()))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .with_context(|| format!("cannot set the mode of {}", path.display()))
 }
 
 /// Reads a text file.
@@ -32,5 +33,6 @@ pub fn read(path: impl AsRef<Path>) -> Result<String> {
 
 /// A path as the kernel wants it.
 pub fn c(path: &Path) -> Result<CString> {
-    CString::new(path.as_os_str().as_encoded_bytes()).with_context(|| format!("{} holds a NUL", path.display()))
+    CString::new(path.as_os_str().as_encoded_bytes())
+        .with_context(|| format!("{} holds a NUL", path.display()))
 }

@@ -51,7 +51,8 @@ impl Host {
         self.lab.init_of(&self.info).is_some()
     }
 
-    /// Cuts its power: every process dies at once, nothing is sent to anybody, the disk stays. Nothing to do when off.
+    /// Cuts its power: every process dies at once, nothing is sent to anybody, the disk stays.
+    /// Nothing to do when off.
     ///
     /// # Errors
     /// A process did not die.
@@ -115,7 +116,8 @@ impl Host {
         netns::net::cut(&self.lab, &self.info, other.name())
     }
 
-    /// Cuts the link between it and this machine, silently and both ways; the hosts still see each other.
+    /// Cuts the link between it and this machine, silently and both ways; the hosts still see each
+    /// other.
     ///
     /// # Errors
     /// As [`Host::cut`].
@@ -131,7 +133,8 @@ impl Host {
         netns::net::heal(&self.lab, &self.info)
     }
 
-    /// Its network namespace, for programs of this machine that shall act from its address. New at each boot.
+    /// Its network namespace, for programs of this machine that shall act from its address. New at
+    /// each boot.
     ///
     /// # Errors
     /// This kind of lab has no network of its own.
@@ -143,7 +146,8 @@ impl Host {
     /// Runs a shell command line in the host as root, not through sshd. One minute at most.
     ///
     /// # Errors
-    /// The host is off, or the command did not end. An exit status other than 0 is no error: see [`Output::ok`].
+    /// The host is off, or the command did not end. An exit status other than 0 is no error: see
+    /// [`Output::ok`].
     pub fn exec(&self, line: &str) -> Result<Output> {
         self.exec_for(line, b"", Duration::from_secs(60))
     }
@@ -171,16 +175,33 @@ impl Host {
     #[must_use]
     pub fn ssh(&self, user: &str, line: &str) -> Command {
         let mut ssh = Command::new("ssh");
-        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=5"])
-            .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", self.lab.known_hosts.display()))
-            .arg("-i")
-            .arg(&self.lab.key)
-            .args(["-p", &self.port().to_string(), &format!("{user}@{}", self.address()), line]);
+        ssh.args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "ConnectTimeout=5",
+        ])
+        .arg("-o")
+        .arg(format!("UserKnownHostsFile={}", self.lab.known_hosts.display()))
+        .arg("-i")
+        .arg(&self.lab.key)
+        .args([
+            "-p",
+            &self.port().to_string(),
+            &format!("{user}@{}", self.address()),
+            line,
+        ]);
         ssh
     }
 
-    /// Where an absolute path of the host lies on this machine: live when it is on, else what it wrote on its disk.
+    /// Where an absolute path of the host lies on this machine: live when it is on, else what it
+    /// wrote on its disk.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         match self.lab.kind {

@@ -21,7 +21,11 @@ pub fn make(info: &Info, keys: HostKeys) -> Result<()> {
         }
         let public = files::read(public(&host_key(info, host)))?;
         let words: Vec<&str> = public.split_whitespace().take(2).collect();
-        let place = if host.port == 22 { host.address.to_string() } else { format!("[{}]:{}", host.address, host.port) };
+        let place = if host.port == 22 {
+            host.address.to_string()
+        } else {
+            format!("[{}]:{}", host.address, host.port)
+        };
         let _ = writeln!(known, "{place} {}", words.join(" "));
     }
     files::write(&info.known_hosts, known, 0o644)
@@ -40,14 +44,19 @@ pub fn authorized(info: &Info) -> Result<String> {
 
 fn generate(path: &Path, comment: &str) -> Result<()> {
     let name = path.display().to_string();
-    let out = run(&mut command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &name]), b"", Duration::from_secs(20))?;
+    let out = run(
+        &mut command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &name]),
+        b"",
+        Duration::from_secs(20),
+    )?;
     if out.status != 0 {
         bail!("ssh-keygen failed: {}{} (run acceptance-tests/setup.sh)", out.stdout, out.stderr);
     }
     Ok(())
 }
 
-/// What every sshd of a lab has in common. `MaxStartups` is wide: the default (10) drops logins at random under load.
+/// What every sshd of a lab has in common. `MaxStartups` is wide: the default (10) drops logins at
+/// random under load.
 pub const SSHD: &str = "UsePAM no
 UseDNS no
 PasswordAuthentication no

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Hosts on one network. Made by [`Lab::up`] it goes down when dropped, and also when this process dies.
+/// Hosts on one network. Made by [`Lab::up`] it goes down when dropped, and also when this process
+/// dies.
 #[derive(Debug)]
 pub struct Lab {
     info: Arc<Info>,
@@ -21,7 +22,8 @@ impl Lab {
     /// Makes a lab of `hosts` hosts and boots them.
     ///
     /// # Errors
-    /// A program is missing (`acceptance-tests/setup.sh` installs all), or a host did not boot; nothing stays behind.
+    /// A program is missing (`acceptance-tests/setup.sh` installs all), or a host did not boot;
+    /// nothing stays behind.
     pub fn up(hosts: usize) -> Result<Self> {
         Self::with(Options { hosts, ..Options::default() })
     }
@@ -119,13 +121,27 @@ impl Lab {
         }
     }
 
-    /// Copies the databases of all hosts into the directory that `OB_LAB_KEEP` names, when this goes because a test failed.
+    /// Copies the databases of all hosts into the directory that `OB_LAB_KEEP` names, when this
+    /// goes because a test failed.
     fn keep(&self) {
-        let Some(dir) = std::env::var_os("OB_LAB_KEEP").filter(|_| std::thread::panicking()) else { return };
+        let Some(dir) = std::env::var_os("OB_LAB_KEEP").filter(|_| std::thread::panicking()) else {
+            return;
+        };
         for host in self.hosts() {
             let to = PathBuf::from(&dir).join(format!("lab{}", self.info.id)).join(host.name());
-            let done = std::fs::create_dir_all(&to).and_then(|()| Command::new("cp").args(["-a", "--sparse=always"]).arg(host.path("/data")).arg(&to).status());
-            eprintln!("lab {}: /data of {} is kept in {}: {done:?}", self.info.id, host.name(), to.display());
+            let done = std::fs::create_dir_all(&to).and_then(|()| {
+                Command::new("cp")
+                    .args(["-a", "--sparse=always"])
+                    .arg(host.path("/data"))
+                    .arg(&to)
+                    .status()
+            });
+            eprintln!(
+                "lab {}: /data of {} is kept in {}: {done:?}",
+                self.info.id,
+                host.name(),
+                to.display()
+            );
         }
     }
 
@@ -162,7 +178,8 @@ pub fn gc() -> Result<Vec<u8>> {
                 gone.push(id);
             }
             Ok(_) => {}
-            // Numbers are claimed and lab.json written under one lock: a directory without it is a leftover.
+            // Numbers are claimed and lab.json written under one lock: a directory without it is a
+            // leftover.
             Err(_) => {
                 netns::sweep(id)?;
                 let _ = std::fs::remove_dir_all(registry::base().join(id.to_string()));
@@ -173,7 +190,8 @@ pub fn gc() -> Result<Vec<u8>> {
     Ok(gone)
 }
 
-/// Waits until standard input ends, then takes the lab down: the other half of [`Lab`]'s promise to leave nothing.
+/// Waits until standard input ends, then takes the lab down: the other half of [`Lab`]'s promise to
+/// leave nothing.
 ///
 /// # Errors
 /// As [`Lab::down`].
@@ -185,7 +203,8 @@ pub fn watch(id: u8) -> Result<()> {
     mine.map_or(Ok(()), |info| down(&info))
 }
 
-/// Takes this lab down, and no other that was given its number since: several may be at it when its owner has died.
+/// Takes this lab down, and no other that was given its number since: several may be at it when its
+/// owner has died.
 fn down(info: &Info) -> Result<()> {
     let _held = registry::lock()?;
     if registry::load(info.id).is_ok_and(|now| now != *info) {
@@ -206,24 +225,39 @@ fn create(options: &Options) -> Result<Info> {
     let kind = if root { Kind::Netns } else { Kind::Plain };
     let _ = gc();
     let held = registry::lock()?;
-    let id = registry::claim(options.id, &held, |id| kind == Kind::Netns && netns::network_in_use(id))?;
-    let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(format!("/tmp/ob-lab-{id}{}", if root { "" } else { "-plain" })));
+    let id =
+        registry::claim(options.id, &held, |id| kind == Kind::Netns && netns::network_in_use(id))?;
+    let dir = options.dir.clone().unwrap_or_else(|| {
+        PathBuf::from(format!("/tmp/ob-lab-{id}{}", if root { "" } else { "-plain" }))
+    });
     let prefix = if options.prefix.is_empty() { "h" } else { &options.prefix };
     let (net, port) = match kind {
         Kind::Netns => ([10, 99], 22),
         Kind::Plain => ([127, 99], 2222),
     };
     let address = |n: usize| Ipv4Addr::new(net[0], net[1], id, u8::try_from(n).unwrap_or(u8::MAX));
-    let owner = options.owner.map(|pid| process::Process::of(pid).with_context(|| format!("there is no process {pid} to own the lab"))).transpose();
+    let owner = options
+        .owner
+        .map(|pid| {
+            process::Process::of(pid)
+                .with_context(|| format!("there is no process {pid} to own the lab"))
+        })
+        .transpose();
     let claimed = registry::base().join(id.to_string());
     let info = Info {
         id,
         kind,
         gateway: if kind == Kind::Netns { address(254) } else { Ipv4Addr::LOCALHOST },
-        users: if kind == Kind::Netns { vec!["root".into(), "admin".into()] } else { vec![plain::user()] },
+        users: if kind == Kind::Netns {
+            vec!["root".into(), "admin".into()]
+        } else {
+            vec![plain::user()]
+        },
         key: dir.join("id_ed25519"),
         known_hosts: dir.join("known_hosts"),
-        hosts: (1..=options.hosts).map(|n| HostInfo { name: format!("{prefix}{n}"), address: address(n), port }).collect(),
+        hosts: (1..=options.hosts)
+            .map(|n| HostInfo { name: format!("{prefix}{n}"), address: address(n), port })
+            .collect(),
         disk: options.disk,
         tmpfs: kind == Kind::Netns && (!options.on_disk || netns::disk::needs_tmpfs(&dir)),
         cleaner: match owner {
@@ -236,7 +270,14 @@ fn create(options: &Options) -> Result<Info> {
         },
         dir,
     };
-    let written = if info.dir.exists() { Err(anyhow::anyhow!("{} exists; remove it or choose another directory with --dir", info.dir.display())) } else { info.save() };
+    let written = if info.dir.exists() {
+        Err(anyhow::anyhow!(
+            "{} exists; remove it or choose another directory with --dir",
+            info.dir.display()
+        ))
+    } else {
+        info.save()
+    };
     if let Err(e) = written {
         let _ = std::fs::remove_dir_all(claimed);
         return Err(e);
@@ -275,7 +316,9 @@ pub(crate) fn tool() -> Result<PathBuf> {
         return Ok(me);
     }
     let near = me.ancestors().skip(1).take(3).map(|d| d.join("ob-lab")).find(|p| p.is_file());
-    near.context("ob-lab is not built; run `cargo build -p acceptance-tests --bin ob-lab` or set OB_LAB_BIN")
+    near.context(
+        "ob-lab is not built; run `cargo build -p acceptance-tests --bin ob-lab` or set OB_LAB_BIN",
+    )
 }
 
 /// How long a host may take to boot. A busy machine boots many at once.

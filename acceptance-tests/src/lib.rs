@@ -1,6 +1,8 @@
-//! The lab: real hosts on one machine, and the tools the stories drive them with. Never part of the product.
+//! The lab: real hosts on one machine, and the tools the stories drive them with. Never part of the
+//! product.
 //!
-//! - [`Lab`], [`Host`]: hosts with their own network, disk, processes and sshd, and the faults they can suffer.
+//! - [`Lab`], [`Host`]: hosts with their own network, disk, processes and sshd, and the faults they
+//!   can suffer.
 //! - [`seekdb`]: fetches real database packages.
 //! - [`terraform`]: drives the real terraform or tofu; [`outside`]: other judges.
 //! - [`story`]: what the stories share: configuration as data, journals read back, turns.
@@ -8,9 +10,10 @@
 //! - [`writer`]: writes under load and counts what was lost.
 //! - [`bench`]: the benchmark of docs/benchmarks.md.
 //!
-//! A host is a network namespace with an address on the lab's bridge, an overlay of this machine's root file system and
-//! its own mount, pid, uts and ipc namespaces (`netns/`). Without root it is an sshd on 127.x.y.z (`plain.rs`).
-//! All of a lab's state lies in files ([`registry`]), so any process can act on it; no state is kept in memory only.
+//! A host is a network namespace with an address on the lab's bridge, an overlay of this machine's
+//! root file system and its own mount, pid, uts and ipc namespaces (`netns/`). Without root it is
+//! an sshd on 127.x.y.z (`plain.rs`). All of a lab's state lies in files ([`registry`]), so any
+//! process can act on it; no state is kept in memory only.
 pub mod bench;
 pub mod demo;
 mod files;
@@ -43,14 +46,18 @@ pub use lab::watch;
 #[doc(hidden)]
 pub use netns::init::main as host_init;
 
-/// Whether this process may make real lab hosts; says loudly (also under `cargo test`) that `what` is skipped when not.
+/// Whether this process may make real lab hosts; says loudly (also under `cargo test`) that `what`
+/// is skipped when not.
 #[must_use]
 pub fn may_make_hosts(what: &str) -> bool {
     let root = rustix::process::getuid().is_root();
     if !root {
         use std::io::Write;
         // Not eprintln!: the test harness hides that of tests that pass.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: lab hosts are made of namespaces, which needs root; run as root or with sudo -E");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: {what}: lab hosts are made of namespaces, which needs root; run as root or with sudo -E"
+        );
     }
     root
 }

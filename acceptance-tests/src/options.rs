@@ -19,14 +19,16 @@ pub struct Options {
     pub hosts: usize,
     /// First part of each host's name; `h` when empty: `h1`, `h2`, ….
     pub prefix: String,
-    /// The lab's number, the third byte of its addresses (10.99.ID.N); the lowest free one when absent.
+    /// The lab's number, the third byte of its addresses (10.99.ID.N); the lowest free one when
+    /// absent.
     pub id: Option<u8>,
     /// Where the disks lie; `/tmp/ob-lab-ID` when absent.
     pub dir: Option<PathBuf>,
     /// Size limit of each host's disk in bytes; the disk is then a tmpfs of its own.
     pub disk: Option<u64>,
-    /// Keeps disks on the file system of `dir` instead of in memory. Memory is the default because it is faster to make and
-    /// to remove (a file system mounted with `discard` takes seconds for 50 hosts).
+    /// Keeps disks on the file system of `dir` instead of in memory. Memory is the default because
+    /// it is faster to make and to remove (a file system mounted with `discard` takes seconds for
+    /// 50 hosts).
     pub on_disk: bool,
     /// Whether hosts share a host key.
     pub host_keys: HostKeys,
@@ -45,7 +47,8 @@ pub fn parse_size(text: &str) -> Result<u64> {
         Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
         _ => (text, 0),
     };
-    let n: u64 = digits.parse().with_context(|| format!("{text:?} is not a size; write 64M or 2G"))?;
+    let n: u64 =
+        digits.parse().with_context(|| format!("{text:?} is not a size; write 64M or 2G"))?;
     n.checked_mul(1 << shift).with_context(|| format!("{text:?} is too large"))
 }
 
@@ -55,7 +58,16 @@ mod tests {
 
     #[test]
     fn sizes_are_read() {
-        for (text, want) in [("1", Some(1)), ("64M", Some(64 << 20)), ("2g", Some(2 << 30)), ("3K", Some(3072)), ("", None), ("M", None), ("1T", None), ("99999999999G", None)] {
+        for (text, want) in [
+            ("1", Some(1)),
+            ("64M", Some(64 << 20)),
+            ("2g", Some(2 << 30)),
+            ("3K", Some(3072)),
+            ("", None),
+            ("M", None),
+            ("1T", None),
+            ("99999999999G", None),
+        ] {
             assert_eq!(parse_size(text).ok(), want, "{text:?}");
         }
     }

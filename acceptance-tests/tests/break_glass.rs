@@ -1,4 +1,5 @@
-//! The break-glass commands of `ob` on a real pair: terraform deploys it, its state goes away, `ob` alone moves the role.
+//! The break-glass commands of `ob` on a real pair: terraform deploys it, its state goes away, `ob`
+//! alone moves the role.
 use lab::story::login;
 use lab::terraform::{Source, Terraform};
 use lab::writer::{Config, Writer};
@@ -11,7 +12,10 @@ const SERVES: Duration = Duration::from_secs(60);
 /// The program beside the provider.
 fn ob() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    test.ancestors().find(|d| d.join("terraform-provider-ob").exists()).expect("cargo build --workspace builds ob").join("ob")
+    test.ancestors()
+        .find(|d| d.join("terraform-provider-ob").exists())
+        .expect("cargo build --workspace builds ob")
+        .join("ob")
 }
 
 struct Operator {
@@ -65,7 +69,11 @@ fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
         known_hosts,
         wheel.path,
         wheel.sha256,
-        cluster("a", &lab.host(0), " root_password_wo = \"lab-root\"\n root_password_wo_version = 1\n"),
+        cluster(
+            "a",
+            &lab.host(0),
+            " root_password_wo = \"lab-root\"\n root_password_wo_version = 1\n"
+        ),
         cluster("b", &lab.host(1), " initialize = false\n"),
     )
 }
@@ -79,7 +87,8 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     let (a, b) = (lab.host(0), lab.host(1));
     let dir = tempfile::tempdir().unwrap();
     let tf = Terraform::new(dir.path(), Source::Override).unwrap();
-    let operator = Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
+    let operator =
+        Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
     tf.write("main.tf", &configuration(&lab, &lab.info().key, &lab.info().known_hosts)).unwrap();
     tf.apply().unwrap();
     tf.settled().unwrap();
@@ -87,13 +96,15 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     // A kit from the state, and one from a member alone: the same group.
     let state = tf.work().join("terraform.tfstate");
     let kit = dir.path().join("kit.json");
-    let (state_file, kit_file) = (state.to_str().unwrap().to_owned(), kit.to_str().unwrap().to_owned());
+    let (state_file, kit_file) =
+        (state.to_str().unwrap().to_owned(), kit.to_str().unwrap().to_owned());
     let from_state = operator.json(&["kit", "--state", &state_file], 0);
     let aside = dir.path().join("state.aside");
     std::fs::rename(&state, &aside).unwrap();
     let host = format!("{}@{}:{}", login::user(), a.address(), a.port());
     assert_eq!(operator.run(&["kit", "--host", &host, "--out", &kit_file]).status, 0);
-    let from_host: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&kit).unwrap()).unwrap();
+    let from_host: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&kit).unwrap()).unwrap();
     for part in ["group", "owner", "members", "packages"] {
         assert_eq!(from_state[part], from_host[part], "{part}");
     }
@@ -103,9 +114,15 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
 
     // Nobody can say yes: nothing is done. A wrong epoch, and a primary that answers: refused.
     assert_eq!(operator.run(&["switchover", group[0], group[1], "--to", "b"]).status, 4);
-    assert_eq!(operator.run(&["failover", group[0], group[1], "--to", "b", "--epoch", "1", "--yes"]).status, 4);
+    assert_eq!(
+        operator
+            .run(&["failover", group[0], group[1], "--to", "b", "--epoch", "1", "--yes"])
+            .status,
+        4
+    );
 
-    let login = lab::sql::Login { at: a.at(2881), user: "root".into(), password: Some("lab-root".into()) };
+    let login =
+        lab::sql::Login { at: a.at(2881), user: "root".into(), password: Some("lab-root".into()) };
     let other = lab::sql::Login { at: b.at(2881), ..login.clone() };
     let mut config = Config::new([a.at(2881), b.at(2881)]);
     config.servers = vec![login.clone(), other.clone()];
@@ -116,7 +133,10 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     assert!(moved["done"].as_array().unwrap().len() > 5, "{moved}");
     writer.wait_for(50, SERVES).unwrap();
     let report = writer.stop().unwrap();
-    assert!(report.lost.is_empty() && report.two_writable.is_empty() && report.acknowledged >= 150, "{report:?}");
+    assert!(
+        report.lost.is_empty() && report.two_writable.is_empty() && report.acknowledged >= 150,
+        "{report:?}"
+    );
     let status = operator.json(&["status", group[0], group[1]], 0);
     assert_eq!((&status["primary"], &status["epoch"]), (&"b".into(), &2.into()));
 
@@ -126,15 +146,25 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     std::fs::rename(&state, &aside).unwrap();
 
     // The primary's host loses its power. A row that it alone has, to be found later.
-    lab::sql::query(other.clone(), "create table ob_lab.mine (n int primary key, t varchar(20))").unwrap();
+    lab::sql::query(other.clone(), "create table ob_lab.mine (n int primary key, t varchar(20))")
+        .unwrap();
     std::thread::sleep(Duration::from_secs(1));
     a.cut_from(&b).unwrap();
     lab::sql::query(other.clone(), "insert into ob_lab.mine values (7, 'only with b')").unwrap();
     b.kill().unwrap();
     lab.heal().unwrap();
-    assert_eq!(operator.json(&["status", group[0], group[1]], 2)["primary"], serde_json::Value::Null);
+    assert_eq!(
+        operator.json(&["status", group[0], group[1]], 2)["primary"],
+        serde_json::Value::Null
+    );
     assert_eq!(operator.run(&["switchover", group[0], group[1], "--to", "a", "--yes"]).status, 4);
-    assert_eq!(operator.run(&["failover", group[0], group[1], "--to", "a", "--epoch", "1", "--yes"]).status, 4, "void at another epoch");
+    assert_eq!(
+        operator
+            .run(&["failover", group[0], group[1], "--to", "a", "--epoch", "1", "--yes"])
+            .status,
+        4,
+        "void at another epoch"
+    );
     let out = operator.run(&["failover", group[0], group[1], "--to", "a", "--epoch", "2", "--yes"]);
     assert!(out.status == 0 && out.stderr.contains("may have lost rows"), "{out:?}");
     let status = operator.json(&["status", group[0], group[1]], 2);
@@ -143,23 +173,59 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     // The old host is back: its store is stale, and nothing of ours starts it.
     b.boot().unwrap();
     assert_eq!(operator.run(&["start", group[0], group[1], "b", "--yes"]).status, 4);
-    assert_eq!(operator.run(&["start", group[0], group[1], "--yes"]).status, 0, "the others are fine");
+    assert_eq!(
+        operator.run(&["start", group[0], group[1], "--yes"]).status,
+        0,
+        "the others are fine"
+    );
     assert!(lab::sql::query(other.clone(), "select 1").is_err());
     let diff = operator.json(&["standby", "diff", group[0], group[1], "--member", "b", "--yes"], 2);
-    let mine = diff.as_array().unwrap().iter().find(|t| t["table"] == "mine").expect("the row that only b has");
-    assert_eq!((&mine["only_there"], &mine["rows"][0][1]), (&1.into(), &"only with b".into()), "{diff}");
-    assert!(b.exec("ls /data/b/.ob").unwrap().ok().unwrap().lines().all(|l| !l.starts_with("diff-")), "the copy is gone");
+    let mine = diff
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|t| t["table"] == "mine")
+        .expect("the row that only b has");
+    assert_eq!(
+        (&mine["only_there"], &mine["rows"][0][1]),
+        (&1.into(), &"only with b".into()),
+        "{diff}"
+    );
+    assert!(
+        b.exec("ls /data/b/.ob").unwrap().ok().unwrap().lines().all(|l| !l.starts_with("diff-")),
+        "the copy is gone"
+    );
     assert!(b.exec("pgrep -x seekdb").unwrap().stdout.trim().is_empty(), "no server is left");
 
     let list = operator.json(&["operation", "list", group[0], group[1]], 0);
-    let titles: Vec<_> = list.as_array().unwrap().iter().map(|o| (o["title"].as_str().unwrap(), o["state"].as_str().unwrap())).collect();
-    for wanted in [("create standby.g", "done"), ("switch over standby.g", "done"), ("fail over standby.g", "done")] {
+    let titles: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| (o["title"].as_str().unwrap(), o["state"].as_str().unwrap()))
+        .collect();
+    for wanted in [
+        ("create standby.g", "done"),
+        ("switch over standby.g", "done"),
+        ("fail over standby.g", "done"),
+    ] {
         assert!(titles.contains(&wanted), "{wanted:?} in {titles:?}");
     }
-    let id = list.as_array().unwrap().iter().find(|o| o["title"] == "fail over standby.g").unwrap()["operation"].as_str().unwrap().to_owned();
+    let id = list.as_array().unwrap().iter().find(|o| o["title"] == "fail over standby.g").unwrap()
+        ["operation"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let shown = operator.run(&["operation", "show", &id, group[0], group[1]]);
-    assert!(shown.status == 0 && shown.stdout.starts_with("fail over standby.g   done"), "{shown:?}");
-    assert_eq!(operator.run(&["operation", "abandon", &id, group[0], group[1], "--yes"]).status, 4, "it ended well");
+    assert!(
+        shown.status == 0 && shown.stdout.starts_with("fail over standby.g   done"),
+        "{shown:?}"
+    );
+    assert_eq!(
+        operator.run(&["operation", "abandon", &id, group[0], group[1], "--yes"]).status,
+        4,
+        "it ended well"
+    );
     assert_eq!(operator.run(&["watch", &id, group[0], group[1]]).status, 0);
     assert_eq!(operator.run(&["doctor", group[0], group[1]]).status, 1, "a stale member is bad");
 
@@ -168,8 +234,14 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     tf.apply().unwrap();
     tf.settled().unwrap();
     operator.json(&["status", group[0], group[1]], 0);
-    let diff = operator.json(&["standby", "diff", group[0], group[1], "--member", "b", "--aside", "epoch-3", "--yes"], 2);
-    assert!(diff.as_array().unwrap().iter().any(|t| t["table"] == "mine" && t["only_there"] == 1), "{diff}");
+    let diff = operator.json(
+        &["standby", "diff", group[0], group[1], "--member", "b", "--aside", "epoch-3", "--yes"],
+        2,
+    );
+    assert!(
+        diff.as_array().unwrap().iter().any(|t| t["table"] == "mine" && t["only_there"] == 1),
+        "{diff}"
+    );
     operator.json(&["status", group[0], group[1]], 0);
 }
 
@@ -182,9 +254,11 @@ fn an_unfinished_create_can_be_given_up_and_leaves_nothing() {
     let a = lab.host(0);
     let dir = tempfile::tempdir().unwrap();
     let tf = Terraform::new(dir.path(), Source::Override).unwrap();
-    let operator = Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
+    let operator =
+        Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
     tf.write("main.tf", &configuration(&lab, &lab.info().key, &lab.info().known_hosts)).unwrap();
-    let mut apply = tf.start(&["apply", "-auto-approve", "-no-color", "-target=ob_cluster.a"]).unwrap();
+    let mut apply =
+        tf.start(&["apply", "-auto-approve", "-no-color", "-target=ob_cluster.a"]).unwrap();
     apply.wait_file(&a.path("/data/a/store/redo"), Duration::from_secs(120)).unwrap();
     let _ = apply.kill_provider();
     apply.kill_terraform();
@@ -194,13 +268,39 @@ fn an_unfinished_create_can_be_given_up_and_leaves_nothing() {
     let list = operator.json(&["operation", "list", "--open", "--host", &at], 0);
     let id = list[0]["operation"].as_str().unwrap().to_owned();
     assert_eq!(list[0]["title"], "create cluster.a");
-    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status, 3, "its lease still lives");
-    assert!(lab::process::until(Duration::from_secs(60), || operator.json(&["operation", "show", &id, "--host", &at], 0)["state"] == "cut_off"));
-    assert_eq!(operator.run(&["doctor", "--host", &at]).status, 2, "an unfinished create is something to do");
-    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status, 4, "there is a store, and it cannot be told what is in it");
+    assert_eq!(
+        operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status,
+        3,
+        "its lease still lives"
+    );
+    assert!(lab::process::until(Duration::from_secs(60), || operator
+        .json(&["operation", "show", &id, "--host", &at], 0)["state"]
+        == "cut_off"));
+    assert_eq!(
+        operator.run(&["doctor", "--host", &at]).status,
+        2,
+        "an unfinished create is something to do"
+    );
+    assert_eq!(
+        operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status,
+        4,
+        "there is a store, and it cannot be told what is in it"
+    );
     assert!(a.exec("ls -d /data/a/store").unwrap().status == 0, "nothing was touched");
-    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes", "--allow-data-loss", "a"]).status, 0);
-    assert!(a.exec("ls -d /data/a").unwrap().status != 0 && a.exec("pgrep -x seekdb").unwrap().stdout.trim().is_empty());
+    assert_eq!(
+        operator
+            .run(&["operation", "abandon", &id, "--host", &at, "--yes", "--allow-data-loss", "a"])
+            .status,
+        0
+    );
+    assert!(
+        a.exec("ls -d /data/a").unwrap().status != 0
+            && a.exec("pgrep -x seekdb").unwrap().stdout.trim().is_empty()
+    );
     assert_eq!(operator.json(&["operation", "show", &id, "--host", &at], 0)["state"], "abandoned");
-    assert_eq!(operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status, 4, "once");
+    assert_eq!(
+        operator.run(&["operation", "abandon", &id, "--host", &at, "--yes"]).status,
+        4,
+        "once"
+    );
 }

@@ -1,5 +1,6 @@
-//! The contract of every step: `check` changes nothing, after its effect it is seen to be done, applied twice is as if applied
-//! once; and a preparation of a host that is killed at any point of any step is finished by the same command.
+//! The contract of every step: `check` changes nothing, after its effect it is seen to be done,
+//! applied twice is as if applied once; and a preparation of a host that is killed at any point of
+//! any step is finished by the same command.
 //!
 //! Kinds of steps are read from the product's sources: a new step is held to this by being there.
 use lab::may_make_hosts;
@@ -73,27 +74,53 @@ fn every_step_reads_only_in_its_check_and_applied_twice_is_applied_once() {
         world.prepare(*operation).unwrap();
         world.apply(operation.asks()).unwrap();
         let found = digest::differing(&run.end, &digest::of(&world.lab).unwrap());
-        assert!(found.is_empty(), "{operation:?}, each step applied twice, ends otherwise: {found:?}");
+        assert!(
+            found.is_empty(),
+            "{operation:?}, each step applied twice, ends otherwise: {found:?}"
+        );
         say(&format!("{operation:?}: {:.1} s", begun.elapsed().as_secs_f64()));
     }
     world.twice = true;
     // A take-over ends sessions, and a fence that lost its power is opened again.
     for (kind, point) in [("fence", Point::Verified), ("promote", Point::Decided)] {
-        let at: At = ends[&Operation::Switchover].steps.iter().find(|s| s.kind == kind).unwrap().clone();
-        world.strike(&Strike { operation: Operation::Switchover, at, point, blow: Blow::Host }).unwrap();
+        let at: At =
+            ends[&Operation::Switchover].steps.iter().find(|s| s.kind == kind).unwrap().clone();
+        world
+            .strike(&Strike { operation: Operation::Switchover, at, point, blow: Blow::Host })
+            .unwrap();
     }
-    let at: At = ends[&Operation::Parameter].steps.iter().find(|s| s.kind == "set_parameter").unwrap().clone();
-    world.strike(&Strike { operation: Operation::Parameter, at, point: Point::Decided, blow: Blow::Provider }).unwrap();
+    let at: At = ends[&Operation::Parameter]
+        .steps
+        .iter()
+        .find(|s| s.kind == "set_parameter")
+        .unwrap()
+        .clone();
+    world
+        .strike(&Strike {
+            operation: Operation::Parameter,
+            at,
+            point: Point::Decided,
+            blow: Blow::Provider,
+        })
+        .unwrap();
     let making = Making::of(&world);
     let (before, steps) = prepare_and_undo(&world, &making);
     let (broken, seen) = (contract.broken(), contract.seen());
     drop(contract);
-    assert!(broken.is_empty(), "{} steps break their contract:\n{}", broken.len(), broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "{} steps break their contract:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
     let mut all = BTreeSet::new();
     for dir in ["src/component", "src/cli"] {
         kinds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(dir), &mut all);
     }
-    let unseen: Vec<_> = all.iter().filter(|k| !seen.contains(k.as_str()) && !ELSEWHERE.iter().any(|e| e.0 == *k)).collect();
+    let unseen: Vec<_> = all
+        .iter()
+        .filter(|k| !seen.contains(k.as_str()) && !ELSEWHERE.iter().any(|e| e.0 == *k))
+        .collect();
     assert!(unseen.is_empty(), "steps that no run of this test contains: {unseen:?}");
     say(&format!("{} kinds of steps hold to their contract", seen.len()));
     killed_everywhere(&world, &making, &before, &steps);
@@ -109,7 +136,11 @@ fn an_effect_that_is_not_safe_to_repeat_is_found() {
     let contract = Contract::hold(&world.lab);
     world.prepare(Operation::Create).unwrap();
     world.apply(Operation::Create.asks()).unwrap();
-    assert!(contract.broken().iter().any(|b| b.starts_with("keep_root_password")), "{:?}", contract.broken());
+    assert!(
+        contract.broken().iter().any(|b| b.starts_with("keep_root_password")),
+        "{:?}",
+        contract.broken()
+    );
 }
 
 /// A preparation of a host, step by step.
@@ -123,21 +154,46 @@ struct Making {
 impl Making {
     fn of(world: &World) -> Self {
         let machine = world.lab.host(0);
-        let endpoint =
-            Endpoint { name: machine.name().into(), address: machine.address().to_string(), port: 22, user: "root".into(), identity: String::new(), host_key: String::new() };
-        let site = Site { name: machine.name().into(), host: Host { endpoint, run_as: String::new() } };
-        let folder = |path: &str| (path.to_owned(), Directory { path: path.into(), owner: "obsvc".into(), mode: "0750".into() });
+        let endpoint = Endpoint {
+            name: machine.name().into(),
+            address: machine.address().to_string(),
+            port: 22,
+            user: "root".into(),
+            identity: String::new(),
+            host_key: String::new(),
+        };
+        let site =
+            Site { name: machine.name().into(), host: Host { endpoint, run_as: String::new() } };
+        let folder = |path: &str| {
+            (
+                path.to_owned(),
+                Directory { path: path.into(), owner: "obsvc".into(), mode: "0750".into() },
+            )
+        };
         let prepare = Prepare {
             user: Some(User { name: "obsvc".into(), uid: Some(5001), home: None }),
             directories: [folder("/data/1"), folder("/srv/deep/er")].into(),
-            limits: Some(Limits { user: "obsvc".into(), nofile: "655350".into(), nproc: "655360".into(), stack: "unlimited".into(), core: "unlimited".into() }),
-            sysctl: Some(("oceanbase".into(), [("vm.swappiness".to_owned(), "1".to_owned())].into())),
+            limits: Some(Limits {
+                user: "obsvc".into(),
+                nofile: "655350".into(),
+                nproc: "655360".into(),
+                stack: "unlimited".into(),
+                core: "unlimited".into(),
+            }),
+            sysctl: Some((
+                "oceanbase".into(),
+                [("vm.swappiness".to_owned(), "1".to_owned())].into(),
+            )),
             hugepage: Some("never".into()),
             clock: Some(Duration::from_secs(5)),
             declared: "{}".into(),
         };
         let network = Some(("eth0".into(), Some(machine.address().to_string())));
-        Self { desired: Desired { site, network, prepare: Some(prepare) }, links: Links::new(world.lab.hosts(), None), kinds: Arc::default() }
+        Self {
+            desired: Desired { site, network, prepare: Some(prepare) },
+            links: Links::new(world.lab.hosts(), None),
+            kinds: Arc::default(),
+        }
     }
 
     fn cx(&self) -> Cx {
@@ -146,17 +202,25 @@ impl Making {
 
     /// Starts a run in a process of its own, as far as a runtime is one.
     fn start(&self, verb: &'static str) -> (Runtime, std::sync::mpsc::Receiver<Outcome>) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         let (cx, d, kinds) = (self.cx(), self.desired.clone(), self.kinds.clone());
         runtime.spawn(async move {
             let graph = if verb == "create" {
                 flow::create(&d)
             } else {
-                let creation = record::read(&cx, &d.site).await.unwrap().text("creation").to_owned();
+                let creation =
+                    record::read(&cx, &d.site).await.unwrap().text("creation").to_owned();
                 flow::destroy(&d.site, d.prepare.as_ref(), &creation)
             };
-            kinds.lock().unwrap().extend(graph.nodes().iter().map(|n| (n.step.title(), n.step.kind().to_owned())));
+            kinds
+                .lock()
+                .unwrap()
+                .extend(graph.nodes().iter().map(|n| (n.step.title(), n.step.kind().to_owned())));
             let _ = sender.send(go(&cx, verb, &d.site, &graph).await);
         });
         (runtime, receiver)
@@ -169,13 +233,27 @@ impl Making {
         runtime.shutdown_background();
         assert_eq!(out.problem.as_ref().map(ToString::to_string), None, "{verb}: {out:?}");
         let host = &self.desired.site.name;
-        out.done.into_iter().map(|(title, _)| At { host: host.clone(), kind: self.kinds.lock().unwrap()[&title].clone(), title }).collect()
+        out.done
+            .into_iter()
+            .map(|(title, _)| At {
+                host: host.clone(),
+                kind: self.kinds.lock().unwrap()[&title].clone(),
+                title,
+            })
+            .collect()
     }
 }
 
 async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
-    let operation =
-        ob::engine::Operation { id: OperationId::fresh(), verb: verb.into(), object: site.key(), who: "test".into(), authority: "sim".into(), epoch: 0, titles: graph.titles() };
+    let operation = ob::engine::Operation {
+        id: OperationId::fresh(),
+        verb: verb.into(),
+        object: site.key(),
+        who: "test".into(),
+        authority: "sim".into(),
+        epoch: 0,
+        titles: graph.titles(),
+    };
     run(cx, operation, graph, vec![Target::new(site.key(), vec![site.host.clone()])], 4).await
 }
 
@@ -198,14 +276,22 @@ fn prepare_and_undo(world: &World, making: &Making) -> (Vec<String>, Done) {
     let created = making.must("create");
     let prepared = snapshot(world);
     let destroyed = making.must("destroy");
-    assert_eq!(digest::differing(&before, &snapshot(world)), Vec::<String>::new(), "a destroy leaves the host as it was");
+    assert_eq!(
+        digest::differing(&before, &snapshot(world)),
+        Vec::<String>::new(),
+        "a destroy leaves the host as it was"
+    );
     (before.clone(), [("create", created, prepared), ("destroy", destroyed, before)])
 }
 
-/// The same, killed at points of its steps: at every one with `OB_TEST_ALL=1`, else at a few (`OB_CONTRACT_SEED` repeats them).
+/// The same, killed at points of its steps: at every one with `OB_TEST_ALL=1`, else at a few
+/// (`OB_CONTRACT_SEED` repeats them).
 fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &Done) {
     let machine = world.lab.host(0);
-    let seed = std::env::var("OB_CONTRACT_SEED").ok().and_then(|v| v.parse().ok()).unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let seed = std::env::var("OB_CONTRACT_SEED")
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
     let mut rng = StdRng::seed_from_u64(seed);
     let mut points = 0;
     for (verb, steps, end) in done {
@@ -222,7 +308,13 @@ fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &D
             runtime.shutdown_timeout(Duration::from_secs(5));
             world.age_leases().unwrap();
             making.must(verb);
-            assert_eq!(digest::differing(end, &snapshot(world)), Vec::<String>::new(), "{verb} killed at {} of {:?}", point.as_str(), at.title);
+            assert_eq!(
+                digest::differing(end, &snapshot(world)),
+                Vec::<String>::new(),
+                "{verb} killed at {} of {:?}",
+                point.as_str(),
+                at.title
+            );
             points += 1;
             if *verb == "create" {
                 making.must("destroy");
@@ -230,5 +322,7 @@ fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &D
             }
         }
     }
-    say(&format!("a preparation and its end, killed at {points} points, were finished by the same command; OB_CONTRACT_SEED={seed}"));
+    say(&format!(
+        "a preparation and its end, killed at {points} points, were finished by the same command; OB_CONTRACT_SEED={seed}"
+    ));
 }

@@ -32,7 +32,12 @@ fn a_real_seekdb_survives_a_power_loss_under_load_and_loses_nothing_it_acknowled
     seekdb::start(&host, &program, "/home/admin/db", 2881, SERVES).unwrap();
     writer.wait_for(50, SERVES).unwrap();
     let report = writer.stop().unwrap();
-    assert!(report.acknowledged >= 150 && report.lost.is_empty() && report.present >= report.acknowledged, "{report:?}");
+    assert!(
+        report.acknowledged >= 150
+            && report.lost.is_empty()
+            && report.present >= report.acknowledged,
+        "{report:?}"
+    );
     assert!(report.longest_gap_ms > 300.0, "the outage is seen: {} ms", report.longest_gap_ms);
 
     // A row that goes missing is found by name.
@@ -55,7 +60,8 @@ fn the_writer_notices_two_servers_that_both_take_writes() {
     }
     for at in &servers {
         sql::query(*at, "create database ob_lab").unwrap();
-        sql::query(*at, "create table ob_lab.probes (server int primary key, n bigint not null)").unwrap();
+        sql::query(*at, "create table ob_lab.probes (server int primary key, n bigint not null)")
+            .unwrap();
     }
     let writer = Writer::start(Config::new(servers)).unwrap();
     writer.wait_for(100, SERVES).unwrap();
@@ -64,8 +70,9 @@ fn the_writer_notices_two_servers_that_both_take_writes() {
     assert!(report.lost.is_empty() && report.moves.len() == 1, "{report:?}");
 }
 
-/// What the product fences with: the source that a former standby still has goes first. With it the server ends at each of its
-/// starts, as its log is longer than that of the source that answers (-4234).
+/// What the product fences with: the source that a former standby still has goes first. With it the
+/// server ends at each of its starts, as its log is longer than that of the source that answers
+/// (-4234).
 #[test]
 fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     if !may_make_hosts("a fenced primary that dies") {
@@ -89,8 +96,8 @@ fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     assert_eq!(run(&b, "select n from t.r"), [["1"]], "it has what its standby has not");
 }
 
-/// A host that boots and an apply may start a server in the same moment: without the lock of the product's start script both
-/// begin one, and now and then the pid file names the one that ends.
+/// A host that boots and an apply may start a server in the same moment: without the lock of the
+/// product's start script both begin one, and now and then the pid file names the one that ends.
 #[test]
 fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     if !may_make_hosts("starts in the same moment") {
@@ -100,22 +107,47 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     let host = lab.host(0);
     let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
     let [name, user] = [host.name(), "root"].map(str::to_owned);
-    let endpoint = Endpoint { name, address: host.address().to_string(), port: 22, user, identity: String::new(), host_key: String::new() };
-    let instance = Instance { name: "a".into(), host: Host { endpoint, run_as: String::new() }, base_dir: "/data/a".into(), sql_port: 2881, rpc_port: 2882 };
-    let sizes = ["datafile_size=256M", "log_disk_size=2G", "memory_limit=2G"].map(|p| p.split_once('=').unwrap());
+    let endpoint = Endpoint {
+        name,
+        address: host.address().to_string(),
+        port: 22,
+        user,
+        identity: String::new(),
+        host_key: String::new(),
+    };
+    let instance = Instance {
+        name: "a".into(),
+        host: Host { endpoint, run_as: String::new() },
+        base_dir: "/data/a".into(),
+        sql_port: 2881,
+        rpc_port: 2882,
+    };
+    let sizes = ["datafile_size=256M", "log_disk_size=2G", "memory_limit=2G"]
+        .map(|p| p.split_once('=').unwrap());
     let script = instance.start_script(&sizes.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
     let run = |line: &str| host.exec_for(line, script.as_bytes(), SERVES).unwrap();
     let there = program.strip_suffix("/seekdb").unwrap();
-    let starts = |n: usize| format!("cd /data/a; for n in $(seq {n}); do {{ .ob/start >/dev/null 2>&1 </dev/null; echo $?; }} & done; wait");
+    let starts = |n: usize| {
+        format!(
+            "cd /data/a; for n in $(seq {n}); do {{ .ob/start >/dev/null 2>&1 </dev/null; echo $?; }} & done; wait"
+        )
+    };
     run(&format!("mkdir -p /data/a/.ob && cd /data/a && cat > .ob/start && chmod +x .ob/start && ln -s {there} .ob/package")).ok().unwrap();
     for round in 0..4 {
-        let mut codes: Vec<_> = run(&starts(if round == 0 { 1 } else { 4 })).stdout.lines().map(str::to_owned).collect();
+        let mut codes: Vec<_> = run(&starts(if round == 0 { 1 } else { 4 }))
+            .stdout
+            .lines()
+            .map(str::to_owned)
+            .collect();
         codes.sort();
         assert_eq!(codes, ["0", "96", "96", "96"][..codes.len()], "round {round}");
         sql::wait(host.at(2881), SERVES).unwrap_or_else(|e| panic!("round {round}: {e:#}"));
         let found = run("cat /data/a/run/seekdb.pid; echo; pgrep -x seekdb").stdout;
         let pids: Vec<_> = found.lines().collect();
-        assert!(pids.len() == 2 && pids[0] == pids[1], "round {round}: the pid file and what runs: {pids:?}");
+        assert!(
+            pids.len() == 2 && pids[0] == pids[1],
+            "round {round}: the pid file and what runs: {pids:?}"
+        );
         run(seekdb::END);
     }
 }
@@ -139,7 +171,14 @@ fn the_writer_follows_a_switchover_and_sees_one_primary_at_a_time() {
     }
     writer.wait_for(200, SERVES).unwrap();
     let report = writer.stop().unwrap();
-    assert!(report.lost.is_empty() && report.two_writable.is_empty() && report.probes > 5, "{report:?}");
-    assert_eq!(report.moves.iter().map(|m| m.1).collect::<Vec<_>>(), [1, 0], "from the second server to the first");
+    assert!(
+        report.lost.is_empty() && report.two_writable.is_empty() && report.probes > 5,
+        "{report:?}"
+    );
+    assert_eq!(
+        report.moves.iter().map(|m| m.1).collect::<Vec<_>>(),
+        [1, 0],
+        "from the second server to the first"
+    );
     assert!(report.read_only > 0 && report.longest_gap_ms < 10_000.0, "{report:?}");
 }

@@ -1,5 +1,6 @@
-//! Every example plans under the real terraform, without a network: what it refers to is taken from the other examples,
-//! so that together they are one configuration. A type without an example does not pass.
+//! Every example plans under the real terraform, without a network: what it refers to is taken from
+//! the other examples, so that together they are one configuration. A type without an example does
+//! not pass.
 use lab::terraform::{Source, Terraform, default_program};
 use lab::{outside, seekdb};
 use ob::provider::{registry, schema_document};
@@ -19,14 +20,22 @@ fn files(data: bool, name: &str) -> Vec<PathBuf> {
     if data {
         vec![examples().join("data-sources").join(name).join("data-source.tf")]
     } else {
-        ["resource.tf", "import.sh"].iter().map(|f| examples().join("resources").join(name).join(f)).collect()
+        ["resource.tf", "import.sh"]
+            .iter()
+            .map(|f| examples().join("resources").join(name).join(f))
+            .collect()
     }
 }
 
 /// All registered types; true for data sources.
 fn types() -> Vec<(bool, String)> {
     let document = schema_document(&registry(Arc::new(|ssh, cancel| Pool::new(ssh, cancel))));
-    document.resources.into_keys().map(|n| (false, n)).chain(document.data_sources.into_keys().map(|n| (true, n))).collect()
+    document
+        .resources
+        .into_keys()
+        .map(|n| (false, n))
+        .chain(document.data_sources.into_keys().map(|n| (true, n)))
+        .collect()
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
@@ -48,11 +57,13 @@ fn defined(text: &str) -> BTreeSet<String> {
 
 /// Addresses and variables that a text refers to.
 fn used(text: &str) -> BTreeSet<String> {
-    let words = lines(text).flat_map(|l| l.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')));
+    let words =
+        lines(text).flat_map(|l| l.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')));
     let address = |word: &str| {
         let depth = if word.starts_with("data.ob_") { 3 } else { 2 };
         let parts: Vec<_> = word.split('.').take(depth).collect();
-        let wanted = word.starts_with("ob_") || word.starts_with("data.ob_") || word.starts_with("var.");
+        let wanted =
+            word.starts_with("ob_") || word.starts_with("data.ob_") || word.starts_with("var.");
         (wanted && parts.len() == depth).then(|| parts.join("."))
     };
     words.filter_map(address).collect()
@@ -64,7 +75,11 @@ fn index() -> BTreeMap<String, PathBuf> {
     for (data, name) in types() {
         let file = files(data, &name).remove(0);
         for address in defined(&fs::read_to_string(&file).unwrap_or_default()) {
-            assert_eq!(index.insert(address.clone(), file.clone()), None, "{address} is in two examples");
+            assert_eq!(
+                index.insert(address.clone(), file.clone()),
+                None,
+                "{address} is in two examples"
+            );
         }
     }
     index
@@ -80,7 +95,9 @@ fn whole(file: &Path, index: &BTreeMap<String, PathBuf>) -> String {
             match address.strip_prefix("var.") {
                 Some(variable) => drop(variables.insert(variable.to_owned())),
                 None => {
-                    let found = index.get(&address).unwrap_or_else(|| panic!("{} refers to {address}, which no example defines", file.display()));
+                    let found = index.get(&address).unwrap_or_else(|| {
+                        panic!("{} refers to {address}, which no example defines", file.display())
+                    });
                     if !taken.contains_key(found) {
                         todo.push(found.clone());
                     }
@@ -89,7 +106,11 @@ fn whole(file: &Path, index: &BTreeMap<String, PathBuf>) -> String {
         }
         taken.insert(file, text);
     }
-    let variables = variables.iter().map(|v| format!("variable {v:?} {{\n  type      = string\n  default   = \"x\"\n  ephemeral = true\n}}\n"));
+    let variables = variables.iter().map(|v| {
+        format!(
+            "variable {v:?} {{\n  type      = string\n  default   = \"x\"\n  ephemeral = true\n}}\n"
+        )
+    });
     taken.into_values().chain(variables).collect::<Vec<_>>().join("\n")
 }
 
@@ -97,7 +118,11 @@ fn whole(file: &Path, index: &BTreeMap<String, PathBuf>) -> String {
 fn offline(dir: &Path) -> Terraform {
     let program = default_program();
     let wrapper = dir.join("terraform-offline");
-    fs::write(&wrapper, format!("#!/bin/sh\nexec unshare --map-root-user --net -- {} \"$@\"\n", program.display())).unwrap();
+    fs::write(
+        &wrapper,
+        format!("#!/bin/sh\nexec unshare --map-root-user --net -- {} \"$@\"\n", program.display()),
+    )
+    .unwrap();
     fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let tf = Terraform::new(dir, Source::Override).unwrap().program(&wrapper);
     // Where the example of ob_package says it is.
@@ -109,12 +134,16 @@ fn offline(dir: &Path) -> Terraform {
 #[test]
 fn every_type_has_an_example_and_every_example_a_type() {
     let types = types();
-    let missing: Vec<_> = types.iter().flat_map(|(data, name)| files(*data, name)).filter(|f| !f.is_file()).collect();
+    let missing: Vec<_> =
+        types.iter().flat_map(|(data, name)| files(*data, name)).filter(|f| !f.is_file()).collect();
     assert_eq!(missing, Vec::<PathBuf>::new(), "write these files");
     for (data, folder) in [(false, "resources"), (true, "data-sources")] {
         for entry in fs::read_dir(examples().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            assert!(types.contains(&(data, name.clone())), "examples/{folder}/{name} is about no type");
+            assert!(
+                types.contains(&(data, name.clone())),
+                "examples/{folder}/{name} is about no type"
+            );
         }
     }
 }
@@ -127,7 +156,8 @@ fn every_example_of_a_type_plans_without_a_network() {
         let dir = tempfile::tempdir().unwrap();
         let tf = offline(dir.path());
         tf.write("main.tf", &whole(&file, &index)).unwrap();
-        let plan = tf.plan().unwrap_or_else(|e| panic!("{}: {e:#}", file.display())).unwrap_or_default();
+        let plan =
+            tf.plan().unwrap_or_else(|e| panic!("{}: {e:#}", file.display())).unwrap_or_default();
         for address in defined(&fs::read_to_string(&file).unwrap()) {
             // A data source that can be read at once is no change; its plan says so while it reads.
             assert!(plan.contains(&address) || data, "{address} is not in the plan: {plan}");
@@ -162,16 +192,29 @@ fn every_complete_example_plans_without_a_network_once_its_variables_are_set() {
         let dir = tempfile::tempdir().unwrap();
         let mut tf = offline(dir.path());
         for file in fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()) {
-            tf.write(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap()).unwrap();
+            tf.write(
+                file.file_name().unwrap().to_str().unwrap(),
+                &fs::read_to_string(&file).unwrap(),
+            )
+            .unwrap();
         }
         let package = wheel.path.display().to_string();
-        for (name, value) in [("package", package.as_str()), ("package_sha256", &wheel.sha256), ("private_key_file", "/dev/null"), ("known_hosts_file", "/dev/null")] {
+        for (name, value) in [
+            ("package", package.as_str()),
+            ("package_sha256", &wheel.sha256),
+            ("private_key_file", "/dev/null"),
+            ("known_hosts_file", "/dev/null"),
+        ] {
             tf = tf.env(&format!("TF_VAR_{name}"), value);
         }
         for password in ["root_password", "app_password"] {
             tf = tf.env(&format!("TF_VAR_{password}"), "it's \"secret\"");
         }
         let plan = tf.plan().unwrap_or_else(|e| panic!("{}: {e:#}", folder.display())).unwrap();
-        assert!(plan.contains("0 to change, 0 to destroy") && !plan.contains("secret\""), "{}: {plan}", folder.display());
+        assert!(
+            plan.contains("0 to change, 0 to destroy") && !plan.contains("secret\""),
+            "{}: {plan}",
+            folder.display()
+        );
     }
 }

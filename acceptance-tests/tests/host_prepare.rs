@@ -1,4 +1,5 @@
-//! Preparing real hosts: what is written, what a second run finds, what destroy leaves, and what a power loss does to it.
+//! Preparing real hosts: what is written, what a second run finds, what destroy leaves, and what a
+//! power loss does to it.
 use lab::{Host as Machine, Lab, may_make_hosts};
 use ob::base::{OperationId, Problem};
 use ob::component::host::{Desired, Directory, Limits, Prepare, Site, User, doctor, flow, record};
@@ -40,18 +41,42 @@ fn ssh(lab: &Lab) -> SshConfig {
 }
 
 fn cx(lab: &Lab) -> Cx {
-    Cx::new(Pool::new(ssh(lab), CancellationToken::new()), CancellationToken::new(), BTreeMap::new())
+    Cx::new(
+        Pool::new(ssh(lab), CancellationToken::new()),
+        CancellationToken::new(),
+        BTreeMap::new(),
+    )
 }
 
 fn site(machine: &Machine, login: &str) -> Site {
-    let endpoint =
-        Endpoint { name: machine.name().into(), address: machine.address().to_string(), port: machine.port(), user: login.into(), identity: "lab".into(), host_key: String::new() };
+    let endpoint = Endpoint {
+        name: machine.name().into(),
+        address: machine.address().to_string(),
+        port: machine.port(),
+        user: login.into(),
+        identity: "lab".into(),
+        host_key: String::new(),
+    };
     Site { name: machine.name().into(), host: Host { endpoint, run_as: String::new() } }
 }
 
 fn wanted(machine: &Machine, login: &str, paths: &[&str]) -> Desired {
-    let directories = paths.iter().map(|p| ((*p).to_owned(), Directory { path: (*p).to_owned(), owner: "obsvc".into(), mode: "0750".into() })).collect();
-    let limits = Limits { user: "obsvc".into(), nofile: "655350".into(), nproc: "655360".into(), stack: "unlimited".into(), core: "unlimited".into() };
+    let directories = paths
+        .iter()
+        .map(|p| {
+            (
+                (*p).to_owned(),
+                Directory { path: (*p).to_owned(), owner: "obsvc".into(), mode: "0750".into() },
+            )
+        })
+        .collect();
+    let limits = Limits {
+        user: "obsvc".into(),
+        nofile: "655350".into(),
+        nproc: "655360".into(),
+        stack: "unlimited".into(),
+        core: "unlimited".into(),
+    };
     Desired {
         site: site(machine, login),
         network: Some(("eth0".into(), Some(machine.address().to_string()))),
@@ -59,7 +84,10 @@ fn wanted(machine: &Machine, login: &str, paths: &[&str]) -> Desired {
             user: Some(User { name: "obsvc".into(), uid: Some(5001), home: None }),
             directories,
             limits: Some(limits),
-            sysctl: Some(("oceanbase".into(), [("vm.swappiness".to_owned(), "1".to_owned())].into())),
+            sysctl: Some((
+                "oceanbase".into(),
+                [("vm.swappiness".to_owned(), "1".to_owned())].into(),
+            )),
             hugepage: Some("never".into()),
             clock: Some(Duration::from_secs(5)),
             declared: "{}".into(),
@@ -68,7 +96,15 @@ fn wanted(machine: &Machine, login: &str, paths: &[&str]) -> Desired {
 }
 
 async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
-    let operation = Operation { id: OperationId::fresh(), verb: verb.into(), object: site.key(), who: "test".into(), authority: OWNER.into(), epoch: 0, titles: graph.titles() };
+    let operation = Operation {
+        id: OperationId::fresh(),
+        verb: verb.into(),
+        object: site.key(),
+        who: "test".into(),
+        authority: OWNER.into(),
+        epoch: 0,
+        titles: graph.titles(),
+    };
     run(cx, operation, graph, vec![Target::new(site.key(), vec![site.host.clone()])], 4).await
 }
 
@@ -110,22 +146,43 @@ async fn whole_life(lab: &Lab, machine: &Machine, login: &str, paths: &[&str]) {
     assert_eq!(second.done, [], "a second run changes nothing");
 
     let there = |line: &str| machine.exec(line).unwrap().ok().unwrap();
-    assert_eq!(there("id -u obsvc; getent passwd obsvc | cut -d: -f5-"), "5001\nob-host:/home/obsvc:/bin/bash");
+    assert_eq!(
+        there("id -u obsvc; getent passwd obsvc | cut -d: -f5-"),
+        "5001\nob-host:/home/obsvc:/bin/bash"
+    );
     for path in paths {
         assert_eq!(there(&format!("stat -c '%U %a' {path}")), "obsvc 750");
     }
-    assert_eq!(there("sysctl -n vm.swappiness fs.aio-max-nr vm.max_map_count net.core.somaxconn").lines().next(), Some("1"));
+    assert_eq!(
+        there("sysctl -n vm.swappiness fs.aio-max-nr vm.max_map_count net.core.somaxconn")
+            .lines()
+            .next(),
+        Some("1")
+    );
     assert!(there("cat /etc/security/limits.d/99-ob.conf").contains("obsvc hard nofile 655350"));
     let file = there("cat /etc/sysctl.d/99-ob.conf");
-    assert!(file.contains("vm.swappiness = 1") && !file.contains("overcommit"), "what was good already is not written: {file}");
-    assert!(["never", "always madvise [never]"].contains(&there("cat /sys/kernel/mm/transparent_hugepage/enabled").as_str()));
+    assert!(
+        file.contains("vm.swappiness = 1") && !file.contains("overcommit"),
+        "what was good already is not written: {file}"
+    );
+    assert!(
+        ["never", "always madvise [never]"]
+            .contains(&there("cat /sys/kernel/mm/transparent_hugepage/enabled").as_str())
+    );
 
     drift(&cx, machine, &d, paths[0]).await;
 
     // Whoever changed something after us keeps it.
-    machine.exec("sysctl -q -w net.core.somaxconn=7777; touch /home/obsvc/precious").unwrap().ok().unwrap();
+    machine
+        .exec("sysctl -q -w net.core.somaxconn=7777; touch /home/obsvc/precious")
+        .unwrap()
+        .ok()
+        .unwrap();
     assert_eq!(undo(&cx, &d).await.problem, None);
-    assert_eq!(there("sysctl -n net.core.somaxconn; cat /home/obsvc/precious && rm -r /home/obsvc"), "7777");
+    assert_eq!(
+        there("sysctl -n net.core.somaxconn; cat /home/obsvc/precious && rm -r /home/obsvc"),
+        "7777"
+    );
     let old = before.lines().find(|l| *l == "4096" || *l == "128").unwrap_or("4096").to_owned();
     machine.exec(&format!("sysctl -q -w net.core.somaxconn={old}")).unwrap().ok().unwrap();
     same(&snapshot(machine), &before, "destroy leaves the host as it was");
@@ -152,7 +209,10 @@ async fn drift(cx: &Cx, machine: &Machine, d: &Desired, path: &str) {
         }
     }
     let expected = [
-        (format!("directories {path}"), format!("{path} belongs to obsvc with mode 0700, not to obsvc with 0750")),
+        (
+            format!("directories {path}"),
+            format!("{path} belongs to obsvc with mode 0700, not to obsvc with 0750"),
+        ),
         ("limits".into(), "/etc/security/limits.d/99-ob.conf holds other lines".into()),
         ("sysctl".into(), "vm.swappiness is 33, not 1".into()),
         ("transparent_hugepage".into(), "transparent huge pages are madvise, not never".into()),
@@ -200,12 +260,30 @@ async fn what_belongs_to_others_is_neither_taken_nor_removed() {
 
     d.prepare.as_mut().unwrap().directories.remove("/data/theirs");
     must(&cx, "create", &d.site, &flow::create(&d)).await;
-    assert_eq!(machine.exec("stat -c '%U %a' /data/mount").unwrap().stdout, "obsvc 750\n", "an empty file system of root's is taken");
+    assert_eq!(
+        machine.exec("stat -c '%U %a' /data/mount").unwrap().stdout,
+        "obsvc 750\n",
+        "an empty file system of root's is taken"
+    );
 
     // A second configuration, and a second name, are told whose it is.
-    let other =
-        Operation { id: OperationId::fresh(), verb: "create".into(), object: d.site.key(), who: "t".into(), authority: "somebody-else".into(), epoch: 0, titles: Vec::new() };
-    let out = run(&cx, other, &flow::create(&d), vec![Target::new(d.site.key(), vec![d.site.host.clone()])], 4).await;
+    let other = Operation {
+        id: OperationId::fresh(),
+        verb: "create".into(),
+        object: d.site.key(),
+        who: "t".into(),
+        authority: "somebody-else".into(),
+        epoch: 0,
+        titles: Vec::new(),
+    };
+    let out = run(
+        &cx,
+        other,
+        &flow::create(&d),
+        vec![Target::new(d.site.key(), vec![d.site.host.clone()])],
+        4,
+    )
+    .await;
     assert!(refused(&out).why.contains("owner \"tests\""), "{out:?}");
     let mut alias = d.clone();
     alias.site.name = "alias".into();
@@ -225,13 +303,27 @@ async fn what_belongs_to_others_is_neither_taken_nor_removed() {
     };
     mark("building");
     let out = undo(&cx, &d).await;
-    assert!(refused(&out).fix.contains("ob operation abandon 01OP") && out.done.is_empty(), "{out:?}");
+    assert!(
+        refused(&out).fix.contains("ob operation abandon 01OP") && out.done.is_empty(),
+        "{out:?}"
+    );
     mark("complete");
     let out = undo(&cx, &d).await;
-    assert!(refused(&out).what.contains("in use") && refused(&out).why.contains("cluster.main"), "{out:?}");
-    machine.exec("rm -r /home/obsvc/db /home/obsvc/.ob/objects/cluster.main/home").unwrap().ok().unwrap();
+    assert!(
+        refused(&out).what.contains("in use") && refused(&out).why.contains("cluster.main"),
+        "{out:?}"
+    );
+    machine
+        .exec("rm -r /home/obsvc/db /home/obsvc/.ob/objects/cluster.main/home")
+        .unwrap()
+        .ok()
+        .unwrap();
     assert_eq!(undo(&cx, &d).await.problem, None);
-    assert_eq!(snapshot(&machine), before, "owner and mode of the mount are back, the home is gone");
+    assert_eq!(
+        snapshot(&machine),
+        before,
+        "owner and mode of the mount are back, the home is gone"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,9 +336,24 @@ async fn wrong_device_address_clock_and_setting_are_refused_by_name() {
     let before = snapshot(&machine);
     let cases: [(&str, fn(&mut Desired), &str); 4] = [
         ("device", |d| d.network = Some(("eth9".into(), None)), "it has eth0, lo"),
-        ("address", |d| d.network = Some(("eth0".into(), Some("192.0.2.1".into()))), "it carries 10.99."),
-        ("clock", |d| d.prepare.as_mut().unwrap().clock = Some(Duration::from_millis(1)), "ahead of this machine's"),
-        ("setting", |d| d.prepare.as_mut().unwrap().sysctl = Some((String::new(), [("vm.no_such".to_owned(), "1".to_owned())].into())), "no such file below /proc/sys"),
+        (
+            "address",
+            |d| d.network = Some(("eth0".into(), Some("192.0.2.1".into()))),
+            "it carries 10.99.",
+        ),
+        (
+            "clock",
+            |d| d.prepare.as_mut().unwrap().clock = Some(Duration::from_millis(1)),
+            "ahead of this machine's",
+        ),
+        (
+            "setting",
+            |d| {
+                d.prepare.as_mut().unwrap().sysctl =
+                    Some((String::new(), [("vm.no_such".to_owned(), "1".to_owned())].into()))
+            },
+            "no such file below /proc/sys",
+        ),
     ];
     // A clock that is an hour ahead, for scripts that ask `date`.
     machine.exec("printf '#!/bin/sh\\necho $(( $(/bin/date +%%s%%3N) + 3600000 ))\\n' > /usr/local/bin/date && chmod 755 /usr/local/bin/date").unwrap().ok().unwrap();
@@ -262,30 +369,53 @@ async fn wrong_device_address_clock_and_setting_are_refused_by_name() {
         }
         change(&mut d);
         let out = go(&cx, "create", &d.site, &flow::create(&d)).await;
-        assert!(refused(&out).why.contains(why) && !refused(&out).fix.is_empty(), "{name}: {out:?}");
+        assert!(
+            refused(&out).why.contains(why) && !refused(&out).fix.is_empty(),
+            "{name}: {out:?}"
+        );
         machine.exec("rm -f /usr/local/bin/date").unwrap();
         assert_eq!(undo(&cx, &d).await.problem, None, "{name}");
         assert_eq!(snapshot(&machine), before, "{name}");
     }
 }
 
-/// Runs `graph` until `point` stops it on the host, then cuts the power there, boots, and runs it again to its end.
-async fn cut_at(lab: &Lab, machine: &Machine, site: &Site, verb: &'static str, graph: &Graph, point: &str) {
-    machine.exec(&format!("mkdir -p /root/.ob && echo {point} > /root/.ob/fault")).unwrap().ok().unwrap();
+/// Runs `graph` until `point` stops it on the host, then cuts the power there, boots, and runs it
+/// again to its end.
+async fn cut_at(
+    lab: &Lab,
+    machine: &Machine,
+    site: &Site,
+    verb: &'static str,
+    graph: &Graph,
+    point: &str,
+) {
+    machine
+        .exec(&format!("mkdir -p /root/.ob && echo {point} > /root/.ob/fault"))
+        .unwrap()
+        .ok()
+        .unwrap();
     let stuck = {
         let (cx, site, graph) = (cx(lab), site.clone(), graph.clone());
         tokio::spawn(async move { go(&cx, verb, &site, &graph).await })
     };
     let until = Instant::now() + Duration::from_secs(20);
     while !machine.path("/root/.ob/fault.hit").exists() {
-        assert!(Instant::now() < until && !stuck.is_finished(), "{point} was not reached: {:?}", stuck.is_finished());
+        assert!(
+            Instant::now() < until && !stuck.is_finished(),
+            "{point} was not reached: {:?}",
+            stuck.is_finished()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stuck.abort();
     machine.kill().unwrap();
     machine.boot().unwrap();
     // Booted, it has its huge pages as before: there is something to do and, later, to undo.
-    machine.exec(&format!("rm -f /root/.ob/fault.hit; {}", if verb == "create" { HUGE } else { ":" })).unwrap().ok().unwrap();
+    machine
+        .exec(&format!("rm -f /root/.ob/fault.hit; {}", if verb == "create" { HUGE } else { ":" }))
+        .unwrap()
+        .ok()
+        .unwrap();
     must(&cx(lab), verb, site, graph).await;
 }
 
@@ -297,22 +427,34 @@ async fn a_power_loss_before_or_after_any_effect_is_made_good_by_the_same_comman
     let lab = Lab::up(1).unwrap();
     let machine = lab.host(0);
     let d = wanted(&machine, "root", &["/data/1"]);
-    // The machine forgets its huge pages at a boot, as machines do without systemd: what counts is that nothing of ours is left.
-    let left = || snapshot(&machine).lines().filter(|l| !l.starts_with("thp=")).collect::<Vec<_>>().join("\n");
+    // The machine forgets its huge pages at a boot, as machines do without systemd: what counts is
+    // that nothing of ours is left.
+    let left = || {
+        snapshot(&machine).lines().filter(|l| !l.starts_with("thp=")).collect::<Vec<_>>().join("\n")
+    };
     let before = left();
     let create = flow::create(&d);
-    let making: BTreeSet<_> = create.nodes().iter().map(|n| n.step.kind()).filter(|k| !k.starts_with("check")).collect();
+    let making: BTreeSet<_> =
+        create.nodes().iter().map(|n| n.step.kind()).filter(|k| !k.starts_with("check")).collect();
     for (i, kind) in making.iter().enumerate() {
         for point in ["began", "effected"] {
             machine.exec(HUGE).unwrap().ok().unwrap();
             cut_at(&lab, &machine, &d.site, "create", &create, &format!("{kind}:{point}")).await;
             let again = must(&cx(&lab), "create", &d.site, &create).await;
             assert_eq!(again.done, [], "{kind}:{point}: one run makes it good");
-            let destroy = flow::destroy(&d.site, d.prepare.as_ref(), &creation(&cx(&lab), &d.site).await);
+            let destroy =
+                flow::destroy(&d.site, d.prepare.as_ref(), &creation(&cx(&lab), &d.site).await);
             let undoing: Vec<_> = destroy.nodes().iter().map(|n| n.step.kind()).collect();
-            let at = if point == "began" { undoing.get(i) } else { undoing.get(undoing.len() - 1 - i.min(undoing.len() - 1)) };
+            let at = if point == "began" {
+                undoing.get(i)
+            } else {
+                undoing.get(undoing.len() - 1 - i.min(undoing.len() - 1))
+            };
             match at {
-                Some(undo) => cut_at(&lab, &machine, &d.site, "destroy", &destroy, &format!("{undo}:{point}")).await,
+                Some(undo) => {
+                    cut_at(&lab, &machine, &d.site, "destroy", &destroy, &format!("{undo}:{point}"))
+                        .await
+                }
                 None => drop(must(&cx(&lab), "destroy", &d.site, &destroy).await),
             }
             same(&left(), &before, &format!("create cut at {kind}:{point}, destroy at {at:?}"));
@@ -329,17 +471,32 @@ async fn doctor_finds_what_is_wrong_and_says_what_to_do() {
     let (machine, cx) = (lab.host(0), cx(&lab));
     let d = wanted(&machine, "root", &["/data/1"]);
     machine.exec("sysctl -q -w vm.max_map_count=65530 vm.swappiness=60").unwrap().ok().unwrap();
-    let state = |all: &[ob::component::host::Finding], what: &str| all.iter().find(|f| f.what == what).map(|f| format!("{:?}", f.state)).unwrap_or_default();
+    let state = |all: &[ob::component::host::Finding], what: &str| {
+        all.iter().find(|f| f.what == what).map(|f| format!("{:?}", f.state)).unwrap_or_default()
+    };
     let all = doctor(&cx, &d.site.host).await.unwrap();
     assert_eq!(
-        (state(&all, "sysctl vm.max_map_count"), state(&all, "glibc"), state(&all, "tools"), state(&all, "port 2881")),
+        (
+            state(&all, "sysctl vm.max_map_count"),
+            state(&all, "glibc"),
+            state(&all, "tools"),
+            state(&all, "port 2881")
+        ),
         ("Bad".into(), "Ok".into(), "Ok".into(), "Ok".into()),
         "{all:#?}"
     );
     must(&cx, "create", &d.site, &flow::create(&d)).await;
     machine.exec("echo vm.swappiness=60 > /etc/sysctl.d/99-zz.conf; mkdir -p /opt/p; (setsid timeout 60 sh -c 'exec nc -l -p 2881 || exec python3 -m http.server 2881' >/dev/null 2>&1 &)").unwrap().ok().unwrap();
     let all = doctor(&cx, &d.site.host).await.unwrap();
-    assert_eq!((state(&all, "sysctl vm.max_map_count"), state(&all, "transparent huge pages"), state(&all, "clock")), ("Ok".into(), "Ok".into(), "Ok".into()), "{all:#?}");
+    assert_eq!(
+        (
+            state(&all, "sysctl vm.max_map_count"),
+            state(&all, "transparent huge pages"),
+            state(&all, "clock")
+        ),
+        ("Ok".into(), "Ok".into(), "Ok".into()),
+        "{all:#?}"
+    );
     let swap = all.iter().find(|f| f.what == "sysctl vm.swappiness").unwrap();
     assert!(swap.why.contains("99-zz.conf") || swap.why.contains("not 0"), "{swap:?}");
     assert!(all.iter().all(|f| (format!("{:?}", f.state) == "Ok") == f.fix.is_empty()), "{all:#?}");
@@ -350,24 +507,49 @@ fn say(text: &str) -> Value<String> {
 }
 
 /// Plans and applies as Terraform does, and holds the apply to what the plan said it knew.
-async fn terraform(cx: &Context, prior: Option<&HostState>, config: &HostState) -> Result<HostState, Problem> {
+async fn terraform(
+    cx: &Context,
+    prior: Option<&HostState>,
+    config: &HostState,
+) -> Result<HostState, Problem> {
     let mut proposed = config.clone();
     if let Some(p) = prior {
-        (proposed.id, proposed.os, proposed.kernel, proposed.arch) = (p.id.clone(), p.os.clone(), p.kernel.clone(), p.arch.clone());
-        (proposed.cores, proposed.memory_bytes, proposed.disks, proposed.devices) = (p.cores, p.memory_bytes, p.disks.clone(), p.devices.clone());
-        (proposed.creation_id, proposed.drift, proposed.status, proposed.runbook, proposed.impact, proposed.connection) =
-            (p.creation_id.clone(), p.drift.clone(), p.status.clone(), p.runbook.clone(), p.impact.clone(), p.connection.clone());
+        (proposed.id, proposed.os, proposed.kernel, proposed.arch) =
+            (p.id.clone(), p.os.clone(), p.kernel.clone(), p.arch.clone());
+        (proposed.cores, proposed.memory_bytes, proposed.disks, proposed.devices) =
+            (p.cores, p.memory_bytes, p.disks.clone(), p.devices.clone());
+        (
+            proposed.creation_id,
+            proposed.drift,
+            proposed.status,
+            proposed.runbook,
+            proposed.impact,
+            proposed.connection,
+        ) = (
+            p.creation_id.clone(),
+            p.drift.clone(),
+            p.status.clone(),
+            p.runbook.clone(),
+            p.impact.clone(),
+            p.connection.clone(),
+        );
     }
     let mut diags = Diagnostics::default();
-    let planned = ObHost.plan(PlanInput { prior, config, proposed: &proposed }, &mut diags).unwrap_or_else(|| panic!("{diags:?}")).state;
-    let applied = ObHost.apply(cx, ApplyInput { prior, planned: Some(&planned), config: Some(config) }).await;
+    let planned = ObHost
+        .plan(PlanInput { prior, config, proposed: &proposed }, &mut diags)
+        .unwrap_or_else(|| panic!("{diags:?}"))
+        .state;
+    let applied =
+        ObHost.apply(cx, ApplyInput { prior, planned: Some(&planned), config: Some(config) }).await;
     if let Some(problem) = applied.problem {
         return Err(problem);
     }
     let state = applied.state.unwrap();
     let (p, s) = (format!("{planned:#?}"), format!("{state:#?}"));
     assert!(!s.contains("Unknown"), "nothing unknown may be left: {s}");
-    let known = |v: &HostState| (v.id.clone(), v.connection.clone(), v.drift.clone(), v.prepare.clone(), v.labels.clone());
+    let known = |v: &HostState| {
+        (v.id.clone(), v.connection.clone(), v.drift.clone(), v.prepare.clone(), v.labels.clone())
+    };
     assert_eq!(known(&state), known(&planned), "{p}");
     for (name, a, b) in [
         ("runbook", &planned.runbook, &state.runbook),
@@ -391,7 +573,10 @@ fn plan_is_empty(prior: &HostState, config: &HostState) {
         host_key: config.host_key.clone(),
         ..prior.clone()
     };
-    let planned = ObHost.plan(PlanInput { prior: Some(prior), config, proposed: &proposed }, &mut diags).unwrap().state;
+    let planned = ObHost
+        .plan(PlanInput { prior: Some(prior), config, proposed: &proposed }, &mut diags)
+        .unwrap()
+        .state;
     assert_eq!(format!("{planned:#?}"), format!("{prior:#?}"));
 }
 
@@ -415,18 +600,37 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
         looks: ob::resource::Looks::default(),
     };
     let cx = Context { session: Arc::new(session), cancel };
-    let plain = HostState { name: say("h1"), address: say(&a.address().to_string()), user: say("root"), identity: say("lab"), region: say("north"), ..HostState::default() };
+    let plain = HostState {
+        name: say("h1"),
+        address: say(&a.address().to_string()),
+        user: say("root"),
+        identity: say("lab"),
+        region: say("north"),
+        ..HostState::default()
+    };
     let before = snapshot(&a);
 
     // Without prepare nothing is changed, and facts are there.
     let state = terraform(&cx, None, &plain).await.unwrap();
     assert_eq!(snapshot(&a), before);
-    assert!(matches!(&state.cores, Value::Value(n) if *n >= 1) && matches!(&state.devices, Value::Value(d) if d.contains(&say("eth0"))), "{state:#?}");
-    assert_eq!((state.status.clone(), state.creation_id.clone(), state.runbook.clone()), (say("ready"), Value::Null, Value::Null));
+    assert!(
+        matches!(&state.cores, Value::Value(n) if *n >= 1)
+            && matches!(&state.devices, Value::Value(d) if d.contains(&say("eth0"))),
+        "{state:#?}"
+    );
+    assert_eq!(
+        (state.status.clone(), state.creation_id.clone(), state.runbook.clone()),
+        (say("ready"), Value::Null, Value::Null)
+    );
     let read = ObHost.read(&cx, state.clone()).await.unwrap();
-    assert_eq!((format!("{:#?}", read.state.unwrap()), read.warnings), (format!("{state:#?}"), Vec::new()), "a read changes nothing");
+    assert_eq!(
+        (format!("{:#?}", read.state.unwrap()), read.warnings),
+        (format!("{state:#?}"), Vec::new()),
+        "a read changes nothing"
+    );
     plan_is_empty(&state, &plain);
-    let imported = ObHost.import(&cx, &format!("ssh://root@{}:22?identity=lab", a.address())).await.unwrap();
+    let imported =
+        ObHost.import(&cx, &format!("ssh://root@{}:22?identity=lab", a.address())).await.unwrap();
     plan_is_empty(&imported, &HostState { region: Value::Null, ..plain.clone() });
 
     // Asked to, it prepares; the same record gives the preparation back to an import.
@@ -438,15 +642,25 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let config = HostState { prepare: Value::Value(prepare), ..plain.clone() };
     let state = terraform(&cx, Some(&state), &config).await.unwrap();
     assert_eq!(a.exec("stat -c '%U %a' /data/1").unwrap().stdout, "obsvc 700\n");
-    assert!(matches!(&state.runbook, Value::Value(r) if r.starts_with("prepare host \"h1\": 5 steps")), "{:?}", state.runbook);
+    assert!(
+        matches!(&state.runbook, Value::Value(r) if r.starts_with("prepare host \"h1\": 5 steps")),
+        "{:?}",
+        state.runbook
+    );
     plan_is_empty(&state, &config);
-    let imported = ObHost.import(&cx, &format!("ssh://root@{}:22/h1?identity=lab", a.address())).await.unwrap();
+    let imported = ObHost
+        .import(&cx, &format!("ssh://root@{}:22/h1?identity=lab", a.address()))
+        .await
+        .unwrap();
     plan_is_empty(&imported, &HostState { region: Value::Null, ..config.clone() });
 
     // A value changed by hand is shown, then corrected by the next apply.
     a.exec("sysctl -q -w vm.swappiness=44").unwrap().ok().unwrap();
     let drifted = ObHost.read(&cx, state.clone()).await.unwrap().state.unwrap();
-    assert_eq!(drifted.drift, Value::Value([("sysctl".to_owned(), say("vm.swappiness is 44, not 1"))].into()));
+    assert_eq!(
+        drifted.drift,
+        Value::Value([("sysctl".to_owned(), say("vm.swappiness is 44, not 1"))].into())
+    );
     let state = terraform(&cx, Some(&drifted), &config).await.unwrap();
     assert_eq!(a.exec("sysctl -n vm.swappiness").unwrap().stdout, "1\n");
     assert_eq!(state.status, say("ready"));
@@ -457,10 +671,16 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     assert!(problem.what.contains("not the one that was prepared"), "{problem}");
     assert_eq!(b.exec("ls -d /data /home/obsvc 2>/dev/null; id obsvc 2>/dev/null; ls /root/.ob/objects/host.h1/made 2>/dev/null; :").unwrap().stdout, "");
     let second = std::net::Ipv4Addr::from(u32::from(a.address()) | 0xc0).to_string();
-    let add = format!("p=$(ip -o -4 addr show dev eth0 | sed -n 's|.*inet [^/]*/\\([0-9]*\\) .*|\\1|p;q'); ip addr add {second}/$p dev eth0");
+    let add = format!(
+        "p=$(ip -o -4 addr show dev eth0 | sed -n 's|.*inet [^/]*/\\([0-9]*\\) .*|\\1|p;q'); ip addr add {second}/$p dev eth0"
+    );
     a.exec(&add).unwrap().ok().unwrap();
     let known = std::fs::read_to_string(&lab.info().known_hosts).unwrap();
-    let line = known.lines().find(|l| l.contains(&a.address().to_string())).unwrap().replacen(&a.address().to_string(), &second, 1);
+    let line = known.lines().find(|l| l.contains(&a.address().to_string())).unwrap().replacen(
+        &a.address().to_string(),
+        &second,
+        1,
+    );
     std::fs::write(&lab.info().known_hosts, format!("{known}{line}\n")).unwrap();
     let session = Session {
         owner: Some(OWNER.into()),
@@ -476,7 +696,10 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
     let moved = HostState { address: say(&second), ..config.clone() };
     let state = terraform(&cx, Some(&state), &moved).await.unwrap();
-    assert_eq!(state.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap().address, second);
+    assert_eq!(
+        state.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap().address,
+        second
+    );
 
     // Off: the prior state, a status and a warning; the plan stays empty.
     a.kill().unwrap();
@@ -495,6 +718,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let state = terraform(&cx, Some(&back), &bare).await.unwrap();
     assert_eq!(snapshot(&a), before);
     assert_eq!(state.creation_id, Value::Null);
-    let gone = ObHost.apply(&cx, ApplyInput { prior: Some(&state), planned: None, config: None }).await;
+    let gone =
+        ObHost.apply(&cx, ApplyInput { prior: Some(&state), planned: None, config: None }).await;
     assert!(gone.problem.is_none() && gone.state.is_none(), "{gone:?}");
 }

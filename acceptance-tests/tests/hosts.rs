@@ -11,7 +11,8 @@ fn ssh(host: &Host, user: &str, line: &str) -> Result<String, anyhow::Error> {
 }
 
 fn connects(from: &Host, to: &Host) -> bool {
-    from.exec(&format!("timeout 1 bash -c 'echo > /dev/tcp/{}/22'", to.address())).unwrap().status == 0
+    from.exec(&format!("timeout 1 bash -c 'echo > /dev/tcp/{}/22'", to.address())).unwrap().status
+        == 0
 }
 
 fn reachable(host: &Host) -> bool {
@@ -25,15 +26,27 @@ fn the_ssh_client_logs_in_as_root_and_as_an_ordinary_user() {
     }
     let lab = Lab::up(2).unwrap();
     for host in lab.hosts() {
-        assert_eq!(ssh(&host, "root", "id -u; hostname; cat").unwrap(), format!("0\n{}", host.name()));
-        assert_eq!(ssh(&host, "admin", "id -un; echo $HOME; echo x > mine; stat -c %U mine").unwrap(), "admin\n/home/admin\nadmin");
+        assert_eq!(
+            ssh(&host, "root", "id -u; hostname; cat").unwrap(),
+            format!("0\n{}", host.name())
+        );
+        assert_eq!(
+            ssh(&host, "admin", "id -un; echo $HOME; echo x > mine; stat -c %U mine").unwrap(),
+            "admin\n/home/admin\nadmin"
+        );
         assert_eq!(ssh(&host, "root", "cat /home/admin/mine").unwrap(), "x");
     }
     let (a, b) = (lab.host(0), lab.host(1));
-    assert_ne!(ssh(&a, "root", "cat /etc/machine-id").unwrap(), ssh(&b, "root", "cat /etc/machine-id").unwrap());
+    assert_ne!(
+        ssh(&a, "root", "cat /etc/machine-id").unwrap(),
+        ssh(&b, "root", "cat /etc/machine-id").unwrap()
+    );
     assert!(a.path("/home/admin/mine").exists());
     let foreign = ssh(&a, "root", "ls /root /tmp /opt; ps -e --no-headers | wc -l").unwrap();
-    assert!(foreign.lines().last().unwrap().parse::<u32>().unwrap() < 15, "the machine's processes are not seen: {foreign}");
+    assert!(
+        foreign.lines().last().unwrap().parse::<u32>().unwrap() < 15,
+        "the machine's processes are not seen: {foreign}"
+    );
 }
 
 #[test]
@@ -41,7 +54,8 @@ fn a_changed_host_key_is_refused_when_each_host_has_its_own() {
     if !may_make_hosts("host keys") {
         return;
     }
-    let lab = Lab::with(Options { hosts: 2, host_keys: HostKeys::PerHost, ..Options::default() }).unwrap();
+    let lab = Lab::with(Options { hosts: 2, host_keys: HostKeys::PerHost, ..Options::default() })
+        .unwrap();
     let (a, b) = (lab.host(0), lab.host(1));
     assert!(ssh(&a, "root", "true").is_ok());
     let theirs = std::fs::read(b.path("/etc/ssh/lab_host_key")).unwrap();
@@ -71,7 +85,11 @@ fn a_power_loss_is_silent_and_keeps_the_disk_only() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert!(!host.is_on());
     let end = open.read(&mut banner).map_err(|e| e.kind());
-    assert_eq!(end, Err(std::io::ErrorKind::WouldBlock), "neither end nor reset may arrive from a host without power");
+    assert_eq!(
+        end,
+        Err(std::io::ErrorKind::WouldBlock),
+        "neither end nor reset may arrive from a host without power"
+    );
     assert!(!reachable(&host) && !connects(&other, &host));
     assert!(host.exec("true").unwrap_err().to_string().contains("is off"));
     assert_eq!(std::fs::read_to_string(host.path("/root/kept")).unwrap(), "kept\n");
@@ -92,7 +110,10 @@ fn a_frozen_host_takes_connections_and_never_answers() {
     }
     let lab = Lab::up(1).unwrap();
     let host = lab.host(0);
-    host.exec("(while :; do date +%s%N > /root/beat; sleep 0.01; done) >/dev/null 2>&1 &").unwrap().ok().unwrap();
+    host.exec("(while :; do date +%s%N > /root/beat; sleep 0.01; done) >/dev/null 2>&1 &")
+        .unwrap()
+        .ok()
+        .unwrap();
     let beat = || std::fs::read_to_string(host.path("/root/beat")).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     host.freeze().unwrap();
@@ -122,7 +143,10 @@ fn partitions_are_silent_both_ways_survive_a_boot_and_heal() {
     let (a, b, c) = (lab.host(0), lab.host(1), lab.host(2));
     a.cut_from(&b).unwrap();
     assert!(!connects(&a, &b) && !connects(&b, &a), "cut pair");
-    assert!(connects(&a, &c) && connects(&c, &b) && reachable(&a) && reachable(&b), "everything else stays");
+    assert!(
+        connects(&a, &c) && connects(&c, &b) && reachable(&a) && reachable(&b),
+        "everything else stays"
+    );
     b.kill().unwrap();
     b.boot().unwrap();
     assert!(!connects(&a, &b) && !connects(&b, &a), "a boot does not heal");
@@ -131,7 +155,11 @@ fn partitions_are_silent_both_ways_survive_a_boot_and_heal() {
 
     c.cut().unwrap();
     assert!(!connects(&c, &a) && !connects(&a, &c) && !reachable(&c));
-    assert_eq!(c.exec("cat /sys/class/net/eth0/carrier").unwrap().stdout, "1\n", "the host sees no cable pulled");
+    assert_eq!(
+        c.exec("cat /sys/class/net/eth0/carrier").unwrap().stdout,
+        "1\n",
+        "the host sees no cable pulled"
+    );
     c.kill().unwrap();
     c.boot().unwrap();
     assert!(!reachable(&c));
@@ -156,18 +184,44 @@ fn kernel_settings_of_a_host_reach_neither_the_machine_nor_other_hosts() {
     let machine = || names.map(|n| std::fs::read_to_string(format!("/proc/sys/{n}")).unwrap());
     let before = machine();
     host.exec("sysctl -q -w vm.swappiness=7 fs.file-max=4242424 kernel.panic=77 vm.max_map_count=655361 net.core.somaxconn=99").unwrap().ok().unwrap();
-    assert_eq!(host.exec("sysctl -n vm.swappiness fs.file-max kernel.panic vm.max_map_count net.core.somaxconn").unwrap().stdout, "7\n4242424\n77\n655361\n99\n");
+    assert_eq!(
+        host.exec(
+            "sysctl -n vm.swappiness fs.file-max kernel.panic vm.max_map_count net.core.somaxconn"
+        )
+        .unwrap()
+        .stdout,
+        "7\n4242424\n77\n655361\n99\n"
+    );
     assert_eq!(machine(), before);
     assert_eq!(other.exec("cat /proc/sys/vm/swappiness").unwrap().stdout, before[0]);
     host.exec("echo never > /sys/kernel/mm/transparent_hugepage/enabled").unwrap().ok().unwrap();
     for locked in ["/proc/sysrq-trigger", "/proc/sys/dev/cdrom/debug", "/sys/kernel/mm/ksm/run"] {
-        assert_ne!(host.exec(&format!("[ ! -e {locked} ] || echo 0 > {locked} || exit 7; [ -e {locked} ]")).unwrap().status, 0, "{locked}");
+        assert_ne!(
+            host.exec(&format!(
+                "[ ! -e {locked} ] || echo 0 > {locked} || exit 7; [ -e {locked} ]"
+            ))
+            .unwrap()
+            .status,
+            0,
+            "{locked}"
+        );
     }
-    host.exec("mkdir -p /etc/sysctl.d; echo vm.max_map_count=655362 > /etc/sysctl.d/90-test.conf").unwrap().ok().unwrap();
+    host.exec("mkdir -p /etc/sysctl.d; echo vm.max_map_count=655362 > /etc/sysctl.d/90-test.conf")
+        .unwrap()
+        .ok()
+        .unwrap();
     host.kill().unwrap();
     host.boot().unwrap();
-    assert_eq!(host.exec("cat /proc/sys/vm/swappiness").unwrap().stdout, before[0], "as on a machine, a boot forgets");
-    assert_eq!(host.exec("cat /proc/sys/vm/max_map_count").unwrap().stdout, "655362\n", "except what sysctl.d says");
+    assert_eq!(
+        host.exec("cat /proc/sys/vm/swappiness").unwrap().stdout,
+        before[0],
+        "as on a machine, a boot forgets"
+    );
+    assert_eq!(
+        host.exec("cat /proc/sys/vm/max_map_count").unwrap().stdout,
+        "655362\n",
+        "except what sysctl.d says"
+    );
     assert_eq!(machine(), before);
 }
 
@@ -183,9 +237,11 @@ fn cron_runs_reboot_entries_at_each_boot_once() {
     for boot in 1..=2 {
         host.kill().unwrap();
         host.boot().unwrap();
-        let lines = |file: &str| std::fs::read_to_string(host.path(file)).map_or(0, |t| t.lines().count());
+        let lines =
+            |file: &str| std::fs::read_to_string(host.path(file)).map_or(0, |t| t.lines().count());
         assert!(
-            lab::process::until(SHORT, || lines("/root/marks") == boot && lines("/home/admin/marks") == boot),
+            lab::process::until(SHORT, || lines("/root/marks") == boot
+                && lines("/home/admin/marks") == boot),
             "boot {boot}: {} {}",
             lines("/root/marks"),
             lines("/home/admin/marks")
@@ -206,7 +262,10 @@ fn a_disk_with_a_limit_gets_full_and_its_neighbour_does_not() {
     other.exec("dd if=/dev/zero of=/root/big bs=1M count=20").unwrap().ok().unwrap();
     host.kill().unwrap();
     host.boot().unwrap();
-    host.exec("rm /root/big && dd if=/dev/zero of=/root/small bs=1M count=20").unwrap().ok().unwrap();
+    host.exec("rm /root/big && dd if=/dev/zero of=/root/small bs=1M count=20")
+        .unwrap()
+        .ok()
+        .unwrap();
 }
 
 #[test]
@@ -257,12 +316,21 @@ fn hosts_without_root_are_plain_sshds_and_say_what_they_cannot_do() {
     let tool = env!("CARGO_BIN_EXE_ob-lab");
     let limit = Duration::from_secs(60);
     if !rustix::process::getuid().is_root() {
-        life_without_root(tool, &|line| run(std::process::Command::new("sh").args(["-c", line]), b"", limit).unwrap());
+        life_without_root(tool, &|line| {
+            run(std::process::Command::new("sh").args(["-c", line]), b"", limit).unwrap()
+        });
         return;
     }
     // Root plays the ordinary user inside a lab host, where there is one.
     let lab = Lab::up(1).unwrap();
     std::fs::copy(tool, lab.info().dir.join("shared/ob-lab")).unwrap();
     let host = lab.host(0);
-    life_without_root("/lab/ob-lab", &|line| run(host.command(&["su", "admin", "-c", line]).unwrap().env("HOME", "/home/admin"), b"", limit).unwrap());
+    life_without_root("/lab/ob-lab", &|line| {
+        run(
+            host.command(&["su", "admin", "-c", line]).unwrap().env("HOME", "/home/admin"),
+            b"",
+            limit,
+        )
+        .unwrap()
+    });
 }

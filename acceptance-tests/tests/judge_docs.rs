@@ -1,4 +1,5 @@
-//! `tfplugindocs validate`, HashiCorp's judge of registry pages, over docs/ as `ob schema write` makes them.
+//! `tfplugindocs validate`, HashiCorp's judge of registry pages, over docs/ as `ob schema write`
+//! makes them.
 use lab::terraform::{Source, Terraform};
 use lab::{command, outside, run};
 use serde_json::{Value, json};
@@ -8,8 +9,14 @@ use std::time::Duration;
 /// The schemas as terraform prints them, under the one name the tool looks for.
 fn schemas(dir: &Path) -> String {
     let tf = Terraform::new(dir, Source::Override).unwrap();
-    tf.write("main.tf", "terraform {\n  required_providers {\n    ob = { source = \"oceanbase/ob\" }\n  }\n}\n").unwrap();
-    let printed: Value = serde_json::from_str(&tf.run(&["providers", "schema", "-json"]).unwrap().ok().unwrap()).unwrap();
+    tf.write(
+        "main.tf",
+        "terraform {\n  required_providers {\n    ob = { source = \"oceanbase/ob\" }\n  }\n}\n",
+    )
+    .unwrap();
+    let printed: Value =
+        serde_json::from_str(&tf.run(&["providers", "schema", "-json"]).unwrap().ok().unwrap())
+            .unwrap();
     let own = &printed["provider_schemas"]["registry.terraform.io/oceanbase/ob"];
     let path = dir.join("schemas.json");
     std::fs::write(&path, json!({ "format_version": "1.0", "provider_schemas": { "registry.terraform.io/hashicorp/ob": own } }).to_string()).unwrap();
@@ -24,7 +31,15 @@ fn the_registry_accepts_the_pages() {
     let dir = tempfile::tempdir().unwrap();
     let program = outside::tfplugindocs().unwrap().display().to_string();
     let schemas = schemas(dir.path());
-    let mut validate = command([&program, "validate", "--provider-name", "terraform-provider-ob", "--providers-schema", &schemas]);
-    let out = run(validate.current_dir(outside::repository()), b"", Duration::from_secs(120)).unwrap();
+    let mut validate = command([
+        &program,
+        "validate",
+        "--provider-name",
+        "terraform-provider-ob",
+        "--providers-schema",
+        &schemas,
+    ]);
+    let out =
+        run(validate.current_dir(outside::repository()), b"", Duration::from_secs(120)).unwrap();
     assert_eq!(out.status, 0, "{}{}", out.stdout, out.stderr);
 }

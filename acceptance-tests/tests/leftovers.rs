@@ -5,9 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Everything on this machine that bears the lab's number: links, namespaces, mounts, groups, processes, files.
+/// Everything on this machine that bears the lab's number: links, namespaces, mounts, groups,
+/// processes, files.
 fn traces(id: u8) -> Vec<String> {
-    let (link, veth, netns, dir) = (format!("obl{id}"), format!("obl{id}v"), format!("obl{id}-"), format!("ob-lab-{id}"));
+    let (link, veth, netns, dir) =
+        (format!("obl{id}"), format!("obl{id}v"), format!("obl{id}-"), format!("ob-lab-{id}"));
     let mut found = Vec::new();
     let mut names = |what: &str, path: &str, hit: &dyn Fn(&str) -> bool| {
         for e in std::fs::read_dir(path).into_iter().flatten().flatten() {
@@ -17,20 +19,40 @@ fn traces(id: u8) -> Vec<String> {
             }
         }
     };
-    names("link", "/sys/class/net", &|n| n == link || n == format!("{link}x") || n.starts_with(&veth));
+    names("link", "/sys/class/net", &|n| {
+        n == link || n == format!("{link}x") || n.starts_with(&veth)
+    });
     names("netns", "/run/netns", &|n| n.starts_with(&netns));
     names("directory", "/tmp", &|n| n == dir);
     names("registry", &registry::base().display().to_string(), &|n| n == id.to_string());
     names("group", "/sys/fs/cgroup/freezer", &|n| n == dir);
     names("group", "/sys/fs/cgroup/unified", &|n| n == dir);
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    found.extend(mounts.lines().filter(|l| l.contains(&format!("/{dir}/")) || l.contains(&format!("/{dir} ")) || l.contains(&format!("/{netns}"))).map(|l| format!("mount {l}")));
+    found.extend(
+        mounts
+            .lines()
+            .filter(|l| {
+                l.contains(&format!("/{dir}/"))
+                    || l.contains(&format!("/{dir} "))
+                    || l.contains(&format!("/{netns}"))
+            })
+            .map(|l| format!("mount {l}")),
+    );
     for e in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = e.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+        let Some(pid) = e.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
+            continue;
+        };
         let group = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
-        let gone = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| s.contains(") Z "));
-        if !gone && (group.contains(&format!("/{dir}/")) || line.contains(&format!("__watch {id} ")) || line.contains(&format!("__init {id} "))) {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .unwrap_or_default()
+            .replace('\0', " ");
+        let gone =
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| s.contains(") Z "));
+        if !gone
+            && (group.contains(&format!("/{dir}/"))
+                || line.contains(&format!("__watch {id} "))
+                || line.contains(&format!("__init {id} ")))
+        {
             found.push(format!("process {pid} {line}"));
         }
     }
@@ -48,7 +70,10 @@ fn twenty_hosts_up_and_down_leave_nothing_and_are_quick() {
     let id = lab.info().id;
     let there = traces(id);
     for what in ["link", "netns", "directory", "registry", "group", "mount", "process"] {
-        assert!(there.iter().any(|t| t.starts_with(what)), "the check must be able to see a {what}: {there:?}");
+        assert!(
+            there.iter().any(|t| t.starts_with(what)),
+            "the check must be able to see a {what}: {there:?}"
+        );
     }
     assert!(there.iter().filter(|t| t.starts_with("netns")).count() == 20);
     let begun = Instant::now();
@@ -58,7 +83,10 @@ fn twenty_hosts_up_and_down_leave_nothing_and_are_quick() {
     drop(lab);
     let down = begun.elapsed();
     assert_eq!(traces(id), Vec::<String>::new());
-    assert!(up < Duration::from_secs(20) && down < Duration::from_secs(10), "up {up:?}, down {down:?}");
+    assert!(
+        up < Duration::from_secs(20) && down < Duration::from_secs(10),
+        "up {up:?}, down {down:?}"
+    );
 }
 
 #[test]
@@ -66,7 +94,8 @@ fn down_twice_and_from_elsewhere_is_no_error() {
     if !may_make_hosts("down twice") {
         return;
     }
-    let lab = Lab::lasting(&Options { hosts: 1, on_disk: true, disk: None, ..Options::default() }).unwrap();
+    let lab = Lab::lasting(&Options { hosts: 1, on_disk: true, disk: None, ..Options::default() })
+        .unwrap();
     let id = lab.info().id;
     let other = Lab::open(id).unwrap();
     other.down().unwrap();
@@ -75,14 +104,18 @@ fn down_twice_and_from_elsewhere_is_no_error() {
     assert!(Lab::open(id).is_err());
 }
 
-/// A number comes again only after all others: until then, what asks after a lab that is down finds none.
+/// A number comes again only after all others: until then, what asks after a lab that is down finds
+/// none.
 #[test]
 fn the_number_of_a_lab_that_is_down_is_not_given_again_at_once() {
     if !may_make_hosts("numbers") {
         return;
     }
     let numbers: Vec<u8> = (0..3).map(|_| Lab::up(1).unwrap().info().id).collect();
-    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2], "{numbers:?}");
+    assert!(
+        numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2],
+        "{numbers:?}"
+    );
 }
 
 #[test]
@@ -98,7 +131,12 @@ fn labs_made_at_the_same_time_do_not_collide() {
     assert_eq!(addresses.len(), 8);
     for lab in &labs {
         assert_eq!(lab.host(1).exec("hostname").unwrap().stdout, "h2\n");
-        assert!(Lab::with(Options { hosts: 1, id: Some(lab.info().id), ..Options::default() }).unwrap_err().to_string().contains("exists"));
+        assert!(
+            Lab::with(Options { hosts: 1, id: Some(lab.info().id), ..Options::default() })
+                .unwrap_err()
+                .to_string()
+                .contains("exists")
+        );
         assert!(lab.host(0).is_on(), "the refused one took nothing down");
     }
 }
@@ -117,10 +155,17 @@ fn a_test_killed_with_sigkill_leaves_nothing() {
     if !may_make_hosts("killed test") {
         return;
     }
-    let mut child =
-        Command::new(std::env::current_exe().unwrap()).args(["--exact", "holder", "--ignored", "--nocapture"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "holder", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let id: u8 = lines.map_while(Result::ok).find_map(|l| l.split("lab ").nth(1)?.trim().parse().ok()).unwrap();
+    let id: u8 = lines
+        .map_while(Result::ok)
+        .find_map(|l| l.split("lab ").nth(1)?.trim().parse().ok())
+        .unwrap();
     assert!(!traces(id).is_empty());
     child.kill().unwrap();
     child.wait().unwrap();
@@ -134,7 +179,10 @@ fn gc_removes_labs_whose_owner_is_gone_and_no_other() {
     }
     let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
     let pid = i32::try_from(owner.id()).unwrap();
-    let orphan = Lab::lasting(&Options { hosts: 1, owner: Some(pid), ..Options::default() }).unwrap().info().id;
+    let orphan = Lab::lasting(&Options { hosts: 1, owner: Some(pid), ..Options::default() })
+        .unwrap()
+        .info()
+        .id;
     let kept = Lab::lasting(&Options { hosts: 1, ..Options::default() }).unwrap();
     lab::gc().unwrap();
     assert!(!traces(orphan).is_empty());

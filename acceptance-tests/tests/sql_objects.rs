@@ -1,5 +1,6 @@
-//! Databases, users and grants on a real seekdb, through the real terraform: hostile names, drift, import, moves between
-//! the single objects and `ob_access`. What `component::mysql` relies on is kept true here.
+//! Databases, users and grants on a real seekdb, through the real terraform: hostile names, drift,
+//! import, moves between the single objects and `ob_access`. What `component::mysql` relies on is
+//! kept true here.
 use lab::process::Process;
 use lab::seekdb;
 use lab::sql::{self, Login};
@@ -24,10 +25,27 @@ impl Server {
         let dir = tempfile::Builder::new().prefix("ob-sql-").tempdir_in("/tmp").unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let base = dir.path().display().to_string();
-        let words =
-            ["--port", &at.port().to_string(), "--base-dir", &base, "--parameter", "datafile_size=256M", "--parameter", "log_disk_size=2G", "--parameter", "memory_limit=2G"]
-                .map(str::to_owned);
-        let status = Command::new(program).args(words).current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        let words = [
+            "--port",
+            &at.port().to_string(),
+            "--base-dir",
+            &base,
+            "--parameter",
+            "datafile_size=256M",
+            "--parameter",
+            "log_disk_size=2G",
+            "--parameter",
+            "memory_limit=2G",
+        ]
+        .map(str::to_owned);
+        let status = Command::new(program)
+            .args(words)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
         assert!(status.success());
         let server = Self { dir, at };
         sql::wait(at, SERVES).unwrap();
@@ -38,8 +56,16 @@ impl Server {
         sql::query(self.at, statement).unwrap_or_else(|e| panic!("{statement}: {e:#}"))
     }
 
-    fn login(&self, user: &str, password: &str, statement: &str) -> anyhow::Result<Vec<Vec<String>>> {
-        sql::query(Login { at: self.at, user: user.into(), password: Some(password.into()) }, statement)
+    fn login(
+        &self,
+        user: &str,
+        password: &str,
+        statement: &str,
+    ) -> anyhow::Result<Vec<Vec<String>>> {
+        sql::query(
+            Login { at: self.at, user: user.into(), password: Some(password.into()) },
+            statement,
+        )
     }
 
     /// The provider block, and `local.at` for `endpoint`.
@@ -58,7 +84,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let pid = std::fs::read_to_string(self.dir.path().join("run/seekdb.pid")).ok().and_then(|p| p.trim().parse().ok());
+        let pid = std::fs::read_to_string(self.dir.path().join("run/seekdb.pid"))
+            .ok()
+            .and_then(|p| p.trim().parse().ok());
         if let Some(process) = pid.and_then(Process::of) {
             process.signal(Signal::KILL);
             let _ = process.gone_within(Duration::from_secs(20));
@@ -133,7 +161,8 @@ fn hostile_names_live_and_every_drift_is_shown_and_corrected() {
     let state = std::fs::read_to_string(tf.work().join("terraform.tfstate")).unwrap();
     assert!(!state.contains("ü%\"") && !state.contains("p'\\\""), "no password in the state");
 
-    // The user can log in and has that database, and not one that the name would match as a pattern.
+    // The user can log in and has that database, and not one that the name would match as a
+    // pattern.
     let table = format!("`{}`.t", DATABASE.replace('`', "``"));
     server.login(USER, PASSWORD, &format!("create table {table} (a int)")).unwrap();
     server.ask("create database `aXbY``c 'd ü`");
@@ -146,11 +175,27 @@ fn hostile_names_live_and_every_drift_is_shown_and_corrected() {
     tf.settled().unwrap();
 
     for (name, statement, sign) in [
-        ("a privilege", format!("revoke insert on `{}`.* from {}", pattern(), account()), "+ \"INSERT\""),
+        (
+            "a privilege",
+            format!("revoke insert on `{}`.* from {}", pattern(), account()),
+            "+ \"INSERT\"",
+        ),
         ("a lock", format!("alter user {} account lock", account()), "locked"),
-        ("a password", format!("alter user {} identified by 'other'", account()), "+ password_wo_version = 1"),
-        ("a collation", format!("alter database `{}` collate utf8mb4_general_ci", DATABASE.replace('`', "``")), "\"utf8mb4_general_ci\" -> \"utf8mb4_bin\""),
-        ("a grant", format!("revoke select, insert, create on `{}`.* from {}", pattern(), account()), "ob_grant.g will be created"),
+        (
+            "a password",
+            format!("alter user {} identified by 'other'", account()),
+            "+ password_wo_version = 1",
+        ),
+        (
+            "a collation",
+            format!("alter database `{}` collate utf8mb4_general_ci", DATABASE.replace('`', "``")),
+            "\"utf8mb4_general_ci\" -> \"utf8mb4_bin\"",
+        ),
+        (
+            "a grant",
+            format!("revoke select, insert, create on `{}`.* from {}", pattern(), account()),
+            "ob_grant.g will be created",
+        ),
         ("a user", format!("drop user {}", account()), "ob_user.u will be created"),
     ] {
         server.ask(&statement);
@@ -158,27 +203,43 @@ fn hostile_names_live_and_every_drift_is_shown_and_corrected() {
         assert!(plan.contains(sign), "{name}: {plan}");
         tf.apply().unwrap();
         tf.settled().unwrap();
-        server.login(USER, PASSWORD, &format!("insert into {table} values (1)")).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        server
+            .login(USER, PASSWORD, &format!("insert into {table} values (1)"))
+            .unwrap_or_else(|e| panic!("{name}: {e:#}"));
     }
     assert_eq!(server.ask(&format!("select count(*) from {table}")), [["6"]]);
 
     // A rename keeps the grants; a database is not dropped by accident.
-    tf.write("main.tf", &(server.head() + &singles("").replace(&hcl(USER), "\"renamed\""))).unwrap();
+    tf.write("main.tf", &(server.head() + &singles("").replace(&hcl(USER), "\"renamed\"")))
+        .unwrap();
     tf.apply().unwrap();
     tf.settled().unwrap();
     server.login("renamed", PASSWORD, &format!("select * from {table}")).unwrap();
-    tf.write("main.tf", &(server.head() + &singles("").replace("deletion_protection = false", "").replace(&hcl(USER), "\"renamed\""))).unwrap();
+    tf.write(
+        "main.tf",
+        &(server.head()
+            + &singles("")
+                .replace("deletion_protection = false", "")
+                .replace(&hcl(USER), "\"renamed\"")),
+    )
+    .unwrap();
     tf.apply().unwrap();
     let refused = flat(&tf.destroy().unwrap_err());
     assert!(refused.contains("is protected from destroy"), "{refused}");
     tf.write("main.tf", &(server.head() + &singles(""))).unwrap();
     let refused = flat(&tf.plan().unwrap_err());
     assert!(refused.contains("cannot get a name with a quote"), "{refused}");
-    tf.write("main.tf", &(server.head() + &singles("").replace(&hcl(USER), "\"renamed\""))).unwrap();
+    tf.write("main.tf", &(server.head() + &singles("").replace(&hcl(USER), "\"renamed\"")))
+        .unwrap();
     tf.apply().unwrap();
     tf.destroy().unwrap();
     assert_eq!(server.ask("select count(*) from mysql.user where user <> 'root'"), [["0"]]);
-    assert_eq!(server.ask("select count(*) from information_schema.schemata where schema_name like 'a\\_b%'"), [["0"]]);
+    assert_eq!(
+        server.ask(
+            "select count(*) from information_schema.schemata where schema_name like 'a\\_b%'"
+        ),
+        [["0"]]
+    );
 }
 
 #[test]
@@ -238,7 +299,9 @@ resource "ob_grant" "global" {
         ("ob_grant.global", "#user=app&database=*"),
     ];
     let before = grants(&server);
-    let import = |to: &str, object: &str| format!("import {{\n to = {to}\n id = {:?}\n}}\n", server.id(object));
+    let import = |to: &str, object: &str| {
+        format!("import {{\n to = {to}\n id = {:?}\n}}\n", server.id(object))
+    };
     let (_dir, tf) = work(&server, single);
     let blocks: String = imports.iter().map(|(to, object)| import(to, object)).collect();
     tf.write("import.tf", &blocks).unwrap();
@@ -248,7 +311,12 @@ resource "ob_grant" "global" {
     tf.settled().unwrap();
 
     // To the set: forget the single ones, import all.
-    let removed: String = imports.iter().map(|(from, _)| format!("removed {{\n from = {from}\n lifecycle {{\n destroy = false\n }}\n}}\n")).collect();
+    let removed: String = imports
+        .iter()
+        .map(|(from, _)| {
+            format!("removed {{\n from = {from}\n lifecycle {{\n destroy = false\n }}\n}}\n")
+        })
+        .collect();
     let set = r#"
 resource "ob_access" "all" {
   endpoint = local.at
@@ -271,7 +339,13 @@ resource "ob_access" "all" {
     assert_eq!(grants(&server), before);
 
     // And back.
-    tf.write("main.tf", &(server.head() + single + "removed {\n from = ob_access.all\n lifecycle {\n destroy = false\n }\n}\n")).unwrap();
+    tf.write(
+        "main.tf",
+        &(server.head()
+            + single
+            + "removed {\n from = ob_access.all\n lifecycle {\n destroy = false\n }\n}\n"),
+    )
+    .unwrap();
     tf.write("import.tf", &blocks).unwrap();
     tf.apply().unwrap();
     tf.settled().unwrap();
@@ -314,8 +388,15 @@ resource "ob_access" "x" {{
     };
     let (_dir, tf) = work(&server, &config(20, true, ""));
     let said = tf.apply().unwrap();
-    assert!(said.contains("create 20 databases, create 20 users, 20 grants: 60 statements"), "{said}");
-    assert_eq!(server.ask("select count(*) from mysql.user where user = 'stranger'"), [["1"]], "no plan has shown it yet");
+    assert!(
+        said.contains("create 20 databases, create 20 users, 20 grants: 60 statements"),
+        "{said}"
+    );
+    assert_eq!(
+        server.ask("select count(*) from mysql.user where user = 'stranger'"),
+        [["1"]],
+        "no plan has shown it yet"
+    );
     server.login("u7", "pw7", "create table db_7.t (a int)").unwrap();
 
     let plan = tf.plan().unwrap().unwrap();
@@ -323,12 +404,25 @@ resource "ob_access" "x" {{
     server.ask("create user late identified by 'x'");
     server.ask("grant drop on `db\\_3`.* to u3");
     tf.run(&["apply", "-auto-approve", "-no-color", "-refresh=false"]).unwrap().ok().unwrap();
-    assert_eq!(server.ask("select user from mysql.user where user in ('stranger', 'late', 'a_role') order by 1"), [["a_role"], ["late"]]);
+    assert_eq!(
+        server.ask(
+            "select user from mysql.user where user in ('stranger', 'late', 'a_role') order by 1"
+        ),
+        [["a_role"], ["late"]]
+    );
     tf.apply().unwrap();
     tf.settled().unwrap();
-    assert_eq!(server.ask("select user from mysql.user where user in ('late', 'a_role')"), [["a_role"]], "roles are not users");
+    assert_eq!(
+        server.ask("select user from mysql.user where user in ('late', 'a_role')"),
+        [["a_role"]],
+        "roles are not users"
+    );
     assert_eq!(server.ask("select drop_priv from mysql.db where user = 'u3'"), [["N"]]);
-    assert_eq!(server.ask("select count(*) from information_schema.schemata where schema_name = 'theirs'"), [["1"]], "never a database");
+    assert_eq!(
+        server.ask("select count(*) from information_schema.schemata where schema_name = 'theirs'"),
+        [["1"]],
+        "never a database"
+    );
 
     // Fewer: databases need consent by name.
     tf.write("main.tf", &(server.head() + &config(18, false, "\"db_18\""))).unwrap();
@@ -381,16 +475,26 @@ resource "ob_user" "login" {
     server.ask("create user covered identified by 'x'");
     server.ask("grant select on `my%`.* to covered");
     let text = flat(&tf.apply().unwrap_err());
-    for want in ["the user does not exist", "make the table first", "wider pattern", "SHOW COLLATION lists them", "no login named \"absent\""] {
+    for want in [
+        "the user does not exist",
+        "make the table first",
+        "wider pattern",
+        "SHOW COLLATION lists them",
+        "no login named \"absent\"",
+    ] {
         assert!(text.contains(want), "{want}: {text}");
     }
     assert!(tf.state_json().unwrap()["values"].is_null(), "nothing in the state");
 
     // A server that does not answer is a warning, and nothing is planned because of it.
-    let user = "resource \"ob_user\" \"u\" {\n name = \"u\"\n locked = true\n endpoint = local.at\n}\n";
+    let user =
+        "resource \"ob_user\" \"u\" {\n name = \"u\"\n locked = true\n endpoint = local.at\n}\n";
     tf.write("main.tf", &(server.head() + user)).unwrap();
     tf.apply().unwrap();
-    let status = || tf.state_json().unwrap()["values"]["root_module"]["resources"][0]["values"]["status"].clone();
+    let status = || {
+        tf.state_json().unwrap()["values"]["root_module"]["resources"][0]["values"]["status"]
+            .clone()
+    };
     assert_eq!(status(), "present");
     let head = server.head();
     drop(server);

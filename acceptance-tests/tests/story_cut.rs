@@ -1,5 +1,6 @@
-//! Two runners on two sides of a cut: each has its own state and reaches only its own side. At most one of them acts, nothing is
-//! lost or opened twice, and once the network is whole the same command finishes the job.
+//! Two runners on two sides of a cut: each has its own state and reaches only its own side. At most
+//! one of them acts, nothing is lost or opened twice, and once the network is whole the same
+//! command finishes the job.
 use lab::may_make_hosts;
 use lab::story::{Config, Story, nothing_lost, trail, words};
 use lab::terraform::{Running, Terraform};
@@ -10,7 +11,8 @@ const APPLY: &[&str] = &["apply", "-auto-approve", "-no-color"];
 const LIMIT: Duration = Duration::from_secs(200);
 const SOON: Duration = Duration::from_secs(30);
 
-/// A lab with `members` databases, and two hosts more from which the two runners act, each with the same state.
+/// A lab with `members` databases, and two hosts more from which the two runners act, each with the
+/// same state.
 struct Cut {
     s: Story,
     one: Terraform,
@@ -23,16 +25,25 @@ impl Cut {
         let members = config.clusters.len();
         let mut s = Story::new(members + 2).unwrap();
         s.tf = s.tf.clone().from_host(&s.host(members)).unwrap().env("OB_FAULT_TTL", "12");
-        let two = s.other_state("two").unwrap().from_host(&s.host(members + 1)).unwrap().env("OB_FAULT_TTL", "12");
+        let two = s
+            .other_state("two")
+            .unwrap()
+            .from_host(&s.host(members + 1))
+            .unwrap()
+            .env("OB_FAULT_TTL", "12");
         s.apply(config).unwrap();
         s.settled().unwrap();
-        std::fs::copy(s.tf.work().join("terraform.tfstate"), two.work().join("terraform.tfstate")).unwrap();
+        std::fs::copy(s.tf.work().join("terraform.tfstate"), two.work().join("terraform.tfstate"))
+            .unwrap();
         Self { one: s.tf.clone(), two, members, s }
     }
 
-    /// Cuts every link between the side of the first runner, with these members, and the side of the second one.
+    /// Cuts every link between the side of the first runner, with these members, and the side of
+    /// the second one.
     fn cut(&self, first: &[usize]) {
-        let sides = |side: &[usize], runner: usize| side.iter().copied().chain([runner]).map(|h| self.s.host(h)).collect::<Vec<_>>();
+        let sides = |side: &[usize], runner: usize| {
+            side.iter().copied().chain([runner]).map(|h| self.s.host(h)).collect::<Vec<_>>()
+        };
         let second: Vec<usize> = (0..self.members).filter(|m| !first.contains(m)).collect();
         for here in sides(first, self.members) {
             sides(&second, self.members + 1).iter().for_each(|there| here.cut_from(there).unwrap());
@@ -61,18 +72,26 @@ impl Cut {
 
     /// How many lines all journals have: an effect that begins adds one.
     fn effects(&self) -> usize {
-        trail::count(&trail::read(&self.s.lab).unwrap(), ob::engine::journal::Event::Begin).values().sum()
+        trail::count(&trail::read(&self.s.lab).unwrap(), ob::engine::journal::Event::Begin)
+            .values()
+            .sum()
     }
 
     /// Both states see the same truth, and nothing is left to do.
     fn agree(&self, primary: &str, epoch: u64) {
         for tf in [&self.one, &self.two] {
-            tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
+            tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"])
+                .unwrap()
+                .ok()
+                .unwrap();
             tf.settled().unwrap();
             let state = tf.state_json().unwrap();
             let all = state["values"]["root_module"]["resources"].as_array().unwrap();
             let group = &all.iter().find(|r| r["address"] == "ob_standby.g").unwrap()["values"];
-            assert_eq!((group["current_primary"].as_str(), group["epoch"].as_u64()), (Some(primary), Some(epoch)));
+            assert_eq!(
+                (group["current_primary"].as_str(), group["epoch"].as_u64()),
+                (Some(primary), Some(epoch))
+            );
         }
         trail::never_interleaved(&self.s.lab).unwrap();
     }
@@ -83,8 +102,8 @@ fn ended(run: Running) -> (i32, String) {
     (out.status, words(&out))
 }
 
-/// Proves: of two hosts both are needed. Neither side of a cut moves the role, also not in the middle of a move; afterwards
-/// both ask for it at once, and it is moved once.
+/// Proves: of two hosts both are needed. Neither side of a cut moves the role, also not in the
+/// middle of a move; afterwards both ask for it at once, and it is moved once.
 #[test]
 fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterwards() {
     if !may_make_hosts("a cut through a pair") {
@@ -97,15 +116,27 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     cut.cut(&[0]);
     let before = cut.effects();
     let [one, two] = cut.both(&next, &next);
-    assert!(one.0 != 0 && one.1.contains("annot switch over to \"b\"") && one.1.contains("unreachable"), "it says whom it cannot reach: {one:?}");
-    assert!(two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" does not answer"), "it says whom it cannot reach: {two:?}");
+    assert!(
+        one.0 != 0 && one.1.contains("annot switch over to \"b\"") && one.1.contains("unreachable"),
+        "it says whom it cannot reach: {one:?}"
+    );
+    assert!(
+        two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" does not answer"),
+        "it says whom it cannot reach: {two:?}"
+    );
     assert_eq!((cut.effects(), cut.writable()), (before, vec![true, false]), "nobody acted");
     s.lab.heal().unwrap();
     s.say("cut between the runners before they began: neither acted, each named the side it could not reach");
 
     // Now in the middle of a move: fenced, and not promoted yet.
     let mark = s.dir.path().join("cut.mark");
-    let mut run = cut.one.clone().env("OB_FAULT", "promote:decided").env("OB_FAULT_MARK", mark.display().to_string()).start(APPLY).unwrap();
+    let mut run = cut
+        .one
+        .clone()
+        .env("OB_FAULT", "promote:decided")
+        .env("OB_FAULT_MARK", mark.display().to_string())
+        .start(APPLY)
+        .unwrap();
     run.wait_file(&mark, LIMIT).unwrap();
     cut.cut(&[0]);
     let before = cut.effects();
@@ -114,20 +145,31 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     assert_eq!(cut.effects(), before, "the second runner did nothing");
     std::fs::remove_file(&mark).unwrap();
     let one = ended(run);
-    assert!(one.0 != 0 && (one.1.contains("h2") || one.1.contains("lease")), "it says what it could not reach: {one:?}");
+    assert!(
+        one.0 != 0 && (one.1.contains("h2") || one.1.contains("lease")),
+        "it says what it could not reach: {one:?}"
+    );
     assert_eq!(cut.writable(), [false, false], "nobody was opened");
     s.lab.heal().unwrap();
     s.say("cut in the middle of a switchover: the first runner stopped, the second was refused, nobody was opened");
 
     let [one, two] = cut.both(&next, &next);
     for (status, text) in [&one, &two] {
-        assert!(*status == 0 || text.contains("run the same command again"), "done, or refused with the way out: {text}");
+        assert!(
+            *status == 0 || text.contains("run the same command again"),
+            "done, or refused with the way out: {text}"
+        );
     }
     assert!(one.0 == 0 || two.0 == 0, "one of them works: {one:?} {two:?}");
     writer.wait_for(100, SOON).unwrap();
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
-    assert_eq!((report.moves.len(), cut.writable()), (2, vec![false, true]), "one move: {:?}", report.moves);
+    assert_eq!(
+        (report.moves.len(), cut.writable()),
+        (2, vec![false, true]),
+        "one move: {:?}",
+        report.moves
+    );
     for tf in [&cut.one, &cut.two] {
         tf.apply().unwrap();
     }
@@ -138,8 +180,9 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     ));
 }
 
-/// Proves: of three hosts two are enough. Asked for different moves on both sides, only the side with two acts; the member that
-/// missed it is pointed at the new primary, and the other runner's same command then finishes its own move.
+/// Proves: of three hosts two are enough. Asked for different moves on both sides, only the side
+/// with two acts; the member that missed it is pointed at the new primary, and the other runner's
+/// same command then finishes its own move.
 #[test]
 fn only_the_side_with_two_of_three_moves_the_role() {
     if !may_make_hosts("a cut through three") {
@@ -152,20 +195,31 @@ fn only_the_side_with_two_of_three_moves_the_role() {
     cut.cut(&[0, 2]);
     let [one, two] = cut.both(&to_c, &to_b);
     assert_eq!(one.0, 0, "the side with two of three acts: {one:?}");
-    assert!(two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" does not answer"), "the other one is refused: {two:?}");
+    assert!(
+        two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" does not answer"),
+        "the other one is refused: {two:?}"
+    );
     assert_eq!(cut.writable(), [false, false, true]);
     writer.wait_for(100, SOON).unwrap();
     s.lab.heal().unwrap();
     s.say("cut between the runners: the side with two of three moved the role to c, the other was refused");
 
     let why = cut.two.plan().unwrap().expect("its move is planned");
-    assert!(why.contains("switch over from c to b"), "the truth is seen, and the move that is left: {why}");
+    assert!(
+        why.contains("switch over from c to b"),
+        "the truth is seen, and the move that is left: {why}"
+    );
     let out = cut.two.run(APPLY).unwrap();
     assert_eq!(out.status, 0, "the same command finishes: {}", words(&out));
     writer.wait_for(100, SOON).unwrap();
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
-    assert_eq!(report.moves.iter().map(|m| m.1).collect::<Vec<_>>(), [0, 2, 1], "{:?}", report.moves);
+    assert_eq!(
+        report.moves.iter().map(|m| m.1).collect::<Vec<_>>(),
+        [0, 2, 1],
+        "{:?}",
+        report.moves
+    );
     assert_eq!(cut.writable(), [false, true, false]);
     cut.one.write("main.tf", &to_b.render(&s.lab).unwrap()).unwrap();
     cut.one.apply().unwrap();

@@ -1,5 +1,6 @@
-//! The life of a pair of databases, told with the real terraform, sshd and seekdb: nothing acknowledged is ever lost by a
-//! planned change, a failover says what it may have lost, and no apply moves a role unasked.
+//! The life of a pair of databases, told with the real terraform, sshd and seekdb: nothing
+//! acknowledged is ever lost by a planned change, a failover says what it may have lost, and no
+//! apply moves a role unasked.
 use lab::story::{Config, Consent, Story, all, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{may_make_hosts, sql};
@@ -25,7 +26,12 @@ fn changes(plan: &Value) -> Vec<(String, String)> {
     let all = plan["resource_changes"].as_array().cloned().unwrap_or_default();
     all.iter()
         .filter(|c| c["change"]["actions"] != serde_json::json!(["no-op"]))
-        .map(|c| (c["address"].as_str().unwrap_or_default().to_owned(), c["change"]["after"]["runbook"].as_str().unwrap_or_default().to_owned()))
+        .map(|c| {
+            (
+                c["address"].as_str().unwrap_or_default().to_owned(),
+                c["change"]["after"]["runbook"].as_str().unwrap_or_default().to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -33,7 +39,8 @@ fn parameter(s: &Story, host: usize, name: &str) -> String {
     sql::query(s.root(host), &format!("show parameters like '{name}'")).unwrap()[0][3].clone()
 }
 
-/// Proves: a parameter change is start script and server, nothing else; drift is shown exactly and put right, and a restart is planned as one.
+/// Proves: a parameter change is start script and server, nothing else; drift is shown exactly and
+/// put right, and a restart is planned as one.
 fn parameters(s: &Story, mut config: Config) -> Config {
     config = config.parameter("a", "open_cursors", "70");
     s.write(&config).unwrap();
@@ -47,7 +54,10 @@ fn parameters(s: &Story, mut config: Config) -> Config {
     sql::query(s.root(0), "alter system set open_cursors = '90'").unwrap();
     let text = s.tf.plan().unwrap().expect("drift is planned");
     assert!(text.contains("\"90\" -> \"70\""), "drift is shown exactly: {text}");
-    assert!(changes(&s.tf.plan_json().unwrap())[0].1.contains("2 steps"), "its start script and the running server");
+    assert!(
+        changes(&s.tf.plan_json().unwrap())[0].1.contains("2 steps"),
+        "its start script and the running server"
+    );
     assert_eq!(parameter(s, 0, "open_cursors"), "90", "a plan writes nothing");
     s.tf.apply().unwrap();
     assert_eq!(parameter(s, 0, "open_cursors"), "70");
@@ -81,7 +91,12 @@ fn switchovers(s: &Story, config: &Config) -> Config {
         writer.wait_for(100, SOON).unwrap();
         let report = writer.stop().unwrap();
         nothing_lost(&report).unwrap();
-        assert!(report.probes > 5 && report.moves.len() == 2, "one move, watched: {} probes, moves {:?}", report.probes, report.moves);
+        assert!(
+            report.probes > 5 && report.moves.len() == 2,
+            "one move, watched: {} probes, moves {:?}",
+            report.probes,
+            report.moves
+        );
         assert_eq!(current(s), to);
         gaps.push(report.longest_gap_ms);
         s.say(&format!(
@@ -94,20 +109,30 @@ fn switchovers(s: &Story, config: &Config) -> Config {
         s.settled().unwrap();
     }
     gaps.sort_by(f64::total_cmp);
-    s.say(&format!("write gap of {rounds} switchovers: median {:.0} ms, longest {:.0} ms", gaps[gaps.len() / 2], gaps[gaps.len() - 1]));
+    s.say(&format!(
+        "write gap of {rounds} switchovers: median {:.0} ms, longest {:.0} ms",
+        gaps[gaps.len() / 2],
+        gaps[gaps.len() - 1]
+    ));
     config
 }
 
-/// Proves: with the primary's host off, plain `apply` with consent opens the standby, and says a true bound of what is lost.
+/// Proves: with the primary's host off, plain `apply` with consent opens the standby, and says a
+/// true bound of what is lost.
 fn failover(s: &Story, config: &Config) -> Config {
     let (old, new) = if current(s) == "a" { ("a", "b") } else { ("b", "a") };
     let dead = usize::from(old == "b");
     let writer = Writer::start(writer_config(s)).unwrap();
     writer.wait_for(200, SOON).unwrap();
-    // The log's clock leaps ahead of the wall clock when a role moves (up to 10 s) and waits there: until then a time says
-    // nothing about an SCN. Only afterwards can acknowledgements be held against the reported end.
+    // The log's clock leaps ahead of the wall clock when a role moves (up to 10 s) and waits there:
+    // until then a time says nothing about an SCN. Only afterwards can acknowledgements be held
+    // against the reported end.
     let ahead = |s: &Story| {
-        let end: u128 = sql::query(s.root(dead), "select max(END_SCN) from oceanbase.V$OB_LOG_STAT").unwrap()[0][0].parse().unwrap();
+        let end: u128 =
+            sql::query(s.root(dead), "select max(END_SCN) from oceanbase.V$OB_LOG_STAT").unwrap()
+                [0][0]
+                .parse()
+                .unwrap();
         end > SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
     };
     let caught_up = Instant::now();
@@ -120,7 +145,10 @@ fn failover(s: &Story, config: &Config) -> Config {
     s.host(dead).kill().unwrap();
 
     let why = s.refused(&config.clone().primary(new)).unwrap();
-    assert!(why.contains("may lose rows") && why.contains("failover = {"), "without consent it is refused, with the way out: {why}");
+    assert!(
+        why.contains("may lose rows") && why.contains("failover = {"),
+        "without consent it is refused, with the way out: {why}"
+    );
     let stale = Consent { epoch: epoch(s) + 7, to: new.into() };
     let mut other = config.clone().primary(new);
     other.group.as_mut().unwrap().failover = Some(stale);
@@ -128,11 +156,17 @@ fn failover(s: &Story, config: &Config) -> Config {
     assert!(why.contains("does not answer"), "a consent for another epoch is none: {why}");
     assert!(!s.writable(1 - dead).unwrap(), "nothing was opened");
 
-    // A consent that binds the loss: what it refuses leaves everything as it is, and the old primary may come back.
-    let note = |s: &Story| s.host(1 - dead).exec(&format!("cat /data/{new}/.ob/group")).unwrap().ok().unwrap();
+    // A consent that binds the loss: what it refuses leaves everything as it is, and the old
+    // primary may come back.
+    let note = |s: &Story| {
+        s.host(1 - dead).exec(&format!("cat /data/{new}/.ob/group")).unwrap().ok().unwrap()
+    };
     let before = note(s);
     other.group.as_mut().unwrap().failover = Some(Consent { epoch: epoch(s), to: new.into() });
-    let bound = other.render(&s.lab).unwrap().replace(&format!("to = \"{new}\" }}"), &format!("to = \"{new}\", max_loss = \"2s\" }}"));
+    let bound = other
+        .render(&s.lab)
+        .unwrap()
+        .replace(&format!("to = \"{new}\" }}"), &format!("to = \"{new}\", max_loss = \"2s\" }}"));
     s.tf.write("main.tf", &bound).unwrap();
     let why = s.fails(&["apply", "-auto-approve", "-no-color"]).unwrap();
     assert!(why.contains("max_loss is 2.0s"), "{why}");
@@ -145,16 +179,32 @@ fn failover(s: &Story, config: &Config) -> Config {
     let report = writer.stop().unwrap();
     assert_eq!(report.acks.last().unwrap().server, 1 - dead);
     let said = s.attribute("ob_standby.g", "last_failover").unwrap().as_str().unwrap().to_owned();
-    let scn: u64 = said.split("SCN ").nth(1).and_then(|t| t.split(' ').next()).and_then(|n| n.parse().ok()).expect(&said);
-    // An acknowledgement comes after its commit, and all hosts share one clock: lost means acknowledged after the SCN.
+    let scn: u64 = said
+        .split("SCN ")
+        .nth(1)
+        .and_then(|t| t.split(' ').next())
+        .and_then(|n| n.parse().ok())
+        .expect(&said);
+    // An acknowledgement comes after its commit, and all hosts share one clock: lost means
+    // acknowledged after the SCN.
     let at = |n: &u64| report.acks.iter().find(|a| a.n == *n).unwrap().at * 1000;
     for n in &report.lost {
-        assert!(at(n) >= scn, "row {n}, acknowledged at {} ns, is lost although the log was said to end later, at {scn}", at(n));
+        assert!(
+            at(n) >= scn,
+            "row {n}, acknowledged at {} ns, is lost although the log was said to end later, at {scn}",
+            at(n)
+        );
     }
     let before: Vec<_> = report.acks.iter().filter(|a| a.at * 1000 < scn).collect();
-    assert!(before.len() >= 100 && before.iter().all(|a| !report.lost.contains(&a.n)), "everything acknowledged before the SCN is there");
+    assert!(
+        before.len() >= 100 && before.iter().all(|a| !report.lost.contains(&a.n)),
+        "everything acknowledged before the SCN is there"
+    );
     let bound = Duration::from_nanos(scn);
-    assert!(bound <= killed + Duration::from_secs(2) && bound + Duration::from_secs(5) >= killed, "the bound is near the death: {bound:?} and {killed:?}");
+    assert!(
+        bound <= killed + Duration::from_secs(2) && bound + Duration::from_secs(5) >= killed,
+        "the bound is near the death: {bound:?} and {killed:?}"
+    );
     assert!(report.two_writable.is_empty());
     s.say(&format!(
         "failover {old} to {new} after power loss: {} rows acknowledged, {} lost, all after the reported SCN ({:.0} ms before the power went); apply {:.1} s",
@@ -167,16 +217,22 @@ fn failover(s: &Story, config: &Config) -> Config {
     other
 }
 
-/// Proves: the old host boots and stays down; an unrelated change moves no role; an apply brings it back as a standby.
+/// Proves: the old host boots and stays down; an unrelated change moves no role; an apply brings it
+/// back as a standby.
 fn rejoin(s: &Story, config: &Config) -> Config {
     let new = current(s);
     let (dead, old) = if new == "b" { (0, "a") } else { (1, "b") };
     s.host(dead).boot().unwrap();
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(s.host(dead).exec("pgrep -c seekdb").unwrap().stdout.trim(), "0", "a former primary never starts by itself");
+    assert_eq!(
+        s.host(dead).exec("pgrep -c seekdb").unwrap().stdout.trim(),
+        "0",
+        "a former primary never starts by itself"
+    );
     assert!(sql::query(s.root(dead), "select 1").is_err(), "a writer there is refused");
     let before = epoch(s);
-    // A change that has nothing to do with the group. The role stays, and the member that is behind comes back.
+    // A change that has nothing to do with the group. The role stays, and the member that is behind
+    // comes back.
     let config = config.clone().parameter(&new, "open_cursors", "80");
     s.apply(&config).unwrap();
     assert_eq!((current(s), epoch(s)), (new.clone(), before), "no role moved");
@@ -185,11 +241,15 @@ fn rejoin(s: &Story, config: &Config) -> Config {
     let aside = s.host(dead).exec(&format!("ls /data/{old}/.ob/aside")).unwrap().stdout;
     assert!(aside.contains("epoch-"), "the old store is kept: {aside}");
     assert!(s.attribute("ob_standby.g", "set_aside").unwrap()[old].as_str().is_some());
-    // The cluster was looked at before its group brought it back: nothing is planned, one refresh notes it.
+    // The cluster was looked at before its group brought it back: nothing is planned, one refresh
+    // notes it.
     s.tf.settled().unwrap();
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
     s.settled().unwrap();
-    s.say(&format!("rejoin: \"{old}\" follows \"{new}\" again, its former store kept as {}", aside.trim()));
+    s.say(&format!(
+        "rejoin: \"{old}\" follows \"{new}\" again, its former store kept as {}",
+        aside.trim()
+    ));
     config
 }
 
@@ -221,7 +281,10 @@ fn a_pair_is_deployed_changed_switched_failed_over_rejoined_and_destroyed() {
     config.clusters.get_mut("a").unwrap().allow = vec!["a".into()];
     s.apply(&config).unwrap();
     s.tf.destroy().unwrap();
-    assert!(s.host(0).path("/data/a/.ob/aside").exists(), "the set-aside store stays without consent");
+    assert!(
+        s.host(0).path("/data/a/.ob/aside").exists(),
+        "the set-aside store stays without consent"
+    );
     s.clean(0, &["/data/a/.ob/aside/"]).unwrap();
     s.clean(1, &[]).unwrap();
     s.say("destroyed: hosts clean, the set-aside store without consent kept");

@@ -1,5 +1,5 @@
-//! The life of a group of three, told with the real terraform, sshd and seekdb: the role goes round, and whoever is left
-//! follows whoever has it.
+//! The life of a group of three, told with the real terraform, sshd and seekdb: the role goes
+//! round, and whoever is left follows whoever has it.
 use lab::may_make_hosts;
 use lab::process::until;
 use lab::sql;
@@ -14,29 +14,48 @@ fn writing(s: &Story) -> writer::Config {
     writer::Config { servers: (0..3).map(|h| s.root(h)).collect(), ..writer::Config::new([]) }
 }
 
-/// Demands what the group says of itself: who takes writes, at which epoch, and what each member is.
+/// Demands what the group says of itself: who takes writes, at which epoch, and what each member
+/// is.
 fn stands(s: &Story, primary: &str, epoch: u64, standing: &[(&str, &str)]) {
     let get = |name: &str| s.attribute("ob_standby.g", name).unwrap();
-    assert_eq!((get("current_primary").as_str(), get("epoch").as_u64()), (Some(primary), Some(epoch)));
+    assert_eq!(
+        (get("current_primary").as_str(), get("epoch").as_u64()),
+        (Some(primary), Some(epoch))
+    );
     let status = get("member_status");
-    let found: Vec<_> = status.as_object().unwrap().iter().map(|(n, w)| (n.as_str(), w.as_str().unwrap())).collect();
+    let found: Vec<_> = status
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(n, w)| (n.as_str(), w.as_str().unwrap()))
+        .collect();
     assert_eq!(found, standing);
 }
 
 /// Demands that a member gets every row that is not lost: it follows, whoever it followed before.
 fn has_all(s: &Story, member: usize, report: &Report) {
-    let missing = || writer::missing(&writing(s), member, report).map(|all| all.iter().filter(|a| !report.lost.contains(&a.n)).count());
-    assert!(until(SOON, || matches!(missing(), Ok(0))), "\"{}\" does not get the rows: {:?}", NAMES[member], missing());
+    let missing = || {
+        writer::missing(&writing(s), member, report)
+            .map(|all| all.iter().filter(|a| !report.lost.contains(&a.n)).count())
+    };
+    assert!(
+        until(SOON, || matches!(missing(), Ok(0))),
+        "\"{}\" does not get the rows: {:?}",
+        NAMES[member],
+        missing()
+    );
 }
 
-/// A cluster is looked at before its group builds it again or lets it go: nothing is planned, and one refresh notes it.
+/// A cluster is looked at before its group builds it again or lets it go: nothing is planned, and
+/// one refresh notes it.
 fn noted(s: &Story) {
     s.tf.settled().unwrap();
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
     s.settled().unwrap();
 }
 
-/// Proves: a planned move under load loses nothing, and the third member follows the new primary without a restart.
+/// Proves: a planned move under load loses nothing, and the third member follows the new primary
+/// without a restart.
 fn switchover(s: &Story, config: Config) -> Config {
     let pid = |s: &Story| s.host(2).exec("cat /data/c/run/seekdb.pid").unwrap().stdout;
     let (before, writer) = (pid(s), Writer::start(writing(s)).unwrap());
@@ -48,7 +67,12 @@ fn switchover(s: &Story, config: Config) -> Config {
     writer.wait_for(100, SOON).unwrap();
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
-    assert_eq!(report.moves.iter().map(|m| m.1).collect::<Vec<_>>(), [0, 1], "one move: {:?}", report.moves);
+    assert_eq!(
+        report.moves.iter().map(|m| m.1).collect::<Vec<_>>(),
+        [0, 1],
+        "one move: {:?}",
+        report.moves
+    );
     [0, 2].iter().for_each(|m| has_all(s, *m, &report));
     assert_eq!(pid(s), before, "the third member was not restarted");
     s.settled().unwrap();
@@ -63,8 +87,8 @@ fn switchover(s: &Story, config: Config) -> Config {
     config
 }
 
-/// Proves: without the primary's host the one consent names is opened, with all the log that any living member has; the
-/// other one follows it.
+/// Proves: without the primary's host the one consent names is opened, with all the log that any
+/// living member has; the other one follows it.
 fn failover(s: &Story, config: Config) -> Config {
     // What c lacks and a has, when b loses its power: c is cut off for a moment.
     let writer = Writer::start(writing(s)).unwrap();
@@ -77,7 +101,10 @@ fn failover(s: &Story, config: Config) -> Config {
 
     let mut config = config.primary("c");
     let why = s.refused(&config).unwrap();
-    assert!(why.contains("may lose rows") && why.contains("failover = { epoch = 2, to = \"c\" }"), "{why}");
+    assert!(
+        why.contains("may lose rows") && why.contains("failover = { epoch = 2, to = \"c\" }"),
+        "{why}"
+    );
     assert!(!s.writable(0).unwrap() && !s.writable(2).unwrap(), "nothing was opened");
     config.group.as_mut().unwrap().failover = Some(Consent { epoch: 2, to: "c".into() });
     let begun = Instant::now();
@@ -87,7 +114,11 @@ fn failover(s: &Story, config: Config) -> Config {
     let report = writer.stop().unwrap();
     assert!(report.two_writable.is_empty());
     assert_eq!(report.acks.last().unwrap().server, 2);
-    assert!(report.lost.len() < 100, "what only \"a\" had was not lost: {} rows", report.lost.len());
+    assert!(
+        report.lost.len() < 100,
+        "what only \"a\" had was not lost: {} rows",
+        report.lost.len()
+    );
     has_all(s, 0, &report);
     s.settled().unwrap();
     stands(s, "c", 3, &[("a", "standby"), ("b", "unreachable"), ("c", "primary")]);
@@ -99,7 +130,11 @@ fn failover(s: &Story, config: Config) -> Config {
 fn rejoin(s: &Story, config: &Config) {
     s.host(1).boot().unwrap();
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(s.host(1).exec("pgrep -c seekdb").unwrap().stdout.trim(), "0", "a former primary never starts by itself");
+    assert_eq!(
+        s.host(1).exec("pgrep -c seekdb").unwrap().stdout.trim(),
+        "0",
+        "a former primary never starts by itself"
+    );
     assert!(sql::query(s.root(1), "select 1").is_err(), "a writer there is refused");
     let writer = Writer::start(writing(s)).unwrap();
     s.apply(config).unwrap();
@@ -110,7 +145,12 @@ fn rejoin(s: &Story, config: &Config) {
     [0, 1].iter().for_each(|m| has_all(s, *m, &report));
     noted(s);
     stands(s, "c", 3, &[("a", "standby"), ("b", "standby"), ("c", "primary")]);
-    assert!(s.attribute("ob_standby.g", "set_aside").unwrap()["b"].as_str().is_some_and(|a| a.contains("epoch-3")), "its former store is kept");
+    assert!(
+        s.attribute("ob_standby.g", "set_aside").unwrap()["b"]
+            .as_str()
+            .is_some_and(|a| a.contains("epoch-3")),
+        "its former store is kept"
+    );
     s.say("rejoin: \"b\" stayed down after its boot, was built again, and follows c");
 }
 
@@ -122,7 +162,11 @@ fn leave(s: &Story, mut config: Config) -> Config {
     s.apply(&config).unwrap();
     noted(s);
     stands(s, "c", 3, &[("b", "standby"), ("c", "primary")]);
-    assert_eq!(s.host(0).exec("pgrep -c seekdb").unwrap().stdout.trim(), "0", "who left is stopped");
+    assert_eq!(
+        s.host(0).exec("pgrep -c seekdb").unwrap().stdout.trim(),
+        "0",
+        "who left is stopped"
+    );
     let aside = s.host(0).exec("ls /data/a/.ob/aside").unwrap().stdout;
     assert!(aside.contains("left-a-3"), "its store is kept: {aside}");
     config.protect = false;
@@ -136,7 +180,10 @@ fn leave(s: &Story, mut config: Config) -> Config {
     nothing_lost(&report).unwrap();
     assert_eq!(report.moves.len(), 1, "no role moved: {:?}", report.moves);
     has_all(s, 1, &report);
-    s.say(&format!("\"a\" left and was removed: {} rows acknowledged meanwhile, 0 lost, its host clean", report.acknowledged));
+    s.say(&format!(
+        "\"a\" left and was removed: {} rows acknowledged meanwhile, 0 lost, its host clean",
+        report.acknowledged
+    ));
     config
 }
 
@@ -161,7 +208,8 @@ fn three_are_deployed_switched_failed_over_rejoined_reduced_and_destroyed() {
     s.say("destroyed: all three hosts clean");
 }
 
-/// Proves: a host that is gone for good is replaced in one apply, nobody waits for it, and if it does come back it stays down.
+/// Proves: a host that is gone for good is replaced in one apply, nobody waits for it, and if it
+/// does come back it stays down.
 #[test]
 fn a_host_that_is_gone_for_good_is_replaced_by_another() {
     if !may_make_hosts("the story of a host that is gone") {
@@ -184,7 +232,8 @@ fn a_host_that_is_gone_for_good_is_replaced_by_another() {
         let mut both = config.clone();
         both.clusters.remove("a");
         both.clusters.insert("c".into(), Cluster::new("c", 2, false));
-        both.more = "removed {\n  from = ob_cluster.a\n  lifecycle {\n    destroy = false\n  }\n}\n".into();
+        both.more =
+            "removed {\n  from = ob_cluster.a\n  lifecycle {\n    destroy = false\n  }\n}\n".into();
         both
     };
     let why = s.refused(&both).unwrap();
@@ -192,7 +241,11 @@ fn a_host_that_is_gone_for_good_is_replaced_by_another() {
     s.apply(&config).unwrap();
     stands(&s, "b", 2, &[("a", "unreachable"), ("b", "primary")]);
 
-    let writer = Writer::start(writer::Config { servers: vec![s.root(1), s.root(2)], ..writer::Config::new([]) }).unwrap();
+    let writer = Writer::start(writer::Config {
+        servers: vec![s.root(1), s.root(2)],
+        ..writer::Config::new([])
+    })
+    .unwrap();
     writer.wait_for(50, SOON).unwrap();
     config = both;
     config.group.as_mut().unwrap().failover = None;
@@ -203,12 +256,19 @@ fn a_host_that_is_gone_for_good_is_replaced_by_another() {
     s.host(0).boot().unwrap();
     s.apply(&config).unwrap();
     s.settled().unwrap();
-    assert_eq!(s.host(0).exec("pgrep -c seekdb").unwrap().stdout.trim(), "0", "who was left behind stays down");
+    assert_eq!(
+        s.host(0).exec("pgrep -c seekdb").unwrap().stdout.trim(),
+        "0",
+        "who was left behind stays down"
+    );
     writer.wait_for(50, SOON).unwrap();
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
     has_all(&s, 2, &report);
     s.tf.destroy().unwrap();
     [1, 2].iter().for_each(|h| s.clean(*h, &[]).unwrap());
-    s.say(&format!("\"a\" was replaced by \"c\": {} rows acknowledged meanwhile, 0 lost", report.acknowledged));
+    s.say(&format!(
+        "\"a\" was replaced by \"c\": {} rows acknowledged meanwhile, 0 lost",
+        report.acknowledged
+    ));
 }

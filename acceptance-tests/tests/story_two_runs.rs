@@ -1,5 +1,5 @@
-//! Two runs on one object: one waits or is refused by name, their effects never interleave, and a run that slept through a
-//! take-over does nothing when it wakes.
+//! Two runs on one object: one waits or is refused by name, their effects never interleave, and a
+//! run that slept through a take-over does nothing when it wakes.
 use lab::process::until;
 use lab::story::{Config, Story, nothing_lost, trail, words};
 use lab::terraform::{Running, Terraform};
@@ -31,7 +31,11 @@ fn two_applies_at_once_from_two_states_do_not_interleave() {
     let (one, two) = (s.tf.start(APPLY).unwrap(), other.start(APPLY).unwrap());
     let (one, two) = (ended(one), ended(two));
     for (status, text) in [&one, &two] {
-        assert!(*status == 0 || (text.contains("is being changed by somebody else") && text.contains("held by")), "waits, or is refused by name: {text}");
+        assert!(
+            *status == 0
+                || (text.contains("is being changed by somebody else") && text.contains("held by")),
+            "waits, or is refused by name: {text}"
+        );
     }
     assert!(one.0 == 0 || two.0 == 0, "one of them works");
     trail::never_interleaved(&s.lab).unwrap();
@@ -42,19 +46,33 @@ fn two_applies_at_once_from_two_states_do_not_interleave() {
     }
     s.tf.apply().unwrap();
     s.settled().unwrap();
-    s.say(&format!("two applies at once: {} effects, each once, none interleaved; exit status {} and {}", begun.len(), one.0, two.0));
+    s.say(&format!(
+        "two applies at once: {} effects, each once, none interleaved; exit status {} and {}",
+        begun.len(),
+        one.0,
+        two.0
+    ));
 }
 
-/// Stops a provider at `point` of a switchover, lets another run take over and finish, wakes the sleeper.
+/// Stops a provider at `point` of a switchover, lets another run take over and finish, wakes the
+/// sleeper.
 fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
     let mark = s.dir.path().join(format!("{kind}.mark"));
-    let tf = s.tf.clone().env("OB_FAULT", format!("{kind}:{point}")).env("OB_FAULT_MARK", mark.display().to_string());
+    let tf =
+        s.tf.clone()
+            .env("OB_FAULT", format!("{kind}:{point}"))
+            .env("OB_FAULT_MARK", mark.display().to_string());
     let next = config.clone().primary(to);
     s.write(&next).unwrap();
     let other = s.other_state(&format!("other-{kind}")).unwrap();
     other.write("main.tf", &next.render(&s.lab).unwrap()).unwrap();
-    std::fs::copy(s.tf.work().join("terraform.tfstate"), other.work().join("terraform.tfstate")).unwrap();
-    let writer = Writer::start(writer::Config { servers: vec![s.root(0), s.root(1)], ..writer::Config::new([]) }).unwrap();
+    std::fs::copy(s.tf.work().join("terraform.tfstate"), other.work().join("terraform.tfstate"))
+        .unwrap();
+    let writer = Writer::start(writer::Config {
+        servers: vec![s.root(0), s.root(1)],
+        ..writer::Config::new([])
+    })
+    .unwrap();
     writer.wait_for(50, LIMIT).unwrap();
 
     let mut run = tf.start(APPLY).unwrap();
@@ -64,7 +82,12 @@ fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
     std::fs::remove_file(&mark).unwrap();
 
     let out = other.run(APPLY).unwrap();
-    assert_eq!(out.status, 0, "the other run takes over after the lease's time and finishes: {}", words(&out));
+    assert_eq!(
+        out.status,
+        0,
+        "the other run takes over after the lease's time and finishes: {}",
+        words(&out)
+    );
     let heir = usize::from(to == "b");
     assert!(s.writable(heir).unwrap() && !s.writable(1 - heir).unwrap());
     let before = trail::read(&s.lab).unwrap().iter().map(|j| j.lines.len()).sum::<usize>();
@@ -73,7 +96,10 @@ fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
 
     frozen.iter().for_each(|p| p.signal(Signal::CONT));
     let (status, text) = ended(run);
-    assert!(status != 0 && (text.contains("stopped") || text.contains("Stopped")), "the sleeper is told that it lost the object: {text}");
+    assert!(
+        status != 0 && (text.contains("stopped") || text.contains("Stopped")),
+        "the sleeper is told that it lost the object: {text}"
+    );
     assert!(until(Duration::from_secs(20), || frozen.iter().all(|p| !p.alive())));
     let journals = trail::read(&s.lab).unwrap();
     assert_eq!(journals.iter().map(|j| j.lines.len()).sum::<usize>(), before, "it wrote nothing");
@@ -88,7 +114,8 @@ fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
     s.say(&format!("frozen at {kind}:{point}, taken over, woken: it wrote nothing, promoted nothing; {} rows acknowledged, 0 lost", report.acknowledged));
 }
 
-/// Proves: a run frozen between its check and its statement, and woken after another took over, has no effect.
+/// Proves: a run frozen between its check and its statement, and woken after another took over, has
+/// no effect.
 #[test]
 fn a_run_that_slept_through_a_take_over_writes_nothing_and_promotes_nothing() {
     if !may_make_hosts("a frozen run") {

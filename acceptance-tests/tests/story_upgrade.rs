@@ -1,5 +1,5 @@
-//! Versions, told with real packages: a server that does not come up goes back by itself, a pair is upgraded standby first
-//! under load and loses nothing.
+//! Versions, told with real packages: a server that does not come up goes back by itself, a pair is
+//! upgraded standby first under load and loses nothing.
 use lab::story::{Config, Story, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{may_make_hosts, sql};
@@ -19,12 +19,17 @@ fn rows(s: &Story) -> Vec<Vec<String>> {
 }
 
 fn keep_rows(s: &Story) {
-    for statement in ["create database t", "create table t.kept (n bigint primary key)", "insert into t.kept values (1), (2), (3)"] {
+    for statement in [
+        "create database t",
+        "create table t.kept (n bigint primary key)",
+        "insert into t.kept values (1), (2), (3)",
+    ] {
         sql::query(s.root(0), statement).unwrap();
     }
 }
 
-/// Proves: 1.3 to 1.4 cannot work in place; the old server is back by itself with its rows, and the error says so.
+/// Proves: 1.3 to 1.4 cannot work in place; the old server is back by itself with its rows, and the
+/// error says so.
 #[test]
 fn a_new_version_that_does_not_come_up_leaves_the_old_one_running_with_its_rows() {
     if !may_make_hosts("an upgrade that cannot work") {
@@ -41,14 +46,19 @@ fn a_new_version_that_does_not_come_up_leaves_the_old_one_running_with_its_rows(
 
     let why = s.refused(&old.clone().version(NEW)).unwrap();
     assert!(why.contains("cannot start seekdb") || why.contains("Cannot start seekdb"), "{why}");
-    assert!(why.contains("went back") && why.contains("why") && why.contains("fix"), "the error says that the old one is back: {why}");
+    assert!(
+        why.contains("went back") && why.contains("why") && why.contains("fix"),
+        "the error says that the old one is back: {why}"
+    );
     assert_eq!(build(&s, 0), before, "the old server runs");
     assert_eq!(rows(&s).len(), 3, "rows intact");
     assert!(s.tainted().unwrap().is_empty());
     assert!(s.tf.plan().unwrap().is_some(), "the next plan shows what is left");
     s.write(&old).unwrap();
     s.settled().unwrap();
-    s.say(&format!("{OLD} to {NEW}: the new server did not come up, went back by itself, rows intact"));
+    s.say(&format!(
+        "{OLD} to {NEW}: the new server did not come up, went back by itself, rows intact"
+    ));
 }
 
 /// Proves: an upgrade in place keeps every row, both ways.
@@ -70,12 +80,15 @@ fn a_single_database_is_upgraded_in_place_and_back() {
         assert_eq!(s.attribute("ob_cluster.a", "build").unwrap(), now);
         assert_eq!(rows(&s).len(), 3);
         s.settled().unwrap();
-        s.say(&format!("single moved to {version} in {:.1} s, rows intact", begun.elapsed().as_secs_f64()));
+        s.say(&format!(
+            "single moved to {version} in {:.1} s, rows intact",
+            begun.elapsed().as_secs_f64()
+        ));
     }
 }
 
-/// Proves: with both bumped in one apply the standby goes first and the primary is refused by name; after a switchover the
-/// other follows; the writer loses nothing on the way.
+/// Proves: with both bumped in one apply the standby goes first and the primary is refused by name;
+/// after a switchover the other follows; the writer loses nothing on the way.
 #[test]
 fn a_pair_is_upgraded_standby_first_under_load_without_losing_a_row() {
     if !may_make_hosts("the upgrade of a pair") {
@@ -85,16 +98,28 @@ fn a_pair_is_upgraded_standby_first_under_load_without_losing_a_row() {
     let mut config = Config::pair().version(BEFORE);
     s.apply(&config).unwrap();
     let before = build(&s, 0);
-    let writer = Writer::start(writer::Config { servers: vec![s.root(0), s.root(1)], ..writer::Config::new([]) }).unwrap();
+    let writer = Writer::start(writer::Config {
+        servers: vec![s.root(0), s.root(1)],
+        ..writer::Config::new([])
+    })
+    .unwrap();
     writer.wait_for(100, SOON).unwrap();
 
     let why = s.refused(&config.clone().version(NEW)).unwrap();
     let why = why.to_lowercase();
-    assert!(why.contains("refused to upgrade \"a\"") && why.contains("primary of group \"g\"") && why.contains("switch over"), "by name, with the way: {why}");
+    assert!(
+        why.contains("refused to upgrade \"a\"")
+            && why.contains("primary of group \"g\"")
+            && why.contains("switch over"),
+        "by name, with the way: {why}"
+    );
     assert_eq!(build(&s, 0), before, "the primary was not touched");
     assert_ne!(build(&s, 1), before, "the standby is upgraded");
     assert!(s.writable(0).unwrap() && s.tainted().unwrap().is_empty());
-    assert!(s.tf.plan().unwrap().unwrap().contains("ob_cluster.a"), "the next plan says what is left");
+    assert!(
+        s.tf.plan().unwrap().unwrap().contains("ob_cluster.a"),
+        "the next plan says what is left"
+    );
 
     config.clusters.get_mut("b").unwrap().version = NEW.into();
     config = config.primary("b");
@@ -106,7 +131,12 @@ fn a_pair_is_upgraded_standby_first_under_load_without_losing_a_row() {
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
     assert_eq!((build(&s, 0) == before, build(&s, 1) == before), (false, false));
-    assert_eq!(report.moves.iter().map(|m| m.1).collect::<Vec<_>>(), [0, 1], "one move, by the switchover: {:?}", report.moves);
+    assert_eq!(
+        report.moves.iter().map(|m| m.1).collect::<Vec<_>>(),
+        [0, 1],
+        "one move, by the switchover: {:?}",
+        report.moves
+    );
     s.settled().unwrap();
     s.say(&format!("pair {BEFORE} to {NEW}, standby first: {} rows acknowledged, 0 lost, longest write gap {:.0} ms", report.acknowledged, report.longest_gap_ms));
 }

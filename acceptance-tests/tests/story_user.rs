@@ -1,5 +1,6 @@
-//! The life of a pair without root: an ordinary login user with the rights that `ob sudoers` prints and no other, hosts
-//! prepared by `ob_host`, servers run by a service user. From the first apply to the last destroy no command is refused.
+//! The life of a pair without root: an ordinary login user with the rights that `ob sudoers` prints
+//! and no other, hosts prepared by `ob_host`, servers run by a service user. From the first apply
+//! to the last destroy no command is refused.
 use lab::story::{Config, Consent, Story, login, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{Host, command, may_make_hosts, run, sql};
@@ -12,17 +13,31 @@ const LOGIN: &str = "dba";
 const SERVICE: &str = "obsvc";
 const LOG: &str = "/var/log/sudo.log";
 
-/// Makes the login user, installs what `ob sudoers` prints as the only rules there are, and lets sudo write down what it is asked.
+/// Makes the login user, installs what `ob sudoers` prints as the only rules there are, and lets
+/// sudo write down what it is asked.
 fn admit(host: &Host) {
     login::make(host, LOGIN).unwrap();
     let test = std::env::current_exe().unwrap();
-    let ob = test.ancestors().map(|d| d.join("ob")).find(|p| p.is_file()).expect("cargo build --workspace builds ob");
-    let rules = run(&mut command([&ob.display().to_string(), "sudoers", "--user", LOGIN, "--run-as", SERVICE]), b"", SOON).unwrap();
+    let ob = test
+        .ancestors()
+        .map(|d| d.join("ob"))
+        .find(|p| p.is_file())
+        .expect("cargo build --workspace builds ob");
+    let rules = run(
+        &mut command([&ob.display().to_string(), "sudoers", "--user", LOGIN, "--run-as", SERVICE]),
+        b"",
+        SOON,
+    )
+    .unwrap();
     let install = format!(
         "rm -f /etc/sudoers.d/*; cat > /etc/sudoers.d/ob && echo 'Defaults logfile={LOG}, loglinelen=0' > /etc/sudoers.d/log && chmod 0440 /etc/sudoers.d/* && visudo -c -q"
     );
     host.exec_for(&install, rules.stdout.as_bytes(), SOON).unwrap().ok().unwrap();
-    assert_ne!(host.exec(&format!("su {LOGIN} -c 'sudo -n cat /etc/shadow'")).unwrap().status, 0, "other rights as well: this would test nothing");
+    assert_ne!(
+        host.exec(&format!("su {LOGIN} -c 'sudo -n cat /etc/shadow'")).unwrap().status,
+        0,
+        "other rights as well: this would test nothing"
+    );
     host.exec(&format!(": > {LOG}")).unwrap().ok().unwrap();
 }
 
@@ -30,20 +45,44 @@ fn admit(host: &Host) {
 fn as_root(host: &Host) -> Vec<String> {
     let log = host.exec(&format!("cat {LOG}")).unwrap().stdout;
     let asked: Vec<&str> = log.lines().filter(|l| l.contains("COMMAND=")).collect();
-    assert!(asked.iter().any(|l| l.contains(&format!("USER={SERVICE} ;"))), "sudo writes its log: {log}");
-    let refused: Vec<_> = log.lines().filter(|l| l.contains("not allowed") || l.contains("password is required") || l.contains("NOT in sudoers")).collect();
+    assert!(
+        asked.iter().any(|l| l.contains(&format!("USER={SERVICE} ;"))),
+        "sudo writes its log: {log}"
+    );
+    let refused: Vec<_> = log
+        .lines()
+        .filter(|l| {
+            l.contains("not allowed")
+                || l.contains("password is required")
+                || l.contains("NOT in sudoers")
+        })
+        .collect();
     assert!(refused.is_empty(), "sudo refused on {}: {refused:#?}", host.name());
-    asked.iter().filter(|l| l.contains("USER=root ;")).filter_map(|l| l.split("COMMAND=").nth(1)).map(str::to_owned).collect()
+    asked
+        .iter()
+        .filter(|l| l.contains("USER=root ;"))
+        .filter_map(|l| l.split("COMMAND=").nth(1))
+        .map(str::to_owned)
+        .collect()
 }
 
-/// Demands that what runs on a host beside the lab's own sshd and cron belongs to `who`, and says what that is.
+/// Demands that what runs on a host beside the lab's own sshd and cron belongs to `who`, and says
+/// what that is.
 fn processes(host: &Host, who: &[&str]) -> BTreeSet<String> {
     let all = host.exec("ps -eo user:32=,comm=").unwrap().ok().unwrap();
-    let found: BTreeSet<(&str, &str)> = all.lines().filter_map(|l| l.trim().split_once(' ')).map(|(u, c)| (u, c.trim())).collect();
+    let found: BTreeSet<(&str, &str)> =
+        all.lines().filter_map(|l| l.trim().split_once(' ')).map(|(u, c)| (u, c.trim())).collect();
     let own = ["sh", "cron", "sshd", "ps", "sleep"];
-    let others: Vec<_> = found.iter().filter(|(user, program)| !own.contains(program) && !who.contains(user)).collect();
+    let others: Vec<_> = found
+        .iter()
+        .filter(|(user, program)| !own.contains(program) && !who.contains(user))
+        .collect();
     assert!(others.is_empty(), "on {}: {others:?}", host.name());
-    found.into_iter().filter(|(user, _)| who.contains(user)).map(|(user, program)| format!("{user}:{program}")).collect()
+    found
+        .into_iter()
+        .filter(|(user, _)| who.contains(user))
+        .map(|(user, program)| format!("{user}:{program}"))
+        .collect()
 }
 
 /// Accounts, files and directories that the configuration makes, as one text.
@@ -52,7 +91,8 @@ fn snapshot(host: &Host) -> String {
     host.exec(line).unwrap().ok().unwrap()
 }
 
-/// Both hosts prepared, each server in a prepared directory: "a" is the directory itself, "b" lies below it.
+/// Both hosts prepared, each server in a prepared directory: "a" is the directory itself, "b" lies
+/// below it.
 fn configuration(s: &Story) -> Config {
     let mut config = Config { user: LOGIN.into(), ..Config::pair() };
     config.clusters.get_mut("b").unwrap().base_dir = "/data/b/db".into();
@@ -83,7 +123,11 @@ resource "ob_host" "{name}" {{
 }
 
 fn writer(s: &Story) -> Writer {
-    let writer = Writer::start(writer::Config { servers: vec![s.root(0), s.root(1)], ..writer::Config::new([]) }).unwrap();
+    let writer = Writer::start(writer::Config {
+        servers: vec![s.root(0), s.root(1)],
+        ..writer::Config::new([])
+    })
+    .unwrap();
     writer.wait_for(100, SOON).unwrap();
     writer
 }
@@ -103,7 +147,10 @@ fn life(s: &Story, mut config: Config) -> Config {
     let report = load.stop().unwrap();
     nothing_lost(&report).unwrap();
     s.settled().unwrap();
-    s.say(&format!("switchover a to b: {} rows acknowledged, 0 lost, write gap {:.0} ms", report.acknowledged, report.longest_gap_ms));
+    s.say(&format!(
+        "switchover a to b: {} rows acknowledged, 0 lost, write gap {:.0} ms",
+        report.acknowledged, report.longest_gap_ms
+    ));
 
     let load = writer(s);
     s.host(1).kill().unwrap();
@@ -118,7 +165,11 @@ fn life(s: &Story, mut config: Config) -> Config {
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
     s.settled().unwrap();
     assert_eq!((s.writable(0).unwrap(), s.writable(1).unwrap()), (true, false));
-    s.say(&format!("failover b to a and rejoin: {} rows acknowledged, {} lost with the power", report.acknowledged, report.lost.len()));
+    s.say(&format!(
+        "failover b to a and rejoin: {} rows acknowledged, {} lost with the power",
+        report.acknowledged,
+        report.lost.len()
+    ));
     config
 }
 
@@ -138,11 +189,18 @@ fn a_pair_lives_and_goes_without_root_under_the_printed_sudo_rules() {
     let mut commands = 0;
     for host in s.lab.hosts() {
         let prepared = as_root(&host);
-        assert!(prepared.iter().any(|c| c.starts_with("/usr/sbin/useradd")) && prepared.iter().any(|c| c.contains("sysctl")), "{prepared:?}");
+        assert!(
+            prepared.iter().any(|c| c.starts_with("/usr/sbin/useradd"))
+                && prepared.iter().any(|c| c.contains("sysctl")),
+            "{prepared:?}"
+        );
         commands += prepared.len();
         assert_eq!(processes(&host, &[SERVICE]), [format!("{SERVICE}:seekdb")].into());
         assert!(!Path::new(&host.path("/root/.ob")).exists(), "nothing of ours in root's home");
-        host.exec(&format!("grep -q USER={SERVICE} {LOG} && sed -i /USER=root/d {LOG}")).unwrap().ok().unwrap();
+        host.exec(&format!("grep -q USER={SERVICE} {LOG} && sed -i /USER=root/d {LOG}"))
+            .unwrap()
+            .ok()
+            .unwrap();
     }
 
     config = life(&s, config);
@@ -158,7 +216,13 @@ fn a_pair_lives_and_goes_without_root_under_the_printed_sudo_rules() {
         let undone = as_root(host);
         assert!(undone.iter().any(|c| c.starts_with("/usr/sbin/userdel")), "{undone:?}");
         commands += undone.len();
-        assert_eq!(processes(host, &[SERVICE, LOGIN]).into_iter().filter(|p| !p.ends_with(":sshd")).collect::<Vec<_>>(), [""; 0]);
+        assert_eq!(
+            processes(host, &[SERVICE, LOGIN])
+                .into_iter()
+                .filter(|p| !p.ends_with(":sshd"))
+                .collect::<Vec<_>>(),
+            [""; 0]
+        );
         assert_eq!(snapshot(host), *before, "{}", host.name());
     }
     (0..2).for_each(|h| s.clean(h, &[]).unwrap());

@@ -1,10 +1,11 @@
-//! The crash sweep on real hosts: whatever is killed at whatever point of whatever step, the same command finishes the
-//! job. Checked each time: same end state, an empty plan, nothing tainted, no acknowledged row lost, never two writable,
-//! and no effect done twice.
+//! The crash sweep on real hosts: whatever is killed at whatever point of whatever step, the same
+//! command finishes the job. Checked each time: same end state, an empty plan, nothing tainted, no
+//! acknowledged row lost, never two writable, and no effect done twice.
 //!
-//! By default a random sample within `OB_SWEEP_MINUTES` (12), at least 12 points; `OB_SWEEP_SEED` repeats one, and
-//! `OB_SWEEP_ONLY=operation:kind:point:blow,…` single points. `OB_TEST_ALL=1`: every step of every operation at each of its
-//! five points, blows in turn (`OB_SWEEP_BLOWS=all`: each blow at each point), or with `OB_SWEEP_PART=K/N` one of N parts.
+//! By default a random sample within `OB_SWEEP_MINUTES` (12), at least 12 points; `OB_SWEEP_SEED`
+//! repeats one, and `OB_SWEEP_ONLY=operation:kind:point:blow,…` single points. `OB_TEST_ALL=1`:
+//! every step of every operation at each of its five points, blows in turn (`OB_SWEEP_BLOWS=all`:
+//! each blow at each point), or with `OB_SWEEP_PART=K/N` one of N parts.
 use anyhow::Context;
 use lab::may_make_hosts;
 use lab::story::blow::{Blow, Point, Strike, Struck, strike};
@@ -33,17 +34,71 @@ enum Operation {
 }
 use Operation::{Build, Create, Destroy, Disband, Failover, Rejoin, Restart, Switchover};
 
-/// Operations in an order in which each ends where the next begins, with the kinds of their steps that act whenever they run (of a
-/// pair that was switched before, the old primary points at the other already).
+/// Operations in an order in which each ends where the next begins, with the kinds of their steps
+/// that act whenever they run (of a pair that was switched before, the old primary points at the
+/// other already).
 const OPERATIONS: [(Operation, &[&str]); 8] = [
-    (Create, &["claim", "place_package", "use_package", "start_server", "write_account", "create_account", "keep_root_password", "set_root_password", "set_boot", "set_stage"]),
+    (
+        Create,
+        &[
+            "claim",
+            "place_package",
+            "use_package",
+            "start_server",
+            "write_account",
+            "create_account",
+            "keep_root_password",
+            "set_root_password",
+            "set_boot",
+            "set_stage",
+        ],
+    ),
     (Restart, &["begin_restart", "stop_server", "use_package", "start_server", "end_restart"]),
-    (Destroy, &["set_stage", "set_boot", "stop_server", "remove_store", "prune_packages", "remove_home"]),
-    (Build, &["write_group", "set_boot", "copy_account", "begin_store", "freeze_log", "start_server", "end_store"]),
-    (Switchover, &["note_fence", "fence", "write_group", "promote", "stop_server", "start_server", "end_fence"]),
+    (
+        Destroy,
+        &["set_stage", "set_boot", "stop_server", "remove_store", "prune_packages", "remove_home"],
+    ),
+    (
+        Build,
+        &[
+            "write_group",
+            "set_boot",
+            "copy_account",
+            "begin_store",
+            "freeze_log",
+            "start_server",
+            "end_store",
+        ],
+    ),
+    (
+        Switchover,
+        &[
+            "note_fence",
+            "fence",
+            "write_group",
+            "promote",
+            "stop_server",
+            "start_server",
+            "end_fence",
+        ],
+    ),
     (Failover, &["write_group", "note_loss", "activate"]),
-    (Rejoin, &["set_aside", "write_group", "begin_store", "freeze_log", "start_server", "end_store"]),
-    (Disband, &["stop_server", "set_aside", "leave_group", "set_boot", "set_stage", "remove_store", "remove_home"]),
+    (
+        Rejoin,
+        &["set_aside", "write_group", "begin_store", "freeze_log", "start_server", "end_store"],
+    ),
+    (
+        Disband,
+        &[
+            "stop_server",
+            "set_aside",
+            "leave_group",
+            "set_boot",
+            "set_stage",
+            "remove_store",
+            "remove_home",
+        ],
+    ),
 ];
 
 /// What the lab holds.
@@ -78,7 +133,9 @@ impl Sweep {
             host.heal().unwrap();
             host.exec(&format!("{}; crontab -r -u {user} 2>/dev/null; rm -rf /data/* {ob}/objects {ob}/packages {ob}/fault*; :", lab::seekdb::END)).unwrap().ok().unwrap();
         }
-        for file in ["terraform.tfstate", "terraform.tfstate.backup", ".terraform.tfstate.lock.info"] {
+        for file in
+            ["terraform.tfstate", "terraform.tfstate.backup", ".terraform.tfstate.lock.info"]
+        {
             let _ = std::fs::remove_file(self.s.tf.work().join(file));
         }
         self.world = World::Nothing;
@@ -114,7 +171,11 @@ impl Sweep {
             Create => next = Config { protect: false, ..Config::single() },
             Restart => {
                 let now = next.clusters["a"].parameters.get("stack_size").cloned();
-                next = next.parameter("a", "stack_size", if now.as_deref() == Some("1M") { "2M" } else { "1M" });
+                next = next.parameter(
+                    "a",
+                    "stack_size",
+                    if now.as_deref() == Some("1M") { "2M" } else { "1M" },
+                );
             }
             Destroy | Disband | Rejoin => {}
             Build => next.group = Config::pair().group,
@@ -158,7 +219,9 @@ impl Sweep {
             Switchover | Rejoin => Some(vec![self.s.root(0), self.s.root(1)]),
             _ => None,
         };
-        let writer = writer.map(|servers| Writer::start(writer::Config { servers, ..writer::Config::new([]) })).transpose()?;
+        let writer = writer
+            .map(|servers| Writer::start(writer::Config { servers, ..writer::Config::new([]) }))
+            .transpose()?;
         if let Some(w) = &writer {
             w.wait_for(20, SOON)?;
         }
@@ -186,20 +249,29 @@ impl Sweep {
                 let now = self.s.addresses()?;
                 let lost: Vec<_> = known.iter().filter(|a| !now.contains(a)).collect();
                 if !lost.is_empty() && (args == APPLY || blow.blow == Blow::CtrlCTwice) {
-                    // Terraform's own words at the second Ctrl-C: "data loss may have occurred". Without its state it does not know
-                    // what was asked before and what is to go: a copy is put back, as its users do. What is only made is taken in.
+                    // Terraform's own words at the second Ctrl-C: "data loss may have occurred".
+                    // Without its state it does not know what was asked before and what is to go: a
+                    // copy is put back, as its users do. What is only made is taken in.
                     if !matches!(operation, Create | Build) {
                         std::fs::write(&state, &kept)?;
                     }
                     self.s.say(&format!(
                         "terraform's state lost {lost:?}; it had printed: {}",
-                        text.chars().rev().take(1500).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+                        text.chars()
+                            .rev()
+                            .take(1500)
+                            .collect::<Vec<_>>()
+                            .into_iter()
+                            .rev()
+                            .collect::<String>()
                     ));
                 }
                 true
             }
             Struck::Missed(0, _) => false,
-            Struck::Missed(status, text) => anyhow::bail!("without any fault terraform ended with {status}: {text}"),
+            Struck::Missed(status, text) => {
+                anyhow::bail!("without any fault terraform ended with {status}: {text}")
+            }
         };
         let (mut tries, mut said, mut last) = (0, String::new(), String::new());
         if hit {
@@ -246,10 +318,19 @@ impl Sweep {
         s.tf.settled()?;
         if operation != Failover {
             for host in 0..self.config.clusters.len() {
-                let marks = s.host(host).exec("cat /data/*/.ob/mark; ls /data/*/.ob; pgrep -c -x seekdb; :")?.ok()?;
-                anyhow::ensure!(marks.contains("\"complete\""), "the mark is not complete: {marks}");
+                let marks = s
+                    .host(host)
+                    .exec("cat /data/*/.ob/mark; ls /data/*/.ob; pgrep -c -x seekdb; :")?
+                    .ok()?;
+                anyhow::ensure!(
+                    marks.contains("\"complete\""),
+                    "the mark is not complete: {marks}"
+                );
                 for note in ["restart", "fenced", "building"] {
-                    anyhow::ensure!(!marks.lines().any(|l| l == note), "the note {note:?} was left behind: {marks}");
+                    anyhow::ensure!(
+                        !marks.lines().any(|l| l == note),
+                        "the note {note:?} was left behind: {marks}"
+                    );
                 }
             }
         }
@@ -257,16 +338,26 @@ impl Sweep {
             Create | Restart => {
                 anyhow::ensure!(s.writable(0)?, "it does not take writes");
                 let cron = s.host(0).exec("crontab -l 2>/dev/null; :")?.stdout;
-                anyhow::ensure!(cron.contains("@reboot"), "it does not start with its host: {cron:?}");
+                anyhow::ensure!(
+                    cron.contains("@reboot"),
+                    "it does not start with its host: {cron:?}"
+                );
                 World::Single
             }
             Failover => {
-                anyhow::ensure!(s.writable(usize::from(self.primary() == "b"))?, "the heir does not take writes");
+                anyhow::ensure!(
+                    s.writable(usize::from(self.primary() == "b"))?,
+                    "the heir does not take writes"
+                );
                 World::Failed
             }
             _ => {
                 let now = (s.writable(0)?, s.writable(1)?);
-                anyhow::ensure!(now == (self.primary() == "a", self.primary() == "b"), "writable: {now:?}, asked: {}", self.primary());
+                anyhow::ensure!(
+                    now == (self.primary() == "a", self.primary() == "b"),
+                    "writable: {now:?}, asked: {}",
+                    self.primary()
+                );
                 World::Pair
             }
         };
@@ -288,65 +379,133 @@ fn operations(s: &Story) -> anyhow::Result<BTreeSet<String>> {
 /// Titles of steps whose effect ended in operations that are not in `before`.
 fn ended(s: &Story, before: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String, String>> {
     let journals = trail::read(&s.lab)?;
-    let lines = journals.iter().flat_map(|j| &j.lines).filter(|l| l.entry.event == Event::End && !before.contains(&l.entry.op));
+    let lines = journals
+        .iter()
+        .flat_map(|j| &j.lines)
+        .filter(|l| l.entry.event == Event::End && !before.contains(&l.entry.op));
     Ok(lines.map(|l| (l.entry.title.clone(), l.entry.kind.clone())).collect())
 }
 
 /// Steps that had ended before the blow and began again in a later operation.
-fn again(s: &Story, first: &BTreeSet<String>, finished: &BTreeMap<String, String>, blow: &Strike) -> anyhow::Result<Vec<String>> {
+fn again(
+    s: &Story,
+    first: &BTreeSet<String>,
+    finished: &BTreeMap<String, String>,
+    blow: &Strike,
+) -> anyhow::Result<Vec<String>> {
     let journals = trail::read(&s.lab)?;
-    let later = journals.iter().flat_map(|j| &j.lines).filter(|l| l.entry.event == Event::Begin && !first.contains(&l.entry.op));
-    let later: Vec<(&str, &str)> = later.map(|l| (l.entry.kind.as_str(), l.entry.title.as_str())).collect();
+    let later = journals
+        .iter()
+        .flat_map(|j| &j.lines)
+        .filter(|l| l.entry.event == Event::Begin && !first.contains(&l.entry.op));
+    let later: Vec<(&str, &str)> =
+        later.map(|l| (l.entry.kind.as_str(), l.entry.title.as_str())).collect();
     Ok(twice(&later, finished, blow.blow))
 }
 
-/// Which of `later`, kind and title of each effect that began after the blow, must not have begun once more.
+/// Which of `later`, kind and title of each effect that began after the blow, must not have begun
+/// once more.
 fn twice(later: &[(&str, &str)], finished: &BTreeMap<String, String>, blow: Blow) -> Vec<String> {
     let rebuilt = later.iter().any(|(kind, _)| *kind == "begin_store");
     // A store is young until its build has written that it is whole.
     let whole = finished.keys().any(|title| title.starts_with("the standby store of"));
     let allowed = |kind: &str, title: &str| match kind {
-        // A server that lost its power has to be started again. So has a young standby that has ended by itself, on the new store
-        // of a new try or by the step's own tries: it does so in one of fifteen starts, and always when cut from its primary.
-        "start_server" => blow == Blow::PowerLoss || rebuilt || (!whole && title.contains(" as standby of ")),
-        // A restart is of one process: one that the host started meanwhile, by the old script, has to be restarted too.
+        // A server that lost its power has to be started again. So has a young standby that has
+        // ended by itself, on the new store of a new try or by the step's own tries: it does so in
+        // one of fifteen starts, and always when cut from its primary.
+        "start_server" => {
+            blow == Blow::PowerLoss || rebuilt || (!whole && title.contains(" as standby of "))
+        }
+        // A restart is of one process: one that the host started meanwhile, by the old script, has
+        // to be restarted too.
         "begin_restart" => blow == Blow::PowerLoss,
-        // A fence is of one process: its successor has to be opened and fenced anew before anybody can be promoted.
+        // A fence is of one process: its successor has to be opened and fenced anew before anybody
+        // can be promoted.
         "note_fence" | "fence" => blow == Blow::PowerLoss,
         // Part of each new try to build a store, which is one step in parts.
         "freeze_log" | "begin_store" => true,
         _ => false,
     };
-    let repeated = later.iter().filter(|(_, title)| finished.get(*title).is_some_and(|kind| !allowed(kind, title)));
+    let repeated = later
+        .iter()
+        .filter(|(_, title)| finished.get(*title).is_some_and(|kind| !allowed(kind, title)));
     repeated.map(|(_, title)| (*title).to_owned()).collect()
 }
 
 #[test]
 fn what_may_be_done_twice() {
-    let (alone, joined, whole) = (r#"start seekdb "b" on h2"#, r#"start seekdb "b" on h2 as standby of 10.0.0.1:2882"#, r#"the standby store of "b" on h2 is whole"#);
-    let ended = |titles: &[(&str, &str)]| titles.iter().map(|(kind, title)| ((*title).to_owned(), (*kind).to_owned())).collect::<BTreeMap<_, _>>();
+    let (alone, joined, whole) = (
+        r#"start seekdb "b" on h2"#,
+        r#"start seekdb "b" on h2 as standby of 10.0.0.1:2882"#,
+        r#"the standby store of "b" on h2 is whole"#,
+    );
+    let ended = |titles: &[(&str, &str)]| {
+        titles
+            .iter()
+            .map(|(kind, title)| ((*title).to_owned(), (*kind).to_owned()))
+            .collect::<BTreeMap<_, _>>()
+    };
     let start = ("start_server", joined);
     for (what, finished, later, blow, bad) in [
-        ("a server", &[("start_server", alone)][..], &[("start_server", alone)][..], Blow::CtrlC, true),
-        ("a server without power", &[("start_server", alone)], &[("start_server", alone)], Blow::PowerLoss, false),
+        (
+            "a server",
+            &[("start_server", alone)][..],
+            &[("start_server", alone)][..],
+            Blow::CtrlC,
+            true,
+        ),
+        (
+            "a server without power",
+            &[("start_server", alone)],
+            &[("start_server", alone)],
+            Blow::PowerLoss,
+            false,
+        ),
         ("a young standby, by the step's own tries", &[start], &[start, start], Blow::CtrlC, false),
         ("a standby that is whole", &[start, ("end_note", whole)], &[start], Blow::CtrlC, true),
-        ("a standby on a new store", &[start, ("end_note", whole)], &[("begin_store", "begin"), start], Blow::CtrlC, false),
-        ("a promotion", &[("promote", "promote")], &[("promote", "promote")], Blow::PowerLoss, true),
+        (
+            "a standby on a new store",
+            &[start, ("end_note", whole)],
+            &[("begin_store", "begin"), start],
+            Blow::CtrlC,
+            false,
+        ),
+        (
+            "a promotion",
+            &[("promote", "promote")],
+            &[("promote", "promote")],
+            Blow::PowerLoss,
+            true,
+        ),
         ("another step", &[("promote", "promote")], &[start], Blow::CtrlC, false),
     ] {
         assert_eq!(!twice(later, &ended(finished), blow).is_empty(), bad, "{what}");
     }
 }
 
-fn run(sweep: &mut Sweep, operation: Operation, blow: &Strike, failed: &mut Vec<String>, missed: &mut Vec<String>) {
+fn run(
+    sweep: &mut Sweep,
+    operation: Operation,
+    blow: &Strike,
+    failed: &mut Vec<String>,
+    missed: &mut Vec<String>,
+) {
     let name = format!("{operation:?}:{}:{}:{:?}", blow.kind, blow.point.as_str(), blow.blow);
     let begun = Instant::now();
     match sweep.point(operation, blow) {
         Ok(o) if o.hit => {
-            let rows = if o.rows > 0 { format!(", {} rows, 0 lost", o.rows) } else { String::new() };
-            let said = if o.tries > 1 { format!(" (first: {})", o.said.chars().take(300).collect::<String>()) } else { String::new() };
-            sweep.s.say(&format!("{name}: finished by command {} after it{rows}, {:.0} s{said}", o.tries, begun.elapsed().as_secs_f64()));
+            let rows =
+                if o.rows > 0 { format!(", {} rows, 0 lost", o.rows) } else { String::new() };
+            let said = if o.tries > 1 {
+                format!(" (first: {})", o.said.chars().take(300).collect::<String>())
+            } else {
+                String::new()
+            };
+            sweep.s.say(&format!(
+                "{name}: finished by command {} after it{rows}, {:.0} s{said}",
+                o.tries,
+                begun.elapsed().as_secs_f64()
+            ));
         }
         Ok(_) => missed.push(name),
         Err(e) => {
@@ -362,11 +521,17 @@ fn pick<T: Clone>(rng: &mut StdRng, from: &[T]) -> T {
     from[rng.random_range(0..from.len())].clone()
 }
 
-/// Which of how many parts of all points this process runs: `OB_SWEEP_PART=1/3`, beside two others with turns of their own.
+/// Which of how many parts of all points this process runs: `OB_SWEEP_PART=1/3`, beside two others
+/// with turns of their own.
 fn part() -> (usize, usize) {
     let Ok(text) = std::env::var("OB_SWEEP_PART") else { return (0, 1) };
-    let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
-    numbers.filter(|(k, n)| (1..=*n).contains(k)).map(|(k, n)| (k - 1, n)).expect("OB_SWEEP_PART is K/N with 1 <= K <= N")
+    let numbers = text
+        .split_once('/')
+        .and_then(|(k, n)| Some((k.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
+    numbers
+        .filter(|(k, n)| (1..=*n).contains(k))
+        .map(|(k, n)| (k - 1, n))
+        .expect("OB_SWEEP_PART is K/N with 1 <= K <= N")
 }
 
 #[test]
@@ -375,7 +540,8 @@ fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
         return;
     }
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let seed = number("OB_SWEEP_SEED").unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let seed = number("OB_SWEEP_SEED")
+        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
     let minutes = number("OB_SWEEP_MINUTES").unwrap_or(12);
     let mut rng = StdRng::seed_from_u64(seed);
     let mut sweep = Sweep::new();
@@ -385,11 +551,25 @@ fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
     if let Ok(only) = std::env::var("OB_SWEEP_ONLY") {
         for one in only.split(',') {
             let words: Vec<&str> = one.split(':').collect();
-            let [name, kind, point, blow] = words[..] else { panic!("{one:?} is not operation:kind:point:blow") };
-            let operation = OPERATIONS.iter().find(|o| format!("{:?}", o.0) == name).expect("no such operation").0;
-            let point = Point::ALL.into_iter().find(|p| p.as_str() == point).expect("no such point");
-            let blow = Blow::ALL.into_iter().find(|b| format!("{b:?}") == blow).expect("no such blow");
-            run(&mut sweep, operation, &Strike { kind: kind.into(), point, blow, host: 0 }, &mut failed, &mut missed);
+            let [name, kind, point, blow] = words[..] else {
+                panic!("{one:?} is not operation:kind:point:blow")
+            };
+            let operation = OPERATIONS
+                .iter()
+                .find(|o| format!("{:?}", o.0) == name)
+                .expect("no such operation")
+                .0;
+            let point =
+                Point::ALL.into_iter().find(|p| p.as_str() == point).expect("no such point");
+            let blow =
+                Blow::ALL.into_iter().find(|b| format!("{b:?}") == blow).expect("no such blow");
+            run(
+                &mut sweep,
+                operation,
+                &Strike { kind: kind.into(), point, blow, host: 0 },
+                &mut failed,
+                &mut missed,
+            );
             done += 1;
         }
     } else if all() {
@@ -400,11 +580,18 @@ fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
         for (operation, kinds) in OPERATIONS {
             for (kind, point) in kinds.iter().flat_map(|k| Point::ALL.map(|p| (*k, p))) {
                 turn += 1;
-                let blows = if each { Blow::ALL.to_vec() } else { vec![Blow::ALL[turn % Blow::ALL.len()]] };
+                let blows =
+                    if each { Blow::ALL.to_vec() } else { vec![Blow::ALL[turn % Blow::ALL.len()]] };
                 for blow in blows {
                     count += 1;
                     if count % parts == mine {
-                        run(&mut sweep, operation, &Strike { kind: kind.into(), point, blow, host: (count / parts) % 2 }, &mut failed, &mut missed);
+                        run(
+                            &mut sweep,
+                            operation,
+                            &Strike { kind: kind.into(), point, blow, host: (count / parts) % 2 },
+                            &mut failed,
+                            &mut missed,
+                        );
                         done += 1;
                     }
                 }
@@ -416,7 +603,12 @@ fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
                 if done >= 12 && begun.elapsed() > Duration::from_secs(minutes * 60) {
                     break 'time;
                 }
-                let blow = Strike { kind: pick(&mut rng, kinds).to_owned(), point: pick(&mut rng, &Point::ALL), blow: pick(&mut rng, &Blow::ALL), host: rng.random_range(0..2) };
+                let blow = Strike {
+                    kind: pick(&mut rng, kinds).to_owned(),
+                    point: pick(&mut rng, &Point::ALL),
+                    blow: pick(&mut rng, &Blow::ALL),
+                    host: rng.random_range(0..2),
+                };
                 run(&mut sweep, operation, &blow, &mut failed, &mut missed);
                 done += 1;
             }

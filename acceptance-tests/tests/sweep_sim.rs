@@ -1,10 +1,13 @@
-//! The simulated crash sweep: every operation × every step × five fault points × {provider, host, link, frozen holder, lost state}.
+//! The simulated crash sweep: every operation × every step × five fault points × {provider, host,
+//! link, frozen holder, lost state}.
 //!
-//! Checked at each point: the same command finishes the job, the end state is that of a run that nothing interrupted, the
-//! next plan is empty, nothing is tainted, no effect ran twice, no acknowledged row is lost, never two take writes.
+//! Checked at each point: the same command finishes the job, the end state is that of a run that
+//! nothing interrupted, the next plan is empty, nothing is tainted, no effect ran twice, no
+//! acknowledged row is lost, never two take writes.
 //!
-//! By default a seeded sample within `OB_SIM_MINUTES` (4); `OB_TEST_ALL=1`: every point. `OB_SIM_SEED` repeats a sample,
-//! `OB_SIM_ONLY=part of a point's name,…` chooses, `OB_SIM_WORKERS` labs run side by side.
+//! By default a seeded sample within `OB_SIM_MINUTES` (4); `OB_TEST_ALL=1`: every point.
+//! `OB_SIM_SEED` repeats a sample, `OB_SIM_ONLY=part of a point's name,…` chooses, `OB_SIM_WORKERS`
+//! labs run side by side.
 use lab::may_make_hosts;
 use lab::sim::core::GROUP;
 use lab::sim::world::{LIMIT, Runs};
@@ -24,7 +27,10 @@ fn number(name: &str) -> Option<u64> {
 
 /// Every point of an operation.
 fn points(operation: Operation, steps: &[At]) -> Vec<Strike> {
-    let at = |at: &At| Point::ALL.map(|point| Blow::ALL.map(|blow| Strike { operation, at: at.clone(), point, blow }));
+    let at = |at: &At| {
+        Point::ALL
+            .map(|point| Blow::ALL.map(|blow| Strike { operation, at: at.clone(), point, blow }))
+    };
     steps.iter().flat_map(at).flatten().filter(|s| s.blow.fits(operation)).collect()
 }
 
@@ -48,7 +54,12 @@ impl Sweep {
             match world.strike(&strike) {
                 Ok(passed) if passed.hit => {
                     if std::env::var_os("OB_SIM_VERBOSE").is_some() {
-                        say(&format!("{name}: finished by command {} after it, {} rows, {:.1} s", passed.tries, passed.rows, begun.elapsed().as_secs_f64()));
+                        say(&format!(
+                            "{name}: finished by command {} after it, {} rows, {:.1} s",
+                            passed.tries,
+                            passed.rows,
+                            begun.elapsed().as_secs_f64()
+                        ));
                     }
                 }
                 Ok(_) => self.missed.lock().unwrap().push(name),
@@ -68,8 +79,13 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
         return;
     }
     let begun = Instant::now();
-    let seed = number("OB_SIM_SEED").unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
-    let limit = if all() { Duration::from_secs(24 * 3600) } else { Duration::from_secs(60 * number("OB_SIM_MINUTES").unwrap_or(4)) };
+    let seed = number("OB_SIM_SEED")
+        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let limit = if all() {
+        Duration::from_secs(24 * 3600)
+    } else {
+        Duration::from_secs(60 * number("OB_SIM_MINUTES").unwrap_or(4))
+    };
     let workers = usize::try_from(number("OB_SIM_WORKERS").unwrap_or(3)).unwrap().max(1);
     let name = |n: usize| format!("s{n}x");
     let runs = Arc::new(Runs::default());
@@ -89,24 +105,44 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
         let all: Vec<_> = (0..workers).map(|n| s.spawn(move || find(n))).collect();
         all.into_iter().map(|t| t.join().unwrap()).collect()
     });
-    let mut every: Vec<_> = runs.lock().unwrap().iter().flat_map(|(operation, run)| points(*operation, &run.steps)).collect();
+    let mut every: Vec<_> = runs
+        .lock()
+        .unwrap()
+        .iter()
+        .flat_map(|(operation, run)| points(*operation, &run.steps))
+        .collect();
     let total = every.len();
     if let Ok(only) = std::env::var("OB_SIM_ONLY") {
         every.retain(|s| only.split(',').any(|o| s.to_string().contains(o)));
     }
     every.shuffle(&mut StdRng::seed_from_u64(seed));
     let found = begun.elapsed().as_secs_f64();
-    let sweep = Sweep { left: Mutex::new(every), failed: Mutex::default(), missed: Mutex::default(), done: Mutex::default(), until: begun + limit };
+    let sweep = Sweep {
+        left: Mutex::new(every),
+        failed: Mutex::default(),
+        missed: Mutex::default(),
+        done: Mutex::default(),
+        until: begun + limit,
+    };
     std::thread::scope(|s| {
         for world in worlds.drain(..) {
             let sweep = &sweep;
             s.spawn(move || sweep.work(world));
         }
     });
-    let (failed, missed, done) = (sweep.failed.into_inner().unwrap(), sweep.missed.into_inner().unwrap(), sweep.done.into_inner().unwrap());
+    let (failed, missed, done) = (
+        sweep.failed.into_inner().unwrap(),
+        sweep.missed.into_inner().unwrap(),
+        sweep.done.into_inner().unwrap(),
+    );
     let count: usize = done.values().sum();
     say(&format!("points by operation: {done:?}; the steps were found in {found:.0} s"));
-    say(&format!("sim sweep: {count} of {total} points, {} failed, {} not reached, OB_SIM_SEED={seed}, {:.0} s", failed.len(), missed.len(), begun.elapsed().as_secs_f64()));
+    say(&format!(
+        "sim sweep: {count} of {total} points, {} failed, {} not reached, OB_SIM_SEED={seed}, {:.0} s",
+        failed.len(),
+        missed.len(),
+        begun.elapsed().as_secs_f64()
+    ));
     assert!(failed.is_empty(), "{} of {count} points:\n{}", failed.len(), failed.join("\n"));
     assert!(missed.is_empty(), "points that no command reaches: {missed:?}");
     assert!(count > 0, "no point was tried");
@@ -114,11 +150,17 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
 
 /// A server runs on a host.
 fn runs(world: &World, host: usize) -> bool {
-    world.lab.host(host).exec("kill -0 $(cat /data/*/run/seekdb.pid) 2>/dev/null").unwrap().ok().is_ok()
+    world
+        .lab
+        .host(host)
+        .exec("kill -0 $(cat /data/*/run/seekdb.pid) 2>/dev/null")
+        .unwrap()
+        .ok()
+        .is_ok()
 }
 
-/// After a failover with the old primary's host back, all that Terraform knew is lost: the old primary is not started, whatever is
-/// applied, and the error names the way back.
+/// After a failover with the old primary's host back, all that Terraform knew is lost: the old
+/// primary is not started, whatever is applied, and the error names the way back.
 #[test]
 fn a_lost_state_starts_no_former_primary() {
     if !may_make_hosts("a lost state") {
@@ -131,12 +173,17 @@ fn a_lost_state_starts_no_former_primary() {
         let said = format!("{:#}", world.apply(Operation::Rejoin.asks()).unwrap_err());
         assert!(said.contains("import it"), "{said}");
         assert!(!runs(&world, 0), "the former primary was started");
-        assert_eq!(world.lab.host(0).exec("crontab -l 2>/dev/null; :").unwrap().stdout.trim(), "", "it does not start with its host");
+        assert_eq!(
+            world.lab.host(0).exec("crontab -l 2>/dev/null; :").unwrap().stdout.trim(),
+            "",
+            "it does not start with its host"
+        );
         assert!(runs(&world, 1), "the primary goes on, and the check can see a server");
     }
 }
 
-/// Another state than the group's has the cluster, or the group was forgotten: Terraform sees no order between the two.
+/// Another state than the group's has the cluster, or the group was forgotten: Terraform sees no
+/// order between the two.
 #[test]
 fn a_primary_is_not_destroyed_under_its_group() {
     if !may_make_hosts("a primary that is to be destroyed") {
@@ -147,14 +194,18 @@ fn a_primary_is_not_destroyed_under_its_group() {
     let pair = world.states().objects.clone();
     world.states().objects.remove(GROUP);
     let said = format!("{:#}", world.apply(None).unwrap_err());
-    assert!(said.contains("the running primary of group") && said.contains("ob_standby first"), "{said}");
+    assert!(
+        said.contains("the running primary of group") && said.contains("ob_standby first"),
+        "{said}"
+    );
     assert!(runs(&world, 0), "the primary goes on");
     world.states().objects = pair;
     world.apply(None).unwrap();
     assert!(!runs(&world, 0), "with its group it goes, and the check can see that");
 }
 
-/// A real server ends its start by itself now and then, and comes up with the next one: nothing goes back, nobody is asked.
+/// A real server ends its start by itself now and then, and comes up with the next one: nothing
+/// goes back, nobody is asked.
 #[test]
 fn a_start_that_ends_by_itself_is_made_once_more() {
     if !may_make_hosts("a start that ends by itself") {
@@ -168,7 +219,8 @@ fn a_start_that_ends_by_itself_is_made_once_more() {
             host.exec("touch /etc/sim-seekdb.ends").unwrap().ok().unwrap();
         }
         world.apply(operation.asks()).unwrap_or_else(|e| panic!("{operation:?}: {e:#}"));
-        let left = world.lab.hosts().iter().filter(|h| h.path("/etc/sim-seekdb.ends").exists()).count();
+        let left =
+            world.lab.hosts().iter().filter(|h| h.path("/etc/sim-seekdb.ends").exists()).count();
         assert!(left < 3, "{operation:?}: a start has ended by itself");
         assert_eq!(digest::of(&world.lab).unwrap(), whole, "{operation:?}");
     }
@@ -176,18 +228,74 @@ fn a_start_that_ends_by_itself_is_made_once_more() {
 
 /// Where each planted bug is to be found, and a word of what finds it.
 const PLANTED: [(Bug, Operation, &str, Point, Blow, &str); 12] = [
-    (Bug::GateUnchecked, Operation::Parameter, "use_package", Point::Decided, Blow::Frozen, "woke up"),
-    (Bug::NobodyEvicted, Operation::Parameter, "use_package", Point::Began, Blow::Provider, "does not"),
-    (Bug::EndBeforeEffect, Operation::Parameter, "use_package", Point::Began, Blow::Provider, "the journal at began"),
-    (Bug::NoJournal, Operation::Parameter, "use_package", Point::Effected, Blow::Provider, "the journal at effected"),
-    (Bug::FenceLies, Operation::Switchover, "note_fence", Point::Verified, Blow::Provider, "does not"),
+    (
+        Bug::GateUnchecked,
+        Operation::Parameter,
+        "use_package",
+        Point::Decided,
+        Blow::Frozen,
+        "woke up",
+    ),
+    (
+        Bug::NobodyEvicted,
+        Operation::Parameter,
+        "use_package",
+        Point::Began,
+        Blow::Provider,
+        "does not",
+    ),
+    (
+        Bug::EndBeforeEffect,
+        Operation::Parameter,
+        "use_package",
+        Point::Began,
+        Blow::Provider,
+        "the journal at began",
+    ),
+    (
+        Bug::NoJournal,
+        Operation::Parameter,
+        "use_package",
+        Point::Effected,
+        Blow::Provider,
+        "the journal at effected",
+    ),
+    (
+        Bug::FenceLies,
+        Operation::Switchover,
+        "note_fence",
+        Point::Verified,
+        Blow::Provider,
+        "does not",
+    ),
     (Bug::BaseLies, Operation::Build, "freeze_log", Point::Decided, Blow::Provider, "too early"),
     (Bug::NoGroupNote, Operation::Build, "write_group", Point::Decided, Blow::Provider, "does not"),
     (Bug::StoreWiped, Operation::Restart, "stop_server", Point::Verified, Blow::Provider, ""),
-    (Bug::EffectTwice, Operation::Create, "keep_root_password", Point::Decided, Blow::Provider, "another end state"),
+    (
+        Bug::EffectTwice,
+        Operation::Create,
+        "keep_root_password",
+        Point::Decided,
+        Blow::Provider,
+        "another end state",
+    ),
     (Bug::BuildingStays, Operation::Build, "end_store", Point::Decided, Blow::Provider, "does not"),
-    (Bug::BootStays, Operation::Destroy, "set_boot", Point::Decided, Blow::Provider, "another end state"),
-    (Bug::RestartForgets, Operation::Restart, "begin_restart", Point::Decided, Blow::Provider, "does not"),
+    (
+        Bug::BootStays,
+        Operation::Destroy,
+        "set_boot",
+        Point::Decided,
+        Blow::Provider,
+        "another end state",
+    ),
+    (
+        Bug::RestartForgets,
+        Operation::Restart,
+        "begin_restart",
+        Point::Decided,
+        Blow::Provider,
+        "does not",
+    ),
 ];
 
 #[test]
@@ -199,11 +307,19 @@ fn each_bug_that_is_planted_is_found() {
     let mut hidden = Vec::new();
     for (bug, operation, kind, point, blow, word) in PLANTED {
         (world.bug, world.patience) = (None, LIMIT);
-        let at = world.run(operation).unwrap().steps.into_iter().find(|s| s.kind == kind).expect("a step of that kind");
+        let at = world
+            .run(operation)
+            .unwrap()
+            .steps
+            .into_iter()
+            .find(|s| s.kind == kind)
+            .expect("a step of that kind");
         (world.bug, world.tries, world.patience) = (Some(bug), 1, Duration::from_secs(7));
         let strike = Strike { operation, at, point, blow };
         match world.strike(&strike) {
-            Err(e) if format!("{e:#}").contains(word) => say(&format!("{bug:?}: found at {strike}: {e:#}")),
+            Err(e) if format!("{e:#}").contains(word) => {
+                say(&format!("{bug:?}: found at {strike}: {e:#}"))
+            }
             other => hidden.push(format!("{bug:?} at {strike}: {other:?}")),
         }
     }

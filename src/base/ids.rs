@@ -46,12 +46,16 @@ ulid_id!(
     CreationId
 );
 
-/// Tells whether `name` can be the name of one of our objects: it becomes part of file names on hosts.
+/// Tells whether `name` can be the name of one of our objects: it becomes part of file names on
+/// hosts.
 ///
 /// Letters, digits, `-`, `_` and `.`, not starting with `.` or `-`, at most 64 characters.
 #[must_use]
 pub fn is_object_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 64 && !name.starts_with(['.', '-']) && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    !name.is_empty()
+        && name.len() <= 64
+        && !name.starts_with(['.', '-'])
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 #[cfg(test)]
@@ -60,7 +64,16 @@ mod tests {
 
     #[test]
     fn object_names_are_safe_in_paths() {
-        for (name, ok) in [("main", true), ("a.b-c_1", true), ("", false), (".x", false), ("-x", false), ("a/b", false), ("ä", false), ("a b", false)] {
+        for (name, ok) in [
+            ("main", true),
+            ("a.b-c_1", true),
+            ("", false),
+            (".x", false),
+            ("-x", false),
+            ("a/b", false),
+            ("ä", false),
+            ("a b", false),
+        ] {
             assert_eq!(is_object_name(name), ok, "{name}");
         }
         assert!(!is_object_name(&"x".repeat(65)));

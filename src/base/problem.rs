@@ -1,6 +1,8 @@
-//! The one error type that reaches people: what failed, where, why, how to fix it, what happens then.
+//! The one error type that reaches people: what failed, where, why, how to fix it, what happens
+//! then.
 //!
-//! Modules keep their own precise error enums and turn them into a [`Problem`] at the layer's edge, where the fix is known.
+//! Modules keep their own precise error enums and turn them into a [`Problem`] at the layer's edge,
+//! where the fix is known.
 use std::fmt;
 
 /// What a problem means for the caller.
@@ -42,7 +44,15 @@ pub struct Problem {
 impl Problem {
     /// Starts a problem of `kind`.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), place: String::new(), why: String::new(), fix: String::new(), then: String::new(), attribute: Vec::new() }
+        Self {
+            kind,
+            what: what.into(),
+            place: String::new(),
+            why: String::new(),
+            fix: String::new(),
+            then: String::new(),
+            attribute: Vec::new(),
+        }
     }
     /// A [`Kind::User`] problem.
     pub fn user(what: impl Into<String>) -> Self {
@@ -54,7 +64,9 @@ impl Problem {
     }
     /// A [`Kind::Internal`] problem: a bug of ours, said plainly.
     pub fn internal(why: impl Into<String>) -> Self {
-        Self::new(Kind::Internal, "the provider met a case it does not handle").why(why).fix("please report this text; nothing is lost, the next run looks at the hosts afresh")
+        Self::new(Kind::Internal, "the provider met a case it does not handle")
+            .why(why)
+            .fix("please report this text; nothing is lost, the next run looks at the hosts afresh")
     }
     /// Says where.
     #[must_use]
@@ -90,8 +102,12 @@ impl Problem {
     /// The lines below the first: `where`, `why`, `fix`, `then`, those that are set.
     #[must_use]
     pub fn detail(&self) -> String {
-        let rows = [("where", &self.place), ("why", &self.why), ("fix", &self.fix), ("then", &self.then)];
-        let lines = rows.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k:<7}{}", v.replace('\n', "\n       ")));
+        let rows =
+            [("where", &self.place), ("why", &self.why), ("fix", &self.fix), ("then", &self.then)];
+        let lines = rows
+            .iter()
+            .filter(|(_, v)| !v.is_empty())
+            .map(|(k, v)| format!("{k:<7}{}", v.replace('\n', "\n       ")));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
@@ -112,7 +128,13 @@ mod tests {
 
     #[test]
     fn prints_only_what_is_set_and_indents() {
-        let p = Problem::user("cannot start seekdb").place("10.0.0.1").why("two\nlines").fix("free the port");
-        assert_eq!(p.to_string(), "cannot start seekdb\n  where  10.0.0.1\n  why    two\n         lines\n  fix    free the port");
+        let p = Problem::user("cannot start seekdb")
+            .place("10.0.0.1")
+            .why("two\nlines")
+            .fix("free the port");
+        assert_eq!(
+            p.to_string(),
+            "cannot start seekdb\n  where  10.0.0.1\n  why    two\n         lines\n  fix    free the port"
+        );
     }
 }

@@ -2,7 +2,8 @@
 use std::fmt;
 use zeroize::Zeroize;
 
-/// A password, key or token. `Debug` shows `***`; there is no `Display` and no `Serialize`; memory is cleared on drop.
+/// A password, key or token. `Debug` shows `***`; there is no `Display` and no `Serialize`; memory
+/// is cleared on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -2,10 +2,15 @@
 
 /// Quotes `text` as one word for POSIX sh.
 ///
-/// NUL cannot be in a shell word; it is dropped (inputs that may hold one are refused before they get here).
+/// NUL cannot be in a shell word; it is dropped (inputs that may hold one are refused before they
+/// get here).
 #[must_use]
 pub fn quote(text: &str) -> String {
-    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | ',' | '+' | '@' | '='));
+    let plain = !text.is_empty()
+        && text.chars().all(|c| {
+            c.is_ascii_alphanumeric()
+                || matches!(c, '-' | '_' | '.' | '/' | ':' | ',' | '+' | '@' | '=')
+        });
     if plain && !text.starts_with('=') {
         return text.to_owned();
     }
@@ -34,8 +39,33 @@ mod tests {
 
     #[test]
     fn a_real_shell_gives_back_what_was_quoted() {
-        for text in ["", "a", "a b", "it's", "\"$(id)\"", "`id`", "a\nb", "\\", "''", "$HOME", "*", "~", "=x", "a=b", "ä", "#", "-n", "!x", "a;b", "\t"] {
-            let out = Command::new("sh").arg("-c").arg(format!("printf %s {}", quote(text))).output().unwrap();
+        for text in [
+            "",
+            "a",
+            "a b",
+            "it's",
+            "\"$(id)\"",
+            "`id`",
+            "a\nb",
+            "\\",
+            "''",
+            "$HOME",
+            "*",
+            "~",
+            "=x",
+            "a=b",
+            "ä",
+            "#",
+            "-n",
+            "!x",
+            "a;b",
+            "\t",
+        ] {
+            let out = Command::new("sh")
+                .arg("-c")
+                .arg(format!("printf %s {}", quote(text)))
+                .output()
+                .unwrap();
             assert_eq!(String::from_utf8(out.stdout).unwrap(), text, "{text:?}");
         }
     }

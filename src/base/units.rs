@@ -8,19 +8,25 @@ pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A size in bytes; text form is that of OceanBase parameters: `64G`, `512M`, a bare number is bytes.
+/// A size in bytes; text form is that of OceanBase parameters: `64G`, `512M`, a bare number is
+/// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
-const UNITS: [(&str, u64); 5] = [("P", 1 << 50), ("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)];
+const UNITS: [(&str, u64); 5] =
+    [("P", 1 << 50), ("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)];
 
 impl Bytes {
-    /// Reads `64G`, `64GB`, `64 gb`, `512M`, `1024K`, `10B`, `10`; `None` if it is none of them or does not fit.
+    /// Reads `64G`, `64GB`, `64 gb`, `512M`, `1024K`, `10B`, `10`; `None` if it is none of them or
+    /// does not fit.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let upper = text.trim().to_ascii_uppercase();
         let body = upper.strip_suffix('B').unwrap_or(&upper);
-        let (digits, factor) = UNITS.iter().find_map(|(u, f)| body.strip_suffix(u).map(|d| (d, *f))).unwrap_or((body, 1));
+        let (digits, factor) = UNITS
+            .iter()
+            .find_map(|(u, f)| body.strip_suffix(u).map(|d| (d, *f)))
+            .unwrap_or((body, 1));
         let digits = digits.trim();
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -103,7 +109,15 @@ mod tests {
 
     #[test]
     fn durations_read_and_print() {
-        for (text, want) in [("30s", Some(30_000)), ("1h30m", Some(5_400_000)), ("500ms", Some(500)), ("", None), ("30", None), ("1d", None), ("s", None)] {
+        for (text, want) in [
+            ("30s", Some(30_000)),
+            ("1h30m", Some(5_400_000)),
+            ("500ms", Some(500)),
+            ("", None),
+            ("30", None),
+            ("1d", None),
+            ("s", None),
+        ] {
             assert_eq!(parse_duration(text).map(|d| d.as_millis()), want, "{text}");
         }
         assert_eq!(show_duration(Duration::from_secs(192)), "3m12s");

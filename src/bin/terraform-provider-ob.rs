@@ -1,4 +1,5 @@
-//! The provider plugin, and nothing else: terraform or tofu starts it. `--debug` serves for a debugger.
+//! The provider plugin, and nothing else: terraform or tofu starts it. `--debug` serves for a
+//! debugger.
 use ob::base::Problem;
 use ob::transport::Pool;
 use std::process::ExitCode;
@@ -12,11 +13,16 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some(other) => {
-            eprintln!("{}", Problem::user(format!("unknown argument {other:?}")).fix("start it without arguments, with --debug or with --version"));
+            eprintln!(
+                "{}",
+                Problem::user(format!("unknown argument {other:?}"))
+                    .fix("start it without arguments, with --debug or with --version")
+            );
             return ExitCode::from(2);
         }
     };
-    let registry = ob::provider::registry(std::sync::Arc::new(|ssh, cancel| Pool::new(ssh, cancel)));
+    let registry =
+        ob::provider::registry(std::sync::Arc::new(|ssh, cancel| Pool::new(ssh, cancel)));
     match ob::provider::serve::run(registry, debug) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -1,6 +1,8 @@
-//! `ob operation abandon`: gives up an unfinished create or destroy by removing what it put on the hosts.
+//! `ob operation abandon`: gives up an unfinished create or destroy by removing what it put on the
+//! hosts.
 //!
-//! Under the object's gate with a new lease, in a journal of its own; the record of what is given up gets an end.
+//! Under the object's gate with a new lease, in a journal of its own; the record of what is given
+//! up gets an end.
 use super::journal::{self, State, Whole};
 use super::operation::find;
 use super::output::{End, Out};
@@ -50,21 +52,38 @@ struct Piece {
 /// Runs it.
 ///
 /// # Errors
-/// It runs, it has ended well, it cannot be given up, or there are rows that are not named in `--allow-data-loss`.
+/// It runs, it has ended well, it cannot be given up, or there are rows that are not named in
+/// `--allow-data-loss`.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, connector, cx) = args.at.open(cancel)?;
     let surveys = survey::look_any(out, &cx, &hosts).await?;
     let all = journal::merge(&surveys);
     let whole = find(&all, &args.id)?;
-    let refuse = |why: &str, fix: &str| Problem::refused(format!("operation {} cannot be abandoned", whole.operation)).why(why.to_owned()).fix(fix.to_owned());
+    let refuse = |why: &str, fix: &str| {
+        Problem::refused(format!("operation {} cannot be abandoned", whole.operation))
+            .why(why.to_owned())
+            .fix(fix.to_owned())
+    };
     match whole.state {
         State::Running => {
-            return Err(Problem::new(crate::base::Kind::Locked, format!("operation {} runs", whole.operation))
-                .why(format!("{} holds its lease", whole.who))
-                .fix("interrupt that run first; a run that died loses its lease by itself after 30 s"));
+            return Err(Problem::new(
+                crate::base::Kind::Locked,
+                format!("operation {} runs", whole.operation),
+            )
+            .why(format!("{} holds its lease", whole.who))
+            .fix(
+                "interrupt that run first; a run that died loses its lease by itself after 30 s",
+            ));
         }
-        State::Done => return Err(refuse("it ended well", "there is nothing to give up; use terraform destroy to remove the object")),
-        State::Abandoned => return Err(refuse("it was abandoned already", "nothing is left to do")),
+        State::Done => {
+            return Err(refuse(
+                "it ended well",
+                "there is nothing to give up; use terraform destroy to remove the object",
+            ));
+        }
+        State::Abandoned => {
+            return Err(refuse("it was abandoned already", "nothing is left to do"));
+        }
         State::CutOff | State::Stopped => {}
     }
     let pieces = pieces(&cx, &surveys, whole, &args.allow_data_loss).await?;
@@ -77,7 +96,12 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         return Err(refuse("no unfinished create or destroy of these hosts belongs to it", fix));
     }
     for piece in &pieces {
-        out.say(&format!("abandon {} on {}: {}\n", piece.instance.key(), piece.instance.host.endpoint.show(), count(piece.graph.nodes().len(), "step")));
+        out.say(&format!(
+            "abandon {} on {}: {}\n",
+            piece.instance.key(),
+            piece.instance.host.endpoint.show(),
+            count(piece.graph.nodes().len(), "step")
+        ));
         out.say(&steps::show(&steps::lines(&piece.graph)));
     }
     out.confirm("abandon", args.yes)?;
@@ -109,11 +133,18 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         }
     }
     let names: Vec<_> = pieces.iter().map(|p| p.instance.key()).collect();
-    out.data(&serde_json::json!({ "abandoned": whole.operation, "objects": names }), || format!("abandoned {}: {}", whole.operation, names.join(", ")))?;
+    out.data(&serde_json::json!({ "abandoned": whole.operation, "objects": names }), || {
+        format!("abandoned {}: {}", whole.operation, names.join(", "))
+    })?;
     Ok(End::Done)
 }
 
-async fn pieces(cx: &Cx, surveys: &[Survey], whole: &Whole, consent: &[String]) -> Result<Vec<Piece>, Problem> {
+async fn pieces(
+    cx: &Cx,
+    surveys: &[Survey],
+    whole: &Whole,
+    consent: &[String],
+) -> Result<Vec<Piece>, Problem> {
     let mut pieces = Vec::new();
     for survey in surveys {
         for object in survey.objects.iter().filter(|o| whole.objects.contains(&o.key)) {
@@ -121,13 +152,25 @@ async fn pieces(cx: &Cx, surveys: &[Survey], whole: &Whole, consent: &[String]) 
             let found = facts::read(cx, &instance).await?;
             let begun = |stage: Stage| matches!(stage, Stage::Building | Stage::Destroying);
             let mut graph = match &found.mark {
-                Some(mark) if begun(mark.stage) => remove(cx, &instance, mark, &found, consent).await?,
+                Some(mark) if begun(mark.stage) => {
+                    remove(cx, &instance, mark, &found, consent).await?
+                }
                 Some(_) if found.building_store.is_some() => unbuild(&instance),
                 _ => continue,
             };
             // Every journal of the host that knows it gets the end.
-            for record in survey.records.iter().filter(|r| r.operation == whole.operation && r.outcome.is_none()) {
-                graph.then(EndRecord { host: survey.host.clone(), key: record.object.clone(), operation: whole.operation.clone(), title: whole.title.clone(), epoch: 0 });
+            for record in survey
+                .records
+                .iter()
+                .filter(|r| r.operation == whole.operation && r.outcome.is_none())
+            {
+                graph.then(EndRecord {
+                    host: survey.host.clone(),
+                    key: record.object.clone(),
+                    operation: whole.operation.clone(),
+                    title: whole.title.clone(),
+                    epoch: 0,
+                });
             }
             let owner = found.mark.map(|m| m.owner).unwrap_or_default();
             pieces.push(Piece { instance, owner, graph });
@@ -137,7 +180,13 @@ async fn pieces(cx: &Cx, surveys: &[Survey], whole: &Whole, consent: &[String]) 
 }
 
 /// Everything of an unfinished create or destroy goes, unless rows may be in it.
-async fn remove(cx: &Cx, instance: &Instance, mark: &Mark, found: &Facts, consent: &[String]) -> Result<Graph, Problem> {
+async fn remove(
+    cx: &Cx,
+    instance: &Instance,
+    mark: &Mark,
+    found: &Facts,
+    consent: &[String],
+) -> Result<Graph, Problem> {
     let named = consent.contains(&instance.name);
     if found.group.is_some() {
         return Err(Problem::refused(format!("{} is a member of a group", instance.show()))
@@ -152,19 +201,30 @@ async fn remove(cx: &Cx, instance: &Instance, mark: &Mark, found: &Facts, consen
         return Err(Problem::refused(format!("abandoning {} would drop data", instance.show()))
             .place(instance.host.endpoint.show())
             .why(why)
-            .fix(format!("run terraform apply again to finish instead; or name it: --allow-data-loss {}", instance.name)));
+            .fix(format!(
+                "run terraform apply again to finish instead; or name it: --allow-data-loss {}",
+                instance.name
+            )));
     }
-    Ok(flow::destroy(instance, &mark.creation, consent.contains(&format!("{}/aside", instance.name))))
+    Ok(flow::destroy(
+        instance,
+        &mark.creation,
+        consent.contains(&format!("{}/aside", instance.name)),
+    ))
 }
 
 /// Why the store may hold rows of users; `None`: it is proved empty.
 async fn rows(cx: &Cx, instance: &Instance, found: &Facts) -> Result<Option<String>, Problem> {
     if found.pid.is_none() {
-        return Ok(Some("there is a store and its server does not run, so it cannot be asked for tables".into()));
+        return Ok(Some(
+            "there is a store and its server does not run, so it cannot be asked for tables".into(),
+        ));
     }
     let mut session = match server::session(cx, instance).await {
         Ok(session) => session,
-        Err(problem) => return Ok(Some(format!("its server cannot be asked for tables: {}", problem.why))),
+        Err(problem) => {
+            return Ok(Some(format!("its server cannot be asked for tables: {}", problem.why)));
+        }
     };
     let count = session.value("select count(*) from information_schema.tables where table_type = 'BASE TABLE' and table_schema not in ('oceanbase', 'mysql', 'information_schema', 'sys', 'SYS', 'LBACSYS', 'ORAAUDITOR', '__public', '__recyclebin')").await;
     session.close().await;
@@ -216,13 +276,20 @@ impl Step for EndRecord {
         vec![format!("append a line to ~/.ob/objects/{}", self.file())]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let script = format!("{}cat \"$OB_STATE/objects/\"{} 2>/dev/null; :", gate::LIB, quote(&self.file()));
+        let script = format!(
+            "{}cat \"$OB_STATE/objects/\"{} 2>/dev/null; :",
+            gate::LIB,
+            quote(&self.file())
+        );
         let (lines, _) = crate::engine::journal::parse(&cx.read(&self.host, &script).await?.stdout);
         let ended = lines.is_empty() || lines.iter().any(|l| l.entry.event == Event::Close);
         Ok(if ended { Check::Done } else { Check::Needed("it has no end".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let note = cx.operation().map_or_else(|| "abandoned".to_owned(), |o| format!("abandoned by {} (operation {})", o.who, o.id));
+        let note = cx.operation().map_or_else(
+            || "abandoned".to_owned(),
+            |o| format!("abandoned by {} (operation {})", o.who, o.id),
+        );
         let entry = Entry {
             v: FORMAT,
             op: self.operation.clone(),
@@ -238,6 +305,12 @@ impl Step for EndRecord {
             titles: Vec::new(),
             note,
         };
-        cx.effect(self, &format!("ob_journal {} {}", quote(&self.file()), quote(&entry.seal())), Duration::from_secs(30)).await.map(drop)
+        cx.effect(
+            self,
+            &format!("ob_journal {} {}", quote(&self.file()), quote(&entry.seal())),
+            Duration::from_secs(30),
+        )
+        .await
+        .map(drop)
     }
 }

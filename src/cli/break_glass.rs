@@ -1,7 +1,9 @@
-//! `ob switchover | failover | start | stop --group FILE`: the operations of terraform, without terraform.
+//! `ob switchover | failover | start | stop --group FILE`: the operations of terraform, without
+//! terraform.
 //!
-//! The same graphs by the same pure functions, under the same lease and journal; only consent and wishes come from the
-//! command line. What is not asked for (a rebuild of a stale member, a first build) is left to the next apply.
+//! The same graphs by the same pure functions, under the same lease and journal; only consent and
+//! wishes come from the command line. What is not asked for (a rebuild of a stale member, a first
+//! build) is left to the next apply.
 use super::kit::{Kit, check_note};
 use super::output::{End, Out};
 use super::reach::{Ssh, who};
@@ -82,7 +84,8 @@ pub struct Stop {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "a duration is written like 500ms, 30s, 10m or 1h30m".to_owned())
+    parse_duration(text)
+        .ok_or_else(|| "a duration is written like 500ms, 30s, 10m or 1h30m".to_owned())
 }
 
 /// A group as it is now.
@@ -102,7 +105,11 @@ pub struct Opened {
 ///
 /// # Errors
 /// The kit cannot be used, or the members' notes contradict it.
-pub async fn open(file: &std::path::Path, ssh: &Ssh, cancel: CancellationToken) -> Result<Opened, Problem> {
+pub async fn open(
+    file: &std::path::Path,
+    ssh: &Ssh,
+    cancel: CancellationToken,
+) -> Result<Opened, Problem> {
     let mut kit = Kit::load(file)?;
     let connector = ssh.connector(kit.users.clone(), cancel.clone())?;
     let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
@@ -113,7 +120,10 @@ pub async fn open(file: &std::path::Path, ssh: &Ssh, cancel: CancellationToken) 
         }
     }
     same_home(&cx, &kit, &members).await?;
-    let mut seen = Seen { standing: members.iter().map(|(n, m)| (n.clone(), m.standing)).collect(), ..Seen::default() };
+    let mut seen = Seen {
+        standing: members.iter().map(|(n, m)| (n.clone(), m.standing)).collect(),
+        ..Seen::default()
+    };
     if let Some(note) = group::newest(&members) {
         check_note(&kit.group, &kit.owner, note)?;
         if let Some(unknown) = note.members.keys().find(|n| !kit.members.contains_key(*n)) {
@@ -127,11 +137,21 @@ pub async fn open(file: &std::path::Path, ssh: &Ssh, cancel: CancellationToken) 
     Ok(Opened { kit, members, seen, cx, connector })
 }
 
-/// Gates lie in the home of the user that logs in (or runs the servers). Another user would take gates that nobody else looks at.
+/// Gates lie in the home of the user that logs in (or runs the servers). Another user would take
+/// gates that nobody else looks at.
 async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Result<(), Problem> {
     for name in members.iter().filter(|(_, m)| m.note.is_some()).map(|(n, _)| n) {
         let host = &kit.members[name].host;
-        let said = cx.read(host, &format!("{}id -un; [ ! -e \"$OB_STATE/objects/standby.{}/gate\" ] || echo gate", gate::LIB, kit.group)).await?;
+        let said = cx
+            .read(
+                host,
+                &format!(
+                    "{}id -un; [ ! -e \"$OB_STATE/objects/standby.{}/gate\" ] || echo gate",
+                    gate::LIB,
+                    kit.group
+                ),
+            )
+            .await?;
         let mut lines = said.stdout.lines();
         let user = lines.next().unwrap_or_default();
         if lines.next().is_none() {
@@ -150,7 +170,9 @@ impl Opened {
             return Ok(());
         }
         let names: Vec<_> = self.kit.members.keys().map(String::as_str).collect();
-        Err(Problem::user(format!("\"{name}\" is no member of group \"{}\"", self.kit.group)).why(format!("members: {}", names.join(", "))).fix("name one of them"))
+        Err(Problem::user(format!("\"{name}\" is no member of group \"{}\"", self.kit.group))
+            .why(format!("members: {}", names.join(", ")))
+            .fix("name one of them"))
     }
 
     fn noted(&self) -> Result<(), Problem> {
@@ -160,17 +182,35 @@ impl Opened {
         let why = self
             .members
             .iter()
-            .map(|(n, m)| format!("{n} is {}{}", m.standing.as_str(), if m.why.is_empty() { String::new() } else { format!(" ({})", m.why) }))
+            .map(|(n, m)| {
+                format!(
+                    "{n} is {}{}",
+                    m.standing.as_str(),
+                    if m.why.is_empty() { String::new() } else { format!(" ({})", m.why) }
+                )
+            })
             .collect::<Vec<_>>()
             .join(", ");
-        Err(Problem::new(Kind::Unreachable, format!("no member of group \"{}\" shows its note", self.kit.group)).why(why).fix("bring at least one member's host back"))
+        Err(Problem::new(
+            Kind::Unreachable,
+            format!("no member of group \"{}\" shows its note", self.kit.group),
+        )
+        .why(why)
+        .fix("bring at least one member's host back"))
     }
 
     fn want(&self, primary: &str, failover: Option<Consent>) -> Want {
-        Want { name: self.kit.group.clone(), members: self.kit.members.clone(), packages: self.kit.packages.clone(), primary: primary.to_owned(), failover }
+        Want {
+            name: self.kit.group.clone(),
+            members: self.kit.members.clone(),
+            packages: self.kit.packages.clone(),
+            primary: primary.to_owned(),
+            failover,
+        }
     }
 
-    /// What this command leaves alone counts as not there: members that only an apply may rebuild or build.
+    /// What this command leaves alone counts as not there: members that only an apply may rebuild
+    /// or build.
     fn without(&self, out: &Out, leave: impl Fn(&str, Standing) -> bool) -> Seen {
         let mut seen = self.seen.clone();
         for (name, standing) in &mut seen.standing {
@@ -188,9 +228,20 @@ impl Opened {
     }
 
     #[allow(clippy::too_many_arguments)] // one call, one place: a struct for it would only be unpacked again
-    async fn carry_out(&self, out: &Out, common: &Common, verb: &'static str, confirm: &str, want: &Want, seen: &Seen, graph: &Graph) -> Result<End, Problem> {
+    async fn carry_out(
+        &self,
+        out: &Out,
+        common: &Common,
+        verb: &'static str,
+        confirm: &str,
+        want: &Want,
+        seen: &Seen,
+        graph: &Graph,
+    ) -> Result<End, Problem> {
         if graph.is_empty() {
-            out.data(&serde_json::json!({ "verb": verb, "done": [], "skipped": [] }), || format!("{verb} {}: nothing to do", self.kit.group))?;
+            out.data(&serde_json::json!({ "verb": verb, "done": [], "skipped": [] }), || {
+                format!("{verb} {}: nothing to do", self.kit.group)
+            })?;
             return Ok(End::Done);
         }
         let impact = steps::impact(graph);
@@ -219,12 +270,24 @@ impl Opened {
         let told = progress::told(graph, *out);
         let began = std::time::Instant::now();
         let targets = ob_standby::targets(want, &BTreeMap::new(), graph, seen);
-        let job = Job { verb, object: format!("standby.{}", want.name), graph: &told, targets, secrets: BTreeMap::new(), epoch: self.seen.epoch, timeout: None };
+        let job = Job {
+            verb,
+            object: format!("standby.{}", want.name),
+            graph: &told,
+            targets,
+            secrets: BTreeMap::new(),
+            epoch: self.seen.epoch,
+            timeout: None,
+        };
         let outcome = execute(&cx, job).await?;
         if let Some(problem) = outcome.problem {
             return Err(problem);
         }
-        let done: Vec<_> = outcome.done.iter().map(|(t, d)| serde_json::json!({ "title": t, "seconds": d.as_secs_f64() })).collect();
+        let done: Vec<_> = outcome
+            .done
+            .iter()
+            .map(|(t, d)| serde_json::json!({ "title": t, "seconds": d.as_secs_f64() }))
+            .collect();
         out.data(&serde_json::json!({ "verb": verb, "group": self.kit.group, "done": done, "skipped": outcome.skipped }), || {
             format!("{verb} {}: done in {}, {}, {} had nothing to do", self.kit.group, show_duration(began.elapsed()), count(outcome.done.len(), "step"), outcome.skipped.len())
         })?;
@@ -241,20 +304,41 @@ fn for_apply(_: &str, standing: Standing) -> bool {
 ///
 /// # Errors
 /// As the plan of such a change, and as its steps.
-pub async fn switchover(out: &Out, args: Switchover, cancel: CancellationToken) -> Result<End, Problem> {
+pub async fn switchover(
+    out: &Out,
+    args: Switchover,
+    cancel: CancellationToken,
+) -> Result<End, Problem> {
     let group = open(&args.common.group, &args.common.ssh, cancel).await?;
     group.noted()?;
     let others: Vec<_> = group.kit.members.keys().filter(|n| **n != group.seen.asked).collect();
     let to = match (args.to, &others[..]) {
         (Some(to), _) => to,
         (None, [one]) => (*one).clone(),
-        (None, _) => return Err(Problem::user("switch over to whom?").why(format!("there are {} other members", others.len())).fix("name one with --to")),
+        (None, _) => {
+            return Err(Problem::user("switch over to whom?")
+                .why(format!("there are {} other members", others.len()))
+                .fix("name one with --to"));
+        }
     };
     group.member(&to)?;
-    if group.seen.primary().is_none() && matches!(group.seen.standing.get(&group.seen.noted), None | Some(Standing::Unreachable | Standing::Stopped)) && group.seen.noted != to {
+    if group.seen.primary().is_none()
+        && matches!(
+            group.seen.standing.get(&group.seen.noted),
+            None | Some(Standing::Unreachable | Standing::Stopped)
+        )
+        && group.seen.noted != to
+    {
         return Err(Problem::refused(format!("cannot switch over to \"{to}\""))
-            .why(format!("the primary \"{}\" does not take part: it is {}", group.seen.noted, group.seen.standing.get(&group.seen.noted).map_or("unknown", |s| s.as_str())))
-            .fix(format!("start it (`ob start`); or, when it is gone: ob failover --to {to} --epoch {}", group.seen.epoch)));
+            .why(format!(
+                "the primary \"{}\" does not take part: it is {}",
+                group.seen.noted,
+                group.seen.standing.get(&group.seen.noted).map_or("unknown", |s| s.as_str())
+            ))
+            .fix(format!(
+                "start it (`ob start`); or, when it is gone: ob failover --to {to} --epoch {}",
+                group.seen.epoch
+            )));
     }
     let want = group.want(&to, None);
     let seen = group.without(out, for_apply);
@@ -266,7 +350,11 @@ pub async fn switchover(out: &Out, args: Switchover, cancel: CancellationToken) 
 ///
 /// # Errors
 /// The primary answers, the epoch is another one, or a step refused.
-pub async fn failover(out: &Out, args: Failover, cancel: CancellationToken) -> Result<End, Problem> {
+pub async fn failover(
+    out: &Out,
+    args: Failover,
+    cancel: CancellationToken,
+) -> Result<End, Problem> {
     let group = open(&args.common.group, &args.common.ssh, cancel).await?;
     group.noted()?;
     group.member(&args.to)?;
@@ -277,7 +365,15 @@ pub async fn failover(out: &Out, args: Failover, cancel: CancellationToken) -> R
             .why(format!("the primary \"{now}\" answers and takes writes"))
             .fix(format!("use `ob switchover --to {}`, which loses no row", args.to)));
     }
-    let want = group.want(&args.to, Some(Consent { epoch: args.epoch, to: args.to.clone(), accept_unfenced: args.accept_unfenced, max_loss: args.max_loss }));
+    let want = group.want(
+        &args.to,
+        Some(Consent {
+            epoch: args.epoch,
+            to: args.to.clone(),
+            accept_unfenced: args.accept_unfenced,
+            max_loss: args.max_loss,
+        }),
+    );
     let seen = group.without(out, for_apply);
     let graph = pair::update(&seen, &want, &BTreeMap::new()).map_err(|problem| {
         let consented = !problem.attribute.contains(&"failover".to_owned());
@@ -287,9 +383,12 @@ pub async fn failover(out: &Out, args: Failover, cancel: CancellationToken) -> R
         };
         if consented { problem } else { again }
     })?;
-    let end = group.carry_out(out, &args.common, "fail over", &args.to, &want, &seen, &graph).await?;
+    let end =
+        group.carry_out(out, &args.common, "fail over", &args.to, &want, &seen, &graph).await?;
     let after = group::look_all(&group.cx, &group.kit.members).await;
-    if let Some(loss) = after.values().filter_map(|m| m.facts.as_ref()?.loss.clone()).max_by_key(|l| l.epoch) {
+    if let Some(loss) =
+        after.values().filter_map(|m| m.facts.as_ref()?.loss.clone()).max_by_key(|l| l.epoch)
+    {
         out.warn(
             &Problem::user(format!("the failover of epoch {} may have lost rows", loss.epoch))
                 .why(format!(
@@ -321,7 +420,10 @@ pub async fn start(out: &Out, args: Start, cancel: CancellationToken) -> Result<
     }
     let primary = group.seen.asked.clone();
     let want = group.want(&primary, None);
-    let only = |name: &str, standing| for_apply(name, standing) || (standing == Standing::Stopped && args.member.as_deref().is_some_and(|m| m != name));
+    let only = |name: &str, standing| {
+        for_apply(name, standing)
+            || (standing == Standing::Stopped && args.member.as_deref().is_some_and(|m| m != name))
+    };
     let seen = group.without(out, only);
     let graph = pair::update(&seen, &want, &BTreeMap::new())?;
     group.carry_out(out, &args.common, "start", &group.kit.group, &want, &seen, &graph).await
@@ -336,15 +438,24 @@ pub async fn stop(out: &Out, args: Stop, cancel: CancellationToken) -> Result<En
     group.noted()?;
     group.member(&args.member)?;
     let mut graph = Graph::new();
-    if let (Some(instance), Some(member)) = (group.kit.members.get(&args.member), group.members.get(&args.member)) {
+    if let (Some(instance), Some(member)) =
+        (group.kit.members.get(&args.member), group.members.get(&args.member))
+    {
         let Some(facts) = &member.facts else {
-            return Err(Problem::new(Kind::Unreachable, format!("cannot stop \"{}\"", args.member))
-                .place(instance.host.endpoint.show())
-                .why(&member.why)
-                .fix("bring its host back"));
+            return Err(Problem::new(
+                Kind::Unreachable,
+                format!("cannot stop \"{}\"", args.member),
+            )
+            .place(instance.host.endpoint.show())
+            .why(&member.why)
+            .fix("bring its host back"));
         };
         if facts.pid.is_some() {
-            graph.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
+            graph.then(StopServer {
+                instance: instance.clone(),
+                fenced_only: false,
+                restart: false,
+            });
         }
     }
     let want = group.want(&group.seen.asked, None);

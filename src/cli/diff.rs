@@ -1,7 +1,8 @@
 //! `ob standby diff`: the rows that a former primary has and the current one has not.
 //!
-//! The set-aside store is copied on its own host; a temporary server runs on the copy, on a random port, without its
-//! replication port, for as long as this program holds the SSH channel. Store and member stay as they are.
+//! The set-aside store is copied on its own host; a temporary server runs on the copy, on a random
+//! port, without its replication port, for as long as this program holds the SSH channel. Store and
+//! member stay as they are.
 mod compare;
 mod temporary;
 
@@ -35,7 +36,8 @@ pub struct Args {
     /// The member whose former store is compared.
     #[arg(long)]
     member: String,
-    /// Name of the set-aside store (`ob status` lists them); default: the only one, or the member's own when it is stale.
+    /// Name of the set-aside store (`ob status` lists them); default: the only one, or the member's
+    /// own when it is stale.
     #[arg(long, value_name = "NAME")]
     aside: Option<String>,
     /// Rows shown per table.
@@ -54,7 +56,8 @@ const STATEMENT: Duration = Duration::from_secs(1800);
 /// Runs it: exit status 2 when there are such rows.
 ///
 /// # Errors
-/// There is no such store, no room for a copy, the primary does not answer, or the copy does not start.
+/// There is no such store, no room for a copy, the primary does not answer, or the copy does not
+/// start.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let group = open(&args.group, &args.ssh, cancel).await?;
     let (instance, source) = choose(&group, &args)?;
@@ -88,29 +91,47 @@ fn mebi(bytes: u64) -> String {
 
 /// The store to read.
 fn choose(group: &Opened, args: &Args) -> Result<(Instance, String), Problem> {
-    let (Some(instance), Some(member)) = (group.kit.members.get(&args.member), group.members.get(&args.member)) else {
-        return Err(Problem::user(format!("\"{}\" is no member of group \"{}\"", args.member, group.kit.group)).fix("`ob status` lists the members"));
+    let (Some(instance), Some(member)) =
+        (group.kit.members.get(&args.member), group.members.get(&args.member))
+    else {
+        return Err(Problem::user(format!(
+            "\"{}\" is no member of group \"{}\"",
+            args.member, group.kit.group
+        ))
+        .fix("`ob status` lists the members"));
     };
     let Some(facts) = &member.facts else {
-        return Err(Problem::new(Kind::Unreachable, format!("the host of \"{}\" does not answer", args.member))
-            .place(instance.host.endpoint.show())
-            .why(&member.why)
-            .fix("bring it back"));
+        return Err(Problem::new(
+            Kind::Unreachable,
+            format!("the host of \"{}\" does not answer", args.member),
+        )
+        .place(instance.host.endpoint.show())
+        .why(&member.why)
+        .fix("bring it back"));
     };
     let own = member.standing == Standing::Stale && facts.store;
     let list = facts.aside.join(", ");
     let name = match (&args.aside, &facts.aside[..]) {
-        (None, _) if own && facts.pid.is_none() => return Ok((instance.clone(), instance.base_dir.clone())),
+        (None, _) if own && facts.pid.is_none() => {
+            return Ok((instance.clone(), instance.base_dir.clone()));
+        }
         (None, _) if own => {
-            return Err(Problem::refused(format!("\"{}\" runs on the store that is to be read", args.member))
-                .why("it is a former primary and takes writes")
-                .fix(format!("ob stop --group FILE {}", args.member)));
+            return Err(Problem::refused(format!(
+                "\"{}\" runs on the store that is to be read",
+                args.member
+            ))
+            .why("it is a former primary and takes writes")
+            .fix(format!("ob stop --group FILE {}", args.member)));
         }
         (Some(name), all) if all.contains(name) => name,
         (None, [one]) => one,
         _ => {
             return Err(Problem::user("which store?")
-                .why(if list.is_empty() { format!("no store of \"{}\" is set aside", args.member) } else { format!("set aside: {list}") })
+                .why(if list.is_empty() {
+                    format!("no store of \"{}\" is set aside", args.member)
+                } else {
+                    format!("set aside: {list}")
+                })
                 .fix("name one with --aside"));
         }
     };
@@ -122,19 +143,40 @@ fn choose(group: &Opened, args: &Args) -> Result<(Instance, String), Problem> {
     Ok((instance.clone(), format!("{}/.ob/aside/{name}", instance.base_dir)))
 }
 
-async fn compare_all(group: &Opened, instance: &Instance, primary: &Instance, temporary: &Temporary, limit: usize) -> Result<Vec<TableDiff>, Problem> {
+async fn compare_all(
+    group: &Opened,
+    instance: &Instance,
+    primary: &Instance,
+    temporary: &Temporary,
+    limit: usize,
+) -> Result<Vec<TableDiff>, Problem> {
     let cx = &group.cx;
     // The accounts of a group are the same with all members, and were when this store was in use.
     let login = server::account(cx, instance).await?;
     let explain = |what: &str, i: &Instance, e: &sql::SqlError| e.explain(what, &server::place(i));
     let copy = Instance { sql_port: temporary.port, ..instance.clone() };
-    let mut left = sql::open(cx.connect(&copy.host).await?.as_ref(), "127.0.0.1", copy.sql_port, &login, STATEMENT)
-        .await
-        .map_err(|e| explain("log in to the copy of the store", &copy, &e))?;
+    let mut left = sql::open(
+        cx.connect(&copy.host).await?.as_ref(),
+        "127.0.0.1",
+        copy.sql_port,
+        &login,
+        STATEMENT,
+    )
+    .await
+    .map_err(|e| explain("log in to the copy of the store", &copy, &e))?;
     let login = server::account(cx, primary).await?;
-    let mut right =
-        sql::open(cx.connect(&primary.host).await?.as_ref(), "127.0.0.1", primary.sql_port, &login, STATEMENT).await.map_err(|e| explain("log in to the primary", primary, &e))?;
-    let tables = compare::all(&mut left, &mut right, limit).await.map_err(|e| explain("compare the tables", &copy, &e));
+    let mut right = sql::open(
+        cx.connect(&primary.host).await?.as_ref(),
+        "127.0.0.1",
+        primary.sql_port,
+        &login,
+        STATEMENT,
+    )
+    .await
+    .map_err(|e| explain("log in to the primary", primary, &e))?;
+    let tables = compare::all(&mut left, &mut right, limit)
+        .await
+        .map_err(|e| explain("compare the tables", &copy, &e));
     left.close().await;
     right.close().await;
     tables
@@ -155,9 +197,18 @@ fn show(tables: &[TableDiff], limit: usize) -> String {
         }
         text.push(format!("{}.{}: {}", t.database, t.table, counts.join(", ")));
         let head = std::iter::once(String::new()).chain(t.columns.iter().cloned()).collect();
-        let cell = |v: &Option<String>| v.as_ref().map_or("NULL".to_owned(), |v| v.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect());
-        let row = |sign: &str, r: &Vec<Option<String>>| std::iter::once(format!("  {sign}")).chain(r.iter().map(cell)).collect::<Vec<_>>();
-        let rows: Vec<_> = std::iter::once(head).chain(t.rows.iter().map(|r| row("+", r))).chain(t.differing.iter().map(|r| row("~", r))).collect();
+        let cell = |v: &Option<String>| {
+            v.as_ref().map_or("NULL".to_owned(), |v| {
+                v.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect()
+            })
+        };
+        let row = |sign: &str, r: &Vec<Option<String>>| {
+            std::iter::once(format!("  {sign}")).chain(r.iter().map(cell)).collect::<Vec<_>>()
+        };
+        let rows: Vec<_> = std::iter::once(head)
+            .chain(t.rows.iter().map(|r| row("+", r)))
+            .chain(t.differing.iter().map(|r| row("~", r)))
+            .collect();
         if rows.len() > 1 {
             text.push(table(&rows));
         }

@@ -45,8 +45,20 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(host: &Host, what: impl Into<String>, state: Level, why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { host: host.endpoint.name.clone(), what: what.into(), state, why: why.into(), fix: fix.into() }
+    fn new(
+        host: &Host,
+        what: impl Into<String>,
+        state: Level,
+        why: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            host: host.endpoint.name.clone(),
+            what: what.into(),
+            state,
+            why: why.into(),
+            fix: fix.into(),
+        }
     }
 }
 
@@ -57,7 +69,10 @@ impl Finding {
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, _, cx) = args.at.open(cancel)?;
     let (surveys, bad) = survey::look_all(&cx, &hosts).await;
-    let mut found: Vec<_> = bad.iter().map(|(h, p)| Finding::new(h, "login", Level::Bad, p.why.clone(), p.fix.clone())).collect();
+    let mut found: Vec<_> = bad
+        .iter()
+        .map(|(h, p)| Finding::new(h, "login", Level::Bad, p.why.clone(), p.fix.clone()))
+        .collect();
     for survey in &surveys {
         found.push(Finding::new(&survey.host, "login", Level::Ok, survey.host.endpoint.show(), ""));
         found.extend(machine(&cx, &survey.host).await);
@@ -78,15 +93,29 @@ async fn machine(cx: &Cx, host: &Host) -> Vec<Finding> {
 d=$(eval echo "~$(id -un)"); df -Pk "$d" | awk 'NR==2 {print "free=" $4}'; df -Pi "$d" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {print "inodes=" $4}'; [ -w "$d" ] && echo writable=1; :"#;
     let facts = match cx.read(host, script).await {
         Ok(output) => crate::transport::key_values(&output.stdout),
-        Err(problem) => return vec![Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix)],
+        Err(problem) => {
+            return vec![Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix)];
+        }
     };
     let mut found = Vec::new();
     let missing: Vec<_> = facts.keys().filter_map(|k| k.strip_prefix("missing.")).collect();
     if !missing.is_empty() {
-        found.push(Finding::new(host, "programs", Level::Bad, format!("not there: {}", missing.join(", ")), "install coreutils, util-linux, gawk and sed"));
+        found.push(Finding::new(
+            host,
+            "programs",
+            Level::Bad,
+            format!("not there: {}", missing.join(", ")),
+            "install coreutils, util-linux, gawk and sed",
+        ));
     }
     if !facts.contains_key("writable") {
-        found.push(Finding::new(host, "home", Level::Bad, "the run user's home cannot be written", "~/.ob lies there: correct its owner or rights"));
+        found.push(Finding::new(
+            host,
+            "home",
+            Level::Bad,
+            "the run user's home cannot be written",
+            "~/.ob lies there: correct its owner or rights",
+        ));
     }
     let number = |key: &str| facts.get(key).and_then(|v| v.parse::<u64>().ok()).unwrap_or(u64::MAX);
     if number("free") < 512 * 1024 {
@@ -99,7 +128,13 @@ d=$(eval echo "~$(id -un)"); df -Pk "$d" | awk 'NR==2 {print "free=" $4}'; df -P
         ));
     }
     if number("inodes") < 1000 {
-        found.push(Finding::new(host, "disk", Level::Warn, format!("{} inodes free where ~/.ob lies", number("inodes")), "remove files there"));
+        found.push(Finding::new(
+            host,
+            "disk",
+            Level::Warn,
+            format!("{} inodes free where ~/.ob lies", number("inodes")),
+            "remove files there",
+        ));
     }
     found
 }
@@ -110,12 +145,18 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
     let mut found = Vec::new();
     if survey.objects.is_empty() {
         let user = Some(&host.run_as).filter(|u| !u.is_empty()).unwrap_or(&host.endpoint.user);
-        let why = format!("user {user} has none of ours here; if there should be some, name the user who runs the servers with --as");
+        let why = format!(
+            "user {user} has none of ours here; if there should be some, name the user who runs the servers with --as"
+        );
         found.push(Finding::new(host, "objects", Level::Ok, why, ""));
     }
     for object in &survey.objects {
         let gate = &object.gate;
-        let held = if gate.live { format!("number {}, held by {} (operation {})", gate.number, gate.who, gate.holder) } else { format!("number {}, free", gate.number) };
+        let held = if gate.live {
+            format!("number {}, held by {} (operation {})", gate.number, gate.who, gate.holder)
+        } else {
+            format!("number {}, free", gate.number)
+        };
         if !gate.live && !gate.holder.is_empty() {
             found.push(Finding::new(
                 host,
@@ -133,7 +174,10 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 format!("mark {}", object.key),
                 Level::Bad,
                 "it cannot be read",
-                format!("compare {}/.ob/mark with the journal; restore or remove it by hand", object.home.as_deref().unwrap_or_default()),
+                format!(
+                    "compare {}/.ob/mark with the journal; restore or remove it by hand",
+                    object.home.as_deref().unwrap_or_default()
+                ),
             ));
         }
         if let Some(mark) = object.mark.as_ref().filter(|m| m.stage != Stage::Complete) {
@@ -142,8 +186,15 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 host,
                 format!("mark {}", object.key),
                 Level::Warn,
-                format!("an unfinished {word} (operation {}, owner {})", mark.operation, mark.owner),
-                format!("run terraform {} again, or `ob operation abandon {}`", if word == "create" { "apply" } else { "destroy" }, mark.operation),
+                format!(
+                    "an unfinished {word} (operation {}, owner {})",
+                    mark.operation, mark.owner
+                ),
+                format!(
+                    "run terraform {} again, or `ob operation abandon {}`",
+                    if word == "create" { "apply" } else { "destroy" },
+                    mark.operation
+                ),
             ));
         }
         // What is not finished says nothing yet: the finding above names the way out.
@@ -153,7 +204,12 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
             let member = match &object.group {
                 // In a group its standing follows from all members' notes.
                 Some(note) => {
-                    let name = note.members.iter().find(|(_, i)| i.name == instance.name).map(|(n, _)| n.clone()).unwrap_or_default();
+                    let name = note
+                        .members
+                        .iter()
+                        .find(|(_, i)| i.name == instance.name)
+                        .map(|(n, _)| n.clone())
+                        .unwrap_or_default();
                     group::look_all(cx, &note.members).await.remove(&name)
                 }
                 None => Some(group::look(cx, &instance).await),
@@ -165,9 +221,19 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 member.standing.as_str().to_owned(),
                 instance.base_dir.clone(),
                 member.why.clone(),
-                if aside.is_empty() { String::new() } else { format!("stores set aside: {}", aside.join(", ")) },
+                if aside.is_empty() {
+                    String::new()
+                } else {
+                    format!("stores set aside: {}", aside.join(", "))
+                },
             ];
-            found.push(Finding::new(host, what, state, why.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", "), fix));
+            found.push(Finding::new(
+                host,
+                what,
+                state,
+                why.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", "),
+                fix,
+            ));
         }
     }
     found
@@ -177,13 +243,30 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
     match standing {
         Standing::Primary | Standing::Standby => (Level::Ok, ""),
         Standing::Empty => (Level::Ok, ""),
-        Standing::Stopped if member => (Level::Warn, "the next terraform apply or `ob start` starts it after the others were asked"),
+        Standing::Stopped if member => (
+            Level::Warn,
+            "the next terraform apply or `ob start` starts it after the others were asked",
+        ),
         Standing::Stopped => (Level::Warn, "the next terraform apply starts it"),
-        Standing::Behind => (Level::Warn, "it missed a move of the role and reads its log from the old primary: terraform apply or `ob start` points it at the new one"),
-        Standing::Fenced => (Level::Warn, "a switchover was not finished: `ob switchover --to MEMBER` or terraform apply finishes it"),
-        Standing::Building => (Level::Warn, "a standby is being built: terraform apply finishes it"),
-        Standing::Stale => (Level::Bad, "a former primary that missed a move of the role: never start it; terraform apply sets its store aside and builds it again"),
-        Standing::Unreachable => (Level::Bad, "its server runs and does not answer: read log/seekdb.log in its directory"),
+        Standing::Behind => (
+            Level::Warn,
+            "it missed a move of the role and reads its log from the old primary: terraform apply or `ob start` points it at the new one",
+        ),
+        Standing::Fenced => (
+            Level::Warn,
+            "a switchover was not finished: `ob switchover --to MEMBER` or terraform apply finishes it",
+        ),
+        Standing::Building => {
+            (Level::Warn, "a standby is being built: terraform apply finishes it")
+        }
+        Standing::Stale => (
+            Level::Bad,
+            "a former primary that missed a move of the role: never start it; terraform apply sets its store aside and builds it again",
+        ),
+        Standing::Unreachable => (
+            Level::Bad,
+            "its server runs and does not answer: read log/seekdb.log in its directory",
+        ),
     }
 }
 
@@ -208,7 +291,10 @@ fn show(found: &[Finding]) -> String {
         Level::Bad => "BAD",
     };
     let mut lines = Vec::new();
-    let rows: Vec<_> = found.iter().map(|f| vec![word(f).to_owned(), f.host.clone(), f.what.clone(), f.why.clone()]).collect();
+    let rows: Vec<_> = found
+        .iter()
+        .map(|f| vec![word(f).to_owned(), f.host.clone(), f.what.clone(), f.why.clone()])
+        .collect();
     for (line, finding) in table(&rows).lines().zip(found) {
         lines.push(line.to_owned());
         if !finding.fix.is_empty() {

@@ -114,7 +114,10 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
         }
     }
     for whole in all.values_mut() {
-        let held = surveys.iter().flat_map(|s| &s.objects).any(|o| o.gate.live && o.gate.holder == whole.operation);
+        let held = surveys
+            .iter()
+            .flat_map(|s| &s.objects)
+            .any(|o| o.gate.live && o.gate.holder == whole.operation);
         whole.state = match whole.outcome.as_deref() {
             _ if held => State::Running,
             Some("done") => State::Done,
@@ -128,11 +131,14 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
     all
 }
 
-/// Those whose work is not done: they run, or ended early and no later one on the same object ended well or was given up.
+/// Those whose work is not done: they run, or ended early and no later one on the same object ended
+/// well or was given up.
 #[must_use]
 pub fn unfinished(all: &[Whole]) -> Vec<&Whole> {
     let ended = |o: &Whole| matches!(o.state, State::Done | State::Abandoned);
-    let finished = |w: &Whole| all.iter().any(|o| o.started > w.started && ended(o) && !o.objects.is_disjoint(&w.objects));
+    let finished = |w: &Whole| {
+        all.iter().any(|o| o.started > w.started && ended(o) && !o.objects.is_disjoint(&w.objects))
+    };
     all.iter().filter(|w| w.state == State::Running || (!ended(w) && !finished(w))).collect()
 }
 
@@ -153,11 +159,18 @@ impl Whole {
     #[must_use]
     pub fn headline(&self) -> String {
         let total = self.steps.len();
-        let time = if self.over() { span(self.started, self.last) } else { span(self.started, self.now) };
+        let time =
+            if self.over() { span(self.started, self.last) } else { span(self.started, self.now) };
         let (at, lease) = if self.over() {
-            (format!("{} of {total} steps", self.finished()), format!("lease #{} of {}", self.lease, self.who))
+            (
+                format!("{} of {total} steps", self.finished()),
+                format!("lease #{} of {}", self.lease, self.who),
+            )
         } else {
-            (format!("step {} of {total}", (self.finished() + 1).min(total)), format!("lease #{} held by {}", self.lease, self.who))
+            (
+                format!("step {} of {total}", (self.finished() + 1).min(total)),
+                format!("lease #{} held by {}", self.lease, self.who),
+            )
         };
         format!("{}   {} {time}   {at}   {lease}", self.title, self.state.as_str())
     }
@@ -193,7 +206,8 @@ impl Whole {
             lines.push(format!("  nobody holds its lease: run the same command again to go on, or `ob operation abandon {}`", self.operation));
         }
         if self.damaged > 0 {
-            lines.push(format!("  {} journal lines are damaged and were passed over", self.damaged));
+            lines
+                .push(format!("  {} journal lines are damaged and were passed over", self.damaged));
         }
         lines.join("\n")
     }
@@ -205,9 +219,17 @@ pub fn list(all: &[&Whole]) -> String {
     if all.is_empty() {
         return "no operations".into();
     }
-    let mut rows = vec![["OPERATION", "WHAT", "STATE", "STEPS", "AGE", "WHO"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["OPERATION", "WHAT", "STATE", "STEPS", "AGE", "WHO"].map(str::to_owned).to_vec()];
     for w in all {
-        rows.push(vec![w.operation.clone(), w.title.clone(), w.state.as_str().into(), format!("{}/{}", w.finished(), w.steps.len()), span(w.started, w.now), w.who.clone()]);
+        rows.push(vec![
+            w.operation.clone(),
+            w.title.clone(),
+            w.state.as_str().into(),
+            format!("{}/{}", w.finished(), w.steps.len()),
+            span(w.started, w.now),
+            w.who.clone(),
+        ]);
     }
     table(&rows)
 }

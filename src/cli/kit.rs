@@ -27,7 +27,8 @@ pub struct Kit {
     pub members: BTreeMap<String, Instance>,
     /// Package directory each member starts from.
     pub packages: BTreeMap<String, String>,
-    /// Login users by identity name, for hosts that name none; the keys themselves are the operator's.
+    /// Login users by identity name, for hosts that name none; the keys themselves are the
+    /// operator's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, String>,
 }
@@ -56,14 +57,23 @@ impl Kit {
     pub fn load(file: &Path) -> Result<Self, Problem> {
         let fix = "`ob kit --state FILE` or `ob kit --host user@address` writes one";
         let json = state_file::json(file, "kit", fix)?;
-        let bad = |why: String| Problem::user(format!("{} is no kit", file.display())).why(why).fix(fix);
+        let bad =
+            |why: String| Problem::user(format!("{} is no kit", file.display())).why(why).fix(fix);
         if json["format"] != FORMAT {
-            return Err(bad(format!("its format is {}, this program knows {FORMAT}", json["format"])));
+            return Err(bad(format!(
+                "its format is {}, this program knows {FORMAT}",
+                json["format"]
+            )));
         }
         let kit: Self = serde_json::from_value(json).map_err(|e| bad(e.to_string()))?;
-        let names = kit.members.keys().chain([&kit.group, &kit.owner]).chain(kit.members.values().map(|i| &i.name));
+        let names = kit
+            .members
+            .keys()
+            .chain([&kit.group, &kit.owner])
+            .chain(kit.members.values().map(|i| &i.name));
         for name in names {
-            crate::schema::build::object_name(name).map_err(|why| bad(format!("\"{name}\": {why}")))?;
+            crate::schema::build::object_name(name)
+                .map_err(|why| bad(format!("\"{name}\": {why}")))?;
         }
         Ok(kit)
     }
@@ -76,13 +86,23 @@ impl Kit {
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, _, cx) = args.at.open(cancel)?;
     let mut users = BTreeMap::new();
-    if let Some(user) = args.at.ssh.user.clone().or_else(|| args.at.host.iter().find_map(|h| h.rsplit_once('@').map(|(u, _)| u.to_owned()))) {
+    if let Some(user) =
+        args.at.ssh.user.clone().or_else(|| {
+            args.at.host.iter().find_map(|h| h.rsplit_once('@').map(|(u, _)| u.to_owned()))
+        })
+    {
         users.insert(String::new(), user);
     }
     let mut found = from_state(&args)?;
     if found.is_empty() {
         for survey in survey::look_any(out, &cx, &hosts).await? {
-            found.extend(survey.objects.into_iter().filter_map(|o| o.group).map(|g| (g.name, (g.members, BTreeMap::new()))));
+            found.extend(
+                survey
+                    .objects
+                    .into_iter()
+                    .filter_map(|o| o.group)
+                    .map(|g| (g.name, (g.members, BTreeMap::new()))),
+            );
         }
     }
     let names: Vec<_> = found.keys().cloned().collect();
@@ -92,10 +112,20 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         _ => None,
     };
     let Some((name, (members, packages))) = one else {
-        let why = if names.is_empty() { "no member's note and no ob_standby was found there".to_owned() } else { format!("there are: {}", names.join(", ")) };
-        return Err(Problem::user("which replication group?").why(why).fix("name a member's host with --host, or the group with --name"));
+        let why = if names.is_empty() {
+            "no member's note and no ob_standby was found there".to_owned()
+        } else {
+            format!("there are: {}", names.join(", "))
+        };
+        return Err(Problem::user("which replication group?")
+            .why(why)
+            .fix("name a member's host with --host, or the group with --name"));
     };
-    for identity in members.values().filter(|i| i.host.endpoint.user.is_empty()).map(|i| &i.host.endpoint.identity) {
+    for identity in members
+        .values()
+        .filter(|i| i.host.endpoint.user.is_empty())
+        .map(|i| &i.host.endpoint.identity)
+    {
         if let Some(user) = users.get("").cloned() {
             users.entry(identity.clone()).or_insert(user);
         }
@@ -103,14 +133,25 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     let connector = args.at.ssh.connector(users.clone(), cx.cancel().clone())?;
     let kit = complete(
         &Cx::new(connector, cx.cancel().clone(), BTreeMap::new()),
-        Kit { format: FORMAT, group: name, owner: args.owner.clone().unwrap_or_default(), members, packages, users },
+        Kit {
+            format: FORMAT,
+            group: name,
+            owner: args.owner.clone().unwrap_or_default(),
+            members,
+            packages,
+            users,
+        },
     )
     .await?;
     match &args.out {
         None => out.print(&serde_json::to_string_pretty(&kit).unwrap_or_default())?,
         Some(file) => {
             let text = serde_json::to_string_pretty(&kit).unwrap_or_default() + "\n";
-            std::fs::write(file, text).map_err(|e| Problem::user(format!("cannot write {}", file.display())).why(e.to_string()).fix("choose another file with --out"))?;
+            std::fs::write(file, text).map_err(|e| {
+                Problem::user(format!("cannot write {}", file.display()))
+                    .why(e.to_string())
+                    .fix("choose another file with --out")
+            })?;
             out.say(&format!(
                 "wrote {}: group \"{}\" of owner \"{}\", members {}",
                 file.display(),
@@ -149,8 +190,14 @@ async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
         kit.owner.clone_from(&note.authority);
     }
     if kit.owner.is_empty() {
-        let why = seen.values().map(|m| m.why.as_str()).find(|w| !w.is_empty()).unwrap_or("no member carries a note");
-        return Err(Problem::user("the owner is not known").why(why).fix("give --owner (the provider's owner), or reach a member's host"));
+        let why = seen
+            .values()
+            .map(|m| m.why.as_str())
+            .find(|w| !w.is_empty())
+            .unwrap_or("no member carries a note");
+        return Err(Problem::user("the owner is not known")
+            .why(why)
+            .fix("give --owner (the provider's owner), or reach a member's host"));
     }
     if let Some(missing) = kit.members.keys().find(|n| !kit.packages.contains_key(*n)) {
         return Err(Problem::user(format!("the package of member \"{missing}\" is not known"))
@@ -166,10 +213,18 @@ async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
 /// It is another group's, or another owner's.
 pub fn check_note(group: &str, owner: &str, note: &Group) -> Result<(), Problem> {
     if note.name != group {
-        return Err(Problem::refused(format!("the members belong to group \"{}\", not \"{group}\"", note.name)).fix("write a new kit: ob kit --host user@address"));
+        return Err(Problem::refused(format!(
+            "the members belong to group \"{}\", not \"{group}\"",
+            note.name
+        ))
+        .fix("write a new kit: ob kit --host user@address"));
     }
     if !owner.is_empty() && note.authority != owner {
-        return Err(Problem::refused(format!("group \"{group}\" belongs to owner \"{}\", not \"{owner}\"", note.authority)).fix("write a new kit: ob kit --host user@address"));
+        return Err(Problem::refused(format!(
+            "group \"{group}\" belongs to owner \"{}\", not \"{owner}\"",
+            note.authority
+        ))
+        .fix("write a new kit: ob kit --host user@address"));
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! The commands of `ob`, the operator's tool: one file each. They use the same steps, lease and journal as terraform.
+//! The commands of `ob`, the operator's tool: one file each. They use the same steps, lease and
+//! journal as terraform.
 //!
-//! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 changes pending, 3 locked, 4 refused.
+//! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 changes
+//! pending, 3 locked, 4 refused.
 mod abandon;
 mod break_glass;
 mod diff;

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Verb {
     /// Lists them, oldest first.
     List {
-        /// Only those whose work is not done: running, cut off, or stopped by a problem and not finished by a later run.
+        /// Only those whose work is not done: running, cut off, or stopped by a problem and not
+        /// finished by a later run.
         #[arg(long)]
         open: bool,
         #[command(flatten)]
@@ -62,7 +63,10 @@ pub fn find<'a>(all: &'a [Whole], id: &str) -> Result<&'a Whole, Problem> {
     let found: Vec<_> = all.iter().filter(|w| w.operation.starts_with(&id)).collect();
     match found[..] {
         [one] => Ok(one),
-        [] => Err(Problem::user(format!("there is no operation {id}")).why("no journal of these hosts knows it").fix("`ob operation list` shows what there is")),
-        _ => Err(Problem::user(format!("{} operations begin with {id}", found.len())).fix("give more of the id")),
+        [] => Err(Problem::user(format!("there is no operation {id}"))
+            .why("no journal of these hosts knows it")
+            .fix("`ob operation list` shows what there is")),
+        _ => Err(Problem::user(format!("{} operations begin with {id}", found.len()))
+            .fix("give more of the id")),
     }
 }

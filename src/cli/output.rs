@@ -1,4 +1,5 @@
-//! What commands print and how they end: data on stdout, everything else on stderr, plain when piped.
+//! What commands print and how they end: data on stdout, everything else on stderr, plain when
+//! piped.
 use crate::base::{Kind, Problem};
 use serde::Serialize;
 use std::io::{BufRead, IsTerminal, Write};
@@ -48,15 +49,27 @@ impl Out {
     #[must_use]
     pub fn of_process(json: bool) -> Self {
         let quiet = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        Self { json, terminal: std::io::stdout().is_terminal(), color: std::io::stderr().is_terminal() && !quiet }
+        Self {
+            json,
+            terminal: std::io::stdout().is_terminal(),
+            color: std::io::stderr().is_terminal() && !quiet,
+        }
     }
 
     /// Prints the command's result.
     ///
     /// # Errors
     /// stdout cannot be written.
-    pub fn data<T: Serialize + ?Sized>(&self, value: &T, human: impl FnOnce() -> String) -> Result<(), Problem> {
-        let text = if self.json { serde_json::to_string_pretty(value).map_err(|e| Problem::internal(e.to_string()))? } else { human() };
+    pub fn data<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        human: impl FnOnce() -> String,
+    ) -> Result<(), Problem> {
+        let text = if self.json {
+            serde_json::to_string_pretty(value).map_err(|e| Problem::internal(e.to_string()))?
+        } else {
+            human()
+        };
         self.print(text.trim_end_matches('\n'))
     }
 
@@ -69,7 +82,9 @@ impl Out {
         match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
             // `ob … | head` is no failure.
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Problem::user("cannot write to standard output").why(e.to_string()).fix("free space, or send the output elsewhere"))
+                Err(Problem::user("cannot write to standard output")
+                    .why(e.to_string())
+                    .fix("free space, or send the output elsewhere"))
             }
             _ => Ok(()),
         }
@@ -109,7 +124,11 @@ impl Out {
         if yes {
             return Ok(());
         }
-        let refuse = |why: &str| Problem::refused("nothing was done").why(why.to_owned()).fix("type the word that is asked for, or give --yes");
+        let refuse = |why: &str| {
+            Problem::refused("nothing was done")
+                .why(why.to_owned())
+                .fix("type the word that is asked for, or give --yes")
+        };
         if !std::io::stdin().is_terminal() {
             return Err(refuse("standard input is no terminal, so nobody can say yes"));
         }
@@ -125,10 +144,13 @@ impl Out {
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max().unwrap_or(0);
+    let width = |c: usize| {
+        rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<_> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells: Vec<_> = row.iter().enumerate().map(|(c, t)| format!("{t:<w$}", w = widths[c])).collect();
+        let cells: Vec<_> =
+            row.iter().enumerate().map(|(c, t)| format!("{t:<w$}", w = widths[c])).collect();
         cells.join("   ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -138,5 +160,9 @@ pub fn table(rows: &[Vec<String>]) -> String {
 #[must_use]
 pub fn span(from: i64, to: i64) -> String {
     let seconds = u64::try_from(to - from).unwrap_or(0);
-    if seconds < 60 { format!("{seconds}s") } else { crate::base::units::show_duration(Duration::from_secs(seconds)) }
+    if seconds < 60 {
+        format!("{seconds}s")
+    } else {
+        crate::base::units::show_duration(Duration::from_secs(seconds))
+    }
 }

@@ -1,28 +1,42 @@
-//! Registry pages from the schemas: the layout that the registry shows and `tfplugindocs validate` accepts.
+//! Registry pages from the schemas: the layout that the registry shows and `tfplugindocs validate`
+//! accepts.
 use crate::provider::document::{Document, Page, Row};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Every page by its path. `example` reads a file of the repository, if it is there.
 #[must_use]
-pub fn pages(document: &Document, example: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+pub fn pages(
+    document: &Document,
+    example: &dyn Fn(&str) -> Option<String>,
+) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     out.insert("docs/index.md".to_owned(), index(&document.provider, example));
-    for (kind, folder, what, all) in [("resources", "resources", "Resource", &document.resources), ("data-sources", "data-sources", "Data Source", &document.data_sources)] {
+    for (kind, folder, what, all) in [
+        ("resources", "resources", "Resource", &document.resources),
+        ("data-sources", "data-sources", "Data Source", &document.data_sources),
+    ] {
         for (name, page) in all {
             let short = name.strip_prefix("ob_").unwrap_or(name);
             let code = if kind == "resources" { "resource.tf" } else { "data-source.tf" };
             let tf = example(&format!("examples/{kind}/{name}/{code}"));
-            let import = (kind == "resources").then(|| example(&format!("examples/{kind}/{name}/import.sh"))).flatten();
-            out.insert(format!("docs/{folder}/{short}.md"), one(name, what, page, tf.as_deref(), import.as_deref()));
+            let import = (kind == "resources")
+                .then(|| example(&format!("examples/{kind}/{name}/import.sh")))
+                .flatten();
+            out.insert(
+                format!("docs/{folder}/{short}.md"),
+                one(name, what, page, tf.as_deref(), import.as_deref()),
+            );
         }
     }
     out
 }
 
-/// The head of a page. Pages of types have a subcategory (an empty one), the index must not have one.
+/// The head of a page. Pages of types have a subcategory (an empty one), the index must not have
+/// one.
 fn front(title: &str, subcategory: &str, description: &str) -> String {
-    let text: String = first_line(description).lines().fold(String::new(), |all, l| all + "  " + l + "\n");
+    let text: String =
+        first_line(description).lines().fold(String::new(), |all, l| all + "  " + l + "\n");
     format!("---\npage_title: \"{title}\"\n{subcategory}description: |-\n{text}---\n\n")
 }
 
@@ -47,7 +61,11 @@ fn one(name: &str, what: &str, page: &Page, tf: Option<&str>, import: Option<&st
     }
     text += &schema(page);
     if let Some(import) = import {
-        let _ = write!(text, "\n## Import\n\nImport is supported using the following syntax:\n\n```shell\n{}\n```\n", import.trim_end());
+        let _ = write!(
+            text,
+            "\n## Import\n\nImport is supported using the following syntax:\n\n```shell\n{}\n```\n",
+            import.trim_end()
+        );
     }
     text
 }
@@ -60,7 +78,11 @@ fn schema(page: &Page) -> String {
     let mut next = 0;
     while next < nested.len() {
         let (path, rows): (String, BTreeMap<String, Row>) = nested[next].clone();
-        let _ = write!(text, "\n<a id=\"nestedatt--{}\"></a>\n### Nested Schema for `{path}`\n", path.replace('.', "--"));
+        let _ = write!(
+            text,
+            "\n<a id=\"nestedatt--{}\"></a>\n### Nested Schema for `{path}`\n",
+            path.replace('.', "--")
+        );
         groups(&mut text, "", &rows, &path, &mut nested);
         next += 1;
     }
@@ -70,14 +92,25 @@ fn schema(page: &Page) -> String {
 /// One of the lists: its heading and which attributes are in it.
 type Group = (&'static str, fn(&Row) -> bool);
 
-fn groups(text: &mut String, heading: &str, rows: &BTreeMap<String, Row>, path: &str, nested: &mut Vec<(String, BTreeMap<String, Row>)>) {
-    let all: [Group; 3] = [("Required", |r| r.required), ("Optional", |r| r.optional && !r.required), ("Read-Only", |r| r.computed && !r.optional && !r.required)];
+fn groups(
+    text: &mut String,
+    heading: &str,
+    rows: &BTreeMap<String, Row>,
+    path: &str,
+    nested: &mut Vec<(String, BTreeMap<String, Row>)>,
+) {
+    let all: [Group; 3] = [
+        ("Required", |r| r.required),
+        ("Optional", |r| r.optional && !r.required),
+        ("Read-Only", |r| r.computed && !r.optional && !r.required),
+    ];
     for (title, belongs) in all {
         let chosen: Vec<_> = rows.iter().filter(|(_, r)| belongs(r)).collect();
         if chosen.is_empty() {
             continue;
         }
-        let title = if heading.is_empty() { format!("{title}:") } else { format!("{heading} {title}") };
+        let title =
+            if heading.is_empty() { format!("{title}:") } else { format!("{heading} {title}") };
         let _ = write!(text, "\n{title}\n\n");
         for (name, row) in chosen {
             let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -105,7 +138,10 @@ fn kind(row: &Row) -> String {
     }];
     for (word, on) in [
         ("Sensitive", row.sensitive),
-        ("[Write-only](https://developer.hashicorp.com/terraform/language/resources/ephemeral#write-only-arguments)", row.write_only),
+        (
+            "[Write-only](https://developer.hashicorp.com/terraform/language/resources/ephemeral#write-only-arguments)",
+            row.write_only,
+        ),
         ("Deprecated", !row.deprecated.is_empty()),
     ] {
         if on {
@@ -122,10 +158,14 @@ fn plain(json: &serde_json::Value) -> String {
             "dynamic" => "Dynamic".into(),
             other => other[..1].to_uppercase() + &other[1..],
         },
-        serde_json::Value::Array(pair) => match (pair.first().and_then(|p| p.as_str()), pair.get(1)) {
-            (Some(outer), Some(inner)) => format!("{} of {}", outer[..1].to_uppercase() + &outer[1..], plain(inner)),
-            _ => "Dynamic".into(),
-        },
+        serde_json::Value::Array(pair) => {
+            match (pair.first().and_then(|p| p.as_str()), pair.get(1)) {
+                (Some(outer), Some(inner)) => {
+                    format!("{} of {}", outer[..1].to_uppercase() + &outer[1..], plain(inner))
+                }
+                _ => "Dynamic".into(),
+            }
+        }
         _ => "Dynamic".into(),
     }
 }
@@ -135,6 +175,10 @@ fn says(row: &Row, path: &str) -> String {
     if !row.deprecated.is_empty() {
         text = format!("{text} **Deprecated:** {}", row.deprecated);
     }
-    let link = if row.attributes.is_empty() { String::new() } else { format!(" (see [below for nested schema](#nestedatt--{}))", path.replace('.', "--")) };
+    let link = if row.attributes.is_empty() {
+        String::new()
+    } else {
+        format!(" (see [below for nested schema](#nestedatt--{}))", path.replace('.', "--"))
+    };
     if text.is_empty() { link } else { format!(" {}{link}", text.trim()) }
 }

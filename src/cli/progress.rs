@@ -24,10 +24,17 @@ struct Told {
 impl Told {
     fn say(&self, word: &str, color: &str, more: &str) {
         let more = if more.is_empty() { String::new() } else { format!("   {more}") };
-        self.out.say(&format!("  {}  {}{more}", self.out.paint(&format!("{word:<7}"), color), self.step.title()));
+        self.out.say(&format!(
+            "  {}  {}{more}",
+            self.out.paint(&format!("{word:<7}"), color),
+            self.step.title()
+        ));
     }
     fn time(&self) -> String {
-        self.began.lock().unwrap_or_else(PoisonError::into_inner).map_or_else(String::new, |b| show_duration(b.elapsed()))
+        self.began
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or_else(String::new, |b| show_duration(b.elapsed()))
     }
 }
 

@@ -3,7 +3,10 @@ use super::kit::Kit;
 use super::state_file;
 use crate::base::Problem;
 use crate::engine::{Cx, Host};
-use crate::transport::{Connector, Endpoint, HostKeyPolicy, Identity, KeySource, Pool, SshConfig, Transport, TransportError};
+use crate::transport::{
+    Connector, Endpoint, HostKeyPolicy, Identity, KeySource, Pool, SshConfig, Transport,
+    TransportError,
+};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 /// How to log in.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Ssh {
-    /// Private key file, or NAME=FILE for hosts that ask for the identity NAME; default: the SSH agent, else ~/.ssh/id_ed25519.
+    /// Private key file, or NAME=FILE for hosts that ask for the identity NAME; default: the SSH
+    /// agent, else ~/.ssh/id_ed25519.
     #[arg(long, value_name = "[NAME=]FILE")]
     pub identity: Vec<String>,
     /// Login user of hosts that name none; default: the kit's, else this machine's user.
@@ -51,11 +55,17 @@ impl Where {
     ///
     /// # Errors
     /// None is named, a file cannot be read.
-    pub fn open(&self, cancel: CancellationToken) -> Result<(Vec<Host>, Arc<dyn Connector>, Cx), Problem> {
+    pub fn open(
+        &self,
+        cancel: CancellationToken,
+    ) -> Result<(Vec<Host>, Arc<dyn Connector>, Cx), Problem> {
         let mut hosts = Vec::new();
         let mut users = BTreeMap::new();
         for text in &self.host {
-            hosts.push(Host { endpoint: endpoint(text)?, run_as: self.run_as.clone().unwrap_or_default() });
+            hosts.push(Host {
+                endpoint: endpoint(text)?,
+                run_as: self.run_as.clone().unwrap_or_default(),
+            });
         }
         if let Some(file) = &self.group {
             let kit = Kit::load(file)?;
@@ -66,7 +76,14 @@ impl Where {
             hosts.extend(state_file::hosts(&state_file::load(file)?));
         }
         let mut known = std::collections::BTreeSet::new();
-        hosts.retain(|h| known.insert((h.endpoint.address.clone(), h.endpoint.port, h.endpoint.user.clone(), h.run_as.clone())));
+        hosts.retain(|h| {
+            known.insert((
+                h.endpoint.address.clone(),
+                h.endpoint.port,
+                h.endpoint.user.clone(),
+                h.run_as.clone(),
+            ))
+        });
         if hosts.is_empty() {
             return Err(Problem::user("no host is named").fix("give --host user@address, --group FILE (see `ob kit`) or --state terraform.tfstate"));
         }
@@ -81,10 +98,17 @@ impl Where {
 /// # Errors
 /// It is no such thing.
 pub fn endpoint(text: &str) -> Result<Endpoint, Problem> {
-    let bad = |why: &str| Problem::user(format!("\"{text}\" is no host")).why(why.to_owned()).fix("write it as user@address or user@address:port, an IPv6 address in [ ]");
+    let bad = |why: &str| {
+        Problem::user(format!("\"{text}\" is no host"))
+            .why(why.to_owned())
+            .fix("write it as user@address or user@address:port, an IPv6 address in [ ]")
+    };
     let (user, rest) = text.rsplit_once('@').unwrap_or(("", text));
     let (address, port) = match rest.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map(|(a, p)| (a, p.strip_prefix(':'))).ok_or_else(|| bad("a ] is missing"))?,
+        Some(rest) => rest
+            .split_once(']')
+            .map(|(a, p)| (a, p.strip_prefix(':')))
+            .ok_or_else(|| bad("a ] is missing"))?,
         None if rest.matches(':').count() > 1 => (rest, None),
         None => rest.split_once(':').map_or((rest, None), |(a, p)| (a, Some(p))),
     };
@@ -92,7 +116,14 @@ pub fn endpoint(text: &str) -> Result<Endpoint, Problem> {
     if address.is_empty() || address.starts_with('-') {
         return Err(bad("it names no address"));
     }
-    Ok(Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: String::new(), host_key: String::new() })
+    Ok(Endpoint {
+        name: address.to_owned(),
+        address: address.to_owned(),
+        port,
+        user: user.to_owned(),
+        identity: String::new(),
+        host_key: String::new(),
+    })
 }
 
 const DEFAULT: &str = "operator";
@@ -102,37 +133,57 @@ fn home(path: &str) -> PathBuf {
 }
 
 impl Ssh {
-    /// The way to hosts. `users` are login users by identity name, where the host itself names none.
+    /// The way to hosts. `users` are login users by identity name, where the host itself names
+    /// none.
     ///
     /// # Errors
     /// A key file is not there.
-    pub fn connector(&self, users: BTreeMap<String, String>, cancel: CancellationToken) -> Result<Arc<dyn Connector>, Problem> {
+    pub fn connector(
+        &self,
+        users: BTreeMap<String, String>,
+        cancel: CancellationToken,
+    ) -> Result<Arc<dyn Connector>, Problem> {
         let file = |path: PathBuf| Identity {
             user: None,
-            key: KeySource::File { path, passphrase: std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new) },
+            key: KeySource::File {
+                path,
+                passphrase: std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new),
+            },
             certificate: None,
         };
         let mut identities = BTreeMap::new();
         for given in &self.identity {
             let (name, path) = given.split_once('=').unwrap_or((DEFAULT, given));
             if !std::path::Path::new(path).is_file() {
-                return Err(Problem::user(format!("there is no key file {path}")).fix("give --identity an existing private key file"));
+                return Err(Problem::user(format!("there is no key file {path}"))
+                    .fix("give --identity an existing private key file"));
             }
             identities.insert(name.to_owned(), file(path.into()));
         }
         if !identities.contains_key(DEFAULT) {
             let agent = Identity { user: None, key: KeySource::Agent, certificate: None };
-            let own = if std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty()) { agent } else { file(home(".ssh/id_ed25519")) };
+            let own = if std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty()) {
+                agent
+            } else {
+                file(home(".ssh/id_ed25519"))
+            };
             identities.insert(DEFAULT.to_owned(), own);
         }
         let names = identities.keys().cloned().collect();
         let config = SshConfig {
             identities,
-            known_hosts_files: vec![self.known_hosts.clone().unwrap_or_else(|| home(".ssh/known_hosts"))],
+            known_hosts_files: vec![
+                self.known_hosts.clone().unwrap_or_else(|| home(".ssh/known_hosts")),
+            ],
             policy: if self.accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict },
             ..SshConfig::default()
         };
-        Ok(Arc::new(Operator { pool: Pool::new(config, cancel), names, users, user: self.user.clone() }))
+        Ok(Arc::new(Operator {
+            pool: Pool::new(config, cancel),
+            names,
+            users,
+            user: self.user.clone(),
+        }))
     }
 }
 
@@ -149,8 +200,16 @@ impl Connector for Operator {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
         let mut to = endpoint.clone();
         if to.user.is_empty() {
-            let own = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".into());
-            to.user = self.user.clone().or_else(|| self.users.get(&endpoint.identity).cloned()).unwrap_or_else(own);
+            let own = || {
+                std::env::var("USER")
+                    .or_else(|_| std::env::var("LOGNAME"))
+                    .unwrap_or_else(|_| "root".into())
+            };
+            to.user = self
+                .user
+                .clone()
+                .or_else(|| self.users.get(&endpoint.identity).cloned())
+                .unwrap_or_else(own);
         }
         if !self.names.contains(&to.identity) {
             DEFAULT.clone_into(&mut to.identity);
@@ -162,6 +221,8 @@ impl Connector for Operator {
 /// Who runs this, for the journal on the hosts.
 #[must_use]
 pub fn who() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
     format!("{user}@{} (ob)", rustix::system::uname().nodename().to_string_lossy())
 }

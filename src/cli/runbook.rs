@@ -1,4 +1,5 @@
-//! `ob runbook plan.json`: what a saved plan will do, step by step, computed by the functions that apply uses.
+//! `ob runbook plan.json`: what a saved plan will do, step by step, computed by the functions that
+//! apply uses.
 use super::output::{End, Out};
 use super::state_file::json;
 use super::steps::{self, Line};
@@ -6,7 +7,9 @@ use crate::base::Problem;
 use crate::base::units::count;
 use crate::component::mysql::Statement;
 use crate::engine::Graph;
-use crate::resource::{Resource, ob_access, ob_cluster, ob_database, ob_grant, ob_host, ob_standby, ob_user};
+use crate::resource::{
+    Resource, ob_access, ob_cluster, ob_database, ob_grant, ob_host, ob_standby, ob_user,
+};
 use crate::schema::{Diagnostics, codec};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -42,9 +45,27 @@ type Planner = fn(&Change<'_>) -> Result<Work, Problem>;
 
 /// One line per type: what it does by the function that its apply uses.
 const TYPES: &[(&str, Planner)] = &[
-    ("ob_host", |c| Ok(ob_host::planned_graph(c.before(&ob_host::ObHost)?.as_ref(), c.after(&ob_host::ObHost)?.as_ref()).into())),
-    ("ob_cluster", |c| Ok(ob_cluster::planned_graph(c.before(&ob_cluster::ObCluster)?.as_ref(), c.after(&ob_cluster::ObCluster)?.as_ref()).into())),
-    ("ob_standby", |c| Ok(ob_standby::planned_graph(c.before(&ob_standby::ObStandby)?.as_ref(), c.after(&ob_standby::ObStandby)?.as_ref())?.into())),
+    ("ob_host", |c| {
+        Ok(ob_host::planned_graph(
+            c.before(&ob_host::ObHost)?.as_ref(),
+            c.after(&ob_host::ObHost)?.as_ref(),
+        )
+        .into())
+    }),
+    ("ob_cluster", |c| {
+        Ok(ob_cluster::planned_graph(
+            c.before(&ob_cluster::ObCluster)?.as_ref(),
+            c.after(&ob_cluster::ObCluster)?.as_ref(),
+        )
+        .into())
+    }),
+    ("ob_standby", |c| {
+        Ok(ob_standby::planned_graph(
+            c.before(&ob_standby::ObStandby)?.as_ref(),
+            c.after(&ob_standby::ObStandby)?.as_ref(),
+        )?
+        .into())
+    }),
     ("ob_database", |c| sql(c, &ob_database::ObDatabase, ob_database::planned_statements)),
     ("ob_user", |c| sql(c, &ob_user::ObUser, ob_user::planned_statements)),
     ("ob_grant", |c| sql(c, &ob_grant::ObGrant, ob_grant::planned_statements)),
@@ -52,7 +73,11 @@ const TYPES: &[(&str, Planner)] = &[
 ];
 
 /// The statements of one type.
-fn sql<R: Resource>(c: &Change<'_>, resource: &R, statements: fn(Option<&R::State>, Option<&R::State>) -> Result<Vec<Statement>, Problem>) -> Result<Work, Problem> {
+fn sql<R: Resource>(
+    c: &Change<'_>,
+    resource: &R,
+    statements: fn(Option<&R::State>, Option<&R::State>) -> Result<Vec<Statement>, Problem>,
+) -> Result<Work, Problem> {
     Ok(Work::Sql(statements(c.before(resource)?.as_ref(), c.after(resource)?.as_ref())?))
 }
 
@@ -64,14 +89,25 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn typed<R: Resource>(resource: &R, what: &str, json: &Json, unknown: &Json) -> Result<Option<R::State>, Problem> {
+    fn typed<R: Resource>(
+        resource: &R,
+        what: &str,
+        json: &Json,
+        unknown: &Json,
+    ) -> Result<Option<R::State>, Problem> {
         if json.is_null() {
             return Ok(None);
         }
         let mut diags = Diagnostics::default();
-        let state = codec::from_plan(&resource.schema(), what, json, unknown, &mut diags).and_then(|tree| codec::typed(what, tree, &mut diags));
+        let state = codec::from_plan(&resource.schema(), what, json, unknown, &mut diags)
+            .and_then(|tree| codec::typed(what, tree, &mut diags));
         state.map(|d| Some(d.state)).map_err(|_| {
-            let why = diags.errors.iter().map(|e| format!("{}: {}", e.summary, e.detail)).collect::<Vec<_>>().join("; ");
+            let why = diags
+                .errors
+                .iter()
+                .map(|e| format!("{}: {}", e.summary, e.detail))
+                .collect::<Vec<_>>()
+                .join("; ");
             Problem::user(format!("the {what} of {} does not fit this version's schema", R::TYPE))
                 .why(why)
                 .fix("use the `ob` of the same release as the provider that made the plan")
@@ -110,7 +146,9 @@ pub fn run(out: &Out, args: &Args) -> Result<End, Problem> {
     let fix = "terraform plan -out=p && terraform show -json p > plan.json";
     let plan = json(&args.plan, "plan", fix)?;
     if !plan["resource_changes"].is_array() && plan["format_version"].is_null() {
-        return Err(Problem::user(format!("{} is no plan in JSON", args.plan.display())).why("it has neither format_version nor resource_changes").fix(fix));
+        return Err(Problem::user(format!("{} is no plan in JSON", args.plan.display()))
+            .why("it has neither format_version nor resource_changes")
+            .fix(fix));
     }
     let parts = parts(&plan)?;
     out.data(&parts, || show(&parts))?;
@@ -130,13 +168,24 @@ pub fn parts(plan: &Json) -> Result<Vec<Part>, Problem> {
             continue;
         }
         let body = &change["change"];
-        let actions: Vec<_> = body["actions"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+        let actions: Vec<_> =
+            body["actions"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
         for action in actions.into_iter().filter(|a| matches!(*a, "create" | "update" | "delete")) {
             let Some((_, planner)) = TYPES.iter().find(|(t, _)| *t == kind) else { continue };
             let sides = match action {
-                "create" => Change { before: &Json::Null, after: &body["after"], unknown: &body["after_unknown"] },
-                "delete" => Change { before: &body["before"], after: &Json::Null, unknown: &Json::Null },
-                _ => Change { before: &body["before"], after: &body["after"], unknown: &body["after_unknown"] },
+                "create" => Change {
+                    before: &Json::Null,
+                    after: &body["after"],
+                    unknown: &body["after_unknown"],
+                },
+                "delete" => {
+                    Change { before: &body["before"], after: &Json::Null, unknown: &Json::Null }
+                }
+                _ => Change {
+                    before: &body["before"],
+                    after: &body["after"],
+                    unknown: &body["after_unknown"],
+                },
             };
             let address = change["address"].as_str().unwrap_or_default();
             out.push(part(address, action, planner(&sides), &secrets(body))?);
@@ -145,16 +194,35 @@ pub fn parts(plan: &Json) -> Result<Vec<Part>, Problem> {
     Ok(out)
 }
 
-fn part(address: &str, action: &str, work: Result<Work, Problem>, secrets: &BTreeMap<String, String>) -> Result<Part, Problem> {
-    let part = Part { address: address.into(), action: action.into(), unknown: false, refused: None, impact: Vec::new(), steps: Vec::new() };
+fn part(
+    address: &str,
+    action: &str,
+    work: Result<Work, Problem>,
+    secrets: &BTreeMap<String, String>,
+) -> Result<Part, Problem> {
+    let part = Part {
+        address: address.into(),
+        action: action.into(),
+        unknown: false,
+        refused: None,
+        impact: Vec::new(),
+        steps: Vec::new(),
+    };
     let (mut steps, impact) = match work {
         Ok(Work::Unknown) => return Ok(Part { unknown: true, ..part }),
         Ok(Work::Sql(all)) => (steps::statements(&all), Vec::new()),
         Ok(Work::Steps(graph)) => (steps::lines(&graph), steps::impact(&graph)),
-        Err(problem) if problem.kind == crate::base::Kind::Refused => return Ok(Part { refused: Some(problem.to_string()), ..part }),
+        Err(problem) if problem.kind == crate::base::Kind::Refused => {
+            return Ok(Part { refused: Some(problem.to_string()), ..part });
+        }
         Err(problem) => return Err(problem),
     };
-    for text in steps.iter_mut().flat_map(|l| l.effects.iter_mut().chain(std::iter::once(&mut l.title)).chain(l.way_back.iter_mut().flat_map(|b| b.effects.iter_mut()))) {
+    for text in steps.iter_mut().flat_map(|l| {
+        l.effects
+            .iter_mut()
+            .chain(std::iter::once(&mut l.title))
+            .chain(l.way_back.iter_mut().flat_map(|b| b.effects.iter_mut()))
+    }) {
         hide(text, secrets);
     }
     Ok(Part { steps, impact, ..part })
@@ -166,10 +234,19 @@ fn secrets(change: &Json) -> BTreeMap<String, String> {
         match (value, mark) {
             (Json::Object(all), m) => all.iter().for_each(|(k, v)| {
                 let mark = if m == &Json::Bool(true) { m } else { &m[k.as_str()] };
-                walk(v, mark, &if path.is_empty() { k.clone() } else { format!("{path}.{k}") }, found);
+                walk(
+                    v,
+                    mark,
+                    &if path.is_empty() { k.clone() } else { format!("{path}.{k}") },
+                    found,
+                );
             }),
-            (Json::Array(all), m) => all.iter().enumerate().for_each(|(i, v)| walk(v, if m == &Json::Bool(true) { m } else { &m[i] }, path, found)),
-            (Json::String(text), Json::Bool(true)) if !text.is_empty() => drop(found.insert(text.clone(), path.to_owned())),
+            (Json::Array(all), m) => all.iter().enumerate().for_each(|(i, v)| {
+                walk(v, if m == &Json::Bool(true) { m } else { &m[i] }, path, found)
+            }),
+            (Json::String(text), Json::Bool(true)) if !text.is_empty() => {
+                drop(found.insert(text.clone(), path.to_owned()))
+            }
             _ => {}
         }
     }
@@ -192,15 +269,27 @@ fn show(parts: &[Part]) -> String {
     for part in parts {
         let head = format!("{} {}", part.action, part.address);
         if part.unknown {
-            let _ = writeln!(text, "{head}: unknown inputs: the steps depend on values that only apply knows\n");
+            let _ = writeln!(
+                text,
+                "{head}: unknown inputs: the steps depend on values that only apply knows\n"
+            );
             continue;
         }
         if let Some(refused) = &part.refused {
             let _ = writeln!(text, "{head}: refused: {refused}\n");
             continue;
         }
-        let impact = if part.impact.is_empty() { String::new() } else { format!(", {}", part.impact.join(", ")) };
-        let _ = writeln!(text, "{head}: {}{impact}\n{}", count(part.steps.len(), "step"), steps::show(&part.steps));
+        let impact = if part.impact.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", part.impact.join(", "))
+        };
+        let _ = writeln!(
+            text,
+            "{head}: {}{impact}\n{}",
+            count(part.steps.len(), "step"),
+            steps::show(&part.steps)
+        );
     }
     if parts.is_empty() { "no changes of ours".into() } else { text }
 }

@@ -1,4 +1,5 @@
-//! `ob schema write`: schemas/*.json and the registry pages under docs/, written by the program and checked in CI.
+//! `ob schema write`: schemas/*.json and the registry pages under docs/, written by the program and
+//! checked in CI.
 use super::kit::Kit;
 use super::output::{End, Out};
 use super::pages;
@@ -35,25 +36,40 @@ pub enum Verb {
 /// A file cannot be written.
 pub fn run(out: &Out, verb: Verb) -> Result<End, Problem> {
     let Verb::Write { check, root } = verb;
-    let registry = crate::provider::registry(std::sync::Arc::new(|ssh, cancel| Pool::new(ssh, cancel)));
+    let registry =
+        crate::provider::registry(std::sync::Arc::new(|ssh, cancel| Pool::new(ssh, cancel)));
     let document = crate::provider::schema_document(&registry);
     let mut files = schemas(&document);
     files.extend(pages::pages(&document, &|path| std::fs::read_to_string(root.join(path)).ok()));
-    let differ: Vec<_> = files.iter().filter(|(path, text)| std::fs::read_to_string(root.join(path)).ok().as_ref() != Some(text)).map(|(path, _)| path.clone()).collect();
+    let differ: Vec<_> = files
+        .iter()
+        .filter(|(path, text)| std::fs::read_to_string(root.join(path)).ok().as_ref() != Some(text))
+        .map(|(path, _)| path.clone())
+        .collect();
     let stale = stale(&root, &files);
     if !check {
         for path in &differ {
             let to = root.join(path);
-            let bad = |e: std::io::Error| Problem::user(format!("cannot write {}", to.display())).why(e.to_string()).fix("give --root the root of the repository");
-            to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&to, &files[path])).map_err(bad)?;
+            let bad = |e: std::io::Error| {
+                Problem::user(format!("cannot write {}", to.display()))
+                    .why(e.to_string())
+                    .fix("give --root the root of the repository")
+            };
+            to.parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| std::fs::write(&to, &files[path]))
+                .map_err(bad)?;
         }
         for path in &stale {
-            std::fs::remove_file(root.join(path)).map_err(|e| Problem::user(format!("cannot remove {path}")).why(e.to_string()))?;
+            std::fs::remove_file(root.join(path))
+                .map_err(|e| Problem::user(format!("cannot remove {path}")).why(e.to_string()))?;
         }
     }
     let word = if check { "differs" } else { "wrote" };
     out.data(&json!({ "differ": differ, "stale": stale }), || {
-        let lines = differ.iter().map(|p| format!("{word} {p}")).chain(stale.iter().map(|p| format!("{} {p}", if check { "no type has" } else { "removed" })));
+        let lines = differ.iter().map(|p| format!("{word} {p}")).chain(
+            stale.iter().map(|p| format!("{} {p}", if check { "no type has" } else { "removed" })),
+        );
         let text = lines.collect::<Vec<_>>().join("\n");
         if text.is_empty() { format!("{} files are as they should be", files.len()) } else { text }
     })?;
@@ -97,7 +113,9 @@ pub fn schemas(document: &Document) -> BTreeMap<String, String> {
 
 /// As `terraform providers schema -json` prints it.
 fn provider(document: &Document) -> Json {
-    let all = |pages: &BTreeMap<String, Page>| pages.iter().map(|(name, p)| (name.clone(), schema(p))).collect::<Map<_, _>>();
+    let all = |pages: &BTreeMap<String, Page>| {
+        pages.iter().map(|(name, p)| (name.clone(), schema(p))).collect::<Map<_, _>>()
+    };
     let mut own = Map::new();
     own.insert("provider".into(), schema(&document.provider));
     own.insert("resource_schemas".into(), Json::Object(all(&document.resources)));
@@ -109,7 +127,11 @@ fn provider(document: &Document) -> Json {
         .iter()
         .filter(|(_, p)| !p.identity.is_empty())
         .map(|(name, p)| {
-            let attributes: Map<_, _> = p.identity.iter().map(|n| (n.clone(), json!({ "type": "string", "required_for_import": true }))).collect();
+            let attributes: Map<_, _> = p
+                .identity
+                .iter()
+                .map(|n| (n.clone(), json!({ "type": "string", "required_for_import": true })))
+                .collect();
             (name.clone(), json!({ "version": 0, "attributes": attributes }))
         })
         .collect();
@@ -132,7 +154,10 @@ fn attribute(row: &Row) -> Json {
     if row.attributes.is_empty() {
         json.insert("type".into(), row.r#type.clone());
     } else {
-        json.insert("nested_type".into(), json!({ "attributes": attributes(&row.attributes), "nesting_mode": row.r#type }));
+        json.insert(
+            "nested_type".into(),
+            json!({ "attributes": attributes(&row.attributes), "nesting_mode": row.r#type }),
+        );
     }
     json.insert("description".into(), row.description.clone().into());
     json.insert("description_kind".into(), "markdown".into());

@@ -1,4 +1,5 @@
-//! A terraform state file, read for where our objects are. Secrets are not in it, and nothing of it is changed.
+//! A terraform state file, read for where our objects are. Secrets are not in it, and nothing of it
+//! is changed.
 use crate::base::Problem;
 use crate::engine::Host;
 use crate::resource::ob_standby::{ObStandby, Standby};
@@ -13,8 +14,16 @@ use std::path::Path;
 /// # Errors
 /// It cannot be read or is no JSON.
 pub fn json(file: &Path, what: &str, fix: &str) -> Result<Json, Problem> {
-    let bad = |why: String| Problem::user(format!("cannot read the {what} {}", file.display())).why(why).fix(fix.to_owned());
-    let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let bad = |why: String| {
+        Problem::user(format!("cannot read the {what} {}", file.display()))
+            .why(why)
+            .fix(fix.to_owned())
+    };
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
     serde_json::from_str(&text.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))
 }
 
@@ -23,10 +32,13 @@ pub fn json(file: &Path, what: &str, fix: &str) -> Result<Json, Problem> {
 /// # Errors
 /// It is none of version 4.
 pub fn load(file: &Path) -> Result<Json, Problem> {
-    let fix = "give a terraform.tfstate (`terraform state pull` prints the one of a remote backend)";
+    let fix =
+        "give a terraform.tfstate (`terraform state pull` prints the one of a remote backend)";
     let state = json(file, "state", fix)?;
     if state["version"] != 4 || !state["resources"].is_array() {
-        return Err(Problem::user(format!("{} is no terraform state", file.display())).why("it has no \"version\": 4 with \"resources\"").fix(fix));
+        return Err(Problem::user(format!("{} is no terraform state", file.display()))
+            .why("it has no \"version\": 4 with \"resources\"")
+            .fix(fix));
     }
     Ok(state)
 }
@@ -37,7 +49,9 @@ fn objects<'a>(state: &'a Json, kind: Option<&'a str>) -> impl Iterator<Item = &
         let t = r["type"].as_str().unwrap_or_default();
         r["mode"] != "data" && kind.map_or_else(|| t.starts_with("ob_"), |k| t == k)
     });
-    resources.flat_map(|r| r["instances"].as_array().into_iter().flatten()).map(|i| &i["attributes"])
+    resources
+        .flat_map(|r| r["instances"].as_array().into_iter().flatten())
+        .map(|i| &i["attributes"])
 }
 
 /// Every host that an object of ours names, wherever in its attributes.
@@ -54,10 +68,22 @@ fn walk(json: &Json, run_as: &str, found: &mut Vec<Host>) {
     match json {
         Json::Object(map) => {
             let run_as = map.get("run_as").and_then(Json::as_str).unwrap_or(run_as);
-            let text = |key: &str| map.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
-            if ["name", "address", "port", "user", "identity", "host_key"].iter().all(|k| map.contains_key(*k)) && !text("address").is_empty() {
+            let text =
+                |key: &str| map.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
+            if ["name", "address", "port", "user", "identity", "host_key"]
+                .iter()
+                .all(|k| map.contains_key(*k))
+                && !text("address").is_empty()
+            {
                 let port = map["port"].as_u64().and_then(|p| u16::try_from(p).ok()).unwrap_or(22);
-                let endpoint = Endpoint { name: text("name"), address: text("address"), port, user: text("user"), identity: text("identity"), host_key: text("host_key") };
+                let endpoint = Endpoint {
+                    name: text("name"),
+                    address: text("address"),
+                    port,
+                    user: text("user"),
+                    identity: text("identity"),
+                    host_key: text("host_key"),
+                };
                 found.push(common::host(endpoint, run_as));
             }
             map.values().for_each(|v| walk(v, run_as, found));

@@ -55,8 +55,13 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     let mut rows = Vec::new();
     for (name, member) in &group.members {
         let Some(instance) = group.kit.members.get(name) else { continue };
-        let running = member.facts.as_ref().is_some_and(|f| f.pid.is_some()) && member.standing != Standing::Unreachable;
-        let end = if running { end_of_log(&group.cx, instance).await.ok().map(|(scn, _)| scn) } else { None };
+        let running = member.facts.as_ref().is_some_and(|f| f.pid.is_some())
+            && member.standing != Standing::Unreachable;
+        let end = if running {
+            end_of_log(&group.cx, instance).await.ok().map(|(scn, _)| scn)
+        } else {
+            None
+        };
         rows.push(Row {
             name: name.clone(),
             standing: member.standing.as_str(),
@@ -71,9 +76,13 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     }
     let goal = rows.iter().find(|r| Some(&r.name) == primary.as_ref()).and_then(|r| r.end_scn);
     for row in rows.iter_mut().filter(|r| Some(&r.name) != primary.as_ref()) {
-        row.behind_ms = goal.zip(row.end_scn).map(|(goal, end)| goal.saturating_sub(end) / 1_000_000);
+        row.behind_ms =
+            goal.zip(row.end_scn).map(|(goal, end)| goal.saturating_sub(end) / 1_000_000);
     }
-    let healthy = primary.is_some() && group.seen.standing.iter().all(|(n, s)| *s == if Some(n) == primary.as_ref() { Standing::Primary } else { Standing::Standby });
+    let healthy = primary.is_some()
+        && group.seen.standing.iter().all(|(n, s)| {
+            *s == if Some(n) == primary.as_ref() { Standing::Primary } else { Standing::Standby }
+        });
     let status = Status {
         group: group.kit.group.clone(),
         owner: group.kit.owner.clone(),
@@ -88,16 +97,31 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
 }
 
 fn show(status: &Status) -> String {
-    let mut rows = vec![["MEMBER", "IS", "BEHIND", "EPOCH", "HOST", "DIRECTORY"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["MEMBER", "IS", "BEHIND", "EPOCH", "HOST", "DIRECTORY"].map(str::to_owned).to_vec()];
     for row in &status.members {
-        let behind = row.behind_ms.map_or_else(String::new, |ms| show_duration(Duration::from_millis(ms)));
-        rows.push(vec![row.name.clone(), row.standing.into(), behind, row.note_epoch.map_or_else(String::new, |e| e.to_string()), row.host.clone(), row.base_dir.clone()]);
+        let behind =
+            row.behind_ms.map_or_else(String::new, |ms| show_duration(Duration::from_millis(ms)));
+        rows.push(vec![
+            row.name.clone(),
+            row.standing.into(),
+            behind,
+            row.note_epoch.map_or_else(String::new, |e| e.to_string()),
+            row.host.clone(),
+            row.base_dir.clone(),
+        ]);
     }
     let primary = match &status.primary {
         Some(name) => format!("primary {name}"),
         None => format!("no primary (it was {})", status.noted_primary),
     };
-    let mut text = format!("group {}   epoch {}   {primary}   owner {}\n{}", status.group, status.epoch, status.owner, table(&rows));
+    let mut text = format!(
+        "group {}   epoch {}   {primary}   owner {}\n{}",
+        status.group,
+        status.epoch,
+        status.owner,
+        table(&rows)
+    );
     for row in &status.members {
         if !row.why.is_empty() {
             text += &format!("\n{}: {}", row.name, row.why);

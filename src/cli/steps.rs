@@ -1,4 +1,5 @@
-//! A graph as a runbook: every step with the exact shell and SQL, what it does to users, and the way back.
+//! A graph as a runbook: every step with the exact shell and SQL, what it does to users, and the
+//! way back.
 use crate::component::mysql::Statement;
 use crate::engine::{Graph, Step};
 use serde::Serialize;
@@ -86,7 +87,8 @@ pub fn show(lines: &[Line]) -> String {
         if line.irreversible {
             notes.push("cannot be undone".into());
         }
-        let notes = if notes.is_empty() { String::new() } else { format!("   [{}]", notes.join(", ")) };
+        let notes =
+            if notes.is_empty() { String::new() } else { format!("   [{}]", notes.join(", ")) };
         let _ = writeln!(text, "  {:>2}  {}{notes}", line.number, line.title);
         for effect in line.effects.iter().flat_map(|e| e.lines()) {
             let _ = writeln!(text, "        {effect}");

@@ -90,7 +90,12 @@ fn object(part: &str) -> Object {
     let mark = facts.get("mark").and_then(|m| Mark::parse(m));
     Object {
         key: key.trim().to_owned(),
-        gate: Gate { number: text("number").parse().unwrap_or(0), live: text("live") == "1", who: text("who"), holder: text("holder") },
+        gate: Gate {
+            number: text("number").parse().unwrap_or(0),
+            live: text("live") == "1",
+            who: text("who"),
+            holder: text("holder"),
+        },
         home: facts.get("home").cloned(),
         mark_damaged: facts.contains_key("marked") && mark.is_none(),
         mark,
@@ -105,7 +110,13 @@ impl Object {
     pub fn instance(&self, host: &Host) -> Option<Instance> {
         let name = self.key.strip_prefix("cluster.")?;
         let (sql_port, rpc_port) = self.ports.unwrap_or((0, 0));
-        Some(Instance { name: name.to_owned(), host: host.clone(), base_dir: self.home.clone()?, sql_port, rpc_port })
+        Some(Instance {
+            name: name.to_owned(),
+            host: host.clone(),
+            base_dir: self.home.clone()?,
+            sql_port,
+            rpc_port,
+        })
     }
 }
 
@@ -140,7 +151,10 @@ pub async fn look_any(out: &super::Out, cx: &Cx, hosts: &[Host]) -> Result<Vec<S
     match bad.into_iter().next() {
         Some((_, problem)) if good.is_empty() => Err(problem),
         Some((host, problem)) => {
-            out.warn(&Problem { what: format!("host \"{}\" could not be looked at", host.endpoint.name), ..problem });
+            out.warn(&Problem {
+                what: format!("host \"{}\" could not be looked at", host.endpoint.name),
+                ..problem
+            });
             Ok(good)
         }
         None => Ok(good),

@@ -1,4 +1,5 @@
-//! Tables: the command line, what commands print, runbooks of recorded plans. Real hosts are in `acceptance-tests`.
+//! Tables: the command line, what commands print, runbooks of recorded plans. Real hosts are in
+//! `acceptance-tests`.
 use super::journal::{self, State};
 use super::survey::{Gate, Object, Survey};
 use super::*;
@@ -56,16 +57,28 @@ fn hosts_are_read_as_people_write_them() {
         ("-oProxyCommand=x", None),
     ] {
         let got = reach::endpoint(text).ok();
-        assert_eq!(got.as_ref().map(|e| (e.user.as_str(), e.address.as_str(), e.port)), want, "{text}");
+        assert_eq!(
+            got.as_ref().map(|e| (e.user.as_str(), e.address.as_str(), e.port)),
+            want,
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn every_way_to_end_has_its_own_exit_status() {
-    let codes: std::collections::BTreeSet<_> = [End::Done, End::Failed, End::Pending, End::Locked, End::Refused].iter().map(|e| format!("{:?}", ExitCode::from(*e))).collect();
+    let codes: std::collections::BTreeSet<_> =
+        [End::Done, End::Failed, End::Pending, End::Locked, End::Refused]
+            .iter()
+            .map(|e| format!("{:?}", ExitCode::from(*e)))
+            .collect();
     assert_eq!(codes.len(), 5);
     let out = Out::default();
-    for (problem, end) in [(Problem::user("x"), End::Failed), (Problem::refused("x"), End::Refused), (Problem::new(crate::base::Kind::Locked, "x"), End::Locked)] {
+    for (problem, end) in [
+        (Problem::user("x"), End::Failed),
+        (Problem::refused("x"), End::Refused),
+        (Problem::new(crate::base::Kind::Locked, "x"), End::Locked),
+    ] {
         assert_eq!(out.fail(&problem), end);
     }
     assert_eq!(out.confirm("g", true), Ok(()));
@@ -97,26 +110,63 @@ fn line(at: i64, event: Event, step: usize, titles: &[&str], note: &str) -> Line
 
 fn survey(name: &str, object: &str, now: i64, live: bool, lines: &[Line]) -> Survey {
     let gate = Gate { number: 41, live, who: "ci-runner-3".into(), holder: ID.into() };
-    let object_ = Object { key: object.into(), gate, home: None, mark: None, mark_damaged: false, group: None, ports: None };
-    Survey { host: host(name), now, objects: vec![object_], records: record(object, lines, 0).into_iter().collect() }
+    let object_ = Object {
+        key: object.into(),
+        gate,
+        home: None,
+        mark: None,
+        mark_damaged: false,
+        group: None,
+        ports: None,
+    };
+    Survey {
+        host: host(name),
+        now,
+        objects: vec![object_],
+        records: record(object, lines, 0).into_iter().collect(),
+    }
 }
 
-const TITLES: [&str; 3] = ["fence \"a\" on h1", "open \"b\" on h2 for writes", "start seekdb \"a\" on h1 as standby of h2:2882"];
+const TITLES: [&str; 3] = [
+    "fence \"a\" on h1",
+    "open \"b\" on h2 for writes",
+    "start seekdb \"a\" on h1 as standby of h2:2882",
+];
 
 #[test]
 fn an_operation_is_put_together_from_the_journals_of_all_its_hosts() {
-    let one = [line(100, Event::Open, 0, &TITLES, ""), line(101, Event::Begin, 1, &[], ""), line(103, Event::End, 1, &[], "")];
+    let one = [
+        line(100, Event::Open, 0, &TITLES, ""),
+        line(101, Event::Begin, 1, &[], ""),
+        line(103, Event::End, 1, &[], ""),
+    ];
     let two = [line(100, Event::Open, 0, &TITLES, ""), line(103, Event::Begin, 2, &[], "")];
-    let running = journal::merge(&[survey("h1", "cluster.a", 292, true, &one), survey("h2", "standby.g", 292, true, &two)]);
+    let running = journal::merge(&[
+        survey("h1", "cluster.a", 292, true, &one),
+        survey("h2", "standby.g", 292, true, &two),
+    ]);
     assert_eq!(
         running[0].show(),
         "switch over standby.g   running 3m12s   step 2 of 3   lease #41 held by ci-runner-3\n  done      fence \"a\" on h1                                2s\n  running   open \"b\" on h2 for writes                      3m09s\n  next      start seekdb \"a\" on h1 as standby of h2:2882"
     );
-    let cut = journal::merge(&[survey("h1", "cluster.a", 292, false, &one), survey("h2", "standby.g", 292, false, &two)]);
+    let cut = journal::merge(&[
+        survey("h1", "cluster.a", 292, false, &one),
+        survey("h2", "standby.g", 292, false, &two),
+    ]);
     assert_eq!((cut[0].state, cut[0].objects.len()), (State::CutOff, 2));
-    assert!(cut[0].show().contains("cut off   open \"b\"") && cut[0].show().contains("ob operation abandon"), "{}", cut[0].show());
-    let ended = [&two[..], &[line(110, Event::End, 2, &[], ""), line(111, Event::Close, 0, &[], "done")]].concat();
-    let done = journal::merge(&[survey("h1", "cluster.a", 300, false, &one), survey("h2", "standby.g", 300, false, &ended)]);
+    assert!(
+        cut[0].show().contains("cut off   open \"b\"")
+            && cut[0].show().contains("ob operation abandon"),
+        "{}",
+        cut[0].show()
+    );
+    let ended =
+        [&two[..], &[line(110, Event::End, 2, &[], ""), line(111, Event::Close, 0, &[], "done")]]
+            .concat();
+    let done = journal::merge(&[
+        survey("h1", "cluster.a", 300, false, &one),
+        survey("h2", "standby.g", 300, false, &ended),
+    ]);
     assert_eq!(done[0].state, State::Done);
     assert!(journal::list(&[&done[0]]).contains("2/3"));
     assert!(operation::find(&done, "01kab4").is_ok() && operation::find(&done, "zz").is_err());
@@ -125,7 +175,14 @@ fn an_operation_is_put_together_from_the_journals_of_all_its_hosts() {
 #[test]
 fn an_operation_is_unfinished_until_a_later_one_on_its_object_ended_well() {
     let of = |state: State, started: i64, object: &str| {
-        let mut whole = journal::merge(&[survey("h1", object, 300, false, &[line(started, Event::Open, 0, &TITLES, "")])]).remove(0);
+        let mut whole = journal::merge(&[survey(
+            "h1",
+            object,
+            300,
+            false,
+            &[line(started, Event::Open, 0, &TITLES, "")],
+        )])
+        .remove(0);
         (whole.state, whole.started) = (state, started);
         whole
     };
@@ -137,8 +194,22 @@ fn an_operation_is_unfinished_until_a_later_one_on_its_object_ended_well() {
         (vec![of(State::Stopped, 1, "cluster.a")], vec![1]),
         (vec![of(State::Stopped, 1, "cluster.a"), of(State::Stopped, 2, "cluster.a")], vec![1, 2]),
         (vec![of(State::Stopped, 1, "cluster.a"), of(State::Done, 2, "cluster.b")], vec![1]),
-        (vec![of(State::CutOff, 1, "cluster.a"), of(State::Stopped, 2, "cluster.a"), of(State::Done, 3, "cluster.a")], vec![]),
-        (vec![of(State::Stopped, 1, "cluster.a"), of(State::Abandoned, 2, "cluster.a"), of(State::CutOff, 3, "cluster.a")], vec![3]),
+        (
+            vec![
+                of(State::CutOff, 1, "cluster.a"),
+                of(State::Stopped, 2, "cluster.a"),
+                of(State::Done, 3, "cluster.a"),
+            ],
+            vec![],
+        ),
+        (
+            vec![
+                of(State::Stopped, 1, "cluster.a"),
+                of(State::Abandoned, 2, "cluster.a"),
+                of(State::CutOff, 3, "cluster.a"),
+            ],
+            vec![3],
+        ),
     ] {
         let got: Vec<_> = journal::unfinished(&all).iter().map(|w| w.started).collect();
         assert_eq!(got, want, "{:?}", all.iter().map(|w| (w.state, w.started)).collect::<Vec<_>>());
@@ -152,20 +223,36 @@ fn plan() -> Json {
 #[test]
 fn the_runbook_of_a_recorded_plan_is_the_graph_that_apply_runs() {
     let parts = runbook::parts(&plan()).unwrap();
-    let seen: Vec<_> = parts.iter().map(|p| (p.address.as_str(), p.action.as_str(), p.unknown, p.steps.len())).collect();
+    let seen: Vec<_> = parts
+        .iter()
+        .map(|p| (p.address.as_str(), p.action.as_str(), p.unknown, p.steps.len()))
+        .collect();
     assert_eq!(
         seen,
-        [("ob_cluster.a", "create", false, 14), ("ob_cluster.b", "create", false, 5), ("ob_standby.g", "create", false, 10)],
+        [
+            ("ob_cluster.a", "create", false, 14),
+            ("ob_cluster.b", "create", false, 5),
+            ("ob_standby.g", "create", false, 10)
+        ],
         "objects of other providers are passed over"
     );
     let group = &parts[2].steps;
     assert_eq!(group[0].effects, ["write /data/a/.ob/group: epoch 1, primary a"]);
-    assert!(group.iter().any(|s| s.effects.iter().any(|e| e == "ALTER SYSTEM MINOR FREEZE")), "{group:#?}");
+    assert!(
+        group.iter().any(|s| s.effects.iter().any(|e| e == "ALTER SYSTEM MINOR FREEZE")),
+        "{group:#?}"
+    );
     assert!(group.iter().zip(1..).all(|(s, n)| s.number == n && s.after.iter().all(|a| *a < n)));
 }
 
 fn change<'a>(plan: &'a mut Json, address: &str) -> &'a mut Json {
-    plan["resource_changes"].as_array_mut().unwrap().iter_mut().find(|c| c["address"] == address).map(|c| &mut c["change"]).unwrap()
+    plan["resource_changes"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .find(|c| c["address"] == address)
+        .map(|c| &mut c["change"])
+        .unwrap()
 }
 
 #[test]
@@ -201,20 +288,38 @@ fn a_change_a_destroy_and_a_refusal_have_their_runbooks() {
     (body["before"], body["after"], body["actions"]) = (before, Json::Null, json!(["delete"]));
     let body = change(&mut plan, "ob_standby.g");
     let mut before = body["after"].clone();
-    (before["epoch"], before["noted_primary"], before["current_primary"]) = (json!(1), json!("a"), json!(""));
+    (before["epoch"], before["noted_primary"], before["current_primary"]) =
+        (json!(1), json!("a"), json!(""));
     before["member_status"] = json!({ "a": "unreachable", "b": "standby" });
     (body["before"], body["actions"]) = (before, json!(["update"]));
     body["after"]["primary"] = json!("b");
     let parts = runbook::parts(&plan).unwrap();
     let text = serde_json::to_string(&parts).unwrap();
-    assert!(!text.contains("s3cret-size") && text.contains("<parameters.memory_limit>"), "a sensitive value is a name: {text}");
-    assert!(parts[1].steps.iter().any(|s| s.irreversible && s.impact == ["data loss"]), "{:#?}", parts[1]);
-    assert!(parts[2].refused.as_ref().is_some_and(|r| r.contains("failover = { epoch = 1")), "{:#?}", parts[2]);
+    assert!(
+        !text.contains("s3cret-size") && text.contains("<parameters.memory_limit>"),
+        "a sensitive value is a name: {text}"
+    );
+    assert!(
+        parts[1].steps.iter().any(|s| s.irreversible && s.impact == ["data loss"]),
+        "{:#?}",
+        parts[1]
+    );
+    assert!(
+        parts[2].refused.as_ref().is_some_and(|r| r.contains("failover = { epoch = 1")),
+        "{:#?}",
+        parts[2]
+    );
 }
 
 #[test]
 fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
-    let instance = crate::component::seekdb::Instance { name: "a".into(), host: host("h1"), base_dir: "/data/a".into(), sql_port: 2881, rpc_port: 2882 };
+    let instance = crate::component::seekdb::Instance {
+        name: "a".into(),
+        host: host("h1"),
+        base_dir: "/data/a".into(),
+        sql_port: 2881,
+        rpc_port: 2882,
+    };
     let kit = kit::Kit {
         format: FORMAT,
         group: "g".into(),
@@ -245,20 +350,36 @@ fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
 #[test]
 fn hosts_and_groups_are_found_in_a_state() {
     let plan = plan();
-    let of = |address: &str| plan["resource_changes"].as_array().unwrap().iter().find(|c| c["address"] == address).unwrap()["change"]["after"].clone();
+    let of = |address: &str| {
+        plan["resource_changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["address"] == address)
+            .unwrap()["change"]["after"]
+            .clone()
+    };
     let resource = |kind: &str, attributes: Json| json!({ "mode": "managed", "type": kind, "name": "x", "instances": [{ "attributes": attributes }] });
     let state = json!({ "version": 4, "resources": [resource("ob_cluster", of("ob_cluster.a")), resource("ob_standby", of("ob_standby.g")), resource("other_host", json!({ "name": "no", "address": "no", "port": 1, "user": null, "identity": null, "host_key": null }))] });
     let hosts: Vec<_> = state_file::hosts(&state).into_iter().map(|h| h.endpoint.name).collect();
     assert_eq!(hosts, ["h1", "h2"]);
     let groups = state_file::groups(&state);
-    assert_eq!(crate::resource::ob_standby::want(&groups[0]).unwrap().members.keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(
+        crate::resource::ob_standby::want(&groups[0]).unwrap().members.keys().collect::<Vec<_>>(),
+        ["a", "b"]
+    );
 }
 
 #[test]
 fn written_schemas_and_pages_are_those_of_this_program() {
-    let registry = crate::provider::registry(std::sync::Arc::new(|ssh, cancel| crate::transport::Pool::new(ssh, cancel)));
+    let registry = crate::provider::registry(std::sync::Arc::new(|ssh, cancel| {
+        crate::transport::Pool::new(ssh, cancel)
+    }));
     let document = crate::provider::schema_document(&registry);
-    let pages = pages::pages(&document, &|path| path.ends_with("ob_cluster/import.sh").then(|| "terraform import ob_cluster.a ssh://h/data/a".to_owned()));
+    let pages = pages::pages(&document, &|path| {
+        path.ends_with("ob_cluster/import.sh")
+            .then(|| "terraform import ob_cluster.a ssh://h/data/a".to_owned())
+    });
     let page = &pages["docs/resources/cluster.md"];
     for part in [
         "page_title: \"ob_cluster Resource - ob\"",
@@ -271,13 +392,29 @@ fn written_schemas_and_pages_are_those_of_this_program() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(page.matches("(see [below for nested schema](#nestedatt--").count(), page.matches("<a id=\"nestedatt--").count(), "each link has its anchor");
-    let provider: Json = serde_json::from_str(&schema::schemas(&document)["schemas/provider.json"]).unwrap();
-    let host = &provider["provider_schemas"][crate::provider::ADDRESS]["resource_schemas"]["ob_cluster"]["block"]["attributes"]["zones"]["nested_type"];
-    assert_eq!((&host["nesting_mode"], &host["attributes"]["servers"]["required"]), (&json!("map"), &json!(true)));
+    assert_eq!(
+        page.matches("(see [below for nested schema](#nestedatt--").count(),
+        page.matches("<a id=\"nestedatt--").count(),
+        "each link has its anchor"
+    );
+    let provider: Json =
+        serde_json::from_str(&schema::schemas(&document)["schemas/provider.json"]).unwrap();
+    let host = &provider["provider_schemas"][crate::provider::ADDRESS]["resource_schemas"]["ob_cluster"]
+        ["block"]["attributes"]["zones"]["nested_type"];
+    assert_eq!(
+        (&host["nesting_mode"], &host["attributes"]["servers"]["required"]),
+        (&json!("map"), &json!(true))
+    );
 }
 
 #[test]
 fn tables_are_plain_and_aligned() {
-    assert_eq!(output::table(&[vec!["A".into(), "B".into()], vec!["long".into(), String::new()], vec!["ä".into(), "x".into()]]), "A      B\nlong\nä      x");
+    assert_eq!(
+        output::table(&[
+            vec!["A".into(), "B".into()],
+            vec!["long".into(), String::new()],
+            vec!["ä".into(), "x".into()]
+        ]),
+        "A      B\nlong\nä      x"
+    );
 }

@@ -41,9 +41,16 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         match all.iter().find(|w| w.operation == id) {
             Some(whole) => {
                 shown.next(out, whole)?;
-                // Its lease can still be held for a moment after the last line, and a host that is away may hold it.
+                // Its lease can still be held for a moment after the last line, and a host that is
+                // away may hold it.
                 if whole.over() && bad.is_empty() || whole.outcome.is_some() {
-                    return Ok(if whole.state == State::Done || whole.outcome.as_deref() == Some("done") { End::Done } else { End::Failed });
+                    return Ok(
+                        if whole.state == State::Done || whole.outcome.as_deref() == Some("done") {
+                            End::Done
+                        } else {
+                            End::Failed
+                        },
+                    );
                 }
             }
             None if surveys.is_empty() => {
@@ -57,13 +64,19 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     }
 }
 
-async fn choose(out: &Out, cx: &Cx, hosts: &[Host], args: &Args) -> Result<Option<String>, Problem> {
+async fn choose(
+    out: &Out,
+    cx: &Cx,
+    hosts: &[Host],
+    args: &Args,
+) -> Result<Option<String>, Problem> {
     loop {
         let all = journal::merge(&survey::look_any(out, cx, hosts).await?);
         if let Some(id) = &args.id {
             return find(&all, id).map(|w| Some(w.operation.clone()));
         }
-        let running = all.iter().rev().find(|w| w.state == State::Running).map(|w| w.operation.clone());
+        let running =
+            all.iter().rev().find(|w| w.state == State::Running).map(|w| w.operation.clone());
         if running.is_some() || !args.wait {
             return Ok(running);
         }
@@ -82,14 +95,20 @@ struct Shown {
 impl Shown {
     /// A terminal is redrawn; a pipe gets one line (or JSON document) per change.
     fn next(&mut self, out: &Out, whole: &Whole) -> Result<(), Problem> {
-        let states: Vec<_> = whole.steps.iter().map(|s| s.state.clone()).chain([whole.state.as_str().to_owned()]).collect();
+        let states: Vec<_> = whole
+            .steps
+            .iter()
+            .map(|s| s.state.clone())
+            .chain([whole.state.as_str().to_owned()])
+            .collect();
         if out.json {
             if states != self.states {
                 out.print(&serde_json::to_string(whole).unwrap_or_default())?;
             }
         } else if out.terminal {
             let text = whole.show();
-            let back = if self.lines > 0 { format!("\x1b[{}F\x1b[J", self.lines) } else { String::new() };
+            let back =
+                if self.lines > 0 { format!("\x1b[{}F\x1b[J", self.lines) } else { String::new() };
             self.lines = text.lines().count();
             out.print(&format!("{back}{text}"))?;
         } else {
@@ -114,7 +133,11 @@ impl Shown {
             }
         }
         if whole.outcome.is_some() || (whole.over() && self.states.last() != states.last()) {
-            lines.push(format!("{} {}", whole.title, whole.outcome.as_deref().unwrap_or("was cut off")));
+            lines.push(format!(
+                "{} {}",
+                whole.title,
+                whole.outcome.as_deref().unwrap_or("was cut off")
+            ));
         }
         lines
     }

@@ -1,4 +1,5 @@
-//! What we know about each piece of software: how to install, start, ask and change it. Facts are read, never guessed.
+//! What we know about each piece of software: how to install, start, ask and change it. Facts are
+//! read, never guessed.
 pub mod host;
 pub mod mysql;
 pub mod package;

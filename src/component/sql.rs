@@ -1,7 +1,8 @@
 //! SQL over the MySQL protocol, through whatever way leads to the host.
 //!
-//! The client library wants a socket of its own, so each session gets a private one (directory 0700, one connection,
-//! removed at once) that is joined to the stream the transport opened. No port is opened on this machine.
+//! The client library wants a socket of its own, so each session gets a private one (directory
+//! 0700, one connection, removed at once) that is joined to the stream the transport opened. No
+//! port is opened on this machine.
 use crate::base::{Kind, Problem, Secret};
 use crate::transport::{Duplex, Transport, TransportError};
 use mysql_async::prelude::Queryable;
@@ -57,7 +58,8 @@ pub const ACCESS_DENIED: u16 = 1045;
 /// Write on a standby or fenced server (`tenant is read only`).
 pub const READ_ONLY: u16 = 4688;
 
-/// The statement did not end in time (`OB_TIMEOUT`); a fenced server says it to all that it has not been asked shortly before.
+/// The statement did not end in time (`OB_TIMEOUT`); a fenced server says it to all that it has not
+/// been asked shortly before.
 pub const STATEMENT_TIMEOUT: u16 = 4012;
 
 impl SqlError {
@@ -75,12 +77,21 @@ impl SqlError {
     #[must_use]
     pub fn explain(&self, what: &str, place: &str) -> Problem {
         let (kind, fix) = match self {
-            Self::Server { code: ACCESS_DENIED, .. } => {
-                (Kind::User, "the account of this provider or the given password was changed on the server: set it back, or import the object again")
+            Self::Server { code: ACCESS_DENIED, .. } => (
+                Kind::User,
+                "the account of this provider or the given password was changed on the server: set it back, or import the object again",
+            ),
+            Self::Server { .. } => (
+                Kind::User,
+                "look the error number up in OceanBase's documentation; nothing else was changed",
+            ),
+            Self::Link(TransportError::Cancelled) => {
+                (Kind::Cancelled, "run the same command again")
             }
-            Self::Server { .. } => (Kind::User, "look the error number up in OceanBase's documentation; nothing else was changed"),
-            Self::Link(TransportError::Cancelled) => (Kind::Cancelled, "run the same command again"),
-            _ => (Kind::Unreachable, "check that the server runs (its log is in log/ of its base directory), then run the same command again"),
+            _ => (
+                Kind::Unreachable,
+                "check that the server runs (its log is in log/ of its base directory), then run the same command again",
+            ),
         };
         Problem::new(kind, format!("cannot {what}")).place(place).why(self.to_string()).fix(fix)
     }
@@ -99,7 +110,13 @@ pub type Row = Vec<Option<String>>;
 ///
 /// # Errors
 /// As [`SqlError`]; the deadline covers the way, the handshake and the login.
-pub async fn open(transport: &dyn Transport, address: &str, port: u16, login: &Login, deadline: Duration) -> Result<Session, SqlError> {
+pub async fn open(
+    transport: &dyn Transport,
+    address: &str,
+    port: u16,
+    login: &Login,
+    deadline: Duration,
+) -> Result<Session, SqlError> {
     let whole = async {
         let stream = transport.dial(address, port).await?;
         join(stream, login, deadline).await
@@ -107,9 +124,14 @@ pub async fn open(transport: &dyn Transport, address: &str, port: u16, login: &L
     tokio::time::timeout(deadline, whole).await.map_err(|_| SqlError::Timeout(deadline))?
 }
 
-async fn join(mut stream: Box<dyn Duplex>, login: &Login, deadline: Duration) -> Result<Session, SqlError> {
+async fn join(
+    mut stream: Box<dyn Duplex>,
+    login: &Login,
+    deadline: Duration,
+) -> Result<Session, SqlError> {
     let broken = |e: std::io::Error| SqlError::Broken(e.to_string());
-    let dir = tempfile::Builder::new().prefix("ob-sql-").tempdir_in(short_temp()).map_err(broken)?;
+    let dir =
+        tempfile::Builder::new().prefix("ob-sql-").tempdir_in(short_temp()).map_err(broken)?;
     let path = dir.path().join("s");
     let listener = UnixListener::bind(&path).map_err(broken)?;
     let bridge = tokio::spawn(async move {
@@ -155,10 +177,13 @@ impl Session {
     /// As [`SqlError`].
     pub async fn query(&mut self, statement: &str) -> Result<Vec<Row>, SqlError> {
         let run = async {
-            let rows: Vec<mysql_async::Row> = self.connection.query(statement).await.map_err(classify)?;
+            let rows: Vec<mysql_async::Row> =
+                self.connection.query(statement).await.map_err(classify)?;
             Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
         };
-        tokio::time::timeout(self.deadline, run).await.map_err(|_| SqlError::Timeout(self.deadline))?
+        tokio::time::timeout(self.deadline, run)
+            .await
+            .map_err(|_| SqlError::Timeout(self.deadline))?
     }
 
     /// Runs one statement whose rows do not matter.
@@ -174,7 +199,12 @@ impl Session {
     /// # Errors
     /// As [`SqlError`].
     pub async fn value(&mut self, statement: &str) -> Result<Option<String>, SqlError> {
-        Ok(self.query(statement).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+        Ok(self
+            .query(statement)
+            .await?
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten()))
     }
 
     /// Ends the session.
@@ -219,7 +249,13 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_inside_their_quotes() {
-        for (text, want) in [("a", "'a'"), ("it's", "'it''s'"), ("a\\", "'a\\\\'"), ("\\'; drop", "'\\\\''; drop'"), ("\"`", "'\"`'")] {
+        for (text, want) in [
+            ("a", "'a'"),
+            ("it's", "'it''s'"),
+            ("a\\", "'a\\\\'"),
+            ("\\'; drop", "'\\\\''; drop'"),
+            ("\"`", "'\"`'"),
+        ] {
             assert_eq!(literal(text), want);
         }
         for (name, want) in [("a", "`a`"), ("a`b", "`a``b`"), ("a'b\"", "`a'b\"`")] {

@@ -1,9 +1,10 @@
 //! What the way to a host for an effect brings back beside the effect's own outcome.
 //!
-//! A step is checked, has its effect and is checked again, and the next step there is checked by the same questions. So
-//! what was asked on a host since the last effect there is asked once more at the end of the next one, in the same script;
-//! who asks it then gets that answer. A step costs one round trip instead of three or four. An answer holds until anything
-//! of the run has an effect or waits, and no longer than [`FRESH`]; so does that of a question asked by itself.
+//! A step is checked, has its effect and is checked again, and the next step there is checked by
+//! the same questions. So what was asked on a host since the last effect there is asked once more
+//! at the end of the next one, in the same script; who asks it then gets that answer. A step costs
+//! one round trip instead of three or four. An answer holds until anything of the run has an effect
+//! or waits, and no longer than [`FRESH`]; so does that of a question asked by itself.
 use super::step::Host;
 use crate::transport::Output;
 use std::collections::BTreeMap;
@@ -63,7 +64,8 @@ impl Along {
         (when.elapsed() < FRESH).then(|| Output { stdout: stdout.clone(), ..Output::default() })
     }
 
-    /// An effect on a host begins: no answer holds any more. Hands out what was asked there, and the effect's turn.
+    /// An effect on a host begins: no answer holds any more. Hands out what was asked there, and
+    /// the effect's turn.
     pub fn begin(&self, host: &Host) -> (Vec<String>, u64) {
         let mut state = self.state();
         state.end_answers();
@@ -79,12 +81,15 @@ impl Along {
     pub fn keep(&self, host: &Host, question: &str, stdout: &str, turn: u64) {
         let mut state = self.state();
         if state.turn == turn {
-            state.answers.insert((host.clone(), question.to_owned()), (stdout.to_owned(), Instant::now()));
+            state
+                .answers
+                .insert((host.clone(), question.to_owned()), (stdout.to_owned(), Instant::now()));
         }
     }
 
-    /// An effect begun in `turn` has ended, well or not: what was read beside it holds no more. Takes what [`script`] printed
-    /// for `questions` out of its output, and keeps it unless another effect began meanwhile.
+    /// An effect begun in `turn` has ended, well or not: what was read beside it holds no more.
+    /// Takes what [`script`] printed for `questions` out of its output, and keeps it unless another
+    /// effect began meanwhile.
     pub fn end(&self, host: &Host, questions: &[String], output: &mut Output, turn: u64) {
         let (own, answers) = split(&output.stdout, questions.len());
         output.stdout = own;
@@ -108,18 +113,23 @@ impl Along {
 pub(super) fn script(questions: &[String]) -> String {
     let mut text = String::new();
     for question in questions {
-        let _ = writeln!(text, "printf '\\n{MARK} ask\\n'\n(\n{question}\n) </dev/null\nprintf '\\n{MARK} %s\\n' \"$?\"");
+        let _ = writeln!(
+            text,
+            "printf '\\n{MARK} ask\\n'\n(\n{question}\n) </dev/null\nprintf '\\n{MARK} %s\\n' \"$?\""
+        );
     }
     text
 }
 
-/// The output before the first question, and what each of `count` questions printed; none where it failed or is missing.
+/// The output before the first question, and what each of `count` questions printed; none where it
+/// failed or is missing.
 fn split(stdout: &str, count: usize) -> (String, Vec<Option<String>>) {
     let begin = format!("\n{MARK} ask\n");
     let mut parts = stdout.split(begin.as_str());
     let own = parts.next().unwrap_or_default().to_owned();
     let good = format!("\n{MARK} 0\n");
-    let mut answers: Vec<_> = parts.map(|p| p.strip_suffix(good.as_str()).map(str::to_owned)).collect();
+    let mut answers: Vec<_> =
+        parts.map(|p| p.strip_suffix(good.as_str()).map(str::to_owned)).collect();
     // Other than was asked: whatever this is, it is no answer.
     if answers.len() != count {
         answers = vec![None; count];
@@ -137,14 +147,20 @@ mod tests {
         let (_, turn) = along.begin(&host);
         along.keep(&host, "beside", "before the effect", along.turn());
         assert!(along.ask(&host, "beside").is_some());
-        let mut output = Output { stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"), ..Output::default() };
+        let mut output = Output {
+            stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"),
+            ..Output::default()
+        };
         along.end(&host, &["along".to_owned()], &mut output, turn);
         assert!(along.ask(&host, "beside").is_none(), "it was true before the effect");
         assert_eq!(along.ask(&host, "along").map(|o| o.stdout).as_deref(), Some("after it"));
 
         let (_, turn) = along.begin(&host);
         along.begin(&host);
-        let mut output = Output { stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"), ..Output::default() };
+        let mut output = Output {
+            stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"),
+            ..Output::default()
+        };
         along.end(&host, &["along".to_owned()], &mut output, turn);
         assert!(along.ask(&host, "along").is_none(), "another effect has begun meanwhile");
     }
@@ -155,16 +171,34 @@ mod tests {
         let cases = [
             ("own\n", 0, "own\n", vec![]),
             ("own\n\nob-along ask\na=1\n\nob-along 0\n", 1, "own\n", vec![Some("a=1\n")]),
-            ("\nob-along ask\na\nob-along 0\n\nob-along ask\n\nob-along 0\n", 2, "", vec![Some("a"), Some("")]),
-            ("\nob-along ask\nhalf\nob-along 1\n\nob-along ask\nb\nob-along 0\n", 2, "", vec![None, Some("b")]),
+            (
+                "\nob-along ask\na\nob-along 0\n\nob-along ask\n\nob-along 0\n",
+                2,
+                "",
+                vec![Some("a"), Some("")],
+            ),
+            (
+                "\nob-along ask\nhalf\nob-along 1\n\nob-along ask\nb\nob-along 0\n",
+                2,
+                "",
+                vec![None, Some("b")],
+            ),
             ("own\nob-along ask\ncut", 1, "own", vec![None]),
             ("own", 2, "own", vec![None, None]),
         ];
         for (stdout, count, own, answers) in cases {
             let (found, all) = split(stdout, count);
-            assert_eq!((found.as_str(), all.iter().map(Option::as_deref).collect::<Vec<_>>()), (own, answers), "{stdout:?}");
+            assert_eq!(
+                (found.as_str(), all.iter().map(Option::as_deref).collect::<Vec<_>>()),
+                (own, answers),
+                "{stdout:?}"
+            );
         }
         let forged = format!("x{ask}y{ask}z\n{MARK} 0\n");
-        assert_eq!(split(&forged, 1).1, [None], "who prints our lines gets no answer taken for true");
+        assert_eq!(
+            split(&forged, 1).1,
+            [None],
+            "who prints our lines gets no answer taken for true"
+        );
     }
 }

@@ -47,7 +47,11 @@ pub struct Hold {
 impl Cx {
     /// A context that can only read.
     #[must_use]
-    pub fn new(connector: Arc<dyn Connector>, cancel: CancellationToken, secrets: BTreeMap<String, Secret>) -> Self {
+    pub fn new(
+        connector: Arc<dyn Connector>,
+        cancel: CancellationToken,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Self {
         Self { connector, cancel, secrets: Arc::new(secrets), running: None }
     }
 
@@ -97,14 +101,21 @@ impl Cx {
     }
 
     /// Runs a script as the host's run user and hands out whatever it said.
-    pub(super) async fn run_on(&self, host: &Host, text: &str, deadline: Duration, effect: bool) -> Result<Output, Problem> {
+    pub(super) async fn run_on(
+        &self,
+        host: &Host,
+        text: &str,
+        deadline: Duration,
+        effect: bool,
+    ) -> Result<Output, Problem> {
         let transport = self.connect(host).await?;
         let script = if effect { Script::new(text) } else { Script::read(text) };
         let script = script.within(deadline).run_as(&host.run_as);
         transport.run(&script).await.map_err(|e| e.explain(&host.endpoint))
     }
 
-    /// Runs a script that only reads. Within an operation its answer may have come along with the last effect there.
+    /// Runs a script that only reads. Within an operation its answer may have come along with the
+    /// last effect there.
     ///
     /// # Errors
     /// The host cannot be reached; the script itself failed.
@@ -126,12 +137,17 @@ impl Cx {
             .fix("check the user's rights on the host, then run the same command again"))
     }
 
-    /// What an effect of `step` has to show on its host. An operation that holds gates has no effect beside them.
+    /// What an effect of `step` has to show on its host. An operation that holds gates has no
+    /// effect beside them.
     fn passes(&self, step: &dyn Step) -> Result<Vec<Pass>, Problem> {
         let leases = self.running.as_deref().map_or(&[][..], |r| &r.leases);
         let passes: Vec<_> = leases.iter().filter_map(|l| l.pass(step.host())).collect();
         if passes.is_empty() && !leases.is_empty() {
-            return Err(Problem::internal(format!("step {} would have an effect on {} under no gate", step.kind(), step.host().endpoint.show())));
+            return Err(Problem::internal(format!(
+                "step {} would have an effect on {} under no gate",
+                step.kind(),
+                step.host().endpoint.show()
+            )));
         }
         Ok(passes)
     }
@@ -142,23 +158,38 @@ impl Cx {
         let number = running.numbers.get(&title).copied().unwrap_or(0);
         let lease = running.leases.first().map_or(0, Lease::number);
         let entry = |event| running.operation.entry(event, number, step.kind(), &title, lease);
-        let mut before = std::mem::take(&mut *running.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut before =
+            std::mem::take(&mut *running.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         before.push(entry(Event::Begin));
         Some((running.operation.journal(), before, entry(Event::End), entry(Event::Fail)))
     }
 
-    /// Runs the effect of `step` on its host: gate, journal line, `body`, journal line, in one script.
+    /// Runs the effect of `step` on its host: gate, journal line, `body`, journal line, in one
+    /// script.
     ///
     /// # Errors
-    /// The gate refuses (somebody else holds the object now), the host cannot be reached, `body` failed.
-    pub async fn effect(&self, step: &dyn Step, body: &str, deadline: Duration) -> Result<Output, Problem> {
+    /// The gate refuses (somebody else holds the object now), the host cannot be reached, `body`
+    /// failed.
+    pub async fn effect(
+        &self,
+        step: &dyn Step,
+        body: &str,
+        deadline: Duration,
+    ) -> Result<Output, Problem> {
         let host = step.host();
-        let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
-        let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        let Some((journal, before, end, fail)) = self.lines(step) else {
+            return Err(Problem::internal(format!(
+                "step {} has an effect outside an operation",
+                step.kind()
+            )));
+        };
+        let lines =
+            Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
         let (questions, turn) = self.along().map_or_else(Default::default, |a| a.begin(host));
         let script = gate::effect(&self.passes(step)?, &lines, body, &along::script(&questions));
         // It may have happened, whatever is known of it.
-        let mut output = self.run_on(host, &script, deadline, true).await.inspect_err(|_| self.forget())?;
+        let mut output =
+            self.run_on(host, &script, deadline, true).await.inspect_err(|_| self.forget())?;
         if let Some(along) = self.along() {
             along.end(host, &questions, &mut output, turn);
         }
@@ -175,25 +206,44 @@ impl Cx {
         match output.status {
             0 => Ok(()),
             gate::BUSY | gate::SUPERSEDED | gate::EXPIRED => Err(gone(&place, &output.tail())),
-            status => Err(Problem::user(format!("cannot {}", step.title())).place(place).why(format!("exit status {status}: {}", output.tail())).fix(fix_for(&output.tail()))),
+            status => Err(Problem::user(format!("cannot {}", step.title()))
+                .place(place)
+                .why(format!("exit status {status}: {}", output.tail()))
+                .fix(fix_for(&output.tail()))),
         }
     }
 
-    /// Holds the gate's lock on the step's host while SQL runs there. Open the session between this and [`Hold::still`].
+    /// Holds the gate's lock on the step's host while SQL runs there. Open the session between this
+    /// and [`Hold::still`].
     ///
     /// # Errors
     /// As [`Cx::effect`].
     pub async fn hold(&self, step: &dyn Step) -> Result<Hold, Problem> {
         let host = step.host();
-        let Some((journal, before, end, fail)) = self.lines(step) else { return Err(Problem::internal(format!("step {} has an effect outside an operation", step.kind()))) };
-        let lines = Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        let Some((journal, before, end, fail)) = self.lines(step) else {
+            return Err(Problem::internal(format!(
+                "step {} has an effect outside an operation",
+                step.kind()
+            )));
+        };
+        let lines =
+            Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
         if let Some(along) = self.along() {
             along.begin(host);
         }
         let script = gate::hold(&self.passes(step)?, &lines);
         let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
-        let command = as_user(host.endpoint.login(), run_as, &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")));
-        let stream = self.connect(host).await?.open(&command).await.map_err(|e| e.explain(&host.endpoint))?;
+        let command = as_user(
+            host.endpoint.login(),
+            run_as,
+            &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")),
+        );
+        let stream = self
+            .connect(host)
+            .await?
+            .open(&command)
+            .await
+            .map_err(|e| e.explain(&host.endpoint))?;
         let mut hold = Hold { stream: BufReader::new(stream), place: host.endpoint.show() };
         hold.expect("READY").await?;
         Ok(hold)
@@ -234,7 +284,9 @@ fn gone(place: &str, why: &str) -> Problem {
 /// The failure every cancelled wait ends with.
 #[must_use]
 pub fn cancelled() -> Problem {
-    Problem::new(Kind::Cancelled, "stopped as asked").why("the run was interrupted").fix("run the same command again: it goes on where this one stopped")
+    Problem::new(Kind::Cancelled, "stopped as asked")
+        .why("the run was interrupted")
+        .fix("run the same command again: it goes on where this one stopped")
 }
 
 fn fix_for(tail: &str) -> String {
@@ -243,7 +295,8 @@ fn fix_for(tail: &str) -> String {
     } else if tail.contains("Permission denied") || tail.contains("a password is required") {
         "give the login user the rights that `ob sudoers` prints, or log in as another user".into()
     } else {
-        "correct the cause on the host, then run the same command again: finished steps are skipped".into()
+        "correct the cause on the host, then run the same command again: finished steps are skipped"
+            .into()
     }
 }
 
@@ -260,7 +313,18 @@ impl Hold {
                 }
             }
         });
-        if wait.await == Ok(true) { Ok(()) } else { Err(gone(&self.place, if said.trim().is_empty() { "the gate's lock on the host ended" } else { said.trim() })) }
+        if wait.await == Ok(true) {
+            Ok(())
+        } else {
+            Err(gone(
+                &self.place,
+                if said.trim().is_empty() {
+                    "the gate's lock on the host ended"
+                } else {
+                    said.trim()
+                },
+            ))
+        }
     }
 
     async fn say(&mut self, word: &str, answer: &str) -> Result<(), Problem> {
@@ -274,7 +338,8 @@ impl Hold {
         self.expect(answer).await
     }
 
-    /// Proves that the lock is still held and the number is still ours. Call it after the SQL session was opened.
+    /// Proves that the lock is still held and the number is still ours. Call it after the SQL
+    /// session was opened.
     ///
     /// # Errors
     /// [`Kind::Locked`]: somebody took over.

@@ -1,8 +1,8 @@
 //! Fault points: five places per step where tests stop, cut or kill.
 //!
-//! In the product they cost one comparison; with the `fault-points` feature the acceptance tests can stop a real
-//! provider at any of them (by variables, or within one process by [`arm`]), and on the host the script itself stops where
-//! `$OB_STATE/fault` says so.
+//! In the product they cost one comparison; with the `fault-points` feature the acceptance tests
+//! can stop a real provider at any of them (by variables, or within one process by [`arm`]), and on
+//! the host the script itself stops where `$OB_STATE/fault` says so.
 use super::Cx;
 use super::step::Step;
 
@@ -23,7 +23,8 @@ pub enum Point {
 
 impl Point {
     /// All five, in order.
-    pub const ALL: [Self; 5] = [Self::Decided, Self::Began, Self::Effected, Self::Applied, Self::Verified];
+    pub const ALL: [Self; 5] =
+        [Self::Decided, Self::Began, Self::Effected, Self::Applied, Self::Verified];
 
     /// The word in files and variables.
     #[must_use]
@@ -55,7 +56,13 @@ static ARMED: std::sync::Mutex<Vec<std::sync::Arc<Armed>>> = std::sync::Mutex::n
 /// Arms a point of the step with this title on this host, once.
 #[cfg(feature = "fault-points")]
 pub fn arm(host: &str, title: &str, point: Point) -> std::sync::Arc<Armed> {
-    let armed = std::sync::Arc::new(Armed { host: host.into(), title: title.into(), point, reached: false.into(), go: tokio::sync::Notify::new() });
+    let armed = std::sync::Arc::new(Armed {
+        host: host.into(),
+        title: title.into(),
+        point,
+        reached: false.into(),
+        go: tokio::sync::Notify::new(),
+    });
     ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(armed.clone());
     armed
 }
@@ -68,19 +75,25 @@ impl Armed {
     }
     /// Lets the step go on; a point that was not reached is not armed any more.
     pub fn release(&self) {
-        ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|a| !std::ptr::eq(&**a, self));
+        ARMED
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .retain(|a| !std::ptr::eq(&**a, self));
         self.go.notify_one();
     }
 }
 
-/// Stops at a point that was armed, or, once, when the variable `OB_FAULT` is `step-kind:point`: writes its name to the file
-/// `OB_FAULT_MARK`, then waits to be killed, or for that file to be removed.
+/// Stops at a point that was armed, or, once, when the variable `OB_FAULT` is `step-kind:point`:
+/// writes its name to the file `OB_FAULT_MARK`, then waits to be killed, or for that file to be
+/// removed.
 #[cfg(feature = "fault-points")]
 pub async fn here(step: &dyn Step, point: Point) {
     static HIT: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
     let found = {
         let mut all = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let at = all.iter().position(|a| a.point == point && a.host == step.host().endpoint.name && a.title == step.title());
+        let at = all.iter().position(|a| {
+            a.point == point && a.host == step.host().endpoint.name && a.title == step.title()
+        });
         at.map(|i| all.swap_remove(i))
     };
     if let Some(armed) = found {
@@ -88,7 +101,9 @@ pub async fn here(step: &dyn Step, point: Point) {
         return armed.go.notified().await;
     }
     let wanted = std::env::var("OB_FAULT").unwrap_or_default();
-    if wanted != format!("{}:{}", step.kind(), point.as_str()) || HIT.swap(true, std::sync::atomic::Ordering::Relaxed) {
+    if wanted != format!("{}:{}", step.kind(), point.as_str())
+        || HIT.swap(true, std::sync::atomic::Ordering::Relaxed)
+    {
         return;
     }
     let Some(mark) = std::env::var_os("OB_FAULT_MARK") else { return std::future::pending().await };
@@ -150,7 +165,8 @@ pub async fn after(_cx: &Cx, _step: &dyn Step) {}
 #[cfg(not(feature = "fault-points"))]
 pub async fn here(_step: &dyn Step, _point: Point) {}
 
-/// The shell line for a point on the host: stops there until `fault.hit` is removed; empty in the product.
+/// The shell line for a point on the host: stops there until `fault.hit` is removed; empty in the
+/// product.
 #[must_use]
 pub fn on_host(kind: &str, point: Point) -> String {
     if cfg!(feature = "fault-points") {

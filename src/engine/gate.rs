@@ -1,9 +1,11 @@
-//! The gate: what keeps two holders apart, on the host itself. This file only builds scripts; it runs nothing.
+//! The gate: what keeps two holders apart, on the host itself. This file only builds scripts; it
+//! runs nothing.
 //!
-//! A gate is the file `$OB_STATE/objects/KEY/gate` (`$OB_STATE` is `~/.ob` of the user that runs the servers). It holds
-//! a number that only grows, its holder, and when it was renewed by the host's own uptime. Each effect enters through
-//! [`effect`]: it takes the object's effect lock, checks number and renewal, writes its journal line, acts, writes the
-//! end line: all in one script, so that no crash can part them. Gates outlive the object.
+//! A gate is the file `$OB_STATE/objects/KEY/gate` (`$OB_STATE` is `~/.ob` of the user that runs
+//! the servers). It holds a number that only grows, its holder, and when it was renewed by the
+//! host's own uptime. Each effect enters through [`effect`]: it takes the object's effect lock,
+//! checks number and renewal, writes its journal line, acts, writes the end line: all in one
+//! script, so that no crash can part them. Gates outlive the object.
 use super::fault::{self, Point};
 use super::journal::Entry;
 use crate::base::shell::quote;
@@ -53,10 +55,14 @@ fn one_line(text: &str) -> String {
 /// Prints `number`, `live`, `who`, `holder` of the gate.
 #[must_use]
 pub fn peek(key: &str) -> String {
-    format!("{LIB}ob_read_gate {}\nprintf 'number=%s\\nlive=%s\\nwho=%s\\nholder=%s\\n' \"$g_number\" \"$g_live\" \"$g_who\" \"$g_holder\"", quote(key))
+    format!(
+        "{LIB}ob_read_gate {}\nprintf 'number=%s\\nlive=%s\\nwho=%s\\nholder=%s\\n' \"$g_number\" \"$g_live\" \"$g_who\" \"$g_holder\"",
+        quote(key)
+    )
 }
 
-/// Writes a new number, unless it is taken or held; ends what a former holder still runs here; opens the journal.
+/// Writes a new number, unless it is taken or held; ends what a former holder still runs here;
+/// opens the journal.
 #[must_use]
 pub fn take(key: &str, number: u64, holder: &Holder, journal: &str, opening: &Entry) -> String {
     let k = quote(key);
@@ -101,9 +107,17 @@ pub fn release(key: &str, number: u64, holder: &Holder, journal: &str, lines: &[
         "{LIB}umask 077\nexec 7>>\"$OB_STATE/objects/{key}/gate.lock\"; flock -w 5 7 || exit {BUSY}\nob_read_gate {k}\n[ \"$g_number\" = {number} ] || exit {SUPERSEDED}\n"
     );
     for line in lines {
-        text += &format!("ob_journal {} {}\n", quote(&format!("{key}/journal/{journal}")), quote(&line.seal()));
+        text += &format!(
+            "ob_journal {} {}\n",
+            quote(&format!("{key}/journal/{journal}")),
+            quote(&line.seal())
+        );
     }
-    text + &format!("ob_write_gate {k} {number} '' '' 0 {} {}\n", quote(&one_line(&holder.authority)), holder.epoch)
+    text + &format!(
+        "ob_write_gate {k} {number} '' '' 0 {} {}\n",
+        quote(&one_line(&holder.authority)),
+        holder.epoch
+    )
 }
 
 /// What an effect script writes to the journal.
@@ -134,8 +148,8 @@ fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
     text + &fault::on_host(lines.kind, Point::Began)
 }
 
-/// Wraps `body` (run in a subshell without the lock's descriptors, so that a daemon it starts does not inherit them);
-/// `then` runs after its good end.
+/// Wraps `body` (run in a subshell without the lock's descriptors, so that a daemon it starts does
+/// not inherit them); `then` runs after its good end.
 #[must_use]
 pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &str, then: &str) -> String {
     let text = enter(passes, lines);
@@ -143,16 +157,25 @@ pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &str, then: &str) -> Str
     let after = if passes.is_empty() {
         String::new()
     } else {
-        format!("if [ $ob_rc = 0 ]; then ob_journal \"$ob_log\" {}; else ob_journal \"$ob_log\" {}; fi\n", quote(&lines.end.seal()), quote(&lines.fail.seal()))
+        format!(
+            "if [ $ob_rc = 0 ]; then ob_journal \"$ob_log\" {}; else ob_journal \"$ob_log\" {}; fi\n",
+            quote(&lines.end.seal()),
+            quote(&lines.fail.seal())
+        )
     };
-    format!("{text}(\numask 022\n{body}\n){close}\nob_rc=$?\n{}{after}[ $ob_rc = 0 ] || exit $ob_rc\n{then}exit 0", fault::on_host(lines.kind, Point::Effected))
+    format!(
+        "{text}(\numask 022\n{body}\n){close}\nob_rc=$?\n{}{after}[ $ob_rc = 0 ] || exit $ob_rc\n{then}exit 0",
+        fault::on_host(lines.kind, Point::Effected)
+    )
 }
 
-/// A command that enters, says `READY`, then obeys lines on stdin: `ping` checks the gate again and says `OK`; `end` and
-/// `fail` write the journal's last line. It ends with its stdin. SQL effects run on a session opened between READY and OK.
+/// A command that enters, says `READY`, then obeys lines on stdin: `ping` checks the gate again and
+/// says `OK`; `end` and `fail` write the journal's last line. It ends with its stdin. SQL effects
+/// run on a session opened between READY and OK.
 #[must_use]
 pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
-    let checks: String = passes.iter().map(|p| format!("ob_check_gate {} {}; ", quote(&p.key), p.number)).collect();
+    let checks: String =
+        passes.iter().map(|p| format!("ob_check_gate {} {}; ", quote(&p.key), p.number)).collect();
     format!(
         "{}echo READY\nwhile read -r ob_cmd; do case $ob_cmd in\nping) {checks}echo OK ;;\nend) {}ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nfail) ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nesac; done",
         enter(passes, lines),

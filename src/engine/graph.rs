@@ -32,14 +32,19 @@ impl Graph {
         Self::default()
     }
 
-    /// Adds a step after others. Only earlier nodes can be named, so that a cycle cannot be written.
+    /// Adds a step after others. Only earlier nodes can be named, so that a cycle cannot be
+    /// written.
     pub fn add(&mut self, step: impl Step + 'static, after: &[NodeId]) -> NodeId {
         self.push(Arc::new(step), after.to_vec())
     }
 
     /// Titles tell steps apart, in journals and in what people read.
     fn push(&mut self, step: Arc<dyn Step>, after: Vec<NodeId>) -> NodeId {
-        debug_assert!(self.nodes.iter().all(|n| n.step.title() != step.title()), "two steps of one graph are called {:?}", step.title());
+        debug_assert!(
+            self.nodes.iter().all(|n| n.step.title() != step.title()),
+            "two steps of one graph are called {:?}",
+            step.title()
+        );
         self.nodes.push(Node { step, after, way_back: Vec::new() });
         NodeId(self.nodes.len() - 1)
     }
@@ -74,8 +79,8 @@ impl Graph {
         }
     }
 
-    /// Puts another graph behind this one: its roots wait for all of our leaves. A step that is here already (by its title) is not
-    /// added again; who waits for it waits for our leaves.
+    /// Puts another graph behind this one: its roots wait for all of our leaves. A step that is
+    /// here already (by its title) is not added again; who waits for it waits for our leaves.
     pub fn append(&mut self, other: Graph) {
         let leaves = self.leaves();
         self.after_take_over.extend(other.after_take_over);
@@ -86,7 +91,11 @@ impl Graph {
                 places.push(leaves.clone());
                 continue;
             }
-            node.after = if node.after.is_empty() { leaves.clone() } else { node.after.iter().flat_map(|n| places[n.0].clone()).collect() };
+            node.after = if node.after.is_empty() {
+                leaves.clone()
+            } else {
+                node.after.iter().flat_map(|n| places[n.0].clone()).collect()
+            };
             places.push(vec![NodeId(self.nodes.len())]);
             self.nodes.push(node);
         }
@@ -95,8 +104,15 @@ impl Graph {
     /// The same graph with each step, those of the ways back too, replaced by `f` of it.
     #[must_use]
     pub fn map(&self, f: impl Fn(Arc<dyn Step>) -> Arc<dyn Step>) -> Self {
-        let node = |n: &Node| Node { step: f(n.step.clone()), after: n.after.clone(), way_back: n.way_back.iter().cloned().map(&f).collect() };
-        Self { nodes: self.nodes.iter().map(node).collect(), after_take_over: self.after_take_over.clone() }
+        let node = |n: &Node| Node {
+            step: f(n.step.clone()),
+            after: n.after.clone(),
+            way_back: n.way_back.iter().cloned().map(&f).collect(),
+        };
+        Self {
+            nodes: self.nodes.iter().map(node).collect(),
+            after_take_over: self.after_take_over.clone(),
+        }
     }
 
     /// Nodes that nothing waits for.

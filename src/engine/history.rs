@@ -47,15 +47,24 @@ pub struct StepRecord {
 #[must_use]
 pub fn record(object: &str, lines: &[Line], damaged: usize) -> Option<Record> {
     let open = lines.iter().find(|l| l.entry.event == Event::Open)?;
-    let mut steps: Vec<_> = open.entry.titles.iter().map(|t| StepRecord { title: t.clone(), state: "next".into(), began: None, ended: None }).collect();
+    let mut steps: Vec<_> = open
+        .entry
+        .titles
+        .iter()
+        .map(|t| StepRecord { title: t.clone(), state: "next".into(), began: None, ended: None })
+        .collect();
     let mut outcome = None;
     for line in lines {
         let step = line.entry.step.checked_sub(1).and_then(|i| steps.get_mut(i));
         match (line.entry.event, step) {
             (Event::Close, _) => outcome = Some(line.entry.note.clone()),
-            (Event::Begin, Some(step)) => (step.state, step.began) = ("running".into(), Some(line.at)),
+            (Event::Begin, Some(step)) => {
+                (step.state, step.began) = ("running".into(), Some(line.at))
+            }
             (Event::End, Some(step)) => (step.state, step.ended) = ("done".into(), Some(line.at)),
-            (Event::Fail, Some(step)) => (step.state, step.ended) = ("failed".into(), Some(line.at)),
+            (Event::Fail, Some(step)) => {
+                (step.state, step.ended) = ("failed".into(), Some(line.at))
+            }
             (Event::Skip, Some(step)) if step.state == "next" => step.state = "skipped".into(),
             _ => {}
         }
@@ -101,7 +110,17 @@ pub async fn list(cx: &Cx, host: &Host, object: Option<&str>) -> Result<Vec<Reco
 ///
 /// # Errors
 /// The host cannot be reached.
-pub async fn progress(cx: &Cx, host: &Host, object: &str, operation: &str) -> Result<(usize, usize), Problem> {
+pub async fn progress(
+    cx: &Cx,
+    host: &Host,
+    object: &str,
+    operation: &str,
+) -> Result<(usize, usize), Problem> {
     let records = list(cx, host, Some(object)).await?;
-    Ok(records.iter().find(|r| r.operation == operation).map_or((0, 0), |r| (r.steps.iter().filter(|s| matches!(s.state.as_str(), "done" | "skipped")).count(), r.steps.len())))
+    Ok(records.iter().find(|r| r.operation == operation).map_or((0, 0), |r| {
+        (
+            r.steps.iter().filter(|s| matches!(s.state.as_str(), "done" | "skipped")).count(),
+            r.steps.len(),
+        )
+    }))
 }

@@ -1,7 +1,9 @@
-//! The journal: append-only, checksummed lines on the operation's own hosts. A hint for people and progress, never the truth.
+//! The journal: append-only, checksummed lines on the operation's own hosts. A hint for people and
+//! progress, never the truth.
 //!
 //! One file per operation and object: `$OB_STATE/objects/KEY/journal/OPERATION.log`. A line is
-//! `host-time crc32 json`; lines that do not match their checksum (a file cut in half) are skipped and counted.
+//! `host-time crc32 json`; lines that do not match their checksum (a file cut in half) are skipped
+//! and counted.
 use serde::{Deserialize, Serialize};
 
 /// Format version of lines, marks and gates.

@@ -1,8 +1,9 @@
 //! The exclusive right to change an object, with a number that only grows.
 //!
-//! Taken as the highest number seen + 1 on a majority of the object's hosts (of two hosts on both), several objects in
-//! name order. Renewed in the background; when it could not be renewed on a majority within its time by our monotonic
-//! clock, [`Lease::lost`] fires and the runner starts nothing more. The hosts check it again at each effect.
+//! Taken as the highest number seen + 1 on a majority of the object's hosts (of two hosts on both),
+//! several objects in name order. Renewed in the background; when it could not be renewed on a
+//! majority within its time by our monotonic clock, [`Lease::lost`] fires and the runner starts
+//! nothing more. The hosts check it again at each effect.
 use super::gate::{self, Holder, Pass};
 use super::journal::Entry;
 use super::step::Host;
@@ -20,7 +21,11 @@ pub const TTL: u64 = 30;
 
 /// [`TTL`]; the crash sweep shortens it with `OB_FAULT_TTL` to try more points in its time.
 fn ttl() -> u64 {
-    if cfg!(feature = "fault-points") { std::env::var("OB_FAULT_TTL").ok().and_then(|t| t.parse().ok()).unwrap_or(TTL) } else { TTL }
+    if cfg!(feature = "fault-points") {
+        std::env::var("OB_FAULT_TTL").ok().and_then(|t| t.parse().ok()).unwrap_or(TTL)
+    } else {
+        TTL
+    }
 }
 
 /// How long a run waits for another one to end before it gives up and names it.
@@ -74,8 +79,13 @@ impl Drop for Lease {
 /// Takes every target in name order; what was taken is given back if a later one fails.
 ///
 /// # Errors
-/// Somebody else holds one for longer than [`WAIT`] ([`Kind::Locked`], by name); too few hosts answer.
-pub async fn take_all(cx: &Cx, operation: &Operation, mut targets: Vec<Target>) -> Result<Vec<Lease>, Problem> {
+/// Somebody else holds one for longer than [`WAIT`] ([`Kind::Locked`], by name); too few hosts
+/// answer.
+pub async fn take_all(
+    cx: &Cx,
+    operation: &Operation,
+    mut targets: Vec<Target>,
+) -> Result<Vec<Lease>, Problem> {
     targets.sort_by(|a, b| a.key.cmp(&b.key));
     let mut leases = Vec::new();
     for target in targets {
@@ -113,7 +123,8 @@ async fn on_all(cx: &Cx, hosts: &[Host], script: &str) -> Answers {
 }
 
 fn too_few(target: &Target, answers: &Answers) -> Option<Problem> {
-    let missing: Vec<_> = answers.iter().filter_map(|(name, a)| a.as_ref().err().map(|p| (name, p))).collect();
+    let missing: Vec<_> =
+        answers.iter().filter_map(|(name, a)| a.as_ref().err().map(|p| (name, p))).collect();
     if answers.len() - missing.len() >= target.quorum() {
         return None;
     }
@@ -125,14 +136,24 @@ fn too_few(target: &Target, answers: &Answers) -> Option<Problem> {
             "{}; a change needs {} of {}",
             first.why,
             target.quorum(),
-            if target.hosts.len() == 1 { "its one host".into() } else { format!("its {} hosts", target.hosts.len()) }
+            if target.hosts.len() == 1 {
+                "its one host".into()
+            } else {
+                format!("its {} hosts", target.hosts.len())
+            }
         ),
         ..(*first).clone()
     })
 }
 
 async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, Problem> {
-    let holder = Holder { id: operation.id.to_string(), who: operation.who.clone(), ttl: ttl(), authority: operation.authority.clone(), epoch: operation.epoch };
+    let holder = Holder {
+        id: operation.id.to_string(),
+        who: operation.who.clone(),
+        ttl: ttl(),
+        authority: operation.authority.clone(),
+        epoch: operation.epoch,
+    };
     let until = Instant::now() + WAIT;
     let hosts = target.living();
     let mut waited_for = String::new();
@@ -142,18 +163,33 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
             return Err(problem);
         }
         let facts: Vec<_> = seen.values().flatten().map(|o| key_values(&o.stdout)).collect();
-        let number = 1 + facts.iter().filter_map(|f| f.get("number")?.parse::<u64>().ok()).max().unwrap_or(0);
+        let number = 1 + facts
+            .iter()
+            .filter_map(|f| f.get("number")?.parse::<u64>().ok())
+            .max()
+            .unwrap_or(0);
         let live = facts.iter().find(|f| f.get("live").is_some_and(|l| l == "1"));
         if live.is_none() {
             let start = Instant::now();
-            let script = gate::take(&target.key, number, &holder, &operation.journal(), &operation.opening(number));
+            let script = gate::take(
+                &target.key,
+                number,
+                &holder,
+                &operation.journal(),
+                &operation.opening(number),
+            );
             let answers = on_all(cx, &hosts, &script).await;
             let taken = answers.values().flatten().filter(|o| o.ok()).count();
             if taken >= target.quorum() {
-                let took_over = answers.values().flatten().any(|o| o.ok() && o.stdout.contains("took_over=1"));
+                let took_over =
+                    answers.values().flatten().any(|o| o.ok() && o.stdout.contains("took_over=1"));
                 return Ok(hold(cx, target, number, holder, took_over, start));
             }
-            if let Some(bad) = answers.values().flatten().find(|o| !o.ok() && !matches!(o.status, gate::RACED | gate::HELD)) {
+            if let Some(bad) = answers
+                .values()
+                .flatten()
+                .find(|o| !o.ok() && !matches!(o.status, gate::RACED | gate::HELD))
+            {
                 return Err(Problem::new(Kind::Locked, format!("cannot take the lease of {}", target.key))
                     .why(bad.tail())
                     .fix("look at the host's ~/.ob/objects (rights, disk), then run the same command again"));
@@ -162,7 +198,11 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                 return Err(problem);
             }
         } else if let Some(held) = live {
-            waited_for = format!("{} (operation {})", held.get("who").map_or("?", String::as_str), held.get("holder").map_or("?", String::as_str));
+            waited_for = format!(
+                "{} (operation {})",
+                held.get("who").map_or("?", String::as_str),
+                held.get("holder").map_or("?", String::as_str)
+            );
         }
         if Instant::now() >= until {
             return Err(Problem::new(Kind::Locked, format!("{} is being changed by somebody else", target.key))
@@ -175,17 +215,27 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
     }
 }
 
-fn hold(cx: &Cx, target: Target, number: u64, holder: Holder, took_over: bool, taken: Instant) -> Lease {
+fn hold(
+    cx: &Cx,
+    target: Target,
+    number: u64,
+    holder: Holder,
+    took_over: bool,
+    taken: Instant,
+) -> Lease {
     let lost = CancellationToken::new();
     let task = {
-        // A cancelled operation still needs its lease for its safe point: renewing ends with the lease alone.
-        let (cx, target, holder, lost) = (cx.detached(), target.clone(), holder.clone(), lost.clone());
+        // A cancelled operation still needs its lease for its safe point: renewing ends with the
+        // lease alone.
+        let (cx, target, holder, lost) =
+            (cx.detached(), target.clone(), holder.clone(), lost.clone());
         tokio::spawn(async move {
             let mut last = taken;
             loop {
                 tokio::time::sleep(Duration::from_secs(ttl() / 5)).await;
                 let start = Instant::now();
-                let answers = on_all(&cx, &target.living(), &gate::renew(&target.key, number, &holder)).await;
+                let answers =
+                    on_all(&cx, &target.living(), &gate::renew(&target.key, number, &holder)).await;
                 if answers.values().flatten().filter(|o| o.ok()).count() >= target.quorum() {
                     last = start;
                 }
@@ -204,7 +254,10 @@ impl Lease {
     /// What an effect on `host` has to show, if this object's gate lies there.
     #[must_use]
     pub fn pass(&self, host: &Host) -> Option<Pass> {
-        self.target.hosts.contains(host).then(|| Pass { key: self.target.key.clone(), number: self.number })
+        self.target
+            .hosts
+            .contains(host)
+            .then(|| Pass { key: self.target.key.clone(), number: self.number })
     }
 
     /// The lease number.
@@ -223,7 +276,13 @@ impl Lease {
     pub async fn release(self, cx: &Cx, operation: &Operation, mut lines: Vec<Entry>, note: &str) {
         self.renewing.abort();
         lines.push(operation.closing(self.number, note));
-        let script = gate::release(&self.target.key, self.number, &self.holder, &operation.journal(), &lines);
+        let script = gate::release(
+            &self.target.key,
+            self.number,
+            &self.holder,
+            &operation.journal(),
+            &lines,
+        );
         for (host, answer) in on_all(&cx.detached(), &self.target.living(), &script).await {
             if let Err(problem) = answer {
                 tracing::warn!(%host, "lease of {} not given back: {}", self.target.key, problem.why);

@@ -1,6 +1,8 @@
-//! The mark: says on the hosts whose an object is. Written before the first effect, removed by the last.
+//! The mark: says on the hosts whose an object is. Written before the first effect, removed by the
+//! last.
 //!
-//! It lies in the object's own directory, `BASE/.ob/mark`; `$OB_STATE/objects/KEY/home` leads there.
+//! It lies in the object's own directory, `BASE/.ob/mark`; `$OB_STATE/objects/KEY/home` leads
+//! there.
 use crate::base::shell::quote;
 use serde::{Deserialize, Serialize};
 

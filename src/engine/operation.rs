@@ -57,7 +57,12 @@ impl Operation {
     /// The first line.
     #[must_use]
     pub fn opening(&self, lease: u64) -> Entry {
-        Entry { who: self.who.clone(), authority: self.authority.clone(), titles: self.titles.clone(), ..self.entry(Event::Open, 0, &self.verb, &self.title(), lease) }
+        Entry {
+            who: self.who.clone(),
+            authority: self.authority.clone(),
+            titles: self.titles.clone(),
+            ..self.entry(Event::Open, 0, &self.verb, &self.title(), lease)
+        }
     }
 
     /// The last line.

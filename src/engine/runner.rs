@@ -1,4 +1,5 @@
-//! Runs a graph: bounded parallelism, a failed step stops only what depends on it, done steps are skipped and said so.
+//! Runs a graph: bounded parallelism, a failed step stops only what depends on it, done steps are
+//! skipped and said so.
 use super::along::Along;
 use super::effect::{Running, cancelled};
 use super::fault::{self, Point};
@@ -34,7 +35,10 @@ impl Outcome {
         let total = operation.titles.len();
         let finished = self.done.len() + self.skipped.len();
         if problem.then.is_empty() && total > 0 {
-            problem.then = format!("run the same command again: {finished} of {total} steps are done and will be skipped (operation {})", operation.id);
+            problem.then = format!(
+                "run the same command again: {finished} of {total} steps are done and will be skipped (operation {})",
+                operation.id
+            );
         }
         Some(problem)
     }
@@ -42,8 +46,15 @@ impl Outcome {
 
 /// Takes the leases, runs the graph, gives the leases back.
 ///
-/// An empty `targets` runs without a lease: only for plain SQL objects, whose effects are single repeatable statements.
-pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Target>, parallelism: usize) -> Outcome {
+/// An empty `targets` runs without a lease: only for plain SQL objects, whose effects are single
+/// repeatable statements.
+pub async fn run(
+    cx: &Cx,
+    operation: Operation,
+    graph: &Graph,
+    targets: Vec<Target>,
+    parallelism: usize,
+) -> Outcome {
     let mut outcome = Outcome::default();
     if graph.is_empty() {
         return outcome;
@@ -54,7 +65,13 @@ pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Targ
     };
     let lost: Vec<_> = leases.iter().map(|l| l.lost.clone()).collect();
     let numbers = graph.titles().into_iter().enumerate().map(|(i, t)| (t, i + 1)).collect();
-    let running = Arc::new(Running { operation, leases, waiting: Mutex::default(), numbers, along: Along::default() });
+    let running = Arc::new(Running {
+        operation,
+        leases,
+        waiting: Mutex::default(),
+        numbers,
+        along: Along::default(),
+    });
     let inner = cx.running(running.clone());
     let stop = async {
         let lost = futures_any(lost);
@@ -66,13 +83,15 @@ pub async fn run(cx: &Cx, operation: Operation, graph: &Graph, targets: Vec<Targ
     if inner.took_over()
         && let Err(problem) = clear(&inner, graph).await
     {
-        // The leases run out by themselves: given back, the next run would not know that it has to clear too.
+        // The leases run out by themselves: given back, the next run would not know that it has to
+        // clear too.
         tracing::error!("{}", problem.what);
         return Outcome { left: graph.titles(), problem: Some(problem), ..outcome };
     }
     execute(&inner, &running, graph, parallelism, stop, &mut outcome).await;
     drop(inner);
-    let note = outcome.problem.as_ref().map_or("done".to_owned(), |p| format!("stopped: {}", p.what));
+    let note =
+        outcome.problem.as_ref().map_or("done".to_owned(), |p| format!("stopped: {}", p.what));
     if let Ok(running) = Arc::try_unwrap(running) {
         let mut waiting = running.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         for lease in running.leases {
@@ -107,18 +126,31 @@ enum Ended {
     Failed(Problem),
 }
 
-async fn execute(cx: &Cx, running: &Running, graph: &Graph, parallelism: usize, stop: impl Future<Output = Problem>, outcome: &mut Outcome) {
+async fn execute(
+    cx: &Cx,
+    running: &Running,
+    graph: &Graph,
+    parallelism: usize,
+    stop: impl Future<Output = Problem>,
+    outcome: &mut Outcome,
+) {
     let nodes = graph.nodes();
-    let (mut open, mut good, mut set) = ((0..nodes.len()).collect::<BTreeSet<_>>(), BTreeSet::new(), JoinSet::new());
+    let (mut open, mut good, mut set) =
+        ((0..nodes.len()).collect::<BTreeSet<_>>(), BTreeSet::new(), JoinSet::new());
     let mut busy: BTreeMap<String, usize> = BTreeMap::new();
     let mut stop = std::pin::pin!(stop);
     let mut stopped = false;
     loop {
         if !stopped {
-            let ready: Vec<_> = open.iter().copied().filter(|i| nodes[*i].after.iter().all(|n| good.contains(&n.0))).collect();
+            let ready: Vec<_> = open
+                .iter()
+                .copied()
+                .filter(|i| nodes[*i].after.iter().all(|n| good.contains(&n.0)))
+                .collect();
             for i in ready {
                 let host = &nodes[i].step.host().endpoint.name;
-                // One step at a time per host keeps its load and its journal simple; hosts run beside each other.
+                // One step at a time per host keeps its load and its journal simple; hosts run
+                // beside each other.
                 if set.len() >= parallelism.max(1) || busy.get(host).copied().unwrap_or(0) > 0 {
                     continue;
                 }
@@ -145,7 +177,11 @@ async fn execute(cx: &Cx, running: &Running, graph: &Graph, parallelism: usize, 
                 let title = nodes[i].step.title();
                 match ended {
                     Ended::Skipped => {
-                        running.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(skip_line(running, nodes[i].step.as_ref()));
+                        running
+                            .waiting
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(skip_line(running, nodes[i].step.as_ref()));
                         good.insert(i);
                         outcome.skipped.push(title);
                     }
@@ -162,7 +198,9 @@ async fn execute(cx: &Cx, running: &Running, graph: &Graph, parallelism: usize, 
             }
             Some(Err(error)) => {
                 stopped = true;
-                outcome.problem.get_or_insert(Problem::internal(format!("a step stopped without an answer: {error}")));
+                outcome.problem.get_or_insert(Problem::internal(format!(
+                    "a step stopped without an answer: {error}"
+                )));
             }
             None => break,
         }
@@ -173,7 +211,13 @@ async fn execute(cx: &Cx, running: &Running, graph: &Graph, parallelism: usize, 
 fn skip_line(running: &Running, step: &dyn Step) -> Entry {
     let title = step.title();
     let number = running.numbers.get(&title).copied().unwrap_or(0);
-    running.operation.entry(Event::Skip, number, step.kind(), &title, running.leases.first().map_or(0, lease::Lease::number))
+    running.operation.entry(
+        Event::Skip,
+        number,
+        step.kind(),
+        &title,
+        running.leases.first().map_or(0, lease::Lease::number),
+    )
 }
 
 async fn one(cx: &Cx, node: &Node) -> Ended {
@@ -181,7 +225,9 @@ async fn one(cx: &Cx, node: &Node) -> Ended {
     match attempt(cx, node.step.as_ref()).await {
         Ok(false) => Ended::Skipped,
         Ok(true) => Ended::Done(started.elapsed()),
-        Err(problem) if node.way_back.is_empty() || problem.kind == Kind::Cancelled => Ended::Failed(problem),
+        Err(problem) if node.way_back.is_empty() || problem.kind == Kind::Cancelled => {
+            Ended::Failed(problem)
+        }
         Err(problem) => Ended::Failed(go_back(&cx.detached(), node, problem).await),
     }
 }
@@ -189,7 +235,12 @@ async fn one(cx: &Cx, node: &Node) -> Ended {
 async fn go_back(cx: &Cx, node: &Node, mut problem: Problem) -> Problem {
     for step in &node.way_back {
         if let Err(second) = attempt(cx, step.as_ref()).await {
-            problem.why = format!("{}; the way back failed too, at \"{}\": {}", problem.why, step.title(), second.why);
+            problem.why = format!(
+                "{}; the way back failed too, at \"{}\": {}",
+                problem.why,
+                step.title(),
+                second.why
+            );
             return problem;
         }
     }
@@ -208,7 +259,9 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
         Check::Done => return Ok(false),
         Check::Refused(problem) => return Err(problem),
         Check::Unknown(why) => return Err(stuck(step, &why)),
-        Check::Needed(why) | Check::Partial(why) => tracing::info!(step = step.kind(), host = %step.host().endpoint.name, %why, "{}", step.title()),
+        Check::Needed(why) | Check::Partial(why) => {
+            tracing::info!(step = step.kind(), host = %step.host().endpoint.name, %why, "{}", step.title())
+        }
     }
     let mut left = step.tries();
     loop {

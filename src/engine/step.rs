@@ -7,7 +7,18 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 /// A host as steps see it: where it is and which user owns what we put there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Host {
     /// The way to log in.
     pub endpoint: Endpoint,
@@ -71,9 +82,10 @@ impl Impact {
 
 /// The smallest idempotent effect on one host.
 ///
-/// The contract, which the contract suite holds every registered step to: `check` only reads; `apply` has one effect and
-/// is safe to repeat after any crash; after `apply`, `verify` says [`Check::Done`] within [`Step::deadline`]; applied
-/// twice equals applied once. Parameters are plain data; secrets are looked up by name in [`Cx::secret`].
+/// The contract, which the contract suite holds every registered step to: `check` only reads;
+/// `apply` has one effect and is safe to repeat after any crash; after `apply`, `verify` says
+/// [`Check::Done`] within [`Step::deadline`]; applied twice equals applied once. Parameters are
+/// plain data; secrets are looked up by name in [`Cx::secret`].
 #[async_trait]
 pub trait Step: Send + Sync + Debug {
     /// The type's name in the journal, `start_server`.
@@ -92,7 +104,8 @@ pub trait Step: Send + Sync + Debug {
     fn irreversible(&self) -> bool {
         false
     }
-    /// How often it is tried when it was not seen to be done; only for effects that can fail by bad luck.
+    /// How often it is tried when it was not seen to be done; only for effects that can fail by bad
+    /// luck.
     fn tries(&self) -> usize {
         1
     }
@@ -110,7 +123,9 @@ pub trait Step: Send + Sync + Debug {
         let mut pause = Duration::from_millis(100);
         loop {
             let found = self.check(cx).await?;
-            if matches!(found, Check::Done | Check::Refused(_)) || tokio::time::Instant::now() >= until {
+            if matches!(found, Check::Done | Check::Refused(_))
+                || tokio::time::Instant::now() >= until
+            {
                 return Ok(found);
             }
             cx.sleep(pause).await?;

@@ -4,7 +4,9 @@ use super::lease::Target;
 use super::*;
 use crate::base::{Kind, OperationId, Problem};
 use crate::transport::local::Local;
-use crate::transport::{Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
+use crate::transport::{
+    Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError,
+};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +29,12 @@ impl Transport for Counted {
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.run(script).await
     }
-    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+    async fn stream(
+        &self,
+        command: &str,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError> {
         self.0.stream(command, input, deadline).await
     }
     async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
@@ -45,7 +52,10 @@ impl Connector for Hosts {
             return Err(TransportError::Unreachable("the host is off".into()));
         }
         let state = self.0.join(&endpoint.name);
-        let local = Local::new(endpoint.clone(), BTreeMap::from([("OB_STATE".to_owned(), state.display().to_string())]));
+        let local = Local::new(
+            endpoint.clone(),
+            BTreeMap::from([("OB_STATE".to_owned(), state.display().to_string())]),
+        );
         Ok(Arc::new(Counted(local, self.1.clone())))
     }
 }
@@ -77,13 +87,28 @@ impl World {
 
 pub(super) fn host(name: &str) -> Host {
     Host {
-        endpoint: Endpoint { name: name.into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() },
+        endpoint: Endpoint {
+            name: name.into(),
+            address: "local".into(),
+            port: 22,
+            user: String::new(),
+            identity: String::new(),
+            host_key: String::new(),
+        },
         run_as: String::new(),
     }
 }
 
 fn operation(graph: &Graph, who: &str) -> Operation {
-    Operation { id: OperationId::fresh(), verb: "test".into(), object: "thing".into(), who: who.into(), authority: "me".into(), epoch: 0, titles: graph.titles() }
+    Operation {
+        id: OperationId::fresh(),
+        verb: "test".into(),
+        object: "thing".into(),
+        who: who.into(),
+        authority: "me".into(),
+        epoch: 0,
+        titles: graph.titles(),
+    }
 }
 
 /// Appends a line to a ledger once; a file per line is the fact.
@@ -112,11 +137,17 @@ impl Step for Touch {
         Duration::from_millis(300)
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let there = cx.read(&self.host, &format!("[ -e \"$OB_STATE/../fact-{}\" ] && echo yes; :", self.name)).await?;
+        let there = cx
+            .read(&self.host, &format!("[ -e \"$OB_STATE/../fact-{}\" ] && echo yes; :", self.name))
+            .await?;
         Ok(if there.stdout.contains("yes") { Check::Done } else { Check::Needed("absent".into()) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}\necho {n} >> \"$OB_STATE/../ledger\"; : > \"$OB_STATE/../fact-{n}\"", self.body, n = self.name);
+        let body = format!(
+            "{}\necho {n} >> \"$OB_STATE/../ledger\"; : > \"$OB_STATE/../fact-{n}\"",
+            self.body,
+            n = self.name
+        );
         cx.effect(self, &body, Duration::from_secs(20)).await.map(drop)
     }
 }
@@ -139,7 +170,10 @@ async fn what_a_killed_script_left_of_a_file_is_gone_after_the_next_run() {
     graph.then(touch("a", "x"));
     let outcome = run(&w.cx(), operation(&graph, "me"), &graph, target(&["a"]), 4).await;
     assert!(outcome.problem.is_none(), "{:?}", outcome.problem);
-    let mut left: Vec<_> = std::fs::read_dir(&object).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut left: Vec<_> = std::fs::read_dir(&object)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     left.sort();
     assert_eq!(left, ["gate", "gate.lock", "journal", "lock", "lock.pid"]);
     assert_eq!(w.gate("a")["number"], "1", "half a gate is none");
@@ -161,7 +195,10 @@ async fn a_graph_runs_once_and_its_journal_says_so() {
     assert_eq!(w.gate("h1")["holder"], "", "the lease is given back, its number stays");
     let logs = history::list(&w.cx(), &host("h1"), None).await.unwrap();
     let states: Vec<_> = logs[0].steps.iter().map(|s| s.state.as_str()).collect();
-    assert_eq!((logs.len(), states, logs[0].outcome.as_deref()), (2, vec!["done", "next"], Some("done")));
+    assert_eq!(
+        (logs.len(), states, logs[0].outcome.as_deref()),
+        (2, vec!["done", "next"], Some("done"))
+    );
     assert_eq!(logs[1].steps[0].state, "skipped");
 }
 
@@ -175,7 +212,11 @@ async fn a_step_costs_its_question_and_its_effect() {
     let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
     assert_eq!((out.problem, out.done.len()), (None, 3));
     let lease = ["peek", "take", "release"].len();
-    assert_eq!(w.connector.1.load(Ordering::Relaxed), lease + 3 * 2, "what was asked before an effect is answered with it");
+    assert_eq!(
+        w.connector.1.load(Ordering::Relaxed),
+        lease + 3 * 2,
+        "what was asked before an effect is answered with it"
+    );
 }
 
 #[tokio::test]
@@ -194,11 +235,18 @@ async fn an_answer_that_came_with_an_effect_does_not_outlive_a_wait() {
 async fn an_effect_ends_all_answers() {
     let w = World::new();
     let a = touch("h1", "a");
-    // The first step's question was answered along; what the second one does to its fact, from another host, must be seen.
+    // The first step's question was answered along; what the second one does to its fact, from
+    // another host, must be seen.
     let b = Touch { body: "rm \"$OB_STATE/../fact-a\"".into(), ..touch("h2", "b") };
     let op = operation(&Graph::new(), "one");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1", "h2"])).await.unwrap();
-    let running = Arc::new(super::effect::Running { operation: op, leases, waiting: Default::default(), numbers: Default::default(), along: Default::default() });
+    let running = Arc::new(super::effect::Running {
+        operation: op,
+        leases,
+        waiting: Default::default(),
+        numbers: Default::default(),
+        along: Default::default(),
+    });
     let cx = w.cx().running(running);
     for step in [&a, &b, &a] {
         assert!(runner::attempt(&cx, step).await.unwrap(), "{}", step.title());
@@ -231,7 +279,8 @@ async fn a_second_run_is_refused_by_the_name_of_the_first() {
         tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), 4).await })
     };
     tokio::time::sleep(Duration::from_millis(400)).await;
-    let peek = cx.run_on(&host("h1"), &gate::peek("thing"), Duration::from_secs(5), false).await.unwrap();
+    let peek =
+        cx.run_on(&host("h1"), &gate::peek("thing"), Duration::from_secs(5), false).await.unwrap();
     assert!(peek.stdout.contains("live=1") && peek.stdout.contains("who=runner-1"), "{peek:?}");
     let second = run(&cx, operation(&g, "runner-2"), &g, target(&["h1"]), 4).await;
     assert_eq!(second.problem, None, "it waits for the first to end");
@@ -254,7 +303,13 @@ async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
     other.add(touch("h1", "new"), &[]);
     let taken = run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), 4).await;
     assert_eq!(taken.problem, None);
-    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default(), along: Default::default() });
+    let running = Arc::new(super::effect::Running {
+        operation: old,
+        leases,
+        waiting: Default::default(),
+        numbers: Default::default(),
+        along: Default::default(),
+    });
     let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
     assert_eq!(problem.kind, Kind::Locked);
     assert!(problem.why.contains("taken over by number 2"), "{problem}");
@@ -271,7 +326,13 @@ async fn an_expired_lease_has_no_effect_even_with_the_right_number() {
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
-    let running = Arc::new(super::effect::Running { operation: old, leases, waiting: Default::default(), numbers: Default::default(), along: Default::default() });
+    let running = Arc::new(super::effect::Running {
+        operation: old,
+        leases,
+        waiting: Default::default(),
+        numbers: Default::default(),
+        along: Default::default(),
+    });
     let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
     assert!(problem.why.contains("not renewed"), "{problem}");
     assert!(w.ledger().is_empty());
@@ -296,7 +357,10 @@ async fn taking_over_ends_what_the_former_holder_still_runs() {
     let started = std::time::Instant::now();
     let taken = run(&cx, operation(&other, "new"), &other, target(&["h1"]), 4).await;
     assert_eq!(taken.problem, None);
-    assert!(started.elapsed() < Duration::from_secs(15), "it does not wait for the sleeping effect");
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "it does not wait for the sleeping effect"
+    );
     assert!(stuck.await.unwrap().problem.is_some());
     assert_eq!(w.ledger(), ["new"]);
 }
@@ -312,7 +376,11 @@ async fn of_two_hosts_both_are_needed_of_three_two() {
     assert!(problem.why.contains("2 of its 2 hosts") && problem.what.contains("h2"), "{problem}");
     assert!(w.ledger().is_empty());
     let dead = vec![Target { dead: vec!["h2".into()], ..target(&["h1", "h2"]).remove(0) }];
-    assert_eq!(run(&w.cx(), operation(&g, "b"), &g, dead, 4).await.problem, None, "a consent names the dead one");
+    assert_eq!(
+        run(&w.cx(), operation(&g, "b"), &g, dead, 4).await.problem,
+        None,
+        "a consent names the dead one"
+    );
     let three = run(&w.cx(), operation(&g, "c"), &g, target(&["h1", "h2", "h3"]), 4).await;
     assert_eq!(three.problem, None);
     assert_eq!(w.gate("h1")["number"], w.gate("h3")["number"]);
@@ -325,7 +393,13 @@ async fn the_gates_lock_is_held_while_sql_would_run() {
     g.add(touch("h1", "x"), &[]);
     let op = operation(&g, "sql");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1"])).await.unwrap();
-    let running = Arc::new(super::effect::Running { operation: op, leases, waiting: Default::default(), numbers: [("touch x".to_owned(), 1)].into(), along: Default::default() });
+    let running = Arc::new(super::effect::Running {
+        operation: op,
+        leases,
+        waiting: Default::default(),
+        numbers: [("touch x".to_owned(), 1)].into(),
+        along: Default::default(),
+    });
     let cx = w.cx().running(running);
     let step = touch("h1", "x");
     let mut hold = cx.hold(&step).await.unwrap();
@@ -373,7 +447,12 @@ fn a_journal_cut_in_half_loses_only_its_last_line() {
     let mut g = Graph::new();
     g.add(touch("h1", "a"), &[]);
     let op = operation(&g, "one");
-    let text = format!("5 {}\n6 {}\n7 {}\n", op.opening(3).seal(), op.entry(Event::Begin, 1, "touch", "touch a", 3).seal(), op.entry(Event::End, 1, "touch", "touch a", 3).seal());
+    let text = format!(
+        "5 {}\n6 {}\n7 {}\n",
+        op.opening(3).seal(),
+        op.entry(Event::Begin, 1, "touch", "touch a", 3).seal(),
+        op.entry(Event::End, 1, "touch", "touch a", 3).seal()
+    );
     for cut in 0..text.len() {
         let (lines, bad) = journal::parse(&text[..cut]);
         assert!(lines.len() + bad <= 3 && bad <= 1, "cut at {cut}");
@@ -394,7 +473,8 @@ fn a_graph_orders_and_compares() {
     assert_eq!(a.nodes()[2].after, [NodeId(1)]);
     assert!(b.beyond(&a).is_empty());
     assert_eq!(a.beyond(&b), ["touch 1"]);
-    // What is there already is not done twice, and what waited for it waits for everything that came first.
+    // What is there already is not done twice, and what waited for it waits for everything that
+    // came first.
     let mut c = Graph::new();
     c.then(touch("h1", "1"));
     c.then(touch("h1", "4"));
@@ -409,6 +489,9 @@ async fn an_operation_that_holds_gates_has_no_effect_on_a_host_without_one() {
     let mut g = Graph::new();
     g.add(touch("h2", "beside"), &[]);
     let outcome = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
-    assert!(outcome.problem.is_some_and(|p| p.why.contains("under no gate")), "refused, and said so");
+    assert!(
+        outcome.problem.is_some_and(|p| p.why.contains("under no gate")),
+        "refused, and said so"
+    );
     assert!(w.ledger().is_empty());
 }

@@ -1,6 +1,9 @@
 //! `tf-provider`'s types and ours, as messages of protocol 6.11.
 use super::pb::tf;
-use crate::schema::{Attribute, AttributeConstraint as C, AttributePath, AttributePathStep, AttributeType as T, Diagnostic, Diagnostics, Schema, StringKind, Tree, tree};
+use crate::schema::{
+    Attribute, AttributeConstraint as C, AttributePath, AttributePathStep, AttributeType as T,
+    Diagnostic, Diagnostics, Schema, StringKind, Tree, tree,
+};
 use std::collections::HashMap;
 
 /// A schema.
@@ -25,7 +28,11 @@ fn kind(kind: &StringKind) -> i32 {
     }
 }
 
-fn attributes(schema: &Schema, all: &HashMap<String, Attribute>, names: &mut Vec<String>) -> Vec<tf::schema::Attribute> {
+fn attributes(
+    schema: &Schema,
+    all: &HashMap<String, Attribute>,
+    names: &mut Vec<String>,
+) -> Vec<tf::schema::Attribute> {
     use tf::schema::object::NestingMode as N;
     let mut out: Vec<_> = all.iter().collect();
     out.sort_by_key(|(name, _)| *name);
@@ -39,13 +46,21 @@ fn attributes(schema: &Schema, all: &HashMap<String, Attribute>, names: &mut Vec
                 T::AttributeMap(inner) => Some((N::Map, inner)),
                 _ => None,
             };
-            let nested_type = nested.map(|(mode, inner)| tf::schema::Object { attributes: attributes(schema, inner, names), nesting: mode as i32, ..Default::default() });
+            let nested_type = nested.map(|(mode, inner)| tf::schema::Object {
+                attributes: attributes(schema, inner, names),
+                nesting: mode as i32,
+                ..Default::default()
+            });
             let extra = schema.extra(names).cloned().unwrap_or_default();
             names.pop();
             tf::schema::Attribute {
                 name: name.clone(),
                 // tf-provider's own server sends both; core refuses that.
-                r#type: if nested_type.is_some() { Vec::new() } else { a.attr_type.to_string().into_bytes() },
+                r#type: if nested_type.is_some() {
+                    Vec::new()
+                } else {
+                    a.attr_type.to_string().into_bytes()
+                },
                 nested_type,
                 description: a.description.content.clone(),
                 description_kind: kind(&a.description.kind),
@@ -70,7 +85,13 @@ pub fn path(path: &AttributePath) -> tf::AttributePath {
         AttributePathStep::Key(key) => S::ElementKeyString(key.to_string()),
         AttributePathStep::Index(index) => S::ElementKeyInt(*index),
     };
-    tf::AttributePath { steps: path.steps.iter().map(|s| tf::attribute_path::Step { selector: Some(step(s)) }).collect() }
+    tf::AttributePath {
+        steps: path
+            .steps
+            .iter()
+            .map(|s| tf::attribute_path::Step { selector: Some(step(s)) })
+            .collect(),
+    }
 }
 
 /// Diagnostics; the paths of plain words in them are resolved by `schema`.
@@ -81,10 +102,20 @@ pub fn diagnostics(schema: Option<&Schema>, diags: Diagnostics) -> Vec<tf::Diagn
         move |d: Diagnostic| {
             let attribute = schema.map_or_else(|| d.attribute.clone(), |s| s.resolve(&d.attribute));
             let attribute = (!attribute.steps.is_empty()).then(|| path(&attribute));
-            tf::Diagnostic { severity: severity as i32, summary: d.summary.into_owned(), detail: d.detail.into_owned(), attribute }
+            tf::Diagnostic {
+                severity: severity as i32,
+                summary: d.summary.into_owned(),
+                detail: d.detail.into_owned(),
+                attribute,
+            }
         }
     };
-    diags.errors.into_iter().map(one(Severity::Error)).chain(diags.warnings.into_iter().map(one(Severity::Warning))).collect()
+    diags
+        .errors
+        .into_iter()
+        .map(one(Severity::Error))
+        .chain(diags.warnings.into_iter().map(one(Severity::Warning)))
+        .collect()
 }
 
 /// A value.
@@ -95,9 +126,10 @@ pub fn value(tree: &Tree) -> tf::DynamicValue {
 
 /// Numbers as decimal text, one of the three forms core takes.
 ///
-/// Core compares the states before and after a refresh with Go's `reflect.DeepEqual`. A number read from an integer has
-/// another precision in there than the same number read from text or JSON, so with integers every object that holds a
-/// number counts as changed, and `plan -refresh-only -detailed-exitcode` is 2 forever (seen with Terraform 1.11.4).
+/// Core compares the states before and after a refresh with Go's `reflect.DeepEqual`. A number read
+/// from an integer has another precision in there than the same number read from text or JSON, so
+/// with integers every object that holds a number counts as changed, and `plan -refresh-only
+/// -detailed-exitcode` is 2 forever (seen with Terraform 1.11.4).
 fn decimal(tree: &Tree) -> Tree {
     match tree {
         Tree::Integer(n) => Tree::from(n.to_string()),

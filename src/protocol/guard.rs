@@ -25,7 +25,8 @@ fn install_hook() {
             if !GUARDED.get() {
                 return before(info);
             }
-            let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+            let place =
+                info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
             tracing::error!(place, "a call panicked");
             PLACE.set(Some(place));
         }));
@@ -45,16 +46,21 @@ impl<F: Future> Future for Guarded<F> {
         match out {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(out)) => Poll::Ready(Ok(out)),
-            Err(_) => Poll::Ready(Err(Panicked(PLACE.take().unwrap_or_else(|| "an unknown place".to_owned())))),
+            Err(_) => Poll::Ready(Err(Panicked(
+                PLACE.take().unwrap_or_else(|| "an unknown place".to_owned()),
+            ))),
         }
     }
 }
 
-/// Runs `call` to its end in a task of its own: a broken connection to the caller does not cut it in half.
+/// Runs `call` to its end in a task of its own: a broken connection to the caller does not cut it
+/// in half.
 ///
 /// # Errors
 /// It panicked; the process lives on.
-pub async fn run<T: Send + 'static>(call: impl Future<Output = T> + Send + 'static) -> Result<T, Panicked> {
+pub async fn run<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Panicked> {
     install_hook();
     match tokio::spawn(Guarded(Box::pin(call))).await {
         Ok(out) => out,

@@ -21,10 +21,14 @@ pub enum HostError {
     )]
     NotAPlugin,
     /// The caller is too old or too new.
-    #[error("the calling program speaks plugin protocol {0}, this provider speaks 6: use Terraform 1.11, OpenTofu 1.11 or newer")]
+    #[error(
+        "the calling program speaks plugin protocol {0}, this provider speaks 6: use Terraform 1.11, OpenTofu 1.11 or newer"
+    )]
     Version(String),
     /// No client certificate.
-    #[error("PLUGIN_CLIENT_CERT is not set, and this provider serves only over mutual TLS: unset TF_DISABLE_PLUGIN_TLS, or, in tests only, set {ALLOW_PLAINTEXT}=1")]
+    #[error(
+        "PLUGIN_CLIENT_CERT is not set, and this provider serves only over mutual TLS: unset TF_DISABLE_PLUGIN_TLS, or, in tests only, set {ALLOW_PLAINTEXT}=1"
+    )]
     NoCertificate,
     /// An unreadable client certificate, or TLS cannot be set up.
     #[error("cannot set up TLS from PLUGIN_CLIENT_CERT: {0}")]
@@ -56,7 +60,8 @@ impl Host {
     /// # Errors
     /// Not started as a plugin, wrong protocol, no TLS.
     pub fn read(debug: bool, get: impl Fn(&str) -> Option<OsString>) -> Result<Self, HostError> {
-        let text = |name: &str| get(name).and_then(|v| v.into_string().ok()).filter(|v| !v.is_empty());
+        let text =
+            |name: &str| get(name).and_then(|v| v.into_string().ok()).filter(|v| !v.is_empty());
         if !debug && text(COOKIE_NAME).as_deref() != Some(COOKIE) {
             return Err(HostError::NotAPlugin);
         }
@@ -71,8 +76,19 @@ impl Host {
             return Err(HostError::NoCertificate);
         }
         let dir = |name: &str| get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let socket_dirs = [dir("PLUGIN_UNIX_SOCKET_DIR"), dir("TMPDIR"), Some("/tmp".into()), dir("XDG_RUNTIME_DIR"), Some("/var/tmp".into())];
-        Ok(Self { debug, client_cert, multiplex: get("PLUGIN_MULTIPLEX_GRPC").is_some(), socket_dirs: socket_dirs.into_iter().flatten().collect() })
+        let socket_dirs = [
+            dir("PLUGIN_UNIX_SOCKET_DIR"),
+            dir("TMPDIR"),
+            Some("/tmp".into()),
+            dir("XDG_RUNTIME_DIR"),
+            Some("/var/tmp".into()),
+        ];
+        Ok(Self {
+            debug,
+            client_cert,
+            multiplex: get("PLUGIN_MULTIPLEX_GRPC").is_some(),
+            socket_dirs: socket_dirs.into_iter().flatten().collect(),
+        })
     }
 
     /// The line for stdout. `cert` is our certificate (DER), empty for plain text.
@@ -89,6 +105,8 @@ impl Host {
     pub fn reattach(&self, address: &str, socket: &Path) -> String {
         let addr = serde_json::json!({"Network": "unix", "String": socket.display().to_string()});
         let config = serde_json::json!({address: {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": std::process::id(), "Test": true, "Addr": addr}});
-        format!("Serving for a debugger, without TLS, until Ctrl-C. In another terminal of this user:\n\nexport TF_REATTACH_PROVIDERS='{config}'\n")
+        format!(
+            "Serving for a debugger, without TLS, until Ctrl-C. In another terminal of this user:\n\nexport TF_REATTACH_PROVIDERS='{config}'\n"
+        )
     }
 }

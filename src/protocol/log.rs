@@ -1,7 +1,8 @@
-//! Log lines as the calling program reads them: one JSON object per line on stderr, in the form of hclog.
+//! Log lines as the calling program reads them: one JSON object per line on stderr, in the form of
+//! hclog.
 //!
-//! Shown with `TF_LOG_PROVIDER=INFO`. Secrets are of type [`crate::base::Secret`], whose `Debug` is `***`; scripts and
-//! values are never logged.
+//! Shown with `TF_LOG_PROVIDER=INFO`. Secrets are of type [`crate::base::Secret`], whose `Debug` is
+//! `***`; scripts and values are never logged.
 use serde_json::{Map, Value};
 use std::io::Write;
 use std::sync::Mutex;
@@ -74,7 +75,8 @@ where
         line.insert("@level".into(), level.into());
         line.insert("@module".into(), event.metadata().target().replace("::", ".").into());
         line.insert("@timestamp".into(), timestamp((self.now)()).into());
-        // One write per line, so that lines of two threads do not mix; nobody reads an error about logging.
+        // One write per line, so that lines of two threads do not mix; nobody reads an error about
+        // logging.
         let text = format!("{}\n", Value::Object(line));
         if let Ok(mut out) = self.out.lock() {
             let _ = out.write_all(text.as_bytes());
@@ -90,19 +92,30 @@ pub fn timestamp(time: SystemTime) -> String {
     // Days to year, month and day in eras of 400 years that begin on the first of March.
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z", secs / 3600, secs / 60 % 60, secs % 60, since.subsec_micros())
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
+        secs / 3600,
+        secs / 60 % 60,
+        secs % 60,
+        since.subsec_micros()
+    )
 }
 
-/// Sends the program's log to stderr in hclog's form. `filter` is in `EnvFilter`'s syntax; a bad one counts as none.
+/// Sends the program's log to stderr in hclog's form. `filter` is in `EnvFilter`'s syntax; a bad
+/// one counts as none.
 pub fn install(filter: Option<&str>) {
     use tracing_subscriber::prelude::*;
-    let filter = filter.and_then(|f| tracing_subscriber::EnvFilter::try_new(f).ok()).unwrap_or_else(|| tracing_subscriber::EnvFilter::new("warn,ob=debug"));
+    let filter = filter
+        .and_then(|f| tracing_subscriber::EnvFilter::try_new(f).ok())
+        .unwrap_or_else(|| tracing_subscriber::EnvFilter::new("warn,ob=debug"));
     // A second call, in tests, keeps the first.
-    let _ = tracing_subscriber::registry().with(filter).with(Hclog::new(std::io::stderr())).try_init();
+    let _ =
+        tracing_subscriber::registry().with(filter).with(Hclog::new(std::io::stderr())).try_init();
 }

@@ -1,8 +1,10 @@
-//! go-plugin and tfplugin6 on the wire: how a CLI starts us, trusts us, talks to us and ends us. Knows no OceanBase.
+//! go-plugin and tfplugin6 on the wire: how a CLI starts us, trusts us, talks to us and ends us.
+//! Knows no OceanBase.
 //!
-//! In the order of a run: [`host`] reads what the parent wants and prints the handshake line, [`socket`] opens an
-//! owner-only unix socket, [`tls`] lets in exactly the parent's certificate, [`server`] serves gRPC on it, [`running`]
-//! counts what is under way and tells it to stop, [`guard`] catches panics, [`parent`] notices the parent's death.
+//! In the order of a run: [`host`] reads what the parent wants and prints the handshake line,
+//! [`socket`] opens an owner-only unix socket, [`tls`] lets in exactly the parent's certificate,
+//! [`server`] serves gRPC on it, [`running`] counts what is under way and tells it to stop,
+//! [`guard`] catches panics, [`parent`] notices the parent's death.
 pub mod convert;
 pub mod guard;
 pub mod host;

@@ -46,7 +46,8 @@ impl Running {
     pub fn cancel(&self) {
         self.token().cancel();
     }
-    /// Starts a new run: one process under a debugger serves many. A token that was never used stays.
+    /// Starts a new run: one process under a debugger serves many. A token that was never used
+    /// stays.
     pub fn renew(&self) -> CancellationToken {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if token.is_cancelled() {

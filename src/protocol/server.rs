@@ -19,7 +19,8 @@ use tonic::{Request, Response, Status};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// After Shutdown the parent kills us in 2 s: answers that are not out by then never will be.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long running applies may take to a safe point once the parent is gone; they are told at once.
+/// How long running applies may take to a safe point once the parent is gone; they are told at
+/// once.
 pub const SAFE_POINT: Duration = Duration::from_secs(60);
 
 /// A socket that is open, but not yet served.
@@ -57,20 +58,31 @@ impl Bound {
     pub fn certificate(&self) -> &[u8] {
         &self.cert
     }
-    /// What belongs on stdout now: the handshake line, or with a debugger what to export. `address` is the provider's.
+    /// What belongs on stdout now: the handshake line, or with a debugger what to export. `address`
+    /// is the provider's.
     #[must_use]
     pub fn announcement(&self, address: &str) -> String {
-        if self.host.debug { self.host.reattach(address, self.path()) } else { self.host.handshake(self.path(), &self.cert) }
+        if self.host.debug {
+            self.host.reattach(address, self.path())
+        } else {
+            self.host.handshake(self.path(), &self.cert)
+        }
     }
 
-    /// Serves until Shutdown, until `ended` (the parent's death, Ctrl-C under a debugger), or until the server fails.
+    /// Serves until Shutdown, until `ended` (the parent's death, Ctrl-C under a debugger), or until
+    /// the server fails.
     ///
-    /// On Shutdown it returns within [`LAST_WORDS`]. On `ended` everything under way is told to stop and given
-    /// [`SAFE_POINT`].
+    /// On Shutdown it returns within [`LAST_WORDS`]. On `ended` everything under way is told to
+    /// stop and given [`SAFE_POINT`].
     ///
     /// # Errors
     /// The gRPC server failed.
-    pub async fn serve<P: Provider>(self, provider: P, running: Running, ended: impl Future<Output = ()> + Send) -> Result<(), HostError> {
+    pub async fn serve<P: Provider>(
+        self,
+        provider: P,
+        running: Running,
+        ended: impl Future<Output = ()> + Send,
+    ) -> Result<(), HostError> {
         let Self { socket, tls, .. } = self;
         let shutdown = CancellationToken::new();
         let (sender, incoming) = tokio::sync::mpsc::channel(8);
@@ -78,8 +90,15 @@ impl Bound {
         let served = tonic::transport::Server::builder()
             .add_service(ctl::GrpcControllerServer::new(Controller(shutdown.clone())))
             .add_service(stdio::GrpcStdioServer::new(Stdio(shutdown.clone())))
-            .add_service(ProviderServer::new(provider).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT))
-            .serve_with_incoming_shutdown(ReceiverStream::new(incoming), shutdown.clone().cancelled_owned());
+            .add_service(
+                ProviderServer::new(provider)
+                    .max_decoding_message_size(MESSAGE_LIMIT)
+                    .max_encoding_message_size(MESSAGE_LIMIT),
+            )
+            .serve_with_incoming_shutdown(
+                ReceiverStream::new(incoming),
+                shutdown.clone().cancelled_owned(),
+            );
         let last_words = async {
             shutdown.cancelled().await;
             running.cancel();
@@ -101,7 +120,11 @@ impl Bound {
     }
 }
 
-async fn accept(socket: &Socket, tls: Option<TlsAcceptor>, sender: tokio::sync::mpsc::Sender<std::io::Result<Connection>>) {
+async fn accept(
+    socket: &Socket,
+    tls: Option<TlsAcceptor>,
+    sender: tokio::sync::mpsc::Sender<std::io::Result<Connection>>,
+) {
     loop {
         let stream = match socket.listener.accept().await {
             Ok((stream, _)) => stream,
@@ -147,14 +170,18 @@ impl ctl::GrpcController for Controller {
     }
 }
 
-/// The stream of what the plugin prints: it stays open and empty, because nothing but the handshake is ever printed.
+/// The stream of what the plugin prints: it stays open and empty, because nothing but the handshake
+/// is ever printed.
 struct Stdio(CancellationToken);
 
 #[tonic::async_trait]
 impl stdio::GrpcStdio for Stdio {
     type StreamStdioStream = Pin<Box<dyn Stream<Item = Result<plugin::StdioData, Status>> + Send>>;
 
-    async fn stream_stdio(&self, _: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
+    async fn stream_stdio(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<Self::StreamStdioStream>, Status> {
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         let shutdown = self.0.clone();
         tokio::spawn(async move {
@@ -175,12 +202,20 @@ impl tonic::transport::server::Connected for Connection {
     fn connect_info(&self) {}
 }
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut *self.0).poll_read(cx, buffer)
     }
 }
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut *self.0).poll_write(cx, buffer)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

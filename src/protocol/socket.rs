@@ -1,4 +1,5 @@
-//! The unix socket: in a folder that only we may enter, itself 0600, and every peer's uid is looked at.
+//! The unix socket: in a folder that only we may enter, itself 0600, and every peer's uid is looked
+//! at.
 use super::host::HostError;
 use rand::distr::{Alphanumeric, SampleString};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -44,16 +45,22 @@ impl Socket {
     }
 
     fn open_in(parent: &Path) -> Result<Self, String> {
-        let dir = parent.join(format!("ob-plugin-{}-{}", std::process::id(), Alphanumeric.sample_string(&mut rand::rng(), 8)));
+        let dir = parent.join(format!(
+            "ob-plugin-{}-{}",
+            std::process::id(),
+            Alphanumeric.sample_string(&mut rand::rng(), 8)
+        ));
         let socket = dir.join("s");
         if socket.as_os_str().len() > SUN_PATH {
             return Err(format!("its path is longer than a socket's {SUN_PATH} bytes"));
         }
-        // A folder of mode 0700 first: between bind and chmod nobody else can reach the socket, and no umask is changed.
+        // A folder of mode 0700 first: between bind and chmod nobody else can reach the socket, and
+        // no umask is changed.
         std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|e| e.to_string())?;
         let path = Folder { dir, socket };
         let listener = UnixListener::bind(&path.socket).map_err(|e| e.to_string())?;
-        std::fs::set_permissions(&path.socket, std::fs::Permissions::from_mode(0o600)).map_err(|e| e.to_string())?;
+        std::fs::set_permissions(&path.socket, std::fs::Permissions::from_mode(0o600))
+            .map_err(|e| e.to_string())?;
         Ok(Self { listener, path })
     }
 

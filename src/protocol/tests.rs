@@ -21,18 +21,44 @@ fn read(debug: bool, env: &[(&str, &str)]) -> Result<Host, HostError> {
 
 #[test]
 fn serves_only_who_knows_the_cookie_speaks_6_and_brings_a_certificate() {
-    let (cookie, cert, six) = ((COOKIE_NAME, COOKIE), ("PLUGIN_CLIENT_CERT", "pem"), ("PLUGIN_PROTOCOL_VERSIONS", "5,6"));
+    let (cookie, cert, six) =
+        ((COOKIE_NAME, COOKIE), ("PLUGIN_CLIENT_CERT", "pem"), ("PLUGIN_PROTOCOL_VERSIONS", "5,6"));
     for (name, debug, env, want) in [
         ("by hand", false, vec![], Err(HostError::NotAPlugin)),
         ("another cookie", false, vec![(COOKIE_NAME, "x"), cert, six], Err(HostError::NotAPlugin)),
-        ("too old", false, vec![cookie, cert, ("PLUGIN_PROTOCOL_VERSIONS", "4,5")], Err(HostError::Version("4,5".into()))),
+        (
+            "too old",
+            false,
+            vec![cookie, cert, ("PLUGIN_PROTOCOL_VERSIONS", "4,5")],
+            Err(HostError::Version("4,5".into())),
+        ),
         ("no version named", false, vec![cookie, cert], Ok(true)),
         ("TLS", false, vec![cookie, cert, six], Ok(true)),
         ("no TLS", false, vec![cookie, six], Err(HostError::NoCertificate)),
-        ("an empty certificate", false, vec![cookie, six, ("PLUGIN_CLIENT_CERT", "")], Err(HostError::NoCertificate)),
-        ("plain text allowed by another word", false, vec![cookie, six, ("OB_PLUGIN_ALLOW_PLAINTEXT", "yes")], Err(HostError::NoCertificate)),
-        ("plain text allowed", false, vec![cookie, six, ("OB_PLUGIN_ALLOW_PLAINTEXT", "1")], Ok(false)),
-        ("a certificate wins over the permission", false, vec![cookie, six, cert, ("OB_PLUGIN_ALLOW_PLAINTEXT", "1")], Ok(true)),
+        (
+            "an empty certificate",
+            false,
+            vec![cookie, six, ("PLUGIN_CLIENT_CERT", "")],
+            Err(HostError::NoCertificate),
+        ),
+        (
+            "plain text allowed by another word",
+            false,
+            vec![cookie, six, ("OB_PLUGIN_ALLOW_PLAINTEXT", "yes")],
+            Err(HostError::NoCertificate),
+        ),
+        (
+            "plain text allowed",
+            false,
+            vec![cookie, six, ("OB_PLUGIN_ALLOW_PLAINTEXT", "1")],
+            Ok(false),
+        ),
+        (
+            "a certificate wins over the permission",
+            false,
+            vec![cookie, six, cert, ("OB_PLUGIN_ALLOW_PLAINTEXT", "1")],
+            Ok(true),
+        ),
         ("under a debugger", true, vec![], Ok(false)),
     ] {
         assert_eq!(read(debug, &env).map(|h| h.client_cert.is_some()), want, "{name}");
@@ -43,10 +69,20 @@ fn serves_only_who_knows_the_cookie_speaks_6_and_brings_a_certificate() {
 #[test]
 fn the_handshake_line_is_what_go_plugin_parses() {
     let host = read(false, &[(COOKIE_NAME, COOKIE), ("PLUGIN_CLIENT_CERT", "pem")]).unwrap();
-    assert_eq!(host.handshake(Path::new("/tmp/s"), &[1, 2, 3, 4]), "1|6|unix|/tmp/s|grpc|AQIDBA", "no padding");
-    let host = read(false, &[(COOKIE_NAME, COOKIE), ("PLUGIN_CLIENT_CERT", "pem"), ("PLUGIN_MULTIPLEX_GRPC", "true")]).unwrap();
+    assert_eq!(
+        host.handshake(Path::new("/tmp/s"), &[1, 2, 3, 4]),
+        "1|6|unix|/tmp/s|grpc|AQIDBA",
+        "no padding"
+    );
+    let host = read(
+        false,
+        &[(COOKIE_NAME, COOKIE), ("PLUGIN_CLIENT_CERT", "pem"), ("PLUGIN_MULTIPLEX_GRPC", "true")],
+    )
+    .unwrap();
     assert_eq!(host.handshake(Path::new("/tmp/s"), &[]), "1|6|unix|/tmp/s|grpc||false");
-    let line = read(true, &[]).unwrap().reattach("registry.terraform.io/oceanbase/ob", Path::new("/tmp/s"));
+    let line = read(true, &[])
+        .unwrap()
+        .reattach("registry.terraform.io/oceanbase/ob", Path::new("/tmp/s"));
     let json = line.split_once('\'').unwrap().1.rsplit_once('\'').unwrap().0;
     let json: serde_json::Value = serde_json::from_str(json).unwrap();
     assert_eq!(json["registry.terraform.io/oceanbase/ob"]["Addr"]["String"], "/tmp/s");
@@ -65,14 +101,18 @@ async fn the_socket_is_ours_alone_and_falls_back_to_a_short_folder() {
     assert_eq!((mode(&path), mode(&server::folder_of(&path))), (0o600, 0o700));
     drop(socket);
     assert!(!server::folder_of(&path).exists(), "nothing stays behind");
-    let Err(e) = Socket::open(std::slice::from_ref(&long)) else { panic!("a path of more than 107 bytes was taken") };
+    let Err(e) = Socket::open(std::slice::from_ref(&long)) else {
+        panic!("a path of more than 107 bytes was taken")
+    };
     assert!(e.to_string().contains("longer than a socket's"), "{e}");
     std::fs::remove_dir(long).unwrap();
 }
 
 #[test]
 fn only_this_user_and_root_may_connect() {
-    for (peer, me, want) in [(1000, 1000, true), (0, 1000, true), (1001, 1000, false), (1000, 0, false)] {
+    for (peer, me, want) in
+        [(1000, 1000, true), (0, 1000, true), (1001, 1000, false), (1000, 0, false)]
+    {
         assert_eq!(uid_allowed(peer, me), want, "{peer} to {me}");
     }
 }
@@ -164,13 +204,27 @@ fn schemas_are_sent_with_either_type_or_nested_type() {
         .attr("name", string("Name.").required())
         .attr("old", string("Old.").optional().deprecated("use name"))
         .attr("labels", map("Labels.", NUMBER).optional_computed().sensitive())
-        .attr("zones", map_of("Zones.", [("key_wo", string("Key.").optional().write_only())]).required());
+        .attr(
+            "zones",
+            map_of("Zones.", [("key_wo", string("Key.").optional().write_only())]).required(),
+        );
     let sent = convert::schema(&schema);
     let block = sent.block.unwrap();
-    assert_eq!((sent.version, block.version, block.description.as_str(), block.description_kind), (2, 2, "A *thing*.", tf::StringKind::Markdown as i32));
-    let [labels, name, old, zones] = &block.attributes[..] else { panic!("{:?}", block.attributes) };
-    assert_eq!((labels.r#type.as_slice(), labels.optional, labels.computed, labels.sensitive), (&br#"["map","number"]"#[..], true, true, true));
-    assert_eq!((name.r#type.as_slice(), name.required, name.optional, name.computed), (&br#""string""#[..], true, false, false));
+    assert_eq!(
+        (sent.version, block.version, block.description.as_str(), block.description_kind),
+        (2, 2, "A *thing*.", tf::StringKind::Markdown as i32)
+    );
+    let [labels, name, old, zones] = &block.attributes[..] else {
+        panic!("{:?}", block.attributes)
+    };
+    assert_eq!(
+        (labels.r#type.as_slice(), labels.optional, labels.computed, labels.sensitive),
+        (&br#"["map","number"]"#[..], true, true, true)
+    );
+    assert_eq!(
+        (name.r#type.as_slice(), name.required, name.optional, name.computed),
+        (&br#""string""#[..], true, false, false)
+    );
     assert_eq!((old.deprecated, old.deprecation_message.as_str()), (true, "use name"));
     assert!(zones.r#type.is_empty(), "core refuses an attribute with both");
     let nested = zones.nested_type.as_ref().unwrap();
@@ -181,13 +235,31 @@ fn schemas_are_sent_with_either_type_or_nested_type() {
 #[test]
 fn diagnostics_point_at_keys_where_the_schema_has_keys() {
     use tf::attribute_path::step::Selector as S;
-    let schema = Schema::new(1, "T.").attr("zones", map_of("Zones.", [("n", number("N.").optional())]).required());
+    let schema = Schema::new(1, "T.")
+        .attr("zones", map_of("Zones.", [("n", number("N.").optional())]).required());
     let mut diags = Diagnostics::default();
     diags.problem(Problem::user("cannot use it").why("no").attribute(["zones", "z1", "n"]));
     diags.caution(Problem::user("look"));
     let [error, warning] = &convert::diagnostics(Some(&schema), diags)[..] else { panic!() };
-    let steps: Vec<_> = error.attribute.as_ref().unwrap().steps.iter().map(|s| s.selector.clone().unwrap()).collect();
-    assert_eq!(steps, [S::AttributeName("zones".into()), S::ElementKeyString("z1".into()), S::AttributeName("n".into())]);
-    assert_eq!((error.severity, warning.severity), (tf::diagnostic::Severity::Error as i32, tf::diagnostic::Severity::Warning as i32));
+    let steps: Vec<_> = error
+        .attribute
+        .as_ref()
+        .unwrap()
+        .steps
+        .iter()
+        .map(|s| s.selector.clone().unwrap())
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            S::AttributeName("zones".into()),
+            S::ElementKeyString("z1".into()),
+            S::AttributeName("n".into())
+        ]
+    );
+    assert_eq!(
+        (error.severity, warning.severity),
+        (tf::diagnostic::Severity::Error as i32, tf::diagnostic::Severity::Warning as i32)
+    );
     assert!(warning.attribute.is_none());
 }

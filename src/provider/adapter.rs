@@ -1,4 +1,5 @@
-//! The one generic adapter: any [`crate::resource::Resource`] as a `tf_provider::Resource`, and data sources alike.
+//! The one generic adapter: any [`crate::resource::Resource`] as a `tf_provider::Resource`, and
+//! data sources alike.
 //!
 //! It speaks typed states only. What the wire demands beyond that trait is in [`super::wire`].
 use super::registry::Shared;
@@ -35,31 +36,53 @@ impl<R: Resource> Adapter<R> {
         context
     }
 
-    async fn plan(&self, diags: &mut Diagnostics, input: PlanInput<'_, R::State>) -> Option<Planned<R::State>> {
+    async fn plan(
+        &self,
+        diags: &mut Diagnostics,
+        input: PlanInput<'_, R::State>,
+    ) -> Option<Planned<R::State>> {
         let planned = self.resource.plan(input, diags);
         if planned.is_none() && diags.errors.is_empty() {
-            diags.problem(Problem::internal(format!("the plan of {} ended without a plan and without an error", R::TYPE)));
+            diags.problem(Problem::internal(format!(
+                "the plan of {} ended without a plan and without an error",
+                R::TYPE
+            )));
         }
         let planned = planned.filter(|_| diags.errors.is_empty())?;
         self.foresee(diags, input, &planned.state).await;
         Some(planned)
     }
 
-    /// The live look: only with a configured provider and a known configuration, never longer than [`FORESEE`].
-    async fn foresee(&self, diags: &mut Diagnostics, input: PlanInput<'_, R::State>, planned: &R::State) {
+    /// The live look: only with a configured provider and a known configuration, never longer than
+    /// [`FORESEE`].
+    async fn foresee(
+        &self,
+        diags: &mut Diagnostics,
+        input: PlanInput<'_, R::State>,
+        planned: &R::State,
+    ) {
         let Some(context) = self.shared.context() else { return };
-        let known = codec::encode(&self.schema, "configuration", input.config, &mut Diagnostics::default()).is_ok_and(|t| tree::wholly_known(&t));
+        let known =
+            codec::encode(&self.schema, "configuration", input.config, &mut Diagnostics::default())
+                .is_ok_and(|t| tree::wholly_known(&t));
         if !known {
             return;
         }
         let look = self.resource.foresee(&context, input.prior, planned);
         match tokio::time::timeout(FORESEE, look).await {
             Ok(problems) => problems.into_iter().for_each(|p| diags.caution(p)),
-            Err(_) => tracing::warn!(r#type = R::TYPE, "the look at the hosts at plan time took more than 10 s and was left out"),
+            Err(_) => tracing::warn!(
+                r#type = R::TYPE,
+                "the look at the hosts at plan time took more than 10 s and was left out"
+            ),
         }
     }
 
-    async fn apply(&self, diags: &mut Diagnostics, input: ApplyInput<'_, R::State>) -> Option<R::State> {
+    async fn apply(
+        &self,
+        diags: &mut Diagnostics,
+        input: ApplyInput<'_, R::State>,
+    ) -> Option<R::State> {
         let context = self.context(diags)?;
         let Applied { state, problem, warnings } = self.resource.apply(&context, input).await;
         warnings.into_iter().for_each(|p| diags.caution(p));
@@ -73,7 +96,8 @@ impl<R: Resource> Adapter<R> {
 #[async_trait]
 impl<R: Resource> tf_provider::Resource for Adapter<R> {
     type State<'a> = R::State;
-    /// Private bytes stay as they came: what shapes a plan is in attributes, where people can read it.
+    /// Private bytes stay as they came: what shapes a plan is in attributes, where people can read
+    /// it.
     type PrivateState<'a> = ();
     type ProviderMetaState<'a> = ValueEmpty;
 
@@ -86,7 +110,13 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
         Some(())
     }
 
-    async fn read<'a>(&self, diags: &mut Diagnostics, state: R::State, (): (), _: ValueEmpty) -> Option<(R::State, ())> {
+    async fn read<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        state: R::State,
+        (): (),
+        _: ValueEmpty,
+    ) -> Option<(R::State, ())> {
         let Some(context) = self.context(diags) else { return Some((state, ())) };
         match self.resource.read(&context, state.clone()).await {
             Ok(found) => {
@@ -101,8 +131,16 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
         }
     }
 
-    async fn plan_create<'a>(&self, diags: &mut Diagnostics, proposed: R::State, config: R::State, _: ValueEmpty) -> Option<(R::State, ())> {
-        let planned = self.plan(diags, PlanInput { prior: None, config: &config, proposed: &proposed }).await?;
+    async fn plan_create<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        proposed: R::State,
+        config: R::State,
+        _: ValueEmpty,
+    ) -> Option<(R::State, ())> {
+        let planned = self
+            .plan(diags, PlanInput { prior: None, config: &config, proposed: &proposed })
+            .await?;
         Some((planned.state, ()))
     }
 
@@ -115,30 +153,75 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
         (): (),
         _: ValueEmpty,
     ) -> Option<(R::State, (), Vec<AttributePath>)> {
-        let planned = self.plan(diags, PlanInput { prior: Some(&prior), config: &config, proposed: &proposed }).await?;
+        let planned = self
+            .plan(diags, PlanInput { prior: Some(&prior), config: &config, proposed: &proposed })
+            .await?;
         Some((planned.state, (), planned.replace))
     }
 
-    async fn plan_destroy<'a>(&self, diags: &mut Diagnostics, prior: R::State, (): (), _: ValueEmpty) -> Option<()> {
+    async fn plan_destroy<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        prior: R::State,
+        (): (),
+        _: ValueEmpty,
+    ) -> Option<()> {
         self.resource.plan_destroy(&prior, diags);
         diags.errors.is_empty().then_some(())
     }
 
-    async fn create<'a>(&self, diags: &mut Diagnostics, planned: R::State, config: R::State, (): (), _: ValueEmpty) -> Option<(R::State, ())> {
-        let state = self.apply(diags, ApplyInput { prior: None, planned: Some(&planned), config: Some(&config) }).await;
-        // A state beside an error would be stored as tainted: the next plan would destroy what only needs to go on.
+    async fn create<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        planned: R::State,
+        config: R::State,
+        (): (),
+        _: ValueEmpty,
+    ) -> Option<(R::State, ())> {
+        let state = self
+            .apply(
+                diags,
+                ApplyInput { prior: None, planned: Some(&planned), config: Some(&config) },
+            )
+            .await;
+        // A state beside an error would be stored as tainted: the next plan would destroy what only
+        // needs to go on.
         state.filter(|_| diags.errors.is_empty()).map(|s| (s, ()))
     }
 
-    async fn update<'a>(&self, diags: &mut Diagnostics, prior: R::State, planned: R::State, config: R::State, (): (), _: ValueEmpty) -> Option<(R::State, ())> {
-        let state = self.apply(diags, ApplyInput { prior: Some(&prior), planned: Some(&planned), config: Some(&config) }).await;
+    async fn update<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        prior: R::State,
+        planned: R::State,
+        config: R::State,
+        (): (),
+        _: ValueEmpty,
+    ) -> Option<(R::State, ())> {
+        let state = self
+            .apply(
+                diags,
+                ApplyInput { prior: Some(&prior), planned: Some(&planned), config: Some(&config) },
+            )
+            .await;
         state.map(|s| (s, ()))
     }
 
-    async fn destroy<'a>(&self, diags: &mut Diagnostics, prior: R::State, (): (), _: ValueEmpty) -> Option<()> {
-        let left = self.apply(diags, ApplyInput { prior: Some(&prior), planned: None, config: None }).await;
+    async fn destroy<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        prior: R::State,
+        (): (),
+        _: ValueEmpty,
+    ) -> Option<()> {
+        let left = self
+            .apply(diags, ApplyInput { prior: Some(&prior), planned: None, config: None })
+            .await;
         if left.is_some() && diags.errors.is_empty() {
-            diags.problem(Problem::internal(format!("the destroy of {} left something and did not say why", R::TYPE)));
+            diags.problem(Problem::internal(format!(
+                "the destroy of {} left something and did not say why",
+                R::TYPE
+            )));
         }
         diags.errors.is_empty().then_some(())
     }
@@ -185,7 +268,12 @@ impl<D: DataSource> tf_provider::DataSource for SourceAdapter<D> {
         Some(())
     }
 
-    async fn read<'a>(&self, diags: &mut Diagnostics, config: D::State, _: ValueEmpty) -> Option<D::State> {
+    async fn read<'a>(
+        &self,
+        diags: &mut Diagnostics,
+        config: D::State,
+        _: ValueEmpty,
+    ) -> Option<D::State> {
         let Some(context) = self.shared.context() else {
             diags.problem(Shared::not_configured());
             return None;
@@ -194,7 +282,11 @@ impl<D: DataSource> tf_provider::DataSource for SourceAdapter<D> {
             Ok(found) => {
                 found.warnings.into_iter().for_each(|p| diags.caution(p));
                 if found.state.is_none() {
-                    diags.problem(Problem::user(format!("{} found nothing", D::TYPE)).fix("check the arguments; a data source must find what it is asked for"));
+                    diags.problem(
+                        Problem::user(format!("{} found nothing", D::TYPE)).fix(
+                            "check the arguments; a data source must find what it is asked for",
+                        ),
+                    );
                 }
                 found.state
             }

@@ -1,6 +1,7 @@
 //! From the provider block and `OB_*` variables to a [`Session`].
 //!
-//! An unknown value (at plan time) counts as absent: whoever needs it learns at apply, when it is known.
+//! An unknown value (at plan time) counts as absent: whoever needs it learns at apply, when it is
+//! known.
 use super::config_schema::{BastionBlock, Block, IdentityBlock};
 use super::registry::Connect;
 use crate::base::units::parse_duration;
@@ -22,22 +23,39 @@ pub(super) fn validate(block: &Block, diags: &mut Diagnostics) {
     let identities = block.ssh.as_ref_option().and_then(|s| s.identities.as_ref_option());
     for (name, identity) in identities.into_iter().flatten() {
         let Some(identity) = identity.as_ref_option() else { continue };
-        let given = [!identity.private_key.is_null(), !identity.private_key_file.is_null(), !matches!(identity.agent, Value::Null | Value::Value(false))];
+        let given = [
+            !identity.private_key.is_null(),
+            !identity.private_key_file.is_null(),
+            !matches!(identity.agent, Value::Null | Value::Value(false)),
+        ];
         let count = given.iter().filter(|g| **g).count();
         if count != 1 {
             let why = if count == 0 { "it names no key" } else { "it names more than one key" };
             let fix = "set exactly one of private_key, private_key_file or agent = true";
-            diags.problem(Problem::user(format!("identity \"{name}\" cannot be used")).why(why).fix(fix).attribute(["ssh", "identities", name.as_str()]));
+            diags.problem(
+                Problem::user(format!("identity \"{name}\" cannot be used"))
+                    .why(why)
+                    .fix(fix)
+                    .attribute(["ssh", "identities", name.as_str()]),
+            );
         }
         if given[2] && !identity.passphrase.is_null() {
-            let problem = Problem::user(format!("identity \"{name}\" cannot be used")).why("an agent has no passphrase").fix("remove passphrase, or agent");
+            let problem = Problem::user(format!("identity \"{name}\" cannot be used"))
+                .why("an agent has no passphrase")
+                .fix("remove passphrase, or agent");
             diags.problem(problem.attribute(["ssh", "identities", name.as_str(), "passphrase"]));
         }
     }
 }
 
 /// Builds the session. Never connects. Problems of variables name the variable.
-pub(super) fn session(block: &Block, env: Env<'_>, connect: &Connect, cancel: CancellationToken, diags: &mut Diagnostics) -> Option<Session> {
+pub(super) fn session(
+    block: &Block,
+    env: Env<'_>,
+    connect: &Connect,
+    cancel: CancellationToken,
+    diags: &mut Diagnostics,
+) -> Option<Session> {
     let env = |name: &str| env(name).filter(|v| !v.is_empty());
     let text = |value: &Value<String>, name: &str| value.clone().as_option().or_else(|| env(name));
     let errors = diags.errors.len();
@@ -45,7 +63,10 @@ pub(super) fn session(block: &Block, env: Env<'_>, connect: &Connect, cancel: Ca
     let owner = text(&block.owner, "OB_OWNER").filter(|owner| {
         let good = crate::base::ids::is_object_name(owner);
         if !good {
-            diags.problem(bad_variable("OB_OWNER", "an owner has 1 to 64 of the characters a-z, A-Z, 0-9, - _ ."));
+            diags.problem(bad_variable(
+                "OB_OWNER",
+                "an owner has 1 to 64 of the characters a-z, A-Z, 0-9, - _ .",
+            ));
         }
         good
     });
@@ -53,10 +74,17 @@ pub(super) fn session(block: &Block, env: Env<'_>, connect: &Connect, cancel: Ca
     if !["apply", "observe"].contains(&mode.as_str()) {
         diags.problem(bad_variable("OB_MODE", "it is neither apply nor observe"));
     }
-    let parallelism = block.parallelism.as_option().map_or_else(|| number("OB_PARALLELISM", &env, 16, 1..=256, diags), |n| u64::try_from(n).unwrap_or(1));
-    let timeout = text(&block.operation_timeout, "OB_OPERATION_TIMEOUT").map_or(Some(Duration::from_secs(7200)), |t| parse_duration(&t));
+    let parallelism = block.parallelism.as_option().map_or_else(
+        || number("OB_PARALLELISM", &env, 16, 1..=256, diags),
+        |n| u64::try_from(n).unwrap_or(1),
+    );
+    let timeout = text(&block.operation_timeout, "OB_OPERATION_TIMEOUT")
+        .map_or(Some(Duration::from_secs(7200)), |t| parse_duration(&t));
     if timeout.is_none() {
-        diags.problem(bad_variable("OB_OPERATION_TIMEOUT", "a duration is written like 30m, 2h or 1h30m"));
+        diags.problem(bad_variable(
+            "OB_OPERATION_TIMEOUT",
+            "a duration is written like 30m, 2h or 1h30m",
+        ));
     }
     let sudo = block.sudo.as_option().or_else(|| flag("OB_SUDO", &env, diags)).unwrap_or(true);
     let observe = mode == "observe";
@@ -87,12 +115,22 @@ fn credentials(block: &Block) -> std::collections::BTreeMap<String, SqlCredentia
     all.into_iter().flatten().filter_map(one).collect()
 }
 
-fn ssh(block: &Block, env: &impl Fn(&str) -> Option<String>, observe: bool, diags: &mut Diagnostics) -> SshConfig {
+fn ssh(
+    block: &Block,
+    env: &impl Fn(&str) -> Option<String>,
+    observe: bool,
+    diags: &mut Diagnostics,
+) -> SshConfig {
     let ssh = block.ssh.as_ref_option();
-    let text = |pick: fn(&super::config_schema::SshBlock) -> &Value<String>, name: &str| ssh.and_then(|s| pick(s).clone().as_option()).or_else(|| env(name));
+    let text = |pick: fn(&super::config_schema::SshBlock) -> &Value<String>, name: &str| {
+        ssh.and_then(|s| pick(s).clone().as_option()).or_else(|| env(name))
+    };
     let configured = ssh.and_then(|s| s.identities.as_ref_option());
-    let mut identities: std::collections::BTreeMap<_, _> =
-        configured.into_iter().flatten().filter_map(|(name, i)| Some((name.clone(), identity(i.as_ref_option()?, env)?))).collect();
+    let mut identities: std::collections::BTreeMap<_, _> = configured
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, i)| Some((name.clone(), identity(i.as_ref_option()?, env)?)))
+        .collect();
     if !configured.is_some_and(|c| c.contains_key("default"))
         && let Some(identity) = identity_of_environment(env, diags)
     {
@@ -102,17 +140,30 @@ fn ssh(block: &Block, env: &impl Fn(&str) -> Option<String>, observe: bool, diag
         None | Some("strict") => HostKeyPolicy::Strict,
         Some("accept-new") => HostKeyPolicy::AcceptNew,
         Some(_) => {
-            diags.problem(bad_variable("OB_SSH_HOST_KEY_POLICY", "it is neither strict nor accept-new"));
+            diags.problem(bad_variable(
+                "OB_SSH_HOST_KEY_POLICY",
+                "it is neither strict nor accept-new",
+            ));
             HostKeyPolicy::Strict
         }
     };
-    let algorithms = ssh.and_then(|s| s.algorithms.clone().as_option()).map(|all| all.into_iter().filter_map(Value::as_option).collect::<Vec<_>>());
-    let algorithms = algorithms.or_else(|| env("OB_SSH_ALGORITHMS").map(|v| v.split(',').map(|a| a.trim().to_owned()).collect()));
+    let algorithms = ssh
+        .and_then(|s| s.algorithms.clone().as_option())
+        .map(|all| all.into_iter().filter_map(Value::as_option).collect::<Vec<_>>());
+    let algorithms = algorithms.or_else(|| {
+        env("OB_SSH_ALGORITHMS").map(|v| v.split(',').map(|a| a.trim().to_owned()).collect())
+    });
     SshConfig {
         identities,
-        known_hosts_files: vec![home(&text(|s| &s.known_hosts_file, "OB_SSH_KNOWN_HOSTS_FILE").unwrap_or_else(|| "~/.ssh/known_hosts".to_owned()), env)],
+        known_hosts_files: vec![home(
+            &text(|s| &s.known_hosts_file, "OB_SSH_KNOWN_HOSTS_FILE")
+                .unwrap_or_else(|| "~/.ssh/known_hosts".to_owned()),
+            env,
+        )],
         policy,
-        bastion: bastion(ssh.and_then(|s| s.bastion.as_ref_option()), env, diags).into_iter().collect(),
+        bastion: bastion(ssh.and_then(|s| s.bastion.as_ref_option()), env, diags)
+            .into_iter()
+            .collect(),
         algorithms: algorithms.filter(|a| !a.is_empty()),
         observe,
     }
@@ -120,19 +171,31 @@ fn ssh(block: &Block, env: &impl Fn(&str) -> Option<String>, observe: bool, diag
 
 /// An identity whose key is not known yet is left out until it is.
 fn identity(block: &IdentityBlock, env: &impl Fn(&str) -> Option<String>) -> Option<Identity> {
-    let passphrase = block.passphrase.clone().as_option().filter(|p| !p.is_empty()).map(Secret::new);
+    let passphrase =
+        block.passphrase.clone().as_option().filter(|p| !p.is_empty()).map(Secret::new);
     let key = match (&block.private_key, &block.private_key_file, &block.agent) {
         (Value::Value(key), ..) => KeySource::Value { key: Secret::new(key.clone()), passphrase },
         (_, Value::Value(path), _) => KeySource::File { path: home(path, env), passphrase },
         (.., Value::Value(true)) => KeySource::Agent,
         _ => return None,
     };
-    Some(Identity { user: block.user.clone().as_option(), key, certificate: block.certificate.clone().as_option() })
+    Some(Identity {
+        user: block.user.clone().as_option(),
+        key,
+        certificate: block.certificate.clone().as_option(),
+    })
 }
 
-fn identity_of_environment(env: &impl Fn(&str) -> Option<String>, diags: &mut Diagnostics) -> Option<Identity> {
+fn identity_of_environment(
+    env: &impl Fn(&str) -> Option<String>,
+    diags: &mut Diagnostics,
+) -> Option<Identity> {
     let passphrase = env("OB_SSH_PASSPHRASE").map(Secret::new);
-    let key = match (env("OB_SSH_PRIVATE_KEY"), env("OB_SSH_PRIVATE_KEY_FILE"), flag("OB_SSH_AGENT", env, diags)) {
+    let key = match (
+        env("OB_SSH_PRIVATE_KEY"),
+        env("OB_SSH_PRIVATE_KEY_FILE"),
+        flag("OB_SSH_AGENT", env, diags),
+    ) {
         (Some(key), ..) => KeySource::Value { key: Secret::new(key), passphrase },
         (_, Some(path), _) => KeySource::File { path: home(&path, env), passphrase },
         (.., Some(true)) => KeySource::Agent,
@@ -141,10 +204,19 @@ fn identity_of_environment(env: &impl Fn(&str) -> Option<String>, diags: &mut Di
     Some(Identity { user: env("OB_SSH_USER"), key, certificate: env("OB_SSH_CERTIFICATE") })
 }
 
-fn bastion(block: Option<&BastionBlock>, env: &impl Fn(&str) -> Option<String>, diags: &mut Diagnostics) -> Option<Endpoint> {
-    let text = |pick: fn(&BastionBlock) -> &Value<String>, name: &str| block.and_then(|b| pick(b).clone().as_option()).or_else(|| env(name));
+fn bastion(
+    block: Option<&BastionBlock>,
+    env: &impl Fn(&str) -> Option<String>,
+    diags: &mut Diagnostics,
+) -> Option<Endpoint> {
+    let text = |pick: fn(&BastionBlock) -> &Value<String>, name: &str| {
+        block.and_then(|b| pick(b).clone().as_option()).or_else(|| env(name))
+    };
     let address = text(|b| &b.address, "OB_SSH_BASTION_ADDRESS")?;
-    let port = block.and_then(|b| b.port.as_option()).map_or_else(|| number("OB_SSH_BASTION_PORT", env, 22, 1..=65535, diags), |p| u64::try_from(p).unwrap_or(22));
+    let port = block.and_then(|b| b.port.as_option()).map_or_else(
+        || number("OB_SSH_BASTION_PORT", env, 22, 1..=65535, diags),
+        |p| u64::try_from(p).unwrap_or(22),
+    );
     Some(Endpoint {
         name: "bastion".to_owned(),
         address,
@@ -162,18 +234,31 @@ fn home(path: &str, env: &impl Fn(&str) -> Option<String>) -> PathBuf {
     }
 }
 
-fn number(name: &str, env: &impl Fn(&str) -> Option<String>, default: u64, range: std::ops::RangeInclusive<u64>, diags: &mut Diagnostics) -> u64 {
+fn number(
+    name: &str,
+    env: &impl Fn(&str) -> Option<String>,
+    default: u64,
+    range: std::ops::RangeInclusive<u64>,
+    diags: &mut Diagnostics,
+) -> u64 {
     let Some(text) = env(name) else { return default };
     match text.trim().parse() {
         Ok(n) if range.contains(&n) => n,
         _ => {
-            diags.problem(bad_variable(name, &format!("it is no whole number between {} and {}", range.start(), range.end())));
+            diags.problem(bad_variable(
+                name,
+                &format!("it is no whole number between {} and {}", range.start(), range.end()),
+            ));
             default
         }
     }
 }
 
-fn flag(name: &str, env: &impl Fn(&str) -> Option<String>, diags: &mut Diagnostics) -> Option<bool> {
+fn flag(
+    name: &str,
+    env: &impl Fn(&str) -> Option<String>,
+    diags: &mut Diagnostics,
+) -> Option<bool> {
     match env(name)?.as_str() {
         "1" | "true" => Some(true),
         "0" | "false" => Some(false),
@@ -185,20 +270,26 @@ fn flag(name: &str, env: &impl Fn(&str) -> Option<String>, diags: &mut Diagnosti
 }
 
 fn bad_variable(name: &str, why: &str) -> Problem {
-    Problem::user(format!("the environment variable {name} cannot be used")).why(why).fix(format!("correct {name}, or unset it and use the provider block"))
+    Problem::user(format!("the environment variable {name} cannot be used"))
+        .why(why)
+        .fix(format!("correct {name}, or unset it and use the provider block"))
 }
 
 /// Who runs this, for the journal on the hosts.
 fn who(env: &impl Fn(&str) -> Option<String>) -> String {
     if let Some(run) = env("TFC_RUN_ID") {
-        return env("TFC_WORKSPACE_NAME").map_or_else(|| format!("hcp {run}"), |w| format!("hcp {w} {run}"));
+        return env("TFC_WORKSPACE_NAME")
+            .map_or_else(|| format!("hcp {run}"), |w| format!("hcp {w} {run}"));
     }
     if let Some(run) = env("GITHUB_RUN_ID") {
-        return env("GITHUB_REPOSITORY").map_or_else(|| format!("github {run}"), |r| format!("github {r} {run}"));
+        return env("GITHUB_REPOSITORY")
+            .map_or_else(|| format!("github {run}"), |r| format!("github {r} {run}"));
     }
     if let Some(job) = env("CI_JOB_ID") {
         return format!("ci job {job}");
     }
-    let user = env("USER").or_else(|| env("LOGNAME")).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let user = env("USER")
+        .or_else(|| env("LOGNAME"))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
 }

@@ -1,5 +1,7 @@
 //! The provider block: its attributes and their documentation.
-use crate::schema::build::{Named, STRING, boolean, duration, list, map_of, not_empty, number, object, object_name, string};
+use crate::schema::build::{
+    Named, STRING, boolean, duration, list, map_of, not_empty, number, object, object_name, string,
+};
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,10 +38,20 @@ fn identity() -> Vec<Named> {
     vec![
         ("user", string("Login user where the host names none.").optional().check(not_empty)),
         ("private_key", string("The private key itself.").optional().sensitive().check(not_empty)),
-        ("private_key_file", string("File with the private key on the machine that runs Terraform.").optional().check(not_empty)),
+        (
+            "private_key_file",
+            string("File with the private key on the machine that runs Terraform.")
+                .optional()
+                .check(not_empty),
+        ),
         ("passphrase", string("Passphrase of the key.").optional().sensitive()),
         ("agent", boolean("Use the agent at `SSH_AUTH_SOCK` instead of a key.").optional()),
-        ("certificate", string("OpenSSH certificate for the key (the text of its `-cert.pub` file).").optional().check(not_empty)),
+        (
+            "certificate",
+            string("OpenSSH certificate for the key (the text of its `-cert.pub` file).")
+                .optional()
+                .check(not_empty),
+        ),
     ]
 }
 
@@ -54,7 +66,10 @@ fn bastion() -> Vec<Named> {
 }
 
 fn credential() -> Vec<Named> {
-    vec![("user", string("User name.").required().check(not_empty)), ("password", string("Password.").required().sensitive())]
+    vec![
+        ("user", string("User name.").required().check(not_empty)),
+        ("password", string("Password.").required().sensitive()),
+    ]
 }
 
 /// The provider block as written. No `Debug`: it holds secrets.

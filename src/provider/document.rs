@@ -1,4 +1,5 @@
-//! All schemas as plain data, for `ob schema write` (schemas/*.json and the registry pages) and for tests.
+//! All schemas as plain data, for `ob schema write` (schemas/*.json and the registry pages) and for
+//! tests.
 use super::config_schema;
 use super::registry::Registry;
 use crate::schema::{Attribute, AttributeConstraint as C, AttributeType as T, Schema, Tree};
@@ -34,7 +35,8 @@ pub struct Page {
 /// One attribute.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Terraform's type in its JSON form; for nested attributes one of `single`, `list`, `set`, `map`.
+    /// Terraform's type in its JSON form; for nested attributes one of `single`, `list`, `set`,
+    /// `map`.
     pub r#type: serde_json::Value,
     /// Markdown.
     pub description: String,
@@ -59,8 +61,16 @@ pub struct Row {
 /// All schemas of `registry` as plain data.
 #[must_use]
 pub fn schema_document(registry: &Registry) -> Document {
-    let resources = registry.resources.iter().map(|(name, r)| ((*name).to_owned(), page(r.schema(), r.identity()))).collect();
-    let data_sources = registry.sources.iter().map(|(name, s)| ((*name).to_owned(), page(s.schema(), &[]))).collect();
+    let resources = registry
+        .resources
+        .iter()
+        .map(|(name, r)| ((*name).to_owned(), page(r.schema(), r.identity())))
+        .collect();
+    let data_sources = registry
+        .sources
+        .iter()
+        .map(|(name, s)| ((*name).to_owned(), page(s.schema(), &[])))
+        .collect();
     Document { provider: page(&config_schema::schema(), &[]), resources, data_sources }
 }
 
@@ -73,7 +83,11 @@ fn page(schema: &Schema, identity: &[&str]) -> Page {
     }
 }
 
-fn rows(schema: &Schema, all: &HashMap<String, Attribute>, names: &mut Vec<String>) -> BTreeMap<String, Row> {
+fn rows(
+    schema: &Schema,
+    all: &HashMap<String, Attribute>,
+    names: &mut Vec<String>,
+) -> BTreeMap<String, Row> {
     let mut out = BTreeMap::new();
     for (name, a) in all {
         names.push(name.clone());
@@ -102,18 +116,25 @@ fn rows(schema: &Schema, all: &HashMap<String, Attribute>, names: &mut Vec<Strin
     out
 }
 
-/// An object of the schema in which every attribute, also of nested objects with one element each, is `value`; without
-/// one, something that fits the attribute's type.
+/// An object of the schema in which every attribute, also of nested objects with one element each,
+/// is `value`; without one, something that fits the attribute's type.
 pub(super) fn sample(schema: &Schema, value: Option<&Tree>) -> Tree {
     fn object(all: &HashMap<String, Attribute>, value: Option<&Tree>) -> Tree {
         let mut names: Vec<_> = all.keys().collect();
         names.sort();
-        V::Map(names.into_iter().map(|n| (V::from(n.as_str()), attribute(&all[n].attr_type, value))).collect())
+        V::Map(
+            names
+                .into_iter()
+                .map(|n| (V::from(n.as_str()), attribute(&all[n].attr_type, value)))
+                .collect(),
+        )
     }
     fn attribute(kind: &T, value: Option<&Tree>) -> Tree {
         match (kind, value) {
             (T::AttributeSingle(inner), _) => object(inner, value),
-            (T::AttributeList(inner) | T::AttributeSet(inner), _) => V::Array(vec![object(inner, value)]),
+            (T::AttributeList(inner) | T::AttributeSet(inner), _) => {
+                V::Array(vec![object(inner, value)])
+            }
             (T::AttributeMap(inner), _) => V::Map(vec![(V::from("k"), object(inner, value))]),
             (_, Some(value)) => value.clone(),
             (T::String, _) => V::from("text"),

@@ -1,8 +1,9 @@
 //! The provider: its configuration, and the adapter between resources and the wire.
 //!
-//! [`adapter`] carries our [`crate::resource::Resource`] as `tf-provider`'s trait of that name; [`wire`] carries that
-//! as messages, in both directions checked by the schema and by core's own [`rules`]; [`dispatch`] answers the calls of
-//! protocol 6.11; [`config`] turns the provider block and `OB_*` variables into a [`crate::resource::Session`].
+//! [`adapter`] carries our [`crate::resource::Resource`] as `tf-provider`'s trait of that name;
+//! [`wire`] carries that as messages, in both directions checked by the schema and by core's own
+//! [`rules`]; [`dispatch`] answers the calls of protocol 6.11; [`config`] turns the provider block
+//! and `OB_*` variables into a [`crate::resource::Session`].
 pub mod adapter;
 pub mod config;
 pub mod config_schema;

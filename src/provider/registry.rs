@@ -51,14 +51,20 @@ impl Registry {
     /// One without types.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
-        Self { resources: BTreeMap::new(), sources: BTreeMap::new(), shared: Shared::default(), connect }
+        Self {
+            resources: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            shared: Shared::default(),
+            connect,
+        }
     }
     /// What is under way in this process.
     #[must_use]
     pub fn running(&self) -> Running {
         self.shared.running.clone()
     }
-    /// Everything wrong with the registered types themselves, for a test: schema, state type, identity.
+    /// Everything wrong with the registered types themselves, for a test: schema, state type,
+    /// identity.
     #[must_use]
     pub fn lint(&self) -> Vec<String> {
         let resources = self.resources.values().flat_map(|r| r.lint());

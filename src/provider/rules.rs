@@ -1,19 +1,24 @@
 //! Core's own rules for what a provider may plan and return, checked here first.
 //!
-//! Core would say "Provider produced invalid plan" or "inconsistent result" and stop; checking first names the
-//! attribute, keeps a failed create untainted, and shows no sensitive value. Both functions are pure and work on trees
-//! in normal form ([`crate::schema::tree`]).
-use crate::schema::{Attribute, AttributeConstraint as C, AttributePath, AttributePathStep as Step, AttributeType as T, Schema, Tree, tree};
+//! Core would say "Provider produced invalid plan" or "inconsistent result" and stop; checking
+//! first names the attribute, keeps a failed create untainted, and shows no sensitive value. Both
+//! functions are pure and work on trees in normal form ([`crate::schema::tree`]).
+use crate::schema::{
+    Attribute, AttributeConstraint as C, AttributePath, AttributePathStep as Step,
+    AttributeType as T, Schema, Tree, tree,
+};
 use rmpv::Value as V;
 use std::collections::{BTreeSet, HashMap};
 
 /// A broken rule and where.
 pub type Broken = (AttributePath, &'static str);
 
-/// What is wrong with planning `planned` from `prior` and `config` (all whole objects; `prior` may be null).
+/// What is wrong with planning `planned` from `prior` and `config` (all whole objects; `prior` may
+/// be null).
 #[must_use]
 pub fn plan(schema: &Schema, prior: &Tree, config: &Tree, planned: &Tree) -> Vec<Broken> {
-    let mut walk = Walk { schema, names: Vec::new(), path: AttributePath::root(), broken: Vec::new() };
+    let mut walk =
+        Walk { schema, names: Vec::new(), path: AttributePath::root(), broken: Vec::new() };
     walk.attributes(schema.attributes(), prior, config, planned);
     walk.broken
 }
@@ -26,11 +31,18 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn attributes(&mut self, all: &HashMap<String, Attribute>, prior: &Tree, config: &Tree, planned: &Tree) {
+    fn attributes(
+        &mut self,
+        all: &HashMap<String, Attribute>,
+        prior: &Tree,
+        config: &Tree,
+        planned: &Tree,
+    ) {
         let names: BTreeSet<_> = all.keys().collect();
         for name in names {
             self.names.push(name.clone());
-            let values = (tree::get(prior, name), tree::get(config, name), tree::get(planned, name));
+            let values =
+                (tree::get(prior, name), tree::get(config, name), tree::get(planned, name));
             self.at(Step::Attribute(name.clone().into()), |w| w.attribute(&all[name], values));
             self.names.pop();
         }
@@ -63,7 +75,14 @@ impl Walk<'_> {
         }
     }
 
-    fn nested(&mut self, inner: &HashMap<String, Attribute>, nest: Nest, prior: &Tree, config: &Tree, planned: &Tree) {
+    fn nested(
+        &mut self,
+        inner: &HashMap<String, Attribute>,
+        nest: Nest,
+        prior: &Tree,
+        config: &Tree,
+        planned: &Tree,
+    ) {
         if *planned == V::Nil {
             return self.say("it is configured, but planned to be absent");
         }
@@ -80,12 +99,19 @@ impl Walk<'_> {
                     let key = key.as_str().unwrap_or_default();
                     let step = Step::Key(key.to_owned().into());
                     match tree::entry(config, key) {
-                        Some(config) => self.at(step, |w| w.element(inner, tree::get(prior, key), config, value)),
+                        Some(config) => self
+                            .at(step, |w| w.element(inner, tree::get(prior, key), config, value)),
                         None => self.at(step, |w| w.say("this key is planned, but not configured")),
                     }
                 }
-                for key in wanted.iter().filter_map(|(k, _)| k.as_str()).filter(|k| tree::entry(planned, k).is_none()) {
-                    self.at(Step::Key(key.to_owned().into()), |w| w.say("this key is configured, but not planned"));
+                for key in wanted
+                    .iter()
+                    .filter_map(|(k, _)| k.as_str())
+                    .filter(|k| tree::entry(planned, k).is_none())
+                {
+                    self.at(Step::Key(key.to_owned().into()), |w| {
+                        w.say("this key is configured, but not planned")
+                    });
                 }
             }
             (Nest::List, V::Array(wanted), V::Array(given)) if wanted.len() == given.len() => {
@@ -95,14 +121,23 @@ impl Walk<'_> {
                     self.at(Step::Index(i as i64), |w| w.element(inner, prior, config, planned));
                 }
             }
-            // Elements of sets have no name to match them by: core compares the number only, and so do we.
+            // Elements of sets have no name to match them by: core compares the number only, and so
+            // do we.
             (Nest::Set, V::Array(wanted), V::Array(given)) if wanted.len() == given.len() => {}
-            (Nest::List | Nest::Set, ..) => self.say("the plan has another number of elements than the configuration"),
+            (Nest::List | Nest::Set, ..) => {
+                self.say("the plan has another number of elements than the configuration")
+            }
             (Nest::Map, ..) => self.say("the plan is no map"),
         }
     }
 
-    fn element(&mut self, inner: &HashMap<String, Attribute>, prior: &Tree, config: &Tree, planned: &Tree) {
+    fn element(
+        &mut self,
+        inner: &HashMap<String, Attribute>,
+        prior: &Tree,
+        config: &Tree,
+        planned: &Tree,
+    ) {
         if planned == config {
             return;
         }
@@ -131,7 +166,8 @@ enum Nest {
     Set,
 }
 
-/// What is wrong with returning `actual` after `planned` was planned: a known value changed, or something is unknown.
+/// What is wrong with returning `actual` after `planned` was planned: a known value changed, or
+/// something is unknown.
 #[must_use]
 pub fn applied(schema: &Schema, planned: &Tree, actual: &Tree) -> Vec<Broken> {
     let mut out = Vec::new();
@@ -144,7 +180,13 @@ pub fn applied(schema: &Schema, planned: &Tree, actual: &Tree) -> Vec<Broken> {
     out
 }
 
-fn compare_attributes(all: &HashMap<String, Attribute>, planned: &Tree, actual: &Tree, path: &mut AttributePath, out: &mut Vec<Broken>) {
+fn compare_attributes(
+    all: &HashMap<String, Attribute>,
+    planned: &Tree,
+    actual: &Tree,
+    path: &mut AttributePath,
+    out: &mut Vec<Broken>,
+) {
     let names: BTreeSet<_> = all.keys().collect();
     for name in names {
         path.steps.push(Step::Attribute(name.clone().into()));
@@ -153,8 +195,16 @@ fn compare_attributes(all: &HashMap<String, Attribute>, planned: &Tree, actual: 
     }
 }
 
-fn compare(kind: &T, planned: &Tree, actual: &Tree, path: &mut AttributePath, out: &mut Vec<Broken>) {
-    if !tree::wholly_known(actual) && (tree::is_unknown(planned) || tree::is_unknown(actual) || planned == actual) {
+fn compare(
+    kind: &T,
+    planned: &Tree,
+    actual: &Tree,
+    path: &mut AttributePath,
+    out: &mut Vec<Broken>,
+) {
+    if !tree::wholly_known(actual)
+        && (tree::is_unknown(planned) || tree::is_unknown(actual) || planned == actual)
+    {
         out.push((path.clone(), "it is still unknown after the apply"));
         return;
     }
@@ -175,12 +225,16 @@ fn compare(kind: &T, planned: &Tree, actual: &Tree, path: &mut AttributePath, ou
         path.steps.pop();
     };
     let inner = match kind {
-        T::AttributeSingle(all) if matches!((planned, actual), (V::Map(_), V::Map(_))) => return compare_attributes(all, planned, actual, path, out),
+        T::AttributeSingle(all) if matches!((planned, actual), (V::Map(_), V::Map(_))) => {
+            return compare_attributes(all, planned, actual, path, out);
+        }
         T::AttributeMap(all) | T::AttributeList(all) => Inner::Object(all),
         T::Map(kind) | T::List(kind) => Inner::Type(kind),
         T::Set(_) | T::AttributeSet(_) => {
             // With unknown elements in the plan only the number can be compared: it never grows.
-            let (Some(before), Some(after)) = (planned.as_array(), actual.as_array()) else { return out.push((path.clone(), "it is not what was planned")) };
+            let (Some(before), Some(after)) = (planned.as_array(), actual.as_array()) else {
+                return out.push((path.clone(), "it is not what was planned"));
+            };
             if !tree::wholly_known(actual) {
                 return out.push((path.clone(), "it is still unknown after the apply"));
             }
@@ -192,9 +246,16 @@ fn compare(kind: &T, planned: &Tree, actual: &Tree, path: &mut AttributePath, ou
         _ => return out.push((path.clone(), "it is not the value that was planned")),
     };
     match (planned, actual) {
-        (V::Map(before), V::Map(after)) if before.len() == after.len() && before.iter().zip(after).all(|(a, b)| a.0 == b.0) => {
+        (V::Map(before), V::Map(after))
+            if before.len() == after.len() && before.iter().zip(after).all(|(a, b)| a.0 == b.0) =>
+        {
             for ((key, planned), (_, actual)) in before.iter().zip(after) {
-                at(Step::Key(key.as_str().unwrap_or_default().to_owned().into()), &inner, planned, actual);
+                at(
+                    Step::Key(key.as_str().unwrap_or_default().to_owned().into()),
+                    &inner,
+                    planned,
+                    actual,
+                );
             }
         }
         (V::Array(before), V::Array(after)) if before.len() == after.len() => {

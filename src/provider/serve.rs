@@ -7,12 +7,14 @@ use crate::protocol::{log, parent};
 use std::io::Write;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves `registry` as this process's environment and arguments ask, until the caller is done with us.
+/// Serves `registry` as this process's environment and arguments ask, until the caller is done with
+/// us.
 ///
 /// Starts its own runtime of two workers: what we do is wait for hosts.
 ///
 /// # Errors
-/// Not started as a plugin, or the way to the caller failed. The text is for stderr; exit with status 1.
+/// Not started as a plugin, or the way to the caller failed. The text is for stderr; exit with
+/// status 1.
 pub fn run(registry: Registry, debug: bool) -> Result<(), HostError> {
     let parent = rustix::process::getppid();
     let host = Host::read(debug, |name| std::env::var_os(name))?;
@@ -20,7 +22,8 @@ pub fn run(registry: Registry, debug: bool) -> Result<(), HostError> {
     if let Some(folder) = store::folder(|name| std::env::var(name).ok()) {
         store::keep_in(folder);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| HostError::Serve(e.to_string()))?;
     let out = runtime.block_on(serve(registry, host, parent));
     // Blocking work (a file read on a dead disk) must not outlast the 2 s that the caller gives us.
@@ -28,14 +31,22 @@ pub fn run(registry: Registry, debug: bool) -> Result<(), HostError> {
     out
 }
 
-async fn serve(registry: Registry, host: Host, parent: Option<rustix::process::Pid>) -> Result<(), HostError> {
+async fn serve(
+    registry: Registry,
+    host: Host,
+    parent: Option<rustix::process::Pid>,
+) -> Result<(), HostError> {
     let debug = host.debug;
-    // Ctrl-C reaches the whole terminal group. The caller says StopProvider; dying of the signal would cut an apply.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| HostError::Serve(e.to_string()))?;
+    // Ctrl-C reaches the whole terminal group. The caller says StopProvider; dying of the signal
+    // would cut an apply.
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|e| HostError::Serve(e.to_string()))?;
     let bound = Bound::new(host)?;
     let line = bound.announcement(ADDRESS);
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|e| HostError::Serve(format!("cannot write the handshake line: {e}")))?;
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .map_err(|e| HostError::Serve(format!("cannot write the handshake line: {e}")))?;
     let ended = async move {
         if debug {
             interrupt.recv().await;

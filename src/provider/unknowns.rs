@@ -1,8 +1,10 @@
-//! Marks in core's proposal what only apply can tell, so that a resource's plan may start from `proposed` as it is.
+//! Marks in core's proposal what only apply can tell, so that a resource's plan may start from
+//! `proposed` as it is.
 //!
-//! Core proposes null for a computed attribute of a new object. Null would be a promise; unknown is the truth. So every
-//! computed attribute that the configuration leaves out becomes unknown where its object (the resource itself, a key of
-//! a map, an index of a list) was not there before. In objects that were there, core's proposal (the prior value) stays.
+//! Core proposes null for a computed attribute of a new object. Null would be a promise; unknown is
+//! the truth. So every computed attribute that the configuration leaves out becomes unknown where
+//! its object (the resource itself, a key of a map, an index of a list) was not there before. In
+//! objects that were there, core's proposal (the prior value) stays.
 use crate::schema::{Attribute, AttributeConstraint as C, AttributeType as T, Schema, Tree, tree};
 use rmpv::Value as V;
 use std::collections::HashMap;
@@ -25,7 +27,9 @@ fn attributes(all: &HashMap<String, Attribute>, prior: &Tree, config: &Tree, pro
         }
         let before = tree::get(prior, name);
         match (&a.attr_type, value) {
-            (T::AttributeSingle(inner), object @ V::Map(_)) => attributes(inner, before, configured, object),
+            (T::AttributeSingle(inner), object @ V::Map(_)) => {
+                attributes(inner, before, configured, object)
+            }
             (T::AttributeMap(inner), V::Map(entries)) => {
                 for (key, object) in entries {
                     let key = key.as_str().unwrap_or_default();
@@ -33,14 +37,19 @@ fn attributes(all: &HashMap<String, Attribute>, prior: &Tree, config: &Tree, pro
                 }
             }
             (T::AttributeList(inner), V::Array(elements)) => {
-                let nth = |t: &Tree, i: usize| t.as_array().and_then(|a| a.get(i)).cloned().unwrap_or(V::Nil);
+                let nth = |t: &Tree, i: usize| {
+                    t.as_array().and_then(|a| a.get(i)).cloned().unwrap_or(V::Nil)
+                };
                 for (i, object) in elements.iter_mut().enumerate() {
                     attributes(inner, &nth(before, i), &nth(configured, i), object);
                 }
             }
-            // Elements of a set cannot be matched with what was before; those of a new object are all new.
+            // Elements of a set cannot be matched with what was before; those of a new object are
+            // all new.
             (T::AttributeSet(inner), V::Array(elements)) if *prior == V::Nil => {
-                elements.iter_mut().for_each(|object| attributes(inner, &V::Nil, &object.clone(), object));
+                elements
+                    .iter_mut()
+                    .for_each(|object| attributes(inner, &V::Nil, &object.clone(), object));
             }
             _ => {}
         }

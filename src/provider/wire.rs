@@ -1,8 +1,8 @@
 //! Adapted resources and data sources as messages: decode by schema, call, check, encode.
 //!
-//! What holds for every resource is here and nowhere else: a create with an error has no state, so nothing is ever
-//! tainted; a read with an error keeps the prior state; write-only values never leave; what core would refuse is
-//! refused first, by attribute.
+//! What holds for every resource is here and nowhere else: a create with an error has no state, so
+//! nothing is ever tainted; a read with an error keeps the prior state; write-only values never
+//! leave; what core would refuse is refused first, by attribute.
 use super::adapter::{Adapter, SourceAdapter};
 use super::document::sample;
 use super::registry::Shared;
@@ -29,17 +29,32 @@ pub trait WireResource: Send + Sync {
     /// Everything wrong with the type itself.
     fn lint(&self) -> Vec<String>;
     /// ValidateResourceConfig.
-    async fn validate(&self, request: tf::validate_resource_config::Request) -> tf::validate_resource_config::Response;
+    async fn validate(
+        &self,
+        request: tf::validate_resource_config::Request,
+    ) -> tf::validate_resource_config::Response;
     /// UpgradeResourceState: always called, for the same version too.
-    fn upgrade(&self, request: tf::upgrade_resource_state::Request) -> tf::upgrade_resource_state::Response;
+    fn upgrade(
+        &self,
+        request: tf::upgrade_resource_state::Request,
+    ) -> tf::upgrade_resource_state::Response;
     /// ReadResource.
     async fn read(&self, request: tf::read_resource::Request) -> tf::read_resource::Response;
     /// PlanResourceChange.
-    async fn plan(&self, request: tf::plan_resource_change::Request) -> tf::plan_resource_change::Response;
+    async fn plan(
+        &self,
+        request: tf::plan_resource_change::Request,
+    ) -> tf::plan_resource_change::Response;
     /// ApplyResourceChange.
-    async fn apply(&self, request: tf::apply_resource_change::Request) -> tf::apply_resource_change::Response;
+    async fn apply(
+        &self,
+        request: tf::apply_resource_change::Request,
+    ) -> tf::apply_resource_change::Response;
     /// ImportResourceState.
-    async fn import(&self, request: tf::import_resource_state::Request) -> tf::import_resource_state::Response;
+    async fn import(
+        &self,
+        request: tf::import_resource_state::Request,
+    ) -> tf::import_resource_state::Response;
 }
 
 /// Carries one adapted resource.
@@ -51,11 +66,21 @@ impl<R: Resource> Wire<R> {
         Self(adapter)
     }
 
-    fn decode(&self, what: &str, value: Option<&tf::DynamicValue>, diags: &mut Diagnostics) -> Result<Option<codec::Decoded<R::State>>, Refused> {
+    fn decode(
+        &self,
+        what: &str,
+        value: Option<&tf::DynamicValue>,
+        diags: &mut Diagnostics,
+    ) -> Result<Option<codec::Decoded<R::State>>, Refused> {
         codec::decode(&self.0.schema, what, convert::bytes(value), diags)
     }
 
-    fn encode(&self, what: &str, state: &R::State, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+    fn encode(
+        &self,
+        what: &str,
+        state: &R::State,
+        diags: &mut Diagnostics,
+    ) -> Result<Tree, Refused> {
         let mut tree = codec::encode(&self.0.schema, what, state, diags)?;
         check::clear_write_only(&self.0.schema, &mut tree);
         Ok(tree)
@@ -63,19 +88,29 @@ impl<R: Resource> Wire<R> {
 
     fn identity_of(&self, state: &Tree) -> Option<tf::ResourceIdentityData> {
         let names = self.0.resource.identity();
-        let values: Vec<_> = names.iter().map(|n| tree::get(state, n).as_str().map(|v| (V::from(*n), V::from(v)))).collect::<Option<_>>()?;
-        (!names.is_empty()).then(|| tf::ResourceIdentityData { identity_data: Some(convert::value(&V::Map(values))) })
+        let values: Vec<_> = names
+            .iter()
+            .map(|n| tree::get(state, n).as_str().map(|v| (V::from(*n), V::from(v))))
+            .collect::<Option<_>>()?;
+        (!names.is_empty()).then(|| tf::ResourceIdentityData {
+            identity_data: Some(convert::value(&V::Map(values))),
+        })
     }
 
     fn broken(&self, what: &str, broken: Vec<rules::Broken>, diags: &mut Diagnostics) {
         for (path, rule) in broken {
-            let place = if path.steps.is_empty() { "the object".to_owned() } else { path.to_string() };
+            let place =
+                if path.steps.is_empty() { "the object".to_owned() } else { path.to_string() };
             let problem = Problem::internal(format!("{} of {}: {place}: {rule}", what, R::TYPE));
             diags.problem_at(path, problem);
         }
     }
 
-    async fn plan_change(&self, r: &tf::plan_resource_change::Request, diags: &mut Diagnostics) -> Result<(Tree, Vec<AttributePath>), Refused> {
+    async fn plan_change(
+        &self,
+        r: &tf::plan_resource_change::Request,
+        diags: &mut Diagnostics,
+    ) -> Result<(Tree, Vec<AttributePath>), Refused> {
         let prior = self.decode("prior state", r.prior_state.as_ref(), diags);
         let proposed = self.decode("proposed state", r.proposed_new_state.as_ref(), diags);
         let config = self.decode("configuration", r.config.as_ref(), diags);
@@ -96,8 +131,16 @@ impl<R: Resource> Wire<R> {
         unknowns::mark(&self.0.schema, &prior_tree, &config.tree, &mut tree);
         let proposed = codec::typed::<R::State>("proposed state", tree, diags)?;
         let planned = match prior {
-            None => self.0.plan_create(diags, proposed.state, config.state, Value::Null).await.map(|(s, ())| (s, Vec::new())),
-            Some(prior) => self.0.plan_update(diags, prior.state, proposed.state, config.state, (), Value::Null).await.map(|(s, (), paths)| (s, paths)),
+            None => self
+                .0
+                .plan_create(diags, proposed.state, config.state, Value::Null)
+                .await
+                .map(|(s, ())| (s, Vec::new())),
+            Some(prior) => self
+                .0
+                .plan_update(diags, prior.state, proposed.state, config.state, (), Value::Null)
+                .await
+                .map(|(s, (), paths)| (s, paths)),
         };
         let (state, replace) = planned.ok_or(Refused)?;
         let tree = self.encode("planned state", &state, diags)?;
@@ -107,8 +150,13 @@ impl<R: Resource> Wire<R> {
         if refused { Err(Refused) } else { Ok((tree, replace)) }
     }
 
-    /// `Ok` holds the new state; with errors in `diags` it is what is true now. `Err`: nothing is known beyond the prior one.
-    async fn apply_change(&self, r: &tf::apply_resource_change::Request, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+    /// `Ok` holds the new state; with errors in `diags` it is what is true now. `Err`: nothing is
+    /// known beyond the prior one.
+    async fn apply_change(
+        &self,
+        r: &tf::apply_resource_change::Request,
+        diags: &mut Diagnostics,
+    ) -> Result<Tree, Refused> {
         let prior = self.decode("prior state", r.prior_state.as_ref(), diags);
         let planned = self.decode("planned state", r.planned_state.as_ref(), diags);
         let config = self.decode("configuration", r.config.as_ref(), diags);
@@ -117,20 +165,34 @@ impl<R: Resource> Wire<R> {
             (Some(planned), Some(config)) => (planned, config),
             (None, _) => {
                 let Some(prior) = prior else { return Ok(V::Nil) };
-                return self.0.destroy(diags, prior.state, (), Value::Null).await.map(|()| V::Nil).ok_or(Refused);
+                return self
+                    .0
+                    .destroy(diags, prior.state, (), Value::Null)
+                    .await
+                    .map(|()| V::Nil)
+                    .ok_or(Refused);
             }
             (Some(_), None) => {
-                diags.problem(Problem::internal("a change was to be applied without a configuration"));
+                diags.problem(Problem::internal(
+                    "a change was to be applied without a configuration",
+                ));
                 return Err(Refused);
             }
         };
         let state = match prior {
             None => self.0.create(diags, planned.state, config.state, (), Value::Null).await,
-            Some(prior) => self.0.update(diags, prior.state, planned.state, config.state, (), Value::Null).await,
+            Some(prior) => {
+                self.0
+                    .update(diags, prior.state, planned.state, config.state, (), Value::Null)
+                    .await
+            }
         };
         let Some((state, ())) = state else {
             if diags.errors.is_empty() {
-                diags.problem(Problem::internal(format!("the apply of {} ended without a state and without an error", R::TYPE)));
+                diags.problem(Problem::internal(format!(
+                    "the apply of {} ended without a state and without an error",
+                    R::TYPE
+                )));
             }
             return Err(Refused);
         };
@@ -141,25 +203,49 @@ impl<R: Resource> Wire<R> {
         Ok(tree)
     }
 
-    fn import_id(&self, r: &tf::import_resource_state::Request, diags: &mut Diagnostics) -> Result<String, Refused> {
-        let Some(identity) = r.identity.as_ref().filter(|_| r.id.is_empty()) else { return Ok(r.id.clone()) };
-        let data = tree::read(convert::bytes(identity.identity_data.as_ref())).map_err(|why| diags.problem(Problem::internal(format!("the identity cannot be read: {why}"))))?;
+    fn import_id(
+        &self,
+        r: &tf::import_resource_state::Request,
+        diags: &mut Diagnostics,
+    ) -> Result<String, Refused> {
+        let Some(identity) = r.identity.as_ref().filter(|_| r.id.is_empty()) else {
+            return Ok(r.id.clone());
+        };
+        let data = tree::read(convert::bytes(identity.identity_data.as_ref())).map_err(|why| {
+            diags.problem(Problem::internal(format!("the identity cannot be read: {why}")))
+        })?;
         let names = self.0.resource.identity();
-        let missing: Vec<_> = names.iter().filter(|n| tree::get(&data, n).as_str().is_none()).copied().collect();
+        let missing: Vec<_> =
+            names.iter().filter(|n| tree::get(&data, n).as_str().is_none()).copied().collect();
         if names.is_empty() || !missing.is_empty() {
-            let why = if names.is_empty() { "it has no identity".to_owned() } else { format!("the identity lacks {}", missing.join(", ")) };
-            diags.problem(Problem::user(format!("cannot import {} by this identity", R::TYPE)).why(why).fix(if names.is_empty() {
-                "import it by its id"
+            let why = if names.is_empty() {
+                "it has no identity".to_owned()
             } else {
-                "give every attribute of the identity"
-            }));
+                format!("the identity lacks {}", missing.join(", "))
+            };
+            diags.problem(
+                Problem::user(format!("cannot import {} by this identity", R::TYPE)).why(why).fix(
+                    if names.is_empty() {
+                        "import it by its id"
+                    } else {
+                        "give every attribute of the identity"
+                    },
+                ),
+            );
             return Err(Refused);
         }
-        let values: Vec<_> = names.iter().map(|n| tree::get(&data, n).as_str().unwrap_or_default().to_owned()).collect();
+        let values: Vec<_> = names
+            .iter()
+            .map(|n| tree::get(&data, n).as_str().unwrap_or_default().to_owned())
+            .collect();
         Ok(self.0.resource.identity_to_id(&values))
     }
 
-    fn upgraded(&self, r: &tf::upgrade_resource_state::Request, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+    fn upgraded(
+        &self,
+        r: &tf::upgrade_resource_state::Request,
+        diags: &mut Diagnostics,
+    ) -> Result<Tree, Refused> {
         let now = self.0.schema.version();
         let what = "stored state";
         let stored = r.raw_state.as_ref().map_or(&[][..], |s| &s.json);
@@ -172,9 +258,13 @@ impl<R: Resource> Wire<R> {
             return Err(Refused);
         }
         if r.version > now {
-            let why = format!("it has schema version {}, this provider knows {now} and older", r.version);
-            diags
-                .problem(Problem::user(format!("the {what} of {} is of a newer provider", R::TYPE)).why(why).fix("use the newer provider that wrote it (terraform init -upgrade)"));
+            let why =
+                format!("it has schema version {}, this provider knows {now} and older", r.version);
+            diags.problem(
+                Problem::user(format!("the {what} of {} is of a newer provider", R::TYPE))
+                    .why(why)
+                    .fix("use the newer provider that wrote it (terraform init -upgrade)"),
+            );
             return Err(Refused);
         }
         let json: serde_json::Value = serde_json::from_slice(stored).map_err(|e| {
@@ -184,7 +274,11 @@ impl<R: Resource> Wire<R> {
                     .fix("restore the state from a backup, or remove the object from it and import it"),
             )
         })?;
-        let json = if r.version < now { self.0.resource.upgrade(r.version, json).map_err(|p| diags.problem(p))? } else { json };
+        let json = if r.version < now {
+            self.0.resource.upgrade(r.version, json).map_err(|p| diags.problem(p))?
+        } else {
+            json
+        };
         let tree = codec::from_json(&self.0.schema, what, &json, diags)?;
         if tree != V::Nil {
             codec::typed::<R::State>(what, tree.clone(), diags)?;
@@ -205,13 +299,25 @@ impl<R: Resource> WireResource for Wire<R> {
 
     fn lint(&self) -> Vec<String> {
         let schema = &self.0.schema;
-        let strange = self.identity().iter().filter(|n| !schema.attributes().get(**n).is_some_and(|a| a.attr_type == crate::schema::AttributeType::String));
-        let mut found: Vec<_> = schema.lint().into_iter().chain(strange.map(|n| format!("identity attribute {n} is no string attribute"))).collect();
+        let strange = self.identity().iter().filter(|n| {
+            !schema
+                .attributes()
+                .get(**n)
+                .is_some_and(|a| a.attr_type == crate::schema::AttributeType::String)
+        });
+        let mut found: Vec<_> = schema
+            .lint()
+            .into_iter()
+            .chain(strange.map(|n| format!("identity attribute {n} is no string attribute")))
+            .collect();
         found.extend(lint_state::<R::State>(schema));
         found.into_iter().map(|l| format!("{}: {l}", R::TYPE)).collect()
     }
 
-    async fn validate(&self, r: tf::validate_resource_config::Request) -> tf::validate_resource_config::Response {
+    async fn validate(
+        &self,
+        r: tf::validate_resource_config::Request,
+    ) -> tf::validate_resource_config::Response {
         let mut diags = Diagnostics::default();
         if let Ok(Some(config)) = self.decode("configuration", r.config.as_ref(), &mut diags) {
             // Absent capabilities are those of a caller from before they existed.
@@ -221,26 +327,44 @@ impl<R: Resource> WireResource for Wire<R> {
             check::validate(&self.0.schema, &config.tree, &mut diags);
             tf_provider::Resource::validate(&self.0, &mut diags, config.state).await;
         }
-        tf::validate_resource_config::Response { diagnostics: convert::diagnostics(Some(&self.0.schema), diags) }
+        tf::validate_resource_config::Response {
+            diagnostics: convert::diagnostics(Some(&self.0.schema), diags),
+        }
     }
 
-    fn upgrade(&self, r: tf::upgrade_resource_state::Request) -> tf::upgrade_resource_state::Response {
+    fn upgrade(
+        &self,
+        r: tf::upgrade_resource_state::Request,
+    ) -> tf::upgrade_resource_state::Response {
         let mut diags = Diagnostics::default();
         let upgraded_state = self.upgraded(&r, &mut diags).ok().map(|t| convert::value(&t));
-        tf::upgrade_resource_state::Response { upgraded_state, diagnostics: convert::diagnostics(Some(&self.0.schema), diags) }
+        tf::upgrade_resource_state::Response {
+            upgraded_state,
+            diagnostics: convert::diagnostics(Some(&self.0.schema), diags),
+        }
     }
 
     async fn read(&self, r: tf::read_resource::Request) -> tf::read_resource::Response {
         let mut diags = Diagnostics::default();
-        let mut out = tf::read_resource::Response { new_state: r.current_state.clone(), private: r.private, new_identity: r.current_identity, ..Default::default() };
+        let mut out = tf::read_resource::Response {
+            new_state: r.current_state.clone(),
+            private: r.private,
+            new_identity: r.current_identity,
+            ..Default::default()
+        };
         if let Ok(Some(prior)) = self.decode("stored state", r.current_state.as_ref(), &mut diags) {
-            match tf_provider::Resource::read(&self.0, &mut diags, prior.state, (), Value::Null).await {
+            match tf_provider::Resource::read(&self.0, &mut diags, prior.state, (), Value::Null)
+                .await
+            {
                 None => out.new_state = Some(convert::value(&V::Nil)),
                 Some((state, ())) => {
                     // A state that does not fit its schema is reported; the prior one stays.
                     if let Ok(tree) = self.encode("state that was read", &state, &mut diags) {
                         if !tree::wholly_known(&tree) {
-                            diags.problem(Problem::internal(format!("the read of {} answered with unknown values", R::TYPE)));
+                            diags.problem(Problem::internal(format!(
+                                "the read of {} answered with unknown values",
+                                R::TYPE
+                            )));
                         } else {
                             out.new_identity = self.identity_of(&tree).or(out.new_identity);
                             out.new_state = Some(convert::value(&tree));
@@ -253,14 +377,27 @@ impl<R: Resource> WireResource for Wire<R> {
         out
     }
 
-    async fn plan(&self, r: tf::plan_resource_change::Request) -> tf::plan_resource_change::Response {
+    async fn plan(
+        &self,
+        r: tf::plan_resource_change::Request,
+    ) -> tf::plan_resource_change::Response {
         let mut diags = Diagnostics::default();
-        let mut out = tf::plan_resource_change::Response { planned_private: r.prior_private.clone(), ..Default::default() };
+        let mut out = tf::plan_resource_change::Response {
+            planned_private: r.prior_private.clone(),
+            ..Default::default()
+        };
         if let Ok((tree, replace)) = self.plan_change(&r, &mut diags).await {
-            // The identity may only change together with a replacement, which is planned anew without a prior state.
+            // The identity may only change together with a replacement, which is planned anew
+            // without a prior state.
             out.planned_identity = r.prior_identity.or_else(|| self.identity_of(&tree));
             let schema = &self.0.schema;
-            let paths: BTreeSet<_> = replace.iter().map(|p| schema.resolve(p)).filter(|p| !p.steps.is_empty()).map(|p| (p.to_string(), convert::path(&p))).map(Ordered).collect();
+            let paths: BTreeSet<_> = replace
+                .iter()
+                .map(|p| schema.resolve(p))
+                .filter(|p| !p.steps.is_empty())
+                .map(|p| (p.to_string(), convert::path(&p)))
+                .map(Ordered)
+                .collect();
             out.requires_replace = paths.into_iter().map(|p| p.0.1).collect();
             out.planned_state = Some(convert::value(&tree));
         }
@@ -268,9 +405,13 @@ impl<R: Resource> WireResource for Wire<R> {
         out
     }
 
-    async fn apply(&self, r: tf::apply_resource_change::Request) -> tf::apply_resource_change::Response {
+    async fn apply(
+        &self,
+        r: tf::apply_resource_change::Request,
+    ) -> tf::apply_resource_change::Response {
         let mut diags = Diagnostics::default();
-        let create = convert::bytes(r.prior_state.as_ref()).is_empty() || tree::read(convert::bytes(r.prior_state.as_ref())) == Ok(V::Nil);
+        let create = convert::bytes(r.prior_state.as_ref()).is_empty()
+            || tree::read(convert::bytes(r.prior_state.as_ref())) == Ok(V::Nil);
         let mut out = tf::apply_resource_change::Response {
             new_state: r.prior_state.clone(),
             private: r.planned_private.clone(),
@@ -283,7 +424,8 @@ impl<R: Resource> WireResource for Wire<R> {
             out.new_state = Some(convert::value(tree));
         }
         if create && (!diags.errors.is_empty() || new.is_err()) {
-            // A state here would be stored as tainted. Null: nothing is stored, and the next plan creates again.
+            // A state here would be stored as tainted. Null: nothing is stored, and the next plan
+            // creates again.
             out.new_state = Some(convert::value(&V::Nil));
             out.new_identity = None;
         }
@@ -291,7 +433,10 @@ impl<R: Resource> WireResource for Wire<R> {
         out
     }
 
-    async fn import(&self, r: tf::import_resource_state::Request) -> tf::import_resource_state::Response {
+    async fn import(
+        &self,
+        r: tf::import_resource_state::Request,
+    ) -> tf::import_resource_state::Response {
         let mut diags = Diagnostics::default();
         let mut out = tf::import_resource_state::Response::default();
         if let Ok(id) = self.import_id(&r, &mut diags)
@@ -299,7 +444,12 @@ impl<R: Resource> WireResource for Wire<R> {
             && let Ok(tree) = self.encode("imported state", &state, &mut diags)
         {
             let identity = self.identity_of(&tree);
-            out.imported_resources.push(tf::import_resource_state::ImportedResource { type_name: r.type_name, state: Some(convert::value(&tree)), private: Vec::new(), identity });
+            out.imported_resources.push(tf::import_resource_state::ImportedResource {
+                type_name: r.type_name,
+                state: Some(convert::value(&tree)),
+                private: Vec::new(),
+                identity,
+            });
         }
         out.diagnostics = convert::diagnostics(Some(&self.0.schema), diags);
         out
@@ -325,20 +475,39 @@ impl Ord for Ordered {
     }
 }
 
-/// Proves that a state type holds what its schema promises: objects of nulls, of unknowns, of fitting values, and
-/// unknown at the top survive the way through it.
+/// Proves that a state type holds what its schema promises: objects of nulls, of unknowns, of
+/// fitting values, and unknown at the top survive the way through it.
 fn lint_state<T: serde::Serialize + serde::de::DeserializeOwned>(schema: &Schema) -> Vec<String> {
     let unknown = tree::unknown();
-    let flat = schema.attributes().keys().collect::<BTreeSet<_>>().into_iter().map(|n| (V::from(n.as_str()), unknown.clone())).collect();
-    let samples = [("null", sample(schema, Some(&V::Nil))), ("unknown", sample(schema, Some(&unknown))), ("known", sample(schema, None)), ("wholly unknown", V::Map(flat))];
+    let flat = schema
+        .attributes()
+        .keys()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(|n| (V::from(n.as_str()), unknown.clone()))
+        .collect();
+    let samples = [
+        ("null", sample(schema, Some(&V::Nil))),
+        ("unknown", sample(schema, Some(&unknown))),
+        ("known", sample(schema, None)),
+        ("wholly unknown", V::Map(flat)),
+    ];
     let mut found = Vec::new();
     for (name, tree) in samples {
         let mut diags = Diagnostics::default();
-        let back = codec::typed::<T>("test", tree.clone(), &mut diags).and_then(|d| codec::encode(schema, "test", &d.state, &mut diags));
+        let back = codec::typed::<T>("test", tree.clone(), &mut diags)
+            .and_then(|d| codec::encode(schema, "test", &d.state, &mut diags));
         match back {
             Ok(back) if back == tree => {}
-            Ok(back) => found.push(format!("the state type changes an object of {name} values: {tree} became {back}")),
-            Err(Refused) => found.extend(diags.errors.iter().map(|d| format!("the state type does not fit the schema ({name} values): {} {}", d.attribute, d.detail))),
+            Ok(back) => found.push(format!(
+                "the state type changes an object of {name} values: {tree} became {back}"
+            )),
+            Err(Refused) => found.extend(diags.errors.iter().map(|d| {
+                format!(
+                    "the state type does not fit the schema ({name} values): {} {}",
+                    d.attribute, d.detail
+                )
+            })),
         }
     }
     found
@@ -352,7 +521,10 @@ pub trait WireSource: Send + Sync {
     /// Everything wrong with the type itself.
     fn lint(&self) -> Vec<String>;
     /// ValidateDataResourceConfig.
-    async fn validate(&self, request: tf::validate_data_resource_config::Request) -> tf::validate_data_resource_config::Response;
+    async fn validate(
+        &self,
+        request: tf::validate_data_resource_config::Request,
+    ) -> tf::validate_data_resource_config::Response;
     /// ReadDataSource.
     async fn read(&self, request: tf::read_data_source::Request) -> tf::read_data_source::Response;
 }
@@ -365,16 +537,30 @@ impl<D: DataSource> WireSourceOf<D> {
     pub fn new(adapter: SourceAdapter<D>) -> Self {
         Self(adapter)
     }
-    async fn answer(&self, r: &tf::read_data_source::Request, diags: &mut Diagnostics) -> Result<Tree, Refused> {
-        let config = codec::decode::<D::State>(&self.0.schema, "configuration", convert::bytes(r.config.as_ref()), diags)?;
+    async fn answer(
+        &self,
+        r: &tf::read_data_source::Request,
+        diags: &mut Diagnostics,
+    ) -> Result<Tree, Refused> {
+        let config = codec::decode::<D::State>(
+            &self.0.schema,
+            "configuration",
+            convert::bytes(r.config.as_ref()),
+            diags,
+        )?;
         let Some(config) = config else {
             diags.problem(Shared::not_configured());
             return Err(Refused);
         };
-        let state = tf_provider::DataSource::read(&self.0, diags, config.state, Value::Null).await.ok_or(Refused)?;
+        let state = tf_provider::DataSource::read(&self.0, diags, config.state, Value::Null)
+            .await
+            .ok_or(Refused)?;
         let tree = codec::encode(&self.0.schema, "data that was read", &state, diags)?;
         if !tree::wholly_known(&tree) {
-            diags.problem(Problem::internal(format!("the read of {} answered with unknown values", D::TYPE)));
+            diags.problem(Problem::internal(format!(
+                "the read of {} answered with unknown values",
+                D::TYPE
+            )));
             return Err(Refused);
         }
         Ok(tree)
@@ -387,19 +573,44 @@ impl<D: DataSource> WireSource for WireSourceOf<D> {
         &self.0.schema
     }
     fn lint(&self) -> Vec<String> {
-        self.0.schema.lint().into_iter().chain(lint_state::<D::State>(&self.0.schema)).map(|l| format!("data {}: {l}", D::TYPE)).collect()
+        self.0
+            .schema
+            .lint()
+            .into_iter()
+            .chain(lint_state::<D::State>(&self.0.schema))
+            .map(|l| format!("data {}: {l}", D::TYPE))
+            .collect()
     }
-    async fn validate(&self, r: tf::validate_data_resource_config::Request) -> tf::validate_data_resource_config::Response {
+    async fn validate(
+        &self,
+        r: tf::validate_data_resource_config::Request,
+    ) -> tf::validate_data_resource_config::Response {
         let mut diags = Diagnostics::default();
-        if let Ok(Some(config)) = codec::decode::<D::State>(&self.0.schema, "configuration", convert::bytes(r.config.as_ref()), &mut diags) {
+        if let Ok(Some(config)) = codec::decode::<D::State>(
+            &self.0.schema,
+            "configuration",
+            convert::bytes(r.config.as_ref()),
+            &mut diags,
+        ) {
             check::validate(&self.0.schema, &config.tree, &mut diags);
             self.0.validate(&mut diags, config.state).await;
         }
-        tf::validate_data_resource_config::Response { diagnostics: convert::diagnostics(Some(&self.0.schema), diags) }
+        tf::validate_data_resource_config::Response {
+            diagnostics: convert::diagnostics(Some(&self.0.schema), diags),
+        }
     }
     async fn read(&self, r: tf::read_data_source::Request) -> tf::read_data_source::Response {
         let mut diags = Diagnostics::default();
-        let state = self.answer(&r, &mut diags).await.ok().filter(|_| diags.errors.is_empty()).map(|t| convert::value(&t));
-        tf::read_data_source::Response { state, diagnostics: convert::diagnostics(Some(&self.0.schema), diags), ..Default::default() }
+        let state = self
+            .answer(&r, &mut diags)
+            .await
+            .ok()
+            .filter(|_| diags.errors.is_empty())
+            .map(|t| convert::value(&t));
+        tf::read_data_source::Response {
+            state,
+            diagnostics: convert::diagnostics(Some(&self.0.schema), diags),
+            ..Default::default()
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What several resources share: the connection object, reading values, the plan's one-line runbook.
+//! What several resources share: the connection object, reading values, the plan's one-line
+//! runbook.
 use crate::base::Problem;
 use crate::base::units::count;
 use crate::engine::{Graph, Host};
@@ -105,7 +106,11 @@ pub fn settle<T>(value: &mut Value<T>) {
 /// The texts of a set, unknown and null ones left out.
 #[must_use]
 pub fn texts(set: &Texts) -> BTreeSet<String> {
-    if let Value::Value(set) = set { set.iter().filter_map(|v| set_text(v).map(str::to_owned)).collect() } else { BTreeSet::new() }
+    if let Value::Value(set) = set {
+        set.iter().filter_map(|v| set_text(v).map(str::to_owned)).collect()
+    } else {
+        BTreeSet::new()
+    }
 }
 
 /// A plain map; `None` while a key's value is unknown. Null values are left out.
@@ -164,7 +169,10 @@ pub fn within_plan(planned: &Graph, fresh: &Graph, object: &str) -> Result<(), P
 
 /// The deadline of an operation, if the configuration sets one.
 #[must_use]
-pub fn timeout(timeouts: &Value<super::ob_cluster::Timeouts>, verb: &str) -> Option<std::time::Duration> {
+pub fn timeout(
+    timeouts: &Value<super::ob_cluster::Timeouts>,
+    verb: &str,
+) -> Option<std::time::Duration> {
     let Value::Value(timeouts) = timeouts else { return None };
     let value = match verb {
         "create" => &timeouts.create,

@@ -49,8 +49,15 @@ pub fn owner(session: &Session) -> Result<String, Problem> {
 /// There is no owner; nothing has been done then.
 pub async fn execute(cx: &Context, job: Job<'_>) -> Result<Outcome, Problem> {
     let authority = owner(&cx.session)?;
-    let operation =
-        Operation { id: OperationId::fresh(), verb: job.verb.to_owned(), object: job.object, who: cx.session.who.clone(), authority, epoch: job.epoch, titles: job.graph.titles() };
+    let operation = Operation {
+        id: OperationId::fresh(),
+        verb: job.verb.to_owned(),
+        object: job.object,
+        who: cx.session.who.clone(),
+        authority,
+        epoch: job.epoch,
+        titles: job.graph.titles(),
+    };
     let timeout = job.timeout.unwrap_or(cx.session.operation_timeout);
     let cancel = cx.cancel.child_token();
     let engine = Cx::new(cx.session.connector.clone(), cancel.clone(), job.secrets);
@@ -62,9 +69,13 @@ pub async fn execute(cx: &Context, job: Job<'_>) -> Result<Outcome, Problem> {
     Ok(outcome)
 }
 
-/// Runs `work` to its end; after `timeout`, which the second value tells, it is asked to stop: it begins nothing more, and
-/// what runs reaches its end.
-pub async fn until<T>(cancel: &CancellationToken, timeout: Duration, work: impl Future<Output = T>) -> (T, bool) {
+/// Runs `work` to its end; after `timeout`, which the second value tells, it is asked to stop: it
+/// begins nothing more, and what runs reaches its end.
+pub async fn until<T>(
+    cancel: &CancellationToken,
+    timeout: Duration,
+    work: impl Future<Output = T>,
+) -> (T, bool) {
     let mut work = std::pin::pin!(work);
     tokio::select! {
         done = &mut work => (done, false),
@@ -79,7 +90,8 @@ pub async fn until<T>(cancel: &CancellationToken, timeout: Duration, work: impl 
 pub fn explain_late(problem: &mut Problem, timeout: Duration) {
     if problem.kind == Kind::Cancelled {
         "the operation did not end in time".clone_into(&mut problem.what);
-        problem.why = format!("its deadline of {} passed", crate::base::units::show_duration(timeout));
+        problem.why =
+            format!("its deadline of {} passed", crate::base::units::show_duration(timeout));
         "run the same command again (it goes on where this one stopped), or give more time in timeouts".clone_into(&mut problem.fix);
     }
 }

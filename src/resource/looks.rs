@@ -1,5 +1,6 @@
-//! One look at a server for many objects. A plan reads each of hundreds of single objects on its own; after the first few
-//! they share what one set of queries said, so that neither the server nor the plan pays for a session each.
+//! One look at a server for many objects. A plan reads each of hundreds of single objects on its
+//! own; after the first few they share what one set of queries said, so that neither the server nor
+//! the plan pays for a session each.
 use crate::base::Problem;
 use crate::component::mysql::Catalog;
 use std::collections::BTreeMap;
@@ -7,9 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Reads of one server that look for themselves: a few objects on a server of thousands are cheaper so.
+/// Reads of one server that look for themselves: a few objects on a server of thousands are cheaper
+/// so.
 const ALONE: usize = 4;
-/// How old a shared look may be. A provider's process serves one plan or one apply, seldom longer than this.
+/// How old a shared look may be. A provider's process serves one plan or one apply, seldom longer
+/// than this.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// What a server was seen to have, and as whom.
@@ -45,15 +48,25 @@ impl Default for Looks {
 
 impl Looks {
     fn place(&self, server: &str) -> Arc<Place> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).entry(server.to_owned()).or_default().clone()
+        self.places
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(server.to_owned())
+            .or_default()
+            .clone()
     }
 
-    /// Looks at `server`: by `one`, made for a single object, the first few times; then all share what `all` says, its error
-    /// too, so that a dead server is waited for once.
+    /// Looks at `server`: by `one`, made for a single object, the first few times; then all share
+    /// what `all` says, its error too, so that a dead server is waited for once.
     ///
     /// # Errors
     /// Those of `one` and `all`.
-    pub async fn look(&self, server: &str, one: impl Future<Output = Result<Seen, Problem>>, all: impl Future<Output = Result<Seen, Problem>>) -> Result<Arc<Seen>, Problem> {
+    pub async fn look(
+        &self,
+        server: &str,
+        one: impl Future<Output = Result<Seen, Problem>>,
+        all: impl Future<Output = Result<Seen, Problem>>,
+    ) -> Result<Arc<Seen>, Problem> {
         let place = self.place(server);
         if place.reads.fetch_add(1, Ordering::Relaxed) < ALONE {
             return one.await.map(Arc::new);
@@ -85,13 +98,18 @@ mod tests {
 
     #[tokio::test]
     async fn many_reads_share_one_look_until_something_changes() {
-        let (looks, alone, shared) = (Arc::new(Looks::default()), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (looks, alone, shared) = (
+            Arc::new(Looks::default()),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let reads = |n: usize, server: &'static str| {
             let mut set = tokio::task::JoinSet::new();
             for _ in 0..n {
                 let (looks, alone, shared) = (looks.clone(), alone.clone(), shared.clone());
                 set.spawn(async move {
-                    let one = async { seen(&format!("one {}", alone.fetch_add(1, Ordering::Relaxed))) };
+                    let one =
+                        async { seen(&format!("one {}", alone.fetch_add(1, Ordering::Relaxed))) };
                     let all = async {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                         seen(&format!("all {}", shared.fetch_add(1, Ordering::Relaxed)))
@@ -115,7 +133,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_does_not_answer_is_waited_for_once_however_long_it_takes() {
-        let (looks, asked) = (Arc::new(Looks { fresh: Duration::from_millis(50), ..Looks::default() }), Arc::new(AtomicUsize::new(0)));
+        let (looks, asked) = (
+            Arc::new(Looks { fresh: Duration::from_millis(50), ..Looks::default() }),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let mut set = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let (looks, asked) = (looks.clone(), asked.clone());

@@ -1,7 +1,9 @@
-//! The declared objects of Terraform. One folder each: schema, read, plan, apply; none of them knows gRPC or SSH.
+//! The declared objects of Terraform. One folder each: schema, read, plan, apply; none of them
+//! knows gRPC or SSH.
 //!
-//! [`Resource`] has four verbs. `plan` is a pure function of prior state and configuration; what an object looks like
-//! now comes from `read`, through the state. One generic adapter (`provider::adapter`) carries all of them to the wire.
+//! [`Resource`] has four verbs. `plan` is a pure function of prior state and configuration; what an
+//! object looks like now comes from `read`, through the state. One generic adapter
+//! (`provider::adapter`) carries all of them to the wire.
 use crate::base::Problem;
 use crate::schema::{AttributePath, Diagnostics, Schema};
 use async_trait::async_trait;
@@ -39,8 +41,9 @@ pub struct Context {
     pub cancel: CancellationToken,
 }
 
-/// What a plan is made of. All three are whole objects of the schema; `proposed` is core's merge of prior and config,
-/// in which computed attributes of objects that were not there before are unknown: a plan may start from it as it is.
+/// What a plan is made of. All three are whole objects of the schema; `proposed` is core's merge of
+/// prior and config, in which computed attributes of objects that were not there before are
+/// unknown: a plan may start from it as it is.
 pub struct PlanInput<'a, S> {
     /// The last known state; `None` plans a create.
     pub prior: Option<&'a S>,
@@ -83,10 +86,12 @@ pub struct ApplyInput<'a, S> {
     pub config: Option<&'a S>,
 }
 
-/// What an apply answers. On a create with an error the adapter drops `state`: no tainted resource, ever.
+/// What an apply answers. On a create with an error the adapter drops `state`: no tainted resource,
+/// ever.
 #[derive(Debug)]
 pub struct Applied<S> {
-    /// What is true now; `None` when the object is gone (or, with an error, when nothing is known beyond the prior state).
+    /// What is true now; `None` when the object is gone (or, with an error, when nothing is known
+    /// beyond the prior state).
     pub state: Option<S>,
     /// Why it did not end well, if it did not.
     pub problem: Option<Problem>,
@@ -106,7 +111,8 @@ pub struct Found<S> {
 /// One declared object: its schema and the four verbs read, plan, apply, import.
 #[async_trait]
 pub trait Resource: Send + Sync + 'static {
-    /// The object's attributes; every field is a [`crate::schema::Value`] so that null and unknown can be told apart.
+    /// The object's attributes; every field is a [`crate::schema::Value`] so that null and unknown
+    /// can be told apart.
     type State: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
     /// Terraform type, `ob_cluster`.
     const TYPE: &'static str;
@@ -114,32 +120,45 @@ pub trait Resource: Send + Sync + 'static {
     /// The schema; its doc texts are the registry page.
     fn schema(&self) -> Schema;
 
-    /// Finds everything wrong with a configuration by itself, all at once. Unknown values are never an error.
+    /// Finds everything wrong with a configuration by itself, all at once. Unknown values are never
+    /// an error.
     fn validate(&self, _config: &Self::State, _diags: &mut Diagnostics) {}
 
     /// Pure: decides what the state will be. `None` only with an error in `diags`.
-    fn plan(&self, input: PlanInput<'_, Self::State>, diags: &mut Diagnostics) -> Option<Planned<Self::State>>;
+    fn plan(
+        &self,
+        input: PlanInput<'_, Self::State>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<Self::State>>;
 
     /// Pure: what a destroy must refuse or say (for instance `deletion_protection`).
     fn plan_destroy(&self, _prior: &Self::State, _diags: &mut Diagnostics) {}
 
     /// Live look at plan time that can only warn: "resumes operation X at step n of m".
-    async fn foresee(&self, _cx: &Context, _prior: Option<&Self::State>, _planned: &Self::State) -> Vec<Problem> {
+    async fn foresee(
+        &self,
+        _cx: &Context,
+        _prior: Option<&Self::State>,
+        _planned: &Self::State,
+    ) -> Vec<Problem> {
         Vec::new()
     }
 
-    /// Looks at the world. Unreachable is not an error: the prior state comes back with a status and a warning.
+    /// Looks at the world. Unreachable is not an error: the prior state comes back with a status
+    /// and a warning.
     async fn read(&self, cx: &Context, state: Self::State) -> Result<Found<Self::State>, Problem>;
 
     /// Makes it so.
-    async fn apply(&self, cx: &Context, input: ApplyInput<'_, Self::State>) -> Applied<Self::State>;
+    async fn apply(&self, cx: &Context, input: ApplyInput<'_, Self::State>)
+    -> Applied<Self::State>;
 
     /// Reads an object that exists by its import id; writes nothing.
     async fn import(&self, _cx: &Context, _id: &str) -> Result<Self::State, Problem> {
         Err(Problem::user(format!("{} cannot be imported", Self::TYPE)))
     }
 
-    /// Names of the attributes that identify the object (all strings, required for import by identity); empty: no identity.
+    /// Names of the attributes that identify the object (all strings, required for import by
+    /// identity); empty: no identity.
     fn identity(&self) -> &'static [&'static str] {
         &[]
     }
@@ -149,8 +168,13 @@ pub trait Resource: Send + Sync + 'static {
         values.join("/")
     }
 
-    /// Brings a stored state of an older schema `version` to the current one, as JSON. The default takes it as it is.
-    fn upgrade(&self, _version: i64, state: serde_json::Value) -> Result<serde_json::Value, Problem> {
+    /// Brings a stored state of an older schema `version` to the current one, as JSON. The default
+    /// takes it as it is.
+    fn upgrade(
+        &self,
+        _version: i64,
+        state: serde_json::Value,
+    ) -> Result<serde_json::Value, Problem> {
         Ok(state)
     }
 }
@@ -170,7 +194,8 @@ pub trait DataSource: Send + Sync + 'static {
     async fn read(&self, cx: &Context, config: Self::State) -> Result<Found<Self::State>, Problem>;
 }
 
-/// Whoever wants to see every resource and data source: the provider, the schema writer, the contract tests.
+/// Whoever wants to see every resource and data source: the provider, the schema writer, the
+/// contract tests.
 pub trait Visitor {
     /// Sees one resource.
     fn resource<R: Resource>(&mut self, resource: R);

@@ -15,7 +15,8 @@ pub struct SqlCredential {
     pub password: Secret,
 }
 
-/// What `provider "ob"` says, after environment variables. Made by Configure; never connects by itself.
+/// What `provider "ob"` says, after environment variables. Made by Configure; never connects by
+/// itself.
 pub struct Session {
     /// Stable name of this configuration, written into marks; `None` refuses whatever deploys.
     pub owner: Option<String>,

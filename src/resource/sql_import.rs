@@ -1,5 +1,6 @@
 //! Import ids of SQL objects: where the server is, then `#` and the object, as in
-//! `ssh://admin@10.0.0.1:22/data/main?identity=prod#user=app&host=%25` or `sql://reporting@10.0.0.9:2881#database=shop`.
+//! `ssh://admin@10.0.0.1:22/data/main?identity=prod#user=app&host=%25` or
+//! `sql://reporting@10.0.0.9:2881#database=shop`.
 //!
 //! The second form names a login of the provider's `sql.credentials`. Names are percent-encoded.
 use super::Context;
@@ -48,11 +49,13 @@ pub fn id(target: &Target, object: &[(&str, &str)]) -> String {
         Target::Instance(i) => import_id(i),
         Target::Group(members) => members.values().next().map(import_id).unwrap_or_default(),
         Target::Endpoint { address, port, credential, .. } => {
-            let address = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+            let address =
+                if address.contains(':') { format!("[{address}]") } else { address.clone() };
             format!("sql://{}@{address}:{port}", encode(credential))
         }
     };
-    let object: Vec<_> = object.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
+    let object: Vec<_> =
+        object.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
     if object.is_empty() { place } else { format!("{place}#{}", object.join("&")) }
 }
 
@@ -89,8 +92,14 @@ fn object(id: &str) -> Result<(&str, BTreeMap<String, String>), Problem> {
         let (key, value) = p.split_once('=')?;
         Some((key.to_owned(), decode(value)?))
     };
-    let object =
-        rest.split('&').filter(|p| !p.is_empty()).map(|p| pair(p).ok_or_else(|| bad(id, &format!("\"{p}\" is not name=value in percent-encoding")))).collect::<Result<_, _>>()?;
+    let object = rest
+        .split('&')
+        .filter(|p| !p.is_empty())
+        .map(|p| {
+            pair(p)
+                .ok_or_else(|| bad(id, &format!("\"{p}\" is not name=value in percent-encoding")))
+        })
+        .collect::<Result<_, _>>()?;
     Ok((place, object))
 }
 
@@ -102,8 +111,14 @@ fn sql_endpoint(id: &str, rest: &str) -> Result<SqlEndpoint, Problem> {
     if address.is_empty() {
         return Err(bad(id, "it names no address"));
     }
-    let credential = decode(credential).ok_or_else(|| bad(id, "its credential is not percent-encoded"))?;
-    Ok(SqlEndpoint { address: Value::Value(address.to_owned()), port: Value::Value(i64::from(port)), credential: Value::Value(credential), via: Value::Null })
+    let credential =
+        decode(credential).ok_or_else(|| bad(id, "its credential is not percent-encoded"))?;
+    Ok(SqlEndpoint {
+        address: Value::Value(address.to_owned()),
+        port: Value::Value(i64::from(port)),
+        credential: Value::Value(credential),
+        via: Value::Null,
+    })
 }
 
 /// Takes an id apart; asks the host of an `ssh://` id for the ports, and for the group it is in.
@@ -112,7 +127,8 @@ fn sql_endpoint(id: &str, rest: &str) -> Result<SqlEndpoint, Problem> {
 /// It is no id, or the host does not answer.
 pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     let (place, object) = object(id)?;
-    let mut named = Named { instance: Value::Null, group: Value::Null, endpoint: Value::Null, object };
+    let mut named =
+        Named { instance: Value::Null, group: Value::Null, endpoint: Value::Null, object };
     if let Some(rest) = place.strip_prefix("sql://") {
         named.endpoint = Value::Value(sql_endpoint(id, rest)?);
         return Ok(named);
@@ -121,13 +137,22 @@ pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     let cx = reader(cx);
     let there = host(endpoint, &run_as);
     let probe = import::probe(&cx, &there, &base_dir).await?;
-    let instance = Instance { name: probe.name, host: there, base_dir, sql_port: probe.sql_port, rpc_port: probe.rpc_port };
+    let instance = Instance {
+        name: probe.name,
+        host: there,
+        base_dir,
+        sql_port: probe.sql_port,
+        rpc_port: probe.rpc_port,
+    };
     let found = facts::read(&cx, &instance).await?;
     // The package that the host is set to, under the name its deployment gave it.
     let package = found.package.unwrap_or(probe.package.id);
     match found.group {
         Some(note) => {
-            let members = note.members.iter().map(|(name, i)| (name.clone(), Value::Value(reference(i, &package))));
+            let members = note
+                .members
+                .iter()
+                .map(|(name, i)| (name.clone(), Value::Value(reference(i, &package))));
             named.group = Value::Value(members.collect());
         }
         None => named.instance = Value::Value(reference(&instance, &package)),
@@ -155,19 +180,38 @@ mod tests {
     #[test]
     fn an_id_gives_back_the_names_it_was_made_of() {
         for name in ["shop", "a@b#c&d=e/f", "it's `x` ü%_\\", "*", " "] {
-            let at = Target::Endpoint { address: "::1".into(), port: 2881, credential: "r@p".into(), via: None };
+            let at = Target::Endpoint {
+                address: "::1".into(),
+                port: 2881,
+                credential: "r@p".into(),
+                via: None,
+            };
             let id = id(&at, &[("user", name), ("host", "%")]);
             let (place, object) = object(&id).unwrap();
             assert_eq!((object["user"].as_str(), object["host"].as_str()), (name, "%"), "{id}");
             let endpoint = sql_endpoint(&id, place.strip_prefix("sql://").unwrap()).unwrap();
-            assert_eq!((endpoint.address, endpoint.port, endpoint.credential), (Value::Value("::1".into()), Value::Value(2881), Value::Value("r@p".into())));
+            assert_eq!(
+                (endpoint.address, endpoint.port, endpoint.credential),
+                (Value::Value("::1".into()), Value::Value(2881), Value::Value("r@p".into()))
+            );
         }
     }
 
     #[test]
     fn a_bad_id_says_what_is_wrong() {
-        for (text, want) in [("sql://a:1", "credential"), ("sql://c@a", "port"), ("sql://c@a:x", "number"), ("sql://c@:1", "address")] {
-            assert!(sql_endpoint(text, text.strip_prefix("sql://").unwrap()).unwrap_err().why.contains(want), "{text}");
+        for (text, want) in [
+            ("sql://a:1", "credential"),
+            ("sql://c@a", "port"),
+            ("sql://c@a:x", "number"),
+            ("sql://c@:1", "address"),
+        ] {
+            assert!(
+                sql_endpoint(text, text.strip_prefix("sql://").unwrap())
+                    .unwrap_err()
+                    .why
+                    .contains(want),
+                "{text}"
+            );
         }
         assert!(object("ssh://h/d#user").is_err() && object("ssh://h/d#user=%zz").is_err());
     }

@@ -1,7 +1,8 @@
 //! What the SQL objects share: read, apply and import on one session each.
 //!
-//! They take no lease: what runs is check, statements that may be repeated, verify. The statements are a pure function
-//! of what there is and what is asked for, and the same function gives the lines of the runbook.
+//! They take no lease: what runs is check, statements that may be repeated, verify. The statements
+//! are a pure function of what there is and what is asked for, and the same function gives the
+//! lines of the runbook.
 use super::common::{self, set_text};
 use super::looks::Seen;
 use super::sql_target::{self, Target, Targeted, open, target};
@@ -47,7 +48,13 @@ impl<S> Copy for Change<'_, S> {}
 impl<S> Change<'_, S> {
     /// The password to set, when its version says so.
     #[must_use]
-    pub fn password(&self, name: &str, value: Option<&Value<String>>, before: Option<&Value<i64>>, after: &Value<i64>) -> Option<Password> {
+    pub fn password(
+        &self,
+        name: &str,
+        value: Option<&Value<String>>,
+        before: Option<&Value<i64>>,
+        after: &Value<i64>,
+    ) -> Option<Password> {
         if self.passwords == Passwords::Set || after.is_null() || before == Some(after) {
             return None;
         }
@@ -64,7 +71,8 @@ impl<S> Change<'_, S> {
 pub enum Fill {
     /// A read: all drift shows.
     Read,
-    /// An apply that ended well: what was planned stays; what others do at the same time shows at the next read.
+    /// An apply that ended well: what was planned stays; what others do at the same time shows at
+    /// the next read.
     Applied,
 }
 
@@ -126,8 +134,15 @@ fn seen<S: SqlObject>(state: S, now: &Catalog, how: Fill) -> Option<S> {
 /// # Errors
 /// The server answers, but not as it should.
 pub async fn read<S: SqlObject>(cx: &Context, mut state: S) -> Result<Found<S>, Problem> {
-    let (Some(at), Some(what)) = (target(&state), state.what()) else { return Ok(Found { state: Some(state), warnings: Vec::new() }) };
-    match cx.session.looks.look(&sql_target::key(&at), look(cx, &at, &what), look(cx, &at, &What::Everything)).await {
+    let (Some(at), Some(what)) = (target(&state), state.what()) else {
+        return Ok(Found { state: Some(state), warnings: Vec::new() });
+    };
+    match cx
+        .session
+        .looks
+        .look(&sql_target::key(&at), look(cx, &at, &what), look(cx, &at, &What::Everything))
+        .await
+    {
         Ok(found) => {
             let mut state = seen(state, &found.now, Fill::Read);
             state.iter_mut().for_each(|s| s.login(&found.login));
@@ -136,7 +151,12 @@ pub async fn read<S: SqlObject>(cx: &Context, mut state: S) -> Result<Found<S>, 
         Err(problem) if problem.kind == Kind::Unreachable => {
             let what = format!("{} could not be looked at", sql_target::show(&at));
             *state.status() = Value::Value(UNREACHABLE.into());
-            let warning = Problem { what, then: "its last known state is used; nothing is planned because of this alone".into(), ..problem };
+            let warning = Problem {
+                what,
+                then: "its last known state is used; nothing is planned because of this alone"
+                    .into(),
+                ..problem
+            };
             Ok(Found { state: Some(state), warnings: vec![warning] })
         }
         Err(problem) => Err(problem),
@@ -153,10 +173,17 @@ async fn look(cx: &Context, at: &Target, what: &What) -> Result<Seen, Problem> {
 /// Makes a change true.
 pub async fn apply<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Applied<S> {
     let result = carry_out(cx, input).await;
-    result.unwrap_or_else(|problem| Applied { state: input.prior.cloned(), problem: Some(problem), warnings: Vec::new() })
+    result.unwrap_or_else(|problem| Applied {
+        state: input.prior.cloned(),
+        problem: Some(problem),
+        warnings: Vec::new(),
+    })
 }
 
-async fn carry_out<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Result<Applied<S>, Problem> {
+async fn carry_out<S: SqlObject>(
+    cx: &Context,
+    input: ApplyInput<'_, S>,
+) -> Result<Applied<S>, Problem> {
     let subject = input.planned.or(input.prior).ok_or_else(unknown_input)?;
     let at = target(subject).ok_or_else(unknown_input)?;
     let what = match (input.prior, input.planned) {
@@ -164,10 +191,13 @@ async fn carry_out<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Resu
         _ => subject.what(),
     };
     let what = what.ok_or_else(unknown_input)?;
-    let verb = if input.prior.is_none() { "create" } else { input.planned.map_or("delete", |_| "update") };
+    let verb =
+        if input.prior.is_none() { "create" } else { input.planned.map_or("delete", |_| "update") };
     let timeout = common::timeout(subject.timeouts(), verb).unwrap_or(cx.session.operation_timeout);
     if cx.session.observe {
-        return Err(Problem::refused("nothing is changed in mode \"observe\"").place(sql_target::show(&at)).fix("set mode = \"apply\" in provider \"ob\" (or OB_MODE)"));
+        return Err(Problem::refused("nothing is changed in mode \"observe\"")
+            .place(sql_target::show(&at))
+            .fix("set mode = \"apply\" in provider \"ob\" (or OB_MODE)"));
     }
     let cancel = cx.cancel.child_token();
     let work = async {
@@ -184,12 +214,22 @@ async fn carry_out<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Resu
     done
 }
 
-async fn on_link<S: SqlObject>(cancel: &CancellationToken, link: &mut Link, input: ApplyInput<'_, S>, what: &What) -> Result<Applied<S>, Problem> {
+async fn on_link<S: SqlObject>(
+    cancel: &CancellationToken,
+    link: &mut Link,
+    input: ApplyInput<'_, S>,
+    what: &What,
+) -> Result<Applied<S>, Problem> {
     for state in [input.prior, input.planned].into_iter().flatten() {
         state.spare(&link.user)?;
     }
     let mut now = Catalog::read(link, what).await?;
-    let change = Change { prior: input.prior, next: input.planned, config: input.config, passwords: Passwords::Given };
+    let change = Change {
+        prior: input.prior,
+        next: input.planned,
+        config: input.config,
+        passwords: Passwords::Given,
+    };
     let statements = S::statements(change, &now)?;
     let suicide = format!("DROP USER IF EXISTS {}@", crate::component::sql::literal(&link.user));
     if let Some(statement) = statements.iter().find(|s| s.shown.starts_with(&suicide)) {
@@ -198,12 +238,19 @@ async fn on_link<S: SqlObject>(cancel: &CancellationToken, link: &mut Link, inpu
             .why("it is the login in use")
             .fix("declare that user, or use another credential"));
     }
-    let warnings: Vec<_> = input.planned.filter(|_| input.prior.is_none()).and_then(|p| p.adopted(&now)).into_iter().collect();
+    let warnings: Vec<_> = input
+        .planned
+        .filter(|_| input.prior.is_none())
+        .and_then(|p| p.adopted(&now))
+        .into_iter()
+        .collect();
     let mut failed = None;
     for statement in &statements {
         if cancel.is_cancelled() {
             failed = Some(
-                Problem::new(Kind::Cancelled, "cancelled before all statements had run").place(link.place()).fix("run the same command again: it goes on where this one stopped"),
+                Problem::new(Kind::Cancelled, "cancelled before all statements had run")
+                    .place(link.place())
+                    .fix("run the same command again: it goes on where this one stopped"),
             );
             break;
         }
@@ -232,12 +279,18 @@ async fn on_link<S: SqlObject>(cancel: &CancellationToken, link: &mut Link, inpu
         return Ok(Applied { state, problem: None, warnings });
     }
     let problem = failed.unwrap_or_else(|| not_recorded(link.place(), &left));
-    Ok(Applied { state: input.prior.cloned().and_then(|s| seen(s, &now, Fill::Read)), problem: Some(problem), warnings })
+    Ok(Applied {
+        state: input.prior.cloned().and_then(|s| seen(s, &now, Fill::Read)),
+        problem: Some(problem),
+        warnings,
+    })
 }
 
 fn not_recorded(place: &str, left: &[Statement]) -> Problem {
     let shown: Vec<_> = left.iter().map(|s| s.shown.as_str()).collect();
-    let problem = Problem::user("the server took the statements, but did not do them").place(place).why(format!("still missing: {}", shown.join("; ")));
+    let problem = Problem::user("the server took the statements, but did not do them")
+        .place(place)
+        .why(format!("still missing: {}", shown.join("; ")));
     if left.iter().all(|s| s.shown.starts_with("GRANT ")) {
         // Measured: a grant on a database that a pattern of the same user covers is not recorded.
         problem.fix("the user has this already by a grant on a wider pattern (`_` and `%` in a database name match any character): look at mysql.db, then revoke the wider one, or manage it instead with database_pattern")
@@ -255,24 +308,37 @@ pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S,
     let what = state.what().ok_or_else(unknown_input)?;
     let found = look(cx, &at, &what).await?;
     seen(state, &found.now, Fill::Read).ok_or_else(|| {
-        Problem::user(format!("there is no \"{id}\" to import")).place(sql_target::show(&at)).why("the server answers, and does not have it").fix("correct the import id")
+        Problem::user(format!("there is no \"{id}\" to import"))
+            .place(sql_target::show(&at))
+            .why("the server answers, and does not have it")
+            .fix("correct the import id")
     })
 }
 
-/// The statements that a planned change runs on a server that is as the prior state says; for `ob runbook`.
+/// The statements that a planned change runs on a server that is as the prior state says; for `ob
+/// runbook`.
 ///
 /// # Errors
 /// As [`SqlObject::statements`].
-pub fn planned_statements<S: SqlObject>(prior: Option<&S>, next: Option<&S>, believed: &Catalog) -> Result<Vec<Statement>, Problem> {
+pub fn planned_statements<S: SqlObject>(
+    prior: Option<&S>,
+    next: Option<&S>,
+    believed: &Catalog,
+) -> Result<Vec<Statement>, Problem> {
     S::statements(Change { prior, next, config: None, passwords: Passwords::Named }, believed)
 }
 
-/// Fills in a plan's `status`, `runbook` and `impact`, which stay as they are where a change runs nothing. Gives the statements;
-/// `None` unless all that they depend on is known (`shaped`).
+/// Fills in a plan's `status`, `runbook` and `impact`, which stay as they are where a change runs
+/// nothing. Gives the statements; `None` unless all that they depend on is known (`shaped`).
 ///
 /// # Errors
 /// As [`SqlObject::statements`].
-pub fn foretell<S: SqlObject>(prior: Option<&S>, next: &mut S, shaped: bool, believed: &Catalog) -> Result<Option<Vec<Statement>>, Problem> {
+pub fn foretell<S: SqlObject>(
+    prior: Option<&S>,
+    next: &mut S,
+    shaped: bool,
+    believed: &Catalog,
+) -> Result<Option<Vec<Statement>>, Problem> {
     if !shaped {
         *next.status() = Value::Unknown;
         let (runbook, impact) = next.outlook();
@@ -294,8 +360,11 @@ fn tell<S: SqlObject>(state: &mut S, statements: &[Statement]) {
 }
 
 fn impact_of(statements: &[Statement]) -> BTreeSet<Value<String>> {
-    let any = |starts: &[&str]| statements.iter().any(|s| starts.iter().any(|p| s.shown.starts_with(p)));
+    let any =
+        |starts: &[&str]| statements.iter().any(|s| starts.iter().any(|p| s.shown.starts_with(p)));
     let lost = any(&["DROP DATABASE"]).then_some(Impact::DataLoss);
-    let cut = (any(&["DROP USER", "RENAME USER", "REVOKE"]) || statements.iter().any(|s| s.shown.ends_with(" ACCOUNT LOCK"))).then_some(Impact::ClientsCut);
+    let cut = (any(&["DROP USER", "RENAME USER", "REVOKE"])
+        || statements.iter().any(|s| s.shown.ends_with(" ACCOUNT LOCK")))
+    .then_some(Impact::ClientsCut);
     [lost, cut].into_iter().flatten().map(|i| Value::Value(i.as_str().to_owned())).collect()
 }

@@ -1,7 +1,8 @@
-//! Where an SQL object lives: one of our instances, the current primary of a group, or a server that is not ours.
+//! Where an SQL object lives: one of our instances, the current primary of a group, or a server
+//! that is not ours.
 //!
-//! All three give one [`Link`]. A group is asked each time who takes writes: an address in the state would be stale
-//! after the next switchover.
+//! All three give one [`Link`]. A group is asked each time who takes writes: an address in the
+//! state would be stale after the next switchover.
 use super::common::{Connection, Map, Texts, connection, known, text};
 use super::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use super::ob_standby::instance_attributes;
@@ -50,7 +51,12 @@ pub trait Targeted {
     /// To read them.
     fn fields(&self) -> Fields<'_>;
     /// To set them.
-    fn set_fields(&mut self, instance: Value<InstanceRef>, group: Map<InstanceRef>, endpoint: Value<SqlEndpoint>);
+    fn set_fields(
+        &mut self,
+        instance: Value<InstanceRef>,
+        group: Map<InstanceRef>,
+        endpoint: Value<SqlEndpoint>,
+    );
     /// Its deadlines.
     fn timeouts(&self) -> &Value<Timeouts>;
     /// `runbook` and `impact`, to set them.
@@ -64,7 +70,11 @@ macro_rules! targeted {
     ($state:ty) => {
         impl $crate::resource::sql_target::Targeted for $state {
             fn fields(&self) -> $crate::resource::sql_target::Fields<'_> {
-                $crate::resource::sql_target::Fields { instance: &self.instance, group: &self.group, endpoint: &self.endpoint }
+                $crate::resource::sql_target::Fields {
+                    instance: &self.instance,
+                    group: &self.group,
+                    endpoint: &self.endpoint,
+                }
             }
             fn set_fields(
                 &mut self,
@@ -77,7 +87,9 @@ macro_rules! targeted {
             fn timeouts(&self) -> &$crate::schema::Value<$crate::resource::ob_cluster::Timeouts> {
                 &self.timeouts
             }
-            fn outlook(&mut self) -> (&mut $crate::schema::Value<String>, &mut $crate::resource::common::Texts) {
+            fn outlook(
+                &mut self,
+            ) -> (&mut $crate::schema::Value<String>, &mut $crate::resource::common::Texts) {
                 (&mut self.runbook, &mut self.impact)
             }
             fn status(&mut self) -> &mut $crate::schema::Value<String> {
@@ -136,7 +148,10 @@ pub fn target(state: &impl Targeted) -> Option<Target> {
         return instance.instance().map(Box::new).map(Target::Instance);
     }
     if let Some(members) = known(group)? {
-        let members = members.iter().map(|(name, m)| Some((name.clone(), known(m)??.instance()?))).collect::<Option<_>>();
+        let members = members
+            .iter()
+            .map(|(name, m)| Some((name.clone(), known(m)??.instance()?)))
+            .collect::<Option<_>>();
         return members.map(Target::Group);
     }
     let endpoint = known(endpoint)??;
@@ -144,7 +159,12 @@ pub fn target(state: &impl Targeted) -> Option<Target> {
         Some(via) => Some(via.endpoint()?),
         None => None,
     };
-    Some(Target::Endpoint { address: text(&endpoint.address)?, port: u16::try_from(*known(&endpoint.port)??).ok()?, credential: text(&endpoint.credential)?, via })
+    Some(Target::Endpoint {
+        address: text(&endpoint.address)?,
+        port: u16::try_from(*known(&endpoint.port)??).ok()?,
+        credential: text(&endpoint.credential)?,
+        via,
+    })
 }
 
 /// Exactly one way must be given.
@@ -153,20 +173,39 @@ pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
     if instance.is_unknown() || group.is_unknown() || endpoint.is_unknown() {
         return;
     }
-    let given: Vec<_> =
-        [("instance", instance.is_null()), ("group", group.is_null()), ("endpoint", endpoint.is_null())].into_iter().filter(|(_, null)| !null).map(|(n, _)| n).collect();
+    let given: Vec<_> = [
+        ("instance", instance.is_null()),
+        ("group", group.is_null()),
+        ("endpoint", endpoint.is_null()),
+    ]
+    .into_iter()
+    .filter(|(_, null)| !null)
+    .map(|(n, _)| n)
+    .collect();
     let fix = "set instance = ob_cluster.x.instance, or group, or endpoint";
     match given[..] {
-        [] => diags.problem(Problem::user("the object has no server to be on").why("none of instance, group and endpoint is set").fix(fix).attribute(["instance"])),
+        [] => diags.problem(
+            Problem::user("the object has no server to be on")
+                .why("none of instance, group and endpoint is set")
+                .fix(fix)
+                .attribute(["instance"]),
+        ),
         [_] => {}
-        [.., last] => {
-            diags.problem(Problem::user("the object has more than one server to be on").why(format!("{} are set", given.join(" and "))).fix("keep one of them").attribute([last]))
-        }
+        [.., last] => diags.problem(
+            Problem::user("the object has more than one server to be on")
+                .why(format!("{} are set", given.join(" and ")))
+                .fix("keep one of them")
+                .attribute([last]),
+        ),
     }
     if let Value::Value(members) = group
         && members.is_empty()
     {
-        diags.problem(Problem::user("the group has no members").fix("refer to the members of an ob_standby").attribute(["group"]));
+        diags.problem(
+            Problem::user("the group has no members")
+                .fix("refer to the members of an ob_standby")
+                .attribute(["group"]),
+        );
     }
 }
 
@@ -180,8 +219,8 @@ fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
     place(a).is_some_and(|p| Some(p) == place(b))
 }
 
-/// Keeps the known spelling of an unmoved server in the plan: an upgrade of a cluster must not show up at each of its
-/// users. Says so when the server is another one.
+/// Keeps the known spelling of an unmoved server in the plan: an upgrade of a cluster must not show
+/// up at each of its users. Says so when the server is another one.
 pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
     let (before, after) = (prior.fields(), next.fields());
     let unmoved_instance = matches!((before.instance, after.instance), (Value::Value(a), Value::Value(b)) if same(a, b));
@@ -223,7 +262,9 @@ pub fn key(target: &Target) -> String {
 pub fn show(target: &Target) -> String {
     match target {
         Target::Instance(i) => i.show(),
-        Target::Group(members) => format!("the group of {}", members.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Target::Group(members) => {
+            format!("the group of {}", members.keys().cloned().collect::<Vec<_>>().join(", "))
+        }
         Target::Endpoint { address, port, .. } => format!("{address}:{port}"),
     }
 }
@@ -238,7 +279,9 @@ pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
         match target {
             Target::Instance(instance) => own(&engine, instance).await,
             Target::Group(members) => own(&engine, &primary(&engine, members).await?).await,
-            Target::Endpoint { address, port, credential, via } => foreign(cx, address, *port, credential, via.as_ref()).await,
+            Target::Endpoint { address, port, credential, via } => {
+                foreign(cx, address, *port, credential, via.as_ref()).await
+            }
         }
     };
     tokio::select! {
@@ -250,22 +293,41 @@ pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
 async fn own(cx: &Cx, instance: &Instance) -> Result<Link, Problem> {
     let login = server::account(cx, instance).await?;
     let place = server::place(instance);
-    let session = server::open(cx, instance, &login).await?.map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place))?;
+    let session = server::open(cx, instance, &login)
+        .await?
+        .map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place))?;
     Link::new(session, place, login.user).await
 }
 
-async fn foreign(cx: &Context, address: &str, port: u16, credential: &str, via: Option<&Endpoint>) -> Result<Link, Problem> {
+async fn foreign(
+    cx: &Context,
+    address: &str,
+    port: u16,
+    credential: &str,
+    via: Option<&Endpoint>,
+) -> Result<Link, Problem> {
     let place = format!("{address}:{port}");
     let Some(found) = cx.session.sql_credentials.get(credential) else {
         let names: Vec<_> = cx.session.sql_credentials.keys().map(String::as_str).collect();
-        let why = if names.is_empty() { "the provider has no sql.credentials".to_owned() } else { format!("the provider has: {}", names.join(", ")) };
+        let why = if names.is_empty() {
+            "the provider has no sql.credentials".to_owned()
+        } else {
+            format!("the provider has: {}", names.join(", "))
+        };
         return Err(Problem::user(format!("there is no login named \"{credential}\""))
             .place(place)
             .why(why)
             .fix(format!("add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, password = … }} }} }} }}"))
             .attribute(["endpoint", "credential"]));
     };
-    let here = Endpoint { name: "this machine".into(), address: "local".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() };
+    let here = Endpoint {
+        name: "this machine".into(),
+        address: "local".into(),
+        port: 22,
+        user: String::new(),
+        identity: String::new(),
+        host_key: String::new(),
+    };
     let way = via.unwrap_or(&here);
     let transport = cx.session.connector.connect(way).await.map_err(|e| e.explain(way))?;
     let login = Login::new(&found.user, &found.password);
@@ -276,7 +338,8 @@ async fn foreign(cx: &Context, address: &str, port: u16, credential: &str, via: 
     Link::new(session, place, login.user).await
 }
 
-/// The member that takes writes. A dead member is waited for only shortly once another one has said that it is the one.
+/// The member that takes writes. A dead member is waited for only shortly once another one has said
+/// that it is the one.
 async fn primary(cx: &Cx, members: &BTreeMap<String, Instance>) -> Result<Instance, Problem> {
     let mut looks = tokio::task::JoinSet::new();
     for (name, instance) in members {
@@ -311,7 +374,9 @@ async fn primary(cx: &Cx, members: &BTreeMap<String, Instance>) -> Result<Instan
 /// The one that takes writes and did not miss a move of the role.
 fn choose(seen: &BTreeMap<String, Member>) -> Option<&String> {
     let epoch = group::newest(seen).map_or(0, |g| g.epoch);
-    let current = |m: &Member| m.standing == Standing::Primary && m.note.as_ref().is_none_or(|n| n.epoch >= epoch);
+    let current = |m: &Member| {
+        m.standing == Standing::Primary && m.note.as_ref().is_none_or(|n| n.epoch >= epoch)
+    };
     let mut all = seen.iter().filter(|(_, m)| current(m)).map(|(n, _)| n);
     let first = all.next();
     first.filter(|_| all.next().is_none())
@@ -327,16 +392,35 @@ mod tests {
         use Standing::{Primary, Standby, Unreachable};
         for (name, members, want) in [
             ("one", vec![("a", Primary, Some(1)), ("b", Standby, Some(1))], Some("a")),
-            ("the other is dead", vec![("a", Unreachable, None), ("b", Primary, Some(2))], Some("b")),
-            ("a former one that still takes writes", vec![("a", Primary, Some(1)), ("b", Primary, Some(2))], Some("b")),
-            ("only a former one answers, another's note is newer", vec![("a", Primary, Some(1)), ("b", Standby, Some(2))], None),
+            (
+                "the other is dead",
+                vec![("a", Unreachable, None), ("b", Primary, Some(2))],
+                Some("b"),
+            ),
+            (
+                "a former one that still takes writes",
+                vec![("a", Primary, Some(1)), ("b", Primary, Some(2))],
+                Some("b"),
+            ),
+            (
+                "only a former one answers, another's note is newer",
+                vec![("a", Primary, Some(1)), ("b", Standby, Some(2))],
+                None,
+            ),
             ("nobody", vec![("a", Standby, Some(1)), ("b", Standby, Some(1))], None),
             ("two at one epoch", vec![("a", Primary, Some(1)), ("b", Primary, Some(1))], None),
             ("no notes yet", vec![("a", Primary, None)], Some("a")),
         ] {
             let note = |e: u64| Group::new("g", "o", e, "x", BTreeMap::new());
-            let seen: BTreeMap<_, _> =
-                members.into_iter().map(|(n, standing, e)| (n.to_owned(), Member { standing, facts: None, note: e.map(note), why: String::new() })).collect();
+            let seen: BTreeMap<_, _> = members
+                .into_iter()
+                .map(|(n, standing, e)| {
+                    (
+                        n.to_owned(),
+                        Member { standing, facts: None, note: e.map(note), why: String::new() },
+                    )
+                })
+                .collect();
             assert_eq!(choose(&seen).map(String::as_str), want, "{name}");
         }
     }

@@ -29,7 +29,13 @@ pub const STRING: AttributeType = AttributeType::String;
 pub const NUMBER: AttributeType = AttributeType::Number;
 
 fn attr(attr_type: AttributeType, doc: &str) -> Attr {
-    let attribute = Attribute { attr_type, description: Description::markdown(doc), constraint: AttributeConstraint::Optional, sensitive: false, deprecated: false };
+    let attribute = Attribute {
+        attr_type,
+        description: Description::markdown(doc),
+        constraint: AttributeConstraint::Optional,
+        sensitive: false,
+        deprecated: false,
+    };
     Attr { attribute, extras: vec![(Vec::new(), Extra::default())] }
 }
 
@@ -67,7 +73,11 @@ pub fn map(doc: &str, element: AttributeType) -> Attr {
 /// What nested attributes are given as: name and attribute.
 pub type Named = (&'static str, Attr);
 
-fn nested(doc: &str, inner: impl IntoIterator<Item = Named>, wrap: fn(HashMap<String, Attribute>) -> AttributeType) -> Attr {
+fn nested(
+    doc: &str,
+    inner: impl IntoIterator<Item = Named>,
+    wrap: fn(HashMap<String, Attribute>) -> AttributeType,
+) -> Attr {
     let (mut attributes, mut extras) = (HashMap::new(), Vec::new());
     for (name, a) in inner {
         for (path, mut extra) in a.extras {
@@ -155,7 +165,8 @@ impl Attr {
         self.attribute.sensitive = true;
         self
     }
-    /// Never kept in plan or state; only the configuration has it. Implies that our own messages do not show it.
+    /// Never kept in plan or state; only the configuration has it. Implies that our own messages do
+    /// not show it.
     #[must_use]
     pub fn write_only(mut self) -> Self {
         self.extra().write_only = true;
@@ -181,7 +192,8 @@ impl Attr {
         self.document(&format!("One of {}.", shown.join(", ")));
         self.checked(Check::OneOf(values.to_vec()))
     }
-    /// The text (or each text inside a list, set or map) passes `check`, which says in one line what is wrong.
+    /// The text (or each text inside a list, set or map) passes `check`, which says in one line
+    /// what is wrong.
     #[must_use]
     pub fn check(self, check: fn(&str) -> Result<(), String>) -> Self {
         self.checked(Check::Text(check))
@@ -189,7 +201,11 @@ impl Attr {
     /// The number lies within `range`; documented by itself.
     #[must_use]
     pub fn range(mut self, range: RangeInclusive<i64>) -> Self {
-        let text = if *range.end() == i64::MAX { format!("At least {}.", range.start()) } else { format!("Between {} and {}.", range.start(), range.end()) };
+        let text = if *range.end() == i64::MAX {
+            format!("At least {}.", range.start())
+        } else {
+            format!("Between {} and {}.", range.start(), range.end())
+        };
         self.document(&text);
         self.checked(Check::Range(*range.start(), *range.end()))
     }
@@ -210,7 +226,11 @@ impl Attr {
 /// # Errors
 /// It cannot: it becomes part of file names on hosts.
 pub fn object_name(text: &str) -> Result<(), String> {
-    if crate::base::ids::is_object_name(text) { Ok(()) } else { Err("a name has 1 to 64 of the characters a-z, A-Z, 0-9, - _ . and does not start with - or .".to_owned()) }
+    if crate::base::ids::is_object_name(text) {
+        Ok(())
+    } else {
+        Err("a name has 1 to 64 of the characters a-z, A-Z, 0-9, - _ . and does not start with - or .".to_owned())
+    }
 }
 
 /// A [`Attr::check`]: the text is a duration such as `30s`, `10m`, `1h30m`.
@@ -218,7 +238,9 @@ pub fn object_name(text: &str) -> Result<(), String> {
 /// # Errors
 /// It is none.
 pub fn duration(text: &str) -> Result<(), String> {
-    crate::base::units::parse_duration(text).map(|_| ()).ok_or_else(|| "a duration is written like 500ms, 30s, 10m, 2h or 1h30m".to_owned())
+    crate::base::units::parse_duration(text)
+        .map(|_| ())
+        .ok_or_else(|| "a duration is written like 500ms, 30s, 10m, 2h or 1h30m".to_owned())
 }
 
 /// A [`Attr::check`]: the text is a size such as `64G` or `512M`.
@@ -226,7 +248,9 @@ pub fn duration(text: &str) -> Result<(), String> {
 /// # Errors
 /// It is none.
 pub fn size(text: &str) -> Result<(), String> {
-    crate::base::units::Bytes::parse(text).map(|_| ()).ok_or_else(|| "a size is a whole number with K, M, G, T or P, like 512M or 64G".to_owned())
+    crate::base::units::Bytes::parse(text)
+        .map(|_| ())
+        .ok_or_else(|| "a size is a whole number with K, M, G, T or P, like 512M or 64G".to_owned())
 }
 
 /// A [`Attr::check`]: the text is not empty.

@@ -1,4 +1,5 @@
-//! Validates a configuration against the validators of its schema: pure, all problems at once, unknown is never wrong.
+//! Validates a configuration against the validators of its schema: pure, all problems at once,
+//! unknown is never wrong.
 use super::table::{Schema, nested_of, sorted};
 use super::tree::{self, Tree};
 use super::{Diagnostics, Report};
@@ -25,12 +26,15 @@ pub enum Check {
 
 /// Runs every validator of `schema` on `config`, a tree in its normal form.
 pub fn validate(schema: &Schema, config: &Tree, diags: &mut Diagnostics) {
-    Walk { schema, names: Vec::new(), path: AttributePath::root(), diags, visit: Visit::Checks }.object(schema.attributes(), config);
+    Walk { schema, names: Vec::new(), path: AttributePath::root(), diags, visit: Visit::Checks }
+        .object(schema.attributes(), config);
 }
 
-/// Refuses write-only attributes that are set, for a caller that does not know them: it would store them.
+/// Refuses write-only attributes that are set, for a caller that does not know them: it would store
+/// them.
 pub fn refuse_write_only(schema: &Schema, config: &Tree, diags: &mut Diagnostics) {
-    Walk { schema, names: Vec::new(), path: AttributePath::root(), diags, visit: Visit::WriteOnly }.object(schema.attributes(), config);
+    Walk { schema, names: Vec::new(), path: AttributePath::root(), diags, visit: Visit::WriteOnly }
+        .object(schema.attributes(), config);
 }
 
 /// Sets every write-only attribute to null: no plan and no state may hold one.
@@ -40,7 +44,12 @@ pub fn clear_write_only(schema: &Schema, tree: &mut Tree) {
     }
 }
 
-fn clear(schema: &Schema, attributes: &HashMap<String, Attribute>, names: &mut Vec<String>, object: &mut Tree) {
+fn clear(
+    schema: &Schema,
+    attributes: &HashMap<String, Attribute>,
+    names: &mut Vec<String>,
+    object: &mut Tree,
+) {
     for (name, a) in attributes {
         let Some(value) = tree::get_mut(object, name) else { continue };
         names.push(name.clone());
@@ -49,7 +58,9 @@ fn clear(schema: &Schema, attributes: &HashMap<String, Attribute>, names: &mut V
         } else if let Some(inner) = nested_of(&a.attr_type) {
             match value {
                 V::Array(all) => all.iter_mut().for_each(|v| clear(schema, inner, names, v)),
-                V::Map(all) if matches!(a.attr_type, AttributeType::AttributeMap(_)) => all.iter_mut().for_each(|(_, v)| clear(schema, inner, names, v)),
+                V::Map(all) if matches!(a.attr_type, AttributeType::AttributeMap(_)) => {
+                    all.iter_mut().for_each(|(_, v)| clear(schema, inner, names, v))
+                }
                 other => clear(schema, inner, names, other),
             }
         }
@@ -93,7 +104,14 @@ impl Walk<'_> {
         match self.visit {
             Visit::WriteOnly if extra.write_only => {
                 let fix = "use Terraform 1.11 or OpenTofu 1.11 or newer: older ones would keep this secret in their state";
-                self.diags.problem_at(self.path.clone(), Problem::user(format!("{} is write-only, which this version does not support", self.path)).fix(fix));
+                self.diags.problem_at(
+                    self.path.clone(),
+                    Problem::user(format!(
+                        "{} is write-only, which this version does not support",
+                        self.path
+                    ))
+                    .fix(fix),
+                );
             }
             Visit::WriteOnly => {}
             Visit::Checks => {
@@ -121,7 +139,9 @@ impl Walk<'_> {
                     self.at(Step::Index(i), |w| w.object(inner, object));
                 }
             }
-            (T::AttributeSet(inner), V::Array(all)) => all.iter().for_each(|object| self.object(inner, object)),
+            (T::AttributeSet(inner), V::Array(all)) => {
+                all.iter().for_each(|object| self.object(inner, object))
+            }
             _ => {}
         }
     }
@@ -137,15 +157,27 @@ impl Walk<'_> {
             (Check::Keys(check), V::Map(all)) => {
                 for key in all.iter().filter_map(|(k, _)| k.as_str()) {
                     if let Err(why) = check(key) {
-                        self.at(Step::Key(key.to_owned().into()), |w| w.refuse(&format!("{key:?}: {why}"), ""));
+                        self.at(Step::Key(key.to_owned().into()), |w| {
+                            w.refuse(&format!("{key:?}: {why}"), "")
+                        });
                     }
                 }
             }
             (Check::AtLeast(n), V::Map(all)) if all.len() < *n => self.too_few(*n, all.len()),
             (Check::AtLeast(n), V::Array(all)) if all.len() < *n => self.too_few(*n, all.len()),
-            (Check::Range(min, max), V::Integer(n)) if n.as_i64().is_none_or(|n| n < *min || n > *max) => {
-                let bounds = if *max == i64::MAX { format!("at least {min}") } else { format!("between {min} and {max}") };
-                let why = if hidden { "the value is out of range".to_owned() } else { format!("{n} is out of range") };
+            (Check::Range(min, max), V::Integer(n))
+                if n.as_i64().is_none_or(|n| n < *min || n > *max) =>
+            {
+                let bounds = if *max == i64::MAX {
+                    format!("at least {min}")
+                } else {
+                    format!("between {min} and {max}")
+                };
+                let why = if hidden {
+                    "the value is out of range".to_owned()
+                } else {
+                    format!("{n} is out of range")
+                };
                 self.refuse(&why, &format!("set a whole number of {bounds}"));
             }
             (Check::OneOf(_) | Check::Text(_), V::Map(all)) => {
@@ -154,7 +186,9 @@ impl Walk<'_> {
                     self.at(Step::Key(key.into()), |w| w.text(check, v, hidden));
                 }
             }
-            (Check::OneOf(_) | Check::Text(_), V::Array(all)) => all.iter().for_each(|v| self.text(check, v, hidden)),
+            (Check::OneOf(_) | Check::Text(_), V::Array(all)) => {
+                all.iter().for_each(|v| self.text(check, v, hidden))
+            }
             (check, value) => self.text(check, value, hidden),
         }
     }
@@ -163,7 +197,10 @@ impl Walk<'_> {
         let Some(text) = value.as_str() else { return };
         let shown = if hidden { "the value".to_owned() } else { format!("{text:?}") };
         match check {
-            Check::OneOf(all) if !all.contains(&text) => self.refuse(&format!("{shown} is not one of them"), &format!("use one of {}", all.join(", "))),
+            Check::OneOf(all) if !all.contains(&text) => self.refuse(
+                &format!("{shown} is not one of them"),
+                &format!("use one of {}", all.join(", ")),
+            ),
             Check::Text(check) => {
                 if let Err(why) = check(text) {
                     self.refuse(&format!("{shown}: {why}"), "");
@@ -178,6 +215,9 @@ impl Walk<'_> {
     }
 
     fn refuse(&mut self, why: &str, fix: &str) {
-        self.diags.problem_at(self.path.clone(), Problem::user(format!("the value of {} cannot be used", self.path)).why(why).fix(fix));
+        self.diags.problem_at(
+            self.path.clone(),
+            Problem::user(format!("the value of {} cannot be used", self.path)).why(why).fix(fix),
+        );
     }
 }

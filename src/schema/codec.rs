@@ -1,9 +1,9 @@
 //! Between the wire and typed states, by the schema.
 //!
-//! serde alone would say "data did not match any variant of untagged enum Value" and no attribute. So every value is
-//! first walked with its schema, which finds everything wrong at once, each with its path, and brings the tree into
-//! its normal form ([`super::tree`]); only then serde sees it. On the way out the same walk proves that the state holds
-//! exactly what the schema promises.
+//! serde alone would say "data did not match any variant of untagged enum Value" and no attribute.
+//! So every value is first walked with its schema, which finds everything wrong at once, each with
+//! its path, and brings the tree into its normal form ([`super::tree`]); only then serde sees it.
+//! On the way out the same walk proves that the state holds exactly what the schema promises.
 use super::table::{Schema, sorted};
 use super::tree::{self, Tree};
 use super::{AttributePath, AttributePathStep as Step, Diagnostics, Report};
@@ -25,9 +25,14 @@ pub struct Decoded<T> {
 /// Reads `bytes` as an object of `schema`: `Ok(None)` for null.
 ///
 /// # Errors
-/// `Err` when something does not fit the schema; `diags` then names every such place. `what` says which value it is
-/// (`configuration`, `prior state`).
-pub fn decode<T: DeserializeOwned>(schema: &Schema, what: &str, bytes: &[u8], diags: &mut Diagnostics) -> Result<Option<Decoded<T>>, Refused> {
+/// `Err` when something does not fit the schema; `diags` then names every such place. `what` says
+/// which value it is (`configuration`, `prior state`).
+pub fn decode<T: DeserializeOwned>(
+    schema: &Schema,
+    what: &str,
+    bytes: &[u8],
+    diags: &mut Diagnostics,
+) -> Result<Option<Decoded<T>>, Refused> {
     let tree = decode_tree(schema, what, bytes, diags)?;
     if tree == V::Nil { Ok(None) } else { typed(what, tree, diags).map(Some) }
 }
@@ -40,24 +45,42 @@ pub struct Refused;
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_tree(schema: &Schema, what: &str, bytes: &[u8], diags: &mut Diagnostics) -> Result<Tree, Refused> {
+pub fn decode_tree(
+    schema: &Schema,
+    what: &str,
+    bytes: &[u8],
+    diags: &mut Diagnostics,
+) -> Result<Tree, Refused> {
     let raw = tree::read(bytes).map_err(|why| diags.problem(broken(what, &why)))?;
     normal(schema, what, raw, Missing::Refuse, diags)
 }
 
-/// Reads the JSON of a stored state. Attributes that it lacks become null, those that the schema no longer has are dropped.
+/// Reads the JSON of a stored state. Attributes that it lacks become null, those that the schema no
+/// longer has are dropped.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn from_json(schema: &Schema, what: &str, json: &serde_json::Value, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+pub fn from_json(
+    schema: &Schema,
+    what: &str,
+    json: &serde_json::Value,
+    diags: &mut Diagnostics,
+) -> Result<Tree, Refused> {
     normal(schema, what, json_tree(json), Missing::Fill, diags)
 }
 
-/// Reads one side of a change in a plan's JSON: `unknown` is its `after_unknown`, true where only apply can tell.
+/// Reads one side of a change in a plan's JSON: `unknown` is its `after_unknown`, true where only
+/// apply can tell.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn from_plan(schema: &Schema, what: &str, json: &serde_json::Value, unknown: &serde_json::Value, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+pub fn from_plan(
+    schema: &Schema,
+    what: &str,
+    json: &serde_json::Value,
+    unknown: &serde_json::Value,
+    diags: &mut Diagnostics,
+) -> Result<Tree, Refused> {
     normal(schema, what, plan_tree(json, unknown), Missing::Fill, diags)
 }
 
@@ -70,9 +93,26 @@ fn plan_tree(json: &serde_json::Value, unknown: &serde_json::Value) -> Tree {
             let empty = serde_json::Map::new();
             let all = json.as_object().unwrap_or(&empty);
             let names: std::collections::BTreeSet<_> = all.keys().chain(more.keys()).collect();
-            V::Map(names.into_iter().map(|n| (V::from(n.as_str()), plan_tree(all.get(n).unwrap_or(&J::Null), more.get(n).unwrap_or(&J::Null)))).collect())
+            V::Map(
+                names
+                    .into_iter()
+                    .map(|n| {
+                        (
+                            V::from(n.as_str()),
+                            plan_tree(
+                                all.get(n).unwrap_or(&J::Null),
+                                more.get(n).unwrap_or(&J::Null),
+                            ),
+                        )
+                    })
+                    .collect(),
+            )
         }
-        (J::Array(all), J::Array(more)) => V::Array((0..all.len().max(more.len())).map(|i| plan_tree(all.get(i).unwrap_or(&J::Null), more.get(i).unwrap_or(&J::Null))).collect()),
+        (J::Array(all), J::Array(more)) => V::Array(
+            (0..all.len().max(more.len()))
+                .map(|i| plan_tree(all.get(i).unwrap_or(&J::Null), more.get(i).unwrap_or(&J::Null)))
+                .collect(),
+        ),
         _ => json_tree(json),
     }
 }
@@ -81,11 +121,17 @@ fn plan_tree(json: &serde_json::Value, unknown: &serde_json::Value) -> Tree {
 ///
 /// # Errors
 /// The type does not fit its own schema: a bug of ours.
-pub fn typed<T: DeserializeOwned>(what: &str, tree: Tree, diags: &mut Diagnostics) -> Result<Decoded<T>, Refused> {
+pub fn typed<T: DeserializeOwned>(
+    what: &str,
+    tree: Tree,
+    diags: &mut Diagnostics,
+) -> Result<Decoded<T>, Refused> {
     match rmp_serde::from_slice(&tree::write(&tree)) {
         Ok(state) => Ok(Decoded { tree, state }),
         Err(e) => {
-            diags.problem(Problem::internal(format!("the {what} fits the schema but not the type behind it: {e}")));
+            diags.problem(Problem::internal(format!(
+                "the {what} fits the schema but not the type behind it: {e}"
+            )));
             Err(Refused)
         }
     }
@@ -95,14 +141,27 @@ pub fn typed<T: DeserializeOwned>(what: &str, tree: Tree, diags: &mut Diagnostic
 ///
 /// # Errors
 /// The type does not fit its own schema: a bug of ours.
-pub fn encode<T: Serialize>(schema: &Schema, what: &str, state: &T, diags: &mut Diagnostics) -> Result<Tree, Refused> {
-    let bytes = rmp_serde::to_vec_named(state).map_err(|e| diags.problem(Problem::internal(format!("the {what} cannot be written: {e}"))))?;
-    let raw = tree::read(&bytes).map_err(|why| diags.problem(Problem::internal(format!("the {what} cannot be written: {why}"))))?;
+pub fn encode<T: Serialize>(
+    schema: &Schema,
+    what: &str,
+    state: &T,
+    diags: &mut Diagnostics,
+) -> Result<Tree, Refused> {
+    let bytes = rmp_serde::to_vec_named(state).map_err(|e| {
+        diags.problem(Problem::internal(format!("the {what} cannot be written: {e}")))
+    })?;
+    let raw = tree::read(&bytes).map_err(|why| {
+        diags.problem(Problem::internal(format!("the {what} cannot be written: {why}")))
+    })?;
     let mut found = Diagnostics::default();
     let out = normal(schema, what, raw, Missing::Refuse, &mut found);
     // What does not fit here is not the user's doing.
     diags.errors.extend(found.errors.into_iter().map(|mut d| {
-        d.detail = format!("{}\nfix    this is a bug of the provider, please report it; nothing is lost", d.detail).into();
+        d.detail = format!(
+            "{}\nfix    this is a bug of the provider, please report it; nothing is lost",
+            d.detail
+        )
+        .into();
         d
     }));
     out
@@ -115,7 +174,9 @@ impl From<()> for Refused {
 }
 
 fn broken(what: &str, why: &str) -> Problem {
-    Problem::new(Kind::Internal, format!("cannot read the {what}")).why(why.to_owned()).fix("the caller sent bytes that are no msgpack value; please report this")
+    Problem::new(Kind::Internal, format!("cannot read the {what}"))
+        .why(why.to_owned())
+        .fix("the caller sent bytes that are no msgpack value; please report this")
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -124,9 +185,16 @@ enum Missing {
     Fill,
 }
 
-fn normal(schema: &Schema, what: &str, raw: Tree, missing: Missing, diags: &mut Diagnostics) -> Result<Tree, Refused> {
+fn normal(
+    schema: &Schema,
+    what: &str,
+    raw: Tree,
+    missing: Missing,
+    diags: &mut Diagnostics,
+) -> Result<Tree, Refused> {
     let before = diags.errors.len();
-    let mut walk = Walk { what, missing, path: AttributePath::root(), in_set: 0, hidden: false, diags };
+    let mut walk =
+        Walk { what, missing, path: AttributePath::root(), in_set: 0, hidden: false, diags };
     let out = match raw {
         V::Nil => V::Nil,
         raw => walk.object(schema.attributes(), raw),
@@ -145,19 +213,29 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn object(&mut self, attributes: &HashMap<String, Attribute>, raw: Tree) -> Tree {
-        let fields = attributes.iter().map(|(name, a)| (name, (&a.attr_type, a.sensitive))).collect();
+        let fields =
+            attributes.iter().map(|(name, a)| (name, (&a.attr_type, a.sensitive))).collect();
         let order = sorted(attributes).into_iter().map(|(name, _)| name).collect();
         self.fields(order, &fields, raw)
     }
 
-    fn fields(&mut self, order: Vec<&String>, fields: &HashMap<&String, (&AttributeType, bool)>, raw: Tree) -> Tree {
+    fn fields(
+        &mut self,
+        order: Vec<&String>,
+        fields: &HashMap<&String, (&AttributeType, bool)>,
+        raw: Tree,
+    ) -> Tree {
         let V::Map(entries) = raw else { return self.wrong("an object", &raw) };
         let mut given = HashMap::new();
         for (key, value) in entries {
-            let Some(name) = key.as_str().map(str::to_owned) else { return self.wrong("an object with names", &key) };
+            let Some(name) = key.as_str().map(str::to_owned) else {
+                return self.wrong("an object with names", &key);
+            };
             if !fields.contains_key(&name) {
                 if self.missing == Missing::Refuse {
-                    self.at(Step::Attribute(name.into()), |w| w.refuse("the schema has no such attribute"));
+                    self.at(Step::Attribute(name.into()), |w| {
+                        w.refuse("the schema has no such attribute")
+                    });
                 }
                 continue;
             }
@@ -168,14 +246,15 @@ impl Walk<'_> {
             let Some((kind, sensitive)) = fields.get(name) else { continue };
             let was = self.hidden;
             self.hidden |= *sensitive;
-            let value = self.at(Step::Attribute(name.clone().into()), |w| match given.remove(name) {
-                Some(value) => w.value(kind, value),
-                None if w.missing == Missing::Fill => V::Nil,
-                None => {
-                    w.refuse("the attribute is missing");
-                    V::Nil
-                }
-            });
+            let value =
+                self.at(Step::Attribute(name.clone().into()), |w| match given.remove(name) {
+                    Some(value) => w.value(kind, value),
+                    None if w.missing == Missing::Fill => V::Nil,
+                    None => {
+                        w.refuse("the attribute is missing");
+                        V::Nil
+                    }
+                });
             self.hidden = was;
             out.push((V::from(name.as_str()), value));
         }
@@ -186,7 +265,8 @@ impl Walk<'_> {
         use AttributeType as T;
         match (kind, raw) {
             (_, V::Nil) => V::Nil,
-            // Any extension code is an unknown value: 0 is plain, 12 carries refinements, others may come.
+            // Any extension code is an unknown value: 0 is plain, 12 carries refinements, others
+            // may come.
             (_, V::Ext(..)) => tree::unknown(),
             (T::String, V::String(s)) if s.is_str() => V::String(s),
             (T::String, V::String(_)) => self.refuse("a string is needed, this is no UTF-8 text"),
@@ -194,8 +274,18 @@ impl Walk<'_> {
             (T::Bool, V::Boolean(b)) => V::Boolean(b),
             (T::Bool, raw) => self.wrong("a bool", &raw),
             (T::Number, raw) => self.number(&raw),
-            (T::List(element), V::Array(all)) => V::Array((0..).zip(all).map(|(i, v)| self.at(Step::Index(i), |w| w.value(element, v))).collect()),
-            (T::AttributeList(inner), V::Array(all)) => V::Array((0..).zip(all).map(|(i, v)| self.at(Step::Index(i), |w| w.nested(inner, v))).collect()),
+            (T::List(element), V::Array(all)) => V::Array(
+                (0..)
+                    .zip(all)
+                    .map(|(i, v)| self.at(Step::Index(i), |w| w.value(element, v)))
+                    .collect(),
+            ),
+            (T::AttributeList(inner), V::Array(all)) => V::Array(
+                (0..)
+                    .zip(all)
+                    .map(|(i, v)| self.at(Step::Index(i), |w| w.nested(inner, v)))
+                    .collect(),
+            ),
             (T::Set(element), V::Array(all)) => self.set(all, |w, v| w.value(element, v)),
             (T::AttributeSet(inner), V::Array(all)) => self.set(all, |w, v| w.nested(inner, v)),
             (T::List(_) | T::AttributeList(_), raw) => self.wrong("a list", &raw),
@@ -210,9 +300,12 @@ impl Walk<'_> {
                 let fields = types.iter().map(|(name, kind)| (name, (kind, false))).collect();
                 self.fields(order, &fields, raw)
             }
-            (T::Tuple(kinds), V::Array(all)) if kinds.len() == all.len() => {
-                V::Array((0..).zip(kinds.iter().zip(all)).map(|(i, (k, v))| self.at(Step::Index(i), |w| w.value(k, v))).collect())
-            }
+            (T::Tuple(kinds), V::Array(all)) if kinds.len() == all.len() => V::Array(
+                (0..)
+                    .zip(kinds.iter().zip(all))
+                    .map(|(i, (k, v))| self.at(Step::Index(i), |w| w.value(k, v)))
+                    .collect(),
+            ),
             (T::Tuple(kinds), raw) => self.wrong(&format!("a tuple of {}", kinds.len()), &raw),
             (T::Any, raw) => raw,
         }
@@ -229,7 +322,8 @@ impl Walk<'_> {
     fn set(&mut self, all: Vec<Tree>, mut element: impl FnMut(&mut Self, Tree) -> Tree) -> Tree {
         // Core cannot name an element of a set: paths stop at the set itself.
         self.in_set += 1;
-        let mut all: Vec<_> = all.into_iter().map(|v| element(self, v)).map(|v| (tree::write(&v), v)).collect();
+        let mut all: Vec<_> =
+            all.into_iter().map(|v| element(self, v)).map(|v| (tree::write(&v), v)).collect();
         self.in_set -= 1;
         all.sort_by(|a, b| a.0.cmp(&b.0));
         // Two unknown elements may still become two values.
@@ -237,10 +331,16 @@ impl Walk<'_> {
         V::Array(all.into_iter().map(|(_, v)| v).collect())
     }
 
-    fn map(&mut self, all: Vec<(Tree, Tree)>, mut element: impl FnMut(&mut Self, Tree) -> Tree) -> Tree {
+    fn map(
+        &mut self,
+        all: Vec<(Tree, Tree)>,
+        mut element: impl FnMut(&mut Self, Tree) -> Tree,
+    ) -> Tree {
         let mut out = Vec::with_capacity(all.len());
         for (key, value) in all {
-            let Some(name) = key.as_str().map(str::to_owned) else { return self.wrong("a map with text as keys", &key) };
+            let Some(name) = key.as_str().map(str::to_owned) else {
+                return self.wrong("a map with text as keys", &key);
+            };
             let value = self.at(Step::Key(name.clone().into()), |w| element(w, value));
             out.push((name, value));
         }
@@ -274,12 +374,22 @@ impl Walk<'_> {
                 Some(Ok(n)) => return V::from(n),
                 _ => {
                     let text = s.as_str().unwrap_or_default();
-                    let whole = !text.is_empty() && text.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit());
+                    let whole = !text.is_empty()
+                        && text.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit());
                     let number = text.parse::<f64>().is_ok();
                     match (whole, number) {
-                        (true, _) => format!("{} is too large: at most {} fits", shown(text.to_owned()), i64::MAX),
-                        (false, true) if text.contains(['e', 'E']) => format!("{} is too large or has a fraction", shown(text.to_owned())),
-                        (false, true) => format!("a whole number is needed, {} has a fraction", shown(text.to_owned())),
+                        (true, _) => format!(
+                            "{} is too large: at most {} fits",
+                            shown(text.to_owned()),
+                            i64::MAX
+                        ),
+                        (false, true) if text.contains(['e', 'E']) => {
+                            format!("{} is too large or has a fraction", shown(text.to_owned()))
+                        }
+                        (false, true) => format!(
+                            "a whole number is needed, {} has a fraction",
+                            shown(text.to_owned())
+                        ),
                         (false, false) => "a number is needed, this is a string".to_owned(),
                     }
                 }
@@ -304,8 +414,11 @@ impl Walk<'_> {
     }
 
     fn refuse(&mut self, why: &str) -> Tree {
-        let place = if self.path.steps.is_empty() { self.what.to_owned() } else { self.path.to_string() };
-        let problem = Problem::user(format!("the value of {place} cannot be used")).place(format!("the {}", self.what)).why(why);
+        let place =
+            if self.path.steps.is_empty() { self.what.to_owned() } else { self.path.to_string() };
+        let problem = Problem::user(format!("the value of {place} cannot be used"))
+            .place(format!("the {}", self.what))
+            .why(why);
         self.diags.problem_at(self.path.clone(), problem);
         V::Nil
     }
@@ -316,9 +429,16 @@ fn json_tree(json: &serde_json::Value) -> Tree {
     match json {
         J::Null => V::Nil,
         J::Bool(b) => V::Boolean(*b),
-        J::Number(n) => n.as_i64().map(V::from).or_else(|| n.as_u64().map(V::from)).or_else(|| n.as_f64().map(V::F64)).unwrap_or_else(|| V::from(n.to_string())),
+        J::Number(n) => n
+            .as_i64()
+            .map(V::from)
+            .or_else(|| n.as_u64().map(V::from))
+            .or_else(|| n.as_f64().map(V::F64))
+            .unwrap_or_else(|| V::from(n.to_string())),
         J::String(s) => V::from(s.as_str()),
         J::Array(all) => V::Array(all.iter().map(json_tree).collect()),
-        J::Object(all) => V::Map(all.iter().map(|(k, v)| (V::from(k.as_str()), json_tree(v))).collect()),
+        J::Object(all) => {
+            V::Map(all.iter().map(|(k, v)| (V::from(k.as_str()), json_tree(v))).collect())
+        }
     }
 }

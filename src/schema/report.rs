@@ -1,8 +1,9 @@
 //! From a [`Problem`] to a diagnostic.
 //!
-//! Diagnostics are built as literals: `Diagnostic::new` would append a backtrace under `RUST_BACKTRACE=1`.
-//! The steps of [`Problem::attribute`] are plain words; the adapter turns them into attributes, keys and indexes by
-//! [`super::Schema::resolve`] when the diagnostic leaves the process.
+//! Diagnostics are built as literals: `Diagnostic::new` would append a backtrace under
+//! `RUST_BACKTRACE=1`. The steps of [`Problem::attribute`] are plain words; the adapter turns them
+//! into attributes, keys and indexes by [`super::Schema::resolve`] when the diagnostic leaves the
+//! process.
 use super::{AttributePath, AttributePathStep, Diagnostic, Diagnostics};
 use crate::base::Problem;
 
@@ -19,8 +20,13 @@ pub trait Report {
 /// The diagnostic that says what `problem` says.
 #[must_use]
 pub fn diagnostic(problem: Problem) -> Diagnostic {
-    let steps = problem.attribute.iter().map(|s| AttributePathStep::Attribute(s.clone().into())).collect();
-    Diagnostic { summary: headline(&problem.what).into(), detail: problem.detail().into(), attribute: AttributePath { steps } }
+    let steps =
+        problem.attribute.iter().map(|s| AttributePathStep::Attribute(s.clone().into())).collect();
+    Diagnostic {
+        summary: headline(&problem.what).into(),
+        detail: problem.detail().into(),
+        attribute: AttributePath { steps },
+    }
 }
 
 /// Terraform prints "Error: " before it: a capital letter reads better there.
@@ -28,7 +34,9 @@ fn headline(what: &str) -> String {
     let mut chars = what.chars();
     match chars.next() {
         // A name such as ob_cluster keeps its spelling.
-        Some(c) if what.split(' ').next().is_some_and(|w| w.chars().all(char::is_alphabetic)) => c.to_uppercase().chain(chars).collect(),
+        Some(c) if what.split(' ').next().is_some_and(|w| w.chars().all(char::is_alphabetic)) => {
+            c.to_uppercase().chain(chars).collect()
+        }
         _ => what.to_owned(),
     }
 }

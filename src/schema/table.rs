@@ -29,7 +29,13 @@ impl Schema {
     /// An empty schema of `version` with its documentation in Markdown.
     #[must_use]
     pub fn new(version: i64, doc: &str) -> Self {
-        let block = Block { version, attributes: HashMap::new(), blocks: HashMap::new(), description: Description::markdown(doc), deprecated: false };
+        let block = Block {
+            version,
+            attributes: HashMap::new(),
+            blocks: HashMap::new(),
+            description: Description::markdown(doc),
+            deprecated: false,
+        };
         Self { inner: tf_provider::schema::Schema { version, block }, extras: BTreeMap::new() }
     }
 
@@ -60,7 +66,8 @@ impl Schema {
     pub fn attributes(&self) -> &HashMap<String, Attribute> {
         &self.inner.block.attributes
     }
-    /// What the side table says about the attribute at this path of names (keys and indexes left out).
+    /// What the side table says about the attribute at this path of names (keys and indexes left
+    /// out).
     #[must_use]
     pub fn extra(&self, names: &[String]) -> Option<&Extra> {
         self.extras.get(names)
@@ -73,8 +80,8 @@ impl Schema {
 
     /// Makes a path that is right on the wire from one whose steps were all given as names.
     ///
-    /// Whether a step is an attribute, a key or an index follows from the schema. The path stops where it leaves the
-    /// schema, and at a set: core has no way to name an element of one.
+    /// Whether a step is an attribute, a key or an index follows from the schema. The path stops
+    /// where it leaves the schema, and at a set: core has no way to name an element of one.
     #[must_use]
     pub fn resolve(&self, path: &AttributePath) -> AttributePath {
         let mut here = Some(Place::Attributes(self.attributes()));
@@ -94,10 +101,13 @@ impl Schema {
     /// [`Schema::resolve`] for plain words.
     #[must_use]
     pub fn path<S: AsRef<str>>(&self, steps: &[S]) -> AttributePath {
-        self.resolve(&AttributePath { steps: steps.iter().map(|s| Step::Attribute(s.as_ref().to_owned().into())).collect() })
+        self.resolve(&AttributePath {
+            steps: steps.iter().map(|s| Step::Attribute(s.as_ref().to_owned().into())).collect(),
+        })
     }
 
-    /// Everything that is wrong with the schema itself; a test keeps this empty for every registered type.
+    /// Everything that is wrong with the schema itself; a test keeps this empty for every
+    /// registered type.
     #[must_use]
     pub fn lint(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -109,23 +119,41 @@ impl Schema {
         found
     }
 
-    fn lint_attributes(&self, attributes: &HashMap<String, Attribute>, names: &mut Vec<String>, in_set: bool, found: &mut Vec<String>) {
+    fn lint_attributes(
+        &self,
+        attributes: &HashMap<String, Attribute>,
+        names: &mut Vec<String>,
+        in_set: bool,
+        found: &mut Vec<String>,
+    ) {
         for (name, a) in attributes {
             names.push(name.clone());
             let here = names.join(".");
             let extra = self.extra(names).cloned().unwrap_or_default();
-            let computed = matches!(a.constraint, AttributeConstraint::Computed | AttributeConstraint::OptionalComputed);
-            let name_ok = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            let computed = matches!(
+                a.constraint,
+                AttributeConstraint::Computed | AttributeConstraint::OptionalComputed
+            );
+            let name_ok = name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
             let rules = [
                 (a.description.content.trim().is_empty(), "has no documentation"),
                 (!extra.decided, "is neither required, optional nor computed"),
                 (extra.twice, "is declared twice"),
                 (extra.write_only && computed, "is write-only and computed"),
                 (extra.write_only && in_set, "is write-only inside a set"),
-                (!extra.checks.is_empty() && a.constraint == AttributeConstraint::Computed, "is computed and has validators"),
+                (
+                    !extra.checks.is_empty() && a.constraint == AttributeConstraint::Computed,
+                    "is computed and has validators",
+                ),
                 (!name_ok, "is not a name Terraform takes: a-z first, then a-z, 0-9, _"),
             ];
-            found.extend(rules.iter().filter(|(broken, _)| *broken).map(|(_, what)| format!("{here} {what}")));
+            found.extend(
+                rules
+                    .iter()
+                    .filter(|(broken, _)| *broken)
+                    .map(|(_, what)| format!("{here} {what}")),
+            );
             if let Some(inner) = nested_of(&a.attr_type) {
                 let in_set = in_set || matches!(a.attr_type, AttributeType::AttributeSet(_));
                 self.lint_attributes(inner, names, in_set, found);
@@ -140,7 +168,9 @@ impl Schema {
 pub(crate) fn nested_of(kind: &AttributeType) -> Option<&HashMap<String, Attribute>> {
     use AttributeType as T;
     match kind {
-        T::AttributeSingle(a) | T::AttributeList(a) | T::AttributeSet(a) | T::AttributeMap(a) => Some(a),
+        T::AttributeSingle(a) | T::AttributeList(a) | T::AttributeSet(a) | T::AttributeMap(a) => {
+            Some(a)
+        }
         _ => None,
     }
 }
@@ -164,12 +194,16 @@ impl<'a> Place<'a> {
         use AttributeType as T;
         let index = |text: &str| text.parse().ok().map(Step::Index);
         match self {
-            Self::Attributes(all) => all.get(&text).map(|a| (Step::Attribute(text.into()), Self::of(&a.attr_type))),
+            Self::Attributes(all) => {
+                all.get(&text).map(|a| (Step::Attribute(text.into()), Self::of(&a.attr_type)))
+            }
             Self::Keys(inner) => Some((Step::Key(text.into()), Some(Self::Attributes(inner)))),
             Self::Indexes(inner) => index(&text).map(|s| (s, Some(Self::Attributes(inner)))),
             Self::Type(T::Map(element)) => Some((Step::Key(text.into()), Self::of(element))),
             Self::Type(T::List(element)) => index(&text).map(|s| (s, Self::of(element))),
-            Self::Type(T::Object(all)) => all.get(&text).map(|t| (Step::Attribute(text.into()), Self::of(t))),
+            Self::Type(T::Object(all)) => {
+                all.get(&text).map(|t| (Step::Attribute(text.into()), Self::of(t)))
+            }
             Self::Type(_) => None,
         }
     }

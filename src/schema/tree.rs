@@ -1,10 +1,12 @@
 //! A value of the wire as a tree, brought into one form so that two of them can be compared.
 //!
-//! In that form every object holds every attribute in the order of their names, maps are ordered by key, sets are
-//! ordered and without doubles, whole numbers are integers and every unknown value is the same one.
+//! In that form every object holds every attribute in the order of their names, maps are ordered by
+//! key, sets are ordered and without doubles, whole numbers are integers and every unknown value is
+//! the same one.
 use rmpv::Value as V;
 
-/// A value of the wire. (`tf-provider`'s `Value<T>` is for typed states; this is what it is read from.)
+/// A value of the wire. (`tf-provider`'s `Value<T>` is for typed states; this is what it is read
+/// from.)
 pub type Tree = V;
 
 /// The unknown value in its plain form, as core writes it.

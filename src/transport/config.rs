@@ -15,8 +15,8 @@ pub struct SshConfig {
     pub policy: HostKeyPolicy,
     /// Hosts to go through, the first one first; empty means a direct connection.
     pub bastion: Vec<Endpoint>,
-    /// Algorithm names to offer instead of our own choice: ciphers, key exchanges, MACs and host keys in one list; each kind that is
-    /// not mentioned keeps its default.
+    /// Algorithm names to offer instead of our own choice: ciphers, key exchanges, MACs and host
+    /// keys in one list; each kind that is not mentioned keeps its default.
     pub algorithms: Option<Vec<String>>,
     /// Observe mode: effects are refused before anything is sent.
     pub observe: bool,
@@ -29,7 +29,8 @@ pub struct Identity {
     pub user: Option<String>,
     /// The private key.
     pub key: KeySource,
-    /// OpenSSH certificate for the key: its text (`ssh-ed25519-cert-v01@openssh.com AAAA…`) or the path of its file.
+    /// OpenSSH certificate for the key: its text (`ssh-ed25519-cert-v01@openssh.com AAAA…`) or the
+    /// path of its file.
     pub certificate: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! The contract of every transport, as a suite that runs on any of them: SSH, local, simulated.
 //!
-//! [`check`] gives back the promises that were broken, so that one run shows all of them. It leaves nothing on the host.
+//! [`check`] gives back the promises that were broken, so that one run shows all of them. It leaves
+//! nothing on the host.
 use super::{Input, Output, Script, Transport, TransportError};
 use crate::base::shell::quote;
 use std::pin::Pin;
@@ -20,23 +21,36 @@ pub struct Options {
 type Kept<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 type Host = Arc<dyn Transport>;
 
-/// Runs the whole suite; the result names each broken promise and what was seen instead. Empty means that all is well.
+/// Runs the whole suite; the result names each broken promise and what was seen instead. Empty
+/// means that all is well.
 pub async fn check(host: &Host, options: &Options) -> Vec<String> {
     let promises: Vec<(&str, Kept<'_>)> = vec![
         ("exit statuses and signals come back", Box::pin(statuses(host))),
-        ("the environment is the C locale with system commands in reach", Box::pin(environment(host))),
+        (
+            "the environment is the C locale with system commands in reach",
+            Box::pin(environment(host)),
+        ),
         ("hostile words arrive as they were quoted", Box::pin(quoting(host))),
         ("large output is read to its end and kept to its limit", Box::pin(large_output(host))),
         ("every byte of a stream arrives", Box::pin(bytes(host))),
-        ("a source that fails is an input error and ends the command", Box::pin(failing_source(host))),
+        (
+            "a source that fails is an input error and ends the command",
+            Box::pin(failing_source(host)),
+        ),
         ("no secret of a script is in the host's process list", Box::pin(secrets(host))),
         ("a script is read whole before its first line runs", Box::pin(whole(host))),
         ("a deadline ends the wait and the processes", Box::pin(deadline(host))),
         ("a daemon that keeps the streams open holds nobody up", Box::pin(daemon(host))),
         ("more scripts than sessions run at once", Box::pin(concurrency(host))),
         ("an open command talks both ways and ends with its stream", Box::pin(open(host))),
-        ("a port that is closed is a dial error, one that listens answers", Box::pin(dial(host, options.listening))),
-        ("a script runs as another user when asked", Box::pin(run_as(host, options.run_as.as_deref()))),
+        (
+            "a port that is closed is a dial error, one that listens answers",
+            Box::pin(dial(host, options.listening)),
+        ),
+        (
+            "a script runs as another user when asked",
+            Box::pin(run_as(host, options.run_as.as_deref())),
+        ),
     ];
     let mut broken = Vec::new();
     for (promise, kept) in promises {
@@ -70,23 +84,59 @@ fn search(text: &str) -> String {
 }
 
 async fn statuses(host: &Host) -> Result<(), String> {
-    for (text, want) in [("true", 0), ("false", 1), ("exit 77", 77), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137), ("no-such-command-here", 127)] {
+    for (text, want) in [
+        ("true", 0),
+        ("false", 1),
+        ("exit 77", 77),
+        ("exit 255", 255),
+        ("kill -TERM $$", 143),
+        ("kill -KILL $$", 137),
+        ("no-such-command-here", 127),
+    ] {
         same(text, run(host, text).await?.status, want)?;
     }
     let out = run(host, "echo out; echo err >&2").await?;
     same("streams", (out.stdout.as_str(), out.stderr.as_str()), ("out\n", "err\n"))?;
-    same("a command in a script does not eat the script", run(host, "cat; echo after").await?.stdout, "after\n".into())
+    same(
+        "a command in a script does not eat the script",
+        run(host, "cat; echo after").await?.stdout,
+        "after\n".into(),
+    )
 }
 
 async fn environment(host: &Host) -> Result<(), String> {
-    let out = run(host, "echo $LC_ALL $(umask); case :$PATH: in *:/usr/sbin:*) echo sbin ;; esac").await?;
+    let out = run(host, "echo $LC_ALL $(umask); case :$PATH: in *:/usr/sbin:*) echo sbin ;; esac")
+        .await?;
     same("environment", out.stdout, "C 0022\nsbin\n".into())
 }
 
 async fn quoting(host: &Host) -> Result<(), String> {
-    for word in ["a b", "it's", "\"$(id)\"", "`id`", "$HOME", "two\nlines", "\\", "*", "~", "ä€", "-n", "#", "a;b&c|d>e", "!x", "'\\''"] {
+    for word in [
+        "a b",
+        "it's",
+        "\"$(id)\"",
+        "`id`",
+        "$HOME",
+        "two\nlines",
+        "\\",
+        "*",
+        "~",
+        "ä€",
+        "-n",
+        "#",
+        "a;b&c|d>e",
+        "!x",
+        "'\\''",
+    ] {
         same(word, run(host, format!("printf %s {}", quote(word))).await?.stdout, word.to_owned())?;
-        let out = host.stream(&format!("printf %s {}", quote(word)), Box::new(tokio::io::empty()), Duration::from_secs(10)).await.map_err(|e| e.to_string())?;
+        let out = host
+            .stream(
+                &format!("printf %s {}", quote(word)),
+                Box::new(tokio::io::empty()),
+                Duration::from_secs(10),
+            )
+            .await
+            .map_err(|e| e.to_string())?;
         same("as a command line", out.stdout, word.to_owned())?;
     }
     Ok(())
@@ -101,12 +151,23 @@ async fn large_output(host: &Host) -> Result<(), String> {
 async fn bytes(host: &Host) -> Result<(), String> {
     let all: Vec<u8> = (0..=255).collect();
     let want: String = all.iter().map(|b| format!("{b:02x}")).collect();
-    let out = host.stream("od -An -v -tx1 | tr -d ' \\n'", Box::new(std::io::Cursor::new(all)), Duration::from_secs(10)).await.map_err(|e| e.to_string())?;
+    let out = host
+        .stream(
+            "od -An -v -tx1 | tr -d ' \\n'",
+            Box::new(std::io::Cursor::new(all)),
+            Duration::from_secs(10),
+        )
+        .await
+        .map_err(|e| e.to_string())?;
     same("each byte", out.stdout, want)?;
     let zeros: Input = Box::new(tokio::io::repeat(0).take(30_000_000));
-    let out = host.stream("wc -c", zeros, Duration::from_secs(30)).await.map_err(|e| e.to_string())?;
+    let out =
+        host.stream("wc -c", zeros, Duration::from_secs(30)).await.map_err(|e| e.to_string())?;
     same("30 MB", out.stdout.trim(), "30000000")?;
-    let early = host.stream("exit 4", Box::new(tokio::io::repeat(0)), Duration::from_secs(20)).await.map_err(|e| e.to_string())?;
+    let early = host
+        .stream("exit 4", Box::new(tokio::io::repeat(0)), Duration::from_secs(20))
+        .await
+        .map_err(|e| e.to_string())?;
     same("a command that does not read", early.status, 4)
 }
 
@@ -114,7 +175,11 @@ async fn bytes(host: &Host) -> Result<(), String> {
 struct Broken(bool);
 
 impl tokio::io::AsyncRead for Broken {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut std::task::Context<'_>, buf: &mut ReadBuf<'_>) -> std::task::Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
         if self.0 {
             return std::task::Poll::Ready(Err(std::io::Error::other("the source broke")));
         }
@@ -126,7 +191,13 @@ impl tokio::io::AsyncRead for Broken {
 
 async fn failing_source(host: &Host) -> Result<(), String> {
     let mark = marker();
-    let out = host.stream(&format!("cat; sleep 30; : {mark}"), Box::new(Broken(false)), Duration::from_secs(20)).await;
+    let out = host
+        .stream(
+            &format!("cat; sleep 30; : {mark}"),
+            Box::new(Broken(false)),
+            Duration::from_secs(20),
+        )
+        .await;
     match out {
         Err(TransportError::Input(why)) => same("why", why.as_str(), "the source broke")?,
         other => return Err(format!("got {other:?}")),
@@ -134,9 +205,19 @@ async fn failing_source(host: &Host) -> Result<(), String> {
     gone(host, &mark).await?;
     // What it began it may take away.
     let (begun, tidy) = (format!("/tmp/{mark}"), Duration::from_secs(20));
-    let out = host.stream(&format!("trap 'sleep 0.1; rm -f {begun}' EXIT; cat >{begun}"), Box::new(Broken(false)), tidy).await;
+    let out = host
+        .stream(
+            &format!("trap 'sleep 0.1; rm -f {begun}' EXIT; cat >{begun}"),
+            Box::new(Broken(false)),
+            tidy,
+        )
+        .await;
     same("an error of the input", matches!(out, Err(TransportError::Input(_))), true)?;
-    same("what is left", run(host, format!("ls {begun} 2>&1; rm -f {begun}")).await?.stdout.contains("No such file"), true)
+    same(
+        "what is left",
+        run(host, format!("ls {begun} 2>&1; rm -f {begun}")).await?.stdout.contains("No such file"),
+        true,
+    )
 }
 
 /// Waits until no process shows `mark`.
@@ -158,19 +239,31 @@ async fn secrets(host: &Host) -> Result<(), String> {
     same("processes that show the secret", out.stdout.as_str(), "")?;
     // The search itself works: it finds what is on a command line.
     let mark = marker();
-    let out = run(host, format!("sh -c 'sleep 2; : {mark}' >/dev/null 2>&1 & p=$!\nsleep 0.1\n{}\nkill $p", search(&mark))).await?;
+    let out = run(
+        host,
+        format!(
+            "sh -c 'sleep 2; : {mark}' >/dev/null 2>&1 & p=$!\nsleep 0.1\n{}\nkill $p",
+            search(&mark)
+        ),
+    )
+    .await?;
     if out.stdout.is_empty() { Err("the search finds nothing at all".into()) } else { Ok(()) }
 }
 
 async fn whole(host: &Host) -> Result<(), String> {
     let out = run(host, "echo started\nif true; then\n").await?;
-    if out.ok() || !out.stdout.is_empty() { Err(format!("a cut script ran: {out:?}")) } else { Ok(()) }
+    if out.ok() || !out.stdout.is_empty() {
+        Err(format!("a cut script ran: {out:?}"))
+    } else {
+        Ok(())
+    }
 }
 
 async fn deadline(host: &Host) -> Result<(), String> {
     let mark = marker();
     let started = Instant::now();
-    let script = Script::new(format!("sh -c 'sleep 40; : {mark}'; echo never")).within(Duration::from_millis(600));
+    let script = Script::new(format!("sh -c 'sleep 40; : {mark}'; echo never"))
+        .within(Duration::from_millis(600));
     match host.run(&script).await {
         Err(TransportError::Timeout(..)) => {}
         other => return Err(format!("got {other:?}")),
@@ -196,7 +289,11 @@ async fn concurrency(host: &Host) -> Result<(), String> {
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..25 {
         let host = host.clone();
-        tasks.spawn(async move { run(&host, format!("sleep 0.05; echo {n}")).await.and_then(|o| same("output", o.stdout, format!("{n}\n"))) });
+        tasks.spawn(async move {
+            run(&host, format!("sleep 0.05; echo {n}"))
+                .await
+                .and_then(|o| same("output", o.stdout, format!("{n}\n")))
+        });
     }
     while let Some(done) = tasks.join_next().await {
         done.map_err(|e| e.to_string())??;
@@ -207,7 +304,10 @@ async fn concurrency(host: &Host) -> Result<(), String> {
 async fn open(host: &Host) -> Result<(), String> {
     let mark = marker();
     let text = |e: std::io::Error| e.to_string();
-    let mut stream = host.open(&format!("while read -r line; do echo \"got $line\"; done; : {mark}")).await.map_err(|e| e.to_string())?;
+    let mut stream = host
+        .open(&format!("while read -r line; do echo \"got $line\"; done; : {mark}"))
+        .await
+        .map_err(|e| e.to_string())?;
     for line in ["one", "two"] {
         stream.write_all(format!("{line}\n").as_bytes()).await.map_err(text)?;
         let want = format!("got {line}\n");
@@ -237,6 +337,7 @@ async fn run_as(host: &Host, user: Option<&str>) -> Result<(), String> {
     let out = host.run(&script).await.map_err(|e| e.to_string())?;
     same("user and status", (out.stdout.trim(), out.status), (user, 9))?;
     let mine = run(host, "id -un").await?.stdout;
-    let out = host.run(&Script::new("id -un").run_as(mine.trim())).await.map_err(|e| e.to_string())?;
+    let out =
+        host.run(&Script::new("id -un").run_as(mine.trim())).await.map_err(|e| e.to_string())?;
     same("as oneself", out.stdout, mine)
 }

@@ -98,6 +98,9 @@ impl TransportError {
             Self::Observe => (Kind::Refused, "refused to change host", "set mode = \"apply\" in the provider block to allow changes".to_owned()),
             Self::Input(_) => (Kind::User, "cannot send a file to host", "check the file's path and rights on this machine".to_owned()),
         };
-        Problem::new(kind, format!("{what} \"{}\"", endpoint.name)).place(place).why(self.to_string()).fix(fix)
+        Problem::new(kind, format!("{what} \"{}\"", endpoint.name))
+            .place(place)
+            .why(self.to_string())
+            .fix(fix)
     }
 }

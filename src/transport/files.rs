@@ -1,9 +1,10 @@
 //! Files on hosts: sent once, verified there, linked from a content-addressed cache.
 //!
-//! One script looks at everything at once: a file whose stamp (size, inode, mode, mtime, ctime, written down when its
-//! digest was last verified) still holds is not read again, so an unchanged set costs one round trip, and a set that was
-//! here before is linked without a copy. What is missing is streamed to a `.partial` file, its digest taken there, then
-//! synced and renamed. Links share an inode with the cache: who writes into one is found by its stamp and re-sent.
+//! One script looks at everything at once: a file whose stamp (size, inode, mode, mtime, ctime,
+//! written down when its digest was last verified) still holds is not read again, so an unchanged
+//! set costs one round trip, and a set that was here before is linked without a copy. What is
+//! missing is streamed to a `.partial` file, its digest taken there, then synced and renamed. Links
+//! share an inode with the cache: who writes into one is found by its stamp and re-sent.
 use super::script::{as_user, shell};
 use super::{Input, Script, Transport};
 use crate::base::{Kind, Problem, shell::quote};
@@ -66,13 +67,23 @@ pub struct Placed {
 /// Makes `files` be in `to.dest` on the host.
 ///
 /// # Errors
-/// The link, the disk (full: with the numbers), a content that is not what its digest says, or names that leave the folder.
-pub async fn place(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec]) -> Result<Placed, Problem> {
+/// The link, the disk (full: with the numbers), a content that is not what its digest says, or
+/// names that leave the folder.
+pub async fn place(
+    transport: &Arc<dyn Transport>,
+    to: &Place,
+    files: &[FileSpec],
+) -> Result<Placed, Problem> {
     for file in files {
         check(file)?;
     }
     let first = look(transport, to, files).await?;
-    let missing: BTreeMap<String, &FileSpec> = files.iter().zip(&first.states).filter(|(_, s)| *s == "missing").map(|(f, _)| (key(f), f)).collect();
+    let missing: BTreeMap<String, &FileSpec> = files
+        .iter()
+        .zip(&first.states)
+        .filter(|(_, s)| *s == "missing")
+        .map(|(f, _)| (key(f), f))
+        .collect();
     if missing.is_empty() {
         return Ok(first.count(0));
     }
@@ -84,15 +95,19 @@ pub async fn place(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec
     let stop = CancellationToken::new();
     let mut streams = tokio::task::JoinSet::new();
     for file in missing.values() {
-        let (transport, to, file, places, stop) = (transport.clone(), to.clone(), (*file).clone(), places.clone(), stop.clone());
+        let (transport, to, file, places, stop) =
+            (transport.clone(), to.clone(), (*file).clone(), places.clone(), stop.clone());
         streams.spawn(async move {
             let _place = places.acquire().await;
             send(&transport, &to, &file, stop).await
         });
     }
     while let Some(done) = streams.join_next().await {
-        if let Err(e) = done.unwrap_or_else(|e| Err(Problem::internal(format!("a stream ended early: {e}")))) {
-            // The first problem ends the others: their inputs break, so that their scripts remove what they wrote.
+        if let Err(e) =
+            done.unwrap_or_else(|e| Err(Problem::internal(format!("a stream ended early: {e}"))))
+        {
+            // The first problem ends the others: their inputs break, so that their scripts remove
+            // what they wrote.
             stop.cancel();
             let rest = async { while streams.join_next().await.is_some() {} };
             let _ = tokio::time::timeout(STOP, rest).await;
@@ -101,10 +116,17 @@ pub async fn place(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec
     }
     let second = look(transport, to, files).await?;
     if let Some(n) = second.states.iter().position(|s| s == "missing") {
-        return Err(Problem::new(Kind::Refused, format!("file \"{}\" vanished from the cache on host \"{}\"", files[n].name, transport.endpoint().name))
-            .place(to.cache.clone())
-            .why("it was verified there a moment ago")
-            .fix("find out what else writes to this folder; then run the same command again"));
+        return Err(Problem::new(
+            Kind::Refused,
+            format!(
+                "file \"{}\" vanished from the cache on host \"{}\"",
+                files[n].name,
+                transport.endpoint().name
+            ),
+        )
+        .place(to.cache.clone())
+        .why("it was verified there a moment ago")
+        .fix("find out what else writes to this folder; then run the same command again"));
     }
     let mut placed = second.count(missing.len());
     // What the first look linked is "same" in the second.
@@ -116,12 +138,17 @@ pub async fn place(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec
 
 fn check(file: &FileSpec) -> Result<(), Problem> {
     let parts = || file.name.split('/');
-    if file.name.is_empty() || file.name.contains(['\n', '\0']) || parts().any(|p| p.is_empty() || p == "." || p == "..") {
+    if file.name.is_empty()
+        || file.name.contains(['\n', '\0'])
+        || parts().any(|p| p.is_empty() || p == "." || p == "..")
+    {
         return Err(Problem::refused(format!("cannot place a file named {:?}", file.name))
             .why("the name leaves its folder or is empty")
             .fix("use a package that was not tampered with"));
     }
-    if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if file.sha256.len() != 64
+        || !file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return Err(Problem::user(format!("the sha256 of file \"{}\" is no digest", file.name))
             .why(format!("{:?} is not 64 lower-case hex digits", file.sha256))
             .fix("write the output of `sha256sum`"));
@@ -146,8 +173,9 @@ impl Look {
     }
 }
 
-/// Shell functions shared by both scripts. `st` prints what a stamp holds; `note` writes one down: a line once verified
-/// stays true for ever, because the same inode with the same times has the same content.
+/// Shell functions shared by both scripts. `st` prints what a stamp holds; `note` writes one down:
+/// a line once verified stays true for ever, because the same inode with the same times has the
+/// same content.
 const FUNCTIONS: &str = r#"export TZ=UTC
 st() { stat -c '%s %i %a %y %z' -- "$1" 2>/dev/null; }
 note() { s=$(st "$1") && printf '%s %s\n' "$s" "$1" >>"$cache/$key.stamp"; }
@@ -181,10 +209,19 @@ one() {
 "#;
 
 fn variables(to: &Place) -> String {
-    format!("cache={} dest={} deep={}\n{FUNCTIONS}", quote(&to.cache), quote(&to.dest), u8::from(to.deep))
+    format!(
+        "cache={} dest={} deep={}\n{FUNCTIONS}",
+        quote(&to.cache),
+        quote(&to.dest),
+        u8::from(to.deep)
+    )
 }
 
-async fn look(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec]) -> Result<Look, Problem> {
+async fn look(
+    transport: &Arc<dyn Transport>,
+    to: &Place,
+    files: &[FileSpec],
+) -> Result<Look, Problem> {
     let mut text = variables(to) + LOOK;
     for file in files {
         let _ = writeln!(text, "one {} {} {}", key(file), file.size, quote(&file.name));
@@ -193,16 +230,26 @@ async fn look(transport: &Arc<dyn Transport>, to: &Place, files: &[FileSpec]) ->
     // A look may have to read every file once: half the speed of the slowest digest seen.
     let bytes: u64 = files.iter().map(|f| f.size).sum();
     let deadline = Duration::from_secs(60 + bytes / (100 << 20) * 2);
-    let out = transport.run(&Script::new(text).run_as(&to.run_as).within(deadline)).await.map_err(|e| e.explain(transport.endpoint()))?;
-    let (states, rest): (Vec<&str>, Vec<&str>) = out.stdout.lines().partition(|l| matches!(*l, "same" | "linked" | "missing"));
+    let out = transport
+        .run(&Script::new(text).run_as(&to.run_as).within(deadline))
+        .await
+        .map_err(|e| e.explain(transport.endpoint()))?;
+    let (states, rest): (Vec<&str>, Vec<&str>) =
+        out.stdout.lines().partition(|l| matches!(*l, "same" | "linked" | "missing"));
     if !out.ok() || states.len() != files.len() {
         if out.stderr.contains("No space left") {
             return Err(full(transport, to, bytes, 0));
         }
         return Err(failed(transport, to, &out.tail()));
     }
-    let numbers: Vec<u64> = rest.iter().filter_map(|l| l.strip_prefix("available ")).flat_map(str::split_whitespace).filter_map(|n| n.parse().ok()).collect();
-    let available = if let [blocks, size] = numbers[..] { blocks.saturating_mul(size) } else { u64::MAX };
+    let numbers: Vec<u64> = rest
+        .iter()
+        .filter_map(|l| l.strip_prefix("available "))
+        .flat_map(str::split_whitespace)
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    let available =
+        if let [blocks, size] = numbers[..] { blocks.saturating_mul(size) } else { u64::MAX };
     Ok(Look { states: states.into_iter().map(str::to_owned).collect(), available })
 }
 
@@ -213,7 +260,11 @@ struct Stoppable {
 }
 
 impl AsyncRead for Stoppable {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         if self.stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(std::io::Error::other("another file could not be sent")));
         }
@@ -221,15 +272,22 @@ impl AsyncRead for Stoppable {
     }
 }
 
-async fn send(transport: &Arc<dyn Transport>, to: &Place, file: &FileSpec, stop: CancellationToken) -> Result<(), Problem> {
+async fn send(
+    transport: &Arc<dyn Transport>,
+    to: &Place,
+    file: &FileSpec,
+    stop: CancellationToken,
+) -> Result<(), Problem> {
     if stop.is_cancelled() {
         return Ok(());
     }
     let key = key(file);
-    let partial = format!("{}/{key}.{:08x}.partial", to.cache.trim_end_matches('/'), rand::random::<u32>());
+    let partial =
+        format!("{}/{key}.{:08x}.partial", to.cache.trim_end_matches('/'), rand::random::<u32>());
     let (mode, size) = (file.mode & 0o7777, file.size);
-    // The trap also removes the partial when the stream is cut: `cat` then sees its end and the digest is wrong. The digest
-    // is taken of what was written, not of what came: reading it again costs less than a second pipe for all of it.
+    // The trap also removes the partial when the stream is cut: `cat` then sees its end and the
+    // digest is wrong. The digest is taken of what was written, not of what came: reading it again
+    // costs less than a second pipe for all of it.
     let script = format!(
         r#"{}key={key} p={}
 trap 'rm -f -- "$p"' EXIT; trap 'exit 1' HUP INT TERM
@@ -246,18 +304,32 @@ note "$cache/$key"
         file.sha256,
     );
     let user = (!to.run_as.is_empty()).then_some(to.run_as.as_str());
-    let input = (file.open)()
-        .map_err(|e| Problem::user(format!("cannot read file \"{}\" to send it", file.name)).why(e.to_string()).fix("check the file's path and rights on this machine"))?;
+    let input = (file.open)().map_err(|e| {
+        Problem::user(format!("cannot read file \"{}\" to send it", file.name))
+            .why(e.to_string())
+            .fix("check the file's path and rights on this machine")
+    })?;
     let input = Box::new(Stoppable { input, stop: Box::pin(stop.cancelled_owned()) });
     let deadline = Duration::from_secs(120 + size / (512 << 10));
-    let out = transport.stream(&as_user(transport.endpoint().login(), user, &shell(&script)), input, deadline).await.map_err(|e| e.explain(transport.endpoint()))?;
+    let out = transport
+        .stream(&as_user(transport.endpoint().login(), user, &shell(&script)), input, deadline)
+        .await
+        .map_err(|e| e.explain(transport.endpoint()))?;
     if out.ok() {
         return Ok(());
     }
     let said = super::key_values(&out.stdout);
-    let (digest, got) = (said.get("digest").map_or("", String::as_str), said.get("size").and_then(|n| n.parse::<u64>().ok()));
+    let (digest, got) = (
+        said.get("digest").map_or("", String::as_str),
+        said.get("size").and_then(|n| n.parse::<u64>().ok()),
+    );
     if out.stderr.contains("No space left") || out.stderr.contains("quota exceeded") {
-        let numbers: Vec<u64> = said.get("available").into_iter().flat_map(|l| l.split_whitespace()).filter_map(|n| n.parse().ok()).collect();
+        let numbers: Vec<u64> = said
+            .get("available")
+            .into_iter()
+            .flat_map(|l| l.split_whitespace())
+            .filter_map(|n| n.parse().ok())
+            .collect();
         let left = if let [blocks, block] = numbers[..] { blocks.saturating_mul(block) } else { 0 };
         return Err(full(transport, to, size, left));
     }
@@ -265,7 +337,11 @@ note "$cache/$key"
         let why = if got == Some(size) {
             format!("its sha256 is {digest}, expected {}", file.sha256)
         } else {
-            format!("it has {} bytes, expected {size}; its sha256 is {digest}, expected {}", got.unwrap_or(0), file.sha256)
+            format!(
+                "it has {} bytes, expected {size}; its sha256 is {digest}, expected {}",
+                got.unwrap_or(0),
+                file.sha256
+            )
         };
         return Err(Problem::refused(format!("file \"{}\" is not what was declared", file.name))
             .place(transport.endpoint().show())

@@ -1,9 +1,11 @@
-//! Stands before every transport of the pool: refuses effects in observe mode, and bounds waits once we were asked to stop.
+//! Stands before every transport of the pool: refuses effects in observe mode, and bounds waits
+//! once we were asked to stop.
 //!
-//! After a cancel, no new connection is made ([`TransportError::Cancelled`] at once), and streams are given up at once: what
-//! they send has no effect before its last byte. A *script* that runs is different: an effect whose outcome is unknown is
-//! worse than a short wait, so its end is awaited for [`SETTLE`]; then it is killed. A script sent after the cancel over a
-//! connection that is there gets the same time: the engine needs it for its last journal line.
+//! After a cancel, no new connection is made ([`TransportError::Cancelled`] at once), and streams
+//! are given up at once: what they send has no effect before its last byte. A *script* that runs is
+//! different: an effect whose outcome is unknown is worse than a short wait, so its end is awaited
+//! for [`SETTLE`]; then it is killed. A script sent after the cancel over a connection that is
+//! there gets the same time: the engine needs it for its last journal line.
 use super::{Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -27,7 +29,11 @@ impl Guarded {
         Self { inner, cancel, observe }
     }
 
-    async fn until_cancelled<T>(&self, work: impl Future<Output = Result<T, TransportError>> + Send, settle: Duration) -> Result<T, TransportError> {
+    async fn until_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T, TransportError>> + Send,
+        settle: Duration,
+    ) -> Result<T, TransportError> {
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => done,
@@ -47,7 +53,12 @@ impl Transport for Guarded {
         }
         self.until_cancelled(self.inner.run(script), SETTLE).await
     }
-    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+    async fn stream(
+        &self,
+        command: &str,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError> {
         if self.observe {
             return Err(TransportError::Observe);
         }

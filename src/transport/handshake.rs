@@ -23,7 +23,8 @@ pub enum Failure {
     Final(TransportError),
     /// Nothing listens on the port.
     Refused(String),
-    /// The link ended before the login was answered: what a busy sshd (`MaxStartups`) does at random.
+    /// The link ended before the login was answered: what a busy sshd (`MaxStartups`) does at
+    /// random.
     Dropped(String),
 }
 
@@ -31,8 +32,17 @@ impl From<russh::Error> for Failure {
     fn from(e: russh::Error) -> Self {
         use russh::Error as E;
         match e {
-            E::IO(_) | E::Disconnect | E::HUP | E::SendError | E::ConnectionTimeout | E::InactivityTimeout | E::KeepaliveTimeout | E::Join(_) => Self::Dropped(e.to_string()),
-            E::Version => Self::Final(TransportError::Unreachable("what listens there does not speak SSH 2".into())),
+            E::IO(_)
+            | E::Disconnect
+            | E::HUP
+            | E::SendError
+            | E::ConnectionTimeout
+            | E::InactivityTimeout
+            | E::KeepaliveTimeout
+            | E::Join(_) => Self::Dropped(e.to_string()),
+            E::Version => Self::Final(TransportError::Unreachable(
+                "what listens there does not speak SSH 2".into(),
+            )),
             _ => Self::Final(TransportError::Unreachable(format!("SSH: {e}"))),
         }
     }
@@ -52,22 +62,33 @@ impl Ended {
     /// The reason, or a general one.
     #[must_use]
     pub fn why(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| "the connection ended".into())
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .unwrap_or_else(|| "the connection ended".into())
     }
 }
 
 impl Handler for Client {
     type Error = Failure;
 
-    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, Failure> {
+    async fn check_server_key(
+        &mut self,
+        offered: &PublicKeyOrCertificate,
+    ) -> Result<bool, Failure> {
         self.trust.decide(offered).await.map(|()| true).map_err(Failure::Final)
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Failure>) -> Result<(), Failure> {
         let why = match reason {
-            DisconnectReason::ReceivedDisconnect(info) => format!("the host ended the connection: {}", info.message),
+            DisconnectReason::ReceivedDisconnect(info) => {
+                format!("the host ended the connection: {}", info.message)
+            }
             DisconnectReason::Error(Failure::Final(e)) => e.to_string(),
-            DisconnectReason::Error(Failure::Dropped(why) | Failure::Refused(why)) => format!("the connection broke: {why}"),
+            DisconnectReason::Error(Failure::Dropped(why) | Failure::Refused(why)) => {
+                format!("the connection broke: {why}")
+            }
         };
         *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
         Ok(())
@@ -78,7 +99,12 @@ impl Handler for Client {
 ///
 /// # Errors
 /// See [`Failure`]. The host key is judged before anything of the login is sent.
-pub async fn establish<S>(stream: S, config: &SshConfig, endpoint: &Endpoint, login: &Login) -> Result<(Handle<Client>, Ended), Failure>
+pub async fn establish<S>(
+    stream: S,
+    config: &SshConfig,
+    endpoint: &Endpoint,
+    login: &Login,
+) -> Result<(Handle<Client>, Ended), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -87,15 +113,24 @@ where
     let ended = Ended::default();
     let client = Client { trust, ended: ended.clone() };
     let late = |limit, what: &str| Failure::Final(TransportError::Timeout(limit, what.to_owned()));
-    let connected = tokio::time::timeout(KEY_EXCHANGE, client::connect_stream(settings, stream, client)).await;
+    let connected =
+        tokio::time::timeout(KEY_EXCHANGE, client::connect_stream(settings, stream, client)).await;
     let mut handle = connected.map_err(|_| late(KEY_EXCHANGE, "the SSH key exchange ran"))??;
     let logged_in = tokio::time::timeout(LOGIN, auth::authenticate(&mut handle, login)).await;
     logged_in.map_err(|_| late(LOGIN, "the login ran"))??;
     Ok((handle, ended))
 }
 
-const CIPHERS: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305, cipher::AES_256_CTR, cipher::AES_192_CTR, cipher::AES_128_CTR];
-/// curve25519 first saves 3 ms for each connection; the post-quantum hybrid is next, for hosts that insist.
+const CIPHERS: &[cipher::Name] = &[
+    cipher::AES_128_GCM,
+    cipher::AES_256_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+/// curve25519 first saves 3 ms for each connection; the post-quantum hybrid is next, for hosts that
+/// insist.
 const EXCHANGES: &[kex::Name] = &[
     kex::CURVE25519,
     kex::MLKEM768X25519_SHA256,
@@ -107,8 +142,10 @@ const EXCHANGES: &[kex::Name] = &[
     kex::DH_G16_SHA512,
     kex::DH_G14_SHA256,
 ];
-const EXTENSIONS: &[kex::Name] = &[kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
-const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
+const EXTENSIONS: &[kex::Name] =
+    &[kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
+const MACS: &[mac::Name] =
+    &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
 const HOST_KEYS: &[Algorithm] = &[
     Algorithm::Ed25519,
     Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
@@ -124,27 +161,50 @@ fn settings(config: &SshConfig, trust: &Trust) -> Result<client::Config, Transpo
     let mut exchanges = pick(wanted, EXCHANGES, |n| n.as_ref());
     let macs = pick(wanted, MACS, |n| n.as_ref());
     let names: Vec<String> = HOST_KEYS.iter().map(ToString::to_string).collect();
-    let chosen: Vec<_> = HOST_KEYS.iter().zip(&names).filter(|(_, n)| wanted.contains(n)).map(|(a, _)| a.clone()).collect();
-    let offered = CIPHERS.iter().map(AsRef::as_ref).chain(EXCHANGES.iter().map(AsRef::as_ref)).chain(MACS.iter().map(AsRef::as_ref)).chain(names.iter().map(String::as_str));
+    let chosen: Vec<_> = HOST_KEYS
+        .iter()
+        .zip(&names)
+        .filter(|(_, n)| wanted.contains(n))
+        .map(|(a, _)| a.clone())
+        .collect();
+    let offered = CIPHERS
+        .iter()
+        .map(AsRef::as_ref)
+        .chain(EXCHANGES.iter().map(AsRef::as_ref))
+        .chain(MACS.iter().map(AsRef::as_ref))
+        .chain(names.iter().map(String::as_str));
     let offered: Vec<&str> = offered.collect();
     if let Some(unknown) = wanted.iter().find(|w| !offered.contains(&w.as_str())) {
-        return Err(TransportError::Config(format!("algorithm \"{unknown}\" is not offered; there are {}", offered.join(", "))));
+        return Err(TransportError::Config(format!(
+            "algorithm \"{unknown}\" is not offered; there are {}",
+            offered.join(", ")
+        )));
     }
     exchanges.extend_from_slice(EXTENSIONS);
     let host_keys = trust.prefer(if chosen.is_empty() { HOST_KEYS } else { &chosen });
     let certificates = if trust.wants_certificate() { host_keys.clone() } else { Vec::new() };
-    let preferred =
-        Preferred { kex: exchanges.into(), key: host_keys.into(), host_key_certificates: certificates.into(), cipher: ciphers.into(), mac: macs.into(), ..Preferred::default() };
+    let preferred = Preferred {
+        kex: exchanges.into(),
+        key: host_keys.into(),
+        host_key_certificates: certificates.into(),
+        cipher: ciphers.into(),
+        mac: macs.into(),
+        ..Preferred::default()
+    };
     Ok(client::Config {
-        client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-ob_", env!("CARGO_PKG_VERSION")))),
+        client_id: SshId::Standard(Cow::Borrowed(concat!(
+            "SSH-2.0-ob_",
+            env!("CARGO_PKG_VERSION")
+        ))),
         preferred,
         nodelay: true,
-        // A dead link is known after 5 × 5 s; the inactivity limit is for a session that cannot even write its keepalive.
+        // A dead link is known after 5 × 5 s; the inactivity limit is for a session that cannot
+        // even write its keepalive.
         keepalive_interval: Some(Duration::from_secs(5)),
         keepalive_max: 4,
         inactivity_timeout: Some(Duration::from_secs(45)),
-        // The window is reopened when data comes in, not when it is read: one stream that nobody reads stops its whole
-        // connection once this many packets wait.
+        // The window is reopened when data comes in, not when it is read: one stream that nobody
+        // reads stops its whole connection once this many packets wait.
         channel_buffer_size: 1024,
         ..client::Config::default()
     })
@@ -152,6 +212,7 @@ fn settings(config: &SshConfig, trust: &Trust) -> Result<client::Config, Transpo
 
 /// The wanted names of one kind in the user's order; all of ours if none is mentioned.
 fn pick<N: Copy>(wanted: &[String], ours: &[N], name: impl Fn(&N) -> &str) -> Vec<N> {
-    let chosen: Vec<N> = wanted.iter().filter_map(|w| ours.iter().find(|n| name(n) == w).copied()).collect();
+    let chosen: Vec<N> =
+        wanted.iter().filter_map(|w| ours.iter().find(|n| name(n) == w).copied()).collect();
     if chosen.is_empty() { ours.to_vec() } else { chosen }
 }

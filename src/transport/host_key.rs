@@ -1,4 +1,5 @@
-//! Decides whether a host is the one we mean, before any login: the configured key first, then `known_hosts`.
+//! Decides whether a host is the one we mean, before any login: the configured key first, then
+//! `known_hosts`.
 use super::config::{HostKeyPolicy, SshConfig};
 use super::known_hosts::{KnownHosts, Verdict};
 use super::{Endpoint, TransportError};
@@ -26,7 +27,8 @@ impl Trust {
     /// Reads the rules that are in force now.
     ///
     /// # Errors
-    /// [`TransportError::Config`] when `host_key` or a `known_hosts` file cannot be read. A file that is missing is empty.
+    /// [`TransportError::Config`] when `host_key` or a `known_hosts` file cannot be read. A file
+    /// that is missing is empty.
     pub async fn load(config: &SshConfig, endpoint: &Endpoint) -> Result<Self, TransportError> {
         let configured = match endpoint.host_key.trim() {
             "" => None,
@@ -41,18 +43,29 @@ impl Trust {
             match tokio::fs::read(file).await {
                 Ok(text) => known.add(&String::from_utf8_lossy(&text), &file.display().to_string()),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(TransportError::Config(format!("known_hosts file {} cannot be read: {e}", file.display()))),
+                Err(e) => {
+                    return Err(TransportError::Config(format!(
+                        "known_hosts file {} cannot be read: {e}",
+                        file.display()
+                    )));
+                }
             }
         }
-        let learn = (config.policy == HostKeyPolicy::AcceptNew).then(|| config.known_hosts_files.first().cloned()).flatten();
+        let learn = (config.policy == HostKeyPolicy::AcceptNew)
+            .then(|| config.known_hosts_files.first().cloned())
+            .flatten();
         if config.policy == HostKeyPolicy::AcceptNew && learn.is_none() {
-            return Err(TransportError::Config("host_key_policy \"accept-new\" needs a known_hosts file to write new keys to".into()));
+            return Err(TransportError::Config(
+                "host_key_policy \"accept-new\" needs a known_hosts file to write new keys to"
+                    .into(),
+            ));
         }
         let host = endpoint.address.trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Self { host, port: endpoint.port, configured, known, learn })
     }
 
-    /// Sorts `algorithms` so that those we know a key of come first; with a configured key only its own remain.
+    /// Sorts `algorithms` so that those we know a key of come first; with a configured key only its
+    /// own remain.
     #[must_use]
     pub fn prefer(&self, algorithms: &[Algorithm]) -> Vec<Algorithm> {
         let rsa = |a: &Algorithm| matches!(a, Algorithm::Rsa { .. });
@@ -61,7 +74,8 @@ impl Trust {
             return algorithms.iter().filter(|a| family(a, &key.algorithm())).cloned().collect();
         }
         let known = self.known.algorithms(&self.host, self.port);
-        let (first, rest): (Vec<_>, Vec<_>) = algorithms.iter().cloned().partition(|a| known.iter().any(|k| family(a, k)));
+        let (first, rest): (Vec<_>, Vec<_>) =
+            algorithms.iter().cloned().partition(|a| known.iter().any(|k| family(a, k)));
         first.into_iter().chain(rest).collect()
     }
 
@@ -71,7 +85,8 @@ impl Trust {
         self.configured.is_none() && self.known.has_authority(&self.host, self.port)
     }
 
-    /// Lets the host pass or says why not. With accept-new it may write a line into the first `known_hosts` file.
+    /// Lets the host pass or says why not. With accept-new it may write a line into the first
+    /// `known_hosts` file.
     ///
     /// # Errors
     /// One of the `HostKey…` and [`TransportError::HostCertificate`] variants.
@@ -83,35 +98,71 @@ impl Trust {
                 return Err(TransportError::HostKeyRevoked(format!("{shown} ({place})")));
             }
             let (same, expected) = match configured {
-                Configured::Key(want) => (want.key_data() == key.key_data(), format!("{} {}", want.algorithm(), want.fingerprint(HashAlg::Sha256))),
-                Configured::Fingerprint(want) => (*want == key.fingerprint(HashAlg::Sha256).to_string(), want.clone()),
+                Configured::Key(want) => (
+                    want.key_data() == key.key_data(),
+                    format!("{} {}", want.algorithm(), want.fingerprint(HashAlg::Sha256)),
+                ),
+                Configured::Fingerprint(want) => {
+                    (*want == key.fingerprint(HashAlg::Sha256).to_string(), want.clone())
+                }
             };
-            return if same { Ok(()) } else { Err(TransportError::HostKeyChanged { offered: shown, expected: format!("{expected} (host_key of the host)") }) };
+            return if same {
+                Ok(())
+            } else {
+                Err(TransportError::HostKeyChanged {
+                    offered: shown,
+                    expected: format!("{expected} (host_key of the host)"),
+                })
+            };
         }
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
         match self.known.check(&self.host, self.port, offered, now) {
             Verdict::Known => Ok(()),
-            Verdict::Revoked(place) => Err(TransportError::HostKeyRevoked(format!("{shown} ({place})"))),
-            Verdict::Changed(expected) => Err(TransportError::HostKeyChanged { offered: shown, expected }),
+            Verdict::Revoked(place) => {
+                Err(TransportError::HostKeyRevoked(format!("{shown} ({place})")))
+            }
+            Verdict::Changed(expected) => {
+                Err(TransportError::HostKeyChanged { offered: shown, expected })
+            }
             Verdict::BadCertificate(why) => Err(TransportError::HostCertificate(why)),
             Verdict::Unknown => {
                 let text = PublicKey::new(key.key_data().clone(), "").to_openssh().unwrap_or(shown);
-                let Some(file) = self.learn.clone() else { return Err(TransportError::HostKeyUnknown { offered: text }) };
+                let Some(file) = self.learn.clone() else {
+                    return Err(TransportError::HostKeyUnknown { offered: text });
+                };
                 let (host, port) = (self.host.clone(), self.port);
-                let learnt = tokio::task::spawn_blocking(move || learn(&file, &host, port, &key, &text)).await;
-                learnt.unwrap_or_else(|_| Err(TransportError::Config("writing known_hosts was interrupted".into())))
+                let learnt =
+                    tokio::task::spawn_blocking(move || learn(&file, &host, port, &key, &text))
+                        .await;
+                learnt.unwrap_or_else(|_| {
+                    Err(TransportError::Config("writing known_hosts was interrupted".into()))
+                })
             }
         }
     }
 }
 
-/// Appends one line: under a lock, after a second look (another process may have met the host too), in one write.
-fn learn(file: &Path, host: &str, port: u16, key: &PublicKey, text: &str) -> Result<(), TransportError> {
+/// Appends one line: under a lock, after a second look (another process may have met the host too),
+/// in one write.
+fn learn(
+    file: &Path,
+    host: &str,
+    port: u16,
+    key: &PublicKey,
+    text: &str,
+) -> Result<(), TransportError> {
     let write = || -> std::io::Result<Option<String>> {
         if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let mut open = std::fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(file)?;
+        let mut open = std::fs::OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(file)?;
         rustix::fs::flock(&open, rustix::fs::FlockOperation::LockExclusive)?;
         let mut before = String::new();
         open.seek(SeekFrom::Start(0))?;
@@ -123,7 +174,11 @@ fn learn(file: &Path, host: &str, port: u16, key: &PublicKey, text: &str) -> Res
             Verdict::Changed(expected) => return Ok(Some(expected)),
             _ => {}
         }
-        let name = if port == 22 { host.to_ascii_lowercase() } else { format!("[{}]:{port}", host.to_ascii_lowercase()) };
+        let name = if port == 22 {
+            host.to_ascii_lowercase()
+        } else {
+            format!("[{}]:{port}", host.to_ascii_lowercase())
+        };
         let newline = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
         open.write_all(format!("{newline}{name} {text}\n").as_bytes())?;
         open.sync_all()?;
@@ -131,7 +186,13 @@ fn learn(file: &Path, host: &str, port: u16, key: &PublicKey, text: &str) -> Res
     };
     match write() {
         Ok(None) => Ok(()),
-        Ok(Some(expected)) => Err(TransportError::HostKeyChanged { offered: key.fingerprint(HashAlg::Sha256).to_string(), expected }),
-        Err(e) => Err(TransportError::Config(format!("the new host key cannot be written to {}: {e}", file.display()))),
+        Ok(Some(expected)) => Err(TransportError::HostKeyChanged {
+            offered: key.fingerprint(HashAlg::Sha256).to_string(),
+            expected,
+        }),
+        Err(e) => Err(TransportError::Config(format!(
+            "the new host key cannot be written to {}: {e}",
+            file.display()
+        ))),
     }
 }

@@ -28,23 +28,38 @@ pub enum KeyHolder {
     Agent,
 }
 
-/// Finds the identity of `endpoint` and makes it ready; reads its files, so that an error shows before the network is used.
+/// Finds the identity of `endpoint` and makes it ready; reads its files, so that an error shows
+/// before the network is used.
 ///
 /// # Errors
 /// [`TransportError::Identity`] with what is wrong, never with key material.
 pub async fn login(config: &SshConfig, endpoint: &Endpoint) -> Result<Login, TransportError> {
     let (name, identity) = choose(config, endpoint)?;
     let bad = |why: String| TransportError::Identity(name.to_owned(), why);
-    let user = if endpoint.user.is_empty() { identity.user.clone().unwrap_or_default() } else { endpoint.user.clone() };
+    let user = if endpoint.user.is_empty() {
+        identity.user.clone().unwrap_or_default()
+    } else {
+        endpoint.user.clone()
+    };
     if user.is_empty() {
         return Err(bad("neither the host nor the identity names a login user".into()));
     }
     let signer = match &identity.key {
         KeySource::Agent => KeyHolder::Agent,
-        KeySource::Value { key, passphrase } => KeyHolder::Key(decode(key.expose().to_owned(), passphrase.clone()).await.map_err(|why| bad(format!("its key {why}")))?),
+        KeySource::Value { key, passphrase } => KeyHolder::Key(
+            decode(key.expose().to_owned(), passphrase.clone())
+                .await
+                .map_err(|why| bad(format!("its key {why}")))?,
+        ),
         KeySource::File { path, passphrase } => {
-            let text = tokio::fs::read_to_string(path).await.map_err(|e| bad(format!("key file {}: {e}", path.display())))?;
-            KeyHolder::Key(decode(text, passphrase.clone()).await.map_err(|why| bad(format!("key file {} {why}", path.display())))?)
+            let text = tokio::fs::read_to_string(path)
+                .await
+                .map_err(|e| bad(format!("key file {}: {e}", path.display())))?;
+            KeyHolder::Key(
+                decode(text, passphrase.clone())
+                    .await
+                    .map_err(|why| bad(format!("key file {} {why}", path.display())))?,
+            )
         }
     };
     let certificate = match &identity.certificate {
@@ -59,18 +74,35 @@ pub async fn login(config: &SshConfig, endpoint: &Endpoint) -> Result<Login, Tra
     Ok(Login { user, identity: name.to_owned(), signer, certificate })
 }
 
-fn choose<'a>(config: &'a SshConfig, endpoint: &'a Endpoint) -> Result<(&'a str, &'a Identity), TransportError> {
-    let names = || config.identities.keys().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
+fn choose<'a>(
+    config: &'a SshConfig,
+    endpoint: &'a Endpoint,
+) -> Result<(&'a str, &'a Identity), TransportError> {
+    let names =
+        || config.identities.keys().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
     if !endpoint.identity.is_empty() {
         let found = config.identities.get_key_value(&endpoint.identity);
-        let why = || if config.identities.is_empty() { "no identity is configured".to_owned() } else { format!("there is none of that name; there are {}", names()) };
-        return found.map(|(n, i)| (n.as_str(), i)).ok_or_else(|| TransportError::Identity(endpoint.identity.clone(), why()));
+        let why = || {
+            if config.identities.is_empty() {
+                "no identity is configured".to_owned()
+            } else {
+                format!("there is none of that name; there are {}", names())
+            }
+        };
+        return found
+            .map(|(n, i)| (n.as_str(), i))
+            .ok_or_else(|| TransportError::Identity(endpoint.identity.clone(), why()));
     }
     let mut all = config.identities.iter();
     match (all.next(), all.next()) {
         (Some((name, identity)), None) => Ok((name, identity)),
-        (None, _) => Err(TransportError::Identity(String::new(), "no identity is configured".into())),
-        _ => Err(TransportError::Identity(String::new(), format!("the host names none and there are several: {}", names()))),
+        (None, _) => {
+            Err(TransportError::Identity(String::new(), "no identity is configured".into()))
+        }
+        _ => Err(TransportError::Identity(
+            String::new(),
+            format!("the host names none and there are several: {}", names()),
+        )),
     }
 }
 
@@ -82,10 +114,17 @@ async fn decode(text: String, passphrase: Option<Secret>) -> Result<Arc<PrivateK
         let decoded = decode_secret_key(text.expose(), passphrase.as_ref().map(Secret::expose));
         // The library's own text is not shown: it may quote what it could not parse.
         decoded.map(Arc::new).map_err(|e| match (e, &passphrase) {
-            (russh::keys::Error::KeyIsEncrypted, None) => "is encrypted and no passphrase is given".to_owned(),
+            (russh::keys::Error::KeyIsEncrypted, None) => {
+                "is encrypted and no passphrase is given".to_owned()
+            }
             (_, None) if encrypted => "is encrypted and no passphrase is given".to_owned(),
-            (russh::keys::Error::SshKey(russh::keys::ssh_key::Error::Crypto), Some(_)) => "does not open with this passphrase".to_owned(),
-            (_, Some(_)) => "cannot be read: the passphrase is wrong or it is no OpenSSH or PEM private key".to_owned(),
+            (russh::keys::Error::SshKey(russh::keys::ssh_key::Error::Crypto), Some(_)) => {
+                "does not open with this passphrase".to_owned()
+            }
+            (_, Some(_)) => {
+                "cannot be read: the passphrase is wrong or it is no OpenSSH or PEM private key"
+                    .to_owned()
+            }
             (_, None) => "cannot be read: it is no OpenSSH or PEM private key".to_owned(),
         })
     });
@@ -97,7 +136,9 @@ async fn certificate(given: &str) -> Result<Certificate, String> {
     let (text, place) = if given.contains("-cert-v01@openssh.com ") {
         (given.to_owned(), "certificate".to_owned())
     } else {
-        let text = tokio::fs::read_to_string(given).await.map_err(|e| format!("certificate file {given}: {e}"))?;
+        let text = tokio::fs::read_to_string(given)
+            .await
+            .map_err(|e| format!("certificate file {given}: {e}"))?;
         (text, format!("certificate file {given}"))
     };
     Certificate::from_openssh(text.trim()).map_err(|e| format!("{place} cannot be read: {e}"))

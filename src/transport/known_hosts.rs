@@ -1,4 +1,5 @@
-//! `known_hosts` as OpenSSH reads it: hashed names, wildcards, negation, `[host]:port`, `@revoked`, `@cert-authority`.
+//! `known_hosts` as OpenSSH reads it: hashed names, wildcards, negation, `[host]:port`, `@revoked`,
+//! `@cert-authority`.
 //!
 //! Pure: text in, verdict out. Reading and appending files is [`super::host_key`]'s.
 use aws_lc_rs::hmac;
@@ -52,7 +53,8 @@ impl KnownHosts {
         }
     }
 
-    /// The algorithms of the keys known for `host`: to be asked for first, so that a known key is what we get to see.
+    /// The algorithms of the keys known for `host`: to be asked for first, so that a known key is
+    /// what we get to see.
     #[must_use]
     pub fn algorithms(&self, host: &str, port: u16) -> Vec<Algorithm> {
         let mut found = Vec::new();
@@ -73,13 +75,21 @@ impl KnownHosts {
 
     /// Judges what `host` shows; `now` is Unix time in seconds.
     #[must_use]
-    pub fn check(&self, host: &str, port: u16, offered: &PublicKeyOrCertificate, now: u64) -> Verdict {
+    pub fn check(
+        &self,
+        host: &str,
+        port: u16,
+        offered: &PublicKeyOrCertificate,
+        now: u64,
+    ) -> Verdict {
         let key = offered.public_key();
         if let Some(place) = self.revoked(host, port, offered) {
             return Verdict::Revoked(place);
         }
         if let Some(certificate) = offered.certificate() {
-            let signed_by = |l: &&Line| l.marker == Marker::Authority && l.key.key_data() == certificate.signature_key();
+            let signed_by = |l: &&Line| {
+                l.marker == Marker::Authority && l.key.key_data() == certificate.signature_key()
+            };
             if self.about(host, port).any(|l| signed_by(&l)) {
                 return match certificate_problem(certificate, host, now) {
                     None => Verdict::Known,
@@ -94,26 +104,40 @@ impl KnownHosts {
         if known.is_empty() {
             return Verdict::Unknown;
         }
-        let show = |l: &&Line| format!("{} {} ({})", l.key.algorithm(), l.key.fingerprint(HashAlg::Sha256), l.place);
+        let show = |l: &&Line| {
+            format!("{} {} ({})", l.key.algorithm(), l.key.fingerprint(HashAlg::Sha256), l.place)
+        };
         Verdict::Changed(known.iter().map(show).collect::<Vec<_>>().join(" or "))
     }
 
     /// Where the offered key, or the authority that signed it, is marked as revoked.
     #[must_use]
-    pub fn revoked(&self, host: &str, port: u16, offered: &PublicKeyOrCertificate) -> Option<String> {
+    pub fn revoked(
+        &self,
+        host: &str,
+        port: u16,
+        offered: &PublicKeyOrCertificate,
+    ) -> Option<String> {
         let key = offered.public_key();
         let authority = offered.certificate().map(Certificate::signature_key);
-        let hit = |l: &&Line| l.marker == Marker::Revoked && (l.key.key_data() == key.key_data() || Some(l.key.key_data()) == authority);
+        let hit = |l: &&Line| {
+            l.marker == Marker::Revoked
+                && (l.key.key_data() == key.key_data() || Some(l.key.key_data()) == authority)
+        };
         self.about(host, port).find(hit).map(|l| l.place.clone())
     }
 
-    /// Lines about `[host]:port`; for a port that is not 22 and has no line of its own, those about plain `host`, as OpenSSH does.
+    /// Lines about `[host]:port`; for a port that is not 22 and has no line of its own, those about
+    /// plain `host`, as OpenSSH does.
     fn about(&self, host: &str, port: u16) -> impl Iterator<Item = &Line> {
         let plain = host.to_ascii_lowercase();
         let exact = if port == 22 { plain.clone() } else { format!("[{plain}]:{port}") };
         let own = self.0.iter().any(|l| l.marker != Marker::Revoked && l.names.contain(&exact));
         // Revocation holds for both forms whatever else is known.
-        self.0.iter().filter(move |l| l.names.contain(&exact) || ((!own || l.marker == Marker::Revoked) && l.names.contain(&plain)))
+        self.0.iter().filter(move |l| {
+            l.names.contain(&exact)
+                || ((!own || l.marker == Marker::Revoked) && l.names.contain(&plain))
+        })
     }
 }
 
@@ -137,7 +161,9 @@ fn parse(line: &str, place: String) -> Option<Line> {
             let (salt, hash) = hashed.split_once('|')?;
             Names::Hashed { salt: STANDARD.decode(salt).ok()?, hash: STANDARD.decode(hash).ok()? }
         }
-        None => Names::Patterns(names.split(',').filter(|p| !p.is_empty()).map(str::to_ascii_lowercase).collect()),
+        None => Names::Patterns(
+            names.split(',').filter(|p| !p.is_empty()).map(str::to_ascii_lowercase).collect(),
+        ),
     };
     Some(Line { marker, names, key, place })
 }
@@ -146,9 +172,15 @@ impl Names {
     fn contain(&self, name: &str) -> bool {
         match self {
             // OpenSSH chose SHA-1 here to hide names in a file, not to protect the key.
-            Self::Hashed { salt, hash } => hmac::verify(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt), name.as_bytes(), hash).is_ok(),
+            Self::Hashed { salt, hash } => hmac::verify(
+                &hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt),
+                name.as_bytes(),
+                hash,
+            )
+            .is_ok(),
             Self::Patterns(patterns) => {
-                let negated = patterns.iter().filter_map(|p| p.strip_prefix('!')).any(|p| glob(p, name));
+                let negated =
+                    patterns.iter().filter_map(|p| p.strip_prefix('!')).any(|p| glob(p, name));
                 !negated && patterns.iter().filter(|p| !p.starts_with('!')).any(|p| glob(p, name))
             }
         }
@@ -188,14 +220,21 @@ fn certificate_problem(certificate: &Certificate, host: &str, now: u64) -> Optio
     if certificate.cert_type() != CertType::Host {
         return Some(format!("certificate \"{id}\" is a user certificate"));
     }
-    if matches!(certificate.signature().algorithm(), Algorithm::Rsa { hash: None } | Algorithm::Dsa) {
+    if matches!(certificate.signature().algorithm(), Algorithm::Rsa { hash: None } | Algorithm::Dsa)
+    {
         return Some(format!("certificate \"{id}\" is signed with SHA-1"));
     }
     if !certificate.critical_options().is_empty() {
-        return Some(format!("certificate \"{id}\" has critical options, which no host certificate may have"));
+        return Some(format!(
+            "certificate \"{id}\" has critical options, which no host certificate may have"
+        ));
     }
     if now < certificate.valid_after() || now >= certificate.valid_before() {
-        return Some(format!("certificate \"{id}\" is valid from {} to {}, and now is {now} (Unix time)", certificate.valid_after(), certificate.valid_before()));
+        return Some(format!(
+            "certificate \"{id}\" is valid from {} to {}, and now is {now} (Unix time)",
+            certificate.valid_after(),
+            certificate.valid_before()
+        ));
     }
     let principals = certificate.valid_principals();
     let host = host.to_ascii_lowercase();
@@ -205,7 +244,10 @@ fn certificate_problem(certificate: &Certificate, host: &str, now: u64) -> Optio
         return Some(format!("certificate \"{id}\" is for {list}, not for {host}"));
     }
     let authority = certificate.signature_key().fingerprint(HashAlg::Sha256);
-    certificate.validate_at(now, [&authority]).err().map(|_| format!("certificate \"{id}\" has a wrong signature"))
+    certificate
+        .validate_at(now, [&authority])
+        .err()
+        .map(|_| format!("certificate \"{id}\" has a wrong signature"))
 }
 
 #[cfg(test)]

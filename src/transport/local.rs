@@ -1,4 +1,5 @@
-//! This machine itself, without SSH. Also the base of the simulated hosts: a private HOME is all they need.
+//! This machine itself, without SSH. Also the base of the simulated hosts: a private HOME is all
+//! they need.
 use super::script::{keep, limited, unlimited};
 use super::{Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
 use async_trait::async_trait;
@@ -49,14 +50,22 @@ impl Drop for Group {
     }
 }
 
-async fn finish(mut child: Child, mut input: Input, deadline: Duration) -> Result<Output, TransportError> {
-    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw));
-    let (mut stdin, mut stdout, mut stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+async fn finish(
+    mut child: Child,
+    mut input: Input,
+    deadline: Duration,
+) -> Result<Output, TransportError> {
+    let mut group = Group(
+        child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw),
+    );
+    let (mut stdin, mut stdout, mut stderr) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async move {
         let Some(mut stdin) = stdin.take() else { return Ok(()) };
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let n = input.read(&mut buffer).await.map_err(|e| TransportError::Input(e.to_string()))?;
+            let n =
+                input.read(&mut buffer).await.map_err(|e| TransportError::Input(e.to_string()))?;
             if n == 0 || stdin.write_all(&buffer[..n]).await.is_err() {
                 return Ok(());
             }
@@ -86,10 +95,17 @@ async fn finish(mut child: Child, mut input: Input, deadline: Duration) -> Resul
         if let Some(cut) = cut {
             return Err(cut);
         }
-        let status = status.map_or(-1, |s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0)));
-        Ok(Output { status, stdout: String::from_utf8_lossy(&out).into_owned(), stderr: String::from_utf8_lossy(&err).into_owned() })
+        let status =
+            status.map_or(-1, |s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0)));
+        Ok(Output {
+            status,
+            stdout: String::from_utf8_lossy(&out).into_owned(),
+            stderr: String::from_utf8_lossy(&err).into_owned(),
+        })
     };
-    let done = tokio::time::timeout(deadline, all).await.map_err(|_| TransportError::Timeout(deadline, "a script ran".into()))?;
+    let done = tokio::time::timeout(deadline, all)
+        .await
+        .map_err(|_| TransportError::Timeout(deadline, "a script ran".into()))?;
     if done.is_ok() {
         group.0 = None;
     }
@@ -114,15 +130,23 @@ impl Transport for Local {
         finish(self.spawn(&script.command(""))?, Box::new(body), script.deadline).await
     }
 
-    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+    async fn stream(
+        &self,
+        command: &str,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError> {
         finish(self.spawn(&limited(command, deadline))?, input, deadline).await
     }
 
     async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
         let mut child = self.spawn(&unlimited(command))?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Err(TransportError::Unreachable("no pipes".into())) };
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(TransportError::Unreachable("no pipes".into()));
+        };
         drop(child.stderr.take());
-        // The child lives as long as its stdin: it is waited for in the background, so that no zombie stays.
+        // The child lives as long as its stdin: it is waited for in the background, so that no
+        // zombie stays.
         tokio::spawn(async move { child.wait().await });
         Ok(Box::new(tokio::io::join(stdout, stdin)))
     }
@@ -132,7 +156,10 @@ impl Transport for Local {
         match tokio::time::timeout(Duration::from_secs(10), connect).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(e)) => Err(TransportError::Dial(format!("{address}:{port}"), e.to_string())),
-            Err(_) => Err(TransportError::Dial(format!("{address}:{port}"), "no answer within 10 s".into())),
+            Err(_) => Err(TransportError::Dial(
+                format!("{address}:{port}"),
+                "no answer within 10 s".into(),
+            )),
         }
     }
 }

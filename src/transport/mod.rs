@@ -1,10 +1,12 @@
 //! How scripts, files and byte streams reach a host.
 //!
-//! One trait, [`Transport`], with two kinds of product transports: SSH ([`ssh`]) and this machine itself ([`local`]).
-//! Every transport passes the same contract suite, [`contract::check`]. No layer above this one knows which it uses.
+//! One trait, [`Transport`], with two kinds of product transports: SSH ([`ssh`]) and this machine
+//! itself ([`local`]). Every transport passes the same contract suite, [`contract::check`]. No
+//! layer above this one knows which it uses.
 //!
-//! Scripts are POSIX sh, sent on stdin and never in argv, run with `LC_ALL=C`: one script per host and phase is one
-//! round trip (a channel each for ten small commands costs twice as much and meets sshd's `MaxSessions`).
+//! Scripts are POSIX sh, sent on stdin and never in argv, run with `LC_ALL=C`: one script per host
+//! and phase is one round trip (a channel each for ten small commands costs twice as much and meets
+//! sshd's `MaxSessions`).
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,8 +43,20 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 /// A source of bytes to stream to a host.
 pub type Input = Box<dyn AsyncRead + Send + Unpin>;
 
-/// Where a host is and as whom to log in; what a resource keeps in its state about a host. Holds no secret.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// Where a host is and as whom to log in; what a resource keeps in its state about a host. Holds no
+/// secret.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Endpoint {
     /// The name people know the host by; part of every message.
     pub name: String,
@@ -62,7 +76,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// As whom scripts start there; empty where only the host knows (the identity's user, this machine).
+    /// As whom scripts start there; empty where only the host knows (the identity's user, this
+    /// machine).
     #[must_use]
     pub fn login(&self) -> &str {
         if self.address == "local" { "" } else { &self.user }
@@ -75,26 +90,35 @@ impl Endpoint {
     }
 }
 
-/// One host that can be reached. Cheap to clone behind [`Arc`]; safe to use from many tasks at once.
+/// One host that can be reached. Cheap to clone behind [`Arc`]; safe to use from many tasks at
+/// once.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Where this leads.
     fn endpoint(&self) -> &Endpoint;
 
-    /// Runs one script to its end. A non-zero exit status is not an error here: see [`Output::status`].
+    /// Runs one script to its end. A non-zero exit status is not an error here: see
+    /// [`Output::status`].
     ///
     /// # Errors
     /// Nothing answered within the script's deadline, the link broke, login failed.
     async fn run(&self, script: &Script) -> Result<Output, TransportError>;
 
-    /// Runs `command` (one sh command line, visible in the host's process list: no secrets) with `input` as its stdin. An
-    /// `input` that breaks looks to it like one that ends, as with a cut link: it has [`Output::GRACE`] to tidy up.
+    /// Runs `command` (one sh command line, visible in the host's process list: no secrets) with
+    /// `input` as its stdin. An `input` that breaks looks to it like one that ends, as with a cut
+    /// link: it has [`Output::GRACE`] to tidy up.
     ///
     /// # Errors
     /// As [`Transport::run`]; also when `input` cannot be read.
-    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError>;
+    async fn stream(
+        &self,
+        command: &str,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError>;
 
-    /// Starts `command` and hands out its stdin and stdout. Dropping the stream ends its stdin and, with SSH, its channel.
+    /// Starts `command` and hands out its stdin and stdout. Dropping the stream ends its stdin and,
+    /// with SSH, its channel.
     ///
     /// # Errors
     /// As [`Transport::run`].
@@ -120,7 +144,10 @@ pub trait Connector: Send + Sync {
 /// Facts that a script printed as `key=value` lines; later lines win.
 #[must_use]
 pub fn key_values(text: &str) -> BTreeMap<String, String> {
-    text.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim().to_owned(), v.to_owned())).collect()
+    text.lines()
+        .filter_map(|l| l.split_once('='))
+        .map(|(k, v)| (k.trim().to_owned(), v.to_owned()))
+        .collect()
 }
 
 #[cfg(test)]

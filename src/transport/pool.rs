@@ -6,7 +6,9 @@ use super::local::Local;
 use super::script::{limited, unlimited};
 use super::socket::Socket;
 use super::ssh::Connection;
-use super::{Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError, jump, keys};
+use super::{
+    Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError, jump, keys,
+};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -34,7 +36,12 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), refused: Duration::from_secs(5), dropped: Duration::from_secs(15), dead: Duration::from_secs(3) }
+        Self {
+            connect: Duration::from_secs(10),
+            refused: Duration::from_secs(5),
+            dropped: Duration::from_secs(15),
+            dead: Duration::from_secs(3),
+        }
     }
 }
 
@@ -49,7 +56,8 @@ pub struct Pool {
     me: Weak<Self>,
 }
 
-/// The place of one connection. Its lock makes connecting a single flight: who comes meanwhile waits for the same outcome.
+/// The place of one connection. Its lock makes connecting a single flight: who comes meanwhile
+/// waits for the same outcome.
 #[derive(Default)]
 struct Slot {
     state: tokio::sync::Mutex<State>,
@@ -62,7 +70,8 @@ struct State {
 }
 
 impl Pool {
-    /// An empty pool. `cancel` ends every wait for a connection; what happens to running scripts, [`super::guard`] says.
+    /// An empty pool. `cancel` ends every wait for a connection; what happens to running scripts,
+    /// [`super::guard`] says.
     #[must_use]
     pub fn new(config: SshConfig, cancel: CancellationToken) -> Arc<Self> {
         Self::with_patience(config, cancel, Patience::default())
@@ -70,12 +79,25 @@ impl Pool {
 
     /// The same with other limits.
     #[must_use]
-    pub fn with_patience(config: SshConfig, cancel: CancellationToken, patience: Patience) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { config, cancel, patience, slots: Mutex::default(), handshakes: Semaphore::new(HANDSHAKES), per_host: Mutex::default(), me: me.clone() })
+    pub fn with_patience(
+        config: SshConfig,
+        cancel: CancellationToken,
+        patience: Patience,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            config,
+            cancel,
+            patience,
+            slots: Mutex::default(),
+            handshakes: Semaphore::new(HANDSHAKES),
+            per_host: Mutex::default(),
+            me: me.clone(),
+        })
     }
 
     fn slot(&self, endpoint: &Endpoint) -> Arc<Slot> {
-        // The name is for people: two names of one host share its connection. The jump chain is the same for all.
+        // The name is for people: two names of one host share its connection. The jump chain is the
+        // same for all.
         let key = Endpoint { name: String::new(), ..endpoint.clone() };
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
@@ -107,13 +129,18 @@ impl Pool {
                 }
                 Err(error) => {
                     if error != TransportError::Cancelled {
-                        state.failed = Some((Instant::now(), started.elapsed().clamp(self.patience.dead, self.patience.dead * 5), error.clone()));
+                        state.failed = Some((
+                            Instant::now(),
+                            started.elapsed().clamp(self.patience.dead, self.patience.dead * 5),
+                            error.clone(),
+                        ));
                     }
                     Err(error)
                 }
             }
         };
-        // An existing connection is handed out even after a cancel: the engine still has its last journal line to write.
+        // An existing connection is handed out even after a cancel: the engine still has its last
+        // journal line to write.
         tokio::pin!(get);
         tokio::select! {
             biased;
@@ -134,33 +161,56 @@ impl Pool {
                 Err(Failure::Dropped(why)) => (self.patience.dropped, why),
             };
             if started.elapsed() + pause > patience {
-                return Err(TransportError::Unreachable(format!("{why} ({tries} tries in {:.0} s)", started.elapsed().as_secs_f64())));
+                return Err(TransportError::Unreachable(format!(
+                    "{why} ({tries} tries in {:.0} s)",
+                    started.elapsed().as_secs_f64()
+                )));
             }
             tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 
-    async fn attempt(&self, endpoint: &Endpoint, login: &keys::Login) -> Result<Arc<Connection>, Failure> {
+    async fn attempt(
+        &self,
+        endpoint: &Endpoint,
+        login: &keys::Login,
+    ) -> Result<Arc<Connection>, Failure> {
         // The hop first: no handshake place is held while another one is waited for.
         let below = match jump::before(&self.config.bastion, endpoint) {
-            Some(hop) => Some(Box::pin(self.connection(hop)).await.map_err(|e| Failure::Final(through(hop, e)))?),
+            Some(hop) => Some(
+                Box::pin(self.connection(hop))
+                    .await
+                    .map_err(|e| Failure::Final(through(hop, e)))?,
+            ),
             None => None,
         };
         let host = (endpoint.address.clone(), endpoint.port);
-        let here = self.per_host.lock().unwrap_or_else(PoisonError::into_inner).entry(host).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))).clone();
+        let here = self
+            .per_host
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(host)
+            .or_insert_with(|| Arc::new(Semaphore::new(PER_HOST)))
+            .clone();
         let closed = |_| Failure::Final(TransportError::Cancelled);
         let _here = here.acquire().await.map_err(closed)?;
         let _overall = self.handshakes.acquire().await.map_err(closed)?;
         let (handle, ended) = match &below {
             Some(hop) => {
-                let stream = hop.dial(&endpoint.address, endpoint.port).await.map_err(|e| match e {
-                    TransportError::Dial(place, why) => Failure::Refused(format!("{place} through the jump host: {why}")),
-                    other => Failure::Dropped(other.to_string()),
-                })?;
+                let stream =
+                    hop.dial(&endpoint.address, endpoint.port).await.map_err(|e| match e {
+                        TransportError::Dial(place, why) => {
+                            Failure::Refused(format!("{place} through the jump host: {why}"))
+                        }
+                        other => Failure::Dropped(other.to_string()),
+                    })?;
                 handshake::establish(stream, &self.config, endpoint, login).await?
             }
-            None => handshake::establish(self.tcp(endpoint).await?, &self.config, endpoint, login).await?,
+            None => {
+                handshake::establish(self.tcp(endpoint).await?, &self.config, endpoint, login)
+                    .await?
+            }
         };
         Ok(Connection::new(handle, ended, below))
     }
@@ -174,7 +224,10 @@ impl Pool {
                 std::io::ErrorKind::ConnectionReset => Failure::Dropped(e.to_string()),
                 _ => Failure::Final(TransportError::Unreachable(e.to_string())),
             }),
-            Err(_) => Err(Failure::Final(TransportError::Timeout(limit, "the TCP connection was made".into()))),
+            Err(_) => Err(Failure::Final(TransportError::Timeout(
+                limit,
+                "the TCP connection was made".into(),
+            ))),
         }
     }
 }
@@ -182,9 +235,15 @@ impl Pool {
 /// Says that it was the jump host that failed; its own fix stays the right one.
 fn through(hop: &Endpoint, error: TransportError) -> TransportError {
     match error {
-        TransportError::Unreachable(why) => TransportError::Unreachable(format!("jump host {}: {why}", hop.show())),
-        TransportError::Timeout(limit, what) => TransportError::Timeout(limit, format!("{what} with the jump host {}", hop.show())),
-        TransportError::Config(why) => TransportError::Config(format!("jump host {}: {why}", hop.show())),
+        TransportError::Unreachable(why) => {
+            TransportError::Unreachable(format!("jump host {}: {why}", hop.show()))
+        }
+        TransportError::Timeout(limit, what) => {
+            TransportError::Timeout(limit, format!("{what} with the jump host {}", hop.show()))
+        }
+        TransportError::Config(why) => {
+            TransportError::Config(format!("jump host {}: {why}", hop.show()))
+        }
         other => other,
     }
 }
@@ -203,7 +262,8 @@ impl Connector for Pool {
     }
 }
 
-/// A host behind the pool: each call takes the connection that lives now, so a host that rebooted is simply connected again.
+/// A host behind the pool: each call takes the connection that lives now, so a host that rebooted
+/// is simply connected again.
 struct Remote {
     endpoint: Endpoint,
     pool: Arc<Pool>,
@@ -216,10 +276,23 @@ impl Transport for Remote {
     }
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
         let body = std::io::Cursor::new(script.body().into_bytes());
-        self.pool.connection(&self.endpoint).await?.exec(script.command(self.endpoint.login()), Box::new(body), script.deadline).await
+        self.pool
+            .connection(&self.endpoint)
+            .await?
+            .exec(script.command(self.endpoint.login()), Box::new(body), script.deadline)
+            .await
     }
-    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
-        self.pool.connection(&self.endpoint).await?.exec(limited(command, deadline), input, deadline).await
+    async fn stream(
+        &self,
+        command: &str,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError> {
+        self.pool
+            .connection(&self.endpoint)
+            .await?
+            .exec(limited(command, deadline), input, deadline)
+            .await
     }
     async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
         self.pool.connection(&self.endpoint).await?.start(unlimited(command)).await

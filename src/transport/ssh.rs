@@ -1,6 +1,7 @@
 //! One SSH connection and what goes over it: scripts, streams, forwarded ports.
 //!
-//! A script whose answer never comes may or may not have run: such errors say so, and nothing is repeated here.
+//! A script whose answer never comes may or may not have run: such errors say so, and nothing is
+//! repeated here.
 use super::handshake::{Client, Ended};
 use super::script::keep;
 use super::{Duplex, Input, Output, TransportError};
@@ -42,7 +43,15 @@ impl Connection {
     /// Takes over a handle that is logged in.
     #[must_use]
     pub fn new(handle: Handle<Client>, ended: Ended, below: Option<Arc<Self>>) -> Arc<Self> {
-        Arc::new(Self { handle, ended, sessions: Arc::new(Semaphore::new(SESSIONS)), open: Arc::default(), freed: Arc::default(), suspect: AtomicBool::new(false), _below: below })
+        Arc::new(Self {
+            handle,
+            ended,
+            sessions: Arc::new(Semaphore::new(SESSIONS)),
+            open: Arc::default(),
+            freed: Arc::default(),
+            suspect: AtomicBool::new(false),
+            _below: below,
+        })
     }
 
     /// Whether new work can go over it; costs a round trip only after something timed out.
@@ -53,7 +62,10 @@ impl Connection {
         if !self.suspect.load(Ordering::Relaxed) {
             return true;
         }
-        let alive = matches!(tokio::time::timeout(Duration::from_secs(3), self.handle.send_ping()).await, Ok(Ok(()))) && !self.handle.is_closed();
+        let alive = matches!(
+            tokio::time::timeout(Duration::from_secs(3), self.handle.send_ping()).await,
+            Ok(Ok(()))
+        ) && !self.handle.is_closed();
         self.suspect.store(!alive, Ordering::Relaxed);
         alive
     }
@@ -62,12 +74,17 @@ impl Connection {
         TransportError::Unreachable(format!("{} {while_}", self.ended.why()))
     }
 
-    /// Runs `command` with `input` as its stdin. The deadline covers the wait for a free session too; when it ends, the
-    /// command is killed on the host.
+    /// Runs `command` with `input` as its stdin. The deadline covers the wait for a free session
+    /// too; when it ends, the command is killed on the host.
     ///
     /// # Errors
     /// No answer in time, the link broke, or `input` cannot be read.
-    pub async fn exec(self: &Arc<Self>, command: String, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+    pub async fn exec(
+        self: &Arc<Self>,
+        command: String,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError> {
         let sent = AtomicBool::new(false);
         let work = async {
             let session = self.session().await?;
@@ -76,21 +93,38 @@ impl Connection {
         };
         tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
             self.suspect.store(true, Ordering::Relaxed);
-            let stage = if sent.load(Ordering::Relaxed) { "a script ran" } else { "waiting for a free SSH session" };
+            let stage = if sent.load(Ordering::Relaxed) {
+                "a script ran"
+            } else {
+                "waiting for a free SSH session"
+            };
             Err(TransportError::Timeout(deadline, stage.into()))
         })
     }
 
-    async fn converse(&self, session: Session, command: String, mut input: Input) -> Result<Output, TransportError> {
+    async fn converse(
+        &self,
+        session: Session,
+        command: String,
+        mut input: Input,
+    ) -> Result<Output, TransportError> {
         let Session { mut read, write, mut end } = session;
         // Command, input and its end leave in one go: no wait for the host's "yes" in between.
-        write.exec(true, with_pid(&command)).await.map_err(|_| self.broken("before a script could be sent"))?;
+        write
+            .exec(true, with_pid(&command))
+            .await
+            .map_err(|_| self.broken("before a script could be sent"))?;
         let feed = async {
             loop {
                 let mut chunk = Vec::with_capacity(256 << 10);
                 match input.read_buf(&mut chunk).await {
-                    Ok(0) => return write.eof().await.map_err(|_| self.broken("while input was sent")),
-                    Ok(_) => write.data_bytes(chunk).await.map_err(|_| self.broken("while input was sent"))?,
+                    Ok(0) => {
+                        return write.eof().await.map_err(|_| self.broken("while input was sent"));
+                    }
+                    Ok(_) => write
+                        .data_bytes(chunk)
+                        .await
+                        .map_err(|_| self.broken("while input was sent"))?,
                     Err(e) => {
                         let _ = write.eof().await;
                         return Err(TransportError::Input(e.to_string()));
@@ -120,8 +154,12 @@ impl Connection {
                         end.pid = take_pid(&mut err);
                     }
                 }
-                Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(i32::try_from(exit_status).unwrap_or(-1)),
-                Some(ChannelMsg::ExitSignal { signal_name, .. }) => status = Some(128 + number(&signal_name)),
+                Some(ChannelMsg::ExitStatus { exit_status }) => {
+                    status = Some(i32::try_from(exit_status).unwrap_or(-1))
+                }
+                Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                    status = Some(128 + number(&signal_name))
+                }
                 Some(ChannelMsg::Failure) => {
                     return Err(TransportError::Unreachable("the host logs us in and refuses to run commands (a forced command or a restricted key?)".into()));
                 }
@@ -139,45 +177,73 @@ impl Connection {
         }
         let Some(status) = status else {
             return Err(if end.closed {
-                TransportError::Unreachable("the host ended a script without saying how; it may have done its work".into())
+                TransportError::Unreachable(
+                    "the host ended a script without saying how; it may have done its work".into(),
+                )
             } else {
                 self.broken("while a script ran; it may have done its work")
             });
         };
         end.done = true;
-        Ok(Output { status, stdout: String::from_utf8_lossy(&out).into_owned(), stderr: String::from_utf8_lossy(&err).into_owned() })
+        Ok(Output {
+            status,
+            stdout: String::from_utf8_lossy(&out).into_owned(),
+            stderr: String::from_utf8_lossy(&err).into_owned(),
+        })
     }
 
     /// Starts `command` and hands out its stdin and stdout.
     ///
     /// # Errors
     /// No session, or the host does not start it.
-    pub async fn start(self: &Arc<Self>, command: String) -> Result<Box<dyn Duplex>, TransportError> {
+    pub async fn start(
+        self: &Arc<Self>,
+        command: String,
+    ) -> Result<Box<dyn Duplex>, TransportError> {
         let start = async {
             let permit = self.permit().await?;
             let mut channel = self.session_channel().await?;
-            channel.exec(true, command).await.map_err(|_| self.broken("before a command could be sent"))?;
+            channel
+                .exec(true, command)
+                .await
+                .map_err(|_| self.broken("before a command could be sent"))?;
             loop {
                 match channel.wait().await {
                     Some(ChannelMsg::Success) => return Ok((channel, permit)),
-                    Some(ChannelMsg::Failure) => return Err(TransportError::Unreachable("the host refuses to run commands".into())),
+                    Some(ChannelMsg::Failure) => {
+                        return Err(TransportError::Unreachable(
+                            "the host refuses to run commands".into(),
+                        ));
+                    }
                     Some(_) => {}
                     None => return Err(self.broken("while a command was started")),
                 }
             }
         };
         let limit = Duration::from_secs(30);
-        let (channel, permit) = tokio::time::timeout(limit, start).await.unwrap_or_else(|_| Err(TransportError::Timeout(limit, "a command was started".into())))?;
-        Ok(Box::new(Stream { inner: Box::pin(channel.into_stream()), _permit: Some(permit), _connection: self.clone() }))
+        let (channel, permit) = tokio::time::timeout(limit, start).await.unwrap_or_else(|_| {
+            Err(TransportError::Timeout(limit, "a command was started".into()))
+        })?;
+        Ok(Box::new(Stream {
+            inner: Box::pin(channel.into_stream()),
+            _permit: Some(permit),
+            _connection: self.clone(),
+        }))
     }
 
     /// Opens a TCP stream to `address:port` as seen from the host.
     ///
     /// # Errors
     /// [`TransportError::Dial`] when the port does not answer.
-    pub async fn dial(self: &Arc<Self>, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
+    pub async fn dial(
+        self: &Arc<Self>,
+        address: &str,
+        port: u16,
+    ) -> Result<Box<dyn Duplex>, TransportError> {
         let place = address.to_owned();
-        let open = self.channel(move |c| async move { c.handle.channel_open_direct_tcpip(place, u32::from(port), "127.0.0.1", 0).await });
+        let open = self.channel(move |c| async move {
+            c.handle.channel_open_direct_tcpip(place, u32::from(port), "127.0.0.1", 0).await
+        });
         self.forwarded(open, format!("{address}:{port}")).await
     }
 
@@ -185,19 +251,33 @@ impl Connection {
     ///
     /// # Errors
     /// [`TransportError::Dial`] when nothing listens there.
-    pub async fn dial_unix(self: &Arc<Self>, path: &str) -> Result<Box<dyn Duplex>, TransportError> {
+    pub async fn dial_unix(
+        self: &Arc<Self>,
+        path: &str,
+    ) -> Result<Box<dyn Duplex>, TransportError> {
         let place = path.to_owned();
-        let open = self.channel(move |c| async move { c.handle.channel_open_direct_streamlocal(place).await });
+        let open = self
+            .channel(move |c| async move { c.handle.channel_open_direct_streamlocal(place).await });
         self.forwarded(open, path.to_owned()).await
     }
 
-    async fn forwarded(self: &Arc<Self>, open: impl Future<Output = Result<Channel<Msg>, russh::Error>>, place: String) -> Result<Box<dyn Duplex>, TransportError> {
+    async fn forwarded(
+        self: &Arc<Self>,
+        open: impl Future<Output = Result<Channel<Msg>, russh::Error>>,
+        place: String,
+    ) -> Result<Box<dyn Duplex>, TransportError> {
         match tokio::time::timeout(DIAL, open).await {
-            Ok(Ok(channel)) => Ok(Box::new(Stream { inner: Box::pin(channel.into_stream()), _permit: None, _connection: self.clone() })),
+            Ok(Ok(channel)) => Ok(Box::new(Stream {
+                inner: Box::pin(channel.into_stream()),
+                _permit: None,
+                _connection: self.clone(),
+            })),
             Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(TransportError::Dial(
                 place,
                 match reason {
-                    ChannelOpenFailure::AdministrativelyProhibited => "the host's sshd forbids forwarding (AllowTcpForwarding, PermitOpen)".into(),
+                    ChannelOpenFailure::AdministrativelyProhibited => {
+                        "the host's sshd forbids forwarding (AllowTcpForwarding, PermitOpen)".into()
+                    }
                     ChannelOpenFailure::ConnectFailed => "the host cannot connect to it".into(),
                     other => format!("{other:?}"),
                 },
@@ -210,7 +290,8 @@ impl Connection {
         }
     }
 
-    /// Opens a channel in a task of its own: if the caller goes away meanwhile, the channel is closed and not leaked.
+    /// Opens a channel in a task of its own: if the caller goes away meanwhile, the channel is
+    /// closed and not leaked.
     async fn channel<F, Fut>(self: &Arc<Self>, open: F) -> Result<Channel<Msg>, russh::Error>
     where
         F: FnOnce(Arc<Self>) -> Fut + Send + 'static,
@@ -228,7 +309,8 @@ impl Connection {
 
     /// Kills a process group on the host.
     async fn kill(self: &Arc<Self>, group: u32) -> Result<(), russh::Error> {
-        let mut channel = self.channel(|c| async move { c.handle.channel_open_session().await }).await?;
+        let mut channel =
+            self.channel(|c| async move { c.handle.channel_open_session().await }).await?;
         // With `-s`: dash takes no group after `kill -KILL --`.
         channel.exec(true, format!("exec /bin/sh -c 'kill -s KILL -- -{group}'")).await?;
         while channel.wait().await.is_some() {}
@@ -236,24 +318,39 @@ impl Connection {
     }
 
     async fn permit(&self) -> Result<Permit, TransportError> {
-        let permit = self.sessions.clone().acquire_owned().await.map_err(|_| self.broken("while waiting for a session"))?;
+        let permit = self
+            .sessions
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| self.broken("while waiting for a session"))?;
         self.open.fetch_add(1, Ordering::Relaxed);
         Ok(Permit { _permit: permit, open: self.open.clone(), freed: self.freed.clone() })
     }
 
-    /// A session channel; a host with less room than we thought is asked again when one of our sessions has ended.
+    /// A session channel; a host with less room than we thought is asked again when one of our
+    /// sessions has ended.
     async fn session_channel(self: &Arc<Self>) -> Result<Channel<Msg>, TransportError> {
         let (asked, mut pause) = (Instant::now(), Duration::from_millis(20));
         loop {
-            let reason = match self.channel(|c| async move { c.handle.channel_open_session().await }).await {
+            let reason = match self
+                .channel(|c| async move { c.handle.channel_open_session().await })
+                .await
+            {
                 Ok(channel) => return Ok(channel),
                 Err(russh::Error::ChannelOpenFailure(reason)) => reason,
                 Err(_) => return Err(self.broken("while a session was opened")),
             };
             if self.open.load(Ordering::Relaxed) <= 1 && asked.elapsed() > NO_ROOM {
-                return Err(TransportError::Unreachable(format!("the host opens no session: {reason:?} (MaxSessions of its sshd?)")));
+                return Err(TransportError::Unreachable(format!(
+                    "the host opens no session: {reason:?} (MaxSessions of its sshd?)"
+                )));
             }
-            let _ = tokio::time::timeout(pause.mul_f64(rand::random_range(0.5..1.5)), self.freed.notified()).await;
+            let _ = tokio::time::timeout(
+                pause.mul_f64(rand::random_range(0.5..1.5)),
+                self.freed.notified(),
+            )
+            .await;
             pause = (pause * 2).min(Duration::from_millis(500));
         }
     }
@@ -262,7 +359,18 @@ impl Connection {
         let permit = self.permit().await?;
         let (read, write) = self.session_channel().await?.split();
         let write = Arc::new(write);
-        Ok(Session { read, write: write.clone(), end: End { connection: self.clone(), write, permit: Some(permit), pid: None, closed: false, done: false } })
+        Ok(Session {
+            read,
+            write: write.clone(),
+            end: End {
+                connection: self.clone(),
+                write,
+                permit: Some(permit),
+                pid: None,
+                closed: false,
+                done: false,
+            },
+        })
     }
 }
 
@@ -288,14 +396,16 @@ impl Drop for End {
         if self.closed {
             return;
         }
-        let (connection, write, permit, done, pid) = (self.connection.clone(), self.write.clone(), self.permit.take(), self.done, self.pid);
+        let (connection, write, permit, done, pid) =
+            (self.connection.clone(), self.write.clone(), self.permit.take(), self.done, self.pid);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if !done {
                 let _ = write.signal(Sig::KILL).await;
             }
             let _ = write.close().await;
-            // sshd passes no signal on to sessions of root (it has no separated process for them), so a second session does.
+            // sshd passes no signal on to sessions of root (it has no separated process for them),
+            // so a second session does.
             if let (false, Some(pid)) = (done, pid) {
                 let _ = tokio::time::timeout(KILL, connection.kill(pid)).await;
             }
@@ -304,12 +414,17 @@ impl Drop for End {
     }
 }
 
-/// Makes the shell say its pid, which is that of the whole process group, as the first line of stderr.
+/// Makes the shell say its pid, which is that of the whole process group, as the first line of
+/// stderr.
 fn with_pid(command: &str) -> String {
-    format!("exec /bin/sh -c {}", crate::base::shell::quote(&format!("echo {PID}$$ >&2; {command}")))
+    format!(
+        "exec /bin/sh -c {}",
+        crate::base::shell::quote(&format!("echo {PID}$$ >&2; {command}"))
+    )
 }
 
-/// Takes the line of [`with_pid`] out of what came on stderr, wherever the login shell's own noise left it.
+/// Takes the line of [`with_pid`] out of what came on stderr, wherever the login shell's own noise
+/// left it.
 fn take_pid(err: &mut Vec<u8>) -> Option<u32> {
     let start = err.windows(PID.len()).position(|w| w == PID.as_bytes())?;
     let length = err[start..].iter().position(|b| *b == b'\n')?;
@@ -358,13 +473,21 @@ struct Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         self.inner.as_mut().poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         self.inner.as_mut().poll_write(cx, buf)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

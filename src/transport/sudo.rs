@@ -1,7 +1,8 @@
 //! Root rights by named commands: the shell function `root`, and THE table of what goes through it.
 //!
-//! A script calls `root tee /etc/sysctl.d/99-ob.conf`; for root that is the command itself, for everybody else
-//! `sudo -n`. [`sudoers`] prints the file that allows exactly the table. To extend it, add a row to [`TABLE`].
+//! A script calls `root tee /etc/sysctl.d/99-ob.conf`; for root that is the command itself, for
+//! everybody else `sudo -n`. [`sudoers`] prints the file that allows exactly the table. To extend
+//! it, add a row to [`TABLE`].
 use std::fmt::Write as _;
 
 /// The shell function `root`, part of every script's prelude.
@@ -29,7 +30,8 @@ pub enum Word {
     Number,
     /// The number of an ordinary user: 1000 to 59999.
     Uid,
-    /// `before`, then one of our names (letters, digits, `-`, `_`, `.`, `@`), then `after`. The last word of its command.
+    /// `before`, then one of our names (letters, digits, `-`, `_`, `.`, `@`), then `after`. The
+    /// last word of its command.
     Name(&'static str, &'static str),
 }
 
@@ -44,52 +46,170 @@ pub const UNITS: &str = "/etc/systemd/system/ob-";
 
 /// Everything we do as root.
 pub const TABLE: &[Command] = &[
-    Command { path: "/usr/sbin/useradd", args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--shell"), Is("/bin/bash"), User], why: "the service user" },
     Command {
         path: "/usr/sbin/useradd",
-        args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User],
+        args: &[
+            Is("--create-home"),
+            Is("--comment"),
+            Is("ob-host"),
+            Is("--shell"),
+            Is("/bin/bash"),
+            User,
+        ],
+        why: "the service user",
+    },
+    Command {
+        path: "/usr/sbin/useradd",
+        args: &[
+            Is("--create-home"),
+            Is("--comment"),
+            Is("ob-host"),
+            Is("--uid"),
+            Uid,
+            Is("--shell"),
+            Is("/bin/bash"),
+            User,
+        ],
         why: "the service user with a number",
     },
     Command {
         path: "/usr/sbin/useradd",
-        args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")],
+        args: &[
+            Is("--create-home"),
+            Is("--comment"),
+            Is("ob-host"),
+            Is("--shell"),
+            Is("/bin/bash"),
+            User,
+            Is("--home-dir"),
+            Name("/data/", ""),
+        ],
         why: "the service user with a home",
     },
     Command {
         path: "/usr/sbin/useradd",
-        args: &[Is("--create-home"), Is("--comment"), Is("ob-host"), Is("--uid"), Uid, Is("--shell"), Is("/bin/bash"), User, Is("--home-dir"), Name("/data/", "")],
+        args: &[
+            Is("--create-home"),
+            Is("--comment"),
+            Is("ob-host"),
+            Is("--uid"),
+            Uid,
+            Is("--shell"),
+            Is("/bin/bash"),
+            User,
+            Is("--home-dir"),
+            Name("/data/", ""),
+        ],
         why: "the service user with a number and a home",
     },
-    Command { path: "/usr/sbin/userdel", args: &[User], why: "destroy: the user that prepare made" },
-    Command { path: "/usr/sbin/userdel", args: &[Is("--remove"), User], why: "destroy: with its home, when prepare made it" },
+    Command {
+        path: "/usr/sbin/userdel",
+        args: &[User],
+        why: "destroy: the user that prepare made",
+    },
+    Command {
+        path: "/usr/sbin/userdel",
+        args: &[Is("--remove"), User],
+        why: "destroy: with its home, when prepare made it",
+    },
     Command { path: "/usr/bin/tee", args: &[Is(SYSCTL)], why: "kernel settings, in our own file" },
-    Command { path: "/usr/bin/tee", args: &[Is(LIMITS)], why: "limits of the service user, in our own file" },
+    Command {
+        path: "/usr/bin/tee",
+        args: &[Is(LIMITS)],
+        why: "limits of the service user, in our own file",
+    },
     Command { path: "/usr/bin/tee", args: &[Name(UNITS, ".service")], why: "units of our servers" },
-    Command { path: "/usr/bin/tee", args: &[Is("/sys/kernel/mm/transparent_hugepage/enabled")], why: "transparent huge pages" },
-    Command { path: "/usr/sbin/sysctl", args: &[Is("-p"), Is(SYSCTL)], why: "puts our kernel settings into force" },
-    Command { path: "/usr/bin/mkdir", args: &[Is("-p"), Name("/data/", "")], why: "data folders below /data" },
-    Command { path: "/usr/bin/chown", args: &[User, Name("/data/", "")], why: "data folders belong to the service user" },
-    Command { path: "/usr/bin/chown", args: &[Is("root"), Name("/data/", "")], why: "destroy: data folders that were root's" },
-    Command { path: "/usr/bin/chmod", args: &[Number, Name("/data/", "")], why: "rights of data folders" },
-    Command { path: "/usr/bin/rmdir", args: &[Name("/data/", "")], why: "destroy: data folders, when they are empty" },
+    Command {
+        path: "/usr/bin/tee",
+        args: &[Is("/sys/kernel/mm/transparent_hugepage/enabled")],
+        why: "transparent huge pages",
+    },
+    Command {
+        path: "/usr/sbin/sysctl",
+        args: &[Is("-p"), Is(SYSCTL)],
+        why: "puts our kernel settings into force",
+    },
+    Command {
+        path: "/usr/bin/mkdir",
+        args: &[Is("-p"), Name("/data/", "")],
+        why: "data folders below /data",
+    },
+    Command {
+        path: "/usr/bin/chown",
+        args: &[User, Name("/data/", "")],
+        why: "data folders belong to the service user",
+    },
+    Command {
+        path: "/usr/bin/chown",
+        args: &[Is("root"), Name("/data/", "")],
+        why: "destroy: data folders that were root's",
+    },
+    Command {
+        path: "/usr/bin/chmod",
+        args: &[Number, Name("/data/", "")],
+        why: "rights of data folders",
+    },
+    Command {
+        path: "/usr/bin/rmdir",
+        args: &[Name("/data/", "")],
+        why: "destroy: data folders, when they are empty",
+    },
     Command { path: "/usr/bin/rmdir", args: &[Is("/data")], why: "destroy: when prepare made it" },
-    Command { path: "/usr/bin/chmod", args: &[Is("0644"), Name(UNITS, ".service")], why: "units are readable" },
+    Command {
+        path: "/usr/bin/chmod",
+        args: &[Is("0644"), Name(UNITS, ".service")],
+        why: "units are readable",
+    },
     Command { path: "/usr/bin/rm", args: &[Is("-f"), Is(SYSCTL)], why: "destroy: our own file" },
     Command { path: "/usr/bin/rm", args: &[Is("-f"), Is(LIMITS)], why: "destroy: our own file" },
-    Command { path: "/usr/bin/rm", args: &[Is("-f"), Name(UNITS, ".service")], why: "destroy: our own units" },
-    Command { path: "/usr/bin/systemctl", args: &[Is("daemon-reload")], why: "after a unit was written" },
-    Command { path: "/usr/bin/systemctl", args: &[Is("enable"), Name("ob-", ".service")], why: "a server starts with its host" },
-    Command { path: "/usr/bin/systemctl", args: &[Is("disable"), Name("ob-", ".service")], why: "a server no longer starts with its host" },
-    Command { path: "/usr/bin/systemctl", args: &[Is("start"), Name("ob-", ".service")], why: "starts a server" },
-    Command { path: "/usr/bin/systemctl", args: &[Is("stop"), Name("ob-", ".service")], why: "stops a server" },
-    Command { path: "/usr/bin/systemctl", args: &[Is("restart"), Name("ob-", ".service")], why: "restarts a server" },
-    Command { path: "/usr/bin/systemctl", args: &[Is("reset-failed"), Name("ob-", ".service")], why: "forgets a failed start" },
+    Command {
+        path: "/usr/bin/rm",
+        args: &[Is("-f"), Name(UNITS, ".service")],
+        why: "destroy: our own units",
+    },
+    Command {
+        path: "/usr/bin/systemctl",
+        args: &[Is("daemon-reload")],
+        why: "after a unit was written",
+    },
+    Command {
+        path: "/usr/bin/systemctl",
+        args: &[Is("enable"), Name("ob-", ".service")],
+        why: "a server starts with its host",
+    },
+    Command {
+        path: "/usr/bin/systemctl",
+        args: &[Is("disable"), Name("ob-", ".service")],
+        why: "a server no longer starts with its host",
+    },
+    Command {
+        path: "/usr/bin/systemctl",
+        args: &[Is("start"), Name("ob-", ".service")],
+        why: "starts a server",
+    },
+    Command {
+        path: "/usr/bin/systemctl",
+        args: &[Is("stop"), Name("ob-", ".service")],
+        why: "stops a server",
+    },
+    Command {
+        path: "/usr/bin/systemctl",
+        args: &[Is("restart"), Name("ob-", ".service")],
+        why: "restarts a server",
+    },
+    Command {
+        path: "/usr/bin/systemctl",
+        args: &[Is("reset-failed"), Name("ob-", ".service")],
+        why: "forgets a failed start",
+    },
 ];
 
-/// The exact sudoers file for the login user `user` and the service user `run_as`; `visudo -c` accepts it.
+/// The exact sudoers file for the login user `user` and the service user `run_as`; `visudo -c`
+/// accepts it.
 ///
-/// sudo's `*` also matches blanks and slashes, so `tee /etc/x/ob-*` alone would allow `tee /etc/x/ob- /etc/shadow`. Each row
-/// with a free name is therefore followed by its denial for every name with another character; the last match counts.
+/// sudo's `*` also matches blanks and slashes, so `tee /etc/x/ob-*` alone would allow `tee
+/// /etc/x/ob- /etc/shadow`. Each row with a free name is therefore followed by its denial for every
+/// name with another character; the last match counts.
 #[must_use]
 pub fn sudoers(user: &str, run_as: &str) -> String {
     let (login, service) = (escape(user), escape(run_as));
@@ -111,7 +231,10 @@ pub fn sudoers(user: &str, run_as: &str) -> String {
                 Uid => (UID.to_owned(), UID.to_owned()),
                 Name(before, after) => {
                     free = true;
-                    (format!("{}*{}", escape(before), escape(after)), format!("{}*[!A-Za-z0-9_.@-]*", escape(before)))
+                    (
+                        format!("{}*{}", escape(before), escape(after)),
+                        format!("{}*[!A-Za-z0-9_.@-]*", escape(before)),
+                    )
                 }
             };
             allowed.push(yes);
@@ -119,13 +242,27 @@ pub fn sudoers(user: &str, run_as: &str) -> String {
         }
         let _ = writeln!(out, "\n# {}", command.why);
         // A number has four or five digits, each its own wildcard: `*` would let anything follow.
-        let numbers: &[&str] = if command.args.contains(&Uid) { &["[1-9][0-9][0-9][0-9]", "[1-5][0-9][0-9][0-9][0-9]"] } else { &[""] };
+        let numbers: &[&str] = if command.args.contains(&Uid) {
+            &["[1-9][0-9][0-9][0-9]", "[1-5][0-9][0-9][0-9][0-9]"]
+        } else {
+            &[""]
+        };
         for number in numbers {
-            let _ = writeln!(out, "{login} ALL=(root) NOPASSWD: {} {}", command.path, allowed.join(" ").replace(UID, number));
+            let _ = writeln!(
+                out,
+                "{login} ALL=(root) NOPASSWD: {} {}",
+                command.path,
+                allowed.join(" ").replace(UID, number)
+            );
             if free {
                 let denied = denied.join(" ").replace(UID, number);
                 let _ = writeln!(out, "{login} ALL=(root) !{} {denied}", command.path);
-                let _ = writeln!(out, "{login} ALL=(root) !{} {}", command.path, denied.replace("*[!A-Za-z0-9_.@-]*", "*..*"));
+                let _ = writeln!(
+                    out,
+                    "{login} ALL=(root) !{} {}",
+                    command.path,
+                    denied.replace("*[!A-Za-z0-9_.@-]*", "*..*")
+                );
             }
         }
     }
@@ -135,10 +272,32 @@ pub fn sudoers(user: &str, run_as: &str) -> String {
 /// Stands for a [`Uid`] until its wildcards are known.
 const UID: &str = "\0uid";
 
-/// Escapes what sudoers itself would read: blanks, commas, colons, equal signs, backslashes, and its wildcards.
+/// Escapes what sudoers itself would read: blanks, commas, colons, equal signs, backslashes, and
+/// its wildcards.
 fn escape(text: &str) -> String {
     text.chars()
-        .flat_map(|c| matches!(c, ' ' | ',' | ':' | '=' | '\\' | '*' | '?' | '[' | ']' | '!' | '#' | '"' | '%' | '(' | ')').then_some('\\').into_iter().chain([c]))
+        .flat_map(|c| {
+            matches!(
+                c,
+                ' ' | ','
+                    | ':'
+                    | '='
+                    | '\\'
+                    | '*'
+                    | '?'
+                    | '['
+                    | ']'
+                    | '!'
+                    | '#'
+                    | '"'
+                    | '%'
+                    | '('
+                    | ')'
+            )
+            .then_some('\\')
+            .into_iter()
+            .chain([c])
+        })
         .collect()
 }
 
@@ -159,8 +318,12 @@ mod tests {
     /// Asks a real sudo, as a real ordinary user, which command lines the file allows.
     #[test]
     fn a_real_sudo_allows_the_table_and_nothing_beside_it() {
-        if !rustix::process::geteuid().is_root() || !std::path::Path::new("/usr/sbin/visudo").exists() {
-            eprintln!("SKIPPED a_real_sudo_allows_the_table_and_nothing_beside_it: needs root and the package sudo");
+        if !rustix::process::geteuid().is_root()
+            || !std::path::Path::new("/usr/sbin/visudo").exists()
+        {
+            eprintln!(
+                "SKIPPED a_real_sudo_allows_the_table_and_nothing_beside_it: needs root and the package sudo"
+            );
             return;
         }
         let (login, service) = ("daemon", "games");
@@ -174,21 +337,57 @@ mod tests {
         }
         let scratch = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(scratch.path(), &text).unwrap();
-        let check = Process::new("visudo").args(["-c", "-q", "-f"]).arg(scratch.path()).output().unwrap();
+        let check =
+            Process::new("visudo").args(["-c", "-q", "-f"]).arg(scratch.path()).output().unwrap();
         assert!(check.status.success(), "{}\n{text}", String::from_utf8_lossy(&check.stderr));
         let _remove = Remove(file.clone());
-        let placed = Process::new("install").args(["-m", "0440"]).arg(scratch.path()).arg(&file).status().unwrap();
+        let placed = Process::new("install")
+            .args(["-m", "0440"])
+            .arg(scratch.path())
+            .arg(&file)
+            .status()
+            .unwrap();
         assert!(placed.success());
         // `sudo -l CMD` says whether CMD would be allowed, without running it.
-        let allowed = |line: &[&str]| Process::new("runuser").args(["-u", login, "--", "sudo", "-n", "-l", "--"]).args(line).output().unwrap().status.success();
+        let allowed = |line: &[&str]| {
+            Process::new("runuser")
+                .args(["-u", login, "--", "sudo", "-n", "-l", "--"])
+                .args(line)
+                .output()
+                .unwrap()
+                .status
+                .success()
+        };
         let good: &[&[&str]] = &[
             &["tee", "/etc/sysctl.d/99-ob.conf"],
             &["tee", "/etc/systemd/system/ob-main.z1_a.service"],
             &["systemctl", "start", "ob-main.service"],
             &["systemctl", "daemon-reload"],
             &["useradd", "--create-home", "--comment", "ob-host", "--shell", "/bin/bash", "games"],
-            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "5001", "--shell", "/bin/bash", "games", "--home-dir", "/data/games"],
-            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "59999", "--shell", "/bin/bash", "games"],
+            &[
+                "useradd",
+                "--create-home",
+                "--comment",
+                "ob-host",
+                "--uid",
+                "5001",
+                "--shell",
+                "/bin/bash",
+                "games",
+                "--home-dir",
+                "/data/games",
+            ],
+            &[
+                "useradd",
+                "--create-home",
+                "--comment",
+                "ob-host",
+                "--uid",
+                "59999",
+                "--shell",
+                "/bin/bash",
+                "games",
+            ],
             &["chown", "root", "/data/main"],
             &["rmdir", "/data"],
             &["mkdir", "-p", "/data/main"],
@@ -196,7 +395,12 @@ mod tests {
             &["rm", "-f", "/etc/systemd/system/ob-main.service"],
         ];
         for line in good {
-            let present = Process::new("sh").args(["-c", "command -v \"$0\"", line[0]]).output().unwrap().status.success();
+            let present = Process::new("sh")
+                .args(["-c", "command -v \"$0\"", line[0]])
+                .output()
+                .unwrap()
+                .status
+                .success();
             assert!(!present || allowed(line), "refused: {line:?}");
         }
         let bad: &[&[&str]] = &[
@@ -213,9 +417,39 @@ mod tests {
             &["mkdir", "-p", "/data/a", "/etc/x"],
             &["chown", "games", "/data/.."],
             &["chown", "daemon", "/data/a"],
-            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "0", "--shell", "/bin/bash", "games"],
-            &["useradd", "--create-home", "--comment", "ob-host", "--uid", "1000 --non-unique", "--shell", "/bin/bash", "games"],
-            &["useradd", "--create-home", "--comment", "ob-host", "--shell", "/bin/bash", "games", "--home-dir", "/data/../root"],
+            &[
+                "useradd",
+                "--create-home",
+                "--comment",
+                "ob-host",
+                "--uid",
+                "0",
+                "--shell",
+                "/bin/bash",
+                "games",
+            ],
+            &[
+                "useradd",
+                "--create-home",
+                "--comment",
+                "ob-host",
+                "--uid",
+                "1000 --non-unique",
+                "--shell",
+                "/bin/bash",
+                "games",
+            ],
+            &[
+                "useradd",
+                "--create-home",
+                "--comment",
+                "ob-host",
+                "--shell",
+                "/bin/bash",
+                "games",
+                "--home-dir",
+                "/data/../root",
+            ],
             &["rmdir", "/data/../etc"],
             &["chmod", "4755", "/data/a"],
             &["rm", "-f", "/etc/passwd"],
@@ -226,7 +460,15 @@ mod tests {
         for line in bad {
             assert!(!allowed(line), "allowed: {line:?}");
         }
-        let as_service = Process::new("runuser").args(["-u", login, "--", "sudo", "-n", "-H", "-u", service, "/bin/sh", "-c", "id -un"]).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&as_service.stdout).trim(), service, "{}", String::from_utf8_lossy(&as_service.stderr));
+        let as_service = Process::new("runuser")
+            .args(["-u", login, "--", "sudo", "-n", "-H", "-u", service, "/bin/sh", "-c", "id -un"])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&as_service.stdout).trim(),
+            service,
+            "{}",
+            String::from_utf8_lossy(&as_service.stderr)
+        );
     }
 }

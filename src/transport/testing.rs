@@ -31,12 +31,31 @@ impl Keys {
     }
     /// Makes a key pair; `passphrase` may be empty.
     pub fn key(&self, name: &str, kind: &str, passphrase: &str) -> PathBuf {
-        self.keygen(&["-q", "-t", kind, "-N", passphrase, "-C", name, "-f", self.path(name).to_str().unwrap()]);
+        self.keygen(&[
+            "-q",
+            "-t",
+            kind,
+            "-N",
+            passphrase,
+            "-C",
+            name,
+            "-f",
+            self.path(name).to_str().unwrap(),
+        ]);
         self.path(name)
     }
     pub fn keygen(&self, args: &[&str]) {
-        let out = Command::new("ssh-keygen").args(args).current_dir(self.dir.path()).stdin(Stdio::null()).output().unwrap();
-        assert!(out.status.success(), "ssh-keygen {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let out = Command::new("ssh-keygen")
+            .args(args)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "ssh-keygen {args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
     }
     /// The public host key as `known_hosts` and `host_key` write it.
     pub fn public(&self, name: &str) -> String {
@@ -51,7 +70,8 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one with `host` as its host key and `user.pub` authorized; `extra` lines come first and win.
+    /// Starts one with `host` as its host key and `user.pub` authorized; `extra` lines come first
+    /// and win.
     pub fn start(keys: &Keys, extra: &str) -> Self {
         std::fs::create_dir_all("/run/sshd").unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -64,12 +84,21 @@ impl Sshd {
         if !keys.path("authorized_keys").exists() {
             std::fs::copy(keys.path("user.pub"), keys.path("authorized_keys")).unwrap();
         }
-        // A HOME of its own: the login shell's start files of this machine are not part of the test.
+        // A HOME of its own: the login shell's start files of this machine are not part of the
+        // test.
         let config = format!(
             "{extra}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized_keys\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\nPrintLastLog no\nSetEnv HOME={dir}\n"
         );
         let file = keys.write(&format!("sshd_config.{port}"), &config);
-        let child = Command::new("/usr/sbin/sshd").arg("-D").arg("-f").arg(&file).arg("-E").arg(keys.path("sshd.log")).stdin(Stdio::null()).spawn().unwrap();
+        let child = Command::new("/usr/sbin/sshd")
+            .arg("-D")
+            .arg("-f")
+            .arg(&file)
+            .arg("-E")
+            .arg(keys.path("sshd.log"))
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         Self { port, child }
     }
     fn wait_ready(&self) {
@@ -82,14 +111,22 @@ impl Sshd {
         panic!("sshd did not come up on port {}", self.port);
     }
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint { name: format!("host-{}", self.port), address: "127.0.0.1".into(), port: self.port, user: String::new(), identity: String::new(), host_key: String::new() }
+        Endpoint {
+            name: format!("host-{}", self.port),
+            address: "127.0.0.1".into(),
+            port: self.port,
+            user: String::new(),
+            identity: String::new(),
+            host_key: String::new(),
+        }
     }
     /// The listener and its sessions (their own groups, found as children).
     pub fn pids(&self) -> Vec<i32> {
         let mut all = vec![self.child.id().cast_signed()];
         let mut next = 0;
         while let Some(pid) = all.get(next).copied() {
-            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+                .unwrap_or_default();
             all.extend(children.split_whitespace().filter_map(|p| p.parse::<i32>().ok()));
             next += 1;
         }
@@ -97,13 +134,17 @@ impl Sshd {
     }
     pub fn signal(&self, signal: rustix::process::Signal) {
         for pid in self.pids() {
-            let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal);
+            let _ =
+                rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal);
         }
     }
     /// How many connections are logged in or logging in now.
     pub fn connections(&self) -> usize {
         let pid = self.child.id();
-        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default().split_whitespace().count()
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+            .unwrap_or_default()
+            .split_whitespace()
+            .count()
     }
 }
 
@@ -116,13 +157,26 @@ impl Drop for Sshd {
 
 /// Log in as root with the key in `keys/user`, trusting nothing yet.
 pub fn config(keys: &Keys) -> SshConfig {
-    let identity = Identity { user: Some("root".into()), key: KeySource::File { path: keys.path("user"), passphrase: None }, certificate: None };
-    SshConfig { identities: BTreeMap::from([("main".into(), identity)]), known_hosts_files: vec![keys.path("known_hosts")], ..SshConfig::default() }
+    let identity = Identity {
+        user: Some("root".into()),
+        key: KeySource::File { path: keys.path("user"), passphrase: None },
+        certificate: None,
+    };
+    SshConfig {
+        identities: BTreeMap::from([("main".into(), identity)]),
+        known_hosts_files: vec![keys.path("known_hosts")],
+        ..SshConfig::default()
+    }
 }
 
 /// Short limits, so that failing connections fail fast.
 pub fn quick() -> pool::Patience {
-    pool::Patience { connect: Duration::from_secs(3), refused: Duration::from_millis(500), dropped: Duration::from_secs(5), dead: Duration::from_millis(500) }
+    pool::Patience {
+        connect: Duration::from_secs(3),
+        refused: Duration::from_millis(500),
+        dropped: Duration::from_secs(5),
+        dead: Duration::from_millis(500),
+    }
 }
 
 pub fn pool(config: SshConfig) -> Arc<Pool> {

@@ -26,8 +26,15 @@ async fn many_tasks_share_one_connection_and_fit_into_few_sessions() {
     let (_keys, sshd, pool) = trusted("MaxSessions 2");
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..30 {
-        let (pool, endpoint) = (pool.clone(), Endpoint { name: format!("name-{n}"), ..sshd.endpoint() });
-        tasks.spawn(async move { pool.connect(&endpoint).await?.run(&Script::new(format!("sleep 0.05; echo {n}"))).await.map(|o| (n, o.stdout)) });
+        let (pool, endpoint) =
+            (pool.clone(), Endpoint { name: format!("name-{n}"), ..sshd.endpoint() });
+        tasks.spawn(async move {
+            pool.connect(&endpoint)
+                .await?
+                .run(&Script::new(format!("sleep 0.05; echo {n}")))
+                .await
+                .map(|o| (n, o.stdout))
+        });
     }
     while let Some(done) = tasks.join_next().await {
         let (n, out) = done.unwrap().unwrap();
@@ -56,7 +63,9 @@ async fn host_key_rules_hold_before_login() {
     ];
     for (case, known, host_key, want) in cases {
         keys.write("known_hosts", &known);
-        let got = hello(&pool(config(&keys)), &Endpoint { host_key: host_key.into(), ..sshd.endpoint() }).await;
+        let got =
+            hello(&pool(config(&keys)), &Endpoint { host_key: host_key.into(), ..sshd.endpoint() })
+                .await;
         let got = match &got {
             Ok(_) => "ok",
             Err(TransportError::HostKeyUnknown { .. }) => "unknown",
@@ -84,12 +93,21 @@ async fn accept_new_writes_one_line_and_holds_on_to_it() {
     while let Some(done) = tasks.join_next().await {
         assert_eq!(done.unwrap().unwrap(), "hello\n");
     }
-    assert_eq!(keys.read("known_hosts"), format!("[127.0.0.1]:{} {}", sshd.port, keys.public("host")));
+    assert_eq!(
+        keys.read("known_hosts"),
+        format!("[127.0.0.1]:{} {}", sshd.port, keys.public("host"))
+    );
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(keys.path("known_hosts")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(keys.path("known_hosts")).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     keys.key("other", "ed25519", "");
     keys.write("known_hosts", &format!("[127.0.0.1]:{} {}\n", sshd.port, keys.public("other")));
-    assert!(matches!(hello(&pool(accept), &sshd.endpoint()).await, Err(TransportError::HostKeyChanged { .. })));
+    assert!(matches!(
+        hello(&pool(accept), &sshd.endpoint()).await,
+        Err(TransportError::HostKeyChanged { .. })
+    ));
 }
 
 #[tokio::test]
@@ -100,7 +118,8 @@ async fn a_frozen_host_is_an_error_in_bounded_time() {
     let started = Instant::now();
     let out = t.run(&Script::new("echo never").within(Duration::from_secs(1))).await;
     assert!(matches!(out, Err(TransportError::Timeout(..))), "{out:?}");
-    // The next use asks for a sign of life, gets none, and finds that a new connection is silent too.
+    // The next use asks for a sign of life, gets none, and finds that a new connection is silent
+    // too.
     let again = t.run(&Script::new("echo never").within(Duration::from_secs(1))).await;
     assert!(matches!(again, Err(TransportError::Timeout(..))), "{again:?}");
     assert!(started.elapsed() < Duration::from_secs(16), "{:?}", started.elapsed());
@@ -114,16 +133,24 @@ async fn a_host_that_dies_mid_script_is_an_error_at_once_and_comes_back() {
     let t = pool.connect(&endpoint).await.unwrap();
     let running = {
         let t = t.clone();
-        tokio::spawn(async move { t.run(&Script::new("sleep 20").within(Duration::from_secs(30))).await })
+        tokio::spawn(async move {
+            t.run(&Script::new("sleep 20").within(Duration::from_secs(30))).await
+        })
     };
     tokio::time::sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
     drop(sshd);
     let out = running.await.unwrap();
-    assert!(matches!(&out, Err(TransportError::Unreachable(why)) if why.contains("may have done its work")), "{out:?}");
+    assert!(
+        matches!(&out, Err(TransportError::Unreachable(why)) if why.contains("may have done its work")),
+        "{out:?}"
+    );
     assert!(started.elapsed() < Duration::from_secs(2));
     let dead = t.run(&Script::new("true")).await;
-    assert!(matches!(&dead, Err(TransportError::Unreachable(why)) if why.contains("tries")), "{dead:?}");
+    assert!(
+        matches!(&dead, Err(TransportError::Unreachable(why)) if why.contains("tries")),
+        "{dead:?}"
+    );
     let _again = Sshd::start_on(&keys, endpoint.port, "");
     tokio::time::sleep(Duration::from_millis(800)).await;
     assert_eq!(t.run(&Script::new("echo back")).await.unwrap().stdout, "back\n");
@@ -133,7 +160,11 @@ async fn a_host_that_dies_mid_script_is_an_error_at_once_and_comes_back() {
 async fn ssh_keeps_the_contract() {
     let (keys, sshd, pool) = trusted("MaxSessions 4");
     let host = pool.connect(&sshd.endpoint()).await.unwrap();
-    let broken = contract::check(&host, &contract::Options { run_as: Some("nobody".into()), listening: Some(sshd.port) }).await;
+    let broken = contract::check(
+        &host,
+        &contract::Options { run_as: Some("nobody".into()), listening: Some(sshd.port) },
+    )
+    .await;
     assert!(broken.is_empty(), "{broken:#?}");
     assert_eq!(logins(&keys), 1, "everything went over one connection");
 }
@@ -141,9 +172,23 @@ async fn ssh_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread")]
 async fn local_keeps_the_contract() {
     let pool = pool(SshConfig::default());
-    let endpoint = Endpoint { name: "here".into(), address: "local".into(), port: 0, user: String::new(), identity: String::new(), host_key: String::new() };
+    let endpoint = Endpoint {
+        name: "here".into(),
+        address: "local".into(),
+        port: 0,
+        user: String::new(),
+        identity: String::new(),
+        host_key: String::new(),
+    };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = pool.connect(&endpoint).await.unwrap();
-    let broken = contract::check(&host, &contract::Options { run_as: Some("nobody".into()), listening: Some(listener.local_addr().unwrap().port()) }).await;
+    let broken = contract::check(
+        &host,
+        &contract::Options {
+            run_as: Some("nobody".into()),
+            listening: Some(listener.local_addr().unwrap().port()),
+        },
+    )
+    .await;
     assert!(broken.is_empty(), "{broken:#?}");
 }

@@ -28,16 +28,30 @@ async fn each_kind_of_key_logs_in_or_says_why_not() {
     keys.key("pem", "rsa", "");
     keys.keygen(&["-q", "-p", "-m", "PKCS8", "-P", "", "-N", "", "-f", "pem"]);
     keys.key("stranger", "ed25519", "");
-    let all: String = ["user", "rsa", "ecdsa", "locked", "pem"].iter().map(|k| keys.read(&format!("{k}.pub")) + "\n").collect();
+    let all: String = ["user", "rsa", "ecdsa", "locked", "pem"]
+        .iter()
+        .map(|k| keys.read(&format!("{k}.pub")) + "\n")
+        .collect();
     keys.write("authorized_keys", &all);
     let sshd = Sshd::start(&keys, "");
     keys.write("known_hosts", &format!("[127.0.0.1]:{} {}\n", sshd.port, keys.public("host")));
     let base = config(&keys);
-    let file = |name: &str, passphrase: Option<&str>| KeySource::File { path: keys.path(name), passphrase: passphrase.map(Secret::new) };
+    let file = |name: &str, passphrase: Option<&str>| KeySource::File {
+        path: keys.path(name),
+        passphrase: passphrase.map(Secret::new),
+    };
     let cases = [
         ("ed25519 file", file("user", None), "ok"),
-        ("value", KeySource::Value { key: Secret::new(keys.read("user") + "\n"), passphrase: None }, "ok"),
-        ("value without last newline", KeySource::Value { key: Secret::new(keys.read("user")), passphrase: None }, "ok"),
+        (
+            "value",
+            KeySource::Value { key: Secret::new(keys.read("user") + "\n"), passphrase: None },
+            "ok",
+        ),
+        (
+            "value without last newline",
+            KeySource::Value { key: Secret::new(keys.read("user")), passphrase: None },
+            "ok",
+        ),
         ("rsa", file("rsa", None), "ok"),
         ("ecdsa", file("ecdsa", None), "ok"),
         ("pkcs8", file("pem", None), "ok"),
@@ -45,13 +59,20 @@ async fn each_kind_of_key_logs_in_or_says_why_not() {
         ("wrong passphrase", file("locked", Some("nope")), "passphrase"),
         ("no passphrase", file("locked", None), "is encrypted and no passphrase is given"),
         ("missing file", file("nowhere", None), "No such file"),
-        ("no key", KeySource::Value { key: Secret::new("hunter2"), passphrase: None }, "no OpenSSH or PEM private key"),
+        (
+            "no key",
+            KeySource::Value { key: Secret::new("hunter2"), passphrase: None },
+            "no OpenSSH or PEM private key",
+        ),
         ("not authorized", file("stranger", None), "was refused: ssh-ed25519 SHA256:"),
     ];
     for (case, key, want) in cases {
         let got = try_login(with(&base, key, None), &sshd.endpoint()).await;
         assert!(got.contains(want), "{case}: {got}");
-        assert!(!got.contains("hunter2") && !got.contains("sesame") && !got.contains("PRIVATE"), "{case}: {got}");
+        assert!(
+            !got.contains("hunter2") && !got.contains("sesame") && !got.contains("PRIVATE"),
+            "{case}: {got}"
+        );
     }
     let mut two = base.clone();
     two.identities.insert("other".into(), two.identities["main"].clone());
@@ -60,7 +81,8 @@ async fn each_kind_of_key_logs_in_or_says_why_not() {
         ("named", two, "other", "ok"),
         ("unknown name", base, "nobody", "there is none of that name; there are \"main\""),
     ] {
-        let got = try_login(config, &Endpoint { identity: identity.into(), ..sshd.endpoint() }).await;
+        let got =
+            try_login(config, &Endpoint { identity: identity.into(), ..sshd.endpoint() }).await;
         assert!(got.contains(want), "{case}: {got}");
     }
 }
@@ -78,25 +100,45 @@ async fn certificates_of_users_and_hosts_are_checked() {
         all.push("host.pub");
         keys.keygen(&all);
     };
-    let trust = format!("@cert-authority 127.0.0.* {}\n@cert-authority [127.0.0.*]:* {0}\n", keys.public("ca"));
+    let trust = format!(
+        "@cert-authority 127.0.0.* {}\n@cert-authority [127.0.0.*]:* {0}\n",
+        keys.public("ca")
+    );
     keys.write("known_hosts", &trust);
     let file = || KeySource::File { path: keys.path("lone"), passphrase: None };
-    let extra = format!("HostCertificate {0}/host-cert.pub\nTrustedUserCAKeys {0}/ca.pub", keys.dir.path().display());
+    let extra = format!(
+        "HostCertificate {0}/host-cert.pub\nTrustedUserCAKeys {0}/ca.pub",
+        keys.dir.path().display()
+    );
     let text = keys.read("lone-cert.pub");
     let path = keys.path("lone-cert.pub").display().to_string();
     let cases: [(&str, &[&str], Option<&str>, &str); 7] = [
         ("both good", &["-n", "127.0.0.1", "-V", "+1h"], Some(&text), "ok"),
         ("user certificate by path", &["-n", "127.0.0.1", "-V", "+1h"], Some(&path), "ok"),
         ("no user certificate", &["-n", "127.0.0.1", "-V", "+1h"], None, "was refused"),
-        ("host certificate for another name", &["-n", "db.example.com", "-V", "+1h"], Some(&text), "is for db.example.com, not for 127.0.0.1"),
-        ("host certificate expired", &["-n", "127.0.0.1", "-V", "-2h:-1h"], Some(&text), "is valid from"),
+        (
+            "host certificate for another name",
+            &["-n", "db.example.com", "-V", "+1h"],
+            Some(&text),
+            "is for db.example.com, not for 127.0.0.1",
+        ),
+        (
+            "host certificate expired",
+            &["-n", "127.0.0.1", "-V", "-2h:-1h"],
+            Some(&text),
+            "is valid from",
+        ),
         ("host certificate for no name", &["-V", "+1h"], Some(&text), "is for no name"),
         ("host certificate by wildcard", &["-n", "127.*", "-V", "+1h"], Some(&text), "ok"),
     ];
     for (case, args, certificate, want) in cases {
         sign(args);
         let sshd = Sshd::start(&keys, &extra);
-        let got = try_login(with(&config(&keys), file(), certificate.map(str::to_owned)), &sshd.endpoint()).await;
+        let got = try_login(
+            with(&config(&keys), file(), certificate.map(str::to_owned)),
+            &sshd.endpoint(),
+        )
+        .await;
         assert!(got.contains(want), "{case}: {got}");
     }
     sign(&["-n", "127.0.0.1", "-V", "+1h"]);
@@ -116,8 +158,16 @@ fn the_agent_signs() {
     if let Ok(port) = std::env::var("OB_TEST_AGENT_PORT") {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let host_key = std::env::var("OB_TEST_AGENT_HOST").unwrap();
-        let endpoint = Endpoint { name: "agent".into(), address: "127.0.0.1".into(), port: port.parse().unwrap(), user: String::new(), identity: String::new(), host_key };
-        let got = runtime.block_on(try_login(with(&SshConfig::default(), KeySource::Agent, None), &endpoint));
+        let endpoint = Endpoint {
+            name: "agent".into(),
+            address: "127.0.0.1".into(),
+            port: port.parse().unwrap(),
+            user: String::new(),
+            identity: String::new(),
+            host_key,
+        };
+        let got = runtime
+            .block_on(try_login(with(&SshConfig::default(), KeySource::Agent, None), &endpoint));
         assert_eq!(got, "ok");
         return;
     }
@@ -134,7 +184,15 @@ fn the_agent_signs() {
             let _ = self.0.wait();
         }
     }
-    let _agent = Agent(std::process::Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(std::process::Stdio::null()).spawn().unwrap());
+    let _agent = Agent(
+        std::process::Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
     for _ in 0..200 {
         if socket.exists() {
             break;
@@ -142,7 +200,15 @@ fn the_agent_signs() {
         std::thread::sleep(Duration::from_millis(10));
     }
     for key in ["first", "rsa"] {
-        assert!(std::process::Command::new("ssh-add").arg("-q").arg(keys.path(key)).env("SSH_AUTH_SOCK", &socket).status().unwrap().success());
+        assert!(
+            std::process::Command::new("ssh-add")
+                .arg("-q")
+                .arg(keys.path(key))
+                .env("SSH_AUTH_SOCK", &socket)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     let me = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "transport::tests_login::the_agent_signs"])
@@ -158,7 +224,11 @@ fn the_agent_signs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jump_chain_verifies_each_hop() {
     let keys = Keys::new();
-    let (outer, inner, target) = (Sshd::start(&keys, ""), Sshd::start(&keys, ""), Sshd::start(&keys, "AllowTcpForwarding no"));
+    let (outer, inner, target) = (
+        Sshd::start(&keys, ""),
+        Sshd::start(&keys, ""),
+        Sshd::start(&keys, "AllowTcpForwarding no"),
+    );
     let line = |sshd: &Sshd| format!("[127.0.0.1]:{} {}\n", sshd.port, keys.public("host"));
     let mut through = config(&keys);
     through.bastion = vec![outer.endpoint(), inner.endpoint()];
@@ -168,19 +238,29 @@ async fn a_jump_chain_verifies_each_hop() {
     let out = host.run(&Script::new("echo $SSH_CONNECTION")).await.unwrap();
     assert!(out.stdout.trim().ends_with(&target.port.to_string()), "{}", out.stdout);
     assert_eq!((outer.connections(), inner.connections(), target.connections()), (1, 1, 1));
-    assert!(matches!(host.dial("127.0.0.1", outer.port).await, Err(TransportError::Dial(_, why)) if why.contains("AllowTcpForwarding")));
+    assert!(
+        matches!(host.dial("127.0.0.1", outer.port).await, Err(TransportError::Dial(_, why)) if why.contains("AllowTcpForwarding"))
+    );
     // 20 MB through two hops.
     let zeros: Input = Box::new(tokio::io::AsyncReadExt::take(tokio::io::repeat(0), 20_000_000));
-    assert_eq!(host.stream("wc -c", zeros, Duration::from_secs(30)).await.unwrap().stdout.trim(), "20000000");
-    // The second hop's key is not known: its name is in the message, and the target is never reached.
+    assert_eq!(
+        host.stream("wc -c", zeros, Duration::from_secs(30)).await.unwrap().stdout.trim(),
+        "20000000"
+    );
+    // The second hop's key is not known: its name is in the message, and the target is never
+    // reached.
     keys.write("known_hosts", &(line(&outer) + &line(&target)));
-    let got = super::testing::pool(through.clone()).connect(&target.endpoint()).await.err().unwrap();
+    let got =
+        super::testing::pool(through.clone()).connect(&target.endpoint()).await.err().unwrap();
     assert!(matches!(got, TransportError::HostKeyUnknown { .. }), "{got}");
     // The hop is there and the host behind it is not.
     keys.write("known_hosts", &(line(&outer) + &line(&inner)));
     let nobody = Endpoint { port: 1, ..target.endpoint() };
     let got = super::testing::pool(through).connect(&nobody).await.err().unwrap();
-    assert!(matches!(&got, TransportError::Unreachable(why) if why.contains("through the jump host")), "{got}");
+    assert!(
+        matches!(&got, TransportError::Unreachable(why) if why.contains("through the jump host")),
+        "{got}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,12 +269,22 @@ async fn observe_mode_refuses_effects_and_allows_reading() {
     let mut observe = config(&keys);
     observe.observe = true;
     let pool = pool(observe);
-    let local = Endpoint { name: "here".into(), address: "local".into(), port: 0, user: String::new(), identity: String::new(), host_key: String::new() };
+    let local = Endpoint {
+        name: "here".into(),
+        address: "local".into(),
+        port: 0,
+        user: String::new(),
+        identity: String::new(),
+        host_key: String::new(),
+    };
     for endpoint in [sshd.endpoint(), local] {
         let host = pool.connect(&endpoint).await.unwrap();
         assert_eq!(host.run(&Script::read("echo seen")).await.unwrap().stdout, "seen\n");
         assert_eq!(host.run(&Script::new("true")).await, Err(TransportError::Observe));
-        assert_eq!(host.stream("cat", Box::new(tokio::io::empty()), Duration::from_secs(1)).await, Err(TransportError::Observe));
+        assert_eq!(
+            host.stream("cat", Box::new(tokio::io::empty()), Duration::from_secs(1)).await,
+            Err(TransportError::Observe)
+        );
         assert!(matches!(host.open("cat").await, Err(TransportError::Observe)));
         assert!(host.dial("127.0.0.1", sshd.port).await.is_ok());
     }
@@ -235,7 +325,14 @@ async fn a_dead_host_is_asked_once_for_many_and_a_busy_one_again() {
     let keys = Keys::new();
     let pool = pool(config(&keys));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let dead = Endpoint { name: "dead".into(), address: "127.0.0.1".into(), port, user: String::new(), identity: String::new(), host_key: keys.public("host") };
+    let dead = Endpoint {
+        name: "dead".into(),
+        address: "127.0.0.1".into(),
+        port,
+        user: String::new(),
+        identity: String::new(),
+        host_key: keys.public("host"),
+    };
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..20 {
@@ -247,13 +344,16 @@ async fn a_dead_host_is_asked_once_for_many_and_a_busy_one_again() {
     }
     // One after the other they would take ten seconds.
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    // MaxStartups 1: all but one login at a time are dropped at random; each pool here logs in by itself.
+    // MaxStartups 1: all but one login at a time are dropped at random; each pool here logs in by
+    // itself.
     let sshd = Sshd::start(&keys, "MaxStartups 1:80:2");
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..12 {
-        let patience = pool::Patience { dropped: Duration::from_secs(60), ..super::testing::quick() };
+        let patience =
+            pool::Patience { dropped: Duration::from_secs(60), ..super::testing::quick() };
         let pool = Pool::with_patience(config(&keys), CancellationToken::new(), patience);
-        let (pool, endpoint) = (pool, Endpoint { host_key: keys.public("host"), ..sshd.endpoint() });
+        let (pool, endpoint) =
+            (pool, Endpoint { host_key: keys.public("host"), ..sshd.endpoint() });
         tasks.spawn(async move { pool.connect(&endpoint).await.err() });
     }
     while let Some(got) = tasks.join_next().await {

@@ -1,4 +1,5 @@
-//! A caller made like go-plugin's: P-521 key, self-signed CA:TRUE certificate, the server's certificate pinned.
+//! A caller made like go-plugin's: P-521 key, self-signed CA:TRUE certificate, the server's
+//! certificate pinned.
 use base64::Engine;
 use ob::protocol::pb::tf::provider_client::ProviderClient;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -23,9 +24,16 @@ impl Caller {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
         let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.key_usages =
-            vec![rcgen::KeyUsagePurpose::DigitalSignature, rcgen::KeyUsagePurpose::KeyEncipherment, rcgen::KeyUsagePurpose::KeyAgreement, rcgen::KeyUsagePurpose::KeyCertSign];
-        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth, rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        params.key_usages = vec![
+            rcgen::KeyUsagePurpose::DigitalSignature,
+            rcgen::KeyUsagePurpose::KeyEncipherment,
+            rcgen::KeyUsagePurpose::KeyAgreement,
+            rcgen::KeyUsagePurpose::KeyCertSign,
+        ];
+        params.extended_key_usages = vec![
+            rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+            rcgen::ExtendedKeyUsagePurpose::ServerAuth,
+        ];
         let cert = params.self_signed(&key).unwrap();
         Self { key, cert }
     }
@@ -38,13 +46,34 @@ impl Caller {
 struct Pinned(Vec<u8>, rustls::crypto::WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(&self, leaf: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], _: UnixTime) -> Result<ServerCertVerified, Error> {
-        if leaf.as_ref() == self.0 { Ok(ServerCertVerified::assertion()) } else { Err(Error::General("another certificate than in the handshake line".into())) }
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if leaf.as_ref() == self.0 {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(Error::General("another certificate than in the handshake line".into()))
+        }
     }
-    fn verify_tls12_signature(&self, m: &[u8], c: &CertificateDer<'_>, d: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         crypto::verify_tls12_signature(m, c, d, &self.1)
     }
-    fn verify_tls13_signature(&self, m: &[u8], c: &CertificateDer<'_>, d: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         crypto::verify_tls13_signature(m, c, d, &self.1)
     }
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -69,10 +98,17 @@ impl Drop for Plugin {
     }
 }
 
-/// The command that starts the provider under test, with nothing of our own environment that matters to it.
+/// The command that starts the provider under test, with nothing of our own environment that
+/// matters to it.
 pub fn command() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    for name in ["PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC", "OB_PLUGIN_ALLOW_PLAINTEXT", "TMPDIR", "TF_PLUGIN_MAGIC_COOKIE"] {
+    for name in [
+        "PLUGIN_CLIENT_CERT",
+        "PLUGIN_MULTIPLEX_GRPC",
+        "OB_PLUGIN_ALLOW_PLAINTEXT",
+        "TMPDIR",
+        "TF_PLUGIN_MAGIC_COOKIE",
+    ] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -82,7 +118,9 @@ pub fn command() -> Command {
 /// As a CLI starts it.
 pub fn plugin_command(caller: Option<&Caller>) -> Command {
     let mut command = command();
-    command.env("TF_PLUGIN_MAGIC_COOKIE", ob::protocol::host::COOKIE).env("PLUGIN_PROTOCOL_VERSIONS", "5,6");
+    command
+        .env("TF_PLUGIN_MAGIC_COOKIE", ob::protocol::host::COOKIE)
+        .env("PLUGIN_PROTOCOL_VERSIONS", "5,6");
     if let Some(caller) = caller {
         command.env("PLUGIN_CLIENT_CERT", caller.pem());
     }
@@ -107,7 +145,9 @@ impl Plugin {
     }
 
     pub async fn client(&self, caller: &Caller) -> ProviderClient<Channel> {
-        ProviderClient::new(connect(self, Some(caller)).await.unwrap()).max_decoding_message_size(1 << 30).max_encoding_message_size(1 << 30)
+        ProviderClient::new(connect(self, Some(caller)).await.unwrap())
+            .max_decoding_message_size(1 << 30)
+            .max_encoding_message_size(1 << 30)
     }
 
     /// Waits for the exit, at most so long.
@@ -134,10 +174,20 @@ pub fn stderr(child: &mut Child) -> String {
 
 fn tls(plugin: &Plugin, caller: Option<&Caller>) -> ClientConfig {
     let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-    let verifier = Arc::new(Pinned(plugin.cert.clone(), provider.signature_verification_algorithms));
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().dangerous().with_custom_certificate_verifier(verifier);
+    let verifier =
+        Arc::new(Pinned(plugin.cert.clone(), provider.signature_verification_algorithms));
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     let mut config = match caller {
-        Some(c) => builder.with_client_auth_cert(vec![c.cert.der().clone()], PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(c.key.serialize_der()))).unwrap(),
+        Some(c) => builder
+            .with_client_auth_cert(
+                vec![c.cert.der().clone()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(c.key.serialize_der())),
+            )
+            .unwrap(),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -145,7 +195,10 @@ fn tls(plugin: &Plugin, caller: Option<&Caller>) -> ClientConfig {
 }
 
 /// Connects with the caller's certificate, or with none.
-pub async fn connect(plugin: &Plugin, caller: Option<&Caller>) -> Result<Channel, tonic::transport::Error> {
+pub async fn connect(
+    plugin: &Plugin,
+    caller: Option<&Caller>,
+) -> Result<Channel, tonic::transport::Error> {
     let tls = tokio_rustls::TlsConnector::from(Arc::new(tls(plugin, caller)));
     let socket = plugin.socket.clone();
     let dial = tower::service_fn(move |_| {
@@ -164,7 +217,11 @@ pub async fn connect_plain(plugin: &Plugin) -> Result<Channel, tonic::transport:
     let socket = plugin.socket.clone();
     let dial = tower::service_fn(move |_| {
         let socket = socket.clone();
-        async move { Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(tokio::net::UnixStream::connect(socket).await?)) }
+        async move {
+            Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(
+                tokio::net::UnixStream::connect(socket).await?,
+            ))
+        }
     });
     Endpoint::from_static("http://localhost").connect_with_connector(dial).await
 }

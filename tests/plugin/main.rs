@@ -1,7 +1,8 @@
 //! The plugin from outside: over gRPC with the generated client, and under the real terraform.
 //!
-//! This program is its own provider. Started with go-plugin's cookie (by a test or by terraform) it serves the types
-//! of `traps.rs`; started by cargo it runs the tests, or those whose name contains the first argument.
+//! This program is its own provider. Started with go-plugin's cookie (by a test or by terraform) it
+//! serves the types of `traps.rs`; started by cargo it runs the tests, or those whose name contains
+//! the first argument.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod client;
 mod process;
@@ -16,7 +17,9 @@ use std::process::ExitCode;
 
 /// The provider under test: the real server, the traps instead of the product's types.
 pub fn registry() -> ob::provider::Registry {
-    let mut registry = ob::provider::Registry::new(std::sync::Arc::new(|_, _| std::sync::Arc::new(traps::Nowhere)));
+    let mut registry = ob::provider::Registry::new(std::sync::Arc::new(|_, _| {
+        std::sync::Arc::new(traps::Nowhere)
+    }));
     registry.resource(traps::Thing);
     registry.resource(traps::Wrong);
     registry.data_source(traps::Look);
@@ -41,12 +44,21 @@ fn main() -> ExitCode {
     for (name, test) in &chosen {
         let started = std::time::Instant::now();
         let good = catch_unwind(AssertUnwindSafe(test)).is_ok();
-        println!("test {name} ... {} ({} ms)", if good { "ok" } else { "FAILED" }, started.elapsed().as_millis());
+        println!(
+            "test {name} ... {} ({} ms)",
+            if good { "ok" } else { "FAILED" },
+            started.elapsed().as_millis()
+        );
         if !good {
             failed.push(*name);
         }
     }
-    println!("\ntest result: {}. {} passed; {} failed", if failed.is_empty() { "ok" } else { "FAILED" }, chosen.len() - failed.len(), failed.len());
+    println!(
+        "\ntest result: {}. {} passed; {} failed",
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        chosen.len() - failed.len(),
+        failed.len()
+    );
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -55,5 +67,10 @@ pub type Test = (&'static str, fn());
 
 /// Runs an async test.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }

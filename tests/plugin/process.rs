@@ -1,7 +1,9 @@
 //! The process: start, handshake, who may connect, how it ends.
 use crate::client::{Caller, Plugin, command, connect, connect_plain, plugin_command, stderr};
 use crate::{Test, block_on};
-use ob::protocol::pb::plugin::{Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient};
+use ob::protocol::pb::plugin::{
+    Empty, grpc_controller_client::GrpcControllerClient, grpc_stdio_client::GrpcStdioClient,
+};
 use ob::protocol::pb::tf::{get_provider_schema, provider_client::ProviderClient};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -27,7 +29,11 @@ fn fails(command: &mut std::process::Command, status: i32, says: &str) {
     let text = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(status), "{text}");
     assert!(text.contains(says), "{text}");
-    assert!(out.stdout.is_empty(), "nothing goes to stdout: {:?}", String::from_utf8_lossy(&out.stdout));
+    assert!(
+        out.stdout.is_empty(),
+        "nothing goes to stdout: {:?}",
+        String::from_utf8_lossy(&out.stdout)
+    );
 }
 
 fn product() -> std::process::Command {
@@ -48,7 +54,11 @@ fn no_certificate() {
 }
 
 fn old_caller() {
-    fails(plugin_command(Some(&Caller::new())).env("PLUGIN_PROTOCOL_VERSIONS", "4,5"), 1, "speaks plugin protocol 4,5");
+    fails(
+        plugin_command(Some(&Caller::new())).env("PLUGIN_PROTOCOL_VERSIONS", "4,5"),
+        1,
+        "speaks plugin protocol 4,5",
+    );
 }
 
 fn handshake() {
@@ -59,7 +69,8 @@ fn handshake() {
     assert_eq!(plugin.line.split('|').count(), 6);
     let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&plugin.socket), mode(plugin.socket.parent().unwrap())), (0o600, 0o700));
-    let multiplexed = Plugin::launch(plugin_command(Some(&caller)).env("PLUGIN_MULTIPLEX_GRPC", "true"));
+    let multiplexed =
+        Plugin::launch(plugin_command(Some(&caller)).env("PLUGIN_MULTIPLEX_GRPC", "true"));
     assert!(multiplexed.line.ends_with("|false"), "{}", multiplexed.line);
 }
 
@@ -70,23 +81,40 @@ fn long_tmpdir() {
     let caller = Caller::new();
     let plugin = Plugin::launch(plugin_command(Some(&caller)).env("TMPDIR", &long));
     assert!(!plugin.socket.starts_with(&long));
-    block_on(async { plugin.client(&caller).await.get_provider_schema(get_provider_schema::Request {}).await.unwrap() });
+    block_on(async {
+        plugin
+            .client(&caller)
+            .await
+            .get_provider_schema(get_provider_schema::Request {})
+            .await
+            .unwrap()
+    });
 }
 
 fn certificates() {
     let (caller, other) = (Caller::new(), Caller::new());
     let plugin = Plugin::start(&caller);
     block_on(async {
-        for (name, who, want) in [("its caller", Some(&caller), true), ("another certificate of the same make", Some(&other), false), ("no certificate", None, false)] {
+        for (name, who, want) in [
+            ("its caller", Some(&caller), true),
+            ("another certificate of the same make", Some(&other), false),
+            ("no certificate", None, false),
+        ] {
             // With TLS 1.3 a refused certificate shows at the first read: so ask something.
             let good = match connect(&plugin, who).await {
-                Ok(channel) => ProviderClient::new(channel).get_provider_schema(get_provider_schema::Request {}).await.is_ok(),
+                Ok(channel) => ProviderClient::new(channel)
+                    .get_provider_schema(get_provider_schema::Request {})
+                    .await
+                    .is_ok(),
                 Err(_) => false,
             };
             assert_eq!(good, want, "{name}");
         }
         let plain = match connect_plain(&plugin).await {
-            Ok(channel) => ProviderClient::new(channel).get_provider_schema(get_provider_schema::Request {}).await.is_ok(),
+            Ok(channel) => ProviderClient::new(channel)
+                .get_provider_schema(get_provider_schema::Request {})
+                .await
+                .is_ok(),
             Err(_) => false,
         };
         assert!(!plain, "no TLS");
@@ -96,10 +124,17 @@ fn certificates() {
 fn plaintext() {
     let plugin = Plugin::launch(plugin_command(None).env("OB_PLUGIN_ALLOW_PLAINTEXT", "1"));
     assert!(plugin.cert.is_empty());
-    assert_eq!(std::fs::metadata(&plugin.socket).unwrap().permissions().mode() & 0o777, 0o600, "still ours alone");
+    assert_eq!(
+        std::fs::metadata(&plugin.socket).unwrap().permissions().mode() & 0o777,
+        0o600,
+        "still ours alone"
+    );
     block_on(async {
         let channel = connect_plain(&plugin).await.unwrap();
-        ProviderClient::new(channel).get_provider_schema(get_provider_schema::Request {}).await.unwrap();
+        ProviderClient::new(channel)
+            .get_provider_schema(get_provider_schema::Request {})
+            .await
+            .unwrap();
     });
 }
 
@@ -110,11 +145,22 @@ fn other_user() {
     }
     let plugin = Plugin::start(&Caller::new());
     // The locks one by one: the folder, the socket, the look at the peer's uid.
-    let mode = |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+    };
     let try_it = || {
-        // Connects and reads: end of file at once means that it was let in by the file system and thrown out by us.
+        // Connects and reads: end of file at once means that it was let in by the file system and
+        // thrown out by us.
         let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ntry: s.connect(sys.argv[1])\nexcept PermissionError: sys.exit(13)\ns.settimeout(2)\ntry: sys.exit(1 if s.recv(1)!=b'' else 14)\nexcept ConnectionResetError: sys.exit(14)\n";
-        std::process::Command::new("python3").args(["-c", script]).arg(&plugin.socket).uid(65534).gid(65534).current_dir("/").status().unwrap().code()
+        std::process::Command::new("python3")
+            .args(["-c", script])
+            .arg(&plugin.socket)
+            .uid(65534)
+            .gid(65534)
+            .current_dir("/")
+            .status()
+            .unwrap()
+            .code()
     };
     assert_eq!(try_it(), Some(13), "the folder");
     mode(plugin.socket.parent().unwrap(), 0o755);
@@ -128,7 +174,8 @@ fn shutdown() {
     let mut plugin = Plugin::start(&caller);
     let status = block_on(async {
         let channel = connect(&plugin, Some(&caller)).await.unwrap();
-        let mut stdio = GrpcStdioClient::new(channel.clone()).stream_stdio(()).await.unwrap().into_inner();
+        let mut stdio =
+            GrpcStdioClient::new(channel.clone()).stream_stdio(()).await.unwrap().into_inner();
         let quiet = tokio::time::timeout(Duration::from_millis(100), stdio.message()).await;
         assert!(quiet.is_err(), "the stdio stream stays open: {quiet:?}");
         let asked = Instant::now();
@@ -147,7 +194,14 @@ fn sigint() {
     let pid = rustix::process::Pid::from_child(&plugin.child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert!(plugin.exited(Duration::from_millis(300)).is_none());
-    block_on(async { plugin.client(&caller).await.get_provider_schema(get_provider_schema::Request {}).await.unwrap() });
+    block_on(async {
+        plugin
+            .client(&caller)
+            .await
+            .get_provider_schema(get_provider_schema::Request {})
+            .await
+            .unwrap()
+    });
 }
 
 fn orphan() {
@@ -159,16 +213,26 @@ fn orphan() {
     let sh = plugin_command(Some(&caller));
     let exe = sh.get_program().to_owned();
     let mut command = std::process::Command::new("/bin/sh");
-    command.args(["-c", "\"$0\" & echo $! > \"$OB_TEST_MARKER.pid\"; wait"]).arg(exe).env("OB_TEST_MARKER", &marker);
+    command
+        .args(["-c", "\"$0\" & echo $! > \"$OB_TEST_MARKER.pid\"; wait"])
+        .arg(exe)
+        .env("OB_TEST_MARKER", &marker);
     for (key, value) in sh.get_envs() {
         match value {
             Some(v) => command.env(key, v),
             None => command.env_remove(key),
         };
     }
-    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     let mut plugin = Plugin::launch(&mut command);
-    let pid: i32 = std::fs::read_to_string(format!("{}.pid", marker.display())).unwrap().trim().parse().unwrap();
+    let pid: i32 = std::fs::read_to_string(format!("{}.pid", marker.display()))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let alive = || std::path::Path::new(&format!("/proc/{pid}")).exists();
     block_on(async {
         let mut client = plugin.client(&caller).await;
@@ -190,16 +254,28 @@ fn orphan() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(!alive(), "the provider outlived its parent");
-    assert!(std::path::Path::new(&format!("{}.safe", marker.display())).exists(), "the apply was cut before its safe point");
+    assert!(
+        std::path::Path::new(&format!("{}.safe", marker.display())).exists(),
+        "the apply was cut before its safe point"
+    );
 }
 
 fn debugger() {
     use std::io::{BufRead, BufReader};
     let mut child = command().arg("--debug").spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let export = lines.find_map(|l| l.ok().filter(|l| l.contains("TF_REATTACH_PROVIDERS="))).unwrap();
-    assert!(export.contains("registry.terraform.io/oceanbase/ob") && export.contains("\"Protocol\":\"grpc\""), "{export}");
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let export =
+        lines.find_map(|l| l.ok().filter(|l| l.contains("TF_REATTACH_PROVIDERS="))).unwrap();
+    assert!(
+        export.contains("registry.terraform.io/oceanbase/ob")
+            && export.contains("\"Protocol\":\"grpc\""),
+        "{export}"
+    );
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::INT,
+    )
+    .unwrap();
     let until = Instant::now() + Duration::from_secs(5);
     while child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < until, "Ctrl-C ends it: {}", stderr(&mut child));

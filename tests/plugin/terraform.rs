@@ -1,4 +1,5 @@
-//! The real terraform (the first of `OB_TEST_TERRAFORM`, terraform, tofu on the PATH) with this program as its provider.
+//! The real terraform (the first of `OB_TEST_TERRAFORM`, terraform, tofu on the PATH) with this
+//! program as its provider.
 use crate::Test;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -18,8 +19,14 @@ struct Workspace {
 impl Workspace {
     /// A folder with a wrapper that is this program, and a CLI configuration that points at it.
     fn new(provider: &Path) -> Option<Self> {
-        let candidates = [std::env::var("OB_TEST_TERRAFORM").unwrap_or_default(), "terraform".into(), "tofu".into()];
-        let cli = candidates.into_iter().find(|c| !c.is_empty() && Command::new(c).arg("version").output().is_ok());
+        let candidates = [
+            std::env::var("OB_TEST_TERRAFORM").unwrap_or_default(),
+            "terraform".into(),
+            "tofu".into(),
+        ];
+        let cli = candidates
+            .into_iter()
+            .find(|c| !c.is_empty() && Command::new(c).arg("version").output().is_ok());
         let Some(cli) = cli else {
             assert!(std::env::var_os("CI").is_none(), "CI has no terraform");
             println!("  left out: no terraform or tofu on the PATH");
@@ -27,7 +34,10 @@ impl Workspace {
         };
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(provider, dir.path().join("terraform-provider-ob")).unwrap();
-        let rc = format!("provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = \"{}\"\n  }}\n  direct {{}}\n}}\n", dir.path().display());
+        let rc = format!(
+            "provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
+            dir.path().display()
+        );
         std::fs::write(dir.path().join("cli.tfrc"), rc).unwrap();
         Some(Self { dir, cli })
     }
@@ -47,7 +57,8 @@ impl Workspace {
             .env_remove("TF_LOG")
             .output()
             .unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         // Frames and line breaks of the output are not what is tested.
         let text = text.replace(['│', '╷', '╵'], " ");
         (status.code(), text.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -92,7 +103,10 @@ fn life() {
     assert!(w.good(APPLY).contains("2 added"));
     w.plan(0);
     w.good(&["plan", "-no-color", "-refresh-only", "-detailed-exitcode"]);
-    assert!(w.state().contains("id-z1") && !w.state().contains("hunter2"), "the secret is in the state");
+    assert!(
+        w.state().contains("id-z1") && !w.state().contains("hunter2"),
+        "the secret is in the state"
+    );
     w.write(&body("a", 2));
     assert!(w.plan(2).contains("1 to change"));
     assert!(w.good(APPLY).contains("1 changed"));
@@ -113,10 +127,17 @@ fn bad_value() {
     w.write("resource \"ob_thing\" \"a\" {\n  name = \"a\"\n  size = 1.5\n  zones = { z1 = { servers = { s1 = { port = 99999 } } } }\n}");
     let (code, text) = w.run(&["validate", "-no-color"]);
     assert_eq!(code, Some(1));
-    assert!(text.contains("a whole number is needed, 1.5 has a fraction") && text.contains("size = 1.5"), "{text}");
+    assert!(
+        text.contains("a whole number is needed, 1.5 has a fraction")
+            && text.contains("size = 1.5"),
+        "{text}"
+    );
     w.write("resource \"ob_thing\" \"a\" {\n  name = \"a\"\n  kind = \"z\"\n  zones = { z1 = { servers = { s1 = { port = 99999 } } } }\n}");
     let (_, text) = w.run(&["validate", "-no-color"]);
-    assert!(text.contains("99999 is out of range") && text.contains("use one of a, b"), "all at once: {text}");
+    assert!(
+        text.contains("99999 is out of range") && text.contains("use one of a, b"),
+        "all at once: {text}"
+    );
 }
 
 fn no_taint() {
@@ -125,14 +146,20 @@ fn no_taint() {
         w.write(&format!("resource \"ob_thing\" \"a\" {{\n  name = \"{name}\"\n}}"));
         let (code, text) = w.run(APPLY);
         assert_eq!(code, Some(1), "{text}");
-        assert!(!w.state().contains("tainted") && !w.state().contains("ob_thing"), "{name}: {}", w.state());
+        assert!(
+            !w.state().contains("tainted") && !w.state().contains("ob_thing"),
+            "{name}: {}",
+            w.state()
+        );
         let text = w.plan(2);
         assert!(text.contains("1 to add") && !text.contains("must be replaced"), "{name}: {text}");
     }
 }
 
 fn product() {
-    let Some(w) = Workspace::new(Path::new(env!("CARGO_BIN_EXE_terraform-provider-ob"))) else { return };
+    let Some(w) = Workspace::new(Path::new(env!("CARGO_BIN_EXE_terraform-provider-ob"))) else {
+        return;
+    };
     w.write("");
     w.good(&["validate", "-no-color"]);
     let text = w.good(&["providers", "schema", "-json"]);

@@ -87,13 +87,26 @@ impl Resource for Thing {
     const TYPE: &'static str = "ob_thing";
 
     fn schema(&self) -> Schema {
-        let server = [("port", number("Port.").required().range(1..=65535)), ("address", string("Address.").computed())];
-        let zone = [("region", string("Region.").optional()), ("servers", map_of("Servers.", server).required()), ("id", string("Id.").computed())];
-        let login = [("user", string("User.").required()), ("password_wo", string("Password.").optional().write_only())];
+        let server = [
+            ("port", number("Port.").required().range(1..=65535)),
+            ("address", string("Address.").computed()),
+        ];
+        let zone = [
+            ("region", string("Region.").optional()),
+            ("servers", map_of("Servers.", server).required()),
+            ("id", string("Id.").computed()),
+        ];
+        let login = [
+            ("user", string("User.").required()),
+            ("password_wo", string("Password.").optional().write_only()),
+        ];
         Schema::new(2, "A **thing** to try.")
             .attr("name", string("Name.").required().check(object_name))
             .attr("size", number("Size.").optional_computed().range(1..=100))
-            .attr("kind", string("Kind; another one is another thing.").optional().one_of(&["a", "b"]))
+            .attr(
+                "kind",
+                string("Kind; another one is another thing.").optional().one_of(&["a", "b"]),
+            )
             .attr("tags", set("Tags.", STRING).optional())
             .attr("zones", map_of("Zones.", zone).optional().keys(object_name))
             .attr("login", object("Login.", login).optional())
@@ -105,12 +118,23 @@ impl Resource for Thing {
 
     fn validate(&self, config: &State, diags: &mut Diagnostics) {
         if known(&config.name) == "forbidden" {
-            diags.problem(Problem::user("this name is taken").why("it is").fix("choose another").attribute(["name"]));
+            diags.problem(
+                Problem::user("this name is taken")
+                    .why("it is")
+                    .fix("choose another")
+                    .attribute(["name"]),
+            );
         }
         for (zone, z) in config.zones.as_ref_option().into_iter().flatten() {
-            for (server, s) in z.as_ref_option().and_then(|z| z.servers.as_ref_option()).into_iter().flatten() {
+            for (server, s) in
+                z.as_ref_option().and_then(|z| z.servers.as_ref_option()).into_iter().flatten()
+            {
                 if s.as_ref_option().is_some_and(|s| s.port == Value::Value(22)) {
-                    diags.problem(Problem::user("port 22 is sshd's").fix("another").attribute(["zones", zone, "servers", server, "port"]));
+                    diags.problem(
+                        Problem::user("port 22 is sshd's")
+                            .fix("another")
+                            .attribute(["zones", zone, "servers", server, "port"]),
+                    );
                 }
             }
         }
@@ -140,14 +164,19 @@ impl Resource for Thing {
             }
         }
         if known(&input.config.name) == "leak-plan" {
-            (state.size, state.secret_length, state.status) = (Value::Unknown, Value::Unknown, Value::Unknown);
+            (state.size, state.secret_length, state.status) =
+                (Value::Unknown, Value::Unknown, Value::Unknown);
         }
         Some(Planned { state, replace })
     }
 
     fn plan_destroy(&self, prior: &State, diags: &mut Diagnostics) {
         if known(&prior.name) == "protected" {
-            diags.problem(Problem::refused("refused to destroy it").why("deletion_protection is on").attribute(["name"]));
+            diags.problem(
+                Problem::refused("refused to destroy it")
+                    .why("deletion_protection is on")
+                    .attribute(["name"]),
+            );
         }
     }
 
@@ -155,7 +184,11 @@ impl Resource for Thing {
         if known(&planned.name) == "slow-look" {
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
-        if known(&planned.name) == "resumed" { vec![Problem::user("resumes operation 7 at step 3 of 9")] } else { Vec::new() }
+        if known(&planned.name) == "resumed" {
+            vec![Problem::user("resumes operation 7 at step 3 of 9")]
+        } else {
+            Vec::new()
+        }
     }
 
     async fn read(&self, _: &Context, mut state: State) -> Result<Found<State>, Problem> {
@@ -163,7 +196,12 @@ impl Resource for Thing {
         match known(&state.name) {
             "panic-read" => panic!("hunter2"),
             "gone" => return Ok(Found { state: None, warnings }),
-            "broken" => return Err(Problem::user("cannot read it").why("it is broken").fix("mend it").attribute(["name"])),
+            "broken" => {
+                return Err(Problem::user("cannot read it")
+                    .why("it is broken")
+                    .fix("mend it")
+                    .attribute(["name"]));
+            }
             "off" => {
                 state.status = Value::Value("unreachable".into());
                 warnings.push(Problem::user("the host does not answer"));
@@ -182,7 +220,11 @@ impl Resource for Thing {
         };
         let (Some(planned), Some(config)) = (input.planned, input.config) else {
             let stuck = input.prior.is_some_and(|p| known(&p.name) == "stuck");
-            return if stuck { fail(None, "cannot destroy it") } else { Applied { state: None, problem: None, warnings: Vec::new() } };
+            return if stuck {
+                fail(None, "cannot destroy it")
+            } else {
+                Applied { state: None, problem: None, warnings: Vec::new() }
+            };
         };
         let mut done = complete(planned, config);
         match known(&planned.name) {
@@ -231,7 +273,11 @@ impl Resource for Thing {
         &["name"]
     }
 
-    fn upgrade(&self, version: i64, mut state: serde_json::Value) -> Result<serde_json::Value, Problem> {
+    fn upgrade(
+        &self,
+        version: i64,
+        mut state: serde_json::Value,
+    ) -> Result<serde_json::Value, Problem> {
         // Version 1 called `name` `title`; version 0 cannot be read.
         match (version, state.as_object_mut()) {
             (1, Some(all)) => {
@@ -260,7 +306,11 @@ impl Resource for Wrong {
     fn schema(&self) -> Schema {
         Schema::new(1, "Wrong.").attr("name", string("Name.").required())
     }
-    fn plan(&self, input: PlanInput<'_, WrongState>, _: &mut Diagnostics) -> Option<Planned<WrongState>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, WrongState>,
+        _: &mut Diagnostics,
+    ) -> Option<Planned<WrongState>> {
         Some(Planned { state: input.proposed.clone(), replace: Vec::new() })
     }
     async fn read(&self, _: &Context, state: WrongState) -> Result<Found<WrongState>, Problem> {
@@ -285,13 +335,21 @@ impl DataSource for Look {
     type State = LookState;
     const TYPE: &'static str = "ob_look";
     fn schema(&self) -> Schema {
-        Schema::new(1, "Looks.").attr("name", string("Name.").required().check(object_name)).attr("size", number("Size.").computed())
+        Schema::new(1, "Looks.")
+            .attr("name", string("Name.").required().check(object_name))
+            .attr("size", number("Size.").computed())
     }
     async fn read(&self, cx: &Context, config: LookState) -> Result<Found<LookState>, Problem> {
         match known(&config.name) {
             "none" => Ok(Found { state: None, warnings: Vec::new() }),
             "broken" => Err(Problem::user("cannot look").attribute(["name"])),
-            _ => Ok(Found { state: Some(LookState { size: Value::Value(cx.session.parallelism as i64), ..config }), warnings: vec![Problem::user("looked")] }),
+            _ => Ok(Found {
+                state: Some(LookState {
+                    size: Value::Value(cx.session.parallelism as i64),
+                    ..config
+                }),
+                warnings: vec![Problem::user("looked")],
+            }),
         }
     }
 }

@@ -29,10 +29,15 @@ pub fn json_of(value: Option<&tf::DynamicValue>) -> J {
             V::Nil => J::Null,
             V::Boolean(b) => (*b).into(),
             V::Integer(n) => n.as_i64().into(),
-            // Numbers come as decimal text (protocol::convert says why); no text in these tests is a number.
-            V::String(s) => s.as_str().unwrap().parse::<i64>().map_or_else(|_| s.as_str().into(), J::from),
+            // Numbers come as decimal text (protocol::convert says why); no text in these tests is
+            // a number.
+            V::String(s) => {
+                s.as_str().unwrap().parse::<i64>().map_or_else(|_| s.as_str().into(), J::from)
+            }
             V::Array(a) => a.iter().map(back).collect(),
-            V::Map(m) => J::Object(m.iter().map(|(k, v)| (k.as_str().unwrap().to_owned(), back(v))).collect()),
+            V::Map(m) => J::Object(
+                m.iter().map(|(k, v)| (k.as_str().unwrap().to_owned(), back(v))).collect(),
+            ),
             V::Ext(..) => "?".into(),
             other => panic!("{other:?}"),
         }
@@ -59,8 +64,12 @@ pub fn running(name: &str) -> J {
     thing(json!({"name": name, "size": 1, "status": "running"}))
 }
 
-pub const NEW: tf::ClientCapabilities =
-    tf::ClientCapabilities { deferral_allowed: false, write_only_attributes_allowed: true, store_planned_private: false, computed_blocks_allowed: false };
+pub const NEW: tf::ClientCapabilities = tf::ClientCapabilities {
+    deferral_allowed: false,
+    write_only_attributes_allowed: true,
+    store_planned_private: false,
+    computed_blocks_allowed: false,
+};
 
 /// The request that creates a thing of this name.
 pub fn create(name: &str) -> tf::apply_resource_change::Request {
@@ -91,11 +100,20 @@ pub fn plan(prior: &J, proposed: &J, config: &J) -> tf::plan_resource_change::Re
 }
 
 pub fn validate_request(config: &J) -> tf::validate_resource_config::Request {
-    tf::validate_resource_config::Request { type_name: "ob_thing".into(), config: value(config), client_capabilities: Some(NEW) }
+    tf::validate_resource_config::Request {
+        type_name: "ob_thing".into(),
+        config: value(config),
+        client_capabilities: Some(NEW),
+    }
 }
 
 pub fn read_request(state: &J) -> tf::read_resource::Request {
-    tf::read_resource::Request { type_name: "ob_thing".into(), current_state: value(state), private: b"p".to_vec(), ..Default::default() }
+    tf::read_resource::Request {
+        type_name: "ob_thing".into(),
+        current_state: value(state),
+        private: b"p".to_vec(),
+        ..Default::default()
+    }
 }
 
 pub fn show_path(path: &tf::AttributePath) -> String {
@@ -112,6 +130,13 @@ pub fn show_path(path: &tf::AttributePath) -> String {
 
 /// `error .path: summary` per diagnostic.
 pub fn said(diagnostics: &[tf::Diagnostic]) -> Vec<String> {
-    let one = |d: &tf::Diagnostic| format!("{} {}: {}", if d.severity == 1 { "error" } else { "warning" }, d.attribute.as_ref().map(show_path).unwrap_or_default(), d.summary);
+    let one = |d: &tf::Diagnostic| {
+        format!(
+            "{} {}: {}",
+            if d.severity == 1 { "error" } else { "warning" },
+            d.attribute.as_ref().map(show_path).unwrap_or_default(),
+            d.summary
+        )
+    };
     diagnostics.iter().map(one).collect()
 }

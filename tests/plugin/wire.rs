@@ -44,7 +44,11 @@ async fn serve_with(change: impl FnOnce(&mut std::process::Command)) -> (Plugin,
     change(&mut command);
     let plugin = Plugin::launch(&mut command);
     let mut client = plugin.client(&caller).await;
-    let answer = client.configure_provider(tf::configure_provider::Request::default()).await.unwrap().into_inner();
+    let answer = client
+        .configure_provider(tf::configure_provider::Request::default())
+        .await
+        .unwrap()
+        .into_inner();
     assert!(answer.diagnostics.is_empty(), "{:?}", answer.diagnostics);
     (plugin, client)
 }
@@ -52,15 +56,27 @@ async fn serve_with(change: impl FnOnce(&mut std::process::Command)) -> (Plugin,
 fn schemas() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
-        let all = client.get_provider_schema(tf::get_provider_schema::Request {}).await.unwrap().into_inner();
+        let all = client
+            .get_provider_schema(tf::get_provider_schema::Request {})
+            .await
+            .unwrap()
+            .into_inner();
         let capabilities = all.server_capabilities.unwrap();
         assert!(capabilities.plan_destroy && capabilities.get_provider_schema_optional);
         let thing = all.resource_schemas["ob_thing"].block.as_ref().unwrap();
         assert_eq!(all.resource_schemas["ob_thing"].version, 2);
         fn check(attributes: &[tf::schema::Attribute]) {
             for a in attributes {
-                assert!(a.r#type.is_empty() != a.nested_type.is_none(), "{}: either type or nested_type", a.name);
-                assert!(!a.description.is_empty() && (a.required || a.optional || a.computed), "{}", a.name);
+                assert!(
+                    a.r#type.is_empty() != a.nested_type.is_none(),
+                    "{}: either type or nested_type",
+                    a.name
+                );
+                assert!(
+                    !a.description.is_empty() && (a.required || a.optional || a.computed),
+                    "{}",
+                    a.name
+                );
                 if let Some(nested) = &a.nested_type {
                     check(&nested.attributes);
                 }
@@ -69,10 +85,16 @@ fn schemas() {
         check(&thing.attributes);
         check(&all.provider.unwrap().block.unwrap().attributes);
         assert!(thing.attributes.iter().find(|a| a.name == "secret_wo").unwrap().write_only);
-        let identities = client.get_resource_identity_schemas(tf::get_resource_identity_schemas::Request {}).await.unwrap().into_inner().identity_schemas;
+        let identities = client
+            .get_resource_identity_schemas(tf::get_resource_identity_schemas::Request {})
+            .await
+            .unwrap()
+            .into_inner()
+            .identity_schemas;
         assert_eq!(identities.keys().collect::<Vec<_>>(), ["ob_thing"]);
         assert!(identities["ob_thing"].identity_attributes[0].required_for_import);
-        let metadata = client.get_metadata(tf::get_metadata::Request {}).await.unwrap().into_inner();
+        let metadata =
+            client.get_metadata(tf::get_metadata::Request {}).await.unwrap().into_inner();
         assert_eq!((metadata.resources.len(), metadata.data_sources.len()), (2, 1));
     });
 }
@@ -92,10 +114,18 @@ fn validate() {
             (
                 "the resource's own checks come with the schema's",
                 json!({"name": "forbidden", "kind": "c", "zones": {"z": {"region": null, "id": null, "servers": servers(json!(22))}}}),
-                &["error .kind: ", "error .name: This name is taken", "error .zones[z].servers[s1].port: Port 22"],
+                &[
+                    "error .kind: ",
+                    "error .name: This name is taken",
+                    "error .zones[z].servers[s1].port: Port 22",
+                ],
             ),
         ] {
-            let answer = client.validate_resource_config(validate_request(&thing(config))).await.unwrap().into_inner();
+            let answer = client
+                .validate_resource_config(validate_request(&thing(config)))
+                .await
+                .unwrap()
+                .into_inner();
             let mut found = said(&answer.diagnostics);
             found.sort();
             assert_eq!(found.len(), want.len(), "{name}: {found:?}");
@@ -111,9 +141,16 @@ fn validate() {
 fn old_clients() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
-        let config = thing(json!({"name": "a", "secret_wo": "hunter2", "login": {"user": "u", "password_wo": "hunter2"}}));
-        for (capabilities, want) in [(Some(NEW), 0), (Some(tf::ClientCapabilities::default()), 2), (None, 2)] {
-            let request = tf::validate_resource_config::Request { client_capabilities: capabilities, ..validate_request(&config) };
+        let config = thing(
+            json!({"name": "a", "secret_wo": "hunter2", "login": {"user": "u", "password_wo": "hunter2"}}),
+        );
+        for (capabilities, want) in
+            [(Some(NEW), 0), (Some(tf::ClientCapabilities::default()), 2), (None, 2)]
+        {
+            let request = tf::validate_resource_config::Request {
+                client_capabilities: capabilities,
+                ..validate_request(&config)
+            };
             let answer = client.validate_resource_config(request).await.unwrap().into_inner();
             assert_eq!(answer.diagnostics.len(), want, "{:?}", said(&answer.diagnostics));
             assert!(!format!("{answer:?}").contains("hunter2"));
@@ -125,35 +162,88 @@ fn plans() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
         let zone = |id: J, address: J| json!({"z": {"region": "r", "id": id, "servers": {"s": {"port": 1, "address": address}}}});
-        let config = thing(json!({"name": "a", "tags": ["y", "x"], "zones": zone(J::Null, J::Null), "secret_wo": "hunter2"}));
+        let config = thing(
+            json!({"name": "a", "tags": ["y", "x"], "zones": zone(J::Null, J::Null), "secret_wo": "hunter2"}),
+        );
         let mut proposed = config.clone();
         proposed["secret_wo"] = J::Null;
-        let created = client.plan_resource_change(plan(&J::Null, &proposed, &config)).await.unwrap().into_inner();
+        let created = client
+            .plan_resource_change(plan(&J::Null, &proposed, &config))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(said(&created.diagnostics), Vec::<String>::new());
-        assert_eq!(json_of(created.planned_state.as_ref()), planned(json!({"name": "a", "tags": ["x", "y"], "zones": zone(json!("?"), json!("?"))})));
+        assert_eq!(
+            json_of(created.planned_state.as_ref()),
+            planned(
+                json!({"name": "a", "tags": ["x", "y"], "zones": zone(json!("?"), json!("?"))})
+            )
+        );
         assert!(created.requires_replace.is_empty() && !created.legacy_type_system);
-        let again = client.plan_resource_change(plan(&J::Null, &proposed, &config)).await.unwrap().into_inner();
+        let again = client
+            .plan_resource_change(plan(&J::Null, &proposed, &config))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(created, again, "core plans twice");
 
-        let prior = thing(json!({"name": "a", "kind": "a", "size": 1, "status": "running", "secret_wo_version": 1}));
-        let config = thing(json!({"name": "a", "kind": "b", "secret_wo": "hunter2", "secret_wo_version": 2}));
+        let prior = thing(
+            json!({"name": "a", "kind": "a", "size": 1, "status": "running", "secret_wo_version": 1}),
+        );
+        let config = thing(
+            json!({"name": "a", "kind": "b", "secret_wo": "hunter2", "secret_wo_version": 2}),
+        );
         let mut proposed = prior.clone();
         (proposed["kind"], proposed["secret_wo_version"]) = (json!("b"), json!(2));
-        let updated = client.plan_resource_change(plan(&prior, &proposed, &config)).await.unwrap().into_inner();
+        let updated = client
+            .plan_resource_change(plan(&prior, &proposed, &config))
+            .await
+            .unwrap()
+            .into_inner();
         let state = json_of(updated.planned_state.as_ref());
-        assert_eq!((&state["secret_length"], &state["size"], &state["status"], &state["secret_wo"]), (&json!("?"), &json!(1), &json!("running"), &J::Null));
+        assert_eq!(
+            (&state["secret_length"], &state["size"], &state["status"], &state["secret_wo"]),
+            (&json!("?"), &json!(1), &json!("running"), &J::Null)
+        );
         assert_eq!(updated.requires_replace.iter().map(show_path).collect::<Vec<_>>(), [".kind"]);
         assert_eq!(updated.planned_private, b"p");
 
-        let same = client.plan_resource_change(plan(&prior, &prior, &thing(json!({"name": "a", "kind": "a", "secret_wo_version": 1})))).await.unwrap().into_inner();
+        let same = client
+            .plan_resource_change(plan(
+                &prior,
+                &prior,
+                &thing(json!({"name": "a", "kind": "a", "secret_wo_version": 1})),
+            ))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(json_of(same.planned_state.as_ref()), prior, "nothing to do");
 
         for (name, want) in [("a", 0), ("protected", 1)] {
-            let destroyed = client.plan_resource_change(plan(&running(name), &J::Null, &J::Null)).await.unwrap().into_inner();
-            assert_eq!((json_of(destroyed.planned_state.as_ref()), destroyed.diagnostics.len()), (J::Null, want), "{name}");
+            let destroyed = client
+                .plan_resource_change(plan(&running(name), &J::Null, &J::Null))
+                .await
+                .unwrap()
+                .into_inner();
+            assert_eq!(
+                (json_of(destroyed.planned_state.as_ref()), destroyed.diagnostics.len()),
+                (J::Null, want),
+                "{name}"
+            );
         }
-        let refused = client.plan_resource_change(plan(&J::Null, &thing(json!({"name": "refuse-plan"})), &thing(json!({"name": "refuse-plan"})))).await.unwrap().into_inner();
-        assert_eq!((said(&refused.diagnostics), refused.planned_state), (vec!["error .name: Refused to plan it".to_owned()], None));
+        let refused = client
+            .plan_resource_change(plan(
+                &J::Null,
+                &thing(json!({"name": "refuse-plan"})),
+                &thing(json!({"name": "refuse-plan"})),
+            ))
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(
+            (said(&refused.diagnostics), refused.planned_state),
+            (vec!["error .name: Refused to plan it".to_owned()], None)
+        );
     });
 }
 
@@ -161,9 +251,18 @@ fn bad_plans() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
         let config = thing(json!({"name": "bad-plan", "kind": "a"}));
-        let answer = client.plan_resource_change(plan(&J::Null, &config, &config)).await.unwrap().into_inner();
+        let answer = client
+            .plan_resource_change(plan(&J::Null, &config, &config))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(show_path(answer.diagnostics[0].attribute.as_ref().unwrap()), ".kind");
-        assert!(answer.diagnostics[0].detail.contains("please report") && answer.planned_state.is_none(), "{:?}", answer.diagnostics);
+        assert!(
+            answer.diagnostics[0].detail.contains("please report")
+                && answer.planned_state.is_none(),
+            "{:?}",
+            answer.diagnostics
+        );
     });
 }
 
@@ -181,14 +280,23 @@ fn failing_creates() {
             let answer = client.apply_resource_change(create(name)).await.unwrap().into_inner();
             let found: Vec<_> = answer.diagnostics.iter().filter(|d| d.severity == 1).collect();
             assert_eq!(found.len(), errors, "{name}: {found:?}");
-            assert!(found[0].summary.contains(says) || found[0].detail.contains(says), "{name}: {found:?}");
+            assert!(
+                found[0].summary.contains(says) || found[0].detail.contains(says),
+                "{name}: {found:?}"
+            );
             assert_eq!(json_of(answer.new_state.as_ref()), J::Null, "{name} would be tainted");
             assert_eq!(answer.new_identity, None, "{name}");
             assert!(!format!("{answer:?}").contains("hunter2"), "{name}");
         }
         let answer = client.apply_resource_change(create("good")).await.unwrap().into_inner();
-        assert_eq!((json_of(answer.new_state.as_ref()), said(&answer.diagnostics)), (running("good"), vec![]));
-        assert_eq!(json_of(answer.new_identity.unwrap().identity_data.as_ref()), json!({"name": "good"}));
+        assert_eq!(
+            (json_of(answer.new_state.as_ref()), said(&answer.diagnostics)),
+            (running("good"), vec![])
+        );
+        assert_eq!(
+            json_of(answer.new_identity.unwrap().identity_data.as_ref()),
+            json!({"name": "good"})
+        );
         assert_eq!(answer.private, b"p");
     });
 }
@@ -196,13 +304,27 @@ fn failing_creates() {
 fn failing_updates() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
-        for (name, want) in [("fail", "failed"), ("fail-blind", "running"), ("nothing", "running"), ("panic-apply", "running"), ("good", "running")] {
+        for (name, want) in [
+            ("fail", "failed"),
+            ("fail-blind", "running"),
+            ("nothing", "running"),
+            ("panic-apply", "running"),
+            ("good", "running"),
+        ] {
             let mut planned = running(name);
             planned["kind"] = json!("a");
             let config = thing(json!({"name": name, "kind": "a"}));
-            let answer = client.apply_resource_change(apply(&running(name), &planned, &config)).await.unwrap().into_inner();
+            let answer = client
+                .apply_resource_change(apply(&running(name), &planned, &config))
+                .await
+                .unwrap()
+                .into_inner();
             assert_eq!(json_of(answer.new_state.as_ref())["status"], want, "{name}");
-            assert_eq!(answer.diagnostics.iter().any(|d| d.severity == 1), name != "good", "{name}");
+            assert_eq!(
+                answer.diagnostics.iter().any(|d| d.severity == 1),
+                name != "good",
+                "{name}"
+            );
         }
     });
 }
@@ -211,7 +333,11 @@ fn destroys() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
         for (name, want) in [("good", J::Null), ("stuck", running("stuck"))] {
-            let answer = client.apply_resource_change(apply(&running(name), &J::Null, &J::Null)).await.unwrap().into_inner();
+            let answer = client
+                .apply_resource_change(apply(&running(name), &J::Null, &J::Null))
+                .await
+                .unwrap()
+                .into_inner();
             assert_eq!(json_of(answer.new_state.as_ref()), want, "{name}");
             assert_eq!(answer.diagnostics.is_empty(), want.is_null(), "{name}");
         }
@@ -229,10 +355,19 @@ fn reads() {
             ("broken", running("broken"), &["error .name: Cannot read it"]),
             ("off", off, &["warning : The host does not answer"]),
             ("vague", running("vague"), &["error : The provider met a case it does not handle"]),
-            ("panic-read", running("panic-read"), &["error : The provider met a case it does not handle"]),
+            (
+                "panic-read",
+                running("panic-read"),
+                &["error : The provider met a case it does not handle"],
+            ),
         ] {
-            let answer = client.read_resource(read_request(&running(name))).await.unwrap().into_inner();
-            assert_eq!((json_of(answer.new_state.as_ref()), said(&answer.diagnostics)), (want.clone(), says.iter().map(|s| (*s).to_owned()).collect()), "{name}");
+            let answer =
+                client.read_resource(read_request(&running(name))).await.unwrap().into_inner();
+            assert_eq!(
+                (json_of(answer.new_state.as_ref()), said(&answer.diagnostics)),
+                (want.clone(), says.iter().map(|s| (*s).to_owned()).collect()),
+                "{name}"
+            );
             assert_eq!(answer.private, b"p", "{name}");
             if says.is_empty() && !want.is_null() {
                 assert!(answer.new_identity.is_some(), "{name}");
@@ -245,12 +380,19 @@ fn upgrades() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
         for (name, version, json, want) in [
-            ("the same version", 2, r#"{"name":"a","size":3}"#, Ok(thing(json!({"name": "a", "size": 3})))),
+            (
+                "the same version",
+                2,
+                r#"{"name":"a","size":3}"#,
+                Ok(thing(json!({"name": "a", "size": 3}))),
+            ),
             (
                 "with what is gone",
                 2,
                 r#"{"name":"a","colour":"red","zones":{"z":{"region":"r"}}}"#,
-                Ok(thing(json!({"name": "a", "zones": {"z": {"region": "r", "servers": null, "id": null}}}))),
+                Ok(thing(
+                    json!({"name": "a", "zones": {"z": {"region": "r", "servers": null, "id": null}}}),
+                )),
             ),
             ("version 1", 1, r#"{"title":"a"}"#, Ok(thing(json!({"name": "a"})))),
             ("version 0", 0, r#"{"title":"a"}"#, Err("version 0")),
@@ -259,23 +401,37 @@ fn upgrades() {
             ("no JSON", 2, "{", Err("cannot be read")),
             ("nothing", 2, "", Err("no JSON form")),
         ] {
-            let request = tf::upgrade_resource_state::Request { type_name: "ob_thing".into(), version, raw_state: Some(tf::RawState { json: json.into(), ..Default::default() }) };
+            let request = tf::upgrade_resource_state::Request {
+                type_name: "ob_thing".into(),
+                version,
+                raw_state: Some(tf::RawState { json: json.into(), ..Default::default() }),
+            };
             let answer = client.upgrade_resource_state(request).await.unwrap().into_inner();
             match want {
                 Ok(want) => assert_eq!(json_of(answer.upgraded_state.as_ref()), want, "{name}"),
                 Err(says) => {
                     let d = &answer.diagnostics[0];
-                    assert!(answer.upgraded_state.is_none() && format!("{} {}", d.summary, d.detail).contains(says), "{name}: {d:?}");
+                    assert!(
+                        answer.upgraded_state.is_none()
+                            && format!("{} {}", d.summary, d.detail).contains(says),
+                        "{name}: {d:?}"
+                    );
                 }
             }
         }
         let identity = tf::upgrade_resource_identity::Request {
             type_name: "ob_thing".into(),
             version: 0,
-            raw_identity: Some(tf::RawState { json: br#"{"name":"a"}"#.to_vec(), ..Default::default() }),
+            raw_identity: Some(tf::RawState {
+                json: br#"{"name":"a"}"#.to_vec(),
+                ..Default::default()
+            }),
         };
         let answer = client.upgrade_resource_identity(identity).await.unwrap().into_inner();
-        assert_eq!(json_of(answer.upgraded_identity.unwrap().identity_data.as_ref()), json!({"name": "a"}));
+        assert_eq!(
+            json_of(answer.upgraded_identity.unwrap().identity_data.as_ref()),
+            json!({"name": "a"})
+        );
     });
 }
 
@@ -298,10 +454,18 @@ fn imports() {
             assert!(!format!("{answer:?}").contains("hunter2"), "{name}");
             match want {
                 Ok(want) => {
-                    assert_eq!(json_of(answer.imported_resources[0].state.as_ref())["name"], want, "{name}");
+                    assert_eq!(
+                        json_of(answer.imported_resources[0].state.as_ref())["name"],
+                        want,
+                        "{name}"
+                    );
                     assert!(answer.imported_resources[0].identity.is_some());
                 }
-                Err(says) => assert!(answer.imported_resources.is_empty() && answer.diagnostics[0].detail.contains(says), "{name}: {answer:?}"),
+                Err(says) => assert!(
+                    answer.imported_resources.is_empty()
+                        && answer.diagnostics[0].detail.contains(says),
+                    "{name}: {answer:?}"
+                ),
             }
         }
     });
@@ -316,12 +480,32 @@ fn data_sources() {
             ("none", None, &["error : ob_look found nothing"]),
             ("broken", None, &["error .name: Cannot look"]),
         ] {
-            let request = tf::read_data_source::Request { type_name: "ob_look".into(), config: config(json!(name)), ..Default::default() };
+            let request = tf::read_data_source::Request {
+                type_name: "ob_look".into(),
+                config: config(json!(name)),
+                ..Default::default()
+            };
             let answer = client.read_data_source(request).await.unwrap().into_inner();
-            assert_eq!((answer.state.as_ref().map(|s| json_of(Some(s))), said(&answer.diagnostics)), (want, says.iter().map(|s| (*s).to_owned()).collect()), "{name}");
+            assert_eq!(
+                (answer.state.as_ref().map(|s| json_of(Some(s))), said(&answer.diagnostics)),
+                (want, says.iter().map(|s| (*s).to_owned()).collect()),
+                "{name}"
+            );
         }
-        let request = tf::validate_data_resource_config::Request { type_name: "ob_look".into(), config: config(json!("a/b")) };
-        assert_eq!(client.validate_data_resource_config(request).await.unwrap().into_inner().diagnostics.len(), 1);
+        let request = tf::validate_data_resource_config::Request {
+            type_name: "ob_look".into(),
+            config: config(json!("a/b")),
+        };
+        assert_eq!(
+            client
+                .validate_data_resource_config(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .diagnostics
+                .len(),
+            1
+        );
     });
 }
 
@@ -329,12 +513,24 @@ fn panics() {
     block_on(async {
         let (mut plugin, mut client) = serve().await;
         let config = thing(json!({"name": "panic-plan"}));
-        let answer = client.plan_resource_change(plan(&J::Null, &config, &config)).await.unwrap().into_inner();
-        assert!(answer.planned_state.is_none() && answer.diagnostics[0].detail.contains("traps.rs"), "{answer:?}");
+        let answer = client
+            .plan_resource_change(plan(&J::Null, &config, &config))
+            .await
+            .unwrap()
+            .into_inner();
+        assert!(
+            answer.planned_state.is_none() && answer.diagnostics[0].detail.contains("traps.rs"),
+            "{answer:?}"
+        );
         let good = client.apply_resource_change(create("good")).await.unwrap().into_inner();
         assert!(good.diagnostics.is_empty(), "the process lives on");
         let log = stderr(&mut plugin.child);
-        assert!(log.contains("panicked") && log.contains("\"@level\":\"error\"") && !log.contains("hunter2"), "{log}");
+        assert!(
+            log.contains("panicked")
+                && log.contains("\"@level\":\"error\"")
+                && !log.contains("hunter2"),
+            "{log}"
+        );
     });
 }
 
@@ -343,14 +539,29 @@ fn secrets() {
         let (mut plugin, mut client) = serve().await;
         let mut answers = String::new();
         for name in ["leak-plan", "good"] {
-            let config = thing(json!({"name": name, "secret_wo": "hunter2", "login": {"user": "u", "password_wo": "hunter2"}}));
-            let proposed = thing(json!({"name": name, "login": {"user": "u", "password_wo": null}}));
-            let answer = client.plan_resource_change(plan(&J::Null, &proposed, &config)).await.unwrap().into_inner();
+            let config = thing(
+                json!({"name": name, "secret_wo": "hunter2", "login": {"user": "u", "password_wo": "hunter2"}}),
+            );
+            let proposed =
+                thing(json!({"name": name, "login": {"user": "u", "password_wo": null}}));
+            let answer = client
+                .plan_resource_change(plan(&J::Null, &proposed, &config))
+                .await
+                .unwrap()
+                .into_inner();
             assert!(answer.planned_state.is_some(), "{name}: {:?}", said(&answer.diagnostics));
             answers += &format!("{:?}", answer.planned_state.as_ref().map(|s| json_of(Some(s))));
         }
         let config = thing(json!({"name": "leak-apply", "secret_wo": "hunter2"}));
-        let answer = client.apply_resource_change(apply(&J::Null, &planned(json!({"name": "leak-apply"})), &config)).await.unwrap().into_inner();
+        let answer = client
+            .apply_resource_change(apply(
+                &J::Null,
+                &planned(json!({"name": "leak-apply"})),
+                &config,
+            ))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(json_of(answer.new_state.as_ref())["secret_length"], 7);
         answers += &json_of(answer.new_state.as_ref()).to_string();
         assert!(!answers.contains("hunter2"), "{answers}");
@@ -371,10 +582,19 @@ fn stop() {
         while !std::path::Path::new(&format!("{}.started", marker.display())).exists() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let stopped = client.stop_provider(tf::stop_provider::Request {}).await.unwrap().into_inner();
+        let stopped =
+            client.stop_provider(tf::stop_provider::Request {}).await.unwrap().into_inner();
         assert_eq!(stopped.error, "");
-        let answer = tokio::time::timeout(Duration::from_secs(5), apply).await.unwrap().unwrap().unwrap().into_inner();
-        assert!(answer.diagnostics[0].summary.contains("Stopped at a safe point") && json_of(answer.new_state.as_ref()).is_null());
+        let answer = tokio::time::timeout(Duration::from_secs(5), apply)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+            .into_inner();
+        assert!(
+            answer.diagnostics[0].summary.contains("Stopped at a safe point")
+                && json_of(answer.new_state.as_ref()).is_null()
+        );
         client.configure_provider(tf::configure_provider::Request::default()).await.unwrap();
         let mut other = client.clone();
         let waits = tokio::spawn(async move { other.apply_resource_change(create("wait")).await });
@@ -389,28 +609,72 @@ fn unknown_everything() {
     block_on(async {
         let (_plugin, mut client) = serve().await;
         let provider = json!({"owner": "?", "ssh": {"identities": {"a": {"user": "?", "private_key": "?12", "private_key_file": null, "passphrase": "?", "agent": null, "certificate": "?"}, "b": "?"}, "known_hosts_file": "?", "host_key_policy": "?", "bastion": "?", "algorithms": "?"}, "sql": "?", "sudo": "?", "mode": "?", "parallelism": "?", "operation_timeout": "?"});
-        let all_unknown: J = provider.as_object().unwrap().keys().map(|k| (k.clone(), json!("?"))).collect::<serde_json::Map<_, _>>().into();
+        let all_unknown: J = provider
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|k| (k.clone(), json!("?")))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
         for config in [&provider, &all_unknown] {
-            let answer = client.validate_provider_config(tf::validate_provider_config::Request { config: value(config) }).await.unwrap().into_inner();
+            let answer = client
+                .validate_provider_config(tf::validate_provider_config::Request {
+                    config: value(config),
+                })
+                .await
+                .unwrap()
+                .into_inner();
             assert_eq!(said(&answer.diagnostics), Vec::<String>::new());
-            let answer = client.configure_provider(tf::configure_provider::Request { config: value(config), ..Default::default() }).await.unwrap().into_inner();
+            let answer = client
+                .configure_provider(tf::configure_provider::Request {
+                    config: value(config),
+                    ..Default::default()
+                })
+                .await
+                .unwrap()
+                .into_inner();
             assert_eq!(said(&answer.diagnostics), Vec::<String>::new());
         }
         let config: J = thing(json!({}))
             .as_object()
             .unwrap()
             .keys()
-            .map(|k| (k.clone(), if ["secret_length", "status"].contains(&k.as_str()) { J::Null } else { json!("?12") }))
+            .map(|k| {
+                (
+                    k.clone(),
+                    if ["secret_length", "status"].contains(&k.as_str()) {
+                        J::Null
+                    } else {
+                        json!("?12")
+                    },
+                )
+            })
             .collect::<serde_json::Map<_, _>>()
             .into();
-        let answer = client.validate_resource_config(validate_request(&config)).await.unwrap().into_inner();
+        let answer =
+            client.validate_resource_config(validate_request(&config)).await.unwrap().into_inner();
         assert_eq!(said(&answer.diagnostics), Vec::<String>::new());
         let mut proposed = config.clone();
         proposed["secret_wo"] = J::Null;
-        let answer = client.plan_resource_change(plan(&J::Null, &proposed, &config)).await.unwrap().into_inner();
+        let answer = client
+            .plan_resource_change(plan(&J::Null, &proposed, &config))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(said(&answer.diagnostics), Vec::<String>::new());
-        let bad = client.configure_provider(tf::configure_provider::Request { config: value(&json!({"owner": 1})), ..Default::default() }).await.unwrap().into_inner();
-        assert!(said(&bad.diagnostics).iter().any(|d| d.starts_with("error .owner")), "{:?}", bad.diagnostics);
+        let bad = client
+            .configure_provider(tf::configure_provider::Request {
+                config: value(&json!({"owner": 1})),
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .into_inner();
+        assert!(
+            said(&bad.diagnostics).iter().any(|d| d.starts_with("error .owner")),
+            "{:?}",
+            bad.diagnostics
+        );
     });
 }
 
@@ -438,18 +702,84 @@ fn not_offered() {
             plan_action: plan_action,
             validate_action_config: validate_action_config,
         );
-        all.push(("list", client.list_resource(tf::list_resource::Request::default()).await.unwrap().into_inner().message().await.unwrap().unwrap().diagnostic));
-        all.push(("read_state", client.read_state_bytes(tf::read_state_bytes::Request::default()).await.unwrap().into_inner().message().await.unwrap().unwrap().diagnostics));
-        all.push(("write_state", client.write_state_bytes(tokio_stream::iter([tf::write_state_bytes::RequestChunk::default()])).await.unwrap().into_inner().diagnostics));
-        let event = client.invoke_action(tf::invoke_action::Request::default()).await.unwrap().into_inner().message().await.unwrap().unwrap();
-        let Some(tf::invoke_action::event::Type::Completed(completed)) = event.r#type else { panic!("{event:?}") };
+        all.push((
+            "list",
+            client
+                .list_resource(tf::list_resource::Request::default())
+                .await
+                .unwrap()
+                .into_inner()
+                .message()
+                .await
+                .unwrap()
+                .unwrap()
+                .diagnostic,
+        ));
+        all.push((
+            "read_state",
+            client
+                .read_state_bytes(tf::read_state_bytes::Request::default())
+                .await
+                .unwrap()
+                .into_inner()
+                .message()
+                .await
+                .unwrap()
+                .unwrap()
+                .diagnostics,
+        ));
+        all.push((
+            "write_state",
+            client
+                .write_state_bytes(tokio_stream::iter([
+                    tf::write_state_bytes::RequestChunk::default(),
+                ]))
+                .await
+                .unwrap()
+                .into_inner()
+                .diagnostics,
+        ));
+        let event = client
+            .invoke_action(tf::invoke_action::Request::default())
+            .await
+            .unwrap()
+            .into_inner()
+            .message()
+            .await
+            .unwrap()
+            .unwrap();
+        let Some(tf::invoke_action::event::Type::Completed(completed)) = event.r#type else {
+            panic!("{event:?}")
+        };
         all.push(("invoke", completed.diagnostics));
         for (call, diagnostics) in all {
             assert_eq!(diagnostics.len(), 1, "{call}");
-            assert!(diagnostics[0].severity == 1 && diagnostics[0].detail.contains("fix"), "{call}: {diagnostics:?}");
+            assert!(
+                diagnostics[0].severity == 1 && diagnostics[0].detail.contains("fix"),
+                "{call}: {diagnostics:?}"
+            );
         }
-        assert!(client.get_functions(tf::get_functions::Request {}).await.unwrap().into_inner().functions.is_empty());
-        assert!(client.call_function(tf::call_function::Request { name: "f".into(), ..Default::default() }).await.unwrap().into_inner().error.is_some());
+        assert!(
+            client
+                .get_functions(tf::get_functions::Request {})
+                .await
+                .unwrap()
+                .into_inner()
+                .functions
+                .is_empty()
+        );
+        assert!(
+            client
+                .call_function(tf::call_function::Request {
+                    name: "f".into(),
+                    ..Default::default()
+                })
+                .await
+                .unwrap()
+                .into_inner()
+                .error
+                .is_some()
+        );
     });
 }
 
@@ -458,7 +788,11 @@ fn large() {
         let (_plugin, mut client) = serve().await;
         let tags: Vec<_> = (0..200).map(|i| format!("{i:03}{}", "x".repeat(100_000))).collect();
         let config = thing(json!({"name": "a", "tags": tags}));
-        let answer = client.plan_resource_change(plan(&J::Null, &config, &config)).await.unwrap().into_inner();
+        let answer = client
+            .plan_resource_change(plan(&J::Null, &config, &config))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(json_of(answer.planned_state.as_ref())["tags"].as_array().unwrap().len(), 200);
     });
 }
@@ -471,10 +805,23 @@ fn backtrace() {
         .await;
         for name in ["fail", "panic-apply", "other-apply"] {
             let answer = client.apply_resource_change(create(name)).await.unwrap().into_inner();
-            let text = answer.diagnostics.iter().map(|d| format!("{}\n{}", d.summary, d.detail)).collect::<String>();
-            assert!(!text.contains("rust_begin_unwind") && !text.contains("   0: ") && text.lines().count() < 15, "{name}: {text}");
+            let text = answer
+                .diagnostics
+                .iter()
+                .map(|d| format!("{}\n{}", d.summary, d.detail))
+                .collect::<String>();
+            assert!(
+                !text.contains("rust_begin_unwind")
+                    && !text.contains("   0: ")
+                    && text.lines().count() < 15,
+                "{name}: {text}"
+            );
         }
-        let answer = client.validate_resource_config(validate_request(&thing(json!({"name": 1, "size": 1.5})))).await.unwrap().into_inner();
+        let answer = client
+            .validate_resource_config(validate_request(&thing(json!({"name": 1, "size": 1.5}))))
+            .await
+            .unwrap()
+            .into_inner();
         assert!(answer.diagnostics.iter().all(|d| d.detail.lines().count() < 5), "{answer:?}");
     });
 }
@@ -486,13 +833,24 @@ fn foresee() {
             let config = thing(json!({"name": name, "size": size}));
             plan(&J::Null, &config, &config)
         };
-        let answer = client.plan_resource_change(ask("resumed", json!(1))).await.unwrap().into_inner();
+        let answer =
+            client.plan_resource_change(ask("resumed", json!(1))).await.unwrap().into_inner();
         assert_eq!(said(&answer.diagnostics), ["warning : Resumes operation 7 at step 3 of 9"]);
-        let answer = client.plan_resource_change(ask("resumed", json!("?"))).await.unwrap().into_inner();
-        assert_eq!(said(&answer.diagnostics), Vec::<String>::new(), "not while something is unknown");
+        let answer =
+            client.plan_resource_change(ask("resumed", json!("?"))).await.unwrap().into_inner();
+        assert_eq!(
+            said(&answer.diagnostics),
+            Vec::<String>::new(),
+            "not while something is unknown"
+        );
         let asked = Instant::now();
-        let answer = client.plan_resource_change(ask("slow-look", json!(1))).await.unwrap().into_inner();
-        assert!(answer.planned_state.is_some() && asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+        let answer =
+            client.plan_resource_change(ask("slow-look", json!(1))).await.unwrap().into_inner();
+        assert!(
+            answer.planned_state.is_some() && asked.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            asked.elapsed()
+        );
     });
 }
 

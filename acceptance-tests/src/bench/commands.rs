@@ -1,5 +1,5 @@
-//! (c) one cold command, (d) ten commands on each of twenty hosts: the product's transport library against its peers.
-//! A cold start of a process each time, on both sides.
+//! (c) one cold command, (d) ten commands on each of twenty hosts: the product's transport library
+//! against its peers. A cold start of a process each time, on both sides.
 use super::fleet::{Fleet, Job};
 use super::{LIMIT, Table, Way, interleave, seconds};
 use crate::outside::repository;
@@ -28,7 +28,8 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Runs the script on all hosts at once through the product's transport and prints what each says.
+    /// Runs the script on all hosts at once through the product's transport and prints what each
+    /// says.
     ///
     /// # Errors
     /// A host could not be reached, or its script failed.
@@ -37,19 +38,33 @@ impl Exec {
         let hosts = std::fs::read_to_string(&self.hosts).context("cannot read the hosts")?;
         let key = KeySource::File { path: self.key.clone(), passphrase: None };
         let config = SshConfig {
-            identities: [("bench".to_owned(), Identity { user: Some("root".into()), key, certificate: None })].into(),
+            identities: [(
+                "bench".to_owned(),
+                Identity { user: Some("root".into()), key, certificate: None },
+            )]
+            .into(),
             known_hosts_files: vec![self.known_hosts.clone()],
             policy: HostKeyPolicy::Strict,
             bastion: Vec::new(),
             algorithms: None,
             observe: false,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime")?;
         runtime.block_on(async {
             let pool = Pool::new(config, CancellationToken::new());
             let mut all = JoinSet::new();
             for address in hosts.split_whitespace() {
-                let endpoint = Endpoint { name: address.into(), address: address.into(), port: 22, user: "root".into(), identity: "bench".into(), host_key: String::new() };
+                let endpoint = Endpoint {
+                    name: address.into(),
+                    address: address.into(),
+                    port: 22,
+                    user: "root".into(),
+                    identity: "bench".into(),
+                    host_key: String::new(),
+                };
                 let (pool, script) = (pool.clone(), Script::read(&text));
                 all.spawn(async move { pool.connect(&endpoint).await?.run(&script).await });
             }
@@ -65,18 +80,35 @@ impl Exec {
 
 /// `ob-bench exec` as a process of its own.
 fn ours(fleet: &Fleet, script: &str) -> Result<()> {
-    let me = std::env::current_exe().context("cannot tell what program this is")?.display().to_string();
+    let me =
+        std::env::current_exe().context("cannot tell what program this is")?.display().to_string();
     let at = |p: &std::path::Path| p.display().to_string();
     let info = fleet.lab.info();
-    let words = [&me, "exec", "--hosts", &at(&fleet.dir.path().join("hosts")), "--key", &at(&info.key), "--known-hosts", &at(&info.known_hosts), script];
+    let words = [
+        &me,
+        "exec",
+        "--hosts",
+        &at(&fleet.dir.path().join("hosts")),
+        "--key",
+        &at(&info.key),
+        "--known-hosts",
+        &at(&info.known_hosts),
+        script,
+    ];
     run(&mut command(words), b"", LIMIT)?.ok().map(drop)
 }
 
-fn compare(fleet: &Fleet, rounds: usize, script: &str, peers: &[(&str, &[&str])]) -> Vec<super::Row> {
+fn compare(
+    fleet: &Fleet,
+    rounds: usize,
+    script: &str,
+    peers: &[(&str, &[&str])],
+) -> Vec<super::Row> {
     let mut ways = vec![Way::new("ob transport", || seconds(|| ours(fleet, script)))];
     for (name, words) in peers {
         ways.push(Way::new(*name, move || {
-            // Connections that ansible keeps are of this directory: the next round begins without them.
+            // Connections that ansible keeps are of this directory: the next round begins without
+            // them.
             let _ = std::fs::remove_dir_all(fleet.dir.path().join("ansible"));
             seconds(|| fleet.peer(words, &Job::default()))
         }));
@@ -112,7 +144,10 @@ pub fn many(rounds: usize) -> Result<Vec<Table>> {
     let peers: [(&str, &[&str]); 5] = [
         ("OpenSSH + xargs, one script", &["sh", "openssh/commands.sh"]),
         ("parallel-ssh, ten commands", &["python", "pssh/job.py", "commands"]),
-        ("pyinfra, ten operations", &["pyinfra", "-y", "pyinfra/inventory.py", "pyinfra/commands.py"]),
+        (
+            "pyinfra, ten operations",
+            &["pyinfra", "-y", "pyinfra/inventory.py", "pyinfra/commands.py"],
+        ),
         ("ansible, one script", &["ansible-playbook", "-i", "INVENTORY", "ansible/script.yml"]),
         ("ansible, ten tasks", &["ansible-playbook", "-i", "INVENTORY", "ansible/commands.yml"]),
     ];

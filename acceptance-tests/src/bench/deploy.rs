@@ -1,7 +1,9 @@
-//! (a) first deploy on ten hosts, (b) the same again with nothing to do, and the way back to a package that is there.
+//! (a) first deploy on ten hosts, (b) the same again with nothing to do, and the way back to a
+//! package that is there.
 //!
-//! Ours goes through the real terraform and the real provider: it also makes accounts, sets root's password, writes marks,
-//! gates and journals and waits until SQL answers; peers copy, write the start script, start, and wait for the port.
+//! Ours goes through the real terraform and the real provider: it also makes accounts, sets root's
+//! password, writes marks, gates and journals and waits until SQL answers; peers copy, write the
+//! start script, start, and wait for the port.
 use super::fleet::{BASE, DEPLOYERS, Fleet, Job};
 use super::{LIMIT, Row, Table, Way, interleave, seconds, wanted};
 use crate::story::{Cluster, Config};
@@ -22,7 +24,11 @@ fn config(version: &str, initialize: bool) -> Result<Config> {
     config.clusters.clear();
     config.protect = false;
     let wheel = seekdb::fetch(version)?;
-    let _ = writeln!(config.more, "data \"ob_package\" \"p\" {{\n  files = [{{ path = {:?}, sha256 = {:?} }}]\n}}", wheel.path, wheel.sha256);
+    let _ = writeln!(
+        config.more,
+        "data \"ob_package\" \"p\" {{\n  files = [{{ path = {:?}, sha256 = {:?} }}]\n}}",
+        wheel.path, wheel.sha256
+    );
     for n in 0..HOSTS {
         let name = format!("c{n}");
         let mut cluster = Cluster::new(&name, n, initialize);
@@ -56,18 +62,27 @@ fn job(version: &str, start: bool) -> Result<Job> {
     Ok(Job { files: seekdb::server(version)?, start })
 }
 
-/// The server's bare start on all hosts at once, its files being there: what no tool can do without.
+/// The server's bare start on all hosts at once, its files being there: what no tool can do
+/// without.
 fn bare(fleet: &Fleet) -> Result<f64> {
     for version in [seekdb::DEFAULT] {
         let program = seekdb::share(&fleet.lab, version)?;
         for host in fleet.lab.hosts() {
-            host.exec(&format!("mkdir -p {BASE} && cp {program} $(dirname {program})/libaio.so.1 /data/"))?.ok()?;
+            host.exec(&format!(
+                "mkdir -p {BASE} && cp {program} $(dirname {program})/libaio.so.1 /data/"
+            ))?
+            .ok()?;
         }
     }
     seconds(|| {
-        let start = |host: Host| std::thread::spawn(move || seekdb::start(&host, "/data/seekdb", BASE, 2881, Duration::from_secs(300)));
+        let start = |host: Host| {
+            std::thread::spawn(move || {
+                seekdb::start(&host, "/data/seekdb", BASE, 2881, Duration::from_secs(300))
+            })
+        };
         let all: Vec<_> = fleet.lab.hosts().into_iter().map(start).collect();
-        all.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| anyhow::bail!("a start broke down")))
+        all.into_iter()
+            .try_for_each(|t| t.join().unwrap_or_else(|_| anyhow::bail!("a start broke down")))
     })
 }
 
@@ -88,7 +103,9 @@ fn first(rounds: usize, start: bool) -> Vec<Row> {
         }));
     }
     if start {
-        ways.push(Way::new("(bare start of the ten servers, files already there)", || bare(&Fleet::up(HOSTS)?)));
+        ways.push(Way::new("(bare start of the ten servers, files already there)", || {
+            bare(&Fleet::up(HOSTS)?)
+        }));
     }
     ways.push(Way::new("(terraform alone, ten terraform_data)", || {
         let dir = tempfile::tempdir().context("cannot make a directory")?;
@@ -98,15 +115,19 @@ fn first(rounds: usize, start: bool) -> Vec<Row> {
     interleave(rounds, ways)
 }
 
-/// (a): first deploy, without and with the server's start. Ten real servers that start on a few cores take most of the
-/// time whoever starts them: the table without shows what the tools do, and the other one has a third of the rounds.
+/// (a): first deploy, without and with the server's start. Ten real servers that start on a few
+/// cores take most of the time whoever starts them: the table without shows what the tools do, and
+/// the other one has a third of the rounds.
 ///
 /// # Errors
 /// Never; a way that fails says so in its row.
 pub fn fresh(rounds: usize) -> Result<Vec<Table>> {
     Ok(vec![
         Table::new("(a) deploy on ten hosts: 139 MB file and config", first(rounds, false)),
-        Table::new("(a') the same with the start of ten real servers and the wait for their ports", first(rounds.div_ceil(3), true)),
+        Table::new(
+            "(a') the same with the start of ten real servers and the wait for their ports",
+            first(rounds.div_ceil(3), true),
+        ),
     ])
 }
 
@@ -116,7 +137,13 @@ pub fn fresh(rounds: usize) -> Result<Vec<Table>> {
 /// The first deploy failed.
 pub fn again(rounds: usize) -> Result<Vec<Table>> {
     let table = Table::new("(b) the same again with nothing to do, servers running", idle(rounds)?);
-    Ok(vec![table, Table::new("(b') change to the other of two packages, both deployed before, servers not started", back(rounds)?)])
+    Ok(vec![
+        table,
+        Table::new(
+            "(b') change to the other of two packages, both deployed before, servers not started",
+            back(rounds)?,
+        ),
+    ])
 }
 
 fn idle(rounds: usize) -> Result<Vec<Row>> {
@@ -126,14 +153,17 @@ fn idle(rounds: usize) -> Result<Vec<Row>> {
     let dir = tempfile::tempdir().context("cannot make a directory")?;
     let other = Terraform::new(dir.path(), Source::Override)?;
     alone(&other)?;
-    let mut ways = vec![Way::new("ob_cluster by terraform apply", || seconds(|| tf.apply().map(drop)))];
+    let mut ways =
+        vec![Way::new("ob_cluster by terraform apply", || seconds(|| tf.apply().map(drop)))];
     // OpenSSH knows no "when different". The others find the servers that ours started.
     for (name, words) in DEPLOYERS.into_iter().filter(|d| d.0 != "OpenSSH + xargs" && wanted(d.0)) {
         let job = job(seekdb::DEFAULT, true)?;
         fleet.peer(words, &job).with_context(|| format!("the first deploy by {name}"))?;
         ways.push(Way::new(name, move || seconds(|| fleet.peer(words, &job))));
     }
-    ways.push(Way::new("(terraform alone, ten terraform_data)", || seconds(|| other.apply().map(drop))));
+    ways.push(Way::new("(terraform alone, ten terraform_data)", || {
+        seconds(|| other.apply().map(drop))
+    }));
     Ok(interleave(rounds, ways))
 }
 
@@ -152,14 +182,21 @@ fn back(rounds: usize) -> Result<Vec<Row>> {
     let mut ways = vec![ours];
     for (name, words) in DEPLOYERS.into_iter().filter(|d| wanted(d.0)) {
         for version in VERSIONS {
-            fleet.peer(words, &job(version, false)?).with_context(|| format!("the first deploy by {name}"))?;
+            fleet
+                .peer(words, &job(version, false)?)
+                .with_context(|| format!("the first deploy by {name}"))?;
         }
         let turn = Cell::new(0);
         ways.push(Way::new(name, move || {
             let version = VERSIONS[turn.replace(turn.get() + 1) % 2];
-            // Whoever came before left the same version or the other one: the one that is to be replaced is put there first.
+            // Whoever came before left the same version or the other one: the one that is to be
+            // replaced is put there first.
             let job = job(version, false)?;
-            fleet.lab.hosts().iter().try_for_each(|h| h.exec("echo other > /data/seekdb; touch -d @1 /data/seekdb").and_then(crate::Output::ok).map(drop))?;
+            fleet.lab.hosts().iter().try_for_each(|h| {
+                h.exec("echo other > /data/seekdb; touch -d @1 /data/seekdb")
+                    .and_then(crate::Output::ok)
+                    .map(drop)
+            })?;
             seconds(|| fleet.peer(words, &job))
         }));
     }

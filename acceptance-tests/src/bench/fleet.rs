@@ -1,4 +1,5 @@
-//! Lab hosts for the benchmark and the peers' jobs on them. The jobs themselves lie in acceptance-tests/bench/.
+//! Lab hosts for the benchmark and the peers' jobs on them. The jobs themselves lie in
+//! acceptance-tests/bench/.
 use super::LIMIT;
 use crate::outside::{repository, tools};
 use crate::run::run;
@@ -36,11 +37,16 @@ impl Fleet {
             info.known_hosts.display()
         );
         files::write(dir.path().join("inventory.ini"), ini, 0o644)?;
-        files::write(dir.path().join("start.sh"), seekdb::start_line("/data/seekdb", BASE, 2881) + "\n", 0o644)?;
+        files::write(
+            dir.path().join("start.sh"),
+            seekdb::start_line("/data/seekdb", BASE, 2881) + "\n",
+            0o644,
+        )?;
         Ok(Self { lab, dir })
     }
 
-    /// Runs a peer's job to its end: a program of acceptance-tests/bench/ or of the peers' Python environment.
+    /// Runs a peer's job to its end: a program of acceptance-tests/bench/ or of the peers' Python
+    /// environment.
     ///
     /// # Errors
     /// It failed; the message carries what it printed.
@@ -49,7 +55,13 @@ impl Fleet {
         let venv = environment()?;
         let at = |p: &str| self.dir.path().join(p).display().to_string();
         let mut c = Command::new("env");
-        let place = |w: &&str| if w.contains('/') { bench.join(w).display().to_string() } else { w.replace("INVENTORY", &at("inventory.ini")) };
+        let place = |w: &&str| {
+            if w.contains('/') {
+                bench.join(w).display().to_string()
+            } else {
+                w.replace("INVENTORY", &at("inventory.ini"))
+            }
+        };
         c.args(words.iter().map(place)).current_dir(self.dir.path());
         let path = std::env::var("PATH").unwrap_or_default();
         c.env("PATH", format!("{}:{path}", venv.join("bin").display()))
@@ -66,7 +78,12 @@ impl Fleet {
         if out.status != 0 {
             let text = format!("{}{}", out.stdout, out.stderr);
             let end: Vec<_> = text.lines().rev().take(12).collect();
-            bail!("{} ended with {}: {}", words.join(" "), out.status, end.into_iter().rev().collect::<Vec<_>>().join(" | "));
+            bail!(
+                "{} ended with {}: {}",
+                words.join(" "),
+                out.status,
+                end.into_iter().rev().collect::<Vec<_>>().join(" | ")
+            );
         }
         Ok(())
     }
@@ -84,7 +101,11 @@ pub struct Job {
 /// Where `setup.sh` has put the peers.
 fn environment() -> Result<PathBuf> {
     let dir = tools()?.join("bench-peers");
-    if dir.join("installed").is_file() { Ok(dir) } else { bail!("the peers are not installed: make bench") }
+    if dir.join("installed").is_file() {
+        Ok(dir)
+    } else {
+        bail!("the peers are not installed: make bench")
+    }
 }
 
 /// The peers that deploy, by their command lines.
@@ -102,6 +123,10 @@ pub const DEPLOYERS: [(&str, &[&str]); 5] = [
 /// PyPI or the system's packages cannot be reached.
 pub fn set_up() -> Result<()> {
     let script: &Path = &repository().join("acceptance-tests/bench/setup.sh");
-    let status = Command::new("sh").arg(script).arg(tools()?.join("bench-peers")).status().context("cannot start setup.sh")?;
+    let status = Command::new("sh")
+        .arg(script)
+        .arg(tools()?.join("bench-peers"))
+        .status()
+        .context("cannot start setup.sh")?;
     if status.success() { Ok(()) } else { bail!("setup.sh failed") }
 }

@@ -1,10 +1,13 @@
-//! The benchmark: the provider and its peers side by side on lab hosts of this machine. Never a test: it judges nothing.
+//! The benchmark: the provider and its peers side by side on lab hosts of this machine. Never a
+//! test: it judges nothing.
 //!
-//! - this file: rounds, medians, tables · [`fleet`]: hosts and the peers' jobs (acceptance-tests/bench/)
+//! - this file: rounds, medians, tables · [`fleet`]: hosts and the peers' jobs
+//!   (acceptance-tests/bench/)
 //! - [`deploy`]: (a), (b) · [`commands`]: (c), (d) · [`objects`]: (e) · [`plugin`], [`pair`]: (f)
 //!
-//! Rounds are interleaved, each begins with another way, and what is compared is medians: other load on the machine then
-//! hits all ways alike. A way that fails is reported and left out; the others go on.
+//! Rounds are interleaved, each begins with another way, and what is compared is medians: other
+//! load on the machine then hits all ways alike. A way that fails is reported and left out; the
+//! others go on.
 pub mod commands;
 pub mod deploy;
 pub mod fleet;
@@ -53,7 +56,9 @@ impl Row {
         let mut sorted = self.values.clone();
         sorted.sort_by(f64::total_cmp);
         let n = sorted.len();
-        (n > 0).then(|| if n % 2 == 1 { sorted[n / 2] } else { f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]) })
+        (n > 0).then(|| {
+            if n % 2 == 1 { sorted[n / 2] } else { f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]) }
+        })
     }
 }
 
@@ -67,9 +72,11 @@ pub fn seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// Whether a way is to be measured: `OB_BENCH_WAYS` holds parts of names, with commas between them; not set, all are.
+/// Whether a way is to be measured: `OB_BENCH_WAYS` holds parts of names, with commas between them;
+/// not set, all are.
 fn wanted(name: &str) -> bool {
-    std::env::var("OB_BENCH_WAYS").map_or(true, |all| all.split(',').any(|part| name.contains(part)))
+    std::env::var("OB_BENCH_WAYS")
+        .map_or(true, |all| all.split(',').any(|part| name.contains(part)))
 }
 
 /// Runs all ways `rounds` times, in turns; each round begins with the next one.
@@ -89,7 +96,15 @@ pub fn interleave(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Row> {
                 }
                 Err(e) => {
                     eprintln!("  round {} of {rounds}: {} FAILED: {e:#}", round + 1, ways[n].name);
-                    rows[n].failed = Some(format!("{e:#}").lines().next().unwrap_or_default().chars().take(120).collect());
+                    rows[n].failed = Some(
+                        format!("{e:#}")
+                            .lines()
+                            .next()
+                            .unwrap_or_default()
+                            .chars()
+                            .take(120)
+                            .collect(),
+                    );
                 }
             }
         }
@@ -122,20 +137,46 @@ impl Table {
         self
     }
 
-    /// As Markdown: medians, multiples of the first row, least and most, and how many values there are.
+    /// As Markdown: medians, multiples of the first row, least and most, and how many values there
+    /// are.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut text = format!("### {}\n\n| way | median, {} | multiple of the first | least to most | runs |\n| --- | --- | --- | --- | --- |\n", self.title, self.unit);
+        let mut text = format!(
+            "### {}\n\n| way | median, {} | multiple of the first | least to most | runs |\n| --- | --- | --- | --- | --- |\n",
+            self.title, self.unit
+        );
         let base = self.rows.first().and_then(Row::median);
         for row in &self.rows {
             let _ = match (row.median(), base) {
                 (Some(m), base) => {
-                    let multiple = base.filter(|b| *b > 0.0).map_or_else(|| "–".into(), |b| format!("{}x", short(m / b)));
-                    let (least, most) = row.values.iter().fold((f64::MAX, 0_f64), |(a, b), v| (a.min(*v), b.max(*v)));
-                    let failed = row.failed.as_ref().map(|f| format!("; then failed: {f}")).unwrap_or_default();
-                    writeln!(text, "| {} | {} | {multiple} | {} to {} | {}{failed} |", row.name, short(m), short(least), short(most), row.values.len())
+                    let multiple = base
+                        .filter(|b| *b > 0.0)
+                        .map_or_else(|| "–".into(), |b| format!("{}x", short(m / b)));
+                    let (least, most) = row
+                        .values
+                        .iter()
+                        .fold((f64::MAX, 0_f64), |(a, b), v| (a.min(*v), b.max(*v)));
+                    let failed = row
+                        .failed
+                        .as_ref()
+                        .map(|f| format!("; then failed: {f}"))
+                        .unwrap_or_default();
+                    writeln!(
+                        text,
+                        "| {} | {} | {multiple} | {} to {} | {}{failed} |",
+                        row.name,
+                        short(m),
+                        short(least),
+                        short(most),
+                        row.values.len()
+                    )
                 }
-                (None, _) => writeln!(text, "| {} | – | – | – | failed: {} |", row.name, row.failed.as_deref().unwrap_or("not run")),
+                (None, _) => writeln!(
+                    text,
+                    "| {} | – | – | – | failed: {} |",
+                    row.name,
+                    row.failed.as_deref().unwrap_or("not run")
+                ),
             };
         }
         text
@@ -171,17 +212,30 @@ mod tests {
         };
         let rows = interleave(2, vec![way("a", true), way("b", false), way("c", true)]);
         assert_eq!(*order.borrow(), ["a", "b", "c", "c", "a"]);
-        assert_eq!((rows[0].values.len(), rows[1].failed.as_deref(), rows[2].values.len()), (2, Some("no"), 2));
+        assert_eq!(
+            (rows[0].values.len(), rows[1].failed.as_deref(), rows[2].values.len()),
+            (2, Some("no"), 2)
+        );
     }
 
     #[test]
     fn a_table_shows_medians_and_multiples_of_its_first_row() {
-        for (values, want) in [(vec![3.0, 1.0, 2.0], Some(2.0)), (vec![1.0, 2.0], Some(1.5)), (vec![], None)] {
+        for (values, want) in
+            [(vec![3.0, 1.0, 2.0], Some(2.0)), (vec![1.0, 2.0], Some(1.5)), (vec![], None)]
+        {
             assert_eq!(Row::of("x", values).median(), want);
         }
         let failed = Row { failed: Some("no rsync".into()), ..Row::of("rsync", vec![]) };
-        let text = Table::new("job", vec![Row::of("ours", vec![0.2]), Row::of("theirs", vec![1.0, 3.0, 2.0]), failed]).markdown();
+        let text = Table::new(
+            "job",
+            vec![Row::of("ours", vec![0.2]), Row::of("theirs", vec![1.0, 3.0, 2.0]), failed],
+        )
+        .markdown();
         assert!(text.contains("| ours | 0.200 | 1.00x | 0.200 to 0.200 | 1 |"), "{text}");
-        assert!(text.contains("| theirs | 2.00 | 10.0x | 1.00 to 3.00 | 3 |") && text.contains("failed: no rsync"), "{text}");
+        assert!(
+            text.contains("| theirs | 2.00 | 10.0x | 1.00 to 3.00 | 3 |")
+                && text.contains("failed: no rsync"),
+            "{text}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! (e) 200 databases, 200 users and 400 grants: as single resources, as one `ob_access`, beside Terraform's own floor and
-//! the bare SQL. All on one server, which is empty again after each way.
+//! (e) 200 databases, 200 users and 400 grants: as single resources, as one `ob_access`, beside
+//! Terraform's own floor and the bare SQL. All on one server, which is empty again after each way.
 use super::{LIMIT, Row, Table, seconds};
 use crate::sql::{self, Login};
 use crate::terraform::{Source, Terraform};
@@ -104,7 +104,11 @@ fn life(config: &str) -> Result<[f64; 3]> {
     let dir = tempfile::tempdir().context("cannot make a directory")?;
     let tf = Terraform::new(dir.path(), Source::Override)?.limit(LIMIT);
     tf.write("main.tf", config)?;
-    Ok([seconds(|| tf.apply().map(drop))?, seconds(|| tf.settled())?, seconds(|| tf.destroy().map(drop))?])
+    Ok([
+        seconds(|| tf.apply().map(drop))?,
+        seconds(|| tf.settled())?,
+        seconds(|| tf.destroy().map(drop))?,
+    ])
 }
 
 /// The same SQL on one connection; the read by three set queries.
@@ -121,11 +125,23 @@ fn bare(at: SocketAddr) -> Result<[f64; 3]> {
         })
     };
     let n = 0..EACH;
-    let mut create: Vec<String> = n.clone().map(|i| format!("create database `db_{i:03}`")).collect();
+    let mut create: Vec<String> =
+        n.clone().map(|i| format!("create database `db_{i:03}`")).collect();
     create.extend(n.clone().map(|i| format!("create user 'u_{i:03}'@'%' identified by 'pw'")));
-    create.extend(n.clone().map(|i| format!("grant select, insert on `db_{i:03}`.* to 'u_{i:03}'@'%'")));
-    create.extend(n.clone().map(|i| format!("grant select on `db_{:03}`.* to 'u_{i:03}'@'%'", (i + 1) % EACH)));
-    let read = ["select * from information_schema.schemata", "select * from mysql.user", "select * from mysql.db"].map(str::to_owned).to_vec();
+    create.extend(
+        n.clone().map(|i| format!("grant select, insert on `db_{i:03}`.* to 'u_{i:03}'@'%'")),
+    );
+    create.extend(
+        n.clone()
+            .map(|i| format!("grant select on `db_{:03}`.* to 'u_{i:03}'@'%'", (i + 1) % EACH)),
+    );
+    let read = [
+        "select * from information_schema.schemata",
+        "select * from mysql.user",
+        "select * from mysql.db",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let mut remove: Vec<String> = n.clone().map(|i| format!("drop user 'u_{i:03}'@'%'")).collect();
     remove.extend(n.map(|i| format!("drop database `db_{i:03}`")));
     Ok([run(create)?, run(read)?, run(remove)?])
@@ -144,7 +160,8 @@ pub fn all(rounds: usize) -> Result<Vec<Table>> {
         ("bare SQL, one connection", Box::new(|| bare(at))),
         ("one ob_access", Box::new(|| life(&with(SET)))),
     ];
-    let mut rows: Vec<[Row; 3]> = ways.iter().map(|w| [0; 3].map(|_| Row::of(w.0, Vec::new()))).collect();
+    let mut rows: Vec<[Row; 3]> =
+        ways.iter().map(|w| [0; 3].map(|_| Row::of(w.0, Vec::new()))).collect();
     for round in 0..rounds {
         for turn in 0..ways.len() {
             let n = (round + turn) % ways.len();
@@ -160,6 +177,11 @@ pub fn all(rounds: usize) -> Result<Vec<Table>> {
             }
         }
     }
-    let table = |column: usize, what: &str| Table::new(format!("(e) 200 databases, 200 users, 400 grants: {what}"), rows.iter().map(|r| r[column].clone()).collect());
+    let table = |column: usize, what: &str| {
+        Table::new(
+            format!("(e) 200 databases, 200 users, 400 grants: {what}"),
+            rows.iter().map(|r| r[column].clone()).collect(),
+        )
+    };
     Ok(vec![table(0, "create"), table(1, "plan with nothing to do"), table(2, "destroy")])
 }

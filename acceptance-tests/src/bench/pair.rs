@@ -1,4 +1,5 @@
-//! (f) the deploy of one seekdb beside its bare start, and the write gap of a switchover beside the bare SQL sequence.
+//! (f) the deploy of one seekdb beside its bare start, and the write gap of a switchover beside the
+//! bare SQL sequence.
 use super::{LIMIT, Table, Way, interleave, seconds};
 use crate::story::{Cluster, Config, config, nothing_lost};
 use crate::terraform::{Source, Terraform};
@@ -16,8 +17,18 @@ const BASE: &str = "/home/admin/db";
 /// # Errors
 /// A pair does not come up.
 pub fn all(rounds: usize) -> Result<Vec<Table>> {
-    let deploys = interleave(rounds, vec![Way::new("ob_cluster by terraform apply, package copied", deploy), Way::new("bare start, files already there", bare_start)]);
-    Ok(vec![Table::new("(f) deploy of one seekdb", deploys), Table::new("(f) write gap of a planned switchover, 100 rows a second", gaps(rounds)?).unit("ms")])
+    let deploys = interleave(
+        rounds,
+        vec![
+            Way::new("ob_cluster by terraform apply, package copied", deploy),
+            Way::new("bare start, files already there", bare_start),
+        ],
+    );
+    Ok(vec![
+        Table::new("(f) deploy of one seekdb", deploys),
+        Table::new("(f) write gap of a planned switchover, 100 rows a second", gaps(rounds)?)
+            .unit("ms"),
+    ])
 }
 
 fn deploy() -> Result<f64> {
@@ -34,9 +45,11 @@ fn bare_start() -> Result<f64> {
     seconds(|| seekdb::start(&lab.host(0), &program, BASE, 2881, SOON))
 }
 
-/// The longest time without an acknowledged row while `work` moves the role; lost rows are a failure.
+/// The longest time without an acknowledged row while `work` moves the role; lost rows are a
+/// failure.
 fn gap(servers: &[sql::Login], work: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let writer = Writer::start(writer::Config { servers: servers.to_vec(), ..writer::Config::new([]) })?;
+    let writer =
+        Writer::start(writer::Config { servers: servers.to_vec(), ..writer::Config::new([]) })?;
     writer.wait_for(100, SOON)?;
     work()?;
     writer.wait_for(100, SOON)?;
@@ -53,7 +66,11 @@ fn gaps(rounds: usize) -> Result<Vec<super::Row>> {
     pair.clusters.values_mut().for_each(|c: &mut Cluster| c.allow.clear());
     tf.write("main.tf", &pair.render(ours)?)?;
     tf.apply()?;
-    let login = |h: Host| sql::Login { at: h.at(2881), user: "root".into(), password: Some(config::PASSWORD.into()) };
+    let login = |h: Host| sql::Login {
+        at: h.at(2881),
+        user: "root".into(),
+        password: Some(config::PASSWORD.into()),
+    };
     let servers: Vec<_> = ours.hosts().into_iter().map(login).collect();
     let turn = Cell::new(0);
     let by_terraform = Way::new("ob_standby by terraform apply", move || {
@@ -61,13 +78,17 @@ fn gaps(rounds: usize) -> Result<Vec<super::Row>> {
         tf.write("main.tf", &pair.clone().primary(to).render(ours)?)?;
         gap(&servers, || tf.apply().map(drop))
     });
-    // A new pair each time: a fenced process is never opened again (4179), and its restart is no part of the gap.
+    // A new pair each time: a fenced process is never opened again (4179), and its restart is no
+    // part of the gap.
     let by_sql = Way::new("bare SQL: source, switchover to standby, switchover to primary", || {
         let theirs = by_hand()?;
         let (old, new) = (theirs.host(0), theirs.host(1));
         let all: Vec<_> = theirs.hosts().iter().map(|h| sql::Login::from(h.at(2881))).collect();
         gap(&all, || {
-            sql::query(old.at(2881), &format!("alter system set log_restore_source = '{}:2882'", new.address()))?;
+            sql::query(
+                old.at(2881),
+                &format!("alter system set log_restore_source = '{}:2882'", new.address()),
+            )?;
             sql::query(old.at(2881), "alter system switchover to standby")?;
             sql::query(new.at(2881), "alter system switchover to primary").map(drop)
         })

@@ -24,7 +24,9 @@ impl Drop for Plugin {
 /// A certificate of the kind that go-plugin's clients have.
 fn certificate() -> Result<String> {
     let words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521 -nodes -keyout /dev/null -subj /CN=localhost -days 2";
-    run(&mut command(words.split(' ')), b"", Duration::from_secs(20))?.ok().context("cannot make a certificate")
+    run(&mut command(words.split(' ')), b"", Duration::from_secs(20))?
+        .ok()
+        .context("cannot make a certificate")
 }
 
 /// Starts the plugin; gives the milliseconds to its handshake line and its memory in MiB.
@@ -44,8 +46,12 @@ fn start(certificate: &str) -> Result<(f64, f64)> {
     BufReader::new(plugin.0.stdout.take().context("no output")?).read_line(&mut line)?;
     let took = begun.elapsed().as_secs_f64() * 1000.0;
     ensure!(line.starts_with("1|6|unix|"), "no handshake: {line:?}");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", plugin.0.id())).context("cannot read its memory")?;
-    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|v| v.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", plugin.0.id()))
+        .context("cannot read its memory")?;
+    let peak = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .and_then(|v| v.trim().trim_end_matches(" kB").parse::<f64>().ok());
     Ok((took, peak.context("no VmHWM")? / 1024.0))
 }
 
@@ -70,15 +76,32 @@ pub fn all(rounds: usize) -> Result<Vec<Table>> {
     }
     let [ours, floor] = &all[..] else { return Ok(Vec::new()) };
     let new = |tf: &Terraform| seconds(|| tf.plan().map(drop));
-    let first = interleave(rounds, vec![Way::new("ob_database", || new(ours)), Way::new("terraform_data", || new(floor))]);
+    let first = interleave(
+        rounds,
+        vec![Way::new("ob_database", || new(ours)), Way::new("terraform_data", || new(floor))],
+    );
     for tf in &all {
         tf.apply()?;
     }
     let settled = |tf: &Terraform| seconds(|| tf.settled());
-    let second = interleave(rounds, vec![Way::new("ob_database", || settled(ours)), Way::new("terraform_data", || settled(floor))]);
+    let second = interleave(
+        rounds,
+        vec![
+            Way::new("ob_database", || settled(ours)),
+            Way::new("terraform_data", || settled(floor)),
+        ],
+    );
     Ok(vec![
-        Table::new("(f) start of the plugin to its handshake line", vec![Row::of("terraform-provider-ob", times)]).unit("ms"),
-        Table::new("(f) peak memory at the handshake", vec![Row::of("terraform-provider-ob", memory)]).unit("MiB"),
+        Table::new(
+            "(f) start of the plugin to its handshake line",
+            vec![Row::of("terraform-provider-ob", times)],
+        )
+        .unit("ms"),
+        Table::new(
+            "(f) peak memory at the handshake",
+            vec![Row::of("terraform-provider-ob", memory)],
+        )
+        .unit("MiB"),
         Table::new("(f) plan of 300 new resources", first),
         Table::new("(f) plan of 300 resources that are there, each read", second),
     ])

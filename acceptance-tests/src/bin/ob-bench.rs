@@ -86,7 +86,8 @@ fn measure(parts: &[Part], rounds: usize, out: Option<PathBuf>) -> Result<bool> 
                 println!("{text}");
                 if let Some(dir) = &out {
                     std::fs::create_dir_all(dir).context("cannot make the directory of results")?;
-                    std::fs::write(dir.join(format!("{part:?}.md").to_lowercase()), text).context("cannot write a result")?;
+                    std::fs::write(dir.join(format!("{part:?}.md").to_lowercase()), text)
+                        .context("cannot write a result")?;
                 }
             }
             Err(e) => {

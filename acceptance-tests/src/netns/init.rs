@@ -1,4 +1,5 @@
-//! The first process of a host: runs in the host's fresh namespaces, makes them a machine, and becomes its init.
+//! The first process of a host: runs in the host's fresh namespaces, makes them a machine, and
+//! becomes its init.
 use super::{disk, freezer, net, note_init};
 use crate::files::{self, c};
 use crate::process::Process;
@@ -7,7 +8,10 @@ use crate::run::{command, run};
 use anyhow::{Context, Result, bail};
 use rand::Rng;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, mount_remount, unmount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
+    mount_remount, unmount,
+};
 use rustix::process::{chdir, pivot_root, umask};
 use std::ffi::CString;
 use std::fs;
@@ -17,8 +21,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// What the host runs from then on. The shell reaps every orphan: a program that waits for a daemon's end is not fooled
-/// by its zombie.
+/// What the host runs from then on. The shell reaps every orphan: a program that waits for a
+/// daemon's end is not fooled by its zombie.
 const INIT: &str = r#"
 for f in /etc/sysctl.d/*.conf; do
   if [ -e "$f" ]; then sysctl -q -p "$f"; fi
@@ -43,12 +47,17 @@ pub fn main(id: u8, name: &str) -> Result<()> {
     let own = fs::read_link("/proc/self").context("cannot read /proc/self")?;
     let pid = own.to_str().and_then(|p| p.parse().ok()).context("/proc/self is no number")?;
     let init = Process::of(pid).context("this process is not in /proc")?;
-    let out = run(&mut command(["ip", "-batch", "-"]), net::own_setup(&info, host).as_bytes(), Duration::from_secs(30))?;
+    let out = run(
+        &mut command(["ip", "-batch", "-"]),
+        net::own_setup(&info, host).as_bytes(),
+        Duration::from_secs(30),
+    )?;
     if out.status != 0 {
         bail!("cannot set up the network: {}", out.stderr.trim());
     }
     umask(Mode::empty());
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).context("cannot make mounts private")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .context("cannot make mounts private")?;
     let root = info.home(host).join("merged");
     mounts(&info, host, &root)?;
     rustix::system::sethostname(name.as_bytes()).context("cannot set the hostname")?;
@@ -58,21 +67,31 @@ pub fn main(id: u8, name: &str) -> Result<()> {
     let e = Command::new("/bin/sh")
         .args(["-c", INIT])
         .env_clear()
-        .envs([("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C"), ("HOME", "/")])
+        .envs([
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("LC_ALL", "C"),
+            ("HOME", "/"),
+        ])
         .exec();
     Err(e).context("cannot start /bin/sh")
 }
 
 fn fs_mount(kind: &str, at: &Path, flags: MountFlags, data: &str) -> Result<()> {
     let data = CString::new(data)?;
-    mount(kind, c(at)?, kind, flags, data.as_c_str()).with_context(|| format!("cannot mount {kind} on {}", at.display()))
+    mount(kind, c(at)?, kind, flags, data.as_c_str())
+        .with_context(|| format!("cannot mount {kind} on {}", at.display()))
 }
 
 fn mounts(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     let home = info.home(host);
     let none = MountFlags::empty();
     let careful = MountFlags::NOSUID | MountFlags::NODEV;
-    fs_mount("overlay", root, none, &format!("lowerdir=/,upperdir={}/upper,workdir={}/work", home.display(), home.display()))?;
+    fs_mount(
+        "overlay",
+        root,
+        none,
+        &format!("lowerdir=/,upperdir={}/upper,workdir={}/work", home.display(), home.display()),
+    )?;
     fs_mount("proc", &root.join("proc"), careful | MountFlags::NOEXEC, "")?;
     fs_mount("sysfs", &root.join("sys"), careful | MountFlags::NOEXEC | MountFlags::RDONLY, "")?;
     fs_mount("tmpfs", &root.join("run"), careful, "mode=755")?;
@@ -80,27 +99,54 @@ fn mounts(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     files::dir(root.join("run/lock"), 0o1777)?;
     devices(&root.join("dev"))?;
     settings(info, host, root)?;
-    mount_bind(c(&info.dir.join("shared"))?, c(&root.join("lab"))?).context("cannot mount the shared folder")?;
-    mount_remount(c(&root.join("lab"))?, MountFlags::BIND | MountFlags::RDONLY, c"").context("cannot make the shared folder read-only")
+    mount_bind(c(&info.dir.join("shared"))?, c(&root.join("lab"))?)
+        .context("cannot mount the shared folder")?;
+    mount_remount(c(&root.join("lab"))?, MountFlags::BIND | MountFlags::RDONLY, c"")
+        .context("cannot make the shared folder read-only")
 }
 
 fn devices(dev: &Path) -> Result<()> {
     fs_mount("tmpfs", dev, MountFlags::NOSUID, "mode=755")?;
-    for (name, minor_of) in [("null", (1, 3)), ("zero", (1, 5)), ("full", (1, 7)), ("random", (1, 8)), ("urandom", (1, 9)), ("tty", (5, 0))] {
-        mknodat(CWD, c(&dev.join(name))?, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(minor_of.0, minor_of.1))
-            .with_context(|| format!("cannot make /dev/{name}"))?;
+    for (name, minor_of) in [
+        ("null", (1, 3)),
+        ("zero", (1, 5)),
+        ("full", (1, 7)),
+        ("random", (1, 8)),
+        ("urandom", (1, 9)),
+        ("tty", (5, 0)),
+    ] {
+        mknodat(
+            CWD,
+            c(&dev.join(name))?,
+            FileType::CharacterDevice,
+            Mode::from_raw_mode(0o666),
+            makedev(minor_of.0, minor_of.1),
+        )
+        .with_context(|| format!("cannot make /dev/{name}"))?;
     }
-    for (name, to) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")] {
+    for (name, to) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
         symlink(to, dev.join(name)).with_context(|| format!("cannot make /dev/{name}"))?;
     }
     files::dir(dev.join("pts"), 0o755)?;
-    fs_mount("devpts", &dev.join("pts"), MountFlags::NOSUID | MountFlags::NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5")?;
+    fs_mount(
+        "devpts",
+        &dev.join("pts"),
+        MountFlags::NOSUID | MountFlags::NOEXEC,
+        "newinstance,ptmxmode=0666,mode=620,gid=5",
+    )?;
     files::dir(dev.join("shm"), 0o1777)?;
     fs_mount("tmpfs", &dev.join("shm"), MountFlags::NOSUID | MountFlags::NODEV, "mode=1777")
 }
 
-/// Lays writable copies over the kernel's settings: what the host writes there reaches nobody, and is gone at its next
-/// boot as on a real machine. The settings without a copy become read-only, except net.*, which are the host's own.
+/// Lays writable copies over the kernel's settings: what the host writes there reaches nobody, and
+/// is gone at its next boot as on a real machine. The settings without a copy become read-only,
+/// except net.*, which are the host's own.
 fn settings(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     let home = info.home(host);
     let scratch = home.join("boot");
@@ -111,11 +157,22 @@ fn settings(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
         if !at.exists() {
             continue;
         }
-        let (upper, work) = (scratch.join(format!("{name}.upper")), scratch.join(format!("{name}.work")));
+        let (upper, work) =
+            (scratch.join(format!("{name}.upper")), scratch.join(format!("{name}.work")));
         files::dir(&upper, 0o755)?;
         files::dir(&work, 0o755)?;
         let lower = info.dir.join("settings").join(name);
-        fs_mount("overlay", &at, MountFlags::empty(), &format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display()))?;
+        fs_mount(
+            "overlay",
+            &at,
+            MountFlags::empty(),
+            &format!(
+                "lowerdir={},upperdir={},workdir={}",
+                lower.display(),
+                upper.display(),
+                work.display()
+            ),
+        )?;
     }
     let sys = root.join("proc/sys");
     files::write(sys.join("kernel/hostname"), format!("{}\n", host.name), 0o644)?;
@@ -123,7 +180,8 @@ fn settings(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     for live in ["kernel/random/uuid", "fs/aio-nr", "fs/file-nr"] {
         let (from, to) = (Path::new("/proc/sys").join(live), sys.join(live));
         if to.exists() {
-            mount_bind(c(&from)?, c(&to)?).with_context(|| format!("cannot show the machine's {live}"))?;
+            mount_bind(c(&from)?, c(&to)?)
+                .with_context(|| format!("cannot show the machine's {live}"))?;
         }
     }
     let mut locked = vec![root.join("proc/sysrq-trigger")];
@@ -135,8 +193,16 @@ fn settings(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     for path in locked.iter().filter(|p| p.exists()) {
         let at = c(path)?;
         mount_bind(&at, &at).with_context(|| format!("cannot lock {}", path.display()))?;
-        mount_remount(&at, MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, c"")
-            .with_context(|| format!("cannot lock {}", path.display()))?;
+        mount_remount(
+            &at,
+            MountFlags::BIND
+                | MountFlags::RDONLY
+                | MountFlags::NOSUID
+                | MountFlags::NODEV
+                | MountFlags::NOEXEC,
+            c"",
+        )
+        .with_context(|| format!("cannot lock {}", path.display()))?;
     }
     Ok(())
 }
@@ -147,7 +213,8 @@ fn uuid() -> String {
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 
-/// Makes `root` the root and lets go of the machine's mounts, so that no host keeps one of them alive.
+/// Makes `root` the root and lets go of the machine's mounts, so that no host keeps one of them
+/// alive.
 fn enter(root: &Path) -> Result<()> {
     chdir(c(root)?).context("cannot enter the host's root")?;
     pivot_root(".", ".").context("cannot change the root")?;

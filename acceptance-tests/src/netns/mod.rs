@@ -47,16 +47,26 @@ pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
     let off: Vec<&HostInfo> = hosts.iter().copied().filter(|h| info.init_of(h).is_none()).collect();
     for some in off.chunks(AT_ONCE) {
         net::plug(info, some)?;
-        let started: Vec<_> = some.iter().map(|h| start(info, h).map(|gone| (*h, gone))).collect::<Result<_>>()?;
+        let started: Vec<_> =
+            some.iter().map(|h| start(info, h).map(|gone| (*h, gone))).collect::<Result<_>>()?;
         let end = Instant::now() + lab::BOOT;
         for (host, gone) in started {
             let limit = end.saturating_duration_since(Instant::now());
-            let ready = || info.init_of(host).is_some_and(|p| Path::new(&format!("/proc/{}/root/run/lab-sshd.pid", p.pid)).exists());
+            let ready = || {
+                info.init_of(host).is_some_and(|p| {
+                    Path::new(&format!("/proc/{}/root/run/lab-sshd.pid", p.pid)).exists()
+                })
+            };
             if !until(limit, || gone.load(Ordering::Acquire) || ready()) || !ready() {
                 let log = fs::read_to_string(info.home(host).join("boot.log")).unwrap_or_default();
-                bail!("host {} did not boot: {}", host.name, if log.is_empty() { "no message" } else { log.trim() });
+                bail!(
+                    "host {} did not boot: {}",
+                    host.name,
+                    if log.is_empty() { "no message" } else { log.trim() }
+                );
             }
-            // Whoever asked for it while it was off left "no route to host" behind for a moment. One that is cut is not waited for long.
+            // Whoever asked for it while it was off left "no route to host" behind for a moment.
+            // One that is cut is not waited for long.
             let at = SocketAddr::from((host.address, host.port));
             until(REACHED, || TcpStream::connect_timeout(&at, Duration::from_millis(500)).is_ok());
         }
@@ -68,11 +78,23 @@ pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
 fn start(info: &Info, host: &HostInfo) -> Result<Arc<AtomicBool>> {
     freezer::make(info, host)?;
     let log_path = info.home(host).join("boot.log");
-    let log = fs::File::create(&log_path).with_context(|| format!("cannot create {}", log_path.display()))?;
+    let log = fs::File::create(&log_path)
+        .with_context(|| format!("cannot create {}", log_path.display()))?;
     let tool = lab::tool()?;
     let mut child = Command::new("nsenter")
         .arg(format!("--net=/run/netns/{}", net::netns(info, host)))
-        .args(["setsid", "unshare", "-m", "-p", "-u", "-i", "--fork", "--kill-child", "--propagation", "private"])
+        .args([
+            "setsid",
+            "unshare",
+            "-m",
+            "-p",
+            "-u",
+            "-i",
+            "--fork",
+            "--kill-child",
+            "--propagation",
+            "private",
+        ])
         .arg(tool)
         .args(["__init", &info.id.to_string(), &host.name])
         .current_dir("/")
@@ -90,10 +112,18 @@ fn start(info: &Info, host: &HostInfo) -> Result<Arc<AtomicBool>> {
     Ok(gone)
 }
 
-/// Cuts the power of hosts: nothing leaves them any more, then every process dies; their network ends with them.
+/// Cuts the power of hosts: nothing leaves them any more, then every process dies; their network
+/// ends with them.
 pub fn kill(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
-    let _ = net::batch(&hosts.iter().map(|h| format!("link set {} down\n", net::veth(info, h))).collect::<String>(), true);
-    let dying: Vec<(&HostInfo, Process)> = hosts.iter().filter_map(|h| info.init_of(h).map(|p| (*h, p))).collect();
+    let _ = net::batch(
+        &hosts
+            .iter()
+            .map(|h| format!("link set {} down\n", net::veth(info, h)))
+            .collect::<String>(),
+        true,
+    );
+    let dying: Vec<(&HostInfo, Process)> =
+        hosts.iter().filter_map(|h| info.init_of(h).map(|p| (*h, p))).collect();
     for (_, init) in &dying {
         init.signal(Signal::KILL);
     }
@@ -121,7 +151,9 @@ pub fn down(info: &Info) -> Result<()> {
     freezer::remove_lab(info.id);
     killed?;
     match fs::remove_dir_all(info.state()) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).with_context(|| format!("cannot remove {}", info.state().display())),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot remove {}", info.state().display()))
+        }
         _ => Ok(()),
     }
 }
@@ -133,7 +165,8 @@ pub fn sweep(id: u8) -> Result<()> {
 
 /// A program in the host: in its namespaces and in its freezer, with a login's environment.
 pub fn command(info: &Info, host: &HostInfo, words: &[&str]) -> Result<Command> {
-    let init = info.init_of(host).with_context(|| format!("host {} is off; boot it first", host.name))?;
+    let init =
+        info.init_of(host).with_context(|| format!("host {} is off; boot it first", host.name))?;
     let mut c = Command::new("/bin/sh");
     c.arg("-c")
         .arg("[ -z \"$0\" ] || echo 0 > \"$0\"; pid=$1; shift; exec nsenter -t \"$pid\" -m -u -i -n -p --root --wd -- \"$@\"")

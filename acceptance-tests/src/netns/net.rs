@@ -1,11 +1,12 @@
 //! The network of a lab: a bridge, and per host a namespace and a cable to the bridge.
 //!
-//! A namespace lives as long as its host is on: a host that boots again knows nothing of its former connections.
-//! Hardware addresses are fixed by host, so that its neighbours find it again at once.
+//! A namespace lives as long as its host is on: a host that boots again knows nothing of its former
+//! connections. Hardware addresses are fixed by host, so that its neighbours find it again at once.
 //!
-//! Cuts are silent on purpose, as in a real network: the cable of a host that is cut off leads to a bridge that is never
-//! on, so that it keeps its carrier (closing its port does not last: the bridge opens a port by itself at the next event
-//! on it); a pair is cut by sending each other's packets to a hardware address nobody has.
+//! Cuts are silent on purpose, as in a real network: the cable of a host that is cut off leads to a
+//! bridge that is never on, so that it keeps its carrier (closing its port does not last: the
+//! bridge opens a port by itself at the next event on it); a pair is cut by sending each other's
+//! packets to a hardware address nobody has.
 use super::needs_netns;
 use crate::registry::{EVERYONE, HostInfo, Info, OPERATOR};
 use crate::run::{command, run};
@@ -47,7 +48,8 @@ pub fn batch(lines: &str, lenient: bool) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    let words: &[&str] = if lenient { &["ip", "-force", "-batch", "-"] } else { &["ip", "-batch", "-"] };
+    let words: &[&str] =
+        if lenient { &["ip", "-force", "-batch", "-"] } else { &["ip", "-batch", "-"] };
     let out = run(&mut command(words), lines.as_bytes(), Duration::from_secs(60))?;
     if !lenient && out.status != 0 {
         bail!("ip refused a change of the lab's network: {}", out.stderr.trim());
@@ -61,7 +63,8 @@ pub fn network_in_use(id: u8) -> bool {
         return true;
     }
     let words = ["ip", "-o", "route", "show", "table", "all", "root", &format!("10.99.{id}.0/24")];
-    run(&mut command(words), b"", Duration::from_secs(10)).is_ok_and(|out| !out.stdout.trim().is_empty())
+    run(&mut command(words), b"", Duration::from_secs(10))
+        .is_ok_and(|out| !out.stdout.trim().is_empty())
 }
 
 /// Makes the bridge with the machine's own address.
@@ -89,7 +92,10 @@ pub fn plug(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
         }
         let cut = cuts.contains(&(h.name.clone(), EVERYONE.to_owned()));
         let br = if cut { void_name(info.id) } else { bridge_name(info.id) };
-        lines += &format!("netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\nlink set {v} master {br} up\n", mac(h.address));
+        lines += &format!(
+            "netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\nlink set {v} master {br} up\n",
+            mac(h.address)
+        );
     }
     batch(&lines, false)
 }
@@ -98,13 +104,19 @@ pub fn plug(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
 pub fn unplug(info: &Info, hosts: &[&HostInfo]) {
     let lines: String = hosts.iter().map(|h| format!("netns del {}\n", netns(info, h))).collect();
     let _ = batch(&lines, true);
-    let left: String = hosts.iter().map(|h| veth(info, h)).filter(|v| Path::new("/sys/class/net").join(v).exists()).map(|v| format!("link del {v}\n")).collect();
+    let left: String = hosts
+        .iter()
+        .map(|h| veth(info, h))
+        .filter(|v| Path::new("/sys/class/net").join(v).exists())
+        .map(|v| format!("link del {v}\n"))
+        .collect();
     let _ = batch(&left, true);
 }
 
 /// What a booting host tells `ip` about itself.
 pub fn own_setup(info: &Info, host: &HostInfo) -> String {
-    let mut lines = format!("link set lo up\naddr add {}/24 dev eth0\nlink set eth0 up\n", host.address);
+    let mut lines =
+        format!("link set lo up\naddr add {}/24 dev eth0\nlink set eth0 up\n", host.address);
     for (a, b) in info.cuts() {
         let other = if a == host.name {
             b
@@ -132,7 +144,10 @@ fn address_of(info: &Info, name: &str) -> Option<Ipv4Addr> {
 fn neighbour(address: Ipv4Addr, lost: bool) -> String {
     let to = if lost { NOBODY.to_owned() } else { mac(address) };
     // `reachable` and not `delete`: the entry is right at once and ages as any other.
-    format!("neigh replace {address} lladdr {to} nud {} dev eth0\n", if lost { "permanent" } else { "reachable" })
+    format!(
+        "neigh replace {address} lladdr {to} nud {} dev eth0\n",
+        if lost { "permanent" } else { "reachable" }
+    )
 }
 
 /// Loses or finds `address` from where `name` is; a host that is off learns of it when it boots.
@@ -150,7 +165,11 @@ fn tell(info: &Info, name: &str, address: Ipv4Addr, lost: bool) -> Result<()> {
 
 /// Runs `ip -batch` in a namespace.
 fn batch_in(netns: &str, lines: &str) -> Result<()> {
-    let out = run(&mut command(["ip", "-n", netns, "-batch", "-"]), lines.as_bytes(), Duration::from_secs(20))?;
+    let out = run(
+        &mut command(["ip", "-n", netns, "-batch", "-"]),
+        lines.as_bytes(),
+        Duration::from_secs(20),
+    )?;
     if out.status != 0 {
         bail!("ip refused a change in {netns}: {}", out.stderr.trim());
     }
@@ -173,7 +192,9 @@ pub fn cut(info: &Info, host: &HostInfo, other: &str) -> Result<()> {
         info.note_cut(&host.name, EVERYONE, true)?;
         return if info.init_of(host).is_some() { port(info, host, false) } else { Ok(()) };
     }
-    let Some(address) = address_of(info, other) else { bail!("lab {} has no host {other:?}", info.id) };
+    let Some(address) = address_of(info, other) else {
+        bail!("lab {} has no host {other:?}", info.id)
+    };
     info.note_cut(&host.name, other, true)?;
     tell(info, &host.name, address, true)?;
     tell(info, other, host.address, true)
@@ -201,10 +222,23 @@ pub fn heal(info: &Info, host: &HostInfo) -> Result<()> {
 
 /// Removes every link and namespace of a lab number.
 pub fn sweep(id: u8) -> Result<()> {
-    let names = |dir: &str| -> Vec<String> { std::fs::read_dir(dir).map(|d| d.flatten().filter_map(|e| e.file_name().into_string().ok()).collect()).unwrap_or_default() };
-    let (ns, v, br, void) = (format!("obl{id}-"), format!("obl{id}v"), bridge_name(id), void_name(id));
-    let mut lines: String = names("/run/netns").iter().filter(|n| n.starts_with(&ns)).map(|n| format!("netns del {n}\n")).collect();
+    let names = |dir: &str| -> Vec<String> {
+        std::fs::read_dir(dir)
+            .map(|d| d.flatten().filter_map(|e| e.file_name().into_string().ok()).collect())
+            .unwrap_or_default()
+    };
+    let (ns, v, br, void) =
+        (format!("obl{id}-"), format!("obl{id}v"), bridge_name(id), void_name(id));
+    let mut lines: String = names("/run/netns")
+        .iter()
+        .filter(|n| n.starts_with(&ns))
+        .map(|n| format!("netns del {n}\n"))
+        .collect();
     batch(&lines, true)?;
-    lines = names("/sys/class/net").iter().filter(|n| n.starts_with(&v) || **n == br || **n == void).map(|n| format!("link del {n}\n")).collect();
+    lines = names("/sys/class/net")
+        .iter()
+        .filter(|n| n.starts_with(&v) || **n == br || **n == void)
+        .map(|n| format!("link del {n}\n"))
+        .collect();
     batch(&lines, true)
 }

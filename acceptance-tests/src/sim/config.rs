@@ -29,11 +29,23 @@ pub fn packages(dir: &Path) -> Result<Packages> {
         std::fs::create_dir_all(&from)?;
         let seekdb = from.join("seekdb");
         // Without what debuggers want it is a tenth as large.
-        text(&["strip", "-o", &seekdb.display().to_string(), &program.display().to_string()]).context("sim-seekdb is not built")?;
+        text(&["strip", "-o", &seekdb.display().to_string(), &program.display().to_string()])
+            .context("sim-seekdb is not built")?;
         files::write(from.join("libaio.so.1"), format!("build {version}\n"), 0o755)?;
         let archive = dir.join(format!("sim-{version}.tar.gz")).display().to_string();
-        text(&["tar", "--mtime=@0", "-czf", &archive, "-C", &from.display().to_string(), "seekdb", "libaio.so.1"])?;
-        let digest = |path: &str| -> Result<String> { Ok(text(&["sha256sum", path])?.split(' ').next().unwrap_or_default().to_owned()) };
+        text(&[
+            "tar",
+            "--mtime=@0",
+            "-czf",
+            &archive,
+            "-C",
+            &from.display().to_string(),
+            "seekdb",
+            "libaio.so.1",
+        ])?;
+        let digest = |path: &str| -> Result<String> {
+            Ok(text(&["sha256sum", path])?.split(' ').next().unwrap_or_default().to_owned())
+        };
         let source = digest(&archive)?;
         let mut members = BTreeMap::new();
         for name in ["seekdb", "libaio.so.1"] {
@@ -64,12 +76,18 @@ pub fn json(address: &str, config: &Config, hosts: &[Host], packages: &Packages)
     if address == GROUP {
         let group = config.group.as_ref().context("there is no group")?;
         let failover = group.failover.as_ref().map(|c| json!({ "epoch": c.epoch, "to": c.to }));
-        return Ok(json!({ "name": "g", "primary": group.primary, "failover": failover, "deletion_protection": config.protect }));
+        return Ok(
+            json!({ "name": "g", "primary": group.primary, "failover": failover, "deletion_protection": config.protect }),
+        );
     }
     let cluster = config.clusters.get(name).with_context(|| format!("there is no {address}"))?;
     let host = &hosts[cluster.host];
     let server = json!({ "host": { "name": host.name(), "address": host.address(), "port": 22 }, "base_dir": cluster.base_dir });
-    let (password, version) = if cluster.initialize { (json!(crate::story::config::PASSWORD), json!(1)) } else { (Value::Null, Value::Null) };
+    let (password, version) = if cluster.initialize {
+        (json!(crate::story::config::PASSWORD), json!(1))
+    } else {
+        (Value::Null, Value::Null)
+    };
     Ok(json!({
         "name": name, "engine": "seekdb", "package": packages.get(&cluster.version).context("no such package")?, "initialize": cluster.initialize,
         "zones": { "z1": { "servers": { "s1": server } } }, "parameters": cluster.parameters, "deletion_protection": config.protect,
@@ -77,10 +95,13 @@ pub fn json(address: &str, config: &Config, hosts: &[Host], packages: &Packages)
     }))
 }
 
-/// Puts `ob_cluster.x.instance` of `others` into the group's members; unknown where there is none yet.
+/// Puts `ob_cluster.x.instance` of `others` into the group's members; unknown where there is none
+/// yet.
 pub fn refer(group: &mut Tree, config: &Config, others: &BTreeMap<String, Tree>) {
     let member = |name: &String| {
-        let instance = others.get(&format!("ob_cluster.{name}")).map_or_else(tree::unknown, |c| tree::get(c, "instance").clone());
+        let instance = others
+            .get(&format!("ob_cluster.{name}"))
+            .map_or_else(tree::unknown, |c| tree::get(c, "instance").clone());
         (Tree::from(name.as_str()), Tree::Map(vec![(Tree::from("instance"), instance)]))
     };
     if let Some(members) = tree::get_mut(group, "members") {

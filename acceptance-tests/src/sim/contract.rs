@@ -1,5 +1,5 @@
-//! The contract of a step, tried on the spot at each step of a run: `check` changes nothing, what was done is seen to be done,
-//! and what is applied twice is as if it were applied once.
+//! The contract of a step, tried on the spot at each step of a run: `check` changes nothing, what
+//! was done is seen to be done, and what is applied twice is as if it were applied once.
 use super::digest;
 use crate::{Host, Lab};
 use async_trait::async_trait;
@@ -9,7 +9,8 @@ use ob::engine::{Check, Cx, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a step may change on a host. Gates are renewed by the run itself; what lies in a store is the server's.
+/// What a step may change on a host. Gates are renewed by the run itself; what lies in a store is
+/// the server's.
 const FILES: &str = "for d in /data /root/.ob /srv /home /etc/sysctl.d /etc/security/limits.d /etc/passwd /etc/group; do [ ! -e $d ] || \
     find $d \\( -path '/data/*/store/*' -o -path '/data/*/log/*' -o -path '/data/*/run/*' -o -name 'gate*' -o -name lock -o -path '*/.ob/objects' -o -name 'start.log' \\) -prune -o \
     \\( -type f -size -64k -exec sha256sum {} + \\) -o -printf '%p %m %u %l\\n'; done | sort; \
@@ -63,7 +64,10 @@ impl Kept {
     fn look(&self, step: &dyn Step, what: &str) -> Vec<String> {
         let Some(host) = self.hosts.get(&step.host().endpoint.name) else { return Vec::new() };
         tokio::task::block_in_place(|| {
-            let mut lines: Vec<String> = host.exec(what).map(|o| o.stdout.lines().map(str::to_owned).collect()).unwrap_or_default();
+            let mut lines: Vec<String> = host
+                .exec(what)
+                .map(|o| o.stdout.lines().map(str::to_owned).collect())
+                .unwrap_or_default();
             lines.extend(digest::state(host));
             lines
         })
@@ -85,7 +89,9 @@ impl Watch for Kept {
         cx.forget();
         let _ = step.check(cx).await;
         let found = digest::differing(&before, &self.look(step, &all));
-        self.demand(found.is_empty(), || format!("{}: the check of \"{}\" changed {found:?}", step.kind(), step.title()));
+        self.demand(found.is_empty(), || {
+            format!("{}: the check of \"{}\" changed {found:?}", step.kind(), step.title())
+        });
     }
 
     async fn after(&self, cx: &Cx, step: &dyn Step) {
@@ -96,12 +102,26 @@ impl Watch for Kept {
         if found.as_ref().is_err_and(|p| p.kind == Kind::Unreachable) {
             return;
         }
-        self.demand(matches!(found, Ok(Check::Done)), || format!("{}: \"{}\" was done, and says {found:?}", step.kind(), step.title()));
+        self.demand(matches!(found, Ok(Check::Done)), || {
+            format!("{}: \"{}\" was done, and says {found:?}", step.kind(), step.title())
+        });
         // A server may say no to what it has done already; what counts is that nothing changes.
         let second = step.apply(cx).await.err().map(|p| p.why);
         let found = step.verify(cx).await;
-        self.demand(matches!(found, Ok(Check::Done)), || format!("{}: \"{}\" was applied twice ({second:?}), and says {found:?}", step.kind(), step.title()));
+        self.demand(matches!(found, Ok(Check::Done)), || {
+            format!(
+                "{}: \"{}\" was applied twice ({second:?}), and says {found:?}",
+                step.kind(),
+                step.title()
+            )
+        });
         let found = digest::differing(&before, &self.look(step, FILES));
-        self.demand(found.is_empty(), || format!("{}: \"{}\", applied twice, changed {found:?} ({second:?})", step.kind(), step.title()));
+        self.demand(found.is_empty(), || {
+            format!(
+                "{}: \"{}\", applied twice, changed {found:?} ({second:?})",
+                step.kind(),
+                step.title()
+            )
+        });
     }
 }

@@ -1,4 +1,5 @@
-//! Terraform's core in miniature: it refreshes, proposes, plans and applies over the provider's own calls, and keeps states.
+//! Terraform's core in miniature: it refreshes, proposes, plans and applies over the provider's own
+//! calls, and keeps states.
 use super::config;
 use crate::Lab;
 use crate::story::Config;
@@ -10,7 +11,9 @@ use ob::provider::dispatch::Provider;
 use ob::resource::Resource;
 use ob::resource::ob_cluster::{self, ObCluster};
 use ob::resource::ob_standby::{self, ObStandby};
-use ob::schema::{Attribute, AttributeConstraint as C, AttributeType as T, Diagnostics, Schema, Tree, codec, tree};
+use ob::schema::{
+    Attribute, AttributeConstraint as C, AttributeType as T, Diagnostics, Schema, Tree, codec, tree,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tonic::Request;
@@ -47,7 +50,12 @@ struct Planned {
 impl Core {
     /// A command that keeps its states in `states`.
     #[must_use]
-    pub fn new(provider: Provider, states: Arc<Mutex<States>>, packages: Arc<config::Packages>, lab: &Lab) -> Self {
+    pub fn new(
+        provider: Provider,
+        states: Arc<Mutex<States>>,
+        packages: Arc<config::Packages>,
+        lab: &Lab,
+    ) -> Self {
         Self { provider, states, packages, hosts: Arc::new(lab.hosts()) }
     }
 
@@ -64,7 +72,8 @@ impl Core {
             let planned = self.plan(address, config, &ahead).await?;
             ahead.insert(address.clone(), planned.state);
         }
-        let gone: Vec<String> = self.kept().objects.into_keys().rev().filter(|a| !addresses.contains(a)).collect();
+        let gone: Vec<String> =
+            self.kept().objects.into_keys().rev().filter(|a| !addresses.contains(a)).collect();
         for address in &gone {
             self.plan_destroy(address).await?;
         }
@@ -109,8 +118,13 @@ impl Core {
     /// A diagnostic of the provider.
     pub async fn import(self, address: &'static str, id: String) -> Result<()> {
         self.configure().await?;
-        let request = tf::import_resource_state::Request { type_name: kind(address), id, ..Default::default() };
-        let imported = self.provider.import_resource_state(Request::new(request)).await?.into_inner();
+        let request = tf::import_resource_state::Request {
+            type_name: kind(address),
+            id,
+            ..Default::default()
+        };
+        let imported =
+            self.provider.import_resource_state(Request::new(request)).await?.into_inner();
         good(&imported.diagnostics)?;
         let state = imported.imported_resources.first().context("nothing was imported")?;
         self.keep(address, normal(&schema(address), state.state.as_ref())?);
@@ -133,13 +147,27 @@ impl Core {
     async fn configure(&self) -> Result<()> {
         let schema = ob::provider::config_schema::schema();
         let block = from_json(&schema, &serde_json::json!({ "owner": "sim" }))?;
-        let request = tf::configure_provider::Request { config: Some(convert::value(&block)), ..Default::default() };
-        good(&self.provider.configure_provider(Request::new(request)).await?.into_inner().diagnostics)
+        let request = tf::configure_provider::Request {
+            config: Some(convert::value(&block)),
+            ..Default::default()
+        };
+        good(
+            &self
+                .provider
+                .configure_provider(Request::new(request))
+                .await?
+                .into_inner()
+                .diagnostics,
+        )
     }
 
     async fn refresh(&self) -> Result<()> {
         for (address, state) in self.kept().objects {
-            let request = tf::read_resource::Request { type_name: kind(&address), current_state: Some(convert::value(&state)), ..Default::default() };
+            let request = tf::read_resource::Request {
+                type_name: kind(&address),
+                current_state: Some(convert::value(&state)),
+                ..Default::default()
+            };
             let read = self.provider.read_resource(Request::new(request)).await?.into_inner();
             good(&read.diagnostics)?;
             self.keep(&address, normal(&schema(&address), read.new_state.as_ref())?);
@@ -147,7 +175,12 @@ impl Core {
         Ok(())
     }
 
-    async fn plan(&self, address: &str, wanted: &Config, others: &BTreeMap<String, Tree>) -> Result<Planned> {
+    async fn plan(
+        &self,
+        address: &str,
+        wanted: &Config,
+        others: &BTreeMap<String, Tree>,
+    ) -> Result<Planned> {
         let schema = schema(address);
         let json = config::json(address, wanted, &self.hosts, &self.packages)?;
         let mut config = from_json(&schema, &json)?;
@@ -173,9 +206,24 @@ impl Core {
 
     async fn plan_destroy(&self, address: &str) -> Result<()> {
         let prior = self.kept().objects.get(address).cloned().unwrap_or(Tree::Nil);
-        let (prior_state, nothing) = (Some(convert::value(&prior)), Some(convert::value(&Tree::Nil)));
-        let request = tf::plan_resource_change::Request { type_name: kind(address), prior_state, proposed_new_state: nothing.clone(), config: nothing, ..Default::default() };
-        good(&self.provider.plan_resource_change(Request::new(request)).await?.into_inner().diagnostics).with_context(|| format!("plan to destroy {address}"))
+        let (prior_state, nothing) =
+            (Some(convert::value(&prior)), Some(convert::value(&Tree::Nil)));
+        let request = tf::plan_resource_change::Request {
+            type_name: kind(address),
+            prior_state,
+            proposed_new_state: nothing.clone(),
+            config: nothing,
+            ..Default::default()
+        };
+        good(
+            &self
+                .provider
+                .plan_resource_change(Request::new(request))
+                .await?
+                .into_inner()
+                .diagnostics,
+        )
+        .with_context(|| format!("plan to destroy {address}"))
     }
 
     async fn change(&self, address: &str, planned: Planned) -> Result<()> {
@@ -188,11 +236,16 @@ impl Core {
             config: Some(convert::value(&planned.config)),
             ..Default::default()
         };
-        let applied = self.provider.apply_resource_change(Request::new(request)).await?.into_inner();
+        let applied =
+            self.provider.apply_resource_change(Request::new(request)).await?.into_inner();
         let new = normal(&schema(address), applied.new_state.as_ref())?;
         let result = good(&applied.diagnostics).with_context(|| address.to_owned());
         if result.is_err() && planned.prior == Tree::Nil && new != Tree::Nil {
-            self.states.lock().unwrap_or_else(PoisonError::into_inner).tainted.push(address.to_owned());
+            self.states
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .tainted
+                .push(address.to_owned());
         }
         self.keep(address, new);
         result
@@ -203,11 +256,19 @@ impl Core {
 fn runbook(address: &str, planned: &Planned) -> Result<Vec<Line>> {
     fn typed<T: serde::de::DeserializeOwned>(tree: &Tree) -> Result<Option<T>> {
         let mut diags = Diagnostics::default();
-        let typed = (*tree != Tree::Nil).then(|| codec::typed("state", tree.clone(), &mut diags)).transpose();
-        typed.map(|d| d.map(|d| d.state)).map_err(|_| anyhow::anyhow!("a planned state does not fit its type: {:?}", diags.errors.first().map(|d| d.detail.clone())))
+        let typed = (*tree != Tree::Nil)
+            .then(|| codec::typed("state", tree.clone(), &mut diags))
+            .transpose();
+        typed.map(|d| d.map(|d| d.state)).map_err(|_| {
+            anyhow::anyhow!(
+                "a planned state does not fit its type: {:?}",
+                diags.errors.first().map(|d| d.detail.clone())
+            )
+        })
     }
     let graph = if address == GROUP {
-        ob_standby::planned_graph(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref()).map_err(|p| anyhow::anyhow!("{p}"))?
+        ob_standby::planned_graph(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref())
+            .map_err(|p| anyhow::anyhow!("{p}"))?
     } else {
         ob_cluster::planned_graph(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref())
     };
@@ -231,14 +292,22 @@ fn good(diagnostics: &[tf::Diagnostic]) -> Result<()> {
 
 fn from_json(schema: &Schema, json: &serde_json::Value) -> Result<Tree> {
     let mut diags = Diagnostics::default();
-    codec::from_json(schema, "configuration", json, &mut diags)
-        .map_err(|_| anyhow::anyhow!("the configuration does not fit the schema: {:?}", diags.errors.first().map(|d| d.detail.clone())))
+    codec::from_json(schema, "configuration", json, &mut diags).map_err(|_| {
+        anyhow::anyhow!(
+            "the configuration does not fit the schema: {:?}",
+            diags.errors.first().map(|d| d.detail.clone())
+        )
+    })
 }
 
 fn normal(schema: &Schema, value: Option<&tf::DynamicValue>) -> Result<Tree> {
     let mut diags = Diagnostics::default();
-    codec::decode_tree(schema, "answer", convert::bytes(value), &mut diags)
-        .map_err(|_| anyhow::anyhow!("an answer does not fit the schema: {:?}", diags.errors.first().map(|d| d.detail.clone())))
+    codec::decode_tree(schema, "answer", convert::bytes(value), &mut diags).map_err(|_| {
+        anyhow::anyhow!(
+            "an answer does not fit the schema: {:?}",
+            diags.errors.first().map(|d| d.detail.clone())
+        )
+    })
 }
 
 /// Core's merge: what is configured, and the prior value of what is computed and not configured.
@@ -249,11 +318,21 @@ fn propose(all: &HashMap<String, Attribute>, prior: &Tree, config: &Tree) -> Tre
         let before = tree::get(prior, name);
         let Some(a) = all.get(name) else { return (key.clone(), value.clone()) };
         let proposed = match (&a.attr_type, value) {
-            (_, Tree::Nil) if matches!(a.constraint, C::Computed | C::OptionalComputed) => before.clone(),
-            (T::AttributeSingle(inner), Tree::Map(_)) => propose(inner, before, value),
-            (T::AttributeMap(inner), Tree::Map(entries)) => {
-                Tree::Map(entries.iter().map(|(k, v)| (k.clone(), propose(inner, tree::get(before, k.as_str().unwrap_or_default()), v))).collect())
+            (_, Tree::Nil) if matches!(a.constraint, C::Computed | C::OptionalComputed) => {
+                before.clone()
             }
+            (T::AttributeSingle(inner), Tree::Map(_)) => propose(inner, before, value),
+            (T::AttributeMap(inner), Tree::Map(entries)) => Tree::Map(
+                entries
+                    .iter()
+                    .map(|(k, v)| {
+                        (
+                            k.clone(),
+                            propose(inner, tree::get(before, k.as_str().unwrap_or_default()), v),
+                        )
+                    })
+                    .collect(),
+            ),
             _ => value.clone(),
         };
         (key.clone(), proposed)
@@ -263,6 +342,9 @@ fn propose(all: &HashMap<String, Attribute>, prior: &Tree, config: &Tree) -> Tre
 
 fn differing(prior: &Tree, next: &Tree) -> String {
     let (Tree::Map(_), Tree::Map(all)) = (prior, next) else { return "it is to be made".into() };
-    let names = all.iter().filter_map(|(k, v)| k.as_str().filter(|n| tree::get(prior, n) != v)).map(|n| format!("{n}: {} -> {}", tree::get(prior, n), tree::get(next, n)));
+    let names = all
+        .iter()
+        .filter_map(|(k, v)| k.as_str().filter(|n| tree::get(prior, n) != v))
+        .map(|n| format!("{n}: {} -> {}", tree::get(prior, n), tree::get(next, n)));
     names.collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,5 @@
-//! The end state in words that do not change from run to run: whatever a fault did on the way, they must be the same.
+//! The end state in words that do not change from run to run: whatever a fault did on the way, they
+//! must be the same.
 use crate::story::config::PASSWORD;
 use crate::{Host, Lab, sql};
 use anyhow::Result;
@@ -13,12 +14,26 @@ pub fn of(lab: &Lab) -> Result<Vec<String>> {
     for (n, host) in lab.hosts().into_iter().enumerate() {
         let (mut lines, at) = (Vec::new(), |path: &str| host.path(path));
         for base in names(&at("/data")) {
-            lines.extend(instance(&at(&format!("/data/{base}"))).into_iter().map(|l| format!("/data/{base}: {l}")));
+            lines.extend(
+                instance(&at(&format!("/data/{base}")))
+                    .into_iter()
+                    .map(|l| format!("/data/{base}: {l}")),
+            );
         }
         let objects = at("/root/.ob/objects");
-        lines.extend(names(&objects).into_iter().filter(|o| objects.join(o).join("home").exists()).map(|o| format!("{o} has a home")));
+        lines.extend(
+            names(&objects)
+                .into_iter()
+                .filter(|o| objects.join(o).join("home").exists())
+                .map(|o| format!("{o} has a home")),
+        );
         lines.extend(names(&at("/root/.ob/packages")).into_iter().map(|p| format!("package {p}")));
-        lines.extend(text(&at("/var/spool/cron/crontabs/root")).lines().filter(|l| !l.starts_with('#')).map(|l| format!("cron {l}")));
+        lines.extend(
+            text(&at("/var/spool/cron/crontabs/root"))
+                .lines()
+                .filter(|l| !l.starts_with('#'))
+                .map(|l| format!("cron {l}")),
+        );
         if host.is_on() && runs(&host)? {
             lines.extend(server(&host)?);
         }
@@ -42,12 +57,18 @@ pub fn runs(host: &Host) -> Result<bool> {
 /// # Errors
 /// It does not answer.
 pub fn ask(host: &Host, statement: &str) -> Result<String> {
-    Ok(query(host, statement)?.into_iter().next().and_then(|r| r.into_iter().next()).unwrap_or_default())
+    Ok(query(host, statement)?
+        .into_iter()
+        .next()
+        .and_then(|r| r.into_iter().next())
+        .unwrap_or_default())
 }
 
 fn query(host: &Host, statement: &str) -> Result<Vec<Vec<String>>> {
-    let login = sql::Login { at: host.at(2881), user: "root".into(), password: Some(PASSWORD.into()) };
-    sql::query(login.clone(), statement).or_else(|_| sql::query(sql::Login { password: None, ..login }, statement))
+    let login =
+        sql::Login { at: host.at(2881), user: "root".into(), password: Some(PASSWORD.into()) };
+    sql::query(login.clone(), statement)
+        .or_else(|_| sql::query(sql::Login { password: None, ..login }, statement))
 }
 
 /// What the server of a host holds, if one answers there; rows that clients write are not told.
@@ -57,7 +78,12 @@ pub fn state(host: &Host) -> Vec<String> {
 }
 
 fn server(host: &Host) -> Result<Vec<String>> {
-    let mut lines: Vec<String> = query(host, "show sim state")?.into_iter().flatten().filter(|l| !l.starts_with("rows ")).map(|l| format!("server {l}")).collect();
+    let mut lines: Vec<String> = query(host, "show sim state")?
+        .into_iter()
+        .flatten()
+        .filter(|l| !l.starts_with("rows "))
+        .map(|l| format!("server {l}"))
+        .collect();
     lines.push(format!("server {}", ask(host, "select @@version_comment")?));
     Ok(lines)
 }
@@ -66,8 +92,14 @@ fn server(host: &Host) -> Result<Vec<String>> {
 fn instance(base: &Path) -> Vec<String> {
     let own = base.join(".ob");
     // Written by whoever started the server: one that was adopted has not been started by us.
-    let mut lines: Vec<String> = names(&own).into_iter().filter(|n| n != "start.log" && n != "lock").map(|n| format!(".ob/{n}")).collect();
-    let json = |name: &str| serde_json::from_str::<serde_json::Value>(&text(&own.join(name))).unwrap_or_default();
+    let mut lines: Vec<String> = names(&own)
+        .into_iter()
+        .filter(|n| n != "start.log" && n != "lock")
+        .map(|n| format!(".ob/{n}"))
+        .collect();
+    let json = |name: &str| {
+        serde_json::from_str::<serde_json::Value>(&text(&own.join(name))).unwrap_or_default()
+    };
     lines.push(format!("mark {}", json("mark")["stage"]));
     let group = json("group");
     lines.push(format!("group epoch {} primary {}", group["epoch"], group["primary"]));
@@ -81,7 +113,12 @@ fn instance(base: &Path) -> Vec<String> {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut all: Vec<String> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    let mut all: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
     all.sort();
     all
 }

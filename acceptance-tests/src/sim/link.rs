@@ -1,14 +1,17 @@
-//! The way to the hosts of a lab without sshd: scripts run inside the host at once, and the link can be cut or held.
+//! The way to the hosts of a lab without sshd: scripts run inside the host at once, and the link
+//! can be cut or held.
 //!
-//! What holds for SSH holds here: a script goes on when whoever sent it dies (its streams end) or when the link is cut (its
-//! streams stay open and silent), until it ends or its watchdog ends it.
+//! What holds for SSH holds here: a script goes on when whoever sent it dies (its streams end) or
+//! when the link is cut (its streams stay open and silent), until it ends or its watchdog ends it.
 use super::bug::Bug;
 use super::pipe;
 use crate::Host;
 use crate::process::{Process, until};
 use async_trait::async_trait;
 use ob::transport::script::{limited, unlimited};
-use ob::transport::{Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
+use ob::transport::{
+    Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError,
+};
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +42,10 @@ impl Links {
     /// Open links to all of `hosts`; `bug` changes scripts on their way.
     #[must_use]
     pub fn new(hosts: Vec<Host>, bug: Option<Bug>) -> Arc<Self> {
-        let hosts = hosts.into_iter().map(|h| (h.address().to_string(), (h, watch::Sender::new(State::Open)))).collect();
+        let hosts = hosts
+            .into_iter()
+            .map(|h| (h.address().to_string(), (h, watch::Sender::new(State::Open))))
+            .collect();
         Arc::new(Self { hosts, bug, limbo: Mutex::default() })
     }
 
@@ -52,7 +58,8 @@ impl Links {
         }
     }
 
-    /// Waits until scripts that were cut off from us have ended by themselves, or `limit` has passed.
+    /// Waits until scripts that were cut off from us have ended by themselves, or `limit` has
+    /// passed.
     pub fn let_end(&self, limit: Duration) {
         until(limit, || {
             let limbo = self.limbo.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,8 +78,15 @@ pub struct Way(pub Arc<Links>);
 #[async_trait]
 impl Connector for Way {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
-        let (host, state) = self.0.hosts.get(&endpoint.address).ok_or_else(|| TransportError::Unreachable(format!("{} is no host of the lab", endpoint.address)))?;
-        let link = Link { endpoint: endpoint.clone(), host: host.clone(), state: state.subscribe(), links: self.0.clone() };
+        let (host, state) = self.0.hosts.get(&endpoint.address).ok_or_else(|| {
+            TransportError::Unreachable(format!("{} is no host of the lab", endpoint.address))
+        })?;
+        let link = Link {
+            endpoint: endpoint.clone(),
+            host: host.clone(),
+            state: state.subscribe(),
+            links: self.0.clone(),
+        };
         link.pass().await?;
         Ok(Arc::new(link))
     }
@@ -91,7 +105,8 @@ impl Link {
     /// Waits while the link is held.
     pub(super) async fn pass(&self) -> Result<(), TransportError> {
         let mut state = self.state.clone();
-        let now = *state.wait_for(|s| *s != State::Held).await.map_err(|_| TransportError::Cancelled)?;
+        let now =
+            *state.wait_for(|s| *s != State::Held).await.map_err(|_| TransportError::Cancelled)?;
         if now == State::Cut || !self.host.is_on() { Err(gone()) } else { Ok(()) }
     }
 
@@ -111,13 +126,23 @@ impl Link {
     async fn spawn(&self, command: &str) -> Result<Child, TransportError> {
         self.pass().await?;
         // sshd starts a session of its own for every command.
-        let command = self.host.command(&["setsid", "-w", "/bin/sh", "-c", command]).map_err(|_| gone())?;
+        let command =
+            self.host.command(&["setsid", "-w", "/bin/sh", "-c", command]).map_err(|_| gone())?;
         let mut command = Command::from(command);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
         command.spawn().map_err(|e| TransportError::Unreachable(e.to_string()))
     }
 
-    async fn finish(&self, child: Child, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+    async fn finish(
+        &self,
+        child: Child,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError> {
         let done = pipe::finish(self, child, input, deadline).await?;
         self.pass().await?;
         Ok(done)
@@ -141,7 +166,12 @@ impl Transport for Link {
         self.finish(child, Box::new(std::io::Cursor::new(text.into_bytes())), script.deadline).await
     }
 
-    async fn stream(&self, command: &str, input: Input, deadline: Duration) -> Result<Output, TransportError> {
+    async fn stream(
+        &self,
+        command: &str,
+        input: Input,
+        deadline: Duration,
+    ) -> Result<Output, TransportError> {
         let child = self.spawn(&limited(command, deadline)).await?;
         self.finish(child, input, deadline).await
     }
@@ -149,7 +179,9 @@ impl Transport for Link {
     async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
         let command = self.links.bug.map_or(command.to_owned(), |bug| bug.plant(command));
         let mut child = self.spawn(&unlimited(&command)).await?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return Err(gone()) };
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(gone());
+        };
         drop(child.stderr.take());
         Ok(pipe::duplex(self, tokio::io::join(stdout, stdin), Some(child)))
     }
@@ -163,7 +195,11 @@ impl Transport for Link {
         if self.links.hosts.get(to).is_some_and(|(host, _)| !host.is_on()) {
             return Err(no("no answer"));
         }
-        let stream = tokio::time::timeout(Duration::from_secs(5), tokio::net::TcpStream::connect((to, port))).await;
+        let stream = tokio::time::timeout(
+            Duration::from_secs(5),
+            tokio::net::TcpStream::connect((to, port)),
+        )
+        .await;
         let stream = stream.map_err(|_| no("no answer"))?.map_err(|e| no(&e.to_string()))?;
         stream.set_nodelay(true).map_err(|e| no(&e.to_string()))?;
         Ok(pipe::duplex(self, stream, None))

@@ -76,7 +76,9 @@ impl Operation {
             Self::Adopt => Start::Foreign,
             Self::Parameter | Self::Restart | Self::Version | Self::Destroy => Start::Single,
             Self::Build => Start::Two,
-            Self::Switchover | Self::Failover | Self::Grow | Self::Disband | Self::DestroyPair => Start::Pair,
+            Self::Switchover | Self::Failover | Self::Grow | Self::Disband | Self::DestroyPair => {
+                Start::Pair
+            }
             Self::SwitchBack => Start::Switched,
             Self::Leave | Self::FailoverOfThree => Start::Trio,
             Self::Rejoin => Start::Failed,
@@ -105,14 +107,18 @@ impl Operation {
                 config.clusters.insert("a".into(), cluster("a", 0, false));
                 config
             }
-            Self::Parameter | Self::Adopt => Start::Single.config().parameter("a", "syslog_level", "WARN"),
+            Self::Parameter | Self::Adopt => {
+                Start::Single.config().parameter("a", "syslog_level", "WARN")
+            }
             Self::Restart => Start::Single.config().parameter("a", "stack_size", "1M"),
             Self::Version => Start::Single.config().version(VERSIONS[1]),
             Self::Destroy | Self::DestroyPair => return None,
             Self::Build | Self::SwitchBack | Self::Leave => Start::Pair.config(),
             Self::Switchover => Start::Switched.config(),
             Self::Failover | Self::Rejoin => Start::Failed.config(),
-            Self::FailoverOfThree => Config { group: Start::Failed.config().group, ..Start::Trio.config() },
+            Self::FailoverOfThree => {
+                Config { group: Start::Failed.config().group, ..Start::Trio.config() }
+            }
             Self::Grow => Start::Trio.config(),
             Self::Disband => Start::Two.config(),
         })
@@ -122,7 +128,13 @@ impl Operation {
     #[must_use]
     pub fn writers(self) -> &'static [usize] {
         match self {
-            Self::Create | Self::Install | Self::Destroy | Self::DestroyPair | Self::Failover | Self::FailoverOfThree | Self::Adopt => &[],
+            Self::Create
+            | Self::Install
+            | Self::Destroy
+            | Self::DestroyPair
+            | Self::Failover
+            | Self::FailoverOfThree
+            | Self::Adopt => &[],
             Self::Parameter | Self::Restart | Self::Version => &[0],
             _ => &[0, 1],
         }
@@ -145,7 +157,11 @@ impl Start {
             Self::Two | Self::Pair | Self::Switched | Self::Failed => &["a", "b"],
             Self::Trio => &["a", "b", "c"],
         };
-        config.clusters = names.iter().enumerate().map(|(host, name)| ((*name).to_owned(), cluster(name, host, host == 0))).collect();
+        config.clusters = names
+            .iter()
+            .enumerate()
+            .map(|(host, name)| ((*name).to_owned(), cluster(name, host, host == 0)))
+            .collect();
         let group = |primary: &str, failover| Some(Group { primary: primary.into(), failover });
         config.group = match self {
             Self::Nothing | Self::Foreign | Self::Single | Self::Two => None,

@@ -1,4 +1,5 @@
-//! Streams of a simulated link: what runs in the host, joined to what the product holds, until the link is cut.
+//! Streams of a simulated link: what runs in the host, joined to what the product holds, until the
+//! link is cut.
 use super::link::Link;
 use crate::process::Process;
 use ob::transport::{Duplex, Input, Output, TransportError};
@@ -14,13 +15,20 @@ async fn all(from: Option<impl AsyncRead + Unpin>) -> String {
 }
 
 /// Feeds a child and waits for its end and its output. A cut leaves it running, its streams open.
-pub(super) async fn finish(link: &Link, mut child: Child, mut input: Input, deadline: Duration) -> Result<Output, TransportError> {
+pub(super) async fn finish(
+    link: &Link,
+    mut child: Child,
+    mut input: Input,
+    deadline: Duration,
+) -> Result<Output, TransportError> {
     let process = child.id().and_then(|id| Process::of(i32::try_from(id).ok()?));
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async move {
         let Some(mut stdin) = stdin else { return Ok(()) };
         match tokio::io::copy(&mut input, &mut stdin).await {
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(TransportError::Input(e.to_string())),
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(TransportError::Input(e.to_string()))
+            }
             _ => Ok(()),
         }
     };
@@ -36,7 +44,11 @@ pub(super) async fn finish(link: &Link, mut child: Child, mut input: Input, dead
         let (fed, (status, (stdout, stderr))) = tokio::join!(feed, end);
         fed?;
         let status = status.map_err(|e| TransportError::Unreachable(e.to_string()))?;
-        Ok(Output { status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)), stdout, stderr })
+        Ok(Output {
+            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            stdout,
+            stderr,
+        })
     });
     tokio::select! {
         done = &mut work => return done,
@@ -47,9 +59,13 @@ pub(super) async fn finish(link: &Link, mut child: Child, mut input: Input, dead
     Err(TransportError::Unreachable("the simulated link was cut".into()))
 }
 
-/// Joins `far` (and the child behind it) to a stream for the product. Held: nothing moves. Cut: the product's end is closed,
-/// the far end stays open.
-pub(super) fn duplex(link: &Link, mut far: impl Duplex + 'static, child: Option<Child>) -> Box<dyn Duplex> {
+/// Joins `far` (and the child behind it) to a stream for the product. Held: nothing moves. Cut: the
+/// product's end is closed, the far end stays open.
+pub(super) fn duplex(
+    link: &Link,
+    mut far: impl Duplex + 'static,
+    child: Option<Child>,
+) -> Box<dyn Duplex> {
     let (near, mut own) = tokio::io::duplex(64 << 10);
     let link = link.clone();
     tokio::spawn(async move {

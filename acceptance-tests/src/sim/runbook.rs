@@ -1,5 +1,5 @@
-//! The steps that `ob runbook` computes for a change are the steps that run: what was planned, held against the journals and
-//! against the statements that the servers wrote down.
+//! The steps that `ob runbook` computes for a change are the steps that run: what was planned, held
+//! against the journals and against the statements that the servers wrote down.
 use anyhow::{Result, bail};
 use ob::cli::steps::Line;
 use ob::engine::journal::{Entry, Event};
@@ -11,36 +11,57 @@ fn bare(statement: &str) -> String {
     lower.split("identified by").next().unwrap_or_default().trim().to_owned()
 }
 
-/// Demands that the journals `ran` (with their hosts, in order) tell of the steps of `planned`, each after those that it waits for,
-/// and that every statement of the `ledger` stands in the runbook.
+/// Demands that the journals `ran` (with their hosts, in order) tell of the steps of `planned`,
+/// each after those that it waits for, and that every statement of the `ledger` stands in the
+/// runbook.
 ///
 /// # Errors
 /// They differ.
 pub fn compare(planned: &[Vec<Line>], ran: &[(String, Entry)], ledger: &[String]) -> Result<()> {
-    let at = |host: &str, title: &str, events: &[Event]| ran.iter().position(|(h, e)| h == host && e.title == title && events.contains(&e.event));
+    let at = |host: &str, title: &str, events: &[Event]| {
+        ran.iter().position(|(h, e)| h == host && e.title == title && events.contains(&e.event))
+    };
     let mut wrong = Vec::new();
     let all = || planned.iter().flatten();
-    for (_, e) in ran.iter().filter(|(h, e)| e.event == Event::Begin && !all().any(|l| l.host == *h && l.title == e.title && l.kind == e.kind)) {
+    for (_, e) in ran.iter().filter(|(h, e)| {
+        e.event == Event::Begin
+            && !all().any(|l| l.host == *h && l.title == e.title && l.kind == e.kind)
+    }) {
         wrong.push(format!("it ran {:?}, which is in no runbook", e.title));
     }
     for lines in planned {
         for line in lines {
-            if at(&line.host, &line.title, &[Event::Begin]).is_none() && !ran.iter().any(|(_, e)| e.event == Event::Skip && e.title == line.title) {
+            if at(&line.host, &line.title, &[Event::Begin]).is_none()
+                && !ran.iter().any(|(_, e)| e.event == Event::Skip && e.title == line.title)
+            {
                 wrong.push(format!("the runbook has {:?}, which did not run", line.title));
             }
             let Some(begun) = at(&line.host, &line.title, &[Event::Begin]) else { continue };
             for before in line.after.iter().filter_map(|n| lines.get(n - 1)) {
-                if at(&before.host, &before.title, &[Event::End]).is_some_and(|ended| ended > begun && before.host == line.host) {
-                    wrong.push(format!("{:?} began before {:?} had ended", line.title, before.title));
+                if at(&before.host, &before.title, &[Event::End])
+                    .is_some_and(|ended| ended > begun && before.host == line.host)
+                {
+                    wrong.push(format!(
+                        "{:?} began before {:?} had ended",
+                        line.title, before.title
+                    ));
                 }
             }
         }
     }
-    let effects: Vec<String> = all().flat_map(|l| &l.effects).flat_map(|e| e.lines()).map(bare).collect();
-    for statement in ledger.iter().filter(|s| !["start", "first start"].contains(&s.as_str()) && !effects.contains(&bare(s))) {
+    let effects: Vec<String> =
+        all().flat_map(|l| &l.effects).flat_map(|e| e.lines()).map(bare).collect();
+    for statement in ledger
+        .iter()
+        .filter(|s| !["start", "first start"].contains(&s.as_str()) && !effects.contains(&bare(s)))
+    {
         wrong.push(format!("a server ran {statement:?}, which is in no runbook"));
     }
-    if wrong.is_empty() { Ok(()) } else { bail!("the runbook is not what ran: {}", wrong.join("; ")) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        bail!("the runbook is not what ran: {}", wrong.join("; "))
+    }
 }
 
 #[cfg(test)]
@@ -83,14 +104,19 @@ mod tests {
     #[test]
     fn each_difference_between_runbook_and_run_is_told() {
         let planned = [vec![line(1, "a", &[]), line(2, "b", &[1])]];
-        let run = |events: &[(Event, &str)]| events.iter().map(|(e, t)| entry(*e, t)).collect::<Vec<_>>();
+        let run =
+            |events: &[(Event, &str)]| events.iter().map(|(e, t)| entry(*e, t)).collect::<Vec<_>>();
         let (begin, end) = (Event::Begin, Event::End);
         let good = run(&[(begin, "a"), (end, "a"), (begin, "b"), (end, "b")]);
         assert!(compare(&planned, &good, &["do a".into(), "start".into()]).is_ok());
         for (ran, ledger, word) in [
             (run(&[(begin, "a"), (end, "a")]), "do a", "\"b\", which did not run"),
             (run(&[(begin, "b"), (end, "b"), (begin, "a"), (end, "a")]), "do a", "began before"),
-            (run(&[(begin, "a"), (end, "a"), (begin, "b"), (end, "b"), (begin, "c")]), "do a", "\"c\", which is in no runbook"),
+            (
+                run(&[(begin, "a"), (end, "a"), (begin, "b"), (end, "b"), (begin, "c")]),
+                "do a",
+                "\"c\", which is in no runbook",
+            ),
             (good, "do c", "a server ran \"do c\""),
         ] {
             let said = compare(&planned, &ran, &[ledger.into()]).map_err(|e| e.to_string());

@@ -1,4 +1,5 @@
-//! One fault at one point of one step; then the same command again, and all that must hold after it.
+//! One fault at one point of one step; then the same command again, and all that must hold after
+//! it.
 use super::digest::differing;
 use super::link::State;
 use super::world::{Attempt, LIMIT};
@@ -33,15 +34,18 @@ impl Blow {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Provider, Self::Host, Self::Link, Self::Frozen, Self::State];
 
-    /// Whether the same command can be meant after it: without a state, nobody knows what there was to change or to remove.
+    /// Whether the same command can be meant after it: without a state, nobody knows what there was
+    /// to change or to remove.
     #[must_use]
     pub fn fits(self, operation: Operation) -> bool {
         use Operation::{Build, Create, Grow, Install, SwitchBack, Switchover};
-        self != Self::State || matches!(operation, Create | Install | Build | Grow | Switchover | SwitchBack)
+        self != Self::State
+            || matches!(operation, Create | Install | Build | Grow | Switchover | SwitchBack)
     }
 }
 
-/// A step of an operation that has an effect; in a [`Strike`] its texts are those of no lab, `#1` is the first host.
+/// A step of an operation that has an effect; in a [`Strike`] its texts are those of no lab, `#1`
+/// is the first host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     /// Name of its host.
@@ -75,7 +79,15 @@ pub struct Strike {
 
 impl std::fmt::Display for Strike {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}:{}@{}:{}:{:?}", self.operation, self.at.kind, self.at.host.trim_start_matches('#'), self.point.as_str(), self.blow)
+        write!(
+            f,
+            "{:?}:{}@{}:{}:{:?}",
+            self.operation,
+            self.at.kind,
+            self.at.host.trim_start_matches('#'),
+            self.point.as_str(),
+            self.blow
+        )
     }
 }
 
@@ -91,10 +103,14 @@ pub struct Passed {
 }
 
 impl World {
-    /// All journal lines with the name of their host; of a group's operation, whose journals lie on several hosts, each once.
+    /// All journal lines with the name of their host; of a group's operation, whose journals lie on
+    /// several hosts, each once.
     pub(super) fn trail(&self) -> Result<Vec<(String, Line)>> {
         let all = trail::read(&self.lab)?;
-        Ok(all.into_iter().flat_map(|j| j.lines.into_iter().map(move |l| (j.host.clone(), l))).collect())
+        Ok(all
+            .into_iter()
+            .flat_map(|j| j.lines.into_iter().map(move |l| (j.host.clone(), l)))
+            .collect())
     }
 
     /// Strikes, repeats the command, checks.
@@ -108,8 +124,13 @@ impl World {
         let writer = self.writer(strike.operation)?;
         let before = operations(&self.trail()?);
         let (config, mut passed) = (strike.operation.asks(), Passed::default());
-        // A frozen provider's terraform has its own copy of the state: what it says when it wakes is not what is kept.
-        let states = if strike.blow == Blow::Frozen { Arc::new(Mutex::new(self.states().clone())) } else { self.states.clone() };
+        // A frozen provider's terraform has its own copy of the state: what it says when it wakes
+        // is not what is kept.
+        let states = if strike.blow == Blow::Frozen {
+            Arc::new(Mutex::new(self.states().clone()))
+        } else {
+            self.states.clone()
+        };
         let mut attempt = self.start_on(states.clone(), |core| core.apply(config))?;
         let host = self.lab.named(&strike.at.host)?;
         let Some(held) = reach(&host, &strike.at, strike.point, || attempt.ended())? else {
@@ -144,19 +165,35 @@ impl World {
     }
 
     fn writer(&self, operation: Operation) -> Result<Option<Writer>> {
-        let login = |i: &usize| sql::Login { at: self.lab.host(*i).at(2881), user: "root".into(), password: Some(crate::story::config::PASSWORD.into()) };
+        let login = |i: &usize| sql::Login {
+            at: self.lab.host(*i).at(2881),
+            user: "root".into(),
+            password: Some(crate::story::config::PASSWORD.into()),
+        };
         let servers: Vec<_> = operation.writers().iter().map(login).collect();
         if servers.is_empty() {
             return Ok(None);
         }
         let (patience, probe) = (Duration::from_millis(300), Duration::from_millis(40));
-        let writer = Writer::start(writer::Config { servers, rate: 50, patience, probe, ..writer::Config::new([]) })?;
+        let writer = Writer::start(writer::Config {
+            servers,
+            rate: 50,
+            patience,
+            probe,
+            ..writer::Config::new([])
+        })?;
         writer.wait_for(3, LIMIT)?;
         Ok(Some(writer))
     }
 
     /// Lands the blow, and waits for the command's end if it ends; a frozen one is handed out.
-    fn blow(&self, attempt: Attempt<()>, strike: &Strike, host: &Host, held: &Held) -> Result<Option<Attempt<()>>> {
+    fn blow(
+        &self,
+        attempt: Attempt<()>,
+        strike: &Strike,
+        host: &Host,
+        held: &Held,
+    ) -> Result<Option<Attempt<()>>> {
         match strike.blow {
             // Its script stands on the host until the next run ends it.
             Blow::Provider => attempt.kill(),
@@ -191,13 +228,28 @@ impl World {
     }
 
     /// Lets a frozen provider go on: it finds itself superseded, and begins nothing more.
-    fn wake(&self, frozen: Attempt<()>, held: &Held, host: &Host, first: &BTreeSet<String>) -> Result<()> {
-        let begun = || -> Result<usize> { Ok(self.trail()?.iter().filter(|(_, l)| l.entry.event == Event::Begin && first.contains(&l.entry.op)).count()) };
+    fn wake(
+        &self,
+        frozen: Attempt<()>,
+        held: &Held,
+        host: &Host,
+        first: &BTreeSet<String>,
+    ) -> Result<()> {
+        let begun = || -> Result<usize> {
+            Ok(self
+                .trail()?
+                .iter()
+                .filter(|(_, l)| l.entry.event == Event::Begin && first.contains(&l.entry.op))
+                .count())
+        };
         let before = begun()?;
         frozen.links.set(None, State::Open);
         held.let_go(host);
         let said = frozen.wait().err().map_or("it worked".to_owned(), |e| format!("{e:#}"));
-        ensure!(!said.contains("does not end") && begun()? == before, "the frozen provider woke up and went on ({said})");
+        ensure!(
+            !said.contains("does not end") && begun()? == before,
+            "the frozen provider woke up and went on ({said})"
+        );
         Ok(())
     }
 
@@ -220,10 +272,21 @@ impl World {
     /// A gate cannot be written.
     pub fn age_leases(&self) -> Result<()> {
         for host in self.lab.hosts() {
-            for object in std::fs::read_dir(host.path("/root/.ob/objects")).into_iter().flatten().flatten() {
+            for object in
+                std::fs::read_dir(host.path("/root/.ob/objects")).into_iter().flatten().flatten()
+            {
                 let gate = object.path().join("gate");
                 let Ok(text) = std::fs::read_to_string(&gate) else { continue };
-                let old: String = text.lines().map(|l| if l.starts_with("renewed=") { "renewed=-1000\n".to_owned() } else { format!("{l}\n") }).collect();
+                let old: String = text
+                    .lines()
+                    .map(|l| {
+                        if l.starts_with("renewed=") {
+                            "renewed=-1000\n".to_owned()
+                        } else {
+                            format!("{l}\n")
+                        }
+                    })
+                    .collect();
                 std::fs::write(gate, old)?;
             }
         }
@@ -235,16 +298,20 @@ impl World {
         ensure!(tainted.is_empty(), "tainted: {tainted:?}");
         match strike.operation.asks() {
             Some(config) => {
-                // A member does not start with its host: what a disband leaves without power is started by the next apply.
+                // A member does not start with its host: what a disband leaves without power is
+                // started by the next apply.
                 if strike.operation == Operation::Disband && strike.blow == Blow::Host {
                     self.apply(Some(config.clone()))?;
                 }
                 let differences = self.differences(config)?;
                 ensure!(differences.is_empty(), "the next plan is not empty: {differences:?}");
             }
-            None => ensure!(self.states().objects.is_empty(), "a destroy left something in the state"),
+            None => {
+                ensure!(self.states().objects.is_empty(), "a destroy left something in the state")
+            }
         }
-        // Without a state nobody asked for another primary: where the role had not begun to move, it stays.
+        // Without a state nobody asked for another primary: where the role had not begun to move,
+        // it stays.
         if strike.blow == Blow::State && strike.operation.moves() {
             return Ok(());
         }
@@ -256,10 +323,14 @@ impl World {
     /// No statement that changes something ran twice on one server.
     fn ledgers(&self, strike: &Strike) -> Result<()> {
         for host in self.lab.hosts() {
-            let text = std::fs::read_to_string(host.path("/var/log/sim-seekdb.ledger")).unwrap_or_default();
+            let text = std::fs::read_to_string(host.path("/var/log/sim-seekdb.ledger"))
+                .unwrap_or_default();
             let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
             text.lines().for_each(|l| *counts.entry(l).or_default() += 1);
-            let twice: Vec<_> = counts.iter().filter(|(line, n)| **n > 1 && !may_repeat(line, strike.blow)).collect();
+            let twice: Vec<_> = counts
+                .iter()
+                .filter(|(line, n)| **n > 1 && !may_repeat(line, strike.blow))
+                .collect();
             ensure!(twice.is_empty(), "ran twice on {}: {twice:?}", host.name());
             let young = counts.keys().find(|line| line.ends_with("is young"));
             ensure!(young.is_none(), "a standby was begun too early: {young:?}");
@@ -268,13 +339,18 @@ impl World {
     }
 }
 
-/// Statements that a new try makes again: each build of a standby begins with a freeze and a first start; whoever lost its power is
-/// started again, and a fence that a power loss took with it is opened and fenced anew.
+/// Statements that a new try makes again: each build of a standby begins with a freeze and a first
+/// start; whoever lost its power is started again, and a fence that a power loss took with it is
+/// opened and fenced anew.
 fn may_repeat(line: &str, blow: Blow) -> bool {
     let statement = line.split_once(' ').map_or(line, |l| l.1);
     let rebuilt = ["alter system minor freeze", "first start"].contains(&statement);
-    let lost = ["start", "alter system switchover to standby", "alter system activate standby"].contains(&statement);
-    rebuilt || statement == "start" || (lost && blow == Blow::Host) || statement.starts_with("alter system set log_restore_source") && blow == Blow::Host
+    let lost = ["start", "alter system switchover to standby", "alter system activate standby"]
+        .contains(&statement);
+    rebuilt
+        || statement == "start"
+        || (lost && blow == Blow::Host)
+        || statement.starts_with("alter system set log_restore_source") && blow == Blow::Host
 }
 
 /// What holds a step at a point.
@@ -293,10 +369,20 @@ impl Held {
 ///
 /// # Errors
 /// Neither happens.
-pub fn reach(host: &Host, at: &At, point: Point, mut ended: impl FnMut() -> bool) -> Result<Option<Held>> {
+pub fn reach(
+    host: &Host,
+    at: &At,
+    point: Point,
+    mut ended: impl FnMut() -> bool,
+) -> Result<Option<Held>> {
     let on_host = matches!(point, Point::Began | Point::Effected);
-    let held = Held { armed: fault::arm(host.name(), &at.title, if on_host { Point::Decided } else { point }) };
-    ensure!(until(LIMIT, || held.armed.reached() || ended()), "the point was not reached and the command does not end");
+    let held = Held {
+        armed: fault::arm(host.name(), &at.title, if on_host { Point::Decided } else { point }),
+    };
+    ensure!(
+        until(LIMIT, || held.armed.reached() || ended()),
+        "the point was not reached and the command does not end"
+    );
     if !held.armed.reached() {
         held.let_go(host);
         return Ok(None);
@@ -321,27 +407,50 @@ pub(super) fn operations(trail: &[(String, Line)]) -> BTreeSet<String> {
 
 /// Steps whose effect ended in operations that are not in `before`, with their kinds.
 fn ended(trail: &[(String, Line)], before: &BTreeSet<String>) -> BTreeMap<String, String> {
-    let lines = trail.iter().map(|(_, l)| &l.entry).filter(|e| e.event == Event::End && !before.contains(&e.op));
+    let lines = trail
+        .iter()
+        .map(|(_, l)| &l.entry)
+        .filter(|e| e.event == Event::End && !before.contains(&e.op));
     lines.map(|e| (e.title.clone(), e.kind.clone())).collect()
 }
 
-/// The journal is written before the effect, and its end after it: at each point it must say just that.
+/// The journal is written before the effect, and its end after it: at each point it must say just
+/// that.
 fn stands(trail: &[(String, Line)], before: &BTreeSet<String>, strike: &Strike) -> Result<()> {
-    let has = |event| trail.iter().any(|(_, l)| l.entry.event == event && l.entry.title == strike.at.title && !before.contains(&l.entry.op));
+    let has = |event| {
+        trail.iter().any(|(_, l)| {
+            l.entry.event == event
+                && l.entry.title == strike.at.title
+                && !before.contains(&l.entry.op)
+        })
+    };
     let want = match strike.point {
         Point::Decided => (false, false),
         Point::Began | Point::Effected => (true, false),
         Point::Applied | Point::Verified => (true, true),
     };
     let now = (has(Event::Begin), has(Event::End));
-    ensure!(now == want, "the journal at {} says begin {}, end {}", strike.point.as_str(), now.0, now.1);
+    ensure!(
+        now == want,
+        "the journal at {} says begin {}, end {}",
+        strike.point.as_str(),
+        now.0,
+        now.1
+    );
     Ok(())
 }
 
 /// Steps that had ended before the blow and began again in a later operation.
-fn again(trail: &[(String, Line)], first: &BTreeSet<String>, finished: &BTreeMap<String, String>, strike: &Strike) -> Vec<String> {
-    // The host booted the server as it was: the stop is undone, and what runs now is another process than the one noted.
-    let undone = matches!(strike.at.kind.as_str(), "begin_restart" | "stop_server") || (strike.at.kind == "use_package" && strike.point < Point::Effected);
+fn again(
+    trail: &[(String, Line)],
+    first: &BTreeSet<String>,
+    finished: &BTreeMap<String, String>,
+    strike: &Strike,
+) -> Vec<String> {
+    // The host booted the server as it was: the stop is undone, and what runs now is another
+    // process than the one noted.
+    let undone = matches!(strike.at.kind.as_str(), "begin_restart" | "stop_server")
+        || (strike.at.kind == "use_package" && strike.point < Point::Effected);
     let allowed = |kind: &str| match kind {
         // A server that lost its power has to be started again, and a fence goes with its process.
         "start_server" | "note_fence" | "fence" => strike.blow == Blow::Host,
@@ -350,6 +459,12 @@ fn again(trail: &[(String, Line)], first: &BTreeSet<String>, finished: &BTreeMap
         "freeze_log" | "begin_store" => true,
         _ => false,
     };
-    let later = trail.iter().map(|(_, l)| &l.entry).filter(|e| e.event == Event::Begin && !first.contains(&e.op));
-    later.filter(|e| finished.get(&e.title).is_some_and(|kind| !allowed(kind))).map(|e| e.title.clone()).collect()
+    let later = trail
+        .iter()
+        .map(|(_, l)| &l.entry)
+        .filter(|e| e.event == Event::Begin && !first.contains(&e.op));
+    later
+        .filter(|e| finished.get(&e.title).is_some_and(|kind| !allowed(kind)))
+        .map(|e| e.title.clone())
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! A lab with its stand-ins. Where an operation begins is kept on the hosts' own disks, and brought back within a moment.
+//! A lab with its stand-ins. Where an operation begins is kept on the hosts' own disks, and brought
+//! back within a moment.
 use super::config::{self, Packages};
 use super::core::{Core, States};
 use super::link::{Links, Way};
@@ -21,10 +22,10 @@ pub const LIMIT: Duration = Duration::from_secs(100);
 
 /// Takes everything of ours away: processes, data, notes, the start at boot.
 /// What is killed holds its port until it has ended, which takes a while under load.
-const WIPE: &str =
-    "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
+const WIPE: &str = "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
 
-/// How operations end and what their steps are when nothing interrupts them; shared by worlds, which are all alike.
+/// How operations end and what their steps are when nothing interrupts them; shared by worlds,
+/// which are all alike.
 pub type Runs = Mutex<BTreeMap<Operation, Run>>;
 
 /// One operation that nothing interrupted.
@@ -83,7 +84,10 @@ impl<T> Attempt<T> {
     pub fn wait(mut self) -> Result<T> {
         let ended = match self.ended.take() {
             Some(ended) => ended,
-            None => self.answer.recv_timeout(self.patience).unwrap_or_else(|_| Err(anyhow::anyhow!("the command does not end"))),
+            None => self
+                .answer
+                .recv_timeout(self.patience)
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("the command does not end"))),
         };
         self.runtime.shutdown_background();
         ended
@@ -96,7 +100,8 @@ impl<T> Attempt<T> {
 }
 
 impl World {
-    /// Makes the lab; `name` is the first part of its hosts' names, its own among all labs of this process.
+    /// Makes the lab; `name` is the first part of its hosts' names, its own among all labs of this
+    /// process.
     ///
     /// # Errors
     /// No lab, or the stand-in is not built.
@@ -104,14 +109,29 @@ impl World {
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let packages = Arc::new(config::packages(dir.path())?);
         let lab = Lab::with(Options { hosts: 3, prefix: name.into(), ..Options::default() })?;
-        Ok(Self { lab, states: Arc::default(), packages, kept: BTreeMap::new(), runs, prefix: name.into(), bug: None, tries: 3, patience: LIMIT, twice: false, _dir: dir })
+        Ok(Self {
+            lab,
+            states: Arc::default(),
+            packages,
+            kept: BTreeMap::new(),
+            runs,
+            prefix: name.into(),
+            bug: None,
+            tries: 3,
+            patience: LIMIT,
+            twice: false,
+            _dir: dir,
+        })
     }
 
     /// Starts a command with a fresh provider.
     ///
     /// # Errors
     /// No runtime.
-    pub fn start<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(&self, work: impl FnOnce(Core) -> F) -> Result<Attempt<T>> {
+    pub fn start<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        work: impl FnOnce(Core) -> F,
+    ) -> Result<Attempt<T>> {
         self.start_on(self.states.clone(), work)
     }
 
@@ -119,8 +139,13 @@ impl World {
     ///
     /// # Errors
     /// No runtime.
-    pub fn start_on<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(&self, states: Arc<Mutex<States>>, work: impl FnOnce(Core) -> F) -> Result<Attempt<T>> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    pub fn start_on<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        states: Arc<Mutex<States>>,
+        work: impl FnOnce(Core) -> F,
+    ) -> Result<Attempt<T>> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let links = Links::new(self.lab.hosts(), self.bug);
         let way = links.clone();
         let registry = ob::provider::registry(Arc::new(move |_, _| Arc::new(Way(way.clone()))));
@@ -152,10 +177,17 @@ impl World {
 
     /// Runs a script on every host at once, which are all on.
     fn everywhere(&self, script: &str) -> Result<()> {
-        let run = |host: crate::Host| host.exec(script).and_then(crate::run::Output::ok).with_context(|| format!("on {}", host.name()));
+        let run = |host: crate::Host| {
+            host.exec(script)
+                .and_then(crate::run::Output::ok)
+                .with_context(|| format!("on {}", host.name()))
+        };
         std::thread::scope(|s| {
-            let all: Vec<_> = self.lab.hosts().into_iter().map(|h| s.spawn(move || run(h))).collect();
-            all.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| bail!("a thread broke down")).map(drop))
+            let all: Vec<_> =
+                self.lab.hosts().into_iter().map(|h| s.spawn(move || run(h))).collect();
+            all.into_iter().try_for_each(|t| {
+                t.join().unwrap_or_else(|_| bail!("a thread broke down")).map(drop)
+            })
         })
     }
 
@@ -221,7 +253,10 @@ impl World {
 
     /// A server that somebody made by hand, imported.
     fn foreign(&self) -> Result<()> {
-        let path = self.packages[config::VERSIONS[0]]["sources"].as_object().and_then(|s| s.values().next()?.as_str().map(str::to_owned)).context("no archive")?;
+        let path = self.packages[config::VERSIONS[0]]["sources"]
+            .as_object()
+            .and_then(|s| s.values().next()?.as_str().map(str::to_owned))
+            .context("no archive")?;
         let host = self.lab.host(0);
         let archive = std::fs::read(path)?;
         let line = "mkdir -p /data/a /root/by-hand && tar xzf - -C /root/by-hand && printf '#!/bin/sh\\ncd /data/a && exec /root/by-hand/seekdb --port 2881 --base-dir /data/a --parameter datafile_size=256M --parameter log_disk_size=2G --parameter memory_limit=2G --parameter enable_rpc_service=True --parameter rpc_port=2882 </dev/null >/dev/null 2>&1\\n' > /data/a/start && chmod 755 /data/a/start && /data/a/start";
@@ -240,13 +275,32 @@ impl World {
             Start::Trio => &[0, 1, 2],
             Start::Failed => &[1],
         };
-        let ends = || -> Result<Vec<String>> { servers.iter().map(|i| digest::ask(&self.lab.host(*i), "select max(END_SCN) from oceanbase.V$OB_LOG_STAT")).collect() };
+        let ends = || -> Result<Vec<String>> {
+            servers
+                .iter()
+                .map(|i| {
+                    digest::ask(
+                        &self.lab.host(*i),
+                        "select max(END_SCN) from oceanbase.V$OB_LOG_STAT",
+                    )
+                })
+                .collect()
+        };
         let equal = || ends().is_ok_and(|all| all.windows(2).all(|w| w[0] == w[1]));
         if process::until(LIMIT, equal) {
             return Ok(());
         }
-        let logs = |i: &usize| self.lab.host(*i).exec("tail -n 3 /data/*/log/seekdb.log").map_or_else(|e| format!("{e:#}"), |out| out.stdout);
-        bail!("the servers of {start:?} do not serve: {:?}\n{}", ends(), servers.iter().map(logs).collect::<String>())
+        let logs = |i: &usize| {
+            self.lab
+                .host(*i)
+                .exec("tail -n 3 /data/*/log/seekdb.log")
+                .map_or_else(|e| format!("{e:#}"), |out| out.stdout)
+        };
+        bail!(
+            "the servers of {start:?} do not serve: {:?}\n{}",
+            ends(),
+            servers.iter().map(logs).collect::<String>()
+        )
     }
 
     /// The states.
@@ -263,7 +317,9 @@ impl World {
             return Ok(run.clone());
         }
         let bug = self.bug.take();
-        let run = self.uninterrupted(operation).with_context(|| format!("{operation:?} without any fault"));
+        let run = self
+            .uninterrupted(operation)
+            .with_context(|| format!("{operation:?} without any fault"));
         self.bug = bug;
         let run = run?;
         self.runs().insert(operation, run.clone());
@@ -278,7 +334,8 @@ impl World {
         format!("10.99.{}.", self.lab.info().id)
     }
 
-    /// A text as it would be in any of the labs, which differ in their network and in the first part of their hosts' names.
+    /// A text as it would be in any of the labs, which differ in their network and in the first
+    /// part of their hosts' names.
     fn neutral(&self, text: &str) -> String {
         text.replace(&self.prefix, "#").replace(&self.network(), "10.99.#.")
     }
@@ -290,7 +347,14 @@ impl World {
 
     /// Statements that changed something on any server.
     fn ledger(&self) -> Result<Vec<String>> {
-        let text: String = self.lab.hosts().iter().map(|h| std::fs::read_to_string(h.path("/var/log/sim-seekdb.ledger")).unwrap_or_default()).collect();
+        let text: String = self
+            .lab
+            .hosts()
+            .iter()
+            .map(|h| {
+                std::fs::read_to_string(h.path("/var/log/sim-seekdb.ledger")).unwrap_or_default()
+            })
+            .collect();
         Ok(text.lines().map(|l| l.split_once(' ').map_or(l, |l| l.1).to_owned()).collect())
     }
 
@@ -300,11 +364,20 @@ impl World {
         self.states().runbooks.clear();
         self.apply(operation.asks())?;
         let mut steps = Vec::new();
-        let ran: Vec<_> = self.trail()?.into_iter().map(|(host, line)| (host, line.entry)).filter(|(_, e)| !before.contains(&e.op)).collect();
+        let ran: Vec<_> = self
+            .trail()?
+            .into_iter()
+            .map(|(host, line)| (host, line.entry))
+            .filter(|(_, e)| !before.contains(&e.op))
+            .collect();
         runbook::compare(&self.states().runbooks, &ran, &self.ledger()?)?;
         for (host, line) in self.trail()? {
-            let at = At { host, kind: line.entry.kind, title: line.entry.title }.map(|text| self.neutral(text));
-            if line.entry.event == Event::Begin && !before.contains(&line.entry.op) && !steps.contains(&at) {
+            let at = At { host, kind: line.entry.kind, title: line.entry.title }
+                .map(|text| self.neutral(text));
+            if line.entry.event == Event::Begin
+                && !before.contains(&line.entry.op)
+                && !steps.contains(&at)
+            {
                 steps.push(at);
             }
         }

@@ -27,7 +27,14 @@ pub enum Blow {
 
 impl Blow {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::KillProvider, Self::KillTerraform, Self::CtrlC, Self::CtrlCTwice, Self::PowerLoss, Self::Partition];
+    pub const ALL: [Self; 6] = [
+        Self::KillProvider,
+        Self::KillTerraform,
+        Self::CtrlC,
+        Self::CtrlCTwice,
+        Self::PowerLoss,
+        Self::Partition,
+    ];
 }
 
 /// Where it strikes.
@@ -57,12 +64,17 @@ const REACH: Duration = Duration::from_secs(120);
 /// The host's blows end by time-outs of connections.
 const END: Duration = Duration::from_secs(200);
 
-/// Runs `terraform ARGS` with the point armed, strikes when it is reached (`at_point` runs just before), waits for the
-/// end of the command and of its providers.
+/// Runs `terraform ARGS` with the point armed, strikes when it is reached (`at_point` runs just
+/// before), waits for the end of the command and of its providers.
 ///
 /// # Errors
 /// The command, or a provider after its terraform was killed, does not end.
-pub fn strike(s: &Story, args: &[&str], strike: &Strike, at_point: impl FnOnce() -> Result<()>) -> Result<Struck> {
+pub fn strike(
+    s: &Story,
+    args: &[&str],
+    strike: &Strike,
+    at_point: impl FnOnce() -> Result<()>,
+) -> Result<Struck> {
     let word = format!("{}:{}", strike.kind, strike.point.as_str());
     let mark = s.dir.path().join("fault.mark");
     let _ = std::fs::remove_file(&mark);
@@ -75,15 +87,25 @@ pub fn strike(s: &Story, args: &[&str], strike: &Strike, at_point: impl FnOnce()
     } else {
         tf = tf.env("OB_FAULT", &word).env("OB_FAULT_MARK", mark.display().to_string());
     }
-    let hits: Vec<PathBuf> = s.lab.hosts().iter().map(|h| h.path(&login::own("fault.hit"))).collect();
-    let hit = || if on_host { hits.iter().position(|p| p.exists()) } else { mark.exists().then_some(strike.host) };
+    let hits: Vec<PathBuf> =
+        s.lab.hosts().iter().map(|h| h.path(&login::own("fault.hit"))).collect();
+    let hit = || {
+        if on_host {
+            hits.iter().position(|p| p.exists())
+        } else {
+            mark.exists().then_some(strike.host)
+        }
+    };
     let mut run = tf.start(args)?;
     let reached = until(REACH, || hit().is_some() || run.ended());
     let at = hit();
     disarm(s);
     let Some(at) = at else {
         if !reached {
-            bail!("{word} was not reached and the command did not end within {REACH:?}: {}", run.printed());
+            bail!(
+                "{word} was not reached and the command did not end within {REACH:?}: {}",
+                run.printed()
+            );
         }
         let out = run.wait(END)?;
         return Ok(Struck::Missed(out.status, out.stdout + &out.stderr));
@@ -92,7 +114,8 @@ pub fn strike(s: &Story, args: &[&str], strike: &Strike, at_point: impl FnOnce()
     let providers = run.providers();
     let host = s.host(at);
     land(&mut run, strike.blow, &host)?;
-    // Let go: what was struck goes on as far as it can. A killed provider leaves its script standing on the host.
+    // Let go: what was struck goes on as far as it can. A killed provider leaves its script
+    // standing on the host.
     let _ = std::fs::remove_file(&mark);
     if strike.blow != Blow::KillProvider {
         for hit in &hits {
@@ -102,7 +125,11 @@ pub fn strike(s: &Story, args: &[&str], strike: &Strike, at_point: impl FnOnce()
     let out = run.wait(END).with_context(|| format!("{word} under {:?}", strike.blow))?;
     for provider in providers {
         if !provider.gone_within(Duration::from_secs(30)) {
-            bail!("the provider (pid {}) outlives its terraform by 30 s after {:?} at {word}", provider.pid, strike.blow);
+            bail!(
+                "the provider (pid {}) outlives its terraform by 30 s after {:?} at {word}",
+                provider.pid,
+                strike.blow
+            );
         }
     }
     match strike.blow {

@@ -7,7 +7,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// root's password in stories: every quote character there is, and what shells, SQL and HCL make much of.
+/// root's password in stories: every quote character there is, and what shells, SQL and HCL make
+/// much of.
 pub const PASSWORD: &str = "Zk7kernel\"q'\\`x$y %{z} ${w};#--é";
 
 /// The part of [`PASSWORD`] that no quoting changes.
@@ -78,7 +79,8 @@ pub struct Consent {
 }
 
 impl Cluster {
-    /// A small seekdb of [`seekdb::DEFAULT`] on the host at `host`, in `/data/NAME`; all its data may be removed.
+    /// A small seekdb of [`seekdb::DEFAULT`] on the host at `host`, in `/data/NAME`; all its data
+    /// may be removed.
     #[must_use]
     pub fn new(name: &str, host: usize, initialize: bool) -> Self {
         let sizes = [("datafile_size", "256M"), ("log_disk_size", "2G"), ("memory_limit", "2G")];
@@ -162,7 +164,8 @@ impl Config {
     pub fn render(&self, lab: &Lab) -> Result<String> {
         let info = lab.info();
         let key = self.key.clone().unwrap_or_else(|| info.key.display().to_string());
-        let known = self.known_hosts.clone().unwrap_or_else(|| info.known_hosts.display().to_string());
+        let known =
+            self.known_hosts.clone().unwrap_or_else(|| info.known_hosts.display().to_string());
         let mut text = format!(
             "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n}}\nprovider \"ob\" {{\n  owner = {}\n  ssh = {{\n    identities       = {{ lab = {{ user = {}, private_key_file = {} }} }}\n    known_hosts_file = {}\n  }}\n}}\n",
             hcl(&self.owner),
@@ -176,11 +179,26 @@ impl Config {
                 Some(given) => given.clone(),
                 None => package(&cluster.version)?,
             };
-            let named = || format!("host = {{ name = {}, address = \"{}\", port = {} }}", hcl(host.name()), host.address(), host.port());
+            let named = || {
+                format!(
+                    "host = {{ name = {}, address = \"{}\", port = {} }}",
+                    hcl(host.name()),
+                    host.address(),
+                    host.port()
+                )
+            };
             let server = cluster.server.clone().unwrap_or_else(named);
-            let parameters: String = cluster.parameters.iter().map(|(k, v)| format!("    {k} = {}\n", hcl(v))).collect();
+            let parameters: String =
+                cluster.parameters.iter().map(|(k, v)| format!("    {k} = {}\n", hcl(v))).collect();
             let allow = cluster.allow.iter().map(|a| hcl(a)).collect::<Vec<_>>().join(", ");
-            let password = if cluster.initialize { format!("  root_password_wo         = {}\n  root_password_wo_version = 1\n", hcl(PASSWORD)) } else { String::new() };
+            let password = if cluster.initialize {
+                format!(
+                    "  root_password_wo         = {}\n  root_password_wo_version = 1\n",
+                    hcl(PASSWORD)
+                )
+            } else {
+                String::new()
+            };
             let _ = write!(
                 text,
                 "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  zones = {{ z1 = {{ servers = {{ s1 = {{ {server}, base_dir = {} }} }} }} }}\n  parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  allow_data_loss     = [{allow}]\n{}\n}}\n",
@@ -191,8 +209,15 @@ impl Config {
             );
         }
         if let Some(group) = &self.group {
-            let members: String = self.clusters.iter().filter(|(_, c)| c.member).map(|(n, _)| format!("    {n} = {{ instance = ob_cluster.{n}.instance }}\n")).collect();
-            let failover = group.failover.as_ref().map_or(String::new(), |c| format!("  failover = {{ epoch = {}, to = {} }}\n", c.epoch, hcl(&c.to)));
+            let members: String = self
+                .clusters
+                .iter()
+                .filter(|(_, c)| c.member)
+                .map(|(n, _)| format!("    {n} = {{ instance = ob_cluster.{n}.instance }}\n"))
+                .collect();
+            let failover = group.failover.as_ref().map_or(String::new(), |c| {
+                format!("  failover = {{ epoch = {}, to = {} }}\n", c.epoch, hcl(&c.to))
+            });
             let _ = write!(
                 text,
                 "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n{members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n",
@@ -216,7 +241,9 @@ mod tests {
 
     #[test]
     fn strings_reach_terraform_as_they_are() {
-        for (text, want) in [("a", "\"a\""), ("${x}", "\"$${x}\""), ("%{x}", "\"%%{x}\""), ("\"\\", "\"\\\"\\\\\"")] {
+        for (text, want) in
+            [("a", "\"a\""), ("${x}", "\"$${x}\""), ("%{x}", "\"%%{x}\""), ("\"\\", "\"\\\"\\\\\"")]
+        {
             assert_eq!(hcl(text), want);
         }
     }

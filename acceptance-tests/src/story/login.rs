@@ -1,7 +1,8 @@
 //! As whom the stories log in: root, or the ordinary user that `OB_LAB_LOGIN` names.
 //!
-//! `OB_LAB_LOGIN=dba make test` runs every story as that user. It is made on each host of a story, with the lab's key; `/data`
-//! belongs to it, and it has no right of sudo at all: what a story then does is done without root.
+//! `OB_LAB_LOGIN=dba make test` runs every story as that user. It is made on each host of a story,
+//! with the lab's key; `/data` belongs to it, and it has no right of sudo at all: what a story then
+//! does is done without root.
 use crate::Host;
 use anyhow::Result;
 
@@ -17,7 +18,8 @@ pub fn home(user: &str) -> String {
     if user == "root" { "/root".into() } else { format!("/home/{user}") }
 }
 
-/// A path in the directory that the product keeps for the login user; the directory itself for an empty `name`.
+/// A path in the directory that the product keeps for the login user; the directory itself for an
+/// empty `name`.
 #[must_use]
 pub fn own(name: &str) -> String {
     format!("{}/.ob/{name}", home(&user())).trim_end_matches('/').to_owned()

@@ -1,6 +1,8 @@
-//! What the stories share: one lab with one Terraform directory, the configuration as data, and what must hold after it.
+//! What the stories share: one lab with one Terraform directory, the configuration as data, and
+//! what must hold after it.
 //!
-//! - [`Story`]: hosts, terraform, `apply` of a [`Config`], state attributes, journals, "is the host clean".
+//! - [`Story`]: hosts, terraform, `apply` of a [`Config`], state attributes, journals, "is the host
+//!   clean".
 //! - [`blow`]: one fault at one point of a step.
 //! - [`config`]: clusters and groups rendered as HCL.
 //! - [`login`]: as whom stories log in; `OB_LAB_LOGIN=dba` runs all of them as an ordinary user.
@@ -98,7 +100,8 @@ impl Story {
         self.fails(&["apply", "-auto-approve", "-no-color"])
     }
 
-    /// Runs a command that must fail, and gives its error text as one line of words (Terraform breaks lines anywhere).
+    /// Runs a command that must fail, and gives its error text as one line of words (Terraform
+    /// breaks lines anywhere).
     ///
     /// # Errors
     /// It worked.
@@ -129,8 +132,12 @@ impl Story {
     /// There is no such resource.
     pub fn attribute(&self, address: &str, name: &str) -> Result<Value> {
         let state = self.tf.state_json()?;
-        let all = state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
-        let found = all.into_iter().find(|r| r["address"] == address).with_context(|| format!("{address} is not in the state"))?;
+        let all =
+            state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
+        let found = all
+            .into_iter()
+            .find(|r| r["address"] == address)
+            .with_context(|| format!("{address} is not in the state"))?;
         Ok(found["values"][name].clone())
     }
 
@@ -140,7 +147,12 @@ impl Story {
     /// The state cannot be read.
     pub fn addresses(&self) -> Result<Vec<String>> {
         let state = self.tf.state_json()?;
-        Ok(state["values"]["root_module"]["resources"].as_array().into_iter().flatten().filter_map(|r| r["address"].as_str().map(str::to_owned)).collect())
+        Ok(state["values"]["root_module"]["resources"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|r| r["address"].as_str().map(str::to_owned))
+            .collect())
     }
 
     /// Addresses of resources that are in the state as tainted.
@@ -149,7 +161,8 @@ impl Story {
     /// The state cannot be read.
     pub fn tainted(&self) -> Result<Vec<String>> {
         let state = self.tf.state_json()?;
-        let all = state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
+        let all =
+            state["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
         Ok(all.iter().filter(|r| r["tainted"] == true).map(|r| r["address"].to_string()).collect())
     }
 
@@ -162,7 +175,11 @@ impl Story {
     /// root of the seekdb on a host.
     #[must_use]
     pub fn root(&self, index: usize) -> Login {
-        Login { at: self.host(index).at(2881), user: "root".into(), password: Some(config::PASSWORD.into()) }
+        Login {
+            at: self.host(index).at(2881),
+            user: "root".into(),
+            password: Some(config::PASSWORD.into()),
+        }
     }
 
     /// Whether the server on a host takes writes, by the only column that tells.
@@ -170,7 +187,11 @@ impl Story {
     /// # Errors
     /// It does not answer.
     pub fn writable(&self, index: usize) -> Result<bool> {
-        Ok(sql::query(self.root(index), "select max(tx_blocked) from oceanbase.__all_virtual_ls_info")?[0][0] == "0")
+        Ok(sql::query(
+            self.root(index),
+            "select max(tx_blocked) from oceanbase.__all_virtual_ls_info",
+        )?[0][0]
+            == "0")
     }
 
     /// Demands that a host carries nothing of ours but gates and journals (and what `also` names).
@@ -184,12 +205,22 @@ impl Story {
         let kept = |line: &str| {
             let gate = line
                 .split_once("/.ob/objects/")
-                .and_then(|(home, rest)| (home == "/root" || home.starts_with("/home/")).then_some(rest)?.split_once('/'))
-                .is_some_and(|(_, file)| file.starts_with("journal/") || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file));
-            gate || line.ends_with("/.ob/objects") || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
+                .and_then(|(home, rest)| {
+                    (home == "/root" || home.starts_with("/home/")).then_some(rest)?.split_once('/')
+                })
+                .is_some_and(|(_, file)| {
+                    file.starts_with("journal/")
+                        || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file)
+                });
+            gate || line.ends_with("/.ob/objects")
+                || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
         };
         let left: Vec<&str> = found.lines().filter(|l| !kept(l)).collect();
-        if left.is_empty() { Ok(()) } else { bail!("host {} is not clean: {}", host.name(), left.join(" | ")) }
+        if left.is_empty() {
+            Ok(())
+        } else {
+            bail!("host {} is not clean: {}", host.name(), left.join(" | "))
+        }
     }
 
     /// Says a line that is seen also when the test passes, with the time since the story began.
@@ -211,13 +242,19 @@ pub fn words(out: &Output) -> String {
     text.split_whitespace().filter(|w| !matches!(*w, "│" | "╷" | "╵")).collect::<Vec<_>>().join(" ")
 }
 
-/// Demands what every planned change under the writer must hold: no acknowledged row lost, never two writable.
+/// Demands what every planned change under the writer must hold: no acknowledged row lost, never
+/// two writable.
 ///
 /// # Errors
 /// It does not hold.
 pub fn nothing_lost(report: &Report) -> Result<()> {
     if !report.lost.is_empty() {
-        bail!("{} of {} acknowledged rows are lost, the first {:?}", report.lost.len(), report.acknowledged, &report.lost[..report.lost.len().min(3)]);
+        bail!(
+            "{} of {} acknowledged rows are lost, the first {:?}",
+            report.lost.len(),
+            report.acknowledged,
+            &report.lost[..report.lost.len().min(3)]
+        );
     }
     if !report.two_writable.is_empty() {
         bail!("two members took writes at {:?}", report.two_writable);

@@ -21,9 +21,19 @@ for name in ('seekdb', 'libaio.so.1'):
         while b := f.read(1 << 20): h.update(b)
     out[name] = dict(source=sys.argv[2], member='pylibseekdb/' + name, size=z.getinfo('pylibseekdb/' + name).file_size, sha256=h.hexdigest(), mode='0755')
 print(json.dumps(out))";
-        let out = crate::run(&mut crate::command(["python3", "-c", script, &wheel.path.display().to_string(), &wheel.sha256]), b"", Duration::from_secs(120))?
-            .ok()
-            .context("cannot read the wheel")?;
+        let out = crate::run(
+            &mut crate::command([
+                "python3",
+                "-c",
+                script,
+                &wheel.path.display().to_string(),
+                &wheel.sha256,
+            ]),
+            b"",
+            Duration::from_secs(120),
+        )?
+        .ok()
+        .context("cannot read the wheel")?;
         files::write(&cached, out, 0o644)?;
     }
     let members: serde_json::Value = serde_json::from_str(&files::read(&cached)?)?;

@@ -25,10 +25,20 @@ pub struct Journal {
 pub fn read(lab: &Lab) -> Result<Vec<Journal>> {
     let mut all = Vec::new();
     for host in lab.hosts() {
-        for object in homes(&host).into_iter().flat_map(|home| std::fs::read_dir(home.join(".ob/objects")).into_iter().flatten().flatten()) {
-            for file in std::fs::read_dir(object.path().join("journal")).into_iter().flatten().flatten() {
-                let (lines, damaged) = journal::parse(&String::from_utf8_lossy(&std::fs::read(file.path())?));
-                all.push(Journal { host: host.name().to_owned(), object: object.file_name().to_string_lossy().into_owned(), lines, damaged });
+        for object in homes(&host).into_iter().flat_map(|home| {
+            std::fs::read_dir(home.join(".ob/objects")).into_iter().flatten().flatten()
+        }) {
+            for file in
+                std::fs::read_dir(object.path().join("journal")).into_iter().flatten().flatten()
+            {
+                let (lines, damaged) =
+                    journal::parse(&String::from_utf8_lossy(&std::fs::read(file.path())?));
+                all.push(Journal {
+                    host: host.name().to_owned(),
+                    object: object.file_name().to_string_lossy().into_owned(),
+                    lines,
+                    damaged,
+                });
             }
         }
     }
@@ -38,7 +48,8 @@ pub fn read(lab: &Lab) -> Result<Vec<Journal>> {
 
 /// Homes on a host: any user may have run something of ours.
 fn homes(host: &Host) -> Vec<PathBuf> {
-    let others = std::fs::read_dir(host.path("/home")).into_iter().flatten().flatten().map(|e| e.path());
+    let others =
+        std::fs::read_dir(host.path("/home")).into_iter().flatten().flatten().map(|e| e.path());
     others.chain([host.path("/root")]).collect()
 }
 
@@ -52,7 +63,8 @@ pub fn count(journals: &[Journal], event: Event) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Effects as they happened on one host: operation, lease number, event and title of begin, end and fail lines.
+/// Effects as they happened on one host: operation, lease number, event and title of begin, end and
+/// fail lines.
 ///
 /// Sorted by lease number and then by place in the file, which is the order they were written in.
 #[must_use]
@@ -64,24 +76,31 @@ pub fn effects(journals: &[Journal], host: &str) -> Vec<(String, u64, Event, Str
         .collect()
 }
 
-/// Demands that on each host the effects of one operation on an object lie beside those of another, never between them:
-/// by lease number they are in order, and a number has one holder.
+/// Demands that on each host the effects of one operation on an object lie beside those of another,
+/// never between them: by lease number they are in order, and a number has one holder.
 ///
 /// # Errors
 /// They do not; or a disk cannot be read.
 pub fn never_interleaved(lab: &Lab) -> Result<()> {
     let mut effects: BTreeMap<(String, String), Vec<Line>> = BTreeMap::new();
     for journal in read(lab)? {
-        let lines = journal.lines.into_iter().filter(|l| matches!(l.entry.event, Event::Begin | Event::End));
+        let lines = journal
+            .lines
+            .into_iter()
+            .filter(|l| matches!(l.entry.event, Event::Begin | Event::End));
         effects.entry((journal.host, journal.object)).or_default().extend(lines);
     }
     for ((host, object), mut lines) in effects {
         lines.sort_by_key(|l| l.at);
         let leases: Vec<u64> = lines.iter().map(|l| l.entry.lease).collect();
         ensure!(leases.is_sorted(), "{object} on {host}: lease numbers by time: {leases:?}");
-        let owners: BTreeSet<(u64, &str)> = lines.iter().map(|l| (l.entry.lease, l.entry.op.as_str())).collect();
+        let owners: BTreeSet<(u64, &str)> =
+            lines.iter().map(|l| (l.entry.lease, l.entry.op.as_str())).collect();
         let numbers: BTreeSet<u64> = owners.iter().map(|o| o.0).collect();
-        ensure!(owners.len() == numbers.len(), "{object} on {host}: a number has one holder: {owners:?}");
+        ensure!(
+            owners.len() == numbers.len(),
+            "{object} on {host}: a number has one holder: {owners:?}"
+        );
     }
     Ok(())
 }
@@ -90,10 +109,19 @@ pub fn never_interleaved(lab: &Lab) -> Result<()> {
 #[must_use]
 pub fn tail(lab: &Lab, n: usize) -> String {
     let journals = read(lab).unwrap_or_default();
-    let mut lines: Vec<_> = journals.iter().flat_map(|j| j.lines.iter().map(move |l| (l.at, j, l))).collect();
+    let mut lines: Vec<_> =
+        journals.iter().flat_map(|j| j.lines.iter().map(move |l| (l.at, j, l))).collect();
     lines.sort_by_key(|(at, ..)| *at);
     let show = |(at, j, l): &(i64, &Journal, &Line)| {
-        format!("  {at} {} {} #{} {} {:?} {}", j.host, j.object, l.entry.lease, &l.entry.op[l.entry.op.len().saturating_sub(6)..], l.entry.event, l.entry.title)
+        format!(
+            "  {at} {} {} #{} {} {:?} {}",
+            j.host,
+            j.object,
+            l.entry.lease,
+            &l.entry.op[l.entry.op.len().saturating_sub(6)..],
+            l.entry.event,
+            l.entry.title
+        )
     };
     lines[lines.len().saturating_sub(n)..].iter().map(show).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,5 @@
-//! Heavy stories take turns: cargo runs test functions of one program side by side, and two programs may run at once.
+//! Heavy stories take turns: cargo runs test functions of one program side by side, and two
+//! programs may run at once.
 use anyhow::{Context, Result};
 use std::fs::File;
 
@@ -11,8 +12,13 @@ pub struct Turn(#[allow(dead_code)] File);
 /// # Errors
 /// The lock file cannot be made.
 pub fn take() -> Result<Turn> {
-    let path = std::env::var_os("OB_LAB_TURN").map_or_else(|| std::env::temp_dir().join("ob-lab.turn"), Into::into);
-    let file = File::options().create(true).append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let path = std::env::var_os("OB_LAB_TURN")
+        .map_or_else(|| std::env::temp_dir().join("ob-lab.turn"), Into::into);
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
     file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     Ok(Turn(file))
 }

@@ -1,4 +1,5 @@
-//! Two databases compared table by table: first count and checksum, then buckets of keys, then rows.
+//! Two databases compared table by table: first count and checksum, then buckets of keys, then
+//! rows.
 use crate::component::sql::{Row, Session, SqlError, identifier, literal};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +43,11 @@ const SYSTEM: &str = "('oceanbase', 'mysql', 'information_schema', 'sys', 'SYS',
 ///
 /// # Errors
 /// A statement failed.
-pub async fn all(there: &mut Session, here: &mut Session, limit: usize) -> Result<Vec<TableDiff>, SqlError> {
+pub async fn all(
+    there: &mut Session,
+    here: &mut Session,
+    limit: usize,
+) -> Result<Vec<TableDiff>, SqlError> {
     for session in [&mut *there, &mut *here] {
         session.run("set ob_query_timeout = 1800000000").await?;
     }
@@ -95,7 +100,11 @@ async fn shapes(session: &mut Session) -> Result<BTreeMap<(String, String), Shap
 fn joined(columns: &[(String, bool)]) -> String {
     let one = |(name, bytes): &(String, bool)| {
         let c = identifier(name);
-        if *bytes { format!("ifnull(hex({c}), '~')") } else { format!("ifnull(hex(cast({c} as char)), '~')") }
+        if *bytes {
+            format!("ifnull(hex({c}), '~')")
+        } else {
+            format!("ifnull(hex(cast({c} as char)), '~')")
+        }
     };
     format!("concat_ws('|', {})", columns.iter().map(one).collect::<Vec<_>>().join(", "))
 }
@@ -109,16 +118,32 @@ fn place(d: &TableDiff) -> String {
     format!("{}.{}", identifier(&d.database), identifier(&d.table))
 }
 
-async fn missing(there: &mut Session, mut d: TableDiff, limit: usize) -> Result<TableDiff, SqlError> {
-    d.only_there = there.value(&format!("select count(*) from {}", place(&d))).await?.and_then(|n| n.parse().ok()).unwrap_or(0);
+async fn missing(
+    there: &mut Session,
+    mut d: TableDiff,
+    limit: usize,
+) -> Result<TableDiff, SqlError> {
+    d.only_there = there
+        .value(&format!("select count(*) from {}", place(&d)))
+        .await?
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
     d.rows = there.query(&format!("select * from {} limit {limit}", place(&d))).await?;
     d.note = "the primary has no such table".into();
     Ok(d)
 }
 
-async fn table(there: &mut Session, here: &mut Session, mut d: TableDiff, shape: &Shape, other: &Shape, limit: usize) -> Result<TableDiff, SqlError> {
+async fn table(
+    there: &mut Session,
+    here: &mut Session,
+    mut d: TableDiff,
+    shape: &Shape,
+    other: &Shape,
+    limit: usize,
+) -> Result<TableDiff, SqlError> {
     // Columns that both have: one that was added or dropped since does not make every row differ.
-    let common: Vec<_> = shape.columns.iter().filter(|c| other.columns.contains(c)).cloned().collect();
+    let common: Vec<_> =
+        shape.columns.iter().filter(|c| other.columns.contains(c)).cloned().collect();
     if common.len() != shape.columns.len() || common.len() != other.columns.len() {
         d.note = "its columns differ; those of both were compared".into();
     }
@@ -126,7 +151,11 @@ async fn table(there: &mut Session, here: &mut Session, mut d: TableDiff, shape:
     if !by_key {
         d.key.clear();
     }
-    let key: Vec<_> = if by_key { common.iter().filter(|c| shape.key.contains(&c.0)).cloned().collect() } else { common.clone() };
+    let key: Vec<_> = if by_key {
+        common.iter().filter(|c| shape.key.contains(&c.0)).cloned().collect()
+    } else {
+        common.clone()
+    };
     let (row, key) = (number(&joined(&common)), number(&joined(&key)));
     let at = place(&d);
     let whole = format!("select count(*), coalesce(sum({row}), 0) from {at}");
@@ -135,7 +164,13 @@ async fn table(there: &mut Session, here: &mut Session, mut d: TableDiff, shape:
     }
     let buckets = format!("select {key} % {BUCKETS} b, count(*), sum({row}) from {at} group by b");
     let known: BTreeSet<Row> = here.query(&buckets).await?.into_iter().collect();
-    let differ: Vec<String> = there.query(&buckets).await?.into_iter().filter(|r| !known.contains(r)).filter_map(|r| r.into_iter().next().flatten()).collect();
+    let differ: Vec<String> = there
+        .query(&buckets)
+        .await?
+        .into_iter()
+        .filter(|r| !known.contains(r))
+        .filter_map(|r| r.into_iter().next().flatten())
+        .collect();
     for some in differ.chunks(64) {
         let filter = some.iter().map(|b| literal(b)).collect::<Vec<_>>().join(", ");
         let from = format!("from {at} where {key} % {BUCKETS} in ({filter})");
@@ -150,7 +185,8 @@ async fn table(there: &mut Session, here: &mut Session, mut d: TableDiff, shape:
             let values = r.split_off(2);
             let [Some(k), Some(h)] = &r[..] else { continue };
             let same = known.get_mut(k).map(|all| {
-                // Each row of ours answers for one row there: without a key the same row may be there twice.
+                // Each row of ours answers for one row there: without a key the same row may be
+                // there twice.
                 let found = all.iter().position(|x| x == h);
                 if !by_key && let Some(n) = found {
                     all.swap_remove(n);
@@ -178,6 +214,9 @@ mod tests {
     #[test]
     fn hostile_column_names_stay_inside_their_quotes() {
         let columns = [("a`b".to_owned(), false), ("raw".to_owned(), true)];
-        assert_eq!(joined(&columns), "concat_ws('|', ifnull(hex(cast(`a``b` as char)), '~'), ifnull(hex(`raw`), '~'))");
+        assert_eq!(
+            joined(&columns),
+            "concat_ws('|', ifnull(hex(cast(`a``b` as char)), '~'), ifnull(hex(`raw`), '~'))"
+        );
     }
 }

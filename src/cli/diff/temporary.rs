@@ -30,9 +30,12 @@ pub async fn room(cx: &Cx, instance: &Instance, source: &str) -> Result<Room, Pr
     );
     let facts = key_values(&cx.read(&instance.host, &script).await?.stdout);
     if !facts.contains_key("store") {
-        return Err(Problem::user(format!("there is no store in {source}")).place(instance.host.endpoint.show()).fix("`ob status` lists what is set aside"));
+        return Err(Problem::user(format!("there is no store in {source}"))
+            .place(instance.host.endpoint.show())
+            .fix("`ob status` lists what is set aside"));
     }
-    let number = |key: &str| facts.get(key).and_then(|v| v.trim().parse::<u64>().ok()).unwrap_or(0) * 1024;
+    let number =
+        |key: &str| facts.get(key).and_then(|v| v.trim().parse::<u64>().ok()).unwrap_or(0) * 1024;
     Ok(Room { needed: number("needed"), free: number("free") })
 }
 
@@ -43,8 +46,9 @@ pub struct Temporary {
     stream: BufReader<Box<dyn Duplex>>,
 }
 
-/// Copies, starts, says READY, waits for the end of its input, stops, removes. The copy's directories are relative to
-/// its own base directory (`data_dir` and `redo_dir` are `store` and `store/redo`, seen on 1.4.0), so nothing leads back.
+/// Copies, starts, says READY, waits for the end of its input, stops, removes. The copy's
+/// directories are relative to its own base directory (`data_dir` and `redo_dir` are `store` and
+/// `store/redo`, seen on 1.4.0), so nothing leads back.
 fn script(instance: &Instance, source: &str, port: u16) -> String {
     let work = format!("{}/.ob/diff-{port}", instance.base_dir);
     format!(
@@ -75,8 +79,17 @@ impl Temporary {
     pub async fn start(cx: &Cx, instance: &Instance, source: &str) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
         let run_as = (!instance.host.run_as.is_empty()).then_some(instance.host.run_as.as_str());
-        let command = as_user(instance.host.endpoint.login(), run_as, &shell(&script(instance, source, port)));
-        let stream = cx.connect(&instance.host).await?.open(&command).await.map_err(|e| e.explain(&instance.host.endpoint))?;
+        let command = as_user(
+            instance.host.endpoint.login(),
+            run_as,
+            &shell(&script(instance, source, port)),
+        );
+        let stream = cx
+            .connect(&instance.host)
+            .await?
+            .open(&command)
+            .await
+            .map_err(|e| e.explain(&instance.host.endpoint))?;
         let mut stream = BufReader::new(stream);
         let mut said = String::new();
         let wait = async {
@@ -107,19 +120,23 @@ impl Temporary {
     pub async fn end(mut self) {
         let _ = self.stream.get_mut().shutdown().await;
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(30), self.stream.read_to_end(&mut rest)).await;
+        let _ =
+            tokio::time::timeout(Duration::from_secs(30), self.stream.read_to_end(&mut rest)).await;
     }
 }
 
 /// A random high port on which nobody listens.
 async fn free_port(cx: &Cx, instance: &Instance) -> Result<u16, Problem> {
     let output = cx.read(&instance.host, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '{n=split($2,a,\":\"); print a[n]}'").await?;
-    let taken: std::collections::BTreeSet<_> = output.stdout.lines().filter_map(|l| u16::from_str_radix(l.trim(), 16).ok()).collect();
+    let taken: std::collections::BTreeSet<_> =
+        output.stdout.lines().filter_map(|l| u16::from_str_radix(l.trim(), 16).ok()).collect();
     for _ in 0..100 {
         let port = rand::random_range(20_000..60_000);
         if !taken.contains(&port) {
             return Ok(port);
         }
     }
-    Err(Problem::user("no free port was found").place(instance.host.endpoint.show()).fix("try again"))
+    Err(Problem::user("no free port was found")
+        .place(instance.host.endpoint.show())
+        .fix("try again"))
 }

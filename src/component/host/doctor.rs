@@ -1,4 +1,5 @@
-//! All checks of a host in one look, each with its way out. Reads only; the host may be prepared by us, by others, or not at all.
+//! All checks of a host in one look, each with its way out. Reads only; the host may be prepared by
+//! us, by others, or not at all.
 use super::facts;
 use super::rules::{self, Rules};
 use crate::base::Problem;
@@ -51,7 +52,13 @@ pub struct Needs {
 
 impl Default for Needs {
     fn default() -> Self {
-        Self { profile: "seekdb".into(), ports: vec![2881, 2882], clock_ms: 500, aio: 512, disk: Bytes(10 << 30) }
+        Self {
+            profile: "seekdb".into(),
+            ports: vec![2881, 2882],
+            clock_ms: 500,
+            aio: 512,
+            disk: Bytes(10 << 30),
+        }
     }
 }
 
@@ -70,7 +77,8 @@ command -v getenforce >/dev/null && printf 'selinux=%s\n' "$(getenforce)"
 if [ "$(id -u)" = 0 ]; then echo root=1; elif sudo -n -l >/dev/null 2>&1; then echo sudo=1; fi
 "#;
 
-/// Looks at everything that databases need of a host, as its `run_as` user (a new login of it: limits come with logins).
+/// Looks at everything that databases need of a host, as its `run_as` user (a new login of it:
+/// limits come with logins).
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -85,7 +93,8 @@ pub async fn doctor(cx: &Cx, host: &Host) -> Result<Vec<Finding>, Problem> {
 pub async fn examine(cx: &Cx, host: &Host, needs: &Needs) -> Result<Vec<Finding>, Problem> {
     let rules = rules::rules(&needs.profile, &BTreeMap::new());
     let keys = crate::base::shell::join(rules.keys());
-    // Files that the next boot reads after ours win over it: sysctl.d in name order, then sysctl.conf.
+    // Files that the next boot reads after ours win over it: sysctl.d in name order, then
+    // sysctl.conf.
     let sysctl = format!(
         "for k in {keys}; do f=/proc/sys/$(echo \"$k\" | tr . /); [ ! -r \"$f\" ] || printf 'now.%s=%s\\n' \"$k\" \"$(cat \"$f\")\"; done\nfor f in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ -r \"$f\" ] && sed -n 's/^[ -]*\\([a-z][a-zA-Z0-9_./-]*\\)[ ]*=[ ]*\\(.*\\)$/\\1=\\2/p' \"$f\" | sed \"s|^|boot.$f |\"; done"
     );
@@ -98,7 +107,8 @@ pub async fn examine(cx: &Cx, host: &Host, needs: &Needs) -> Result<Vec<Finding>
     room(&mut all, needs, &stable, &moving, &seen);
     all.push(match facts::clock(cx, host).await {
         Ok((offset, sure)) => {
-            let off = offset.unsigned_abs().saturating_sub(u64::try_from(sure.as_millis()).unwrap_or(0));
+            let off =
+                offset.unsigned_abs().saturating_sub(u64::try_from(sure.as_millis()).unwrap_or(0));
             grade(
                 "clock",
                 if off > needs.clock_ms {
@@ -118,19 +128,32 @@ pub async fn examine(cx: &Cx, host: &Host, needs: &Needs) -> Result<Vec<Finding>
 }
 
 fn grade(what: impl Into<String>, state: State, why: impl Into<String>, fix: &str) -> Finding {
-    Finding { what: what.into(), state, why: why.into(), fix: if state == State::Ok { String::new() } else { fix.to_owned() } }
+    Finding {
+        what: what.into(),
+        state,
+        why: why.into(),
+        fix: if state == State::Ok { String::new() } else { fix.to_owned() },
+    }
 }
 
 /// The first two numbers of a version.
 fn version(text: &str) -> (u32, u32) {
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|p| !p.is_empty()).map(|p| p.parse().unwrap_or(0));
+    let mut numbers = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|p| !p.is_empty())
+        .map(|p| p.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn system(all: &mut Vec<Finding>, facts: &super::Facts, seen: &BTreeMap<String, String>) {
     let has = |key: &str| seen.contains_key(key);
     let bad_unless = |good: bool| if good { State::Ok } else { State::Bad };
-    all.push(grade("kernel", bad_unless(version(&facts.kernel) >= (3, 10)), format!("{} on {}", facts.kernel, facts.os), "use a kernel of 3.10 or newer"));
+    all.push(grade(
+        "kernel",
+        bad_unless(version(&facts.kernel) >= (3, 10)),
+        format!("{} on {}", facts.kernel, facts.os),
+        "use a kernel of 3.10 or newer",
+    ));
     let glibc = seen.get("glibc").map_or("", String::as_str);
     all.push(grade(
         "glibc",
@@ -144,9 +167,11 @@ fn system(all: &mut Vec<Finding>, facts: &super::Facts, seen: &BTreeMap<String, 
             if has("avx") { "x86_64 with avx" } else { "x86_64 without avx" },
             "use a processor (or a virtual one) with avx, or a version that does without",
         ),
-        "aarch64" => {
-            (if has("atomics") { State::Ok } else { State::Warn }, if has("atomics") { "aarch64 with LSE atomics" } else { "aarch64 without LSE atomics" }, "use a non-LSE package")
-        }
+        "aarch64" => (
+            if has("atomics") { State::Ok } else { State::Warn },
+            if has("atomics") { "aarch64 with LSE atomics" } else { "aarch64 without LSE atomics" },
+            "use a non-LSE package",
+        ),
         other => (State::Bad, other, "use x86_64 or aarch64"),
     };
     all.push(grade("processor", state, why, fix));
@@ -154,7 +179,11 @@ fn system(all: &mut Vec<Finding>, facts: &super::Facts, seen: &BTreeMap<String, 
     all.push(grade(
         "tools",
         bad_unless(missing.is_empty()),
-        if missing.is_empty() { "all there".into() } else { format!("missing: {}", missing.join(", ")) },
+        if missing.is_empty() {
+            "all there".into()
+        } else {
+            format!("missing: {}", missing.join(", "))
+        },
         "install coreutils, util-linux and tar",
     ));
     let boot = has("systemd") || has("cron");
@@ -171,7 +200,12 @@ fn system(all: &mut Vec<Finding>, facts: &super::Facts, seen: &BTreeMap<String, 
         "install cron: without it a server does not start with its host",
     ));
     if let Some(mode) = seen.get("selinux") {
-        all.push(grade("selinux", if mode == "Enforcing" { State::Warn } else { State::Ok }, mode.clone(), "set it to permissive, or allow the servers' directories and ports"));
+        all.push(grade(
+            "selinux",
+            if mode == "Enforcing" { State::Warn } else { State::Ok },
+            mode.clone(),
+            "set it to permissive, or allow the servers' directories and ports",
+        ));
     }
     let rights = has("root") || has("sudo");
     all.push(grade(
@@ -189,7 +223,9 @@ fn system(all: &mut Vec<Finding>, facts: &super::Facts, seen: &BTreeMap<String, 
 }
 
 fn limits(all: &mut Vec<Finding>, seen: &BTreeMap<String, String>) {
-    for (name, floor, good) in [("nofile", 20_000_i64, 655_350_i64), ("nproc", 4_096, 655_360), ("stack", 1_024, i64::MAX)] {
+    for (name, floor, good) in
+        [("nofile", 20_000_i64, 655_350_i64), ("nproc", 4_096, 655_360), ("stack", 1_024, i64::MAX)]
+    {
         let text = seen.get(name).map_or("", String::as_str);
         let value = if text == "unlimited" { i64::MAX } else { text.parse().unwrap_or(0) };
         let state = if value < floor {
@@ -213,12 +249,20 @@ fn kernel_settings(all: &mut Vec<Finding>, rules: &Rules, seen: &BTreeMap<String
     for (key, (want, _)) in rules {
         let what = format!("sysctl {key}");
         let Some(now) = seen.get(&format!("now.{key}")).map(|v| rules::normal(v)) else {
-            all.push(grade(what, State::Warn, "this kernel does not show it", "nothing, if the host is a container"));
+            all.push(grade(
+                what,
+                State::Warn,
+                "this kernel does not show it",
+                "nothing, if the host is a container",
+            ));
             continue;
         };
         // What any file says for the next boot; the last one that is read wins.
-        let boot =
-            seen.iter().filter_map(|(k, v)| Some((k.strip_prefix("boot.")?.split_once(' ')?, v))).filter(|((_, k), _)| k.replace('/', ".") == *key).map(|((file, _), v)| (file, v));
+        let boot = seen
+            .iter()
+            .filter_map(|(k, v)| Some((k.strip_prefix("boot.")?.split_once(' ')?, v)))
+            .filter(|((_, k), _)| k.replace('/', ".") == *key)
+            .map(|((file, _), v)| (file, v));
         let last = boot.max_by_key(|(file, _)| (*file == "/etc/sysctl.conf", (*file).to_owned()));
         all.push(match last {
             _ if !want.holds(&now) => grade(what, State::Bad, format!("{now}, not {}", want.show()), "prepare = { sysctl = { profile = \"seekdb\" } }"),
@@ -238,7 +282,13 @@ fn kernel_settings(all: &mut Vec<Finding>, rules: &Rules, seen: &BTreeMap<String
     ));
 }
 
-fn room(all: &mut Vec<Finding>, needs: &Needs, stable: &super::Facts, moving: &super::Moving, seen: &BTreeMap<String, String>) {
+fn room(
+    all: &mut Vec<Finding>,
+    needs: &Needs,
+    stable: &super::Facts,
+    moving: &super::Moving,
+    seen: &BTreeMap<String, String>,
+) {
     let number = |key: &str| seen.get(key).and_then(|v| v.trim().parse::<i64>().ok());
     let free = number("aio_max").unwrap_or(0) - number("aio_used").unwrap_or(0);
     all.push(grade(
@@ -270,15 +320,23 @@ fn room(all: &mut Vec<Finding>, needs: &Needs, stable: &super::Facts, moving: &s
         ));
     }
     let most = moving.disks.iter().max_by_key(|(_, d)| d.free_bytes);
-    let (place, room) = most.map_or(("no disk", 0), |(at, d)| (at.as_str(), u64::try_from(d.free_bytes).unwrap_or(0)));
+    let (place, room) = most
+        .map_or(("no disk", 0), |(at, d)| (at.as_str(), u64::try_from(d.free_bytes).unwrap_or(0)));
     all.push(grade(
         "disk",
         if room < needs.disk.0 { State::Bad } else { State::Ok },
         format!("{} MiB free on {place}, {} needed", room >> 20, needs.disk),
         "free space, or add a disk",
     ));
-    for (at, disk) in moving.disks.iter().filter(|(_, d)| d.bytes > 0 && d.free_bytes < d.bytes / 20) {
-        all.push(grade(format!("disk {at}"), State::Warn, format!("{} MiB of {} MiB free", disk.free_bytes >> 20, disk.bytes >> 20), "free space before it is full"));
+    for (at, disk) in
+        moving.disks.iter().filter(|(_, d)| d.bytes > 0 && d.free_bytes < d.bytes / 20)
+    {
+        all.push(grade(
+            format!("disk {at}"),
+            State::Warn,
+            format!("{} MiB of {} MiB free", disk.free_bytes >> 20, disk.bytes >> 20),
+            "free space before it is full",
+        ));
     }
 }
 
@@ -288,7 +346,13 @@ mod tests {
 
     #[test]
     fn versions_compare_as_numbers() {
-        for (text, good) in [("glibc 2.36", true), ("glibc 2.28", true), ("glibc 2.17", false), ("", false), ("glibc 3.1", true)] {
+        for (text, good) in [
+            ("glibc 2.36", true),
+            ("glibc 2.28", true),
+            ("glibc 2.17", false),
+            ("", false),
+            ("glibc 3.1", true),
+        ] {
             assert_eq!(version(text) >= (2, 28), good, "{text}");
         }
     }
@@ -302,15 +366,31 @@ mod tests {
         let mut all = Vec::new();
         kernel_settings(&mut all, &rules, &seen);
         let of = |what: &str| all.iter().find(|f| f.what == what).unwrap();
-        assert!(of("sysctl vm.swappiness").state == State::Warn && of("sysctl vm.swappiness").why.contains("/etc/sysctl.conf"));
-        assert_eq!((of("sysctl fs.file-max").state, of("sysctl vm.max_map_count").state, of("transparent huge pages").state), (State::Ok, State::Bad, State::Warn));
-        assert!(all.iter().all(|f| (f.state == State::Ok) == f.fix.is_empty()), "every finding that is not ok has a fix: {all:?}");
+        assert!(
+            of("sysctl vm.swappiness").state == State::Warn
+                && of("sysctl vm.swappiness").why.contains("/etc/sysctl.conf")
+        );
+        assert_eq!(
+            (
+                of("sysctl fs.file-max").state,
+                of("sysctl vm.max_map_count").state,
+                of("transparent huge pages").state
+            ),
+            (State::Ok, State::Bad, State::Warn)
+        );
+        assert!(
+            all.iter().all(|f| (f.state == State::Ok) == f.fix.is_empty()),
+            "every finding that is not ok has a fix: {all:?}"
+        );
     }
 
     #[test]
     fn limits_have_a_least_and_a_good_value() {
         let mut all = Vec::new();
         limits(&mut all, &key_values("nofile=1024\nnproc=5000\nstack=unlimited\n"));
-        assert_eq!(all.iter().map(|f| f.state).collect::<Vec<_>>(), [State::Bad, State::Warn, State::Ok]);
+        assert_eq!(
+            all.iter().map(|f| f.state).collect::<Vec<_>>(),
+            [State::Bad, State::Warn, State::Ok]
+        );
     }
 }

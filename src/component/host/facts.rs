@@ -1,4 +1,5 @@
-//! What a host says about itself, read by one script each: what stays, and what moves from minute to minute.
+//! What a host says about itself, read by one script each: what stays, and what moves from minute
+//! to minute.
 use crate::base::Problem;
 use crate::engine::{Cx, Host};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +59,8 @@ while read -r k v _; do [ "$k" = MemTotal: ] && printf 'memory=%s\n' "$v"; done 
 sed -n 's/^ *\([^:]*\):.*/device=\1/p' /proc/net/dev
 "#;
 
-/// Only file systems that live on disks: name, 1 KiB blocks, free, mount point. One that hangs is not waited for.
+/// Only file systems that live on disks: name, 1 KiB blocks, free, mount point. One that hangs is
+/// not waited for.
 const DISKS: &str = "timeout 10 df -kP -l 2>/dev/null | sed -n '2,$s/^/df=/p'\n";
 
 const MOVING: &str = r#"
@@ -85,7 +87,8 @@ pub async fn moving(cx: &Cx, host: &Host) -> Result<Moving, Problem> {
     Ok(parse_moving(&cx.read(host, &format!("{DISKS}{MOVING}")).await?.stdout))
 }
 
-/// How far the host's clock is ahead of this machine's, in milliseconds, and how sure that is: half of the way there and back.
+/// How far the host's clock is ahead of this machine's, in milliseconds, and how sure that is: half
+/// of the way there and back.
 ///
 /// # Errors
 /// The host cannot be reached, or its `date` has no nanoseconds.
@@ -95,12 +98,19 @@ pub async fn clock(cx: &Cx, host: &Host) -> Result<(i64, Duration), Problem> {
         let (asked, began) = (SystemTime::now(), Instant::now());
         let answer = cx.read(host, "date +%s%3N").await?;
         let half = began.elapsed() / 2;
-        let here = (asked + half).duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_millis()).ok()).unwrap_or(0);
+        let here = (asked + half)
+            .duration_since(UNIX_EPOCH)
+            .ok()
+            .and_then(|d| i64::try_from(d.as_millis()).ok())
+            .unwrap_or(0);
         let Ok(there) = answer.stdout.trim().parse::<i64>() else {
-            return Err(Problem::user(format!("cannot read the clock of host \"{}\"", host.endpoint.name))
-                .place(host.endpoint.show())
-                .why(format!("`date +%s%3N` said {:?}", answer.stdout.trim()))
-                .fix("install coreutils on the host"));
+            return Err(Problem::user(format!(
+                "cannot read the clock of host \"{}\"",
+                host.endpoint.name
+            ))
+            .place(host.endpoint.show())
+            .why(format!("`date +%s%3N` said {:?}", answer.stdout.trim()))
+            .fix("install coreutils on the host"));
         };
         if best.is_none_or(|(_, sure)| half < sure) {
             best = Some((there - here, half));
@@ -109,9 +119,15 @@ pub async fn clock(cx: &Cx, host: &Host) -> Result<(i64, Duration), Problem> {
     Ok(best.unwrap_or_default())
 }
 
-/// Devices that containers and tunnels bring and take: a plan must not change because one of them does.
+/// Devices that containers and tunnels bring and take: a plan must not change because one of them
+/// does.
 fn passing(device: &str) -> bool {
-    ["veth", "docker", "br-", "cali", "cni", "flannel", "virbr", "vnet", "tap", "tun", "lxc", "podman"].iter().any(|p| device.starts_with(p))
+    [
+        "veth", "docker", "br-", "cali", "cni", "flannel", "virbr", "vnet", "tap", "tun", "lxc",
+        "podman",
+    ]
+    .iter()
+    .any(|p| device.starts_with(p))
 }
 
 fn parse(text: &str) -> Facts {
@@ -136,7 +152,8 @@ fn kib(text: &str) -> i64 {
     text.trim().parse::<i64>().ok().and_then(|n| n.checked_mul(1024)).unwrap_or(0)
 }
 
-/// What `df` printed. A device with a path is a disk; of the others only the root (an overlay, a pool) counts.
+/// What `df` printed. A device with a path is a disk; of the others only the root (an overlay, a
+/// pool) counts.
 fn disks(text: &str) -> BTreeMap<String, Disk> {
     let mut disks = BTreeMap::new();
     for line in text.lines().filter_map(|l| l.strip_prefix("df=")) {
@@ -144,9 +161,14 @@ fn disks(text: &str) -> BTreeMap<String, Disk> {
         let [device, size, _, free, _, ..] = words[..] else { continue };
         // The mount point may hold blanks: it is what follows the percentage.
         let at = words.get(5..).map(|w| w.join(" ")).unwrap_or_default();
-        let disk = device.starts_with("/dev/") && !device.starts_with("/dev/loop") && !["/etc/", "/proc/", "/sys/", "/dev/"].iter().any(|p| at.starts_with(p));
+        let disk = device.starts_with("/dev/")
+            && !device.starts_with("/dev/loop")
+            && !["/etc/", "/proc/", "/sys/", "/dev/"].iter().any(|p| at.starts_with(p));
         if disk || at == "/" {
-            disks.insert(at, Disk { device: device.to_owned(), bytes: kib(size), free_bytes: kib(free) });
+            disks.insert(
+                at,
+                Disk { device: device.to_owned(), bytes: kib(size), free_bytes: kib(free) },
+            );
         }
     }
     disks
@@ -160,7 +182,8 @@ fn parse_moving(text: &str) -> Moving {
             "uptime" => found.uptime_seconds = value.parse().unwrap_or(0),
             "load" => {
                 let (whole, rest) = value.split_once('.').unwrap_or((value, "0"));
-                found.load_percent = whole.parse::<i64>().unwrap_or(0) * 100 + rest.parse::<i64>().unwrap_or(0);
+                found.load_percent =
+                    whole.parse::<i64>().unwrap_or(0) * 100 + rest.parse::<i64>().unwrap_or(0);
             }
             "port" => found.ports.extend(i64::from_str_radix(value, 16).ok()),
             _ => {}
@@ -178,7 +201,10 @@ mod tests {
         let facts = parse(
             "os=Debian GNU/Linux 12\nkernel=6.1\narch=x86_64\ncores=8\nmemory=2048\ndevice=lo\ndevice=eth0\ndevice=veth12\ndf=/dev/sda1 100 40 60 40% /\ndf=tmpfs 9 0 9 0% /run\ndf=/dev/sdb 10 1 9 10% /data/my disk\n",
         );
-        assert_eq!((facts.os.as_str(), facts.cores, facts.memory_bytes), ("Debian GNU/Linux 12", 8, 2 << 20));
+        assert_eq!(
+            (facts.os.as_str(), facts.cores, facts.memory_bytes),
+            ("Debian GNU/Linux 12", 8, 2 << 20)
+        );
         assert_eq!(facts.devices, ["eth0".to_owned(), "lo".into()].into());
         assert_eq!(facts.disks.keys().collect::<Vec<_>>(), ["/", "/data/my disk"]);
         assert_eq!((facts.disks["/"].bytes, facts.disks["/"].free_bytes), (102_400, 61_440));
@@ -186,7 +212,8 @@ mod tests {
 
     #[test]
     fn moving_facts_come_from_what_the_script_printed() {
-        let m = parse_moving("available=1\nload=1.25\nuptime=77\nport=0016\nport=0B41\nport=0016\n");
+        let m =
+            parse_moving("available=1\nload=1.25\nuptime=77\nport=0016\nport=0B41\nport=0016\n");
         assert_eq!((m.memory_available_bytes, m.load_percent, m.uptime_seconds), (1024, 125, 77));
         assert_eq!(m.ports, [22, 2881].into());
     }

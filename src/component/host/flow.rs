@@ -1,6 +1,9 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
 use super::rules::{self, Rules};
-use super::steps::{CheckClock, CheckNetwork, Claim, ForgetRecord, MakeDirectory, MakeUser, RemoveDirectory, RemoveUser, SetHugepage, SetLimits, SetStage, SetSysctl};
+use super::steps::{
+    CheckClock, CheckNetwork, Claim, ForgetRecord, MakeDirectory, MakeUser, RemoveDirectory,
+    RemoveUser, SetHugepage, SetLimits, SetStage, SetSysctl,
+};
 use super::{Directory, Limits, Site, User};
 use crate::engine::mark::Stage;
 use crate::engine::{Graph, Step};
@@ -42,11 +45,15 @@ impl Prepare {
     /// The rules of its kernel settings.
     #[must_use]
     pub fn rules(&self) -> Rules {
-        self.sysctl.as_ref().map(|(profile, values)| rules::rules(profile, values)).unwrap_or_default()
+        self.sysctl
+            .as_ref()
+            .map(|(profile, values)| rules::rules(profile, values))
+            .unwrap_or_default()
     }
 }
 
-/// A step per part, in the order user, directories, limits, kernel, huge pages, each with the name under which drift is shown.
+/// A step per part, in the order user, directories, limits, kernel, huge pages, each with the name
+/// under which drift is shown.
 #[must_use]
 pub fn parts(site: &Site, p: &Prepare) -> Vec<(String, Arc<dyn Step>)> {
     let mut all: Vec<(String, Arc<dyn Step>)> = Vec::new();
@@ -54,16 +61,25 @@ pub fn parts(site: &Site, p: &Prepare) -> Vec<(String, Arc<dyn Step>)> {
         all.push(("user".into(), Arc::new(MakeUser { site: site.clone(), user: user.clone() })));
     }
     for directory in p.directories.values() {
-        all.push((part_of(&directory.path), Arc::new(MakeDirectory { site: site.clone(), directory: directory.clone() })));
+        all.push((
+            part_of(&directory.path),
+            Arc::new(MakeDirectory { site: site.clone(), directory: directory.clone() }),
+        ));
     }
     if p.limits.is_some() {
-        all.push(("limits".into(), Arc::new(SetLimits { site: site.clone(), limits: p.limits.clone() })));
+        all.push((
+            "limits".into(),
+            Arc::new(SetLimits { site: site.clone(), limits: p.limits.clone() }),
+        ));
     }
     if p.sysctl.is_some() {
         all.push(("sysctl".into(), Arc::new(SetSysctl { site: site.clone(), rules: p.rules() })));
     }
     if p.hugepage.is_some() {
-        all.push(("transparent_hugepage".into(), Arc::new(SetHugepage { site: site.clone(), want: p.hugepage.clone() })));
+        all.push((
+            "transparent_hugepage".into(),
+            Arc::new(SetHugepage { site: site.clone(), want: p.hugepage.clone() }),
+        ));
     }
     all
 }
@@ -74,10 +90,17 @@ fn part_of(path: &str) -> String {
 
 fn looks(g: &mut Graph, d: &Desired) {
     if let Some(max) = d.prepare.as_ref().and_then(|p| p.clock) {
-        g.then(CheckClock { site: d.site.clone(), max_ms: u64::try_from(max.as_millis()).unwrap_or(u64::MAX) });
+        g.then(CheckClock {
+            site: d.site.clone(),
+            max_ms: u64::try_from(max.as_millis()).unwrap_or(u64::MAX),
+        });
     }
     if let Some((device, address)) = &d.network {
-        g.then(CheckNetwork { site: d.site.clone(), device: device.clone(), address: address.clone() });
+        g.then(CheckNetwork {
+            site: d.site.clone(),
+            device: device.clone(),
+            address: address.clone(),
+        });
     }
 }
 
@@ -103,13 +126,20 @@ pub fn create(d: &Desired) -> Graph {
     g
 }
 
-/// Changes what is prepared. `drift` names parts that are not as `prior` says; `creation` is the record that must be there.
+/// Changes what is prepared. `drift` names parts that are not as `prior` says; `creation` is the
+/// record that must be there.
 #[must_use]
 pub fn update(prior: &Desired, next: &Desired, drift: &BTreeSet<String>, creation: &str) -> Graph {
     let (before, after) = match (&prior.prepare, &next.prepare) {
         (None, None) => return Graph::new(),
         (None, Some(_)) => return create(next),
-        (Some(_), None) => return destroy(&Site { host: next.site.host.clone(), ..prior.site.clone() }, prior.prepare.as_ref(), creation),
+        (Some(_), None) => {
+            return destroy(
+                &Site { host: next.site.host.clone(), ..prior.site.clone() },
+                prior.prepare.as_ref(),
+                creation,
+            );
+        }
         (Some(before), Some(after)) => (before, after),
     };
     let all = drift.contains("record");
@@ -120,7 +150,9 @@ pub fn update(prior: &Desired, next: &Desired, drift: &BTreeSet<String>, creatio
         "limits" => before.limits != after.limits,
         "sysctl" => before.sysctl != after.sysctl,
         "transparent_hugepage" => before.hugepage != after.hugepage,
-        directory => directory.strip_prefix("directories ").is_some_and(|path| before.directories.get(path) != after.directories.get(path)),
+        directory => directory
+            .strip_prefix("directories ")
+            .is_some_and(|path| before.directories.get(path) != after.directories.get(path)),
     };
     let mut work = Graph::new();
     for (part, step) in parts(&next.site, after) {
@@ -129,7 +161,8 @@ pub fn update(prior: &Desired, next: &Desired, drift: &BTreeSet<String>, creatio
         }
     }
     dropped(&mut work, &next.site, before, after);
-    let moved = prior.site.host.endpoint.address != next.site.host.endpoint.address || prior.site.host.endpoint.port != next.site.host.endpoint.port;
+    let moved = prior.site.host.endpoint.address != next.site.host.endpoint.address
+        || prior.site.host.endpoint.port != next.site.host.endpoint.port;
     if work.is_empty() && before == after && !moved && !every {
         return work;
     }
@@ -142,7 +175,13 @@ pub fn update(prior: &Desired, next: &Desired, drift: &BTreeSet<String>, creatio
 }
 
 fn complete(site: &Site, p: &Prepare) -> SetStage {
-    SetStage { site: site.clone(), stage: Stage::Complete, creation: None, declared: p.declared.clone(), user: None }
+    SetStage {
+        site: site.clone(),
+        stage: Stage::Complete,
+        creation: None,
+        declared: p.declared.clone(),
+        user: None,
+    }
 }
 
 /// Undoes the parts that are no longer declared.

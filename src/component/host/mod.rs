@@ -1,6 +1,7 @@
 //! The host under the servers: what it is, and what we prepare on it.
 //!
-//! What is prepared is noted first, in [`record`] on the host, then made: destroy undoes exactly what is noted there.
+//! What is prepared is noted first, in [`record`] on the host, then made: destroy undoes exactly
+//! what is noted there.
 pub mod doctor;
 pub mod facts;
 pub mod flow;

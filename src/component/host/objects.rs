@@ -1,4 +1,5 @@
-//! What else of ours lives on a host: it must not lose the ground it stands on, and unfinished work is shown.
+//! What else of ours lives on a host: it must not lose the ground it stands on, and unfinished work
+//! is shown.
 use crate::base::Problem;
 use crate::engine::mark::{Mark, Stage};
 use crate::engine::{Cx, Host, gate};
@@ -25,7 +26,15 @@ pub struct Object {
 pub async fn read(cx: &Cx, host: &Host, users: &[String]) -> Result<Vec<Object>, Problem> {
     let mut found = scan(cx, host, "").await?;
     for user in users {
-        let there = cx.read(host, &format!("u={}; [ \"$(id -un)\" != \"$u\" ] && id \"$u\" >/dev/null 2>&1 && echo yes; :", crate::base::shell::quote(user))).await?;
+        let there = cx
+            .read(
+                host,
+                &format!(
+                    "u={}; [ \"$(id -un)\" != \"$u\" ] && id \"$u\" >/dev/null 2>&1 && echo yes; :",
+                    crate::base::shell::quote(user)
+                ),
+            )
+            .await?;
         if there.stdout.contains("yes") {
             found.extend(scan(cx, host, user).await?);
         }
@@ -44,7 +53,13 @@ async fn scan(cx: &Cx, host: &Host, user: &str) -> Result<Vec<Object>, Problem> 
         let (key, rest) = part.split_once('\n').unwrap_or((part, ""));
         let facts = crate::transport::key_values(rest);
         let value = |name: &str| facts.get(name).cloned().unwrap_or_default();
-        Object { key: key.to_owned(), base: value("base"), mark: Mark::parse(&value("mark")), live: value("live") == "1", user: user.to_owned() }
+        Object {
+            key: key.to_owned(),
+            base: value("base"),
+            mark: Mark::parse(&value("mark")),
+            live: value("live") == "1",
+            user: user.to_owned(),
+        }
     });
     Ok(parts.collect())
 }
@@ -59,13 +74,19 @@ impl Object {
     #[must_use]
     pub fn warning(&self, host: &Host) -> Option<Problem> {
         let mark = self.mark.as_ref().filter(|m| m.stage != Stage::Complete && !self.live)?;
-        let (what, verb) =
-            if mark.stage == Stage::Building { ("creation", "apply its configuration again, which goes on where it stopped") } else { ("destroy", "destroy it again") };
+        let (what, verb) = if mark.stage == Stage::Building {
+            ("creation", "apply its configuration again, which goes on where it stopped")
+        } else {
+            ("destroy", "destroy it again")
+        };
         Some(
-            Problem::user(format!("an unfinished {what} of {} lies on host \"{}\"", self.key, host.endpoint.name))
-                .place(format!("{} on {}", self.base, host.endpoint.show()))
-                .why(format!("operation {} of owner \"{}\" did not end", mark.operation, mark.owner))
-                .fix(format!("{verb}; or give it up with `ob operation abandon {}`", mark.operation)),
+            Problem::user(format!(
+                "an unfinished {what} of {} lies on host \"{}\"",
+                self.key, host.endpoint.name
+            ))
+            .place(format!("{} on {}", self.base, host.endpoint.show()))
+            .why(format!("operation {} of owner \"{}\" did not end", mark.operation, mark.owner))
+            .fix(format!("{verb}; or give it up with `ob operation abandon {}`", mark.operation)),
         )
     }
 }

@@ -1,7 +1,9 @@
-//! The record of a preparation: whose it is, how far it came, and what it made or changed, each with what was there before.
+//! The record of a preparation: whose it is, how far it came, and what it made or changed, each
+//! with what was there before.
 //!
-//! The file `$OB_STATE/objects/host.NAME/made`, lines `key=value`. A line about an effect is written by the same script,
-//! before the effect: what is not in it was not done by us and is never undone by us.
+//! The file `$OB_STATE/objects/host.NAME/made`, lines `key=value`. A line about an effect is
+//! written by the same script, before the effect: what is not in it was not done by us and is never
+//! undone by us.
 use super::Site;
 use crate::base::Problem;
 use crate::base::shell::quote;
@@ -47,7 +49,10 @@ pub async fn read(cx: &Cx, site: &Site) -> Result<Record, Problem> {
 /// # Errors
 /// The host cannot be reached.
 pub async fn all(cx: &Cx, host: &crate::engine::Host) -> Result<Vec<Record>, Problem> {
-    let script = format!("{}for f in \"$OB_STATE\"/objects/host.*/made; do [ -e \"$f\" ] || continue; echo; sed 's/^/made./' \"$f\"; done; :", gate::LIB);
+    let script = format!(
+        "{}for f in \"$OB_STATE\"/objects/host.*/made; do [ -e \"$f\" ] || continue; echo; sed 's/^/made./' \"$f\"; done; :",
+        gate::LIB
+    );
     let text = cx.read(host, &script).await?.stdout;
     Ok(text.split("\n\n").map(Record::parse).filter(Record::exists).collect())
 }

@@ -1,7 +1,8 @@
 //! Which kernel settings are good, and what they become when they are not.
 //!
-//! From obd's `host_tool/1.0/precheck.py` and the observer's own start check. Left out on purpose: `net.ipv4.ip_forward`
-//! (a container host needs it) and `kernel.core_pattern` (it belongs to the whole machine).
+//! From obd's `host_tool/1.0/precheck.py` and the observer's own start check. Left out on purpose:
+//! `net.ipv4.ip_forward` (a container host needs it) and `kernel.core_pattern` (it belongs to the
+//! whole machine).
 use std::collections::BTreeMap;
 
 /// What a setting must be.
@@ -13,7 +14,8 @@ pub enum Want {
     AtLeast(i64),
     /// Between the first two; else it becomes the third.
     Between(i64, i64, i64),
-    /// Between these, in KiB; else it becomes 5 % of memory within them (2 GiB would starve a small host).
+    /// Between these, in KiB; else it becomes 5 % of memory within them (2 GiB would starve a small
+    /// host).
     FreeMemory(i64, i64),
 }
 
@@ -73,7 +75,9 @@ impl Want {
         match self {
             Self::Exactly(text) => normal(now) == *text,
             Self::AtLeast(least) => number.is_ok_and(|n| n >= *least),
-            Self::Between(low, high, _) | Self::FreeMemory(low, high) => number.is_ok_and(|n| (*low..=*high).contains(&n)),
+            Self::Between(low, high, _) | Self::FreeMemory(low, high) => {
+                number.is_ok_and(|n| (*low..=*high).contains(&n))
+            }
         }
     }
     /// What it becomes when it is not good, on a host with this much memory.
@@ -91,7 +95,9 @@ impl Want {
         match self {
             Self::Exactly(text) => text.clone(),
             Self::AtLeast(n) => format!("at least {n}"),
-            Self::Between(low, high, _) | Self::FreeMemory(low, high) => format!("between {low} and {high}"),
+            Self::Between(low, high, _) | Self::FreeMemory(low, high) => {
+                format!("between {low} and {high}")
+            }
         }
     }
 }
@@ -116,7 +122,11 @@ mod tests {
             ("net.ipv4.tcp_rmem", "4096\t131072\t6291456", false, "4096 87380 16777216"),
         ] {
             let want = &all[key].0;
-            assert_eq!((want.holds(now), want.value(1_000_000).as_str()), (holds, becomes), "{key} {now}");
+            assert_eq!(
+                (want.holds(now), want.value(1_000_000).as_str()),
+                (holds, becomes),
+                "{key} {now}"
+            );
         }
         assert!(all["vm.swappiness"].1 && !all["fs.file-max"].1, "what the user names must exist");
     }

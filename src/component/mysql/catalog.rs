@@ -1,4 +1,5 @@
-//! What a server has: databases, accounts and grants, each kind by one query, however many there are.
+//! What a server has: databases, accounts and grants, each kind by one query, however many there
+//! are.
 use super::link::Link;
 use super::privilege::{self, Privileges};
 use super::scope::{Level, Scope};
@@ -37,7 +38,13 @@ pub struct Catalog {
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self { folds: true, databases: BTreeMap::new(), users: BTreeMap::new(), grants: BTreeMap::new(), all: BTreeMap::new() }
+        Self {
+            folds: true,
+            databases: BTreeMap::new(),
+            users: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            all: BTreeMap::new(),
+        }
     }
 }
 
@@ -114,19 +121,31 @@ impl Catalog {
         for row in rows {
             let [Some(name), charset, collation, lower] = &row[..] else { continue };
             self.folds = lower.as_deref() != Some("0");
-            let database = Database { charset: charset.clone().unwrap_or_default(), collation: collation.clone().unwrap_or_default() };
+            let database = Database {
+                charset: charset.clone().unwrap_or_default(),
+                collation: collation.clone().unwrap_or_default(),
+            };
             self.databases.insert(self.fold(name), database);
         }
     }
 
     pub(super) fn take_users(&mut self, rows: Vec<Row>) {
         for row in rows {
-            let [Some(user), Some(host), locked, kind, changed, option] = &row[..] else { continue };
-            let yes = |v: &Option<String>| v.as_deref().is_some_and(|v| v.eq_ignore_ascii_case("yes"));
-            let found = User { locked: yes(locked), grant_option: yes(option), role: kind.as_deref() == Some("ROLE"), password_changed: changed.clone().unwrap_or_default() };
+            let [Some(user), Some(host), locked, kind, changed, option] = &row[..] else {
+                continue;
+            };
+            let yes =
+                |v: &Option<String>| v.as_deref().is_some_and(|v| v.eq_ignore_ascii_case("yes"));
+            let found = User {
+                locked: yes(locked),
+                grant_option: yes(option),
+                role: kind.as_deref() == Some("ROLE"),
+                password_changed: changed.clone().unwrap_or_default(),
+            };
             let account = Account::new(user, host);
             if found.grant_option {
-                self.grants.entry((account.clone(), Scope::Global)).or_default().grant_option = true;
+                self.grants.entry((account.clone(), Scope::Global)).or_default().grant_option =
+                    true;
             }
             self.users.insert(account, found);
         }
@@ -144,21 +163,36 @@ impl Catalog {
             if account.user == ROOT.0 {
                 self.all.entry(Level::Global).or_default().insert(name.clone());
             }
-            self.grants.entry((account.clone(), Scope::Global)).or_default().privileges.insert(name.clone());
+            self.grants
+                .entry((account.clone(), Scope::Global))
+                .or_default()
+                .privileges
+                .insert(name.clone());
         }
     }
 
     pub(super) fn take_database(&mut self, rows: Vec<Row>) {
         for row in rows {
-            let [Some(user), Some(host), Some(pattern), option, flags @ ..] = &row[..] else { continue };
-            let yes = |v: &Option<String>| v.as_deref().is_some_and(|v| v.eq_ignore_ascii_case("y"));
-            let privileges: Privileges = DB_COLUMNS.iter().zip(flags).filter(|(_, v)| yes(v)).map(|((_, name), _)| (*name).to_owned()).collect();
+            let [Some(user), Some(host), Some(pattern), option, flags @ ..] = &row[..] else {
+                continue;
+            };
+            let yes =
+                |v: &Option<String>| v.as_deref().is_some_and(|v| v.eq_ignore_ascii_case("y"));
+            let privileges: Privileges = DB_COLUMNS
+                .iter()
+                .zip(flags)
+                .filter(|(_, v)| yes(v))
+                .map(|((_, name), _)| (*name).to_owned())
+                .collect();
             if (user.as_str(), pattern.as_str()) == ROOT {
                 self.all.insert(Level::Database, privileges.clone());
             }
             let held = Held { privileges, grant_option: yes(option) };
             if !held.is_empty() {
-                self.grants.insert((Account::new(user, host), Scope::Database(pattern.clone()).folded(self.folds)), held);
+                self.grants.insert(
+                    (Account::new(user, host), Scope::Database(pattern.clone()).folded(self.folds)),
+                    held,
+                );
             }
         }
     }
@@ -166,9 +200,17 @@ impl Catalog {
     pub(super) fn take_table(&mut self, rows: Vec<Row>) {
         let accounts = self.by_grantee();
         for row in rows {
-            let [Some(grantee), Some(database), Some(table), Some(name), option] = &row[..] else { continue };
+            let [Some(grantee), Some(database), Some(table), Some(name), option] = &row[..] else {
+                continue;
+            };
             let Some(account) = accounts.get(grantee) else { continue };
-            let held = self.grants.entry((account.clone(), Scope::Table(database.clone(), table.clone()).folded(self.folds))).or_default();
+            let held = self
+                .grants
+                .entry((
+                    account.clone(),
+                    Scope::Table(database.clone(), table.clone()).folded(self.folds),
+                ))
+                .or_default();
             held.privileges.insert(name.clone());
             held.grant_option |= option.as_deref() == Some("YES");
         }
@@ -178,10 +220,16 @@ impl Catalog {
 pub(super) fn databases_query(what: &What) -> Option<String> {
     let one = match what {
         What::Everything => String::new(),
-        What::Database(name) => format!(" where schema_name = {0} or schema_name = {1}", literal(name), literal(&name.to_lowercase())),
+        What::Database(name) => format!(
+            " where schema_name = {0} or schema_name = {1}",
+            literal(name),
+            literal(&name.to_lowercase())
+        ),
         _ => return None,
     };
-    Some(format!("select schema_name, default_character_set_name, default_collation_name, @@lower_case_table_names from information_schema.schemata{one}"))
+    Some(format!(
+        "select schema_name, default_character_set_name, default_collation_name, @@lower_case_table_names from information_schema.schemata{one}"
+    ))
 }
 
 // Comparisons in SQL ignore case and trailing blanks: they only narrow, the maps tell apart.
@@ -192,30 +240,51 @@ pub(super) fn users_query(what: &What) -> Option<String> {
         What::Grants(account, _) => vec![&account.user, ROOT.0],
         What::Database(_) => return None,
     };
-    let one = if names.is_empty() { String::new() } else { format!(" where user_name in ({})", names.iter().map(|n| literal(n)).collect::<Vec<_>>().join(", ")) };
-    Some(format!("select user_name, host, is_locked, type, unix_timestamp(password_last_changed), priv_grant_option from oceanbase.DBA_OB_USERS{one}"))
+    let one = if names.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " where user_name in ({})",
+            names.iter().map(|n| literal(n)).collect::<Vec<_>>().join(", ")
+        )
+    };
+    Some(format!(
+        "select user_name, host, is_locked, type, unix_timestamp(password_last_changed), priv_grant_option from oceanbase.DBA_OB_USERS{one}"
+    ))
 }
 
 fn at(what: &What, level: Level) -> Option<Option<&Account>> {
     match what {
         What::Everything => Some(None),
-        What::Grants(account, scopes) if scopes.iter().any(|s| s.level() == level) => Some(Some(account)),
+        What::Grants(account, scopes) if scopes.iter().any(|s| s.level() == level) => {
+            Some(Some(account))
+        }
         _ => None,
     }
 }
 
 pub(super) fn global_query(what: &What) -> Option<String> {
-    let one = at(what, Level::Global)?.map(|a| format!(" where grantee in ({}, {})", literal(&a.grantee()), literal("'root'@'%'"))).unwrap_or_default();
+    let one = at(what, Level::Global)?
+        .map(|a| {
+            format!(" where grantee in ({}, {})", literal(&a.grantee()), literal("'root'@'%'"))
+        })
+        .unwrap_or_default();
     Some(format!("select grantee, privilege_type from information_schema.user_privileges{one}"))
 }
 
 pub(super) fn database_query(what: &What) -> Option<String> {
-    let one = at(what, Level::Database)?.map(|a| format!(" where user = {} or (user = 'root' and db = 'mysql')", literal(&a.user))).unwrap_or_default();
+    let one = at(what, Level::Database)?
+        .map(|a| format!(" where user = {} or (user = 'root' and db = 'mysql')", literal(&a.user)))
+        .unwrap_or_default();
     let columns: Vec<_> = DB_COLUMNS.iter().map(|(column, _)| *column).collect();
     Some(format!("select user, host, db, grant_priv, {} from mysql.db{one}", columns.join(", ")))
 }
 
 pub(super) fn table_query(what: &What) -> Option<String> {
-    let one = at(what, Level::Table)?.map(|a| format!(" where grantee = {}", literal(&a.grantee()))).unwrap_or_default();
-    Some(format!("select grantee, table_schema, table_name, privilege_type, is_grantable from information_schema.table_privileges{one}"))
+    let one = at(what, Level::Table)?
+        .map(|a| format!(" where grantee = {}", literal(&a.grantee())))
+        .unwrap_or_default();
+    Some(format!(
+        "select grantee, table_schema, table_name, privilege_type, is_grantable from information_schema.table_privileges{one}"
+    ))
 }

@@ -13,15 +13,29 @@ pub struct Database {
 
 /// Statements that lead to a database. `None` for a set or collation leaves it to the server.
 #[must_use]
-pub fn statements(name: &str, now: Option<&Database>, charset: Option<&str>, collation: Option<&str>) -> Vec<Statement> {
+pub fn statements(
+    name: &str,
+    now: Option<&Database>,
+    charset: Option<&str>,
+    collation: Option<&str>,
+) -> Vec<Statement> {
     let Some(now) = now else {
-        return vec![Statement::new(format!("CREATE DATABASE IF NOT EXISTS {}{}", identifier(name), clause(charset, collation)))];
+        return vec![Statement::new(format!(
+            "CREATE DATABASE IF NOT EXISTS {}{}",
+            identifier(name),
+            clause(charset, collation)
+        ))];
     };
-    let differs = |wanted: Option<&str>, now: &str| wanted.is_some_and(|w| !w.eq_ignore_ascii_case(now));
+    let differs =
+        |wanted: Option<&str>, now: &str| wanted.is_some_and(|w| !w.eq_ignore_ascii_case(now));
     if !differs(charset, &now.charset) && !differs(collation, &now.collation) {
         return Vec::new();
     }
-    vec![Statement::new(format!("ALTER DATABASE {}{}", identifier(name), clause(charset, collation)))]
+    vec![Statement::new(format!(
+        "ALTER DATABASE {}{}",
+        identifier(name),
+        clause(charset, collation)
+    ))]
 }
 
 fn clause(charset: Option<&str>, collation: Option<&str>) -> String {
@@ -36,7 +50,8 @@ pub fn drop(name: &str) -> Statement {
     Statement::new(format!("DROP DATABASE IF EXISTS {}", identifier(name)))
 }
 
-/// What is wrong with a name; `None` when nothing is. The server's limits as seekdb 1.4.0 enforces them.
+/// What is wrong with a name; `None` when nothing is. The server's limits as seekdb 1.4.0 enforces
+/// them.
 #[must_use]
 pub fn fault(name: &str) -> Option<String> {
     if name.is_empty() {
@@ -49,8 +64,12 @@ pub fn fault(name: &str) -> Option<String> {
         return Some("a database name cannot end with a blank or hold a NUL character".into());
     }
     if name.contains(['"', '\\']) {
-        // Measured: it is made, but DROP DATABASE puts the name into double quotes by itself, unescaped.
-        return Some("the server cannot drop a database with a double quote or a backslash in its name".into());
+        // Measured: it is made, but DROP DATABASE puts the name into double quotes by itself,
+        // unescaped.
+        return Some(
+            "the server cannot drop a database with a double quote or a backslash in its name"
+                .into(),
+        );
     }
     super::is_system_database(name).then(|| "this database belongs to the server".into())
 }
@@ -71,6 +90,7 @@ pub fn word(text: &str) -> Result<(), String> {
 #[must_use]
 pub fn pair_fault(charset: &str, collation: &str) -> Option<String> {
     let (charset, collation) = (charset.to_lowercase(), collation.to_lowercase());
-    let belongs = collation == charset || collation.strip_prefix(&charset).is_some_and(|r| r.starts_with('_'));
+    let belongs = collation == charset
+        || collation.strip_prefix(&charset).is_some_and(|r| r.starts_with('_'));
     (!belongs).then(|| format!("collation {collation} is not one of character set {charset}"))
 }

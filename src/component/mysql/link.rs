@@ -3,8 +3,8 @@ use super::Statement;
 use crate::base::{Kind, Problem};
 use crate::component::sql::{ACCESS_DENIED, READ_ONLY, Row, Session, SqlError};
 
-/// The `sql_mode` in which every statement of ours runs, whatever the server's default is: backslashes escape, and
-/// `GRANT` never makes a user.
+/// The `sql_mode` in which every statement of ours runs, whatever the server's default is:
+/// backslashes escape, and `GRANT` never makes a user.
 pub const SQL_MODE: &str = "set session sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_CREATE_USER'";
 
 /// A session that knows where it leads.
@@ -21,7 +21,10 @@ impl Link {
     /// # Errors
     /// The server does not answer.
     pub async fn new(mut session: Session, place: String, user: String) -> Result<Self, Problem> {
-        session.run(SQL_MODE).await.map_err(|e| e.explain("set the SQL mode of the session", &place))?;
+        session
+            .run(SQL_MODE)
+            .await
+            .map_err(|e| e.explain("set the SQL mode of the session", &place))?;
         Ok(Self { session, place, user })
     }
 
@@ -68,20 +71,31 @@ pub(super) fn explain(error: &SqlError, statement: &Statement, place: &str) -> P
         && let SqlError::Server { code, .. } = error
     {
         // A syntax error repeats the rest of the statement, and with it the password.
-        problem.why = format!("server error {code} (its text is left out: it may repeat the password)");
+        problem.why =
+            format!("server error {code} (its text is left out: it may repeat the password)");
     }
     let grant = statement.shown.starts_with("GRANT ");
     let fix = match error.code() {
         Some(ACCESS_DENIED | 1410) if grant => {
             "the user does not exist (the server calls that \"access denied\"), or the login may not grant: make the user first, with ob_user, and refer to it"
         }
-        Some(1044 | 1142 | 1227) => "the login must be allowed to do this itself: grant it the privilege WITH GRANT OPTION, or use another credential",
+        Some(1044 | 1142 | 1227) => {
+            "the login must be allowed to do this itself: grant it the privilege WITH GRANT OPTION, or use another credential"
+        }
         Some(1146) => "make the table first: a grant on a table needs it",
-        Some(1144 | 1221) => "that privilege cannot be granted on this level: see which ones the server takes there",
-        Some(1064 | 1149) => "the server does not know a word of this statement: leave out a privilege that this version does not have",
-        Some(1115 | 1273 | 1253) => "choose a character set and collation that the server has: SHOW COLLATION lists them",
+        Some(1144 | 1221) => {
+            "that privilege cannot be granted on this level: see which ones the server takes there"
+        }
+        Some(1064 | 1149) => {
+            "the server does not know a word of this statement: leave out a privilege that this version does not have"
+        }
+        Some(1115 | 1273 | 1253) => {
+            "choose a character set and collation that the server has: SHOW COLLATION lists them"
+        }
         Some(1235) => "the server keeps this name for itself: choose another",
-        Some(READ_ONLY) => "this server does not take writes now: target the group instead of one member, then run the same command again",
+        Some(READ_ONLY) => {
+            "this server does not take writes now: target the group instead of one member, then run the same command again"
+        }
         _ => return problem,
     };
     problem.kind = Kind::User;

@@ -1,18 +1,25 @@
-//! Databases, users and grants of any MySQL-mode server: statements out, facts in. Pure, except [`link`].
+//! Databases, users and grants of any MySQL-mode server: statements out, facts in. Pure, except
+//! [`link`].
 //!
-//! What this stands on was run on seekdb 1.4.0.post1 and is kept by the story `acceptance-tests/tests/sql_objects.rs`:
-//! - `SHOW GRANTS` leaves out the host and does not quote back-quotes in names: it cannot be read back. The tables
-//!   behind it can (`mysql.db`, `information_schema.*_privileges`), and for all users at once ([`catalog`]).
-//! - the database of a grant is a pattern: `_` and `%` match, so `my_app`.* also opens `myXapp`. Names are escaped
-//!   ([`scope::escape`]), and only a `database_pattern` is taken as it is.
-//! - a grant that a wider pattern of the same user covers is silently not recorded; a verify after the apply says so.
-//! - `REVOKE` of what is not there is an error (5133, 5362) when the user has no row at all for that scope, else not.
-//! - `CREATE USER … ACCOUNT LOCK` is a syntax error, `ALTER USER … ACCOUNT LOCK` works; `RENAME USER` keeps the grants,
-//!   and fails (1396) when the new name has a single quote in it.
-//! - `GRANT` to an absent user is "access denied" (1045), and with another `sql_mode` it would make the user.
-//! - `DROP DATABASE` of a name with a double quote or backslash is a syntax error or means another name: both are refused;
-//! - dropping a database keeps its grants; database names are stored in lower case (`lower_case_table_names` = 1);
-//!   user names are not folded.
+//! What this stands on was run on seekdb 1.4.0.post1 and is kept by the story
+//! `acceptance-tests/tests/sql_objects.rs`:
+//! - `SHOW GRANTS` leaves out the host and does not quote back-quotes in names: it cannot be read
+//!   back. The tables behind it can (`mysql.db`, `information_schema.*_privileges`), and for all
+//!   users at once ([`catalog`]).
+//! - the database of a grant is a pattern: `_` and `%` match, so `my_app`.* also opens `myXapp`.
+//!   Names are escaped ([`scope::escape`]), and only a `database_pattern` is taken as it is.
+//! - a grant that a wider pattern of the same user covers is silently not recorded; a verify after
+//!   the apply says so.
+//! - `REVOKE` of what is not there is an error (5133, 5362) when the user has no row at all for
+//!   that scope, else not.
+//! - `CREATE USER … ACCOUNT LOCK` is a syntax error, `ALTER USER … ACCOUNT LOCK` works; `RENAME
+//!   USER` keeps the grants, and fails (1396) when the new name has a single quote in it.
+//! - `GRANT` to an absent user is "access denied" (1045), and with another `sql_mode` it would make
+//!   the user.
+//! - `DROP DATABASE` of a name with a double quote or backslash is a syntax error or means another
+//!   name: both are refused;
+//! - dropping a database keeps its grants; database names are stored in lower case
+//!   (`lower_case_table_names` = 1); user names are not folded.
 pub mod catalog;
 pub mod database;
 pub mod grant;
@@ -69,12 +76,35 @@ impl Statement {
 #[must_use]
 pub fn is_system_database(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["oceanbase", "information_schema", "mysql", "sys", "performance_schema", "lbacsys", "oraauditor", "ocs"].contains(&name.as_str()) || name.starts_with("__")
+    [
+        "oceanbase",
+        "information_schema",
+        "mysql",
+        "sys",
+        "performance_schema",
+        "lbacsys",
+        "oraauditor",
+        "ocs",
+    ]
+    .contains(&name.as_str())
+        || name.starts_with("__")
 }
 
 /// Accounts of the server and of this provider: never made, changed, dropped or listed by us.
 #[must_use]
 pub fn is_system_user(name: &str) -> bool {
-    ["root", super::seekdb::ACCOUNT, "proxyro", "proxy_ro", "standbyro", "oceanbase", "lbacsys", "oraauditor", "mysql.sys", "mysql.session"].contains(&name.to_lowercase().as_str())
+    [
+        "root",
+        super::seekdb::ACCOUNT,
+        "proxyro",
+        "proxy_ro",
+        "standbyro",
+        "oceanbase",
+        "lbacsys",
+        "oraauditor",
+        "mysql.sys",
+        "mysql.session",
+    ]
+    .contains(&name.to_lowercase().as_str())
         || name.starts_with("__")
 }

@@ -9,7 +9,20 @@ pub type Privileges = BTreeSet<String>;
 pub const ALL: &str = "ALL PRIVILEGES";
 
 /// What a table takes; also what all of them is there (seekdb 1.4.0, MySQL 5.7).
-const TABLE: [&str; 12] = ["ALTER", "CREATE", "CREATE VIEW", "DELETE", "DROP", "INDEX", "INSERT", "REFERENCES", "SELECT", "SHOW VIEW", "TRIGGER", "UPDATE"];
+const TABLE: [&str; 12] = [
+    "ALTER",
+    "CREATE",
+    "CREATE VIEW",
+    "DELETE",
+    "DROP",
+    "INDEX",
+    "INSERT",
+    "REFERENCES",
+    "SELECT",
+    "SHOW VIEW",
+    "TRIGGER",
+    "UPDATE",
+];
 /// What a database takes beyond that.
 const DATABASE: [&str; 4] = ["ALTER ROUTINE", "CREATE ROUTINE", "EXECUTE", "LOCK TABLES"];
 /// Databases take these on MySQL and on some builds.

@@ -82,7 +82,9 @@ impl Scope {
         match self {
             Self::Global => "*.*".into(),
             Self::Database(pattern) => format!("{}.*", identifier(pattern)),
-            Self::Table(database, table) => format!("{}.{}", identifier(database), identifier(table)),
+            Self::Table(database, table) => {
+                format!("{}.{}", identifier(database), identifier(table))
+            }
         }
     }
     /// The same in the spelling of a server that keeps names in lower case.
@@ -90,7 +92,9 @@ impl Scope {
     pub fn folded(&self, folds: bool) -> Self {
         match self {
             Self::Database(pattern) if folds => Self::Database(pattern.to_lowercase()),
-            Self::Table(database, table) if folds => Self::Table(database.to_lowercase(), table.to_lowercase()),
+            Self::Table(database, table) if folds => {
+                Self::Table(database.to_lowercase(), table.to_lowercase())
+            }
             other => other.clone(),
         }
     }

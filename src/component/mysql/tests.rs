@@ -14,7 +14,13 @@ fn shown(statements: &[Statement]) -> Vec<&str> {
 
 #[test]
 fn a_database_name_becomes_a_pattern_that_matches_only_itself() {
-    for (name, pattern) in [("shop", "shop"), ("my_app", "my\\_app"), ("50%", "50\\%"), ("a\\b", "a\\\\b"), ("it's `x` ü", "it's `x` ü")] {
+    for (name, pattern) in [
+        ("shop", "shop"),
+        ("my_app", "my\\_app"),
+        ("50%", "50\\%"),
+        ("a\\b", "a\\\\b"),
+        ("it's `x` ü", "it's `x` ü"),
+    ] {
         assert_eq!(escape(name), pattern);
         assert_eq!(literal_name(pattern).as_deref(), Some(name), "{pattern}");
         assert!(matches(pattern, name) && !matches(pattern, &format!("{name}x")), "{pattern}");
@@ -22,7 +28,12 @@ fn a_database_name_becomes_a_pattern_that_matches_only_itself() {
     for pattern in ["my_app", "app%", "%", "a\\", "a\\x"] {
         assert_eq!(literal_name(pattern), None, "{pattern}");
     }
-    assert!(matches("my_app", "myXapp") && matches("a%", "abc") && matches("%", "") && !matches("a_", "a"));
+    assert!(
+        matches("my_app", "myXapp")
+            && matches("a%", "abc")
+            && matches("%", "")
+            && !matches("a_", "a")
+    );
 }
 
 #[test]
@@ -55,7 +66,10 @@ fn wanted(privileges: &[&str], grant_option: Option<bool>) -> Wanted {
 
 fn held(privileges: &[&str], grant_option: bool) -> Held {
     let all = privilege::usual(Level::Database);
-    Held { privileges: privilege::expand(&normal_set(privileges.iter().copied()), &all), grant_option }
+    Held {
+        privileges: privilege::expand(&normal_set(privileges.iter().copied()), &all),
+        grant_option,
+    }
 }
 
 #[test]
@@ -65,27 +79,81 @@ fn a_grant_changes_by_the_difference_and_revokes_only_its_own() {
     let all = privilege::usual(Level::Database);
     let on = "ON `d`.*";
     for (name, owned, want, now, statements) in [
-        ("new", None, Some(wanted(&["SELECT", "INSERT"], None)), held(&[], false), vec![format!("GRANT INSERT, SELECT {on} TO 'u'@'%'")]),
-        ("done already", None, Some(wanted(&["SELECT"], None)), held(&["SELECT", "DROP"], true), vec![]),
-        ("only what is missing", None, Some(wanted(&["SELECT", "INSERT"], None)), held(&["SELECT"], false), vec![format!("GRANT INSERT {on} TO 'u'@'%'")]),
+        (
+            "new",
+            None,
+            Some(wanted(&["SELECT", "INSERT"], None)),
+            held(&[], false),
+            vec![format!("GRANT INSERT, SELECT {on} TO 'u'@'%'")],
+        ),
+        (
+            "done already",
+            None,
+            Some(wanted(&["SELECT"], None)),
+            held(&["SELECT", "DROP"], true),
+            vec![],
+        ),
+        (
+            "only what is missing",
+            None,
+            Some(wanted(&["SELECT", "INSERT"], None)),
+            held(&["SELECT"], false),
+            vec![format!("GRANT INSERT {on} TO 'u'@'%'")],
+        ),
         (
             "others' privileges stay",
             Some(wanted(&["SELECT"], None)),
             Some(wanted(&["INSERT"], None)),
             held(&["SELECT", "DROP"], false),
-            vec![format!("GRANT INSERT {on} TO 'u'@'%'"), format!("REVOKE SELECT {on} FROM 'u'@'%'")],
+            vec![
+                format!("GRANT INSERT {on} TO 'u'@'%'"),
+                format!("REVOKE SELECT {on} FROM 'u'@'%'"),
+            ],
         ),
-        ("removed", Some(wanted(&["SELECT", "INSERT"], None)), None, held(&["SELECT", "DROP"], true), vec![format!("REVOKE SELECT {on} FROM 'u'@'%'")]),
-        ("removed by others already", Some(wanted(&["SELECT"], None)), None, held(&[], false), vec![]),
-        ("all", None, Some(wanted(&["all"], Some(true))), held(&["SELECT"], false), vec![format!("GRANT ALL PRIVILEGES {on} TO 'u'@'%' WITH GRANT OPTION")]),
-        ("all is all", None, Some(wanted(&["ALL PRIVILEGES"], None)), held(&["ALL"], false), vec![]),
-        ("all to some", Some(wanted(&["ALL"], None)), Some(wanted(&["SELECT"], None)), held(&["SELECT", "DROP"], false), vec![format!("REVOKE DROP {on} FROM 'u'@'%'")]),
+        (
+            "removed",
+            Some(wanted(&["SELECT", "INSERT"], None)),
+            None,
+            held(&["SELECT", "DROP"], true),
+            vec![format!("REVOKE SELECT {on} FROM 'u'@'%'")],
+        ),
+        (
+            "removed by others already",
+            Some(wanted(&["SELECT"], None)),
+            None,
+            held(&[], false),
+            vec![],
+        ),
+        (
+            "all",
+            None,
+            Some(wanted(&["all"], Some(true))),
+            held(&["SELECT"], false),
+            vec![format!("GRANT ALL PRIVILEGES {on} TO 'u'@'%' WITH GRANT OPTION")],
+        ),
+        (
+            "all is all",
+            None,
+            Some(wanted(&["ALL PRIVILEGES"], None)),
+            held(&["ALL"], false),
+            vec![],
+        ),
+        (
+            "all to some",
+            Some(wanted(&["ALL"], None)),
+            Some(wanted(&["SELECT"], None)),
+            held(&["SELECT", "DROP"], false),
+            vec![format!("REVOKE DROP {on} FROM 'u'@'%'")],
+        ),
         (
             "all removed",
             Some(wanted(&["ALL"], Some(true))),
             None,
             held(&["ALL"], true),
-            vec![format!("REVOKE ALL PRIVILEGES {on} FROM 'u'@'%'"), format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")],
+            vec![
+                format!("REVOKE ALL PRIVILEGES {on} FROM 'u'@'%'"),
+                format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'"),
+            ],
         ),
         (
             "the option alone",
@@ -101,7 +169,13 @@ fn a_grant_changes_by_the_difference_and_revokes_only_its_own() {
             held(&["SELECT"], true),
             vec![format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")],
         ),
-        ("others' option is refused", None, Some(wanted(&["SELECT"], Some(false))), held(&["SELECT"], true), vec![format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")]),
+        (
+            "others' option is refused",
+            None,
+            Some(wanted(&["SELECT"], Some(false))),
+            held(&["SELECT"], true),
+            vec![format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")],
+        ),
     ] {
         let found = grant::statements(&account, &scope, owned.as_ref(), want.as_ref(), &now, &all);
         assert_eq!(shown(&found), statements, "{name}");
@@ -114,7 +188,11 @@ fn a_grant_changes_by_the_difference_and_revokes_only_its_own() {
         &Held { privileges: privilege::usual(Level::Global), grant_option: false },
         &privilege::usual(Level::Global),
     );
-    assert_eq!(shown(&found), ["REVOKE ALL PRIVILEGES ON *.* FROM 'u'@'%'", "GRANT PROCESS ON *.* TO 'u'@'%'"], "some global privileges have no name that REVOKE takes");
+    assert_eq!(
+        shown(&found),
+        ["REVOKE ALL PRIVILEGES ON *.* FROM 'u'@'%'", "GRANT PROCESS ON *.* TO 'u'@'%'"],
+        "some global privileges have no name that REVOKE takes"
+    );
 }
 
 #[test]
@@ -124,33 +202,66 @@ fn an_account_is_made_locked_renamed_and_taken_over() {
     let password = Password { name: "password_wo".into(), value: Some(Secret::new("p'w\\")) };
     let quoted = "'it''s \\\\'@'10.%'";
     for (name, found, want) in [
-        ("new", user::statements(None, &b, None, None, false, Some(&password)), vec![format!("CREATE USER IF NOT EXISTS {quoted} IDENTIFIED BY <password_wo>")]),
+        (
+            "new",
+            user::statements(None, &b, None, None, false, Some(&password)),
+            vec![format!("CREATE USER IF NOT EXISTS {quoted} IDENTIFIED BY <password_wo>")],
+        ),
         (
             "new and locked is never open",
             user::statements(None, &a, None, None, true, None),
-            vec!["CREATE USER IF NOT EXISTS 'a'@'%' IDENTIFIED BY <a random password>".into(), "ALTER USER 'a'@'%' ACCOUNT LOCK".into()],
+            vec![
+                "CREATE USER IF NOT EXISTS 'a'@'%' IDENTIFIED BY <a random password>".into(),
+                "ALTER USER 'a'@'%' ACCOUNT LOCK".into(),
+            ],
         ),
         (
             "there already",
             user::statements(None, &a, None, Some(&now(true)), false, Some(&password)),
-            vec!["ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>".into(), "ALTER USER 'a'@'%' ACCOUNT UNLOCK".into()],
+            vec![
+                "ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>".into(),
+                "ALTER USER 'a'@'%' ACCOUNT UNLOCK".into(),
+            ],
         ),
-        ("nothing to do", user::statements(Some(&a), &a, Some(&now(false)), Some(&now(false)), false, None), vec![]),
-        ("renamed", user::statements(Some(&a), &b, Some(&now(false)), None, false, None), vec![format!("RENAME USER 'a'@'%' TO {quoted}")]),
-        ("renamed already", user::statements(Some(&a), &b, None, Some(&now(false)), false, None), vec![]),
-        ("both names are there", user::statements(Some(&a), &b, Some(&now(false)), Some(&now(false)), false, None), vec!["DROP USER IF EXISTS 'a'@'%'".into()]),
+        (
+            "nothing to do",
+            user::statements(Some(&a), &a, Some(&now(false)), Some(&now(false)), false, None),
+            vec![],
+        ),
+        (
+            "renamed",
+            user::statements(Some(&a), &b, Some(&now(false)), None, false, None),
+            vec![format!("RENAME USER 'a'@'%' TO {quoted}")],
+        ),
+        (
+            "renamed already",
+            user::statements(Some(&a), &b, None, Some(&now(false)), false, None),
+            vec![],
+        ),
+        (
+            "both names are there",
+            user::statements(Some(&a), &b, Some(&now(false)), Some(&now(false)), false, None),
+            vec!["DROP USER IF EXISTS 'a'@'%'".into()],
+        ),
     ] {
         assert_eq!(shown(&found), want, "{name}");
     }
     let made = user::statements(None, &b, None, None, false, Some(&password));
-    assert!(made[0].text().ends_with(" IDENTIFIED BY 'p''w\\\\'") && !format!("{made:?}").contains("p''w"));
+    assert!(
+        made[0].text().ends_with(" IDENTIFIED BY 'p''w\\\\'")
+            && !format!("{made:?}").contains("p''w")
+    );
 }
 
 #[test]
 fn a_database_is_made_and_altered_only_where_it_differs() {
     let now = Database { charset: "utf8mb4".into(), collation: "utf8mb4_general_ci".into() };
     for (name, found, want) in [
-        ("new", database::statements("a`b", None, Some("utf8mb4"), None), vec!["CREATE DATABASE IF NOT EXISTS `a``b` CHARACTER SET = utf8mb4"]),
+        (
+            "new",
+            database::statements("a`b", None, Some("utf8mb4"), None),
+            vec!["CREATE DATABASE IF NOT EXISTS `a``b` CHARACTER SET = utf8mb4"],
+        ),
         ("as it is", database::statements("a", Some(&now), Some("UTF8MB4"), None), vec![]),
         (
             "another collation",
@@ -161,10 +272,20 @@ fn a_database_is_made_and_altered_only_where_it_differs() {
         assert_eq!(shown(&found), want, "{name}");
     }
     assert!(
-        database::pair_fault("utf8mb4", "utf8mb4_bin").is_none() && database::pair_fault("binary", "binary").is_none() && database::pair_fault("utf8", "utf8mb4_bin").is_some()
+        database::pair_fault("utf8mb4", "utf8mb4_bin").is_none()
+            && database::pair_fault("binary", "binary").is_none()
+            && database::pair_fault("utf8", "utf8mb4_bin").is_some()
     );
-    assert!(["", "x ", "a\"b", "a\\b", "oceanbase", "MySQL", "__x"].iter().all(|n| database::fault(n).is_some()) && database::fault("test ü").is_none());
-    assert!(["", "root", "OB_service", "__inner"].iter().all(|n| user::fault(n).is_some()) && user::fault("app").is_none());
+    assert!(
+        ["", "x ", "a\"b", "a\\b", "oceanbase", "MySQL", "__x"]
+            .iter()
+            .all(|n| database::fault(n).is_some())
+            && database::fault("test ü").is_none()
+    );
+    assert!(
+        ["", "root", "OB_service", "__inner"].iter().all(|n| user::fault(n).is_some())
+            && user::fault("app").is_none()
+    );
 }
 
 fn row(values: &[&str]) -> Vec<Option<String>> {
@@ -181,36 +302,72 @@ fn a_catalog_is_read_from_rows_as_the_server_prints_them() {
         row(&["it's", "10.%", "NO", "USER", "3", "NO"]),
         row(&["r", "%", "YES", "ROLE", "3", "NO"]),
     ]);
-    now.take_global(vec![row(&["'root'@'%'", "SELECT"]), row(&["'root'@'%'", "SUPER"]), row(&["'it's'@'%'", "USAGE"]), row(&["'it's'@'10.%'", "SELECT"])]);
+    now.take_global(vec![
+        row(&["'root'@'%'", "SELECT"]),
+        row(&["'root'@'%'", "SUPER"]),
+        row(&["'it's'@'%'", "USAGE"]),
+        row(&["'it's'@'10.%'", "SELECT"]),
+    ]);
     let mut flags = vec!["N"; 16];
     flags[0] = "Y";
-    now.take_database(vec![row(&[&["it's", "%", "SHOP\\_x", "Y"][..], &flags].concat()), row(&[&["root", "%", "mysql", "N"][..], &["Y"; 16]].concat())]);
-    now.take_table(vec![row(&["'it's'@'%'", "shop", "T", "SELECT", "NO"]), row(&["'it's'@'%'", "shop", "T", "INSERT", "YES"]), row(&["'gone'@'%'", "shop", "t", "INSERT", "YES"])]);
+    now.take_database(vec![
+        row(&[&["it's", "%", "SHOP\\_x", "Y"][..], &flags].concat()),
+        row(&[&["root", "%", "mysql", "N"][..], &["Y"; 16]].concat()),
+    ]);
+    now.take_table(vec![
+        row(&["'it's'@'%'", "shop", "T", "SELECT", "NO"]),
+        row(&["'it's'@'%'", "shop", "T", "INSERT", "YES"]),
+        row(&["'gone'@'%'", "shop", "t", "INSERT", "YES"]),
+    ]);
 
     let (any, some) = (Account::new("it's", "%"), Account::new("it's", "10.%"));
-    assert!(now.database("SHOP").is_some() && now.users[&any].locked && !now.users[&some].locked && now.users[&Account::new("r", "%")].role);
+    assert!(
+        now.database("SHOP").is_some()
+            && now.users[&any].locked
+            && !now.users[&some].locked
+            && now.users[&Account::new("r", "%")].role
+    );
     assert_eq!(now.held(&any, &Scope::Global), Held::default());
     assert_eq!(now.held(&some, &Scope::Global), held(&["SELECT"], false));
     assert_eq!(now.held(&any, &Scope::Database("shop\\_x".into())), held(&["SELECT"], true));
-    assert_eq!(now.held(&any, &Scope::Table("shop".into(), "t".into())), held(&["SELECT", "INSERT"], true));
-    assert_eq!((now.all(Level::Global), now.all(Level::Database).len(), now.all(Level::Table).len()), (normal_set(["SELECT", "SUPER"]), 16, 12));
+    assert_eq!(
+        now.held(&any, &Scope::Table("shop".into(), "t".into())),
+        held(&["SELECT", "INSERT"], true)
+    );
+    assert_eq!(
+        (now.all(Level::Global), now.all(Level::Database).len(), now.all(Level::Table).len()),
+        (normal_set(["SELECT", "SUPER"]), 16, 12)
+    );
 }
 
 #[test]
 fn queries_ask_for_no_more_than_is_needed_and_quote_names() {
     let one = What::Grants(Account::new("it's", "%"), vec![Scope::Table("d".into(), "t".into())]);
-    assert!(catalog::databases_query(&one).is_none() && catalog::global_query(&one).is_none() && catalog::database_query(&one).is_none());
+    assert!(
+        catalog::databases_query(&one).is_none()
+            && catalog::global_query(&one).is_none()
+            && catalog::database_query(&one).is_none()
+    );
     assert!(catalog::table_query(&one).unwrap().ends_with("where grantee = '''it''s''@''%'''"));
     assert!(catalog::users_query(&one).unwrap().ends_with("where user_name in ('it''s', 'root')"));
     let all = What::Everything;
-    let queries = [catalog::databases_query(&all), catalog::users_query(&all), catalog::global_query(&all), catalog::database_query(&all), catalog::table_query(&all)];
+    let queries = [
+        catalog::databases_query(&all),
+        catalog::users_query(&all),
+        catalog::global_query(&all),
+        catalog::database_query(&all),
+        catalog::table_query(&all),
+    ];
     assert!(queries.iter().all(|q| q.as_ref().is_some_and(|q| !q.contains("where"))));
 }
 
 #[test]
 fn errors_say_what_to_do_and_never_repeat_a_password() {
     let server = |code| SqlError::Server { code, message: "near 'hunter2' at line 1".into() };
-    let secret = Statement::secret("ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>", Secret::new("ALTER USER 'a'@'%' IDENTIFIED BY 'hunter2'"));
+    let secret = Statement::secret(
+        "ALTER USER 'a'@'%' IDENTIFIED BY <password_wo>",
+        Secret::new("ALTER USER 'a'@'%' IDENTIFIED BY 'hunter2'"),
+    );
     assert!(!explain(&server(1064), &secret, "here").to_string().contains("hunter2"));
     for (code, text, want) in [
         (1045, "GRANT SELECT ON `d`.* TO 'a'@'%'", "does not exist"),

@@ -21,7 +21,8 @@ pub struct User {
     pub grant_option: bool,
     /// It is a role.
     pub role: bool,
-    /// When its password was set last, in seconds since 1970 as the server prints them; empty when it does not say.
+    /// When its password was set last, in seconds since 1970 as the server prints them; empty when
+    /// it does not say.
     pub password_changed: String,
 }
 
@@ -52,9 +53,17 @@ pub struct Password {
     pub value: Option<Secret>,
 }
 
-/// Statements that lead to one account. `from` is its former name, `now` what the server has of both names.
+/// Statements that lead to one account. `from` is its former name, `now` what the server has of
+/// both names.
 #[must_use]
-pub fn statements(from: Option<&Account>, to: &Account, now_from: Option<&User>, now_to: Option<&User>, locked: bool, password: Option<&Password>) -> Vec<Statement> {
+pub fn statements(
+    from: Option<&Account>,
+    to: &Account,
+    now_from: Option<&User>,
+    now_to: Option<&User>,
+    locked: bool,
+    password: Option<&Password>,
+) -> Vec<Statement> {
     let mut out = Vec::new();
     let rename = from.filter(|f| *f != to && now_from.is_some() && now_to.is_none());
     let now = if rename.is_some() { now_from } else { now_to };
@@ -63,15 +72,25 @@ pub fn statements(from: Option<&Account>, to: &Account, now_from: Option<&User>,
         out.push(Statement::new(format!("RENAME USER {} TO {account}", from.quoted())));
     }
     match (now, password) {
-        (None, Some(password)) => out.push(identified(&format!("CREATE USER IF NOT EXISTS {account}"), password)),
+        (None, Some(password)) => {
+            out.push(identified(&format!("CREATE USER IF NOT EXISTS {account}"), password))
+        }
         // Without one anybody could log in, if only until the lock.
-        (None, None) => out.push(identified(&format!("CREATE USER IF NOT EXISTS {account}"), &Password { name: "a random password".into(), value: Some(Secret::random()) })),
+        (None, None) => out.push(identified(
+            &format!("CREATE USER IF NOT EXISTS {account}"),
+            &Password { name: "a random password".into(), value: Some(Secret::random()) },
+        )),
         // Also for an account that was there already.
-        (Some(_), Some(password)) => out.push(identified(&format!("ALTER USER {account}"), password)),
+        (Some(_), Some(password)) => {
+            out.push(identified(&format!("ALTER USER {account}"), password))
+        }
         (Some(_), None) => {}
     }
     if now.is_some_and(|n| n.locked) != locked {
-        out.push(Statement::new(format!("ALTER USER {account} ACCOUNT {}", if locked { "LOCK" } else { "UNLOCK" })));
+        out.push(Statement::new(format!(
+            "ALTER USER {account} ACCOUNT {}",
+            if locked { "LOCK" } else { "UNLOCK" }
+        )));
     }
     // Both are there: a rename that another run finished, or a name that was taken before.
     if let (Some(from), Some(_), Some(_)) = (from.filter(|f| *f != to), now_from, now_to) {
@@ -83,7 +102,10 @@ pub fn statements(from: Option<&Account>, to: &Account, now_from: Option<&User>,
 fn identified(start: &str, password: &Password) -> Statement {
     let shown = format!("{start} IDENTIFIED BY <{}>", password.name);
     match &password.value {
-        Some(value) => Statement::secret(shown, Secret::new(format!("{start} IDENTIFIED BY {}", literal(value.expose())))),
+        Some(value) => Statement::secret(
+            shown,
+            Secret::new(format!("{start} IDENTIFIED BY {}", literal(value.expose()))),
+        ),
         None => Statement::new(shown),
     }
 }
@@ -94,7 +116,8 @@ pub fn drop(account: &Account) -> Statement {
     Statement::new(format!("DROP USER IF EXISTS {}", account.quoted()))
 }
 
-/// What is wrong with a name; `None` when nothing is. The server's limits as seekdb 1.4.0 enforces them.
+/// What is wrong with a name; `None` when nothing is. The server's limits as seekdb 1.4.0 enforces
+/// them.
 #[must_use]
 pub fn fault(name: &str) -> Option<String> {
     if name.is_empty() {
@@ -106,5 +129,6 @@ pub fn fault(name: &str) -> Option<String> {
     if name.contains('\0') {
         return Some("a user name cannot hold a NUL character".into());
     }
-    super::is_system_user(name).then(|| "this account belongs to the server or to this provider".into())
+    super::is_system_user(name)
+        .then(|| "this account belongs to the server or to this provider".into())
 }

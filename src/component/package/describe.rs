@@ -1,4 +1,5 @@
-//! Makes a [`Package`] of declared archives: everything about it is known before anything is planned.
+//! Makes a [`Package`] of declared archives: everything about it is known before anything is
+//! planned.
 use super::archive::ArchiveError;
 use super::{File, Package, layout, listing, package_id, store};
 use crate::base::Problem;
@@ -18,22 +19,31 @@ pub struct Declared {
 ///
 /// # Errors
 /// An archive cannot be used, or they do not go together. The attribute path begins at `files`.
-pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>) -> Result<Package, Problem> {
+pub fn describe(
+    archives: &[Declared],
+    name: Option<&str>,
+    version: Option<&str>,
+) -> Result<Package, Problem> {
     let mut known = Vec::new();
     for (index, archive) in archives.iter().enumerate() {
-        let listing = listing::list(&archive.location, &archive.sha256).map_err(|e| explain(&e, index, archive))?;
+        let listing = listing::list(&archive.location, &archive.sha256)
+            .map_err(|e| explain(&e, index, archive))?;
         let label = layout::label(Path::new(&archive.location), &listing);
         known.push((index, archive, listing, label));
     }
     let one = |what: &str, given: Option<&str>, all: Vec<&str>| -> Result<String, Problem> {
-        let said = given.or_else(|| all.iter().copied().find(|t| !t.is_empty())).unwrap_or_default();
+        let said =
+            given.or_else(|| all.iter().copied().find(|t| !t.is_empty())).unwrap_or_default();
         if said.is_empty() {
             return Err(Problem::user(format!("cannot tell the {what} of a package"))
                 .why("neither metadata nor file name of the first archive says it")
                 .fix(format!("set {what} = \"…\" in the data source"))
                 .attribute([what]));
         }
-        if said.len() > 128 || said.starts_with(['.', '-']) || !said.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c)) {
+        if said.len() > 128
+            || said.starts_with(['.', '-'])
+            || !said.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c))
+        {
             return Err(Problem::refused(format!("the {what} of a package cannot be {said:?}"))
                 .why("it becomes part of a folder's name on hosts")
                 .fix(format!("set {what} with letters, digits and . _ + ~ - only"))
@@ -42,7 +52,8 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
         Ok(said.to_owned())
     };
     let name = one("name", name, known.iter().map(|k| k.3.name.as_str()).collect())?;
-    let versions: Vec<&str> = known.iter().map(|k| k.3.version.as_str()).filter(|v| !v.is_empty()).collect();
+    let versions: Vec<&str> =
+        known.iter().map(|k| k.3.version.as_str()).filter(|v| !v.is_empty()).collect();
     if version.is_none() && versions.windows(2).any(|w| w[0] != w[1]) {
         return Err(Problem::user("the archives of a package are of different versions")
             .why(versions.join(", "))
@@ -54,25 +65,38 @@ pub fn describe(archives: &[Declared], name: Option<&str>, version: Option<&str>
     let mut files: BTreeMap<String, File> = BTreeMap::new();
     let all: Vec<&listing::Listing> = known.iter().map(|k| &*k.2).collect();
     for (index, archive, listing, _) in &known {
-        let found = layout::files(&all, *index, layout::namer(&name, listing)).map_err(|e| explain(&e, *index, archive))?;
+        let found = layout::files(&all, *index, layout::namer(&name, listing))
+            .map_err(|e| explain(&e, *index, archive))?;
         for (path, (from, member, m)) in found {
             let mode = if m.mode & 0o111 != 0 || path == name { 0o755 } else { 0o644 };
-            let file = File { source: archives[from].sha256.clone(), member, size: m.size, sha256: m.sha256.clone(), mode };
+            let file = File {
+                source: archives[from].sha256.clone(),
+                member,
+                size: m.size,
+                sha256: m.sha256.clone(),
+                mode,
+            };
             if let Some(other) = files.get(&path)
                 && other.sha256 != file.sha256
             {
-                return Err(Problem::user(format!("two archives of a package have different files \"{path}\""))
-                    .place(archive.location.clone())
-                    .why(format!("sha256 {} and {}", other.sha256, file.sha256))
-                    .fix("leave one of the archives out")
-                    .attribute(["files", &index.to_string()]));
+                return Err(Problem::user(format!(
+                    "two archives of a package have different files \"{path}\""
+                ))
+                .place(archive.location.clone())
+                .why(format!("sha256 {} and {}", other.sha256, file.sha256))
+                .fix("leave one of the archives out")
+                .attribute(["files", &index.to_string()]));
             }
             files.entry(path).or_insert(file);
         }
     }
     let needed: &[&str] = if name == "seekdb" { &["seekdb"] } else { &[] };
     if files.is_empty() || needed.iter().any(|n| !files.contains_key(*n)) {
-        let what = if needed.is_empty() { "a file".to_owned() } else { format!("the program \"{}\"", needed.join("\", \"")) };
+        let what = if needed.is_empty() {
+            "a file".to_owned()
+        } else {
+            format!("the program \"{}\"", needed.join("\", \""))
+        };
         let paths: Vec<_> = archives.iter().map(|a| a.location.as_str()).collect();
         return Err(Problem::user(format!("a package of {name} holds no {}", needed.first().unwrap_or(&"file")))
             .place(paths.join(", "))
@@ -91,7 +115,10 @@ fn arch<'a>(all: impl Iterator<Item = &'a str>) -> Result<String, Problem> {
     match real[..] {
         [] => Ok("noarch".into()),
         [one] => Ok(one.into()),
-        _ => Err(Problem::user("the archives of a package are for different machines").why(real.join(", ")).fix("use archives of one architecture").attribute(["files"])),
+        _ => Err(Problem::user("the archives of a package are for different machines")
+            .why(real.join(", "))
+            .fix("use archives of one architecture")
+            .attribute(["files"])),
     }
 }
 
@@ -99,12 +126,20 @@ fn explain(error: &ArchiveError, index: usize, archive: &Declared) -> Problem {
     let index = index.to_string();
     let problem = error.explain(Path::new(&archive.location));
     match error {
-        ArchiveError::Digest { found, .. } if archive.sha256.is_empty() => Problem::user("sha256 is missing for an archive")
-            .place(archive.location.clone())
-            .why(format!("the archive has sha256 {found}"))
-            .fix(format!("compare it with what the vendor publishes, then set sha256 = \"{found}\""))
-            .attribute(["files", &index, "sha256"]),
+        ArchiveError::Digest { found, .. } if archive.sha256.is_empty() => {
+            Problem::user("sha256 is missing for an archive")
+                .place(archive.location.clone())
+                .why(format!("the archive has sha256 {found}"))
+                .fix(format!(
+                    "compare it with what the vendor publishes, then set sha256 = \"{found}\""
+                ))
+                .attribute(["files", &index, "sha256"])
+        }
         ArchiveError::Digest { .. } => problem.attribute(["files", &index, "sha256"]),
-        _ => problem.attribute(["files", &index, if store::is_url(&archive.location) { "url" } else { "path" }]),
+        _ => problem.attribute([
+            "files",
+            &index,
+            if store::is_url(&archive.location) { "url" } else { "path" },
+        ]),
     }
 }

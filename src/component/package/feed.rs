@@ -1,7 +1,9 @@
-//! Streams a package's files out of its archives: a blocking thread reads, a short queue bounds what it is ahead.
+//! Streams a package's files out of its archives: a blocking thread reads, a short queue bounds
+//! what it is ahead.
 //!
-//! An archive is unpacked once a run, to an unnamed temporary file. All hosts read from it, and follow it while it still
-//! grows: the first byte leaves as soon as it is unpacked, and ten hosts cost one unpacking.
+//! An archive is unpacked once a run, to an unnamed temporary file. All hosts read from it, and
+//! follow it while it still grows: the first byte leaves as soon as it is unpacked, and ten hosts
+//! cost one unpacking.
 use super::archive::{self, ArchiveError, Kind, Limits, Next};
 use super::{Package, listing};
 use crate::transport::Input;
@@ -58,14 +60,29 @@ static SPOOLS: LazyLock<Mutex<BTreeMap<String, Weak<Spool>>>> = LazyLock::new(Mu
 pub fn openers(package: &Package) -> BTreeMap<String, Opener> {
     let mut origins: BTreeMap<&str, Arc<Origin>> = BTreeMap::new();
     for (sha256, location) in &package.sources {
-        let members = package.files.values().filter(|f| &f.source == sha256).map(|f| f.member.clone()).collect();
-        origins.insert(sha256, Arc::new(Origin { location: location.clone(), sha256: sha256.clone(), members, spool: Mutex::default() }));
+        let members = package
+            .files
+            .values()
+            .filter(|f| &f.source == sha256)
+            .map(|f| f.member.clone())
+            .collect();
+        origins.insert(
+            sha256,
+            Arc::new(Origin {
+                location: location.clone(),
+                sha256: sha256.clone(),
+                members,
+                spool: Mutex::default(),
+            }),
+        );
     }
     let opener = |file: &super::File| -> Opener {
         let (origin, member) = (origins.get(file.source.as_str()).cloned(), file.member.clone());
         Arc::new(move || match &origin {
             Some(origin) => Ok(feed(origin.clone(), member.clone())),
-            None => Err(io::Error::other("the package does not say which archive has it (it was imported): set `package` from data.ob_package")),
+            None => Err(io::Error::other(
+                "the package does not say which archive has it (it was imported): set `package` from data.ob_package",
+            )),
         })
     };
     package.files.iter().map(|(name, file)| (name.clone(), opener(file))).collect()
@@ -73,7 +90,11 @@ pub fn openers(package: &Package) -> BTreeMap<String, Opener> {
 
 fn feed(origin: Arc<Origin>, member: String) -> Input {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let job = tokio::task::spawn_blocking(move || origin.pour(&member, &sender).map_err(|e| io::Error::other(format!("archive {}: {e}", origin.location))));
+    let job = tokio::task::spawn_blocking(move || {
+        origin
+            .pour(&member, &sender)
+            .map_err(|e| io::Error::other(format!("archive {}: {e}", origin.location)))
+    });
     Box::new(Feed { chunk: Cursor::default(), receiver, job: Some(job) })
 }
 
@@ -85,7 +106,11 @@ struct Feed {
 }
 
 impl AsyncRead for Feed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.chunk).poll_read(cx, buffer))?;
         if buffer.filled().len() > before || buffer.remaining() == 0 {
@@ -109,8 +134,10 @@ impl Origin {
         let spool = self.spool(archive)?;
         let mut read = 0;
         while let Some((from, to)) = spool.wait(member, read)? {
-            let mut chunk = Vec::with_capacity(usize::try_from(to - from).unwrap_or(usize::MAX).min(CHUNK));
-            let n = rustix::io::pread(&spool.file, spare_capacity(&mut chunk), from).map_err(|e| ArchiveError::Read(e.to_string()))?;
+            let mut chunk =
+                Vec::with_capacity(usize::try_from(to - from).unwrap_or(usize::MAX).min(CHUNK));
+            let n = rustix::io::pread(&spool.file, spare_capacity(&mut chunk), from)
+                .map_err(|e| ArchiveError::Read(e.to_string()))?;
             read += n as u64;
             // Who does not want the rest hangs up; that is no failure of the archive.
             if n == 0 || out.blocking_send(chunk).is_err() {
@@ -132,13 +159,21 @@ impl Origin {
         let spool = if let Some(spool) = all.get(&key).and_then(Weak::upgrade) {
             spool
         } else {
-            let spool = Arc::new(Spool { file: tempfile::tempfile().map_err(|e| room(&e))?, progress: Mutex::default(), moved: Condvar::new() });
+            let spool = Arc::new(Spool {
+                file: tempfile::tempfile().map_err(|e| room(&e))?,
+                progress: Mutex::default(),
+                moved: Condvar::new(),
+            });
             let (writer, members) = (spool.clone(), self.members.clone());
             std::thread::spawn(move || {
-                let whole = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.unpack(&mut archive, &members)));
+                let whole = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    writer.unpack(&mut archive, &members)
+                }));
                 // Who waits for more must not wait for ever.
                 if whole.is_err() {
-                    writer.note(|p| p.ended = Some(Err(ArchiveError::Damaged("reading it broke down".into()))));
+                    writer.note(|p| {
+                        p.ended = Some(Err(ArchiveError::Damaged("reading it broke down".into())))
+                    });
                 }
             });
             spool
@@ -163,14 +198,19 @@ impl Spool {
         self.moved.notify_all();
     }
 
-    /// Waits until more than `read` bytes of a member are there; gives where they end now, or `None` after its last byte.
+    /// Waits until more than `read` bytes of a member are there; gives where they end now, or
+    /// `None` after its last byte.
     fn wait(&self, member: &str, read: u64) -> Result<Option<(u64, u64)>, ArchiveError> {
         let mut now = self.progress();
         loop {
             match (now.places.get(member), &now.ended) {
-                (Some((start, Some(end))), _) => return Ok((start + read < *end).then_some((start + read, *end))),
+                (Some((start, Some(end))), _) => {
+                    return Ok((start + read < *end).then_some((start + read, *end)));
+                }
                 (_, Some(Err(e))) => return Err(e.clone()),
-                (Some((start, None)), _) if start + read < now.written => return Ok(Some((start + read, now.written))),
+                (Some((start, None)), _) if start + read < now.written => {
+                    return Ok(Some((start + read, now.written)));
+                }
                 (None, Some(Ok(()))) => return Err(ArchiveError::NoMember(member.to_owned())),
                 _ => now = self.moved.wait(now).unwrap_or_else(PoisonError::into_inner),
             }

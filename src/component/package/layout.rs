@@ -10,27 +10,56 @@ pub fn label(path: &Path, listing: &Listing) -> Label {
     if listing.format == Format::Rpm {
         return listing.label.clone();
     }
-    let text = |end: &str| listing.texts.iter().find(|(name, _)| name.ends_with(end)).map(|(_, text)| text.as_str());
+    let text = |end: &str| {
+        listing.texts.iter().find(|(name, _)| name.ends_with(end)).map(|(_, text)| text.as_str())
+    };
     if let (Some(metadata), Some(wheel)) = (text(".dist-info/METADATA"), text(".dist-info/WHEEL")) {
-        let field = |text: &str, key: &str| text.lines().take_while(|l| !l.is_empty()).find_map(|l| l.strip_prefix(key)).unwrap_or_default().trim().to_owned();
+        let field = |text: &str, key: &str| {
+            text.lines()
+                .take_while(|l| !l.is_empty())
+                .find_map(|l| l.strip_prefix(key))
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
         let name = field(metadata, "Name:");
         let name = if name == "pylibseekdb" { "seekdb".to_owned() } else { name };
-        return Label { name, version: field(metadata, "Version:"), arch: arch(&field(wheel, "Tag:")).unwrap_or("noarch").to_owned() };
+        return Label {
+            name,
+            version: field(metadata, "Version:"),
+            arch: arch(&field(wheel, "Tag:")).unwrap_or("noarch").to_owned(),
+        };
     }
     by_file_name(&path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default())
 }
 
 fn arch(text: &str) -> Option<&'static str> {
-    [("x86_64", "x86_64"), ("amd64", "x86_64"), ("aarch64", "aarch64"), ("arm64", "aarch64"), ("noarch", "noarch")]
-        .into_iter()
-        .find(|(word, _)| text.contains(word))
-        .map(|(_, arch)| arch)
+    [
+        ("x86_64", "x86_64"),
+        ("amd64", "x86_64"),
+        ("aarch64", "aarch64"),
+        ("arm64", "aarch64"),
+        ("noarch", "noarch"),
+    ]
+    .into_iter()
+    .find(|(word, _)| text.contains(word))
+    .map(|(_, arch)| arch)
 }
 
-/// `oceanbase-ce-4.3.5.0-100.el8.x86_64.tar.gz`: the name ends where the first digit follows a dash.
+/// `oceanbase-ce-4.3.5.0-100.el8.x86_64.tar.gz`: the name ends where the first digit follows a
+/// dash.
 fn by_file_name(file: &str) -> Label {
-    let stem = [".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tar", ".zip", ".whl"].iter().find_map(|end| file.strip_suffix(end)).unwrap_or(file);
-    let Some(at) = stem.match_indices('-').map(|(at, _)| at).find(|at| stem[at + 1..].starts_with(|c: char| c.is_ascii_digit())) else { return Label::default() };
+    let stem = [".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tar", ".zip", ".whl"]
+        .iter()
+        .find_map(|end| file.strip_suffix(end))
+        .unwrap_or(file);
+    let Some(at) = stem
+        .match_indices('-')
+        .map(|(at, _)| at)
+        .find(|at| stem[at + 1..].starts_with(|c: char| c.is_ascii_digit()))
+    else {
+        return Label::default();
+    };
     let (name, rest) = (&stem[..at], &stem[at + 1..]);
     let arch = arch(rest).unwrap_or_default();
     let mut version = rest;
@@ -45,12 +74,16 @@ fn by_file_name(file: &str) -> Label {
 /// A file of a package: the archive (its place in the declaration) and member it really comes from.
 pub type Found<'a> = (usize, String, &'a Member);
 
-/// The files of archive `index` by the name they have in the package; links are files of what they lead to, which may
-/// lie in another archive of the package.
+/// The files of archive `index` by the name they have in the package; links are files of what they
+/// lead to, which may lie in another archive of the package.
 ///
 /// # Errors
 /// A link leads to nothing.
-pub fn files<'a>(all: &[&'a Listing], index: usize, name: impl Fn(&str) -> Option<String>) -> Result<BTreeMap<String, Found<'a>>, ArchiveError> {
+pub fn files<'a>(
+    all: &[&'a Listing],
+    index: usize,
+    name: impl Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, Found<'a>>, ArchiveError> {
     let mut out = BTreeMap::new();
     for member in all[index].members.keys() {
         let Some(name) = name(member) else { continue };
@@ -65,11 +98,18 @@ pub fn files<'a>(all: &[&'a Listing], index: usize, name: impl Fn(&str) -> Optio
 
 /// A member of archive `index`, else of the first other one that has it.
 fn get<'a>(all: &[&'a Listing], index: usize, name: &str) -> Option<(usize, &'a Member)> {
-    std::iter::once(index).chain(0..all.len()).find_map(|n| all[n].members.get(name).map(|m| (n, m)))
+    std::iter::once(index)
+        .chain(0..all.len())
+        .find_map(|n| all[n].members.get(name).map(|m| (n, m)))
 }
 
-/// The real files behind a member, each with what its name has in addition: many when a link leads to a folder.
-fn resolve(all: &[&Listing], index: usize, member: &str) -> Result<Vec<(String, String)>, ArchiveError> {
+/// The real files behind a member, each with what its name has in addition: many when a link leads
+/// to a folder.
+fn resolve(
+    all: &[&Listing],
+    index: usize,
+    member: &str,
+) -> Result<Vec<(String, String)>, ArchiveError> {
     let mut at = member.to_owned();
     // Links that lead to links: more than a few are a circle.
     for _ in 0..16 {
@@ -85,7 +125,11 @@ fn resolve(all: &[&Listing], index: usize, member: &str) -> Result<Vec<(String, 
                     .filter(|(name, m)| name.starts_with(&folder) && m.kind == Kind::File)
                     .map(|(name, _)| (format!("/{}", &name[folder.len()..]), name.clone()))
                     .collect();
-                return if inside.is_empty() || at.is_empty() { Err(ArchiveError::Dangling(member.to_owned(), at)) } else { Ok(inside) };
+                return if inside.is_empty() || at.is_empty() {
+                    Err(ArchiveError::Dangling(member.to_owned(), at))
+                } else {
+                    Ok(inside)
+                };
             }
         }
     }
@@ -112,7 +156,9 @@ pub fn namer(software: &str, listing: &Listing) -> impl Fn(&str) -> Option<Strin
 fn seekdb_name(member: &str) -> Option<String> {
     let (folder, file) = member.rsplit_once('/').unwrap_or(("", member));
     let folder = folder.rsplit('/').next().unwrap_or_default();
-    (matches!(folder, "" | "pylibseekdb" | "bin" | "lib" | "lib64") && matches!(file, "seekdb" | "libaio.so.1")).then(|| file.to_owned())
+    (matches!(folder, "" | "pylibseekdb" | "bin" | "lib" | "lib64")
+        && matches!(file, "seekdb" | "libaio.so.1"))
+    .then(|| file.to_owned())
 }
 
 /// Without the home folder that the vendor's rpm installs to, and without links for debuggers.
@@ -130,7 +176,11 @@ fn rpm_name(member: &str) -> Option<String> {
 
 /// The folder that holds everything, if there is one.
 fn top(listing: &Listing) -> Option<String> {
-    let mut names = listing.members.iter().filter(|(_, m)| m.kind != Kind::Folder).map(|(name, _)| name.split_once('/').map(|(top, _)| top));
+    let mut names = listing
+        .members
+        .iter()
+        .filter(|(_, m)| m.kind != Kind::Folder)
+        .map(|(name, _)| name.split_once('/').map(|(top, _)| top));
     let first = names.next()??;
     names.all(|n| n == Some(first)).then(|| format!("{first}/"))
 }
@@ -143,12 +193,21 @@ mod tests {
     fn a_file_name_tells_software_version_and_architecture() {
         for (file, name, version, arch) in [
             ("seekdb-1.4.0-linux-x86_64.tar.gz", "seekdb", "1.4.0", "x86_64"),
-            ("oceanbase-ce-4.3.5.0-100000202024.el8.aarch64.tar.gz", "oceanbase-ce", "4.3.5.0-100000202024.el8", "aarch64"),
+            (
+                "oceanbase-ce-4.3.5.0-100000202024.el8.aarch64.tar.gz",
+                "oceanbase-ce",
+                "4.3.5.0-100000202024.el8",
+                "aarch64",
+            ),
             ("obproxy-ce_4.tgz", "", "", ""),
             ("tool-2.tar", "tool", "2", ""),
             ("x.zip", "", "", ""),
         ] {
-            assert_eq!(by_file_name(file), Label { name: name.into(), version: version.into(), arch: arch.into() }, "{file}");
+            assert_eq!(
+                by_file_name(file),
+                Label { name: name.into(), version: version.into(), arch: arch.into() },
+                "{file}"
+            );
         }
     }
 

@@ -44,7 +44,13 @@ static LISTINGS: LazyLock<Mutex<BTreeMap<String, Arc<Listing>>>> = LazyLock::new
 
 fn stamp(path: &Path, file: &File) -> std::io::Result<Stamp> {
     let m = file.metadata()?;
-    Ok((path.to_owned(), m.size(), m.ino(), (m.mtime(), m.mtime_nsec()), (m.ctime(), m.ctime_nsec())))
+    Ok((
+        path.to_owned(),
+        m.size(),
+        m.ino(),
+        (m.mtime(), m.mtime_nsec()),
+        (m.ctime(), m.ctime_nsec()),
+    ))
 }
 
 /// Reads to the end and tells size and digest.
@@ -67,13 +73,17 @@ pub fn digest(input: &mut dyn Read) -> std::io::Result<(u64, String)> {
     Ok((size, context.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()))
 }
 
-/// Opens the archive at a path or URL and makes sure that it is the declared one; blocks while it reads it, once per
-/// process. One by URL is downloaded unless [`store`] has it.
+/// Opens the archive at a path or URL and makes sure that it is the declared one; blocks while it
+/// reads it, once per process. One by URL is downloaded unless [`store`] has it.
 ///
 /// # Errors
 /// It cannot be downloaded or read; it is another one.
 pub fn open(location: &str, declared: &str) -> Result<File, ArchiveError> {
-    if store::is_url(location) { store::own().open(location, declared) } else { checked(Path::new(location), declared) }
+    if store::is_url(location) {
+        store::own().open(location, declared)
+    } else {
+        checked(Path::new(location), declared)
+    }
 }
 
 /// Opens a file and makes sure that it is the declared archive.
@@ -99,13 +109,17 @@ pub(super) fn checked(path: &Path, declared: &str) -> Result<File, ArchiveError>
         }
     };
     if found != declared {
-        return Err(ArchiveError::Digest { found, declared: if declared.is_empty() { "nothing".into() } else { declared.into() } });
+        return Err(ArchiveError::Digest {
+            found,
+            declared: if declared.is_empty() { "nothing".into() } else { declared.into() },
+        });
     }
     file.seek(SeekFrom::Start(0)).map_err(read)?;
     Ok(file)
 }
 
-/// Lists the archive at a path or URL, whose digest must be `declared`. Its content is not looked at before its digest is right.
+/// Lists the archive at a path or URL, whose digest must be `declared`. Its content is not looked
+/// at before its digest is right.
 ///
 /// # Errors
 /// Whatever is wrong with it.
@@ -114,9 +128,18 @@ pub fn list(location: &str, declared: &str) -> Result<Arc<Listing>, ArchiveError
     if let Some(known) = LISTINGS.lock().unwrap_or_else(PoisonError::into_inner).get(declared) {
         return Ok(known.clone());
     }
-    let listing = store::own().listing(declared).map_or_else(|| read(&mut file, &Limits::default()).inspect(|listing| store::own().keep_listing(declared, listing)), Ok)?;
+    let listing = store::own().listing(declared).map_or_else(
+        || {
+            read(&mut file, &Limits::default())
+                .inspect(|listing| store::own().keep_listing(declared, listing))
+        },
+        Ok,
+    )?;
     let listing = Arc::new(listing);
-    LISTINGS.lock().unwrap_or_else(PoisonError::into_inner).insert(declared.to_owned(), listing.clone());
+    LISTINGS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(declared.to_owned(), listing.clone());
     Ok(listing)
 }
 
@@ -136,12 +159,17 @@ pub fn read(file: &mut File, limits: &Limits) -> Result<Listing, ArchiveError> {
             Box::new(content)
         };
         let (size, sha256) = digest(&mut content).map_err(|e| ArchiveError::of(&e))?;
-        members.insert(entry.name.clone(), Member { kind: entry.kind.clone(), mode: entry.mode, size, sha256 });
+        members.insert(
+            entry.name.clone(),
+            Member { kind: entry.kind.clone(), mode: entry.mode, size, sha256 },
+        );
         Ok(Next::Go)
     })?;
     Ok(Listing { format, label, members, texts })
 }
 
 fn is_text(name: &str) -> bool {
-    name.split_once('/').is_some_and(|(folder, file)| folder.ends_with(".dist-info") && matches!(file, "METADATA" | "WHEEL"))
+    name.split_once('/').is_some_and(|(folder, file)| {
+        folder.ends_with(".dist-info") && matches!(file, "METADATA" | "WHEEL")
+    })
 }

@@ -1,8 +1,8 @@
 //! Packages: a set of files out of archives, each known by its sha256 before anything is planned.
 //!
-//! [`archive`] reads one archive safely, [`listing`] its members with their digests, [`layout`] and [`describe`] make a
-//! [`Package`] of several, [`feed`] streams its files, [`place`] has them on hosts. [`store`] keeps on this machine what
-//! was downloaded and read.
+//! [`archive`] reads one archive safely, [`listing`] its members with their digests, [`layout`] and
+//! [`describe`] make a [`Package`] of several, [`feed`] streams its files, [`place`] has them on
+//! hosts. [`store`] keeps on this machine what was downloaded and read.
 pub mod archive;
 pub mod describe;
 pub mod feed;
@@ -54,12 +54,15 @@ impl Package {
     /// The same files, wherever they come from and whatever the version is called.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
-        let digests = |p: &Self| p.files.iter().map(|(n, f)| (n.clone(), f.sha256.clone())).collect::<Vec<_>>();
+        let digests = |p: &Self| {
+            p.files.iter().map(|(n, f)| (n.clone(), f.sha256.clone())).collect::<Vec<_>>()
+        };
         digests(self) == digests(other)
     }
 }
 
-/// The directory name of a package on hosts: the same files give the same name, whoever unpacked them.
+/// The directory name of a package on hosts: the same files give the same name, whoever unpacked
+/// them.
 #[must_use]
 pub fn package_id(name: &str, version: &str, files: &BTreeMap<String, File>) -> String {
     let mut text = String::new();

@@ -1,9 +1,10 @@
 //! Packages on hosts: `~/.ob/packages/ID/`, linked from the content-addressed cache `~/.ob/cache/`.
 //!
-//! Contents reach the cache through [`crate::transport::files`]. The file `.placed` in a package's folder says that the
-//! package is whole, and holds each file's stamp (size, inode, mode, mtime and ctime to the nanosecond) from a moment when
-//! its digest was known to be right. A stamp that does not hold proves nothing bad: another package may link the same
-//! content, which moves ctime. The digest decides then.
+//! Contents reach the cache through [`crate::transport::files`]. The file `.placed` in a package's
+//! folder says that the package is whole, and holds each file's stamp (size, inode, mode, mtime and
+//! ctime to the nanosecond) from a moment when its digest was known to be right. A stamp that does
+//! not hold proves nothing bad: another package may link the same content, which moves ctime. The
+//! digest decides then.
 use super::{Package, feed};
 use crate::base::Problem;
 use crate::base::shell::quote;
@@ -11,7 +12,8 @@ use crate::engine::{Cx, Host, gate};
 use crate::transport::files::{self, FileSpec, Place, Placed};
 use std::fmt::Write;
 
-/// `st NAME` prints a stamp, `hash NAME` a digest; as in `transport::files`, whose notes [`publish`] reads.
+/// `st NAME` prints a stamp, `hash NAME` a digest; as in `transport::files`, whose notes
+/// [`publish`] reads.
 const FUNCTIONS: &str = r#"export TZ=UTC
 st() { [ -f "$d/$1" ] && [ ! -L "$d/$1" ] && stat -c '%s %i %a %y %z' -- "$d/$1" 2>/dev/null; }
 hash() { { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi; } < "$d/$1" | cut -c1-64; }
@@ -21,7 +23,14 @@ hash() { { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; 
 fn each(package: &Package) -> String {
     let mut text = String::new();
     for (name, file) in &package.files {
-        let _ = writeln!(text, "one {} {} {:o} {}", file.sha256, file.size, file.mode & 0o7777, quote(name));
+        let _ = writeln!(
+            text,
+            "one {} {} {:o} {}",
+            file.sha256,
+            file.size,
+            file.mode & 0o7777,
+            quote(name)
+        );
     }
     text
 }
@@ -30,7 +39,8 @@ fn head(package: &Package) -> String {
     format!("{}d=\"$OB_STATE/packages/\"{}\n{FUNCTIONS}", gate::LIB, quote(&package.id))
 }
 
-/// Tells whether the whole package lies on the host, unchanged since it was placed. Only reads; one round trip.
+/// Tells whether the whole package lies on the host, unchanged since it was placed. Only reads; one
+/// round trip.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -53,7 +63,8 @@ async fn look(cx: &Cx, host: &Host, package: &Package) -> Result<String, Problem
     Ok(cx.read(host, &script).await?.stdout)
 }
 
-/// Reads every file of the package again, stamps or not; the names of those that are missing or differ.
+/// Reads every file of the package again, stamps or not; the names of those that are missing or
+/// differ.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -63,16 +74,28 @@ pub async fn verify_deep(cx: &Cx, host: &Host, package: &Package) -> Result<Vec<
         head(package),
         each(package)
     );
-    Ok(cx.read(host, &script).await?.stdout.lines().filter_map(|l| l.strip_prefix("bad=")).map(str::to_owned).collect())
+    Ok(cx
+        .read(host, &script)
+        .await?
+        .stdout
+        .lines()
+        .filter_map(|l| l.strip_prefix("bad="))
+        .map(str::to_owned)
+        .collect())
 }
 
-/// Puts what is missing there; contents are verified on the host. Names and contents are fixed by digests, so this needs no gate.
+/// Puts what is missing there; contents are verified on the host. Names and contents are fixed by
+/// digests, so this needs no gate.
 ///
 /// # Errors
-/// The host cannot be reached, its disk is full, an archive on this machine cannot be read or is another one.
+/// The host cannot be reached, its disk is full, an archive on this machine cannot be read or is
+/// another one.
 pub async fn fill(cx: &Cx, host: &Host, package: &Package) -> Result<Placed, Problem> {
     let id = &package.id;
-    if id.is_empty() || id.starts_with(['.', '-']) || !id.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c)) {
+    if id.is_empty()
+        || id.starts_with(['.', '-'])
+        || !id.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c))
+    {
         return Err(Problem::refused(format!("cannot place a package with the id {id:?}"))
             .why("it becomes the name of a folder on hosts")
             .fix("set `package` from data.ob_package"));
@@ -82,14 +105,26 @@ pub async fn fill(cx: &Cx, host: &Host, package: &Package) -> Result<Placed, Pro
     let state = said.lines().find_map(|l| l.strip_prefix("state=")).unwrap_or_default();
     let openers = feed::openers(package);
     let spec = |(name, file): (&String, &super::File)| {
-        Some(FileSpec { name: name.clone(), sha256: file.sha256.clone(), size: file.size, mode: file.mode, open: openers.get(name)?.clone() })
+        Some(FileSpec {
+            name: name.clone(),
+            sha256: file.sha256.clone(),
+            size: file.size,
+            mode: file.mode,
+            open: openers.get(name)?.clone(),
+        })
     };
     let specs: Vec<FileSpec> = package.files.iter().filter_map(spec).collect();
-    let to = Place { run_as: host.run_as.clone(), cache: format!("{state}/cache"), dest: format!("{state}/packages/{id}"), deep: false };
+    let to = Place {
+        run_as: host.run_as.clone(),
+        cache: format!("{state}/cache"),
+        dest: format!("{state}/packages/{id}"),
+        deep: false,
+    };
     files::place(&cx.connect(host).await?, &to, &specs).await
 }
 
-/// Shell that notes the package as whole. A stamp goes in only if the transport's note about it holds, or the digest is right.
+/// Shell that notes the package as whole. A stamp goes in only if the transport's note about it
+/// holds, or the digest is right.
 #[must_use]
 pub fn publish(package: &Package) -> String {
     format!(

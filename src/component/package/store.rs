@@ -1,7 +1,9 @@
-//! What this machine keeps between runs: archives that were downloaded and listings, each under its archive's digest.
+//! What this machine keeps between runs: archives that were downloaded and listings, each under its
+//! archive's digest.
 //!
-//! All of it can be removed at any time and is made again. A downloaded archive is read and its digest compared each time
-//! it is used, as one that was named by its path; a listing follows from its archive's digest alone.
+//! All of it can be removed at any time and is made again. A downloaded archive is read and its
+//! digest compared each time it is used, as one that was named by its path; a listing follows from
+//! its archive's digest alone.
 use super::archive::{ArchiveError, Limits};
 use super::listing::{self, Listing};
 use std::fs::File;
@@ -42,7 +44,8 @@ pub fn keep_in(folder: PathBuf) {
     let _ = OWN.set(Store::new(folder));
 }
 
-/// The folder that the environment asks for: `$XDG_CACHE_HOME/terraform-provider-ob`, else `~/.cache/terraform-provider-ob`.
+/// The folder that the environment asks for: `$XDG_CACHE_HOME/terraform-provider-ob`, else
+/// `~/.cache/terraform-provider-ob`.
 #[must_use]
 pub fn folder(var: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let set = |name| var(name).map(PathBuf::from).filter(|p| p.is_absolute());
@@ -66,7 +69,8 @@ fn make(folder: &Path) -> io::Result<()> {
 /// Downloads an archive to an unfinished file in `folder`. Its content is not looked at.
 fn download(url: &str, folder: &Path) -> Result<NamedTempFile, ArchiveError> {
     let failed = |e: &dyn std::fmt::Display| ArchiveError::Download(e.to_string());
-    let mut part = tempfile::Builder::new().suffix(".partial").tempfile_in(folder).map_err(|e| failed(&e))?;
+    let mut part =
+        tempfile::Builder::new().suffix(".partial").tempfile_in(folder).map_err(|e| failed(&e))?;
     let tls = ureq::tls::TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .root_certs(ureq::tls::RootCerts::PlatformVerifier)
@@ -80,12 +84,17 @@ fn download(url: &str, folder: &Path) -> Result<NamedTempFile, ArchiveError> {
         .build()
         .new_agent();
     let answer = agent.get(url).call().map_err(|e| failed(&e))?;
-    let length = answer.headers().get("content-length").and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        answer.headers().get("content-length").and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
     let most = Limits::default().unpacked;
-    let got = io::copy(&mut answer.into_body().into_reader().take(most), &mut part).map_err(|e| failed(&e))?;
+    let got = io::copy(&mut answer.into_body().into_reader().take(most), &mut part)
+        .map_err(|e| failed(&e))?;
     part.flush().map_err(|e| failed(&e))?;
     if got == most || length.is_some_and(|length| length != got) {
-        return Err(failed(&format!("{got} bytes came, {} were announced", length.map_or_else(|| "fewer".into(), |l| l.to_string()))));
+        return Err(failed(&format!(
+            "{got} bytes came, {} were announced",
+            length.map_or_else(|| "fewer".into(), |l| l.to_string())
+        )));
     }
     Ok(part)
 }
@@ -93,7 +102,10 @@ fn download(url: &str, folder: &Path) -> Result<NamedTempFile, ArchiveError> {
 /// Removes what downloads left behind that were killed.
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let old = entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age > LEFT));
+        let old = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .is_ok_and(|t| t.elapsed().is_ok_and(|age| age > LEFT));
         if old && entry.file_name().to_string_lossy().ends_with(".partial") {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -107,13 +119,17 @@ impl Store {
         Self { folder: Some(folder), one: Mutex::default() }
     }
 
-    /// Opens the archive at a URL, downloaded unless it is here, and makes sure that it is the declared one. Blocks.
+    /// Opens the archive at a URL, downloaded unless it is here, and makes sure that it is the
+    /// declared one. Blocks.
     ///
     /// # Errors
-    /// The server cannot be reached or refuses, the download ends early, the disk is full; it is another archive.
+    /// The server cannot be reached or refuses, the download ends early, the disk is full; it is
+    /// another archive.
     pub fn open(&self, url: &str, declared: &str) -> Result<File, ArchiveError> {
         let Some(folder) = &self.folder else {
-            return Err(ArchiveError::Download("there is nowhere to keep it: neither XDG_CACHE_HOME nor HOME is set".into()));
+            return Err(ArchiveError::Download(
+                "there is nowhere to keep it: neither XDG_CACHE_HOME nor HOME is set".into(),
+            ));
         };
         let folder = folder.join("archives");
         let kept = folder.join(declared);
@@ -121,7 +137,9 @@ impl Store {
         if let Ok(file) = listing::checked(&kept, declared) {
             return Ok(file);
         }
-        let cannot = |e: io::Error| ArchiveError::Download(format!("cannot keep it in {}: {e}", folder.display()));
+        let cannot = |e: io::Error| {
+            ArchiveError::Download(format!("cannot keep it in {}: {e}", folder.display()))
+        };
         make(&folder).map_err(cannot)?;
         sweep(&folder);
         let part = download(url, &folder)?;

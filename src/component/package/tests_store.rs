@@ -25,7 +25,12 @@ fn http(answers: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<usize>) {
 }
 
 fn answer(status: &str, length: usize, body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n").as_bytes(), body].concat()
+    [
+        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")
+            .as_bytes(),
+        body,
+    ]
+    .concat()
 }
 
 #[test]
@@ -35,17 +40,28 @@ fn an_archive_by_url_is_downloaded_once_and_only_the_declared_one_is_kept() {
     let (good, other) = (b"the archive".as_slice(), b"another one".as_slice());
     let sha = listing::digest(&mut &good[..]).unwrap().1;
     let redirect = b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
-    let (at, server) = http(vec![answer("404 Not Found", 0, b""), answer("200 OK", 100, good), answer("200 OK", other.len(), other), redirect, answer("200 OK", good.len(), good)]);
+    let (at, server) = http(vec![
+        answer("404 Not Found", 0, b""),
+        answer("200 OK", 100, good),
+        answer("200 OK", other.len(), other),
+        redirect,
+        answer("200 OK", good.len(), good),
+    ]);
     let url = format!("{at}/seekdb.whl");
     let read = |store: &store::Store, sha: &str| -> Result<Vec<u8>, String> {
         let mut text = Vec::new();
-        std::io::Read::read_to_end(&mut store.open(&url, sha).map_err(|e| e.to_string())?, &mut text).unwrap();
+        std::io::Read::read_to_end(
+            &mut store.open(&url, sha).map_err(|e| e.to_string())?,
+            &mut text,
+        )
+        .unwrap();
         Ok(text)
     };
     for want in ["404", "", "its sha256 is"] {
         let said = read(&store, &sha).unwrap_err();
         assert!(said.contains(want), "{said}");
-        let kept: Vec<_> = std::fs::read_dir(dir.path().join("a/b/archives")).unwrap().flatten().collect();
+        let kept: Vec<_> =
+            std::fs::read_dir(dir.path().join("a/b/archives")).unwrap().flatten().collect();
         assert!(kept.is_empty(), "nothing is kept of a failure: {kept:?}");
     }
     for _ in 0..3 {

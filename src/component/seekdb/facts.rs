@@ -65,7 +65,8 @@ pub struct Facts {
     pub exists: bool,
     /// It holds something that is not ours (`.ob` aside).
     pub occupied: bool,
-    /// It is empty and cannot be removed by its user: a mount point, or in a directory of somebody else.
+    /// It is empty and cannot be removed by its user: a mount point, or in a directory of somebody
+    /// else.
     pub stays: bool,
     /// Who made it.
     pub mark: Option<Mark>,
@@ -170,7 +171,9 @@ fn parse(text: &str) -> Facts {
     let has = |key: &str| facts.contains_key(key);
     let file = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
     // A note about a process: it still runs if the one that runs now is the same.
-    let runs = |name: &str| file(name).is_some_and(|noted| facts.get("process").is_some_and(|p| p == noted));
+    let runs = |name: &str| {
+        file(name).is_some_and(|noted| facts.get("process").is_some_and(|p| p == noted))
+    };
     let mark = file("mark").and_then(Mark::parse);
     let group = file("group").and_then(super::group::Group::parse);
     Facts {
@@ -187,7 +190,8 @@ fn parse(text: &str) -> Facts {
         mark_damaged: has("has.mark") && mark.is_none(),
         mark,
         store: has("store"),
-        building_store: has("has.building").then(|| file("building").unwrap_or_default().to_owned()),
+        building_store: has("has.building")
+            .then(|| file("building").unwrap_or_default().to_owned()),
         pid: facts.get("pid").and_then(|p| p.parse().ok()),
         package: facts.get("package").cloned(),
         command: facts.get("command").cloned().unwrap_or_default(),
@@ -201,7 +205,8 @@ fn parse(text: &str) -> Facts {
     }
 }
 
-/// The checksum that `cksum` prints for `text`, so that a start script can be compared without sending it.
+/// The checksum that `cksum` prints for `text`, so that a start script can be compared without
+/// sending it.
 #[must_use]
 pub fn cksum(text: &str) -> String {
     let mut crc: u32 = 0;
@@ -228,7 +233,11 @@ mod tests {
     #[test]
     fn cksum_is_that_of_coreutils() {
         for text in ["", "a", "123456789", "#!/bin/sh\nexec x\n"] {
-            let mut child = std::process::Command::new("cksum").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+            let mut child = std::process::Command::new("cksum")
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
             std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
             let out = child.wait_with_output().unwrap();
             assert_eq!(cksum(text), String::from_utf8(out.stdout).unwrap().trim(), "{text:?}");
@@ -237,10 +246,17 @@ mod tests {
 
     #[test]
     fn facts_come_from_what_the_script_printed() {
-        let facts = parse("exists=1\noccupied=1\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\nrunning=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n");
+        let facts = parse(
+            "exists=1\noccupied=1\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\nrunning=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n",
+        );
         assert!(facts.restart_runs && !facts.fenced_runs, "another process has that pid");
-        assert!(facts.exists && facts.occupied && facts.store && facts.boot && facts.account.is_none());
-        assert_eq!((facts.pid, facts.running_package.as_deref(), facts.package.as_deref()), (Some(42), Some("p1"), Some("p2")));
+        assert!(
+            facts.exists && facts.occupied && facts.store && facts.boot && facts.account.is_none()
+        );
+        assert_eq!(
+            (facts.pid, facts.running_package.as_deref(), facts.package.as_deref()),
+            (Some(42), Some("p1"), Some("p2"))
+        );
         assert_eq!(facts.aside, ["x"]);
         assert!(parse("has.mark=1\nmark:{half\n").mark_damaged);
     }

@@ -1,8 +1,9 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
 use super::Instance;
 use super::steps::{
-    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot,
-    SetParameter, SetRootPassword, SetStage, Start, StartServer, StopServer, UsePackage, WriteAccount,
+    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note,
+    PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
+    SetRootPassword, SetStage, Start, StartServer, StopServer, UsePackage, WriteAccount,
 };
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
@@ -27,8 +28,10 @@ pub struct Desired {
     pub root_password_version: i64,
 }
 
-/// Parameters that only a restart brings into force (`edit_level` of SHOW PARAMETERS on 1.4.0.post1: STATIC_EFFECTIVE).
-const STATIC: [&str; 5] = ["strict_check_os_params", "use_ipv6", "stack_size", "net_thread_count", "enable_rpc_tls"];
+/// Parameters that only a restart brings into force (`edit_level` of SHOW PARAMETERS on
+/// 1.4.0.post1: STATIC_EFFECTIVE).
+const STATIC: [&str; 5] =
+    ["strict_check_os_params", "use_ipv6", "stack_size", "net_thread_count", "enable_rpc_tls"];
 
 /// Parameters that no server takes after its first start (READONLY).
 pub const READ_ONLY: [&str; 3] = ["server_create_time", "redo_dir", "data_dir"];
@@ -36,7 +39,11 @@ pub const READ_ONLY: [&str; 3] = ["server_create_time", "redo_dir", "data_dir"];
 fn install(g: &mut Graph, d: &Desired) {
     g.then(Claim { instance: d.instance.clone() });
     g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
-    g.then(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() });
+    g.then(UsePackage {
+        instance: d.instance.clone(),
+        package: d.package.id.clone(),
+        parameters: d.parameters.clone(),
+    });
 }
 
 /// What every graph about an instance does first after a take-over.
@@ -46,15 +53,24 @@ fn begin(instance: &Instance) -> Graph {
     g
 }
 
-/// Takes over an instance that others made: mark, package, account; it goes on running as it is, and is started if it is down.
+/// Takes over an instance that others made: mark, package, account; it goes on running as it is,
+/// and is started if it is down.
 #[must_use]
 pub fn adopt(d: &Desired, down: bool) -> Graph {
     let mut g = begin(&d.instance);
     g.then(Adopt { instance: d.instance.clone() });
     g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
-    g.then(UsePackage { instance: d.instance.clone(), package: d.package.id.clone(), parameters: d.parameters.clone() });
+    g.then(UsePackage {
+        instance: d.instance.clone(),
+        package: d.package.id.clone(),
+        parameters: d.parameters.clone(),
+    });
     if down {
-        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), start: Start::Alone });
+        g.then(StartServer {
+            instance: d.instance.clone(),
+            package: d.package.id.clone(),
+            start: Start::Alone,
+        });
     }
     g.then(WriteAccount { instance: d.instance.clone() });
     g.then(CreateAccount { instance: d.instance.clone() });
@@ -66,7 +82,9 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
 /// The look at the host's memory before a server gets another `memory_limit`.
 fn memory(g: &mut Graph, d: &Desired, prior: Option<&Desired>) {
     let limit = d.parameters.get("memory_limit");
-    if let Some(limit) = limit.filter(|l| prior.is_none_or(|p| p.parameters.get("memory_limit") != Some(*l))) {
+    if let Some(limit) =
+        limit.filter(|l| prior.is_none_or(|p| p.parameters.get("memory_limit") != Some(*l)))
+    {
         g.then(ProveMemory { instance: d.instance.clone(), limit: limit.clone() });
     }
 }
@@ -78,14 +96,22 @@ pub fn create(d: &Desired) -> Graph {
     memory(&mut g, d, None);
     install(&mut g, d);
     if d.initialize {
-        g.then(StartServer { instance: d.instance.clone(), package: d.package.id.clone(), start: Start::Alone });
+        g.then(StartServer {
+            instance: d.instance.clone(),
+            package: d.package.id.clone(),
+            start: Start::Alone,
+        });
         g.then(WriteAccount { instance: d.instance.clone() });
         g.then(CreateAccount { instance: d.instance.clone() });
         if d.root_password {
             root_password(&mut g, d);
         }
         for (name, value) in &d.parameters {
-            g.then(SetParameter { instance: d.instance.clone(), name: name.clone(), value: value.clone() });
+            g.then(SetParameter {
+                instance: d.instance.clone(),
+                name: name.clone(),
+                value: value.clone(),
+            });
         }
         g.then(SetBoot::new(&d.instance, true));
     }
@@ -101,19 +127,26 @@ fn root_password(g: &mut Graph, d: &Desired) {
 /// Whether and how a changed parameter needs a restart.
 #[must_use]
 pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
-    !prior.package.same(&next.package) || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
+    !prior.package.same(&next.package)
+        || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
 }
 
-/// Stop and start of a restart that was noted; a server that does not run stays stopped, in each step by what the host says.
+/// Stop and start of a restart that was noted; a server that does not run stays stopped, in each
+/// step by what the host says.
 #[must_use]
 pub fn restart(i: &Instance, package: &str) -> [Arc<dyn Step>; 2] {
     [
         Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: true }),
-        Arc::new(StartServer { instance: i.clone(), package: package.to_owned(), start: Start::Again }),
+        Arc::new(StartServer {
+            instance: i.clone(),
+            package: package.to_owned(),
+            start: Start::Again,
+        }),
     ]
 }
 
-/// Changes a database in place. Where no server runs (only installed, or stopped), parameters change in the start script alone.
+/// Changes a database in place. Where no server runs (only installed, or stopped), parameters
+/// change in the start script alone.
 #[must_use]
 pub fn update(prior: &Desired, next: &Desired) -> Graph {
     let mut g = begin(&next.instance);
@@ -125,20 +158,36 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
     }
     let restarts = needs_restart(prior, next);
     if restarts {
-        g.then(BeginRestart { instance: i.clone(), package: package.id.clone(), from: prior.package.id.clone(), parameters: next.parameters.clone() });
+        g.then(BeginRestart {
+            instance: i.clone(),
+            package: package.id.clone(),
+            from: prior.package.id.clone(),
+            parameters: next.parameters.clone(),
+        });
     }
-    // The same files under another name (an import knows no archive) are not looked for under the name they do not have here.
+    // The same files under another name (an import knows no archive) are not looked for under the
+    // name they do not have here.
     let before = if moved { &prior.package } else { package };
-    let old = UsePackage { instance: i.clone(), package: before.id.clone(), parameters: prior.parameters.clone() };
+    let old = UsePackage {
+        instance: i.clone(),
+        package: before.id.clone(),
+        parameters: prior.parameters.clone(),
+    };
     if prior.parameters != next.parameters || moved {
-        g.then(UsePackage { instance: i.clone(), package: package.id.clone(), parameters: next.parameters.clone() });
+        g.then(UsePackage {
+            instance: i.clone(),
+            package: package.id.clone(),
+            parameters: next.parameters.clone(),
+        });
     }
     if restarts {
-        // The script before the stop: whatever starts the server from here on, its host too, starts it as it shall be.
+        // The script before the stop: whatever starts the server from here on, its host too, starts
+        // it as it shall be.
         let [stop, start] = restart(i, &package.id);
         g.then_arc(stop);
         let start = g.then_arc(start);
-        // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 → 1.4.0): back to the old one.
+        // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 →
+        // 1.4.0): back to the old one.
         let [_, again] = restart(i, &prior.package.id);
         g.way_back(
             start,
@@ -153,12 +202,20 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
     }
     for (name, value) in &next.parameters {
         if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
-            let set = g.then(SetParameter { instance: i.clone(), name: name.clone(), value: value.clone() });
-            // What the server refuses must not stay in its start script: its next start would end on it.
+            let set = g.then(SetParameter {
+                instance: i.clone(),
+                name: name.clone(),
+                value: value.clone(),
+            });
+            // What the server refuses must not stay in its start script: its next start would end
+            // on it.
             g.way_back(set, vec![Arc::new(old.clone())]);
         }
     }
-    if next.initialize && next.root_password && (prior.root_password_version != next.root_password_version || !prior.root_password) {
+    if next.initialize
+        && next.root_password
+        && (prior.root_password_version != next.root_password_version || !prior.root_password)
+    {
         root_password(&mut g, next);
     }
     g
@@ -168,12 +225,17 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
 #[must_use]
 pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
     let mut g = begin(instance);
-    g.then(SetStage { instance: instance.clone(), stage: Stage::Destroying, creation: Some(creation.to_owned()) });
+    g.then(SetStage {
+        instance: instance.clone(),
+        stage: Stage::Destroying,
+        creation: Some(creation.to_owned()),
+    });
     g.then(SetBoot::new(instance, false));
     g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
     g.then(RemoveStore { instance: instance.clone() });
     g.then(PrunePackages { instance: instance.clone() });
-    // The mark goes last: cut anywhere before, the object is still known and the same destroy goes on.
+    // The mark goes last: cut anywhere before, the object is still known and the same destroy goes
+    // on.
     g.then(RemoveHome { instance: instance.clone(), aside_too });
     g
 }

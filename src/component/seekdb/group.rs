@@ -1,7 +1,8 @@
-//! The note of a replication group, one copy with each member: who belongs to it, who is primary, at which epoch.
+//! The note of a replication group, one copy with each member: who belongs to it, who is primary,
+//! at which epoch.
 //!
-//! The epoch grows with each move of the role. A member whose copy is older than another's was not there at a move:
-//! if it was the primary then, its store must never be started again.
+//! The epoch grows with each move of the role. A member whose copy is older than another's was not
+//! there at a move: if it was the primary then, its store must never be started again.
 use super::{Facts, Instance, Role, facts, server};
 use crate::base::Problem;
 use crate::engine::journal::FORMAT;
@@ -31,8 +32,21 @@ pub struct Group {
 impl Group {
     /// A note of the current format.
     #[must_use]
-    pub fn new(name: &str, authority: &str, epoch: u64, primary: &str, members: BTreeMap<String, Instance>) -> Self {
-        Self { format: FORMAT, name: name.into(), authority: authority.into(), epoch, primary: primary.into(), members }
+    pub fn new(
+        name: &str,
+        authority: &str,
+        epoch: u64,
+        primary: &str,
+        members: BTreeMap<String, Instance>,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            name: name.into(),
+            authority: authority.into(),
+            epoch,
+            primary: primary.into(),
+            members,
+        }
     }
     /// It names this instance as the one that takes writes.
     #[must_use]
@@ -46,7 +60,8 @@ impl Group {
     }
 }
 
-/// What a member is, in one word each; enumerations only, so that a plan stays empty while nothing changes.
+/// What a member is, in one word each; enumerations only, so that a plan stays empty while nothing
+/// changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -54,7 +69,8 @@ pub enum Standing {
     Primary,
     /// Follows.
     Standby,
-    /// A standby that was not reached at a move of the role: it reads its log from who was primary before.
+    /// A standby that was not reached at a move of the role: it reads its log from who was primary
+    /// before.
     Behind,
     /// Was fenced for a switchover and has not followed yet.
     Fenced,
@@ -89,9 +105,19 @@ impl Standing {
     /// Back from the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Primary, Self::Standby, Self::Behind, Self::Fenced, Self::Stopped, Self::Stale, Self::Empty, Self::Building, Self::Unreachable]
-            .into_iter()
-            .find(|s| s.as_str() == word)
+        [
+            Self::Primary,
+            Self::Standby,
+            Self::Behind,
+            Self::Fenced,
+            Self::Stopped,
+            Self::Stale,
+            Self::Empty,
+            Self::Building,
+            Self::Unreachable,
+        ]
+        .into_iter()
+        .find(|s| s.as_str() == word)
     }
 }
 
@@ -112,7 +138,14 @@ pub struct Member {
 pub async fn look(cx: &Cx, instance: &Instance) -> Member {
     let facts = match facts::read(cx, instance).await {
         Ok(facts) => facts,
-        Err(problem) => return Member { standing: Standing::Unreachable, facts: None, note: None, why: problem.why },
+        Err(problem) => {
+            return Member {
+                standing: Standing::Unreachable,
+                facts: None,
+                note: None,
+                why: problem.why,
+            };
+        }
     };
     let (standing, why) = if facts.pid.is_some() {
         match server::ask_running(cx, instance, &facts).await {
@@ -135,8 +168,9 @@ pub async fn look(cx: &Cx, instance: &Instance) -> Member {
     Member { standing, facts: Some(facts), note, why }
 }
 
-/// Looks at all members at once, and finds who is behind: a stopped member whose note is older than the newest and names
-/// itself as primary has missed a move of the role, and so has a standby whose note is older and who is not the one to be opened.
+/// Looks at all members at once, and finds who is behind: a stopped member whose note is older than
+/// the newest and names itself as primary has missed a move of the role, and so has a standby whose
+/// note is older and who is not the one to be opened.
 pub async fn look_all(cx: &Cx, members: &BTreeMap<String, Instance>) -> BTreeMap<String, Member> {
     let mut set = tokio::task::JoinSet::new();
     for (name, instance) in members.clone() {
@@ -149,14 +183,20 @@ pub async fn look_all(cx: &Cx, members: &BTreeMap<String, Instance>) -> BTreeMap
             seen.insert(name, member);
         }
     }
-    let (epoch, primary) = newest(&seen).map_or((0, String::new()), |g| (g.epoch, g.primary.clone()));
+    let (epoch, primary) =
+        newest(&seen).map_or((0, String::new()), |g| (g.epoch, g.primary.clone()));
     for (name, member) in &mut seen {
-        if member.standing == Standing::Standby && *name != primary && member.note.as_ref().is_some_and(|n| n.epoch < epoch) {
+        if member.standing == Standing::Standby
+            && *name != primary
+            && member.note.as_ref().is_some_and(|n| n.epoch < epoch)
+        {
             member.standing = Standing::Behind;
         }
         let behind = member.note.as_ref().is_some_and(|n| n.epoch < epoch && n.primary == *name);
         // A former primary that runs, whatever it says of itself, has a log of its own.
-        if behind && matches!(member.standing, Standing::Stopped | Standing::Primary | Standing::Fenced) {
+        if behind
+            && matches!(member.standing, Standing::Stopped | Standing::Primary | Standing::Fenced)
+        {
             member.standing = Standing::Stale;
         }
     }
@@ -180,7 +220,10 @@ pub struct WriteGroup {
 
 impl WriteGroup {
     fn wanted(&self, cx: &Cx) -> Group {
-        Group { authority: cx.operation().map(|o| o.authority.clone()).unwrap_or_default(), ..self.group.clone() }
+        Group {
+            authority: cx.operation().map(|o| o.authority.clone()).unwrap_or_default(),
+            ..self.group.clone()
+        }
     }
 }
 
@@ -196,22 +239,32 @@ impl Step for WriteGroup {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("write {}/.ob/group: epoch {}, primary {}", self.instance.base_dir, self.group.epoch, self.group.primary)]
+        vec![format!(
+            "write {}/.ob/group: epoch {}, primary {}",
+            self.instance.base_dir, self.group.epoch, self.group.primary
+        )]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts::read(cx, &self.instance).await?;
         Ok(match facts.group {
             Some(found) if found.name != self.group.name => Check::Refused(
-                Problem::refused(format!("{} belongs to group \"{}\"", self.instance.show(), found.name))
-                    .place(self.instance.host.endpoint.show())
-                    .why("a member can be in one group only")
-                    .fix("remove it from that group first"),
+                Problem::refused(format!(
+                    "{} belongs to group \"{}\"",
+                    self.instance.show(),
+                    found.name
+                ))
+                .place(self.instance.host.endpoint.show())
+                .why("a member can be in one group only")
+                .fix("remove it from that group first"),
             ),
             Some(found) if found.epoch > self.group.epoch => Check::Refused(
-                Problem::refused(format!("group \"{}\" is at epoch {} already", found.name, found.epoch))
-                    .place(self.instance.host.endpoint.show())
-                    .why("another run moved the role meanwhile")
-                    .fix("plan again"),
+                Problem::refused(format!(
+                    "group \"{}\" is at epoch {} already",
+                    found.name, found.epoch
+                ))
+                .place(self.instance.host.endpoint.show())
+                .why("another run moved the role meanwhile")
+                .fix("plan again"),
             ),
             Some(found) if found == self.wanted(cx) => Check::Done,
             _ => Check::Needed("it says otherwise".into()),
@@ -219,7 +272,11 @@ impl Step for WriteGroup {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let json = serde_json::to_string(&self.wanted(cx)).unwrap_or_default();
-        let body = format!("printf '%s\\n' {} | ob_put {}", crate::base::shell::quote(&json), self.instance.own("group"));
+        let body = format!(
+            "printf '%s\\n' {} | ob_put {}",
+            crate::base::shell::quote(&json),
+            self.instance.own("group")
+        );
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }
@@ -247,9 +304,23 @@ impl Step for LeaveGroup {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts::read(cx, &self.instance).await?;
-        Ok(if facts.group.is_some() || facts.group_damaged { Check::Needed("it is a member".into()) } else { Check::Done })
+        Ok(if facts.group.is_some() || facts.group_damaged {
+            Check::Needed("it is a member".into())
+        } else {
+            Check::Done
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &format!("rm -f {0} {1} && sync \"$(dirname {0})\"", self.instance.own("group"), self.instance.own("fenced")), Duration::from_secs(30)).await.map(drop)
+        cx.effect(
+            self,
+            &format!(
+                "rm -f {0} {1} && sync \"$(dirname {0})\"",
+                self.instance.own("group"),
+                self.instance.own("fenced")
+            ),
+            Duration::from_secs(30),
+        )
+        .await
+        .map(drop)
     }
 }

@@ -29,13 +29,25 @@ pub struct Probe {
 /// # Errors
 /// Nothing is there, it does not run, the host does not answer.
 pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Problem> {
-    let instance = Instance { name: String::new(), host: host.clone(), base_dir: base_dir.to_owned(), sql_port: 0, rpc_port: 0 };
+    let instance = Instance {
+        name: String::new(),
+        host: host.clone(),
+        base_dir: base_dir.to_owned(),
+        sql_port: 0,
+        rpc_port: 0,
+    };
     let place = format!("{base_dir} on {}", host.endpoint.show());
     let found = facts::read(cx, &instance).await?;
     if !found.exists {
-        return Err(Problem::user("there is nothing to import").place(place).why("the directory does not exist").fix("correct the import id"));
+        return Err(Problem::user("there is nothing to import")
+            .place(place)
+            .why("the directory does not exist")
+            .fix("correct the import id"));
     }
-    let name = found.mark.as_ref().map_or_else(|| base_dir.rsplit('/').next().unwrap_or("seekdb").to_owned(), |m| m.name.clone());
+    let name = found.mark.as_ref().map_or_else(
+        || base_dir.rsplit('/').next().unwrap_or("seekdb").to_owned(),
+        |m| m.name.clone(),
+    );
     let script = format!(
         "{}p=$(sdb_pid); if [ -n \"$p\" ]; then d=$(dirname \"$(readlink \"/proc/$p/exe\")\"); tr '\\0' '\\n' < \"/proc/$p/cmdline\" | sed 's/^/arg=/'; else d=$(readlink -f \"$base/.ob/package\"); sed -n 's/^exec //p' \"$base/.ob/start\" 2>/dev/null | tr ' ' '\\n' | sed 's/^/arg=/'; fi
 for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %s %s %s\\n' \"${{f##*/}}\" \"$(stat -c '%s %a' \"$f\")\" \"$(sha256sum < \"$f\" | cut -d' ' -f1)\" x; done
@@ -44,7 +56,8 @@ for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %
     );
     let output = cx.read(host, &script).await?.stdout;
     let args: Vec<&str> = output.lines().filter_map(|l| l.strip_prefix("arg=")).collect();
-    let after = |flag: &str| args.iter().position(|a| *a == flag).and_then(|i| args.get(i + 1)).copied();
+    let after =
+        |flag: &str| args.iter().position(|a| *a == flag).and_then(|i| args.get(i + 1)).copied();
     let parameter = |key: &str| args.iter().find_map(|a| a.strip_prefix(key)?.strip_prefix('='));
     let mut package = Package {
         id: String::new(),
@@ -58,7 +71,13 @@ for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %
         if let [file, size, mode, sha256, _] = line.split(' ').collect::<Vec<_>>()[..] {
             package.files.insert(
                 file.into(),
-                File { source: String::new(), member: String::new(), size: size.parse().unwrap_or(0), sha256: sha256.into(), mode: u32::from_str_radix(mode, 8).unwrap_or(0o755) },
+                File {
+                    source: String::new(),
+                    member: String::new(),
+                    size: size.parse().unwrap_or(0),
+                    sha256: sha256.into(),
+                    mode: u32::from_str_radix(mode, 8).unwrap_or(0o755),
+                },
             );
         }
     }
@@ -69,7 +88,8 @@ for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %
             .fix("start it first, then import it"));
     }
     package.id = package_id(&package.name, &package.version, &package.files);
-    let port = |text: Option<&str>, default: u16| text.and_then(|t| t.parse().ok()).unwrap_or(default);
+    let port =
+        |text: Option<&str>, default: u16| text.and_then(|t| t.parse().ok()).unwrap_or(default);
     Ok(Probe {
         name,
         sql_port: port(after("--port"), 2881),
@@ -84,8 +104,12 @@ for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 fn version(output: &str) -> String {
-    // `seekdb --version` prints among others "REVISION: …" and "observer (OceanBase seekdb 1.4.0.0)".
-    let words = output.lines().filter_map(|l| l.strip_prefix("version=")).flat_map(str::split_whitespace);
-    let digits = words.map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric())).find(|w| w.contains('.') && w.chars().all(|c| c.is_ascii_digit() || c == '.'));
+    // `seekdb --version` prints among others "REVISION: …" and "observer (OceanBase seekdb
+    // 1.4.0.0)".
+    let words =
+        output.lines().filter_map(|l| l.strip_prefix("version=")).flat_map(str::split_whitespace);
+    let digits = words
+        .map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()))
+        .find(|w| w.contains('.') && w.chars().all(|c| c.is_ascii_digit() || c == '.'));
     digits.unwrap_or("unknown").to_owned()
 }

@@ -1,9 +1,11 @@
 //! `ob_access`: all databases, users and grants of one server or group as maps.
 //!
-//! Terraform writes its whole state after each resource, so hundreds of single objects cost seconds that have nothing to
-//! do with the server; here it is one session, five set queries, and only the statements that are needed.
+//! Terraform writes its whole state after each resource, so hundreds of single objects cost seconds
+//! that have nothing to do with the server; here it is one session, five set queries, and only the
+//! statements that are needed.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs` statements and facts
+//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs`
+//!   statements and facts
 mod object;
 mod plan;
 mod schema;
@@ -34,7 +36,11 @@ impl Resource for ObAccess {
     fn validate(&self, config: &AccessState, diags: &mut Diagnostics) {
         plan::validate(config, diags);
     }
-    fn plan(&self, input: PlanInput<'_, AccessState>, diags: &mut Diagnostics) -> Option<Planned<AccessState>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, AccessState>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<AccessState>> {
         plan::plan(input, diags)
     }
     fn plan_destroy(&self, prior: &AccessState, diags: &mut Diagnostics) {
@@ -43,7 +49,11 @@ impl Resource for ObAccess {
     async fn read(&self, cx: &Context, state: AccessState) -> Result<Found<AccessState>, Problem> {
         sql_object::read(cx, state).await
     }
-    async fn apply(&self, cx: &Context, input: ApplyInput<'_, AccessState>) -> Applied<AccessState> {
+    async fn apply(
+        &self,
+        cx: &Context,
+        input: ApplyInput<'_, AccessState>,
+    ) -> Applied<AccessState> {
         sql_object::apply(cx, input).await
     }
     async fn import(&self, cx: &Context, id: &str) -> Result<AccessState, Problem> {
@@ -58,6 +68,9 @@ impl Resource for ObAccess {
 ///
 /// # Errors
 /// It must not be done.
-pub fn planned_statements(prior: Option<&AccessState>, planned: Option<&AccessState>) -> Result<Vec<Statement>, Problem> {
+pub fn planned_statements(
+    prior: Option<&AccessState>,
+    planned: Option<&AccessState>,
+) -> Result<Vec<Statement>, Problem> {
     sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

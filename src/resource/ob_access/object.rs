@@ -2,7 +2,10 @@
 use super::schema::{AccessState, DatabaseEntry, GrantEntry, Unmanaged, UserEntry};
 use crate::base::Problem;
 use crate::base::units::count;
-use crate::component::mysql::{Account, Catalog, Database, Held, Scope, Statement, User, Wanted, What, database, grant, is_system_database, is_system_user, privilege, user};
+use crate::component::mysql::{
+    Account, Catalog, Database, Held, Scope, Statement, User, Wanted, What, database, grant,
+    is_system_database, is_system_user, privilege, user,
+};
 use crate::resource::Context;
 use crate::resource::common::{Map, known, set_text, settle, text, texts};
 use crate::resource::ob_grant::view::{written, written_left, written_set};
@@ -16,7 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The known entries of a map.
 pub(super) fn entries<T>(map: &Map<T>) -> impl Iterator<Item = (&str, &T)> {
     let all = if let Value::Value(all) = map { Some(all) } else { None };
-    all.into_iter().flatten().filter_map(|(key, v)| if let Value::Value(v) = v { Some((key.as_str(), v)) } else { None })
+    all.into_iter()
+        .flatten()
+        .filter_map(|(key, v)| if let Value::Value(v) = v { Some((key.as_str(), v)) } else { None })
 }
 
 /// One known entry of a map.
@@ -89,43 +94,91 @@ impl SqlObject for AccessState {
             .iter()
             .map(|(start, verb, noun)| (of(start), verb, noun))
             .filter(|(n, ..)| *n > 0)
-            .map(|(n, verb, noun)| if noun.is_empty() { count(n, verb) } else { format!("{verb} {}", count(n, noun)) })
+            .map(|(n, verb, noun)| {
+                if noun.is_empty() { count(n, verb) } else { format!("{verb} {}", count(n, noun)) }
+            })
             .collect();
         format!("{}: {}", parts.join(", "), count(statements.len(), "statement"))
     }
 
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem> {
         let unknown = || Problem::internal("a value that must be known at apply is not");
-        let before = change.prior.map(|p| Declared::of(p).ok_or_else(unknown)).transpose()?.unwrap_or_default();
-        let after = change.next.map(|n| Declared::of(n).ok_or_else(unknown)).transpose()?.unwrap_or_default();
+        let before = change
+            .prior
+            .map(|p| Declared::of(p).ok_or_else(unknown))
+            .transpose()?
+            .unwrap_or_default();
+        let after = change
+            .next
+            .map(|n| Declared::of(n).ok_or_else(unknown))
+            .transpose()?
+            .unwrap_or_default();
         let mut out = Vec::new();
         for (name, entry) in after.databases.values() {
-            out.extend(database::statements(name, now.database(name), set_text(&entry.charset), set_text(&entry.collation)));
+            out.extend(database::statements(
+                name,
+                now.database(name),
+                set_text(&entry.charset),
+                set_text(&entry.collation),
+            ));
         }
         for (account, (key, next)) in &after.users {
             let config = change.config.and_then(|c| entry(&c.users, key));
             let prior = before.users.get(account).map(|(_, p)| *p);
             let attribute = format!("users[{key:?}].password_wo");
-            let password = change.password(&attribute, config.map(|c| &c.password_wo), prior.map(|p| &p.password_wo_version), &next.password_wo_version);
-            out.extend(user::statements(None, account, None, now.users.get(account), next.locked == Value::Value(true), password.as_ref()));
+            let password = change.password(
+                &attribute,
+                config.map(|c| &c.password_wo),
+                prior.map(|p| &p.password_wo_version),
+                &next.password_wo_version,
+            );
+            out.extend(user::statements(
+                None,
+                account,
+                None,
+                now.users.get(account),
+                next.locked == Value::Value(true),
+                password.as_ref(),
+            ));
         }
         let scopes: BTreeSet<_> = before.grants.keys().chain(after.grants.keys()).collect();
         for key @ (account, scope) in scopes {
             let (owned, wanted) = (before.grants.get(key), after.grants.get(key));
             // Grants end with their user.
-            let ends = wanted.is_none() && (!now.users.contains_key(account) || (before.users.contains_key(account) && !after.users.contains_key(account)));
+            let ends = wanted.is_none()
+                && (!now.users.contains_key(account)
+                    || (before.users.contains_key(account) && !after.users.contains_key(account)));
             if !ends {
-                out.extend(grant::statements(account, scope, owned, wanted, &now.held(account, scope), &now.all(scope.level())));
+                out.extend(grant::statements(
+                    account,
+                    scope,
+                    owned,
+                    wanted,
+                    &now.held(account, scope),
+                    &now.all(scope.level()),
+                ));
             }
         }
-        for account in before.users.keys().filter(|a| !after.users.contains_key(*a) && now.users.contains_key(*a)) {
+        for account in before
+            .users
+            .keys()
+            .filter(|a| !after.users.contains_key(*a) && now.users.contains_key(*a))
+        {
             out.push(user::drop(account));
         }
         out.extend(exclusive(change, now, &after));
-        let allowed = change.next.or(change.prior).map(|s| texts(&s.allow_data_loss)).unwrap_or_default();
-        let gone: Vec<_> =
-            before.databases.iter().filter(|(folded, (name, _))| !after.databases.contains_key(*folded) && now.database(name).is_some()).map(|(_, (name, _))| name).collect();
-        let refused: Vec<_> = gone.iter().filter(|n| !allowed.contains(**n)).map(|n| format!("\"{n}\"")).collect();
+        let allowed =
+            change.next.or(change.prior).map(|s| texts(&s.allow_data_loss)).unwrap_or_default();
+        let gone: Vec<_> = before
+            .databases
+            .iter()
+            .filter(|(folded, (name, _))| {
+                !after.databases.contains_key(*folded) && now.database(name).is_some()
+            })
+            .map(|(_, (name, _))| name)
+            .collect();
+        let refused: Vec<_> =
+            gone.iter().filter(|n| !allowed.contains(**n)).map(|n| format!("\"{n}\"")).collect();
         if !refused.is_empty() {
             return Err(Problem::refused(format!("dropping {} would drop rows", refused.join(", ")))
                 .why("a database that is no longer declared is dropped, and its name is not in allow_data_loss")
@@ -159,12 +212,18 @@ impl SqlObject for AccessState {
 
     fn spare(&self, login: &str) -> Result<(), Problem> {
         let declared = Declared::of(self).unwrap_or_default();
-        let named = declared.users.keys().chain(declared.grants.keys().map(|(a, _)| a)).find(|a| a.user == login || is_system_user(&a.user));
+        let named = declared
+            .users
+            .keys()
+            .chain(declared.grants.keys().map(|(a, _)| a))
+            .find(|a| a.user == login || is_system_user(&a.user));
         match named {
-            Some(account) => Err(Problem::refused(format!("user {} is not managed", account.quoted()))
-                .why("it is the login in use, or belongs to the server")
-                .fix("remove it from users and grants")
-                .attribute(["users"])),
+            Some(account) => {
+                Err(Problem::refused(format!("user {} is not managed", account.quoted()))
+                    .why("it is the login in use, or belongs to the server")
+                    .fix("remove it from users and grants")
+                    .attribute(["users"]))
+            }
             None => Ok(()),
         }
     }
@@ -176,15 +235,24 @@ impl SqlObject for AccessState {
                 users.retain(|u| !set_text(u).is_some_and(|u| u.starts_with(&mark)));
             }
             if let Value::Value(grants) = grants {
-                grants.retain(|g| !set_text(g).is_some_and(|g| g.contains(&format!(" FROM {mark}"))));
+                grants
+                    .retain(|g| !set_text(g).is_some_and(|g| g.contains(&format!(" FROM {mark}"))));
             }
         }
     }
 
     fn adopted(&self, now: &Catalog) -> Option<Problem> {
         let declared = Declared::of(self)?;
-        let databases = declared.databases.values().filter(|(n, _)| now.database(n).is_some()).map(|(n, _)| n.clone());
-        let all: Vec<_> = databases.chain(declared.users.keys().filter(|a| now.users.contains_key(*a)).map(Account::quoted)).collect();
+        let databases = declared
+            .databases
+            .values()
+            .filter(|(n, _)| now.database(n).is_some())
+            .map(|(n, _)| n.clone());
+        let all: Vec<_> = databases
+            .chain(
+                declared.users.keys().filter(|a| now.users.contains_key(*a)).map(Account::quoted),
+            )
+            .collect();
         if all.is_empty() {
             return None;
         }
@@ -197,7 +265,11 @@ impl SqlObject for AccessState {
 }
 
 /// What `exclusive` removes: what the prior state has shown and is still there, nothing else.
-fn exclusive(change: Change<'_, AccessState>, now: &Catalog, after: &Declared<'_>) -> Vec<Statement> {
+fn exclusive(
+    change: Change<'_, AccessState>,
+    now: &Catalog,
+    after: &Declared<'_>,
+) -> Vec<Statement> {
     let (Some(prior), Some(next)) = (change.prior, change.next) else { return Vec::new() };
     if next.exclusive != Value::Value(true) {
         return Vec::new();
@@ -209,21 +281,42 @@ fn exclusive(change: Change<'_, AccessState>, now: &Catalog, after: &Declared<'_
         still = shown.clone();
     }
     let declared: BTreeSet<_> = after.users.keys().map(Account::quoted).collect();
-    let users = texts(&shown.users).into_iter().filter(|u| texts(&still.users).contains(u) && !declared.contains(u));
+    let users = texts(&shown.users)
+        .into_iter()
+        .filter(|u| texts(&still.users).contains(u) && !declared.contains(u));
     let grants = texts(&shown.grants).into_iter().filter(|g| texts(&still.grants).contains(g));
     let grants = grants.filter(|g| declared.iter().any(|u| g.ends_with(&format!(" FROM {u}"))));
-    grants.map(|g| Statement::new(format!("REVOKE {g}"))).chain(users.map(|u| Statement::new(format!("DROP USER IF EXISTS {u}")))).collect()
+    grants
+        .map(|g| Statement::new(format!("REVOKE {g}")))
+        .chain(users.map(|u| Statement::new(format!("DROP USER IF EXISTS {u}"))))
+        .collect()
 }
 
 /// What is there and not declared.
 fn others(declared: &Declared<'_>, now: &Catalog) -> Unmanaged {
     let set = |all: BTreeSet<String>| Value::Value(all.into_iter().map(Value::Value).collect());
-    let databases = now.databases.keys().filter(|n| !is_system_database(n) && !declared.databases.contains_key(&n.to_lowercase())).cloned().collect();
+    let databases = now
+        .databases
+        .keys()
+        .filter(|n| !is_system_database(n) && !declared.databases.contains_key(&n.to_lowercase()))
+        .cloned()
+        .collect();
     let ours = |a: &Account| is_system_user(&a.user) || now.users.get(a).is_some_and(|u| u.role);
-    let users = now.users.keys().filter(|a| !ours(a) && !declared.users.contains_key(*a)).map(Account::quoted).collect();
+    let users = now
+        .users
+        .keys()
+        .filter(|a| !ours(a) && !declared.users.contains_key(*a))
+        .map(Account::quoted)
+        .collect();
     let mut grants = BTreeSet::new();
     for (key @ (account, scope), held) in now.grants.iter().filter(|((a, _), _)| !ours(a)) {
-        grants.extend(grant::surplus(account, scope, declared.grants.get(key), held, &now.all(scope.level())));
+        grants.extend(grant::surplus(
+            account,
+            scope,
+            declared.grants.get(key),
+            held,
+            &now.all(scope.level()),
+        ));
     }
     Unmanaged { databases: set(databases), users: set(users), grants: set(grants) }
 }
@@ -232,7 +325,9 @@ fn fill_database(key: &str, value: &mut Value<DatabaseEntry>, now: &Catalog) -> 
     let Value::Value(entry) = value else { return true };
     let Some(name) = name(key, &entry.name) else { return true };
     let Some(found) = now.database(&name) else { return false };
-    for (value, found) in [(&mut entry.charset, &found.charset), (&mut entry.collation, &found.collation)] {
+    for (value, found) in
+        [(&mut entry.charset, &found.charset), (&mut entry.collation, &found.collation)]
+    {
         if !set_text(value).is_some_and(|v| v.eq_ignore_ascii_case(found)) {
             *value = Value::Value(found.clone());
         }
@@ -246,7 +341,8 @@ fn fill_user(key: &str, value: &mut Value<UserEntry>, now: &Catalog, how: Fill) 
     let Some(account) = account(key, entry) else { return true };
     let Some(found) = now.users.get(&account).filter(|u| !u.role) else { return false };
     entry.locked = Value::Value(found.locked);
-    entry.password_wo_version = shown_version(&entry.password_wo_version, &entry.password_changed, found, how);
+    entry.password_wo_version =
+        shown_version(&entry.password_wo_version, &entry.password_changed, found, how);
     if how == Fill::Read || !entry.password_changed.is_value() {
         entry.password_changed = Value::Value(found.password_changed.clone());
     }
@@ -257,7 +353,11 @@ fn fill_user(key: &str, value: &mut Value<UserEntry>, now: &Catalog, how: Fill) 
 
 fn fill_grant(value: &mut Value<GrantEntry>, now: &Catalog, how: Fill) -> bool {
     let Value::Value(entry) = value else { return true };
-    let (Some(account), Some(scope), Some(wanted)) = (entry.view().account(), entry.view().scope(), entry.view().wanted()) else { return true };
+    let (Some(account), Some(scope), Some(wanted)) =
+        (entry.view().account(), entry.view().scope(), entry.view().wanted())
+    else {
+        return true;
+    };
     let left = grant::left_of(&wanted, &now.held(&account, &scope), &now.all(scope.level()));
     if let Some(left) = left.filter(|_| how == Fill::Read) {
         if left.privileges.is_empty() {
@@ -277,15 +377,27 @@ pub(super) fn believed(prior: Option<&AccessState>) -> Catalog {
     let mut now = Catalog::default();
     let Some(declared) = prior.and_then(Declared::of) else { return now };
     for (folded, (_, entry)) in declared.databases {
-        now.databases.insert(folded, Database { charset: text(&entry.charset).unwrap_or_default(), collation: text(&entry.collation).unwrap_or_default() });
+        now.databases.insert(
+            folded,
+            Database {
+                charset: text(&entry.charset).unwrap_or_default(),
+                collation: text(&entry.collation).unwrap_or_default(),
+            },
+        );
     }
     for (account, (_, entry)) in declared.users {
-        now.users.insert(account, User { locked: entry.locked == Value::Value(true), ..User::default() });
+        now.users.insert(
+            account,
+            User { locked: entry.locked == Value::Value(true), ..User::default() },
+        );
     }
     for ((account, scope), wanted) in declared.grants {
         let privileges = privilege::expand(&wanted.privileges, &now.all(scope.level()));
         now.users.entry(account.clone()).or_default();
-        now.grants.insert((account, scope), Held { privileges, grant_option: wanted.grant_option == Some(true) });
+        now.grants.insert(
+            (account, scope),
+            Held { privileges, grant_option: wanted.grant_option == Some(true) },
+        );
     }
     now
 }
@@ -312,25 +424,46 @@ pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
     let now = now?;
     let mut state = everything(state, &now, &login);
     state.unmanaged = Value::Unknown;
-    let mut state = state.fill(&now, Fill::Read).ok_or_else(|| Problem::internal("an import that finds nothing"))?;
+    let mut state = state
+        .fill(&now, Fill::Read)
+        .ok_or_else(|| Problem::internal("an import that finds nothing"))?;
     state.login(&login);
     Ok(state)
 }
 
 /// A state that declares all there is.
 pub(super) fn everything(mut state: AccessState, now: &Catalog, login: &str) -> AccessState {
-    let spare = |a: &Account| is_system_user(&a.user) || a.user == login || now.users.get(a).is_none_or(|u| u.role);
-    let short = |a: &Account| if a.host == "%" { a.user.clone() } else { format!("{}@{}", a.user, a.host) };
-    let databases = now
-        .databases
-        .keys()
-        .filter(|n| database::fault(n).is_none())
-        .map(|n| (n.clone(), Value::Value(DatabaseEntry { name: Value::Value(n.clone()), ..DatabaseEntry::default() })));
+    let spare = |a: &Account| {
+        is_system_user(&a.user) || a.user == login || now.users.get(a).is_none_or(|u| u.role)
+    };
+    let short =
+        |a: &Account| if a.host == "%" { a.user.clone() } else { format!("{}@{}", a.user, a.host) };
+    let databases = now.databases.keys().filter(|n| database::fault(n).is_none()).map(|n| {
+        (
+            n.clone(),
+            Value::Value(DatabaseEntry {
+                name: Value::Value(n.clone()),
+                ..DatabaseEntry::default()
+            }),
+        )
+    });
     state.databases = Value::Value(databases.collect());
-    let entry = |a: &Account| UserEntry { name: Value::Value(a.user.clone()), host: Value::Value(a.host.clone()), ..UserEntry::default() };
-    state.users = Value::Value(now.users.keys().filter(|a| !spare(a)).map(|a| (short(a), Value::Value(entry(a)))).collect());
+    let entry = |a: &Account| UserEntry {
+        name: Value::Value(a.user.clone()),
+        host: Value::Value(a.host.clone()),
+        ..UserEntry::default()
+    };
+    state.users = Value::Value(
+        now.users
+            .keys()
+            .filter(|a| !spare(a))
+            .map(|a| (short(a), Value::Value(entry(a))))
+            .collect(),
+    );
     let mut grants = BTreeMap::new();
-    for ((account, scope), held) in now.grants.iter().filter(|((a, _), h)| !spare(a) && !h.privileges.is_empty()) {
+    for ((account, scope), held) in
+        now.grants.iter().filter(|((a, _), h)| !spare(a) && !h.privileges.is_empty())
+    {
         let [database, database_pattern, table] = written(scope);
         let key = match scope {
             Scope::Global => format!("{} *", short(account)),

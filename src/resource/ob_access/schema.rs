@@ -124,9 +124,24 @@ impl GrantEntry {
 #[must_use]
 pub fn schema() -> Schema {
     let databases = [
-        ("name", string("Name of the database; the key when not set.").optional_computed().check(name_check)),
-        ("charset", string("Default character set of new tables; the server's when not set.").optional_computed().check(database::word)),
-        ("collation", string("Default collation of new tables; the character set's when not set.").optional_computed().check(database::word)),
+        (
+            "name",
+            string("Name of the database; the key when not set.")
+                .optional_computed()
+                .check(name_check),
+        ),
+        (
+            "charset",
+            string("Default character set of new tables; the server's when not set.")
+                .optional_computed()
+                .check(database::word),
+        ),
+        (
+            "collation",
+            string("Default collation of new tables; the character set's when not set.")
+                .optional_computed()
+                .check(database::word),
+        ),
     ];
     let users = [
         ("name", string("User name; the key when not set.").optional_computed().check(user_name)),

@@ -19,14 +19,33 @@ fn map<T>(all: Vec<(&str, T)>) -> crate::resource::common::Map<T> {
     Value::Value(all.into_iter().map(|(k, t)| (k.to_owned(), Value::Value(t))).collect())
 }
 fn user(name: &str, version: i64) -> UserEntry {
-    UserEntry { name: v(name), host: v("%"), password_wo: v("p"), password_wo_version: Value::Value(version), locked: Value::Value(false), password_changed: v("1") }
+    UserEntry {
+        name: v(name),
+        host: v("%"),
+        password_wo: v("p"),
+        password_wo_version: Value::Value(version),
+        locked: Value::Value(false),
+        password_changed: v("1"),
+    }
 }
 fn grant(user: &str, database: &str, privileges: &[&str]) -> GrantEntry {
-    GrantEntry { user: v(user), host: v("%"), database: v(database), privileges: set(privileges), ..GrantEntry::default() }
+    GrantEntry {
+        user: v(user),
+        host: v("%"),
+        database: v(database),
+        privileges: set(privileges),
+        ..GrantEntry::default()
+    }
 }
 fn state() -> AccessState {
-    let endpoint = SqlEndpoint { address: v("127.0.0.1"), port: Value::Value(2881), credential: v("c"), via: Value::Null };
-    let database = DatabaseEntry { name: v("shop"), charset: v("utf8mb4"), collation: v("utf8mb4_bin") };
+    let endpoint = SqlEndpoint {
+        address: v("127.0.0.1"),
+        port: Value::Value(2881),
+        credential: v("c"),
+        via: Value::Null,
+    };
+    let database =
+        DatabaseEntry { name: v("shop"), charset: v("utf8mb4"), collation: v("utf8mb4_bin") };
     AccessState {
         endpoint: Value::Value(endpoint),
         databases: map(vec![("shop", database)]),
@@ -34,12 +53,17 @@ fn state() -> AccessState {
         grants: map(vec![("app", grant("app", "shop", &["SELECT", "INSERT"]))]),
         exclusive: Value::Value(false),
         deletion_protection: Value::Value(false),
-        unmanaged: Value::Value(Unmanaged { databases: set(&["other"]), users: set(&["'x'@'%'"]), grants: set(&["DROP ON `shop`.* FROM 'app'@'%'"]) }),
+        unmanaged: Value::Value(Unmanaged {
+            databases: set(&["other"]),
+            users: set(&["'x'@'%'"]),
+            grants: set(&["DROP ON `shop`.* FROM 'app'@'%'"]),
+        }),
         ..AccessState::default()
     }
 }
 fn shown(prior: Option<&AccessState>, next: Option<&AccessState>) -> Vec<String> {
-    planned_statements(prior, next).map_or_else(|p| vec![p.what], |all| all.into_iter().map(|s| s.shown).collect())
+    planned_statements(prior, next)
+        .map_or_else(|p| vec![p.what], |all| all.into_iter().map(|s| s.shown).collect())
 }
 
 #[test]
@@ -61,12 +85,42 @@ fn a_change_runs_only_the_statements_it_needs() {
             ],
         ),
         ("nothing", Some(state()), Some(state()), vec![]),
-        ("other keys for the same names", Some(state()), Some(change(|s| s.users = map(vec![("another key", user("app", 1))]))), vec![]),
-        ("a new password", Some(state()), Some(change(|s| s.users = map(vec![("app", user("app", 2))]))), vec!["ALTER USER 'app'@'%' IDENTIFIED BY <users[\"app\"].password_wo>"]),
-        ("a user less: its grants end with it", Some(state()), Some(change(|s| (s.users, s.grants) = (map(vec![]), map(vec![])))), vec!["DROP USER IF EXISTS 'app'@'%'"]),
-        ("a grant less", Some(state()), Some(change(|s| s.grants = Value::Null)), vec!["REVOKE INSERT, SELECT ON `shop`.* FROM 'app'@'%'"]),
-        ("a database less", Some(state()), Some(change(|s| s.databases = Value::Null)), vec!["dropping \"shop\" would drop rows"]),
-        ("a database less, by consent", Some(state()), Some(change(|s| (s.databases, s.allow_data_loss) = (Value::Null, set(&["shop"])))), vec!["DROP DATABASE IF EXISTS `shop`"]),
+        (
+            "other keys for the same names",
+            Some(state()),
+            Some(change(|s| s.users = map(vec![("another key", user("app", 1))]))),
+            vec![],
+        ),
+        (
+            "a new password",
+            Some(state()),
+            Some(change(|s| s.users = map(vec![("app", user("app", 2))]))),
+            vec!["ALTER USER 'app'@'%' IDENTIFIED BY <users[\"app\"].password_wo>"],
+        ),
+        (
+            "a user less: its grants end with it",
+            Some(state()),
+            Some(change(|s| (s.users, s.grants) = (map(vec![]), map(vec![])))),
+            vec!["DROP USER IF EXISTS 'app'@'%'"],
+        ),
+        (
+            "a grant less",
+            Some(state()),
+            Some(change(|s| s.grants = Value::Null)),
+            vec!["REVOKE INSERT, SELECT ON `shop`.* FROM 'app'@'%'"],
+        ),
+        (
+            "a database less",
+            Some(state()),
+            Some(change(|s| s.databases = Value::Null)),
+            vec!["dropping \"shop\" would drop rows"],
+        ),
+        (
+            "a database less, by consent",
+            Some(state()),
+            Some(change(|s| (s.databases, s.allow_data_loss) = (Value::Null, set(&["shop"])))),
+            vec!["DROP DATABASE IF EXISTS `shop`"],
+        ),
         (
             "exclusive removes what was shown, never a database",
             Some(state()),
@@ -76,11 +130,19 @@ fn a_change_runs_only_the_statements_it_needs() {
         (
             "exclusive at create removes nothing",
             None,
-            Some(change(|s| (s.exclusive, s.databases, s.users, s.grants) = (Value::Value(true), Value::Null, Value::Null, Value::Null))),
+            Some(change(|s| {
+                (s.exclusive, s.databases, s.users, s.grants) =
+                    (Value::Value(true), Value::Null, Value::Null, Value::Null)
+            })),
             vec![],
         ),
         ("destroy without consent", Some(state()), None, vec!["dropping \"shop\" would drop rows"]),
-        ("destroy", Some(change(|s| s.allow_data_loss = set(&["shop"]))), None, vec!["DROP USER IF EXISTS 'app'@'%'", "DROP DATABASE IF EXISTS `shop`"]),
+        (
+            "destroy",
+            Some(change(|s| s.allow_data_loss = set(&["shop"]))),
+            None,
+            vec!["DROP USER IF EXISTS 'app'@'%'", "DROP DATABASE IF EXISTS `shop`"],
+        ),
     ] {
         assert_eq!(shown(prior.as_ref(), next.as_ref()), want, "{name}");
     }
@@ -95,8 +157,15 @@ fn server() -> Catalog {
     now.users.insert(Account::new("ob_service", "%"), User::default());
     now.users.insert(Account::new("role", "%"), User { role: true, ..User::default() });
     now.users.get_mut(&Account::new("app", "%")).unwrap().password_changed = "1".into();
-    now.grants.get_mut(&(Account::new("app", "%"), Scope::Database("shop".into()))).unwrap().privileges.insert("DROP".into());
-    now.grants.insert((Account::new("ob_service", "%"), Scope::Global), Held { privileges: ["SELECT".to_owned()].into(), grant_option: true });
+    now.grants
+        .get_mut(&(Account::new("app", "%"), Scope::Database("shop".into())))
+        .unwrap()
+        .privileges
+        .insert("DROP".into());
+    now.grants.insert(
+        (Account::new("ob_service", "%"), Scope::Global),
+        Held { privileges: ["SELECT".to_owned()].into(), grant_option: true },
+    );
     now
 }
 
@@ -104,12 +173,19 @@ fn server() -> Catalog {
 fn a_read_shows_all_drift_and_others_without_system_and_service_accounts() {
     let read = |now: &Catalog| state().fill(now, Fill::Read).unwrap();
     assert_eq!(read(&server()).unmanaged, state().unmanaged, "others are shown");
-    assert_eq!(AccessState { unmanaged: Value::Null, id: Value::Null, ..read(&server()) }, AccessState { unmanaged: Value::Null, ..read_less(state()) });
+    assert_eq!(
+        AccessState { unmanaged: Value::Null, id: Value::Null, ..read(&server()) },
+        AccessState { unmanaged: Value::Null, ..read_less(state()) }
+    );
     let mut now = server();
     now.users.get_mut(&Account::new("app", "%")).unwrap().locked = true;
     now.users.get_mut(&Account::new("app", "%")).unwrap().password_changed = "2".into();
     now.databases.get_mut("shop").unwrap().collation = "utf8mb4_general_ci".into();
-    now.grants.get_mut(&(Account::new("app", "%"), Scope::Database("shop".into()))).unwrap().privileges.remove("INSERT");
+    now.grants
+        .get_mut(&(Account::new("app", "%"), Scope::Database("shop".into())))
+        .unwrap()
+        .privileges
+        .remove("INSERT");
     let drift = read(&now);
     let Value::Value(users) = &drift.users else { panic!() };
     let Value::Value(app) = &users["app"] else { panic!() };
@@ -139,7 +215,11 @@ fn exclusive_never_touches_what_no_plan_has_shown() {
     let mut next = state();
     next.exclusive = Value::Value(true);
     let prior = state();
-    let found = AccessState::statements(Change { prior: Some(&prior), next: Some(&next), config: None, passwords: Passwords::Set }, &now).unwrap();
+    let found = AccessState::statements(
+        Change { prior: Some(&prior), next: Some(&next), config: None, passwords: Passwords::Set },
+        &now,
+    )
+    .unwrap();
     let found: Vec<_> = found.iter().map(|s| s.shown.as_str()).collect();
     assert_eq!(found, ["REVOKE DROP ON `shop`.* FROM 'app'@'%'", "DROP USER IF EXISTS 'x'@'%'"]);
 }
@@ -174,7 +254,10 @@ fn a_plan_keeps_what_did_not_change_and_says_what_does() {
     let (planned, diags) = input(Some(&prior), &unknown);
     assert!(diags.errors.is_empty() && planned.unwrap().runbook.is_unknown());
     let mut open = state();
-    open.users = map(vec![("b", UserEntry { password_wo: Value::Null, password_wo_version: Value::Null, ..user("b", 1) })]);
+    open.users = map(vec![(
+        "b",
+        UserEntry { password_wo: Value::Null, password_wo_version: Value::Null, ..user("b", 1) },
+    )]);
     assert!(input(Some(&prior), &open).1.errors[0].summary.contains("no password"));
 }
 
@@ -182,7 +265,17 @@ fn a_plan_keeps_what_did_not_change_and_says_what_does() {
 fn all_that_is_wrong_is_said_at_once_and_unknown_is_never_wrong() {
     let mut bad = state();
     bad.endpoint = Value::Null;
-    bad.databases = map(vec![("a", DatabaseEntry { charset: v("utf8"), collation: v("utf8mb4_bin"), ..DatabaseEntry::default() }), ("mysql", DatabaseEntry::default())]);
+    bad.databases = map(vec![
+        (
+            "a",
+            DatabaseEntry {
+                charset: v("utf8"),
+                collation: v("utf8mb4_bin"),
+                ..DatabaseEntry::default()
+            },
+        ),
+        ("mysql", DatabaseEntry::default()),
+    ]);
     bad.users = map(vec![
         ("root", UserEntry::default()),
         ("u", UserEntry { password_wo: v(""), ..UserEntry::default() }),
@@ -196,7 +289,8 @@ fn all_that_is_wrong_is_said_at_once_and_unknown_is_never_wrong() {
     let mut diags = Diagnostics::default();
     ObAccess.validate(&bad, &mut diags);
     let schema = ObAccess.schema();
-    let mut found: Vec<_> = diags.errors.iter().map(|d| schema.resolve(&d.attribute).to_string()).collect();
+    let mut found: Vec<_> =
+        diags.errors.iter().map(|d| schema.resolve(&d.attribute).to_string()).collect();
     found.sort();
     let want = [
         "databases[\"a\"].collation",

@@ -1,6 +1,7 @@
 //! `ob_cluster`: a database cluster on hosts. Today `engine = "seekdb"`: one server in one zone.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what is true
+//! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what
+//!   is true
 //! - this file: the verbs; nothing here knows SSH or gRPC
 mod plan;
 mod read;
@@ -10,7 +11,10 @@ mod tests;
 
 pub use plan::{desired, import_id};
 pub use read::{Place, parse_id};
-pub use schema::{Cluster, InstanceRef, PackageRef, Server, Timeouts, Zone, package_attributes, timeouts as schema_timeouts};
+pub use schema::{
+    Cluster, InstanceRef, PackageRef, Server, Timeouts, Zone, package_attributes,
+    timeouts as schema_timeouts,
+};
 
 use super::common;
 use super::execute::{Job, execute, owner, reader};
@@ -38,13 +42,22 @@ impl Resource for ObCluster {
     fn validate(&self, config: &Cluster, diags: &mut Diagnostics) {
         plan::validate(config, diags);
     }
-    fn plan(&self, input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Planned<Cluster>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, Cluster>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<Cluster>> {
         plan::plan(input, diags)
     }
     fn plan_destroy(&self, prior: &Cluster, diags: &mut Diagnostics) {
         plan::plan_destroy(prior, diags);
     }
-    async fn foresee(&self, cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
+    async fn foresee(
+        &self,
+        cx: &Context,
+        prior: Option<&Cluster>,
+        planned: &Cluster,
+    ) -> Vec<Problem> {
         read::foresee(cx, prior, planned).await
     }
     async fn read(&self, cx: &Context, state: Cluster) -> Result<Found<Cluster>, Problem> {
@@ -64,7 +77,11 @@ impl Resource for ObCluster {
             (Some(prior), None) => destroy(cx, prior).await,
             (None, None) => Ok(Applied { state: None, problem: None, warnings: Vec::new() }),
         };
-        result.unwrap_or_else(|problem| Applied { state: input.prior.cloned(), problem: Some(problem), warnings: Vec::new() })
+        result.unwrap_or_else(|problem| Applied {
+            state: input.prior.cloned(),
+            problem: Some(problem),
+            warnings: Vec::new(),
+        })
     }
 }
 
@@ -82,10 +99,15 @@ fn targets(instance: &Instance) -> Vec<Target> {
     vec![Target::new(instance.key(), vec![instance.host.clone()])]
 }
 
-async fn create(cx: &Context, planned: &Cluster, config: Option<&Cluster>) -> Result<Applied<Cluster>, Problem> {
+async fn create(
+    cx: &Context,
+    planned: &Cluster,
+    config: Option<&Cluster>,
+) -> Result<Applied<Cluster>, Problem> {
     let mut desired = desired(planned).ok_or_else(unknown_input)?;
-    // A lost state: a member of a group is taken in as it is. Its group says whether its server runs, and asks the others first.
-    // A host that does not say whether it carries one is not gone on with: it might answer again a moment later.
+    // A lost state: a member of a group is taken in as it is. Its group says whether its server
+    // runs, and asks the others first. A host that does not say whether it carries one is not gone
+    // on with: it might answer again a moment later.
     desired.initialize &= !facts::read(&reader(cx), &desired.instance).await?.member();
     let graph = flow::create(&desired);
     let job = Job {
@@ -101,11 +123,23 @@ async fn create(cx: &Context, planned: &Cluster, config: Option<&Cluster>) -> Re
     finish(cx, planned, outcome, Vec::new()).await
 }
 
-async fn update(cx: &Context, prior: &Cluster, planned: &Cluster, config: Option<&Cluster>) -> Result<Applied<Cluster>, Problem> {
+async fn update(
+    cx: &Context,
+    prior: &Cluster,
+    planned: &Cluster,
+    config: Option<&Cluster>,
+) -> Result<Applied<Cluster>, Problem> {
     let planned_graph = plan::graph(prior, planned).ok_or_else(unknown_input)?;
-    let fresh = read::read(&reader(cx), prior.clone()).await?.state.ok_or_else(|| Problem::user("the object is gone").fix("plan again"))?;
+    let fresh = read::read(&reader(cx), prior.clone())
+        .await?
+        .state
+        .ok_or_else(|| Problem::user("the object is gone").fix("plan again"))?;
     let graph = plan::graph(&fresh, planned).unwrap_or_default();
-    common::within_plan(&planned_graph, &graph, &format!("ob_cluster \"{}\"", common::text(&prior.name).unwrap_or_default()))?;
+    common::within_plan(
+        &planned_graph,
+        &graph,
+        &format!("ob_cluster \"{}\"", common::text(&prior.name).unwrap_or_default()),
+    )?;
     let desired = desired(planned).ok_or_else(unknown_input)?;
     // The planned graph runs: what turned out to be done meanwhile is skipped and said so.
     let job = Job {
@@ -144,19 +178,32 @@ async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Prob
     Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })
 }
 
-async fn finish(cx: &Context, planned: &Cluster, outcome: Outcome, warnings: Vec<Problem>) -> Result<Applied<Cluster>, Problem> {
+async fn finish(
+    cx: &Context,
+    planned: &Cluster,
+    outcome: Outcome,
+    warnings: Vec<Problem>,
+) -> Result<Applied<Cluster>, Problem> {
     if outcome.problem.is_some() {
         return Ok(Applied { state: None, problem: outcome.problem, warnings });
     }
     let found = read::read(&reader(cx), planned.clone()).await?;
-    let mut state = found.state.ok_or_else(|| Problem::internal("the object is not there after a good apply"))?;
+    let mut state = found
+        .state
+        .ok_or_else(|| Problem::internal("the object is not there after a good apply"))?;
     settle(&mut state);
     Ok(Applied { state: Some(state), problem: None, warnings })
 }
 
 /// Nothing unknown may be left after an apply.
 fn settle(state: &mut Cluster) {
-    for value in [&mut state.creation_id, &mut state.status, &mut state.build, &mut state.runbook, &mut state.id] {
+    for value in [
+        &mut state.creation_id,
+        &mut state.status,
+        &mut state.build,
+        &mut state.runbook,
+        &mut state.id,
+    ] {
         common::settle(value);
     }
     common::settle(&mut state.impact);

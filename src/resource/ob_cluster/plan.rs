@@ -70,10 +70,15 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let mut first = Graph::new();
     match status {
         "stopped" => {
-            first.then(StartServer { instance: i.clone(), package: before.package.id.clone(), start: Start::Alone });
+            first.then(StartServer {
+                instance: i.clone(),
+                package: before.package.id.clone(),
+                start: Start::Alone,
+            });
             first.then(SetBoot::new(i, true));
         }
-        // A restart that was cut: finished from the package that the host is set to, unless this change restarts anyway.
+        // A restart that was cut: finished from the package that the host is set to, unless this
+        // change restarts anyway.
         "restarting" if !flow::needs_restart(&before, &after) => {
             for step in flow::restart(i, package) {
                 first.then_arc(step);
@@ -87,8 +92,10 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     }
     let changes = flow::update(&before, &after);
     // An imported object is adopted by its first change; an adoption that was cut is finished.
-    if adopting(prior) || (prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty())) {
-        // Its start script is written once, as it shall be; it was never stopped by us, so that nothing else is to be finished first.
+    if adopting(prior) || (prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()))
+    {
+        // Its start script is written once, as it shall be; it was never stopped by us, so that
+        // nothing else is to be finished first.
         first = flow::adopt(&after, matches!(status, "stopped" | ADOPTING_DOWN));
     }
     first.append(changes);
@@ -111,8 +118,10 @@ pub fn destroy_graph(prior: &Cluster) -> Option<Graph> {
 /// Everything wrong with a configuration by itself.
 pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
     if let Value::Value(zones) = &config.zones {
-        let servers = |z: &super::Zone| if let Value::Value(s) = &z.servers { Some(s.len()) } else { None };
-        let total: Option<usize> = zones.values().map(|z| if let Value::Value(z) = z { servers(z) } else { None }).sum();
+        let servers =
+            |z: &super::Zone| if let Value::Value(s) = &z.servers { Some(s.len()) } else { None };
+        let total: Option<usize> =
+            zones.values().map(|z| if let Value::Value(z) = z { servers(z) } else { None }).sum();
         if zones.len() != 1 || total.is_some_and(|n| n != 1) {
             diags.problem(
                 Problem::user("a seekdb cluster has exactly one zone with one server")
@@ -126,7 +135,11 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
         && let (Some(sql), Some(rpc)) = (known(&server.sql_port), known(&server.rpc_port))
         && sql.unwrap_or(&SQL_PORT) == rpc.unwrap_or(&RPC_PORT)
     {
-        diags.problem(Problem::user("sql_port and rpc_port are the same").fix("choose two ports").attribute(["zones"]));
+        diags.problem(
+            Problem::user("sql_port and rpc_port are the same")
+                .fix("choose two ports")
+                .attribute(["zones"]),
+        );
     }
     if let Value::Value(parameters) = &config.parameters {
         for (name, value) in parameters {
@@ -139,7 +152,9 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
                         .attribute(at.clone()),
                 );
             }
-            if ["rpc_port", "enable_rpc_service", "log_restore_source", "server_role_info"].contains(&name.as_str()) {
+            if ["rpc_port", "enable_rpc_service", "log_restore_source", "server_role_info"]
+                .contains(&name.as_str())
+            {
                 diags.problem(
                     Problem::user(format!("parameter {name} is set by this provider"))
                         .why("ports come from rpc_port, roles from ob_standby")
@@ -162,7 +177,10 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
                 .attribute(["root_password_wo"]),
         );
     }
-    if config.root_password_wo.is_null() != config.root_password_wo_version.is_null() && !config.root_password_wo.is_unknown() && !config.root_password_wo_version.is_unknown() {
+    if config.root_password_wo.is_null() != config.root_password_wo_version.is_null()
+        && !config.root_password_wo.is_unknown()
+        && !config.root_password_wo_version.is_unknown()
+    {
         diags.problem(
             Problem::user("root_password_wo and root_password_wo_version belong together")
                 .why("a write-only value is in no state: only its version tells that it changed")
@@ -179,8 +197,14 @@ fn check_size(name: &str, value: &str, at: &[String; 2], diags: &mut Diagnostics
         "log_disk_size" => "2G",
         _ => return,
     };
-    let (Some(size), Some(floor)) = (crate::base::units::Bytes::parse(value), crate::base::units::Bytes::parse(least)) else {
-        diags.problem(Problem::user(format!("{name} = \"{value}\" is no size")).fix("write a whole number with K, M, G or T, like 2G").attribute(at.clone()));
+    let (Some(size), Some(floor)) =
+        (crate::base::units::Bytes::parse(value), crate::base::units::Bytes::parse(least))
+    else {
+        diags.problem(
+            Problem::user(format!("{name} = \"{value}\" is no size"))
+                .fix("write a whole number with K, M, G or T, like 2G")
+                .attribute(at.clone()),
+        );
         return;
     };
     if size < floor {
@@ -203,15 +227,18 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     };
     fixed(prior, &next, diags);
     let Some(graph) = graph(prior, &next) else {
-        (next.status, next.build, next.unmanaged) = (Value::Unknown, Value::Unknown, Value::Unknown);
-        (next.instance, next.runbook, next.impact) = (Value::Unknown, Value::Unknown, Value::Unknown);
+        (next.status, next.build, next.unmanaged) =
+            (Value::Unknown, Value::Unknown, Value::Unknown);
+        (next.instance, next.runbook, next.impact) =
+            (Value::Unknown, Value::Unknown, Value::Unknown);
         return Some(Planned { state: next, replace: Vec::new() });
     };
     next.instance = reference(&next);
     // The way to the host may change: the id is that way.
     next.id = id(&next);
     if graph.is_empty() {
-        // The same files under another archive or version name are no change (an imported object knows only its files).
+        // The same files under another archive or version name are no change (an imported object
+        // knows only its files).
         if same_package(prior, &next) {
             next.package = prior.package.clone();
             next.instance = reference(&next);
@@ -241,19 +268,23 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
 }
 
 fn same_package(prior: &Cluster, next: &Cluster) -> bool {
-    let package = |state: &Cluster| known(&state.package).flatten().and_then(super::PackageRef::package);
+    let package =
+        |state: &Cluster| known(&state.package).flatten().and_then(super::PackageRef::package);
     matches!((package(prior), package(next)), (Some(a), Some(b)) if a.same(&b))
 }
 
 fn package_version(state: &Cluster) -> String {
-    known(&state.package).flatten().map_or_else(String::new, |p| format!("{} ({})", text(&p.version).unwrap_or_default(), text(&p.id).unwrap_or_default()))
+    known(&state.package).flatten().map_or_else(String::new, |p| {
+        format!("{} ({})", text(&p.version).unwrap_or_default(), text(&p.id).unwrap_or_default())
+    })
 }
 
 fn defaults(next: &mut Cluster, config: &Cluster) {
     if !next.initialize.is_value() {
         next.initialize = Value::Value(true);
     }
-    // Not `next`: core keeps the prior value of a line that was removed, and protection is the default.
+    // Not `next`: core keeps the prior value of a line that was removed, and protection is the
+    // default.
     if config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
@@ -268,13 +299,20 @@ fn defaults(next: &mut Cluster, config: &Cluster) {
 }
 
 fn created(next: &mut Cluster) {
-    (next.creation_id, next.status, next.build, next.unmanaged) = (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
+    (next.creation_id, next.status, next.build, next.unmanaged) =
+        (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
     (next.id, next.instance) = (id(next), reference(next));
     match desired(next) {
         Some(d) => {
             let graph = flow::create(&d);
             let verb = if d.initialize { "deploy" } else { "install" };
-            next.runbook = runbook(&format!("{verb} seekdb {} \"{}\" on {}", d.package.version, d.instance.name, d.instance.host.endpoint.name), &graph);
+            next.runbook = runbook(
+                &format!(
+                    "{verb} seekdb {} \"{}\" on {}",
+                    d.package.version, d.instance.name, d.instance.host.endpoint.name
+                ),
+                &graph,
+            );
             next.impact = impact(&graph);
         }
         None => (next.runbook, next.impact) = (Value::Unknown, Value::Unknown),
@@ -290,16 +328,27 @@ fn id(state: &Cluster) -> Value<String> {
 pub fn import_id(i: &Instance) -> String {
     let e = &i.host.endpoint;
     let user = if e.user.is_empty() { String::new() } else { format!("{}@", e.user) };
-    let address = if e.address.contains(':') { format!("[{}]", e.address) } else { e.address.clone() };
-    let words = [("identity", &e.identity), ("run_as", &i.host.run_as)].into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k}={v}"));
+    let address =
+        if e.address.contains(':') { format!("[{}]", e.address) } else { e.address.clone() };
+    let words = [("identity", &e.identity), ("run_as", &i.host.run_as)]
+        .into_iter()
+        .filter(|(_, v)| !v.is_empty())
+        .map(|(k, v)| format!("{k}={v}"));
     let query = words.collect::<Vec<_>>().join("&");
-    format!("ssh://{user}{address}:{}{}{}{query}", e.port, i.base_dir, if query.is_empty() { "" } else { "?" })
+    format!(
+        "ssh://{user}{address}:{}{}{}{query}",
+        e.port,
+        i.base_dir,
+        if query.is_empty() { "" } else { "?" }
+    )
 }
 
 /// What other resources refer to.
 #[must_use]
 pub fn reference(state: &Cluster) -> Value<InstanceRef> {
-    let (Some(server), Some(package)) = (server(state), known(&state.package).flatten()) else { return Value::Unknown };
+    let (Some(server), Some(package)) = (server(state), known(&state.package).flatten()) else {
+        return Value::Unknown;
+    };
     if instance(state).is_none() {
         return Value::Unknown;
     }
@@ -341,10 +390,14 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
         if a.host.run_as != b.host.run_as {
             refuse("run_as", "zones");
         }
-        // Identity is name and mark, never address: the step SetStage proves the mark at the new address. An import knows no
-        // name of the host and takes its address: another name at the same address is the same host.
+        // Identity is name and mark, never address: the step SetStage proves the mark at the new
+        // address. An import knows no name of the host and takes its address: another name at the
+        // same address is the same host.
         let (here, there) = (&a.host.endpoint, &b.host.endpoint);
-        if adopted && here.name != there.name && (&here.address, here.port) != (&there.address, there.port) {
+        if adopted
+            && here.name != there.name
+            && (&here.address, here.port) != (&there.address, there.port)
+        {
             refuse("the host", "zones");
         }
     }
@@ -378,9 +431,12 @@ pub fn plan_destroy(prior: &Cluster, diags: &mut Diagnostics) {
     }
     if let Some(graph) = destroy_graph(prior) {
         diags.caution(
-            Problem::user(format!("destroy of cluster \"{name}\": {}", count(graph.nodes().len(), "step")))
-                .why(graph.titles().join("; "))
-                .fix("look at each line before you say yes"),
+            Problem::user(format!(
+                "destroy of cluster \"{name}\": {}",
+                count(graph.nodes().len(), "step")
+            ))
+            .why(graph.titles().join("; "))
+            .fix("look at each line before you say yes"),
         );
     }
 }

@@ -34,10 +34,14 @@ const OWN: [&str; 12] = [
 /// # Errors
 /// Never for a host that does not answer (that is a status); only for what cannot go on.
 pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem> {
-    let Some(instance) = instance(&state) else { return Err(Problem::internal("the state does not say where the cluster is")) };
+    let Some(instance) = instance(&state) else {
+        return Err(Problem::internal("the state does not say where the cluster is"));
+    };
     let facts = match facts::read(cx, &instance).await {
         Ok(facts) => facts,
-        Err(problem) if problem.kind == Kind::Unreachable => return Ok(unreachable(state, problem)),
+        Err(problem) if problem.kind == Kind::Unreachable => {
+            return Ok(unreachable(state, problem));
+        }
         Err(problem) => return Err(problem),
     };
     if !facts.exists || (facts.mark.is_none() && !facts.occupied && !facts.mark_damaged) {
@@ -55,7 +59,11 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     take_package(&mut state, &facts);
     // A member that others build (initialize = false) says nothing of its server: the group does.
     // Nor does one whose account may be half made.
-    if facts.pid.is_some() && facts.account.is_some() && !facts.adopting && state.initialize != Value::Value(false) {
+    if facts.pid.is_some()
+        && facts.account.is_some()
+        && !facts.adopting
+        && state.initialize != Value::Value(false)
+    {
         match server::ask_running(cx, &instance, &facts).await {
             Ok(said) => take_answers(&mut state, &said),
             Err(problem) => {
@@ -72,10 +80,13 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
 }
 
 fn half_gone(state: &Cluster, instance: &Instance, operation: &str) -> Problem {
-    Problem::user(format!("the destroy of cluster \"{}\" was not finished", text(&state.name).unwrap_or_default()))
-        .place(instance.host.endpoint.show())
-        .why(format!("operation {operation} began to remove it"))
-        .fix("run the destroy again: it goes on where that one stopped (or `ob operation abandon`)")
+    Problem::user(format!(
+        "the destroy of cluster \"{}\" was not finished",
+        text(&state.name).unwrap_or_default()
+    ))
+    .place(instance.host.endpoint.show())
+    .why(format!("operation {operation} began to remove it"))
+    .fix("run the destroy again: it goes on where that one stopped (or `ob operation abandon`)")
 }
 
 fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
@@ -100,7 +111,8 @@ fn status(state: &Cluster, facts: &Facts) -> &'static str {
         _ if facts.restart => restart(facts),
         Some(_) if facts.adopting => "adopting",
         None if facts.adopting => ADOPTING_DOWN,
-        // What a group builds, starts and stops is the group's business: it must not show as a change of this object.
+        // What a group builds, starts and stops is the group's business: it must not show as a
+        // change of this object.
         _ if state.initialize == Value::Value(false) => "installed",
         _ if facts.group.is_some() => "running",
         Some(_) => "running",
@@ -140,14 +152,19 @@ fn take_answers(state: &mut Cluster, said: &server::Said) {
             declared.insert(name.clone(), ());
         }
     }
-    let others = said.changed.iter().filter(|(name, _)| !declared.contains_key(*name) && !OWN.contains(&name.as_str()));
+    let others = said
+        .changed
+        .iter()
+        .filter(|(name, _)| !declared.contains_key(*name) && !OWN.contains(&name.as_str()));
     state.unmanaged = Value::Value(others.map(|(k, v)| (k.clone(), say(v))).collect());
 }
 
-/// Warns at plan about what apply will meet: too little memory, an unfinished create, a complete object to adopt.
+/// Warns at plan about what apply will meet: too little memory, an unfinished create, a complete
+/// object to adopt.
 pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
     let Some(instance) = instance(planned) else { return Vec::new() };
-    let limit = |state: &Cluster| plain_map(&state.parameters).and_then(|p| p.get("memory_limit").cloned());
+    let limit =
+        |state: &Cluster| plain_map(&state.parameters).and_then(|p| p.get("memory_limit").cloned());
     let limit = limit(planned).filter(|l| prior.and_then(limit).as_ref() != Some(l));
     if prior.is_some() && limit.is_none() {
         return Vec::new();
@@ -155,9 +172,13 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
     let facts = match facts::read(&reader(cx), &instance).await {
         Ok(facts) => facts,
         // The refresh has said it already of what is in the state.
-        Err(problem) => return prior.is_none().then(|| common::not_seen(problem)).into_iter().collect(),
+        Err(problem) => {
+            return prior.is_none().then(|| common::not_seen(problem)).into_iter().collect();
+        }
     };
-    if let Some(problem) = limit.and_then(|limit| ProveMemory { instance: instance.clone(), limit }.problem(&facts)) {
+    if let Some(problem) =
+        limit.and_then(|limit| ProveMemory { instance: instance.clone(), limit }.problem(&facts))
+    {
         return vec![problem];
     }
     if prior.is_some() {
@@ -171,7 +192,14 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
     let place = instance.host.endpoint.show();
     match mark.stage {
         Stage::Building => {
-            let (done, of) = crate::engine::history::progress(&reader(cx), &instance.host, &instance.key(), &mark.operation).await.unwrap_or((0, 0));
+            let (done, of) = crate::engine::history::progress(
+                &reader(cx),
+                &instance.host,
+                &instance.key(),
+                &mark.operation,
+            )
+            .await
+            .unwrap_or((0, 0));
             vec![
                 Problem::user(format!("resumes the creation of \"{name}\""))
                     .place(place)
@@ -238,7 +266,11 @@ pub struct Place {
 /// # Errors
 /// It is none.
 pub fn parse_id(id: &str) -> Result<Place, Problem> {
-    let bad = |why: &str| Problem::user(format!("\"{id}\" is no import id")).why(why.to_owned()).fix("write it as ssh://user@address:22/base-dir?identity=name&run_as=user");
+    let bad = |why: &str| {
+        Problem::user(format!("\"{id}\" is no import id"))
+            .why(why.to_owned())
+            .fix("write it as ssh://user@address:22/base-dir?identity=name&run_as=user")
+    };
     let rest = id.strip_prefix("ssh://").ok_or_else(|| bad("it does not begin with ssh://"))?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (mut identity, mut run_as) = ("", "");
@@ -252,7 +284,9 @@ pub fn parse_id(id: &str) -> Result<Place, Problem> {
     let (host, path) = rest.split_once('/').ok_or_else(|| bad("it names no directory"))?;
     let (user, host) = host.split_once('@').unwrap_or(("", host));
     let (address, port) = match host.rsplit_once(':') {
-        Some((a, p)) if !p.contains(']') => (a, p.parse().map_err(|_| bad("its port is no number"))?),
+        Some((a, p)) if !p.contains(']') => {
+            (a, p.parse().map_err(|_| bad("its port is no number"))?)
+        }
         _ => (host, 22),
     };
     let address = address.trim_start_matches('[').trim_end_matches(']');
@@ -260,7 +294,14 @@ pub fn parse_id(id: &str) -> Result<Place, Problem> {
         return Err(bad("it names no address"));
     }
     Ok(Place {
-        endpoint: Endpoint { name: address.to_owned(), address: address.to_owned(), port, user: user.to_owned(), identity: identity.to_owned(), host_key: String::new() },
+        endpoint: Endpoint {
+            name: address.to_owned(),
+            address: address.to_owned(),
+            port,
+            user: user.to_owned(),
+            identity: identity.to_owned(),
+            host_key: String::new(),
+        },
         base_dir: format!("/{path}"),
         run_as: run_as.to_owned(),
     })

@@ -1,7 +1,9 @@
 //! The attributes of `ob_cluster`.
 use crate::component::package::{File, Package};
 use crate::resource::common::{Connection, Map, Texts, connection, known, text};
-use crate::schema::build::{STRING, boolean, duration, map, map_of, not_empty, number, object, object_name, set, string};
+use crate::schema::build::{
+    STRING, boolean, duration, map, map_of, not_empty, number, object, object_name, set, string,
+};
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -189,11 +191,19 @@ impl PackageRef {
 #[must_use]
 pub fn package_attributes() -> Vec<crate::schema::build::Named> {
     vec![
-        ("id", string("Directory name on hosts: name, version and a digest over all files.").required()),
+        (
+            "id",
+            string("Directory name on hosts: name, version and a digest over all files.")
+                .required(),
+        ),
         ("name", string("Software, for instance `seekdb`.").required()),
         ("version", string("Version as the archive says.").required()),
         ("arch", string("Architecture: `x86_64`, `aarch64`, `noarch`.").required()),
-        ("sources", map("Archives: path on the machine that runs Terraform, or URL, by sha256.", STRING).required()),
+        (
+            "sources",
+            map("Archives: path on the machine that runs Terraform, or URL, by sha256.", STRING)
+                .required(),
+        ),
         (
             "files",
             map_of(
@@ -215,12 +225,21 @@ pub fn package_attributes() -> Vec<crate::schema::build::Named> {
 #[must_use]
 pub fn timeouts() -> crate::schema::build::Attr {
     let of = |verb: &str| string(&format!("Of {verb}.")).optional().check(duration);
-    object("Deadlines, such as `10m`.", [("create", of("create")), ("update", of("an update")), ("delete", of("destroy"))]).optional()
+    object(
+        "Deadlines, such as `10m`.",
+        [("create", of("create")), ("update", of("an update")), ("delete", of("destroy"))],
+    )
+    .optional()
 }
 
 fn absolute(path: &str) -> Result<(), String> {
     let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    if path.starts_with('/') && path.len() > 1 && plain && !path.split('/').any(|p| p == ".." || p == ".") && !path.ends_with('/') {
+    if path.starts_with('/')
+        && path.len() > 1
+        && plain
+        && !path.split('/').any(|p| p == ".." || p == ".")
+        && !path.ends_with('/')
+    {
         Ok(())
     } else {
         Err("a directory is an absolute path of letters, digits, / . _ - without . or .. parts and without a slash at its end".into())
@@ -228,7 +247,9 @@ fn absolute(path: &str) -> Result<(), String> {
 }
 
 fn parameter_name(name: &str) -> Result<(), String> {
-    if !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+    if !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    {
         Ok(())
     } else {
         Err("a parameter name has lower-case letters, digits and _".into())

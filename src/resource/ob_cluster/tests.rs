@@ -11,7 +11,13 @@ fn v(text: &str) -> Value<String> {
 }
 
 fn package(version: &str) -> Value<PackageRef> {
-    let file = FileRef { source: v("s"), member: v("m"), size: Value::Value(1), sha256: v(&format!("digest of {version}")), mode: v("0755") };
+    let file = FileRef {
+        source: v("s"),
+        member: v("m"),
+        size: Value::Value(1),
+        sha256: v(&format!("digest of {version}")),
+        mode: v("0755"),
+    };
     Value::Value(PackageRef {
         id: v(&format!("seekdb-{version}")),
         name: v("seekdb"),
@@ -28,7 +34,15 @@ fn zones(server: Server) -> Value<BTreeMap<String, Value<Zone>>> {
 }
 
 fn server() -> Server {
-    Server { host: Value::Value(Connection { name: v("h1"), address: v("10.0.0.1"), ..Connection::default() }), base_dir: v("/data/main"), ..Server::default() }
+    Server {
+        host: Value::Value(Connection {
+            name: v("h1"),
+            address: v("10.0.0.1"),
+            ..Connection::default()
+        }),
+        base_dir: v("/data/main"),
+        ..Server::default()
+    }
 }
 
 fn config() -> Cluster {
@@ -45,15 +59,24 @@ fn config() -> Cluster {
 /// What read gives after a create of [`config`].
 fn state() -> Cluster {
     let planned = run(None, &config()).0.unwrap();
-    Cluster { creation_id: v("01J"), status: v("running"), build: v("b"), unmanaged: Value::Value(BTreeMap::new()), runbook: v("as it was"), ..planned }
+    Cluster {
+        creation_id: v("01J"),
+        status: v("running"),
+        build: v("b"),
+        unmanaged: Value::Value(BTreeMap::new()),
+        runbook: v("as it was"),
+        ..planned
+    }
 }
 
 /// Core's merge: computed values of the prior state stay where the configuration says nothing.
 fn run(prior: Option<&Cluster>, config: &Cluster) -> (Option<Cluster>, Diagnostics) {
     let mut proposed = config.clone();
     if let Some(prior) = prior {
-        (proposed.id, proposed.creation_id, proposed.status) = (prior.id.clone(), prior.creation_id.clone(), prior.status.clone());
-        (proposed.build, proposed.instance, proposed.unmanaged) = (prior.build.clone(), prior.instance.clone(), prior.unmanaged.clone());
+        (proposed.id, proposed.creation_id, proposed.status) =
+            (prior.id.clone(), prior.creation_id.clone(), prior.status.clone());
+        (proposed.build, proposed.instance, proposed.unmanaged) =
+            (prior.build.clone(), prior.instance.clone(), prior.unmanaged.clone());
         (proposed.runbook, proposed.impact) = (prior.runbook.clone(), prior.impact.clone());
     }
     proposed.root_password_wo = Value::Null;
@@ -64,7 +87,13 @@ fn run(prior: Option<&Cluster>, config: &Cluster) -> (Option<Cluster>, Diagnosti
 
 fn steps(prior: &Cluster, next: &Cluster) -> String {
     let next = run(Some(prior), next).0.unwrap();
-    plan::graph(prior, &next).unwrap().nodes().iter().map(|n| n.step.kind()).collect::<Vec<_>>().join(" ")
+    plan::graph(prior, &next)
+        .unwrap()
+        .nodes()
+        .iter()
+        .map(|n| n.step.kind())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
@@ -84,7 +113,10 @@ fn what_cannot_be_known_is_unknown_and_never_an_error() {
         Cluster { package: Value::Unknown, ..config() },
         Cluster { zones: Value::Unknown, ..config() },
         Cluster { zones: zones(Server { host: Value::Unknown, ..server() }), ..config() },
-        Cluster { parameters: Value::Value([("memory_limit".to_owned(), Value::Unknown)].into()), ..config() },
+        Cluster {
+            parameters: Value::Value([("memory_limit".to_owned(), Value::Unknown)].into()),
+            ..config()
+        },
         Cluster { name: Value::Unknown, ..config() },
     ];
     for config in unknown {
@@ -92,7 +124,10 @@ fn what_cannot_be_known_is_unknown_and_never_an_error() {
         plan::validate(&config, &mut diags);
         for prior in [None, Some(&state())] {
             let (planned, more) = run(prior, &config);
-            assert!(diags.errors.is_empty() && more.errors.is_empty(), "{config:?}: {diags:?} {more:?}");
+            assert!(
+                diags.errors.is_empty() && more.errors.is_empty(),
+                "{config:?}: {diags:?} {more:?}"
+            );
             let planned = planned.unwrap();
             assert!(planned.runbook.is_unknown() && planned.impact.is_unknown(), "{config:?}");
         }
@@ -109,17 +144,47 @@ fn each_change_has_its_steps_and_no_change_has_none() {
     };
     let rows: [(&str, Cluster, Cluster, &str); 8] = [
         ("nothing", s.clone(), config(), ""),
-        ("a dynamic parameter", s.clone(), with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())), "prove_memory use_package set_parameter"),
+        (
+            "a dynamic parameter",
+            s.clone(),
+            with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())),
+            "prove_memory use_package set_parameter",
+        ),
         (
             "a parameter that needs a restart",
             s.clone(),
-            with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("2G")), ("stack_size".to_owned(), v("1M"))].into())),
+            with(|c| {
+                c.parameters = Value::Value(
+                    [("memory_limit".to_owned(), v("2G")), ("stack_size".to_owned(), v("1M"))]
+                        .into(),
+                )
+            }),
             "begin_restart use_package stop_server start_server end_restart",
         ),
-        ("another version", s.clone(), with(|c| c.package = package("1.5.0")), "place_package begin_restart use_package stop_server start_server end_restart"),
-        ("a password", s.clone(), with(|c| c.root_password_wo_version = Value::Value(1)), "keep_root_password set_root_password"),
-        ("it was found stopped", Cluster { status: v("stopped"), ..s.clone() }, config(), "start_server set_boot"),
-        ("a restart was cut", Cluster { status: v("restarting"), ..s.clone() }, config(), "stop_server start_server end_restart"),
+        (
+            "another version",
+            s.clone(),
+            with(|c| c.package = package("1.5.0")),
+            "place_package begin_restart use_package stop_server start_server end_restart",
+        ),
+        (
+            "a password",
+            s.clone(),
+            with(|c| c.root_password_wo_version = Value::Value(1)),
+            "keep_root_password set_root_password",
+        ),
+        (
+            "it was found stopped",
+            Cluster { status: v("stopped"), ..s.clone() },
+            config(),
+            "start_server set_boot",
+        ),
+        (
+            "a restart was cut",
+            Cluster { status: v("restarting"), ..s.clone() },
+            config(),
+            "stop_server start_server end_restart",
+        ),
         ("it does not answer", Cluster { status: v("unreachable"), ..s.clone() }, config(), ""),
     ];
     for (name, prior, next, want) in rows {
@@ -135,13 +200,22 @@ fn a_host_may_get_another_name_or_another_address_but_not_both() {
         let host = Connection { name: v(name), address: v(address), ..Connection::default() };
         Cluster { zones: zones(Server { host: Value::Value(host), ..server() }), ..config() }
     };
-    for (name, address, refused) in [("h1", "10.0.0.1", false), ("renamed", "10.0.0.1", false), ("h1", "10.0.0.9", false), ("other", "10.0.0.9", true)] {
+    for (name, address, refused) in [
+        ("h1", "10.0.0.1", false),
+        ("renamed", "10.0.0.1", false),
+        ("h1", "10.0.0.9", false),
+        ("other", "10.0.0.9", true),
+    ] {
         let (_, diags) = run(Some(&state()), &at(name, address));
         assert_eq!(!diags.errors.is_empty(), refused, "{name} at {address}: {diags:?}");
     }
     assert_eq!(steps(&state(), &at("renamed", "10.0.0.1")), "", "a name is for people only");
     let moved = run(Some(&state()), &at("h1", "10.0.0.9")).0.unwrap();
-    assert!(matches!(&moved.id, Value::Value(id) if id.starts_with("ssh://10.0.0.9:")), "the id is the way to it: {:?}", moved.id);
+    assert!(
+        matches!(&moved.id, Value::Value(id) if id.starts_with("ssh://10.0.0.9:")),
+        "the id is the way to it: {:?}",
+        moved.id
+    );
 }
 
 #[test]
@@ -153,8 +227,16 @@ fn an_imported_object_is_adopted_by_its_first_change_only() {
     let adopts = "adopt place_package use_package write_account create_account set_boot end_adopt";
     assert!(steps(&imported, &next).starts_with(adopts), "{}", steps(&imported, &next));
     let cut = |status: &str| Cluster { status: v(status), ..state() };
-    assert_eq!(steps(&cut("adopting"), &config()), adopts, "an adoption that was cut is finished, whatever else is asked");
-    assert_eq!(steps(&cut("adopting, stopped"), &config()), adopts.replace("write_account", "start_server write_account"), "on a server that is down since");
+    assert_eq!(
+        steps(&cut("adopting"), &config()),
+        adopts,
+        "an adoption that was cut is finished, whatever else is asked"
+    );
+    assert_eq!(
+        steps(&cut("adopting, stopped"), &config()),
+        adopts.replace("write_account", "start_server write_account"),
+        "on a server that is down since"
+    );
 }
 
 #[test]
@@ -179,15 +261,25 @@ fn what_cannot_change_in_place_is_refused_by_name() {
         let mut next = config();
         change(&mut next);
         let (_, diags) = run(Some(&state()), &next);
-        assert!(diags.errors.iter().any(|e| e.summary.to_lowercase().starts_with(what)), "{what}: {diags:?}");
+        assert!(
+            diags.errors.iter().any(|e| e.summary.to_lowercase().starts_with(what)),
+            "{what}: {diags:?}"
+        );
     }
 }
 
 #[test]
 fn bad_configurations_are_named_all_at_once() {
     let mut c = config();
-    c.parameters =
-        Value::Value([("memory_limit".to_owned(), v("512M")), ("log_disk_size".to_owned(), v("big")), ("data_dir".to_owned(), v("/x")), ("rpc_port".to_owned(), v("1"))].into());
+    c.parameters = Value::Value(
+        [
+            ("memory_limit".to_owned(), v("512M")),
+            ("log_disk_size".to_owned(), v("big")),
+            ("data_dir".to_owned(), v("/x")),
+            ("rpc_port".to_owned(), v("1")),
+        ]
+        .into(),
+    );
     c.zones = zones(Server { sql_port: Value::Value(2882), ..server() });
     c.root_password_wo = v("x");
     let mut diags = Diagnostics::default();
@@ -213,7 +305,13 @@ fn a_destroy_that_would_lose_rows_needs_both_consents() {
     let named = Cluster { allow_data_loss: Value::Value([v("main")].into()), ..off.clone() };
     let other = Cluster { allow_data_loss: Value::Value([v("other")].into()), ..off.clone() };
     let empty = Cluster { initialize: Value::Value(false), ..off.clone() };
-    for (name, state, errors) in [("protected", &s, 2), ("not named", &off, 1), ("another named", &other, 1), ("named", &named, 0), ("holds no data", &empty, 0)] {
+    for (name, state, errors) in [
+        ("protected", &s, 2),
+        ("not named", &off, 1),
+        ("another named", &other, 1),
+        ("named", &named, 0),
+        ("holds no data", &empty, 0),
+    ] {
         let mut diags = Diagnostics::default();
         plan::plan_destroy(state, &mut diags);
         assert_eq!(diags.errors.len(), errors, "{name}: {diags:?}");

@@ -1,6 +1,7 @@
 //! `ob_database`: one database (schema) on an instance, a group or any MySQL-mode server.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs` statements and facts
+//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs`
+//!   statements and facts
 mod object;
 mod plan;
 mod schema;
@@ -32,16 +33,28 @@ impl Resource for ObDatabase {
     fn validate(&self, config: &DatabaseState, diags: &mut Diagnostics) {
         plan::validate(config, diags);
     }
-    fn plan(&self, input: PlanInput<'_, DatabaseState>, diags: &mut Diagnostics) -> Option<Planned<DatabaseState>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, DatabaseState>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<DatabaseState>> {
         plan::plan(input, diags)
     }
     fn plan_destroy(&self, prior: &DatabaseState, diags: &mut Diagnostics) {
         plan::plan_destroy(prior, diags);
     }
-    async fn read(&self, cx: &Context, state: DatabaseState) -> Result<Found<DatabaseState>, Problem> {
+    async fn read(
+        &self,
+        cx: &Context,
+        state: DatabaseState,
+    ) -> Result<Found<DatabaseState>, Problem> {
         sql_object::read(cx, state).await
     }
-    async fn apply(&self, cx: &Context, input: ApplyInput<'_, DatabaseState>) -> Applied<DatabaseState> {
+    async fn apply(
+        &self,
+        cx: &Context,
+        input: ApplyInput<'_, DatabaseState>,
+    ) -> Applied<DatabaseState> {
         sql_object::apply(cx, input).await
     }
     async fn import(&self, cx: &Context, id: &str) -> Result<DatabaseState, Problem> {
@@ -56,6 +69,9 @@ impl Resource for ObDatabase {
 ///
 /// # Errors
 /// It must not be done.
-pub fn planned_statements(prior: Option<&DatabaseState>, planned: Option<&DatabaseState>) -> Result<Vec<Statement>, Problem> {
+pub fn planned_statements(
+    prior: Option<&DatabaseState>,
+    planned: Option<&DatabaseState>,
+) -> Result<Vec<Statement>, Problem> {
     sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

@@ -17,14 +17,21 @@ impl SqlObject for DatabaseState {
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem> {
         if let Some(next) = change.next {
             let name = text(&next.name).unwrap_or_default();
-            return Ok(database::statements(&name, now.database(&name), set_text(&next.charset), set_text(&next.collation)));
+            return Ok(database::statements(
+                &name,
+                now.database(&name),
+                set_text(&next.charset),
+                set_text(&next.collation),
+            ));
         }
         let Some(prior) = change.prior else { return Ok(Vec::new()) };
         let name = text(&prior.name).unwrap_or_default();
         if now.database(&name).is_none() {
             return Ok(Vec::new());
         }
-        if prior.deletion_protection != Value::Value(false) || !texts(&prior.allow_data_loss).contains(&name) {
+        if prior.deletion_protection != Value::Value(false)
+            || !texts(&prior.allow_data_loss).contains(&name)
+        {
             return Err(Problem::refused(format!("database \"{name}\" is not dropped"))
                 .why("deletion_protection is on, or its name is not in allow_data_loss")
                 .fix("set both, apply, then destroy"));
@@ -65,7 +72,10 @@ fn take(value: &mut Value<String>, found: &str) {
 pub(super) fn believed(prior: Option<&DatabaseState>) -> Catalog {
     let mut now = Catalog::default();
     if let Some(prior) = prior {
-        let database = Database { charset: text(&prior.charset).unwrap_or_default(), collation: text(&prior.collation).unwrap_or_default() };
+        let database = Database {
+            charset: text(&prior.charset).unwrap_or_default(),
+            collation: text(&prior.collation).unwrap_or_default(),
+        };
         now.databases.insert(now.fold(&text(&prior.name).unwrap_or_default()), database);
     }
     now
@@ -78,6 +88,13 @@ pub(super) fn believed(prior: Option<&DatabaseState>) -> Catalog {
 pub async fn import(cx: &Context, id: &str) -> Result<DatabaseState, Problem> {
     let named = sql_import::parse(cx, id).await?;
     let name = Value::Value(named.part("database", id)?);
-    let state = DatabaseState { name, instance: named.instance, group: named.group, endpoint: named.endpoint, deletion_protection: Value::Value(true), ..DatabaseState::default() };
+    let state = DatabaseState {
+        name,
+        instance: named.instance,
+        group: named.group,
+        endpoint: named.endpoint,
+        deletion_protection: Value::Value(true),
+        ..DatabaseState::default()
+    };
     sql_object::import(cx, state, id).await
 }

@@ -12,15 +12,24 @@ use crate::schema::{Diagnostics, Report, Value};
 /// Everything wrong with a configuration by itself.
 pub fn validate(config: &DatabaseState, diags: &mut Diagnostics) {
     sql_target::validate(config, diags);
-    if let (Some(charset), Some(collation)) = (set_text(&config.charset), set_text(&config.collation))
+    if let (Some(charset), Some(collation)) =
+        (set_text(&config.charset), set_text(&config.collation))
         && let Some(why) = pair_fault(charset, collation)
     {
-        diags.problem(Problem::user("charset and collation do not fit").why(why).fix("set only the collation, or one of that character set").attribute(["collation"]));
+        diags.problem(
+            Problem::user("charset and collation do not fit")
+                .why(why)
+                .fix("set only the collation, or one of that character set")
+                .attribute(["collation"]),
+        );
     }
 }
 
 /// Makes the planned state.
-pub fn plan(input: PlanInput<'_, DatabaseState>, diags: &mut Diagnostics) -> Option<Planned<DatabaseState>> {
+pub fn plan(
+    input: PlanInput<'_, DatabaseState>,
+    diags: &mut Diagnostics,
+) -> Option<Planned<DatabaseState>> {
     let mut next = input.proposed.clone();
     // Not what it was before: without the line the protection is back.
     if input.config.deletion_protection.is_null() {
@@ -29,14 +38,19 @@ pub fn plan(input: PlanInput<'_, DatabaseState>, diags: &mut Diagnostics) -> Opt
     if let Some(prior) = input.prior {
         sql_target::plan(prior, &mut next, diags);
         if prior.name != next.name && !next.name.is_unknown() {
-            let problem = Problem::refused("the name of a database cannot change").why("the server has no RENAME DATABASE, and a replacement would drop its rows");
+            let problem = Problem::refused("the name of a database cannot change")
+                .why("the server has no RENAME DATABASE, and a replacement would drop its rows");
             diags.problem(problem.fix("make a second ob_database, move the tables with RENAME TABLE, then destroy this one").attribute(["name"]));
         }
         follow(prior, input.config, &mut next);
     }
     next.id = id(&next).map_or(Value::Unknown, Value::Value);
-    let shaped = ![&input.config.name, &input.config.charset, &input.config.collation].iter().any(|v| v.is_unknown());
-    if let Err(problem) = sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior)) {
+    let shaped = ![&input.config.name, &input.config.charset, &input.config.collation]
+        .iter()
+        .any(|v| v.is_unknown());
+    if let Err(problem) =
+        sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior))
+    {
         diags.problem(problem);
     }
     Some(Planned { state: next, replace: Vec::new() })

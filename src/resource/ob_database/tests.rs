@@ -30,7 +30,11 @@ fn state(name: &str) -> DatabaseState {
         ..DatabaseState::default()
     }
 }
-fn plan(prior: Option<&DatabaseState>, config: &DatabaseState, proposed: &DatabaseState) -> (DatabaseState, Diagnostics) {
+fn plan(
+    prior: Option<&DatabaseState>,
+    config: &DatabaseState,
+    proposed: &DatabaseState,
+) -> (DatabaseState, Diagnostics) {
     let mut diags = Diagnostics::default();
     let planned = ObDatabase.plan(PlanInput { prior, config, proposed }, &mut diags).unwrap();
     (planned.state, diags)
@@ -44,7 +48,10 @@ fn an_upgrade_of_the_cluster_does_not_show_at_its_databases() {
     assert_eq!(plan(Some(&prior), &next, &next).0, prior);
     let moved = DatabaseState { instance: instance("p1", "10.0.0.2"), ..prior.clone() };
     let (planned, diags) = plan(Some(&prior), &moved, &moved);
-    assert!(planned.instance == moved.instance && diags.warnings.is_empty(), "the same cluster at another address");
+    assert!(
+        planned.instance == moved.instance && diags.warnings.is_empty(),
+        "the same cluster at another address"
+    );
     let unknown = DatabaseState { instance: Value::Unknown, ..prior.clone() };
     assert!(plan(Some(&prior), &unknown, &unknown).0.id.is_unknown());
 }
@@ -58,8 +65,17 @@ fn what_is_not_configured_follows_what_is() {
     assert_eq!(planned.runbook, v("ALTER DATABASE `a` CHARACTER SET = binary"));
     let later = DatabaseState { charset: Value::Unknown, ..config };
     assert!(plan(Some(&state("a")), &later, &later).0.runbook.is_unknown());
-    let made = plan(None, &DatabaseState { charset: Value::Null, ..state("a") }, &DatabaseState { charset: Value::Unknown, ..state("a") }).0;
-    assert_eq!(made.runbook, v("CREATE DATABASE IF NOT EXISTS `a` COLLATE = utf8mb4_bin"), "the server's default is no unknown");
+    let made = plan(
+        None,
+        &DatabaseState { charset: Value::Null, ..state("a") },
+        &DatabaseState { charset: Value::Unknown, ..state("a") },
+    )
+    .0;
+    assert_eq!(
+        made.runbook,
+        v("CREATE DATABASE IF NOT EXISTS `a` COLLATE = utf8mb4_bin"),
+        "the server's default is no unknown"
+    );
     let spelled = DatabaseState { charset: v("UTF8MB4"), ..state("a") };
     assert_eq!(plan(Some(&state("a")), &spelled, &spelled).0.charset, v("utf8mb4"));
 }
@@ -72,10 +88,15 @@ fn rows_are_dropped_only_with_both_consents() {
         (true, &["b"][..], 2, "database \"a\" is not dropped"),
         (false, &["a"][..], 0, "DROP DATABASE IF EXISTS `a`"),
     ] {
-        let prior = DatabaseState { deletion_protection: Value::Value(protection), allow_data_loss: Value::Value(allowed.iter().map(|a| v(a)).collect()), ..state("a") };
+        let prior = DatabaseState {
+            deletion_protection: Value::Value(protection),
+            allow_data_loss: Value::Value(allowed.iter().map(|a| v(a)).collect()),
+            ..state("a")
+        };
         let mut diags = Diagnostics::default();
         ObDatabase.plan_destroy(&prior, &mut diags);
-        let said = planned_statements(Some(&prior), None).map_or_else(|p| p.what, |s| s[0].shown.clone());
+        let said =
+            planned_statements(Some(&prior), None).map_or_else(|p| p.what, |s| s[0].shown.clone());
         assert_eq!((diags.errors.len(), said.as_str()), (errors, want), "{protection} {allowed:?}");
     }
     let (_, diags) = plan(Some(&state("a")), &state("b"), &state("b"));

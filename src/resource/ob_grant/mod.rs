@@ -1,6 +1,7 @@
 //! `ob_grant`: what one user may do in one place of an instance, a group or any MySQL-mode server.
 //!
-//! - `schema.rs`, `view.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs` statements and facts
+//! - `schema.rs`, `view.rs` the attributes · `plan.rs` pure: checks and the planned state ·
+//!   `object.rs` statements and facts
 mod object;
 mod plan;
 mod schema;
@@ -33,7 +34,11 @@ impl Resource for ObGrant {
         super::sql_target::validate(config, diags);
         config.view().validate(&[], diags);
     }
-    fn plan(&self, input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Option<Planned<GrantState>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, GrantState>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<GrantState>> {
         Some(plan::plan(input, diags))
     }
     async fn read(&self, cx: &Context, state: GrantState) -> Result<Found<GrantState>, Problem> {
@@ -54,6 +59,9 @@ impl Resource for ObGrant {
 ///
 /// # Errors
 /// It must not be done.
-pub fn planned_statements(prior: Option<&GrantState>, planned: Option<&GrantState>) -> Result<Vec<Statement>, Problem> {
+pub fn planned_statements(
+    prior: Option<&GrantState>,
+    planned: Option<&GrantState>,
+) -> Result<Vec<Statement>, Problem> {
     sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

@@ -4,7 +4,9 @@ use super::schema::GrantState;
 use super::view::{self, EVERYTHING};
 use crate::base::Problem;
 use crate::component::mysql::scope::escape;
-use crate::component::mysql::{Catalog, Held, Scope, Statement, User, What, grant, is_system_user, privilege};
+use crate::component::mysql::{
+    Catalog, Held, Scope, Statement, User, What, grant, is_system_user, privilege,
+};
 use crate::resource::Context;
 use crate::resource::common::{settle, text};
 use crate::resource::sql_import;
@@ -18,15 +20,26 @@ impl SqlObject for GrantState {
     }
 
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem> {
-        let Some(view) = change.next.or(change.prior).map(GrantState::view) else { return Ok(Vec::new()) };
-        let (Some(account), Some(scope)) = (view.account(), view.scope()) else { return Ok(Vec::new()) };
+        let Some(view) = change.next.or(change.prior).map(GrantState::view) else {
+            return Ok(Vec::new());
+        };
+        let (Some(account), Some(scope)) = (view.account(), view.scope()) else {
+            return Ok(Vec::new());
+        };
         if change.next.is_none() && !now.users.contains_key(&account) {
             // Grants end with their user.
             return Ok(Vec::new());
         }
         let wanted = |s: &GrantState| s.view().wanted();
         let (owned, asked) = (change.prior.and_then(wanted), change.next.and_then(wanted));
-        Ok(grant::statements(&account, &scope, owned.as_ref(), asked.as_ref(), &now.held(&account, &scope), &now.all(scope.level())))
+        Ok(grant::statements(
+            &account,
+            &scope,
+            owned.as_ref(),
+            asked.as_ref(),
+            &now.held(&account, &scope),
+            &now.all(scope.level()),
+        ))
     }
 
     fn fill(mut self, now: &Catalog, how: Fill) -> Option<Self> {
@@ -39,7 +52,8 @@ impl SqlObject for GrantState {
                 return None;
             }
             self.privileges = view::written_set(&held.privileges, &all);
-            self.with_grant_option = if held.grant_option { Value::Value(true) } else { Value::Null };
+            self.with_grant_option =
+                if held.grant_option { Value::Value(true) } else { Value::Null };
         }
         let wanted = self.view().wanted()?;
         if let Some(left) = grant::left_of(&wanted, &held, &all).filter(|_| how == Fill::Read) {
@@ -73,9 +87,14 @@ impl SqlObject for GrantState {
     }
 }
 
-fn unmanaged(wanted: &grant::Wanted, held: &Held, all: &privilege::Privileges) -> BTreeSet<Value<String>> {
+fn unmanaged(
+    wanted: &grant::Wanted,
+    held: &Held,
+    all: &privilege::Privileges,
+) -> BTreeSet<Value<String>> {
     let target = privilege::expand(&wanted.privileges, all);
-    let mut more: BTreeSet<_> = held.privileges.difference(&target).cloned().map(Value::Value).collect();
+    let mut more: BTreeSet<_> =
+        held.privileges.difference(&target).cloned().map(Value::Value).collect();
     if held.grant_option && wanted.grant_option.is_none() {
         more.insert(Value::Value("GRANT OPTION".into()));
     }
@@ -86,11 +105,16 @@ fn unmanaged(wanted: &grant::Wanted, held: &Held, all: &privilege::Privileges) -
 pub(super) fn believed(prior: Option<&GrantState>) -> Catalog {
     let mut now = Catalog::default();
     let Some(view) = prior.map(GrantState::view) else { return now };
-    if let (Some(account), Some(scope), Some(wanted)) = (view.account(), view.scope(), view.wanted()) {
+    if let (Some(account), Some(scope), Some(wanted)) =
+        (view.account(), view.scope(), view.wanted())
+    {
         let privileges = privilege::expand(&wanted.privileges, &now.all(scope.level()));
         now.users.insert(account.clone(), User::default());
         let scope = scope.folded(now.folds);
-        now.grants.insert((account, scope), Held { privileges, grant_option: wanted.grant_option == Some(true) });
+        now.grants.insert(
+            (account, scope),
+            Held { privileges, grant_option: wanted.grant_option == Some(true) },
+        );
     }
     now
 }
@@ -103,12 +127,21 @@ pub async fn import(cx: &Context, id: &str) -> Result<GrantState, Problem> {
     let named = sql_import::parse(cx, id).await?;
     let user = named.part("user", id)?;
     let host = named.object.get("host").cloned().unwrap_or_else(|| "%".into());
-    let scope = match (named.object.get("database"), named.object.get("pattern"), named.object.get("table")) {
+    let scope = match (
+        named.object.get("database"),
+        named.object.get("pattern"),
+        named.object.get("table"),
+    ) {
         (_, Some(pattern), _) => Scope::Database(pattern.clone()),
         (Some(all), None, None) if all == EVERYTHING => Scope::Global,
         (Some(database), None, Some(table)) => Scope::Table(database.clone(), table.clone()),
         (Some(database), None, None) => Scope::Database(escape(database)),
-        (None, None, _) => return Err(named.part("database", id).err().unwrap_or_else(|| Problem::internal("an import id without a database"))),
+        (None, None, _) => {
+            return Err(named
+                .part("database", id)
+                .err()
+                .unwrap_or_else(|| Problem::internal("an import id without a database")));
+        }
     };
     let [database, database_pattern, table] = view::written(&scope);
     let state = GrantState {

@@ -23,7 +23,13 @@ pub fn plan(input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Planne
             ("database_pattern", &prior.database_pattern, &next.database_pattern),
             ("table", &prior.table, &next.table),
         ];
-        replace = places.into_iter().filter(|(_, a, b)| a != b).map(|(name, ..)| AttributePath { steps: vec![AttributePathStep::Attribute(name.into())] }).collect();
+        replace = places
+            .into_iter()
+            .filter(|(_, a, b)| a != b)
+            .map(|(name, ..)| AttributePath {
+                steps: vec![AttributePathStep::Attribute(name.into())],
+            })
+            .collect();
         let (before, after) = (prior.view().wanted(), next.view().wanted());
         match (before, after) {
             (Some(a), Some(b)) if a.privileges == b.privileges => {
@@ -39,8 +45,12 @@ pub fn plan(input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Planne
         }
     }
     next.id = id(&next).map_or(Value::Unknown, Value::Value);
-    let shaped = next.view().account().is_some() && next.view().scope().is_some() && next.view().wanted().is_some();
-    if let Err(problem) = sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior)) {
+    let shaped = next.view().account().is_some()
+        && next.view().scope().is_some()
+        && next.view().wanted().is_some();
+    if let Err(problem) =
+        sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior))
+    {
         diags.problem(problem);
     }
     Planned { state: next, replace }

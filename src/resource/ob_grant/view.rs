@@ -61,11 +61,14 @@ impl View<'_> {
     /// What it is about; `None` while unknown.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
-        let (database, pattern, table) = (known(self.database)?, known(self.database_pattern)?, known(self.table)?);
+        let (database, pattern, table) =
+            (known(self.database)?, known(self.database_pattern)?, known(self.table)?);
         match (database, pattern, table) {
             (_, Some(pattern), _) => Some(Scope::Database(pattern.clone())),
             (Some(database), None, _) if database == EVERYTHING => Some(Scope::Global),
-            (Some(database), None, Some(table)) => Some(Scope::Table(database.clone(), table.clone())),
+            (Some(database), None, Some(table)) => {
+                Some(Scope::Table(database.clone(), table.clone()))
+            }
             (Some(database), None, None) => Some(Scope::Database(escape(database))),
             (None, None, _) => None,
         }
@@ -80,12 +83,17 @@ impl View<'_> {
             return None;
         }
         let names = if self.privileges.is_unknown() { return None } else { texts(self.privileges) };
-        Some(Wanted { privileges: normal_set(names.iter().map(String::as_str)), grant_option: known(self.with_grant_option)?.copied() })
+        Some(Wanted {
+            privileges: normal_set(names.iter().map(String::as_str)),
+            grant_option: known(self.with_grant_option)?.copied(),
+        })
     }
 
     /// Everything wrong with it; `at` is where it stands in the configuration.
     pub fn validate(&self, at: &[&str], diags: &mut Diagnostics) {
-        let path = |name: &str| at.iter().map(|s| (*s).to_owned()).chain([name.to_owned()]).collect::<Vec<_>>();
+        let path = |name: &str| {
+            at.iter().map(|s| (*s).to_owned()).chain([name.to_owned()]).collect::<Vec<_>>()
+        };
         if !self.database.is_unknown() && !self.database_pattern.is_unknown() {
             match (self.database.is_null(), self.database_pattern.is_null()) {
                 (true, true) => diags.problem(
@@ -95,12 +103,18 @@ impl View<'_> {
                         .attribute(path("database")),
                 ),
                 (false, false) => diags.problem(
-                    Problem::user("the grant says twice on what").why("database and database_pattern are both set").fix("keep one of them").attribute(path("database_pattern")),
+                    Problem::user("the grant says twice on what")
+                        .why("database and database_pattern are both set")
+                        .fix("keep one of them")
+                        .attribute(path("database_pattern")),
                 ),
                 _ => {}
             }
         }
-        if set_text(self.table).is_some() && (set_text(self.database) == Some(EVERYTHING) || set_text(self.database_pattern).is_some()) {
+        if set_text(self.table).is_some()
+            && (set_text(self.database) == Some(EVERYTHING)
+                || set_text(self.database_pattern).is_some())
+        {
             diags.problem(
                 Problem::user("a table needs its database")
                     .why("table is set together with a pattern or with everything")
@@ -112,7 +126,10 @@ impl View<'_> {
         for name in texts(self.privileges) {
             if let Some(why) = privilege::fault(&name, level) {
                 diags.problem(
-                    Problem::user(format!("privilege \"{name}\" cannot be granted")).why(why).fix("correct it, or grant it on another level").attribute(path("privileges")),
+                    Problem::user(format!("privilege \"{name}\" cannot be granted"))
+                        .why(why)
+                        .fix("correct it, or grant it on another level")
+                        .attribute(path("privileges")),
                 );
             }
         }
@@ -150,7 +167,13 @@ pub fn written_left(declared: &Texts, left: &privilege::Privileges) -> Texts {
     if texts(declared).iter().any(|n| privilege::normal(n) == privilege::ALL) {
         return Value::Value(left.iter().cloned().map(Value::Value).collect());
     }
-    Value::Value(texts(declared).into_iter().filter(|n| left.contains(&privilege::normal(n))).map(Value::Value).collect())
+    Value::Value(
+        texts(declared)
+            .into_iter()
+            .filter(|n| left.contains(&privilege::normal(n)))
+            .map(Value::Value)
+            .collect(),
+    )
 }
 
 /// Privileges as a state holds them.

@@ -1,6 +1,7 @@
 //! `ob_host`: a host reached over SSH, and what is prepared on it.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what is true
+//! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what
+//!   is true
 //! - this file: the verbs; nothing here knows SSH or gRPC
 mod plan;
 mod read;
@@ -37,13 +38,22 @@ impl Resource for ObHost {
     fn validate(&self, config: &HostState, diags: &mut Diagnostics) {
         plan::validate(config, diags);
     }
-    fn plan(&self, input: PlanInput<'_, HostState>, diags: &mut Diagnostics) -> Option<Planned<HostState>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, HostState>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<HostState>> {
         plan::plan(input, diags)
     }
     fn plan_destroy(&self, prior: &HostState, diags: &mut Diagnostics) {
         plan::plan_destroy(prior, diags);
     }
-    async fn foresee(&self, cx: &Context, prior: Option<&HostState>, planned: &HostState) -> Vec<Problem> {
+    async fn foresee(
+        &self,
+        cx: &Context,
+        prior: Option<&HostState>,
+        planned: &HostState,
+    ) -> Vec<Problem> {
         read::foresee(cx, prior, planned).await
     }
     async fn read(&self, cx: &Context, state: HostState) -> Result<Found<HostState>, Problem> {
@@ -62,7 +72,11 @@ impl Resource for ObHost {
             (Some(prior), None) => destroy(cx, prior).await,
             (None, None) => Ok(Applied { state: None, problem: None, warnings: Vec::new() }),
         };
-        result.unwrap_or_else(|problem| Applied { state: input.prior.cloned(), problem: Some(problem), warnings: Vec::new() })
+        result.unwrap_or_else(|problem| Applied {
+            state: input.prior.cloned(),
+            problem: Some(problem),
+            warnings: Vec::new(),
+        })
     }
 }
 
@@ -70,25 +84,47 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-async fn run(cx: &Context, verb: &str, state: &HostState, graph: &Graph) -> Result<Outcome, Problem> {
+async fn run(
+    cx: &Context,
+    verb: &str,
+    state: &HostState,
+    graph: &Graph,
+) -> Result<Outcome, Problem> {
     let site = desired(state).ok_or_else(unknown_input)?.site;
     let timeout = common::timeout(&state.timeouts, if verb == "destroy" { "delete" } else { verb });
-    let job = Job { verb, object: site.key(), graph, targets: vec![Target::new(site.key(), vec![site.host])], secrets: BTreeMap::new(), epoch: 0, timeout };
+    let job = Job {
+        verb,
+        object: site.key(),
+        graph,
+        targets: vec![Target::new(site.key(), vec![site.host])],
+        secrets: BTreeMap::new(),
+        epoch: 0,
+        timeout,
+    };
     execute(cx, job).await
 }
 
-async fn make(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> Result<Applied<HostState>, Problem> {
+async fn make(
+    cx: &Context,
+    prior: Option<&HostState>,
+    planned: &HostState,
+) -> Result<Applied<HostState>, Problem> {
     let graph = planned_graph(prior, Some(planned)).ok_or_else(unknown_input)?;
     let asked = desired(planned).ok_or_else(unknown_input)?;
     let moved = prior.is_none_or(|p| plan::moved(p, planned));
     if graph.is_empty() && !moved {
-        // Words about the host changed (labels, identity, host key), or what is to be checked of its network.
+        // Words about the host changed (labels, identity, host key), or what is to be checked of
+        // its network.
         if prior.is_some_and(|p| p.network != planned.network)
             && let Some(problem) = read::only_looks(&reader(cx), &asked).await?.into_iter().next()
         {
             return Err(problem);
         }
-        return Ok(Applied { state: Some(read::merge(planned, planned.clone())), problem: None, warnings: Vec::new() });
+        return Ok(Applied {
+            state: Some(read::merge(planned, planned.clone())),
+            problem: None,
+            warnings: Vec::new(),
+        });
     }
     if let Some(prior) = prior.filter(|_| !graph.is_empty()) {
         within(cx, prior, planned, &graph).await?;
@@ -98,7 +134,8 @@ async fn make(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> R
             return Err(problem);
         }
     } else {
-        let outcome = run(cx, if prior.is_some() { "update" } else { "create" }, planned, &graph).await?;
+        let outcome =
+            run(cx, if prior.is_some() { "update" } else { "create" }, planned, &graph).await?;
         if outcome.problem.is_some() {
             // What is true now, under what was asked before: the next plan shows what is left.
             let state = match prior {
@@ -121,11 +158,20 @@ async fn make(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> R
             .why(format!("{part}: {}", common::set_text(why).unwrap_or_default()))
             .fix("find out what else sets it (another tool, a cron job), then run the same command again"));
     }
-    Ok(Applied { state: Some(read::merge(planned, state)), problem: None, warnings: found.warnings })
+    Ok(Applied {
+        state: Some(read::merge(planned, state)),
+        problem: None,
+        warnings: found.warnings,
+    })
 }
 
 /// Refuses work that the plan has not shown: the host has changed since.
-async fn within(cx: &Context, prior: &HostState, planned: &HostState, graph: &Graph) -> Result<(), Problem> {
+async fn within(
+    cx: &Context,
+    prior: &HostState,
+    planned: &HostState,
+    graph: &Graph,
+) -> Result<(), Problem> {
     let there = HostState {
         address: planned.address.clone(),
         port: planned.port,
@@ -141,7 +187,8 @@ async fn within(cx: &Context, prior: &HostState, planned: &HostState, graph: &Gr
     let mut fresh = found.state.unwrap_or_else(|| prior.clone());
     if plan::moved(prior, planned) {
         // Nothing of ours there is the refusal of the step that looks for it, with its own words.
-        (fresh.address, fresh.port, fresh.drift) = (prior.address.clone(), prior.port, prior.drift.clone());
+        (fresh.address, fresh.port, fresh.drift) =
+            (prior.address.clone(), prior.port, prior.drift.clone());
     }
     let fresh = planned_graph(Some(&fresh), Some(planned)).ok_or_else(unknown_input)?;
     common::within_plan(graph, &fresh, &format!("host \"{}\"", plan::name(planned)))
@@ -157,7 +204,14 @@ async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, 
                 return Ok(Applied {
                     state: None,
                     problem: None,
-                    warnings: vec![Problem { what: format!("host \"{}\" was forgotten without a look at it", plan::name(prior)), then: String::new(), ..problem }],
+                    warnings: vec![Problem {
+                        what: format!(
+                            "host \"{}\" was forgotten without a look at it",
+                            plan::name(prior)
+                        ),
+                        then: String::new(),
+                        ..problem
+                    }],
                 });
             }
             Err(problem) => return Err(problem),
@@ -173,7 +227,13 @@ async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, 
     }
     let outcome = run(cx, "destroy", prior, &graph).await?;
     let state = match &outcome.problem {
-        Some(_) => Some(read::read(cx, prior.clone()).await.ok().and_then(|f| f.state).unwrap_or_else(|| prior.clone())),
+        Some(_) => Some(
+            read::read(cx, prior.clone())
+                .await
+                .ok()
+                .and_then(|f| f.state)
+                .unwrap_or_else(|| prior.clone()),
+        ),
         None => None,
     };
     Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })

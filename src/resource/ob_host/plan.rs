@@ -28,8 +28,10 @@ pub fn connection(state: &HostState) -> Connection {
 pub fn import_id(state: &HostState) -> Value<String> {
     let Some(e) = connection(state).endpoint() else { return Value::Unknown };
     let user = if e.user.is_empty() { String::new() } else { format!("{}@", e.user) };
-    let address = if e.address.contains(':') { format!("[{}]", e.address) } else { e.address.clone() };
-    let identity = if e.identity.is_empty() { String::new() } else { format!("?identity={}", e.identity) };
+    let address =
+        if e.address.contains(':') { format!("[{}]", e.address) } else { e.address.clone() };
+    let identity =
+        if e.identity.is_empty() { String::new() } else { format!("?identity={}", e.identity) };
     Value::Value(format!("ssh://{user}{address}:{}/{}{identity}", e.port, e.name))
 }
 
@@ -62,15 +64,34 @@ pub fn desired(state: &HostState) -> Option<Desired> {
 
 fn prepared(p: &super::Prepare) -> Option<Prepare> {
     let user = match known(&p.user)? {
-        Some(u) => Some(User { name: text(&u.name)?, uid: known(&u.uid)?.copied(), home: known(&u.home)?.cloned() }),
+        Some(u) => Some(User {
+            name: text(&u.name)?,
+            uid: known(&u.uid)?.copied(),
+            home: known(&u.home)?.cloned(),
+        }),
         None => None,
     };
-    let whose = |named: String| if named.is_empty() { user.as_ref().map_or_else(String::new, |u| u.name.clone()) } else { named };
-    let or = |value: &Value<String>, default: &str| known(value).map(|v| v.cloned().unwrap_or_else(|| default.to_owned()));
+    let whose = |named: String| {
+        if named.is_empty() {
+            user.as_ref().map_or_else(String::new, |u| u.name.clone())
+        } else {
+            named
+        }
+    };
+    let or = |value: &Value<String>, default: &str| {
+        known(value).map(|v| v.cloned().unwrap_or_else(|| default.to_owned()))
+    };
     let mut directories = BTreeMap::new();
     for (path, d) in known(&p.directories)?.into_iter().flatten() {
         let d = known(d)?.cloned().unwrap_or_default();
-        directories.insert(path.clone(), Directory { path: path.clone(), owner: whose(text(&d.owner)?), mode: or(&d.mode, "0755")? });
+        directories.insert(
+            path.clone(),
+            Directory {
+                path: path.clone(),
+                owner: whose(text(&d.owner)?),
+                mode: or(&d.mode, "0755")?,
+            },
+        );
     }
     let limits = match known(&p.limits)? {
         Some(l) => Some(Limits {
@@ -90,7 +111,15 @@ fn prepared(p: &super::Prepare) -> Option<Prepare> {
         Some(c) => parse_duration(&text(&c.max_offset)?),
         None => None,
     };
-    Some(Prepare { user, directories, limits, sysctl, hugepage: known(&p.transparent_hugepage)?.cloned(), clock, declared: serde_json::to_string(p).unwrap_or_default() })
+    Some(Prepare {
+        user,
+        directories,
+        limits,
+        sysctl,
+        hugepage: known(&p.transparent_hugepage)?.cloned(),
+        clock,
+        declared: serde_json::to_string(p).unwrap_or_default(),
+    })
 }
 
 /// The graph of a change; `None` while something is unknown.
@@ -101,7 +130,12 @@ pub fn graph(prior: Option<&HostState>, next: Option<&HostState>) -> Option<Grap
         (None, Some(next)) => desired(next).map(|d| flow::create(&d)),
         (Some(prior), Some(next)) => {
             let drift = common::plain_map(&prior.drift)?.into_keys().collect();
-            Some(flow::update(&desired(prior)?, &desired(next)?, &drift, &text(&prior.creation_id)?))
+            Some(flow::update(
+                &desired(prior)?,
+                &desired(next)?,
+                &drift,
+                &text(&prior.creation_id)?,
+            ))
         }
         (Some(prior), None) => {
             let d = desired(prior)?;
@@ -129,7 +163,9 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
                 .attribute(["network", "service_address"]),
         );
     }
-    let (Value::Value(prepare), Value::Value(login)) = (&config.prepare, &config.user) else { return };
+    let (Value::Value(prepare), Value::Value(login)) = (&config.prepare, &config.user) else {
+        return;
+    };
     if login == "root" {
         return;
     }
@@ -159,7 +195,10 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
 }
 
 /// Makes the planned state.
-pub fn plan(input: PlanInput<'_, HostState>, diags: &mut Diagnostics) -> Option<Planned<HostState>> {
+pub fn plan(
+    input: PlanInput<'_, HostState>,
+    diags: &mut Diagnostics,
+) -> Option<Planned<HostState>> {
     let mut next = input.proposed.clone();
     // Unknown here means "not set" when the configuration has none, else "not known yet".
     if input.config.port.is_null() {
@@ -168,7 +207,8 @@ pub fn plan(input: PlanInput<'_, HostState>, diags: &mut Diagnostics) -> Option<
     next.connection = Value::Value(connection(&next));
     next.id = import_id(&next);
     if input.prior.is_none_or(|p| moved(p, &next)) {
-        (next.os, next.kernel, next.arch, next.cores, next.memory_bytes) = (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
+        (next.os, next.kernel, next.arch, next.cores, next.memory_bytes) =
+            (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
         (next.disks, next.devices, next.status) = (Value::Unknown, Value::Unknown, Value::Unknown);
     }
     let Some(prior) = input.prior else {
@@ -193,7 +233,8 @@ pub fn plan(input: PlanInput<'_, HostState>, diags: &mut Diagnostics) -> Option<
     }
     next.status = Value::Unknown;
     next.drift = Value::Value(BTreeMap::new());
-    let anew = prior.prepare.is_null() || matches!(&prior.drift, Value::Value(d) if d.contains_key("record"));
+    let anew = prior.prepare.is_null()
+        || matches!(&prior.drift, Value::Value(d) if d.contains_key("record"));
     match &next.prepare {
         Value::Null => next.creation_id = Value::Null,
         Value::Value(_) if !anew => {}
@@ -212,7 +253,9 @@ pub fn plan(input: PlanInput<'_, HostState>, diags: &mut Diagnostics) -> Option<
 
 fn say(next: &mut HostState, graph: Option<Graph>, verb: &str, create: bool) {
     match graph {
-        Some(graph) if graph.is_empty() && create => (next.runbook, next.impact) = (Value::Null, Value::Null),
+        Some(graph) if graph.is_empty() && create => {
+            (next.runbook, next.impact) = (Value::Null, Value::Null)
+        }
         Some(graph) => {
             next.runbook = common::runbook(&format!("{verb} host \"{}\"", name(next)), &graph);
             next.impact = common::impact(&graph);
@@ -225,9 +268,13 @@ fn say(next: &mut HostState, graph: Option<Graph>, verb: &str, create: bool) {
 pub fn plan_destroy(prior: &HostState, diags: &mut Diagnostics) {
     if let Some(graph) = graph(Some(prior), None).filter(|g| !g.is_empty()) {
         diags.caution(
-            Problem::user(format!("destroy of host \"{}\": {}", name(prior), count(graph.nodes().len(), "step")))
-                .why(graph.titles().join("; "))
-                .fix("look at each line before you say yes"),
+            Problem::user(format!(
+                "destroy of host \"{}\": {}",
+                name(prior),
+                count(graph.nodes().len(), "step")
+            ))
+            .why(graph.titles().join("; "))
+            .fix("look at each line before you say yes"),
         );
     }
 }

@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Something in it is unknown.
 pub fn host(state: &HostState) -> Result<Host, Problem> {
-    super::plan::host(state).ok_or_else(|| Problem::internal("the state does not say where the host is"))
+    super::plan::host(state)
+        .ok_or_else(|| Problem::internal("the state does not say where the host is"))
 }
 
 /// Looks at the host.
@@ -39,20 +40,26 @@ async fn look(cx: &Context, state: &mut HostState) -> Result<Vec<Problem>, Probl
     let (at, cx, owner) = (host(state)?, reader(cx), cx.session.owner.clone());
     take(state, &facts::read(&cx, &at).await?);
     let mut warnings = Vec::new();
-    let Some(d) = desired(state) else { return Err(Problem::internal("the state of a host holds something unknown")) };
+    let Some(d) = desired(state) else {
+        return Err(Problem::internal("the state of a host holds something unknown"));
+    };
     let mut drift = BTreeMap::new();
     let mut status = "ready";
     if d.prepare.is_some() {
         let found = record::read(&cx, &d.site).await?;
         status = prepared(&cx, &d, &found, owner.as_deref(), &mut drift, &mut warnings).await?;
-        if found.exists() && owner.as_deref() == Some(found.text("owner")) && !state.creation_id.is_value() {
+        if found.exists()
+            && owner.as_deref() == Some(found.text("owner"))
+            && !state.creation_id.is_value()
+        {
             state.creation_id = Value::Value(found.text("creation").to_owned());
         }
     }
     for problem in only_looks(&cx, &d).await? {
         warnings.push(problem);
     }
-    let users: Vec<_> = d.prepare.iter().filter_map(|p| p.user.as_ref().map(|u| u.name.clone())).collect();
+    let users: Vec<_> =
+        d.prepare.iter().filter_map(|p| p.user.as_ref().map(|u| u.name.clone())).collect();
     let here = objects::read(&cx, &at, &users).await?;
     warnings.extend(here.iter().filter_map(|o| o.warning(&at)));
     state.drift = Value::Value(drift.into_iter().map(|(k, v)| (k, Value::Value(v))).collect());
@@ -61,7 +68,14 @@ async fn look(cx: &Context, state: &mut HostState) -> Result<Vec<Problem>, Probl
 }
 
 /// Compares every part with its declaration, by the very checks that apply uses.
-async fn prepared(cx: &Cx, d: &Desired, found: &Record, owner: Option<&str>, drift: &mut BTreeMap<String, String>, warnings: &mut Vec<Problem>) -> Result<&'static str, Problem> {
+async fn prepared(
+    cx: &Cx,
+    d: &Desired,
+    found: &Record,
+    owner: Option<&str>,
+    drift: &mut BTreeMap<String, String>,
+    warnings: &mut Vec<Problem>,
+) -> Result<&'static str, Problem> {
     if !found.exists() {
         drift.insert("record".into(), "the record of the preparation is not on the host".into());
         return Ok("drifted");
@@ -89,7 +103,10 @@ async fn prepared(cx: &Cx, d: &Desired, found: &Record, owner: Option<&str>, dri
         }
     }
     if found.stage() == Some(Stage::Building) {
-        drift.insert("preparation".into(), format!("operation {} did not end", found.text("operation")));
+        drift.insert(
+            "preparation".into(),
+            format!("operation {} did not end", found.text("operation")),
+        );
         return Ok("building");
     }
     Ok(if drift.is_empty() { "ready" } else { "drifted" })
@@ -104,9 +121,12 @@ pub async fn only_looks(cx: &Cx, d: &Desired) -> Result<Vec<Problem>, Problem> {
     for node in flow::checks(d).nodes() {
         match node.step.check(cx).await? {
             Check::Refused(problem) => problems.push(problem),
-            Check::Unknown(why) | Check::Needed(why) | Check::Partial(why) => {
-                problems.push(Problem::user(format!("cannot {}", node.step.title())).place(d.site.host.endpoint.show()).why(why).fix("correct it on the host"))
-            }
+            Check::Unknown(why) | Check::Needed(why) | Check::Partial(why) => problems.push(
+                Problem::user(format!("cannot {}", node.step.title()))
+                    .place(d.site.host.endpoint.show())
+                    .why(why)
+                    .fix("correct it on the host"),
+            ),
             Check::Done => {}
         }
     }
@@ -128,8 +148,20 @@ fn unreachable(mut state: HostState, problem: Problem) -> Found<HostState> {
 pub fn take(state: &mut HostState, found: &Facts) {
     let say = |s: &str| Value::Value(s.to_owned());
     (state.os, state.kernel, state.arch) = (say(&found.os), say(&found.kernel), say(&found.arch));
-    (state.cores, state.memory_bytes) = (Value::Value(found.cores), Value::Value(found.memory_bytes));
-    state.disks = Value::Value(found.disks.iter().map(|(at, d)| (at.clone(), Value::Value(Disk { device: say(&d.device), bytes: Value::Value(d.bytes) }))).collect());
+    (state.cores, state.memory_bytes) =
+        (Value::Value(found.cores), Value::Value(found.memory_bytes));
+    state.disks = Value::Value(
+        found
+            .disks
+            .iter()
+            .map(|(at, d)| {
+                (
+                    at.clone(),
+                    Value::Value(Disk { device: say(&d.device), bytes: Value::Value(d.bytes) }),
+                )
+            })
+            .collect(),
+    );
     state.devices = devices(found);
     state.connection = Value::Value(connection(state));
     state.id = import_id(state);
@@ -141,7 +173,8 @@ pub fn devices(found: &Facts) -> Texts {
     Value::Value(found.devices.iter().map(|d| Value::Value(d.clone())).collect())
 }
 
-/// What was planned, with what is true where the plan could not tell: nothing that was known may change.
+/// What was planned, with what is true where the plan could not tell: nothing that was known may
+/// change.
 #[must_use]
 pub fn merge(planned: &HostState, found: HostState) -> HostState {
     fn fill<T>(value: &mut Value<T>, found: Value<T>) {
@@ -184,7 +217,14 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
     let operation = found.text("operation");
     match found.stage() {
         Some(Stage::Building) => {
-            let (done, of) = crate::engine::history::progress(&reader(cx), &d.site.host, &d.site.key(), operation).await.unwrap_or((0, 0));
+            let (done, of) = crate::engine::history::progress(
+                &reader(cx),
+                &d.site.host,
+                &d.site.key(),
+                operation,
+            )
+            .await
+            .unwrap_or((0, 0));
             vec![
                 Problem::user(format!("resumes the preparation of host \"{}\"", d.site.name))
                     .place(place)
@@ -193,27 +233,38 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
             ]
         }
         Some(Stage::Complete) => vec![
-            Problem::user(format!("adopts the preparation of host \"{}\", which this owner made before", d.site.name))
-                .place(place)
-                .why("its record is complete and it is not in this state")
-                .fix("nothing, if the state was lost; else import it"),
+            Problem::user(format!(
+                "adopts the preparation of host \"{}\", which this owner made before",
+                d.site.name
+            ))
+            .place(place)
+            .why("its record is complete and it is not in this state")
+            .fix("nothing, if the state was lost; else import it"),
         ],
         _ => Vec::new(),
     }
 }
 
-/// Takes an import id apart: `ssh://user@address:port/name?identity=name`; the name may be left out.
+/// Takes an import id apart: `ssh://user@address:port/name?identity=name`; the name may be left
+/// out.
 ///
 /// # Errors
 /// It is none.
 pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
-    let (front, query) = id.split_once('?').map_or((id, String::new()), |(f, q)| (f, format!("?{q}")));
-    let slash = if front.strip_prefix("ssh://").is_some_and(|rest| !rest.contains('/')) { "/" } else { "" };
-    let Place { endpoint, base_dir, .. } = crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| Problem {
-        what: format!("\"{id}\" is no import id"),
-        fix: "write it as ssh://user@address:22/name?identity=name; the name may be left out".into(),
-        ..p
-    })?;
+    let (front, query) =
+        id.split_once('?').map_or((id, String::new()), |(f, q)| (f, format!("?{q}")));
+    let slash =
+        if front.strip_prefix("ssh://").is_some_and(|rest| !rest.contains('/')) { "/" } else { "" };
+    let Place { endpoint, base_dir, .. } =
+        crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| {
+            Problem {
+                what: format!("\"{id}\" is no import id"),
+                fix:
+                    "write it as ssh://user@address:22/name?identity=name; the name may be left out"
+                        .into(),
+                ..p
+            }
+        })?;
     let name = base_dir.trim_matches('/').to_owned();
     if !name.is_empty() && !crate::base::ids::is_object_name(&name) {
         return Err(Problem::user(format!("\"{id}\" is no import id"))
@@ -231,7 +282,10 @@ pub async fn import(cx: &Context, id: &str) -> Result<HostState, Problem> {
     let (endpoint, named) = parse_id(id)?;
     let at = common::host(endpoint.clone(), "");
     let records = record::all(&reader(cx), &at).await?;
-    let ours = records.iter().find(|r| Some(r.text("owner")) == cx.session.owner.as_deref() && named.as_deref().is_none_or(|n| n == r.text("name")));
+    let ours = records.iter().find(|r| {
+        Some(r.text("owner")) == cx.session.owner.as_deref()
+            && named.as_deref().is_none_or(|n| n == r.text("name"))
+    });
     let name = match (ours, named) {
         (Some(record), _) => record.text("name").to_owned(),
         (None, Some(name)) => name,
@@ -244,12 +298,17 @@ pub async fn import(cx: &Context, id: &str) -> Result<HostState, Problem> {
         port: Value::Value(i64::from(endpoint.port)),
         user: say(&endpoint.user),
         identity: say(&endpoint.identity),
-        prepare: ours.and_then(|r| serde_json::from_str::<Prepare>(r.text("declared")).ok()).map_or(Value::Null, Value::Value),
+        prepare: ours
+            .and_then(|r| serde_json::from_str::<Prepare>(r.text("declared")).ok())
+            .map_or(Value::Null, Value::Value),
         ..HostState::default()
     };
     let found = read(cx, state).await?;
     if let Some(problem) = found.warnings.into_iter().find(|w| w.kind == Kind::Unreachable) {
         return Err(problem);
     }
-    found.state.filter(|s| set_text(&s.status) != Some("unreachable")).ok_or_else(|| Problem::internal("an import found nothing"))
+    found
+        .state
+        .filter(|s| set_text(&s.status) != Some("unreachable"))
+        .ok_or_else(|| Problem::internal("an import found nothing"))
 }

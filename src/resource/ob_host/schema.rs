@@ -1,7 +1,9 @@
 //! The attributes of `ob_host`.
 use crate::resource::common::{Connection, Map, Texts, connection};
 use crate::resource::ob_cluster::{Timeouts, schema_timeouts};
-use crate::schema::build::{STRING, duration, map, map_of, not_empty, number, object, object_name, set, string};
+use crate::schema::build::{
+    STRING, duration, map, map_of, not_empty, number, object, object_name, set, string,
+};
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
 
@@ -151,7 +153,11 @@ pub struct Clock {
 fn directory(path: &str) -> Result<(), String> {
     let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._@-".contains(c));
     let parts = path.strip_prefix('/').unwrap_or("").split('/');
-    if plain && parts.clone().count() >= 1 && parts.clone().all(|p| !p.is_empty() && p != "." && p != "..") && path.starts_with('/') {
+    if plain
+        && parts.clone().count() >= 1
+        && parts.clone().all(|p| !p.is_empty() && p != "." && p != "..")
+        && path.starts_with('/')
+    {
         Ok(())
     } else {
         Err("a directory is an absolute path of letters, digits, / . _ @ - without . or .. parts and without a slash at its end".into())
@@ -159,7 +165,8 @@ fn directory(path: &str) -> Result<(), String> {
 }
 
 fn mode(text: &str) -> Result<(), String> {
-    if text.len() == 4 && text.starts_with('0') && text.bytes().all(|b| (b'0'..=b'7').contains(&b)) {
+    if text.len() == 4 && text.starts_with('0') && text.bytes().all(|b| (b'0'..=b'7').contains(&b))
+    {
         Ok(())
     } else {
         Err("a mode is written as four octal digits that begin with 0, like 0750".into())
@@ -168,24 +175,38 @@ fn mode(text: &str) -> Result<(), String> {
 
 fn user_name(text: &str) -> Result<(), String> {
     let first = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    if first && text.len() <= 32 && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c)) {
+    if first
+        && text.len() <= 32
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
+    {
         Ok(())
     } else {
-        Err("a user name has 1 to 32 of the characters a-z, 0-9, _ - and begins with a letter or _".into())
+        Err("a user name has 1 to 32 of the characters a-z, 0-9, _ - and begins with a letter or _"
+            .into())
     }
 }
 
 fn limit(text: &str) -> Result<(), String> {
-    if text == "unlimited" || text.parse::<u64>().is_ok() { Ok(()) } else { Err("a limit is a whole number or `unlimited`".into()) }
+    if text == "unlimited" || text.parse::<u64>().is_ok() {
+        Ok(())
+    } else {
+        Err("a limit is a whole number or `unlimited`".into())
+    }
 }
 
 fn sysctl_key(text: &str) -> Result<(), String> {
-    let good = text.contains('.') && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) && text.split('.').all(|p| !p.is_empty());
+    let good = text.contains('.')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        && text.split('.').all(|p| !p.is_empty());
     if good { Ok(()) } else { Err("a kernel setting is named like vm.swappiness".into()) }
 }
 
 fn sysctl_value(text: &str) -> Result<(), String> {
-    if !text.is_empty() && text.trim() == text && text.chars().all(|c| !c.is_control()) { Ok(()) } else { Err("a value is one line without blanks at its ends".into()) }
+    if !text.is_empty() && text.trim() == text && text.chars().all(|c| !c.is_control()) {
+        Ok(())
+    } else {
+        Err("a value is one line without blanks at its ends".into())
+    }
 }
 
 /// The schema.
@@ -197,11 +218,21 @@ pub fn schema() -> Schema {
         ("home", string("Its home; `/home/NAME` when not set. With a login user other than root it can be directly below `/data` only.").optional().check(directory)),
     ];
     let directories = [
-        ("owner", string("Its owner; the user of `prepare` when not set, else the login user.").optional().check(user_name)),
+        (
+            "owner",
+            string("Its owner; the user of `prepare` when not set, else the login user.")
+                .optional()
+                .check(user_name),
+        ),
         ("mode", string("Permission bits. Default: `0755`.").optional().check(mode)),
     ];
     let limits = [
-        ("user", string("Whose; the user of `prepare` when not set, else the login user.").optional().check(user_name)),
+        (
+            "user",
+            string("Whose; the user of `prepare` when not set, else the login user.")
+                .optional()
+                .check(user_name),
+        ),
         ("nofile", string("Open files. Default: `655350`.").optional().check(limit)),
         ("nproc", string("Processes. Default: `655360`.").optional().check(limit)),
         ("stack", string("Stack in KiB. Default: `unlimited`.").optional().check(limit)),
@@ -220,10 +251,21 @@ pub fn schema() -> Schema {
         ("clock", object("Refuses to go on when the host's clock is off. Nothing is set.", [("max_offset", string("Largest difference from the clock of the machine that runs Terraform, such as `500ms`.").required().check(duration))]).optional()),
     ];
     let network = [
-        ("device", string("Network device the servers will use, such as `eth0`.").required().check(not_empty)),
-        ("service_address", string("Address on that device under which they will be reached.").optional().check(not_empty)),
+        (
+            "device",
+            string("Network device the servers will use, such as `eth0`.")
+                .required()
+                .check(not_empty),
+        ),
+        (
+            "service_address",
+            string("Address on that device under which they will be reached.")
+                .optional()
+                .check(not_empty),
+        ),
     ];
-    let disk = [("device", string("Its device.").computed()), ("bytes", number("Its size.").computed())];
+    let disk =
+        [("device", string("Its device.").computed()), ("bytes", number("Its size.").computed())];
     Schema::new(0, "A host that is reached over SSH: what it is, and, when asked for with `prepare`, what databases need of it.\n\nWithout `prepare` nothing is ever changed on the host. With it only what differs is written, into files of its own; what was made is noted on the host, and destroy undoes exactly that: it never removes a directory that is not empty or a user it did not make.")
         .attr("id", string("Import id, `ssh://user@address:port/name?identity=name`; the name may be left out.").computed())
         .attr("name", string("Name of the host in messages, plans and journals.").required().check(object_name))

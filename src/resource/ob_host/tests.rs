@@ -4,7 +4,11 @@ use crate::schema::Value as V;
 use serde_json::json;
 
 fn config(change: impl FnOnce(&mut HostState)) -> HostState {
-    let mut state = HostState { name: V::Value("h".into()), address: V::Value("10.0.0.1".into()), ..HostState::default() };
+    let mut state = HostState {
+        name: V::Value("h".into()),
+        address: V::Value("10.0.0.1".into()),
+        ..HostState::default()
+    };
     change(&mut state);
     state
 }
@@ -22,10 +26,17 @@ fn small() -> V<Prepare> {
 /// A state as apply leaves it.
 fn applied(config: &HostState) -> HostState {
     let mut diags = Diagnostics::default();
-    let mut s = ObHost.plan(PlanInput { prior: None, config, proposed: config }, &mut diags).unwrap().state;
+    let mut s =
+        ObHost.plan(PlanInput { prior: None, config, proposed: config }, &mut diags).unwrap().state;
     assert!(diags.errors.is_empty());
-    (s.os, s.kernel, s.arch, s.status) = (V::Value("os".into()), V::Value("k".into()), V::Value("x86_64".into()), V::Value("ready".into()));
-    (s.cores, s.memory_bytes, s.disks, s.devices) = (V::Value(2), V::Value(4), V::Value([].into()), V::Value([].into()));
+    (s.os, s.kernel, s.arch, s.status) = (
+        V::Value("os".into()),
+        V::Value("k".into()),
+        V::Value("x86_64".into()),
+        V::Value("ready".into()),
+    );
+    (s.cores, s.memory_bytes, s.disks, s.devices) =
+        (V::Value(2), V::Value(4), V::Value([].into()), V::Value([].into()));
     if s.creation_id.is_unknown() {
         s.creation_id = V::Value("C".into());
     }
@@ -33,25 +44,61 @@ fn applied(config: &HostState) -> HostState {
 }
 
 fn replan(prior: &HostState, config: &HostState) -> (Option<HostState>, Vec<String>) {
-    let words = |s: &HostState| (s.name.clone(), s.address.clone(), s.port, s.region.clone(), s.prepare.clone(), s.host_key.clone());
+    let words = |s: &HostState| {
+        (
+            s.name.clone(),
+            s.address.clone(),
+            s.port,
+            s.region.clone(),
+            s.prepare.clone(),
+            s.host_key.clone(),
+        )
+    };
     let mut proposed = prior.clone();
-    (proposed.name, proposed.address, proposed.port, proposed.region, proposed.prepare, proposed.host_key) = words(config);
+    (
+        proposed.name,
+        proposed.address,
+        proposed.port,
+        proposed.region,
+        proposed.prepare,
+        proposed.host_key,
+    ) = words(config);
     let mut diags = Diagnostics::default();
-    let planned = ObHost.plan(PlanInput { prior: Some(prior), config, proposed: &proposed }, &mut diags);
+    let planned =
+        ObHost.plan(PlanInput { prior: Some(prior), config, proposed: &proposed }, &mut diags);
     (planned.map(|p| p.state), diags.errors.iter().map(|e| e.summary.to_string()).collect())
 }
 
 #[test]
 fn the_connection_is_known_at_plan_from_the_configuration_alone() {
     let c = config(|s| s.identity = V::Value("prod".into()));
-    let s = ObHost.plan(PlanInput { prior: None, config: &c, proposed: &c }, &mut Diagnostics::default()).unwrap().state;
+    let s = ObHost
+        .plan(PlanInput { prior: None, config: &c, proposed: &c }, &mut Diagnostics::default())
+        .unwrap()
+        .state;
     let endpoint = s.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap();
-    assert_eq!((endpoint.address.as_str(), endpoint.port, endpoint.identity.as_str()), ("10.0.0.1", 22, "prod"));
+    assert_eq!(
+        (endpoint.address.as_str(), endpoint.port, endpoint.identity.as_str()),
+        ("10.0.0.1", 22, "prod")
+    );
     assert_eq!(s.id, V::Value("ssh://10.0.0.1:22/h?identity=prod".into()));
-    assert_eq!((s.creation_id, s.runbook), (V::Null, V::Null), "nothing is done on a host without prepare");
+    assert_eq!(
+        (s.creation_id, s.runbook),
+        (V::Null, V::Null),
+        "nothing is done on a host without prepare"
+    );
     let c = config(|s| s.address = V::Unknown);
-    let s = ObHost.plan(PlanInput { prior: None, config: &c, proposed: &c }, &mut Diagnostics::default()).unwrap().state;
-    assert!(s.id.is_unknown() && s.connection.as_ref_option().is_some_and(|c| c.address.is_unknown() && c.name.is_value()), "what is known stays known");
+    let s = ObHost
+        .plan(PlanInput { prior: None, config: &c, proposed: &c }, &mut Diagnostics::default())
+        .unwrap()
+        .state;
+    assert!(
+        s.id.is_unknown()
+            && s.connection
+                .as_ref_option()
+                .is_some_and(|c| c.address.is_unknown() && c.name.is_value()),
+        "what is known stays known"
+    );
 }
 
 #[test]
@@ -62,7 +109,13 @@ fn the_plan_says_in_one_line_what_will_be_done() {
     let with = |p: V<Prepare>| config(|s| s.prepare = p);
     for (name, prior, next, line, creation) in [
         ("prepared later", &bare, with(small()), "prepare host \"h\": 4 steps", V::Unknown),
-        ("no longer prepared", &made, config(|_| {}), "undo the preparation of host \"h\": 4 steps", V::Null),
+        (
+            "no longer prepared",
+            &made,
+            config(|_| {}),
+            "undo the preparation of host \"h\": 4 steps",
+            V::Null,
+        ),
         (
             "one part more",
             &made,
@@ -72,11 +125,21 @@ fn the_plan_says_in_one_line_what_will_be_done() {
             "change host \"h\": 3 steps",
             V::Value("C".into()),
         ),
-        ("moved", &made, config(|s| (s.prepare, s.address) = (small(), V::Value("10.0.0.2".into()))), "change host \"h\": 2 steps", V::Value("C".into())),
+        (
+            "moved",
+            &made,
+            config(|s| (s.prepare, s.address) = (small(), V::Value("10.0.0.2".into()))),
+            "change host \"h\": 2 steps",
+            V::Value("C".into()),
+        ),
     ] {
         let (planned, errors) = replan(prior, &next);
         let planned = planned.unwrap();
-        assert_eq!((planned.runbook, planned.creation_id, errors.len()), (V::Value(line.into()), creation, 0), "{name}");
+        assert_eq!(
+            (planned.runbook, planned.creation_id, errors.len()),
+            (V::Value(line.into()), creation, 0),
+            "{name}"
+        );
         assert!(planned.status.is_unknown(), "{name}");
     }
 }
@@ -87,24 +150,43 @@ fn what_changes_nothing_on_the_host_plans_no_steps() {
     for (name, next) in [
         ("nothing", config(|s| s.prepare = small())),
         ("a region", config(|s| (s.prepare, s.region) = (small(), V::Value("r".into())))),
-        ("a host key", config(|s| (s.prepare, s.host_key) = (small(), V::Value("ssh-ed25519 A".into())))),
+        (
+            "a host key",
+            config(|s| (s.prepare, s.host_key) = (small(), V::Value("ssh-ed25519 A".into()))),
+        ),
     ] {
         let planned = replan(&made, &next).0.unwrap();
         assert_eq!((&planned.runbook, &planned.status), (&made.runbook, &made.status), "{name}");
     }
     let off = HostState { status: V::Value("unreachable".into()), ..made.clone() };
-    assert_eq!(replan(&off, &config(|s| s.prepare = small())).0, Some(off.clone()), "a host that is off plans no change by itself");
-    let drifted = HostState { drift: V::Value([("user".to_owned(), V::Value("it is gone".to_owned()))].into()), ..made };
+    assert_eq!(
+        replan(&off, &config(|s| s.prepare = small())).0,
+        Some(off.clone()),
+        "a host that is off plans no change by itself"
+    );
+    let drifted = HostState {
+        drift: V::Value([("user".to_owned(), V::Value("it is gone".to_owned()))].into()),
+        ..made
+    };
     let planned = replan(&drifted, &config(|s| s.prepare = small())).0.unwrap();
-    assert_eq!((planned.drift, planned.runbook), (V::Value([].into()), V::Value("change host \"h\": 3 steps".into())), "drift is corrected by the next apply");
+    assert_eq!(
+        (planned.drift, planned.runbook),
+        (V::Value([].into()), V::Value("change host \"h\": 3 steps".into())),
+        "drift is corrected by the next apply"
+    );
 }
 
 #[test]
 fn a_prepared_host_keeps_its_name() {
     let made = applied(&config(|s| s.prepare = small()));
-    let (planned, errors) = replan(&made, &config(|s| (s.prepare, s.name) = (small(), V::Value("other".into()))));
+    let (planned, errors) =
+        replan(&made, &config(|s| (s.prepare, s.name) = (small(), V::Value("other".into()))));
     assert!(planned.is_none() && errors[0].contains("name of a prepared host"), "{errors:?}");
-    assert!(replan(&applied(&config(|_| {})), &config(|s| s.name = V::Value("other".into()))).1.is_empty());
+    assert!(
+        replan(&applied(&config(|_| {})), &config(|s| s.name = V::Value("other".into())))
+            .1
+            .is_empty()
+    );
 }
 
 #[test]
@@ -112,7 +194,8 @@ fn unknown_input_is_no_error() {
     let c = config(|s| s.prepare = V::Unknown);
     let mut diags = Diagnostics::default();
     ObHost.validate(&c, &mut diags);
-    let s = ObHost.plan(PlanInput { prior: None, config: &c, proposed: &c }, &mut diags).unwrap().state;
+    let s =
+        ObHost.plan(PlanInput { prior: None, config: &c, proposed: &c }, &mut diags).unwrap().state;
     assert!(diags.errors.is_empty() && s.runbook.is_unknown() && s.creation_id.is_unknown());
 }
 
@@ -123,7 +206,9 @@ fn what_an_ordinary_user_may_not_do_is_said_at_plan() {
             json!({"user": {"name": "svc", "uid": null, "home": "/srv/svc"}, "directories": {"/data/1/x": {"owner": null, "mode": null}, "/data/ok": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null}),
         )
     };
-    for (login, errors) in [(V::Value("admin".into()), 2), (V::Value("root".into()), 0), (V::Null, 0), (V::Unknown, 0)] {
+    for (login, errors) in
+        [(V::Value("admin".into()), 2), (V::Value("root".into()), 0), (V::Null, 0), (V::Unknown, 0)]
+    {
         let mut diags = Diagnostics::default();
         ObHost.validate(&config(|s| (s.user, s.prepare) = (login.clone(), deep())), &mut diags);
         assert_eq!(diags.errors.len(), errors, "{login:?}");
@@ -133,7 +218,10 @@ fn what_an_ordinary_user_may_not_do_is_said_at_plan() {
 #[test]
 fn import_ids_come_apart() {
     for (id, want) in [
-        ("ssh://admin@10.0.0.1:2222/db-1?identity=prod", Some(("admin", "10.0.0.1", 2222, "prod", Some("db-1")))),
+        (
+            "ssh://admin@10.0.0.1:2222/db-1?identity=prod",
+            Some(("admin", "10.0.0.1", 2222, "prod", Some("db-1"))),
+        ),
         ("ssh://admin@10.0.0.1:22?identity=prod", Some(("admin", "10.0.0.1", 22, "prod", None))),
         ("ssh://10.0.0.1", Some(("", "10.0.0.1", 22, "", None))),
         ("ssh://[fd00::1]:22/h", Some(("", "fd00::1", 22, "", Some("h")))),
@@ -143,7 +231,9 @@ fn import_ids_come_apart() {
         ("ssh://", None),
     ] {
         let got = parse_id(id).ok();
-        let got = got.as_ref().map(|(e, n)| (e.user.as_str(), e.address.as_str(), e.port, e.identity.as_str(), n.as_deref()));
+        let got = got.as_ref().map(|(e, n)| {
+            (e.user.as_str(), e.address.as_str(), e.port, e.identity.as_str(), n.as_deref())
+        });
         assert_eq!(got, want, "{id}");
     }
 }

@@ -65,7 +65,11 @@ impl DataSource for ObHostFacts {
     const TYPE: &'static str = "ob_host";
 
     fn schema(&self) -> Schema {
-        let disk = [("device", string("Its device.").computed()), ("bytes", number("Its size.").computed()), ("free_bytes", number("What is free for ordinary users.").computed())];
+        let disk = [
+            ("device", string("Its device.").computed()),
+            ("bytes", number("Its size.").computed()),
+            ("free_bytes", number("What is free for ordinary users.").computed()),
+        ];
         Schema::new(0, "What a host says of itself right now. What stays the same is also in `ob_host`; what moves is only here, so that no plan changes because a disk fills.")
             .attr("connection", object("Which host: `ob_host.x.connection`, or the same attributes written out.", connection()).required())
             .attr("os", string("Operating system.").computed())
@@ -85,7 +89,10 @@ impl DataSource for ObHostFacts {
 
     async fn read(&self, cx: &Context, config: HostFacts) -> Result<Found<HostFacts>, Problem> {
         let endpoint = config.connection.as_ref_option().and_then(Connection::endpoint);
-        let host = super::common::host(endpoint.ok_or_else(|| Problem::internal("the connection is not known"))?, "");
+        let host = super::common::host(
+            endpoint.ok_or_else(|| Problem::internal("the connection is not known"))?,
+            "",
+        );
         let cx = reader(cx);
         let (stable, moving) = (facts::read(&cx, &host).await?, facts::moving(&cx, &host).await?);
         let (offset, sure) = facts::clock(&cx, &host).await?;
@@ -102,7 +109,16 @@ impl DataSource for ObHostFacts {
                 moving
                     .disks
                     .into_iter()
-                    .map(|(at, d)| (at, Value::Value(Disk { device: Value::Value(d.device), bytes: number(d.bytes), free_bytes: number(d.free_bytes) })))
+                    .map(|(at, d)| {
+                        (
+                            at,
+                            Value::Value(Disk {
+                                device: Value::Value(d.device),
+                                bytes: number(d.bytes),
+                                free_bytes: number(d.free_bytes),
+                            }),
+                        )
+                    })
                     .collect(),
             ),
             memory_available_bytes: number(moving.memory_available_bytes),

@@ -24,22 +24,33 @@ fn declared(config: &PackageData) -> Option<Vec<Declared>> {
         let archive = known(archive)??;
         let text = |v: &Value<String>| known(v).map(|v| v.cloned().unwrap_or_default());
         let (path, url) = (text(&archive.path)?, text(&archive.url)?);
-        out.push(Declared { location: if path.is_empty() { url } else { path }, sha256: text(&archive.sha256)?.to_ascii_lowercase() });
+        out.push(Declared {
+            location: if path.is_empty() { url } else { path },
+            sha256: text(&archive.sha256)?.to_ascii_lowercase(),
+        });
     }
     Some(out)
 }
 
 /// Fills in what is read; separate from `read` so that it needs no session.
 async fn look(mut state: PackageData) -> Result<PackageData, Problem> {
-    let Some(archives) = declared(&state).filter(|_| !state.name.is_unknown() && !state.version.is_unknown()) else {
+    let Some(archives) =
+        declared(&state).filter(|_| !state.name.is_unknown() && !state.version.is_unknown())
+    else {
         state.unknown();
         return Ok(state);
     };
-    let (name, version) = (set_text(&state.name).map(str::to_owned), set_text(&state.version).map(str::to_owned));
-    let read = tokio::task::spawn_blocking(move || describe(&archives, name.as_deref(), version.as_deref()));
-    let package = read.await.map_err(|e| Problem::internal(format!("reading an archive ended early: {e}")))??;
+    let (name, version) =
+        (set_text(&state.name).map(str::to_owned), set_text(&state.version).map(str::to_owned));
+    let read = tokio::task::spawn_blocking(move || {
+        describe(&archives, name.as_deref(), version.as_deref())
+    });
+    let package = read
+        .await
+        .map_err(|e| Problem::internal(format!("reading an archive ended early: {e}")))??;
     let v = |s: &String| Value::Value(s.clone());
-    (state.id, state.name, state.version, state.arch) = (v(&package.id), v(&package.name), v(&package.version), v(&package.arch));
+    (state.id, state.name, state.version, state.arch) =
+        (v(&package.id), v(&package.name), v(&package.version), v(&package.arch));
     state.package = Value::Value(PackageRef::of(&package));
     Ok(state)
 }
@@ -69,7 +80,13 @@ impl DataSource for ObPackage {
         let Value::Value(files) = &config.files else { return };
         for (index, archive) in (0_i64..).zip(files) {
             let Value::Value(archive) = archive else { continue };
-            let at = |name: &'static str| AttributePath { steps: vec![Step::Attribute("files".into()), Step::Index(index), Step::Attribute(name.into())] };
+            let at = |name: &'static str| AttributePath {
+                steps: vec![
+                    Step::Attribute("files".into()),
+                    Step::Index(index),
+                    Step::Attribute(name.into()),
+                ],
+            };
             match (&archive.path, &archive.url) {
                 (Value::Value(_), Value::Value(url)) => diags.problem_at(
                     at("url"),
@@ -95,7 +112,11 @@ impl DataSource for ObPackage {
         }
     }
 
-    async fn read(&self, _cx: &Context, config: PackageData) -> Result<Found<PackageData>, Problem> {
+    async fn read(
+        &self,
+        _cx: &Context,
+        config: PackageData,
+    ) -> Result<Found<PackageData>, Problem> {
         Ok(Found { state: Some(look(config).await?), warnings: Vec::new() })
     }
 }

@@ -45,7 +45,11 @@ impl PackageData {
 }
 
 fn sha256(text: &str) -> Result<(), String> {
-    if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) { Ok(()) } else { Err("a sha256 has 64 hexadecimal digits, as sha256sum prints it".into()) }
+    if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(())
+    } else {
+        Err("a sha256 has 64 hexadecimal digits, as sha256sum prints it".into())
+    }
 }
 
 /// The schema.
@@ -64,7 +68,11 @@ pub fn schema() -> Schema {
         ("name", string("Software.").computed()),
         ("version", string("Version.").computed()),
         ("arch", string("Architecture.").computed()),
-        ("sources", map("Archives: path on the machine that runs Terraform, or URL, by sha256.", STRING).computed()),
+        (
+            "sources",
+            map("Archives: path on the machine that runs Terraform, or URL, by sha256.", STRING)
+                .computed(),
+        ),
         ("files", map_of("Files by the name they get on hosts.", file).computed()),
     ];
     Schema::new(0, "Software out of one or more archives, as `ob_cluster` takes it. Reading it changes nothing: hosts get the files when something uses them, once, and each digest is verified there.\n\nAn archive is a wheel, zip, tar (plain, gzip, xz, zstd) or rpm, known by its content. For seekdb the `manylinux` wheel of `pylibseekdb` is enough: the server and the one library it needs are taken from it. Archives with members that lead elsewhere (`..`, absolute names, links), devices, duplicate names, or more than 100 times their own size (64 MiB are always allowed, 16 GiB never exceeded) are refused.")

@@ -8,12 +8,16 @@ fn v(text: &str) -> Value<String> {
 }
 
 fn config(archives: Vec<Archive>) -> PackageData {
-    PackageData { files: Value::Value(archives.into_iter().map(Value::Value).collect()), ..PackageData::default() }
+    PackageData {
+        files: Value::Value(archives.into_iter().map(Value::Value).collect()),
+        ..PackageData::default()
+    }
 }
 
 fn shape(kind: &T) -> String {
     let inner = |all: &HashMap<String, Attribute>| {
-        let mut all: Vec<_> = all.iter().map(|(name, a)| format!("{name}:{}", shape(&a.attr_type))).collect();
+        let mut all: Vec<_> =
+            all.iter().map(|(name, a)| format!("{name}:{}", shape(&a.attr_type))).collect();
         all.sort();
         all.join(",")
     };
@@ -27,7 +31,8 @@ fn shape(kind: &T) -> String {
 #[test]
 fn the_package_has_the_shape_that_clusters_take() {
     assert_eq!(schema::schema().lint(), Vec::<String>::new());
-    let cluster = crate::schema::build::object("x", crate::resource::ob_cluster::package_attributes());
+    let cluster =
+        crate::schema::build::object("x", crate::resource::ob_cluster::package_attributes());
     let cluster = Schema::new(0, "x").attr("package", cluster);
     let own = schema::schema();
     let of = |schema: &Schema| shape(&schema.attributes()["package"].attr_type);
@@ -54,11 +59,16 @@ fn one_of_path_and_url_is_needed_and_unknown_is_neither_wrong_nor_missing() {
         ObPackage.validate(&config(vec![archive.clone()]), &mut diags);
         assert_eq!(diags.errors.len(), want, "{archive:?}");
         if want > 0 {
-            assert!(diags.errors[0].attribute.to_string().starts_with("files[0]"), "{}", diags.errors[0].attribute);
+            assert!(
+                diags.errors[0].attribute.to_string().starts_with("files[0]"),
+                "{}",
+                diags.errors[0].attribute
+            );
         }
     }
     let mut diags = Diagnostics::default();
-    ObPackage.validate(&PackageData { files: Value::Unknown, ..PackageData::default() }, &mut diags);
+    ObPackage
+        .validate(&PackageData { files: Value::Unknown, ..PackageData::default() }, &mut diags);
     assert!(diags.errors.is_empty());
 }
 
@@ -68,10 +78,16 @@ async fn unknown_inputs_give_unknown_answers() {
         PackageData { files: Value::Unknown, ..PackageData::default() },
         config(vec![Archive { path: Value::Unknown, ..Archive::default() }]),
         config(vec![Archive { path: v("/x"), sha256: Value::Unknown, ..Archive::default() }]),
-        PackageData { version: Value::Unknown, ..config(vec![Archive { path: v("/x"), ..Archive::default() }]) },
+        PackageData {
+            version: Value::Unknown,
+            ..config(vec![Archive { path: v("/x"), ..Archive::default() }])
+        },
     ] {
         let found = look(unknown.clone()).await.unwrap();
-        assert!(found.package.is_unknown() && found.id.is_unknown() && found.arch.is_unknown(), "{unknown:?}");
+        assert!(
+            found.package.is_unknown() && found.id.is_unknown() && found.arch.is_unknown(),
+            "{unknown:?}"
+        );
     }
 }
 
@@ -80,20 +96,34 @@ async fn a_package_is_read_whole_and_comes_back_as_clusters_read_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tool-1.2-x86_64.zip");
     let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
-    zip.start_file("bin/tool", zip::write::SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
+    zip.start_file("bin/tool", zip::write::SimpleFileOptions::default().unix_permissions(0o755))
+        .unwrap();
     std::io::Write::write_all(&mut zip, b"abc").unwrap();
     zip.finish().unwrap();
     let path = path.display().to_string();
-    let missing = look(config(vec![Archive { path: v(&path), ..Archive::default() }])).await.unwrap_err();
+    let missing =
+        look(config(vec![Archive { path: v(&path), ..Archive::default() }])).await.unwrap_err();
     assert_eq!(missing.attribute, ["files", "0", "sha256"]);
     let digest = missing.fix.split('"').nth(1).unwrap().to_owned();
     // Upper case is the same digest.
-    let found = look(config(vec![Archive { path: v(&path), sha256: v(&digest.to_uppercase()), ..Archive::default() }])).await.unwrap();
-    assert_eq!((found.name.clone(), found.version.clone(), found.arch.clone()), (v("tool"), v("1.2"), v("x86_64")));
+    let found = look(config(vec![Archive {
+        path: v(&path),
+        sha256: v(&digest.to_uppercase()),
+        ..Archive::default()
+    }]))
+    .await
+    .unwrap();
+    assert_eq!(
+        (found.name.clone(), found.version.clone(), found.arch.clone()),
+        (v("tool"), v("1.2"), v("x86_64"))
+    );
     let Value::Value(package) = &found.package else { panic!("{found:?}") };
     let package = package.package().unwrap();
     assert_eq!(Value::Value(package.id.clone()), found.id);
     assert_eq!(package.sources, [(digest, path)].into());
     let tool = &package.files["tool"];
-    assert_eq!((tool.sha256.as_str(), tool.size, tool.mode), ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 3, 0o755));
+    assert_eq!(
+        (tool.sha256.as_str(), tool.size, tool.mode),
+        ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 3, 0o755)
+    );
 }

@@ -1,6 +1,8 @@
-//! `ob_standby`: a replication group of seekdb instances: build, follow, switch over, fail over, rejoin.
+//! `ob_standby`: a replication group of seekdb instances: build, follow, switch over, fail over,
+//! rejoin.
 //!
-//! All knowledge about order is in `component::seekdb::pair`, shared with the break-glass commands of `ob`.
+//! All knowledge about order is in `component::seekdb::pair`, shared with the break-glass commands
+//! of `ob`.
 mod plan;
 mod read;
 mod schema;
@@ -38,7 +40,11 @@ impl Resource for ObStandby {
     fn validate(&self, config: &Standby, diags: &mut Diagnostics) {
         plan::validate(config, diags);
     }
-    fn plan(&self, input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Planned<Standby>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, Standby>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<Standby>> {
         plan::plan(input, diags)
     }
     fn plan_destroy(&self, prior: &Standby, diags: &mut Diagnostics) {
@@ -61,7 +67,11 @@ impl Resource for ObStandby {
             (Some(prior), None) => destroy(cx, prior).await,
             (None, None) => Ok(Applied { state: None, problem: None, warnings: Vec::new() }),
         };
-        result.unwrap_or_else(|problem| Applied { state: input.prior.cloned(), problem: Some(problem), warnings: Vec::new() })
+        result.unwrap_or_else(|problem| Applied {
+            state: input.prior.cloned(),
+            problem: Some(problem),
+            warnings: Vec::new(),
+        })
     }
 }
 
@@ -69,18 +79,36 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-/// The group's gate on all members' hosts and the own one of each member; without that of a member whose host is off and
-/// of which the graph wants nothing, and without the dead primary's under a failover consent.
+/// The group's gate on all members' hosts and the own one of each member; without that of a member
+/// whose host is off and of which the graph wants nothing, and without the dead primary's under a
+/// failover consent.
 #[must_use]
-pub fn targets(want: &Want, also: &BTreeMap<String, crate::component::seekdb::Instance>, graph: &Graph, seen: &Seen) -> Vec<Target> {
+pub fn targets(
+    want: &Want,
+    also: &BTreeMap<String, crate::component::seekdb::Instance>,
+    graph: &Graph,
+    seen: &Seen,
+) -> Vec<Target> {
     let members: BTreeMap<_, _> = want.members.iter().chain(also).collect();
     let dead = dead(graph, seen, want);
-    let touched = |i: &crate::component::seekdb::Instance| graph.nodes().iter().any(|n| *n.step.host() == i.host);
-    let off = |n: &str, i| seen.standing.get(n) == Some(&group::Standing::Unreachable) && !touched(i);
+    let touched = |i: &crate::component::seekdb::Instance| {
+        graph.nodes().iter().any(|n| *n.step.host() == i.host)
+    };
+    let off =
+        |n: &str, i| seen.standing.get(n) == Some(&group::Standing::Unreachable) && !touched(i);
     let hosts = members.values().map(|i| i.host.clone()).collect();
-    let gone: Vec<_> = dead.and_then(|d| members.get(&d.to_owned())).map(|i| i.host.endpoint.name.clone()).into_iter().collect();
+    let gone: Vec<_> = dead
+        .and_then(|d| members.get(&d.to_owned()))
+        .map(|i| i.host.endpoint.name.clone())
+        .into_iter()
+        .collect();
     let mut targets = vec![Target { key: format!("standby.{}", want.name), hosts, dead: gone }];
-    targets.extend(members.iter().filter(|(n, i)| Some(n.as_str()) != dead && !off(n, i)).map(|(_, i)| Target::new(i.key(), vec![i.host.clone()])));
+    targets.extend(
+        members
+            .iter()
+            .filter(|(n, i)| Some(n.as_str()) != dead && !off(n, i))
+            .map(|(_, i)| Target::new(i.key(), vec![i.host.clone()])),
+    );
     targets
 }
 
@@ -90,22 +118,44 @@ fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
     if !failover {
         return None;
     }
-    let down = |n: &str, s: &group::Standing| n != want.primary && matches!(s, group::Standing::Unreachable | group::Standing::Stopped | group::Standing::Stale);
-    seen.standing.iter().find(|(n, s)| down(n, s) && **n == seen.noted).or_else(|| seen.standing.iter().find(|(n, s)| down(n, s))).map(|(n, _)| n.as_str())
+    let down = |n: &str, s: &group::Standing| {
+        n != want.primary
+            && matches!(
+                s,
+                group::Standing::Unreachable | group::Standing::Stopped | group::Standing::Stale
+            )
+    };
+    seen.standing
+        .iter()
+        .find(|(n, s)| down(n, s) && **n == seen.noted)
+        .or_else(|| seen.standing.iter().find(|(n, s)| down(n, s)))
+        .map(|(n, _)| n.as_str())
 }
 
 async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Problem> {
     let want = want(planned).ok_or_else(unknown_input)?;
     let owner = owner(&cx.session)?;
     let planned_graph = pair::create(&want);
-    // A lost state: the notes with the members say how far the group is; its role is not moved here.
+    // A lost state: the notes with the members say how far the group is; its role is not moved
+    // here.
     let looked = group::look_all(&reader(cx), &want.members).await;
     let (graph, seen) = match group::newest(&looked) {
         Some(note) if note.name == want.name && note.authority == owner => {
-            let seen =
-                Seen { standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(), epoch: note.epoch, noted: note.primary.clone(), asked: want.primary.clone() };
-            let built = seen.standing.values().all(|s| !matches!(s, group::Standing::Empty | group::Standing::Building));
-            if built { (pair::update(&seen, &want, &BTreeMap::new())?, seen) } else { (pair::resume(&want, &seen), seen) }
+            let seen = Seen {
+                standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(),
+                epoch: note.epoch,
+                noted: note.primary.clone(),
+                asked: want.primary.clone(),
+            };
+            let built = seen
+                .standing
+                .values()
+                .all(|s| !matches!(s, group::Standing::Empty | group::Standing::Building));
+            if built {
+                (pair::update(&seen, &want, &BTreeMap::new())?, seen)
+            } else {
+                (pair::resume(&want, &seen), seen)
+            }
         }
         _ => (planned_graph.clone(), Seen::default()),
     };
@@ -127,8 +177,8 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     finish(cx, planned, outcome.problem).await
 }
 
-/// The group is on its way to the primary that is asked for, or a planned move of it was cut after its fence: nobody takes writes
-/// until it is finished, so that it is, without a new plan.
+/// The group is on its way to the primary that is asked for, or a planned move of it was cut after
+/// its fence: nobody takes writes until it is finished, so that it is, without a new plan.
 fn under_way(seen: &Seen, want: &Want) -> bool {
     seen.noted == want.primary || seen.standing.values().any(|s| *s == group::Standing::Fenced)
 }
@@ -138,17 +188,28 @@ fn keeps_all(graph: &Graph) -> bool {
     !graph.nodes().iter().any(|n| matches!(n.step.kind(), "activate" | "set_aside"))
 }
 
-async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Applied<Standby>, Problem> {
+async fn update(
+    cx: &Context,
+    prior: &Standby,
+    planned: &Standby,
+) -> Result<Applied<Standby>, Problem> {
     let planned_graph = plan::graph(prior, planned)?.ok_or_else(unknown_input)?;
     if planned_graph.is_empty() {
         return finish(cx, planned, None).await;
     }
-    let fresh = read::read(&reader(cx), prior.clone()).await?.state.ok_or_else(|| Problem::user("the group is gone").fix("plan again"))?;
+    let fresh = read::read(&reader(cx), prior.clone())
+        .await?
+        .state
+        .ok_or_else(|| Problem::user("the group is gone").fix("plan again"))?;
     let graph = plan::graph(&fresh, planned)?.unwrap_or_default();
     let want = want(planned).ok_or_else(unknown_input)?;
     within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name))?;
     let seen = plan::seen(prior);
-    let gone: BTreeMap<_, _> = members(prior).unwrap_or_default().into_iter().filter(|(n, _)| !want.members.contains_key(n)).collect();
+    let gone: BTreeMap<_, _> = members(prior)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(n, _)| !want.members.contains_key(n))
+        .collect();
     let verb = if planned_graph.nodes().iter().any(|n| n.step.kind() == "activate") {
         "fail over"
     } else if prior.primary == planned.primary {
@@ -167,7 +228,8 @@ async fn update(cx: &Context, prior: &Standby, planned: &Standby) -> Result<Appl
     };
     let outcome = execute(cx, job).await?;
     if outcome.problem.is_some() {
-        // What is true now, under what was asked before: the next plan shows what is left of the move.
+        // What is true now, under what was asked before: the next plan shows what is left of the
+        // move.
         let state = read::read(&reader(cx), prior.clone()).await.ok().and_then(|f| f.state);
         return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
     }
@@ -202,7 +264,11 @@ async fn destroy(cx: &Context, prior: &Standby) -> Result<Applied<Standby>, Prob
     Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })
 }
 
-async fn finish(cx: &Context, planned: &Standby, problem: Option<Problem>) -> Result<Applied<Standby>, Problem> {
+async fn finish(
+    cx: &Context,
+    planned: &Standby,
+    problem: Option<Problem>,
+) -> Result<Applied<Standby>, Problem> {
     if problem.is_some() {
         return Ok(Applied { state: None, problem, warnings: Vec::new() });
     }
@@ -214,7 +280,10 @@ async fn finish(cx: &Context, planned: &Standby, problem: Option<Problem>) -> Re
 ///
 /// # Errors
 /// As the plan itself.
-pub fn planned_graph(prior: Option<&Standby>, planned: Option<&Standby>) -> Result<Option<Graph>, Problem> {
+pub fn planned_graph(
+    prior: Option<&Standby>,
+    planned: Option<&Standby>,
+) -> Result<Option<Graph>, Problem> {
     match (prior, planned) {
         (None, Some(planned)) => Ok(want(planned).map(|w| pair::create(&w))),
         (Some(prior), Some(planned)) => plan::graph(prior, planned),

@@ -14,18 +14,30 @@ use std::collections::BTreeMap;
 /// The members of a state; `None` while one is unknown.
 #[must_use]
 pub fn members(state: &Standby) -> Option<BTreeMap<String, Instance>> {
-    known(&state.members)??.iter().map(|(name, m)| Some((name.clone(), known(&known(m)??.instance)??.instance()?))).collect()
+    known(&state.members)??
+        .iter()
+        .map(|(name, m)| Some((name.clone(), known(&known(m)??.instance)??.instance()?)))
+        .collect()
 }
 
 /// What a state asks for; `None` while something that shapes the graph is unknown.
 #[must_use]
 pub fn want(state: &Standby) -> Option<Want> {
-    let packages: Option<BTreeMap<_, _>> = known(&state.members)??.iter().map(|(name, m)| Some((name.clone(), text(&known(&known(m)??.instance)??.package)?))).collect();
+    let packages: Option<BTreeMap<_, _>> = known(&state.members)??
+        .iter()
+        .map(|(name, m)| Some((name.clone(), text(&known(&known(m)??.instance)??.package)?)))
+        .collect();
     let failover = match known(&state.failover)? {
         Some(f) => Some(f.consent()?),
         None => None,
     };
-    Some(Want { name: text(&state.name)?, members: members(state)?, packages: packages?, primary: text(&state.primary)?, failover })
+    Some(Want {
+        name: text(&state.name)?,
+        members: members(state)?,
+        packages: packages?,
+        primary: text(&state.primary)?,
+        failover,
+    })
 }
 
 /// What the last read saw.
@@ -38,12 +50,21 @@ pub fn seen(prior: &Standby) -> Seen {
         }
     }
     let epoch = known(&prior.epoch).flatten().and_then(|e| u64::try_from(*e).ok()).unwrap_or(0);
-    Seen { standing, epoch, noted: text(&prior.noted_primary).unwrap_or_default(), asked: text(&prior.primary).unwrap_or_default() }
+    Seen {
+        standing,
+        epoch,
+        noted: text(&prior.noted_primary).unwrap_or_default(),
+        asked: text(&prior.primary).unwrap_or_default(),
+    }
 }
 
 /// Members that the new configuration does not name any more.
 fn gone(prior: &Standby, next: &Want) -> BTreeMap<String, Instance> {
-    members(prior).unwrap_or_default().into_iter().filter(|(n, _)| !next.members.contains_key(n)).collect()
+    members(prior)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(n, _)| !next.members.contains_key(n))
+        .collect()
 }
 
 /// The graph that leads from what `prior` (refreshed) shows to what `next` asks for.
@@ -70,18 +91,33 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     if let Value::Value(primary) = &config.primary
         && !members.contains_key(primary)
     {
-        diags.problem(Problem::user(format!("primary \"{primary}\" is no member")).why(format!("members: {names}")).fix("name one of them").attribute(["primary"]));
+        diags.problem(
+            Problem::user(format!("primary \"{primary}\" is no member"))
+                .why(format!("members: {names}"))
+                .fix("name one of them")
+                .attribute(["primary"]),
+        );
     }
     if let Value::Value(failover) = &config.failover
         && let Value::Value(to) = &failover.to
         && !members.contains_key(to)
     {
-        diags.problem(Problem::user(format!("failover to \"{to}\": no such member")).why(format!("members: {names}")).fix("name one of them").attribute(["failover", "to"]));
+        diags.problem(
+            Problem::user(format!("failover to \"{to}\": no such member"))
+                .why(format!("members: {names}"))
+                .fix("name one of them")
+                .attribute(["failover", "to"]),
+        );
     }
-    let instances: BTreeMap<_, _> = members.iter().filter_map(|(n, m)| Some((n, known(&known(m)??.instance)??.instance()?))).collect();
+    let instances: BTreeMap<_, _> = members
+        .iter()
+        .filter_map(|(n, m)| Some((n, known(&known(m)??.instance)??.instance()?)))
+        .collect();
     for (a, x) in &instances {
         for (b, y) in instances.iter().filter(|(b, _)| *b > a) {
-            if x.host.endpoint.address == y.host.endpoint.address && (x.base_dir == y.base_dir || x.sql_port == y.sql_port) {
+            if x.host.endpoint.address == y.host.endpoint.address
+                && (x.base_dir == y.base_dir || x.sql_port == y.sql_port)
+            {
                 diags.problem(
                     Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
                         .why("same host and same directory or port")
@@ -96,7 +132,8 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
 /// Makes the planned state.
 pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Planned<Standby>> {
     let mut next = input.proposed.clone();
-    // Not `next`: core keeps the prior value of a line that was removed, and protection is the default.
+    // Not `next`: core keeps the prior value of a line that was removed, and protection is the
+    // default.
     if input.config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
@@ -106,8 +143,16 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
         match want(&next) {
             Some(want) => {
                 let graph = pair::create(&want);
-                let others: Vec<_> = want.members.keys().filter(|n| **n != want.primary).map(String::as_str).collect();
-                next.runbook = runbook(&format!("build standby {} of \"{}\"", others.join(", "), want.primary), &graph);
+                let others: Vec<_> = want
+                    .members
+                    .keys()
+                    .filter(|n| **n != want.primary)
+                    .map(String::as_str)
+                    .collect();
+                next.runbook = runbook(
+                    &format!("build standby {} of \"{}\"", others.join(", "), want.primary),
+                    &graph,
+                );
                 next.impact = impact(&graph);
             }
             None => (next.runbook, next.impact) = (Value::Unknown, Value::Unknown),
@@ -139,7 +184,8 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
                 next.runbook = runbook(&headline(prior, &next, &graph), &graph);
                 next.impact = impact(&graph);
             } else if prior.members != next.members {
-                // A member's reference changed (its package): nothing to do here, but the endpoint repeats it.
+                // A member's reference changed (its package): nothing to do here, but the endpoint
+                // repeats it.
                 next.endpoint = Value::Unknown;
             }
         }
@@ -148,19 +194,27 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
 }
 
 fn unknown_facts(next: &mut Standby) {
-    (next.epoch, next.current_primary, next.noted_primary) = (Value::Unknown, Value::Unknown, Value::Unknown);
-    (next.member_status, next.endpoint, next.last_failover, next.set_aside) = (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
+    (next.epoch, next.current_primary, next.noted_primary) =
+        (Value::Unknown, Value::Unknown, Value::Unknown);
+    (next.member_status, next.endpoint, next.last_failover, next.set_aside) =
+        (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
 }
 
 fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
-    let (from, to) = (text(&prior.current_primary).unwrap_or_default(), text(&next.primary).unwrap_or_default());
+    let (from, to) =
+        (text(&prior.current_primary).unwrap_or_default(), text(&next.primary).unwrap_or_default());
     let has = |kind: &str| graph.nodes().iter().any(|n| n.step.kind() == kind);
     if has("activate") {
         format!("FAIL OVER from {} to {to}", text(&prior.noted_primary).unwrap_or_default())
     } else if has("promote") {
-        let from = if from.is_empty() { text(&prior.noted_primary).unwrap_or_default() } else { from };
+        let from =
+            if from.is_empty() { text(&prior.noted_primary).unwrap_or_default() } else { from };
         // Noted already as who has the role: it was cut on its way there.
-        if from == to { format!("finish the switchover to {to}") } else { format!("switch over from {from} to {to}") }
+        if from == to {
+            format!("finish the switchover to {to}")
+        } else {
+            format!("switch over from {from} to {to}")
+        }
     } else if has("set_aside") {
         format!("rebuild the standbys of {to}")
     } else if has("begin_store") {
@@ -172,7 +226,8 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
 
 /// The role is elsewhere than asked, and nobody asked for a change: said, never undone.
 fn differs(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
-    let (asked, now) = (text(&next.primary).unwrap_or_default(), text(&prior.current_primary).unwrap_or_default());
+    let (asked, now) =
+        (text(&next.primary).unwrap_or_default(), text(&prior.current_primary).unwrap_or_default());
     if prior.primary == next.primary && !now.is_empty() && now != asked {
         diags.caution(
             Problem::user(format!("group \"{}\": primary is \"{now}\", the configuration says \"{asked}\"", text(&next.name).unwrap_or_default()))
@@ -187,7 +242,9 @@ fn differs(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
 fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
     let Some(want) = want(next) else { return };
     let seen = seen(prior);
-    for name in gone(prior, &want).keys().filter(|n| seen.standing.get(*n) == Some(&Standing::Unreachable)) {
+    for name in
+        gone(prior, &want).keys().filter(|n| seen.standing.get(*n) == Some(&Standing::Unreachable))
+    {
         diags.caution(
             Problem::user(format!("member \"{name}\" leaves group \"{}\" as it is", want.name))
                 .why("its host does not answer: its server is not stopped and its store not set aside")
@@ -210,9 +267,12 @@ pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
     }
     if let Some(graph) = destroy_graph(prior) {
         diags.caution(
-            Problem::user(format!("destroy of group \"{name}\": {}; standbys are stopped and their stores set aside", count(graph.nodes().len(), "step")))
-                .why(graph.titles().join("; "))
-                .fix("look at each line before you say yes"),
+            Problem::user(format!(
+                "destroy of group \"{name}\": {}; standbys are stopped and their stores set aside",
+                count(graph.nodes().len(), "step")
+            ))
+            .why(graph.titles().join("; "))
+            .fix("look at each line before you say yes"),
         );
     }
 }

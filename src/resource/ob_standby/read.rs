@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 /// # Errors
 /// The state does not say who the members are.
 pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem> {
-    let Some(members) = members(&state) else { return Err(Problem::internal("the state does not say who the members are")) };
+    let Some(members) = members(&state) else {
+        return Err(Problem::internal("the state does not say who the members are"));
+    };
     let seen = group::look_all(cx, &members).await;
     let mut warnings = Vec::new();
     let name = text(&state.name).unwrap_or_default();
@@ -30,30 +32,49 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
         );
     }
     let note = group::newest(&seen);
-    if note.is_none() && seen.values().all(|m| m.standing != Standing::Unreachable) && state.epoch.is_value() {
+    if note.is_none()
+        && seen.values().all(|m| m.standing != Standing::Unreachable)
+        && state.epoch.is_value()
+    {
         return Ok(Found { state: None, warnings });
     }
-    let primaries: Vec<_> = seen.iter().filter(|(_, m)| m.standing == Standing::Primary).map(|(n, _)| n.clone()).collect();
+    let primaries: Vec<_> = seen
+        .iter()
+        .filter(|(_, m)| m.standing == Standing::Primary)
+        .map(|(n, _)| n.clone())
+        .collect();
     let current = if let [one] = &primaries[..] { one.clone() } else { String::new() };
     if let Some(note) = note {
         state.epoch = Value::Value(i64::try_from(note.epoch).unwrap_or(i64::MAX));
         state.noted_primary = Value::Value(note.primary.clone());
     }
-    // While the primary cannot be seen, who it is stays as last known in noted_primary; current says only what is seen.
+    // While the primary cannot be seen, who it is stays as last known in noted_primary; current
+    // says only what is seen.
     state.current_primary = Value::Value(current.clone());
-    state.member_status = Value::Value(seen.iter().map(|(n, m)| (n.clone(), Value::Value(m.standing.as_str().to_owned()))).collect());
+    state.member_status = Value::Value(
+        seen.iter()
+            .map(|(n, m)| (n.clone(), Value::Value(m.standing.as_str().to_owned())))
+            .collect(),
+    );
     state.id = state.name.clone();
     let loss = seen.values().filter_map(|m| m.facts.as_ref()?.loss.clone()).max_by_key(|l| l.epoch);
     if let Some(loss) = loss {
         state.last_failover = Value::Value(show(&loss));
     }
-    let aside: BTreeMap<_, _> =
-        seen.iter().filter_map(|(n, m)| Some((n.clone(), m.facts.as_ref()?.aside.join(", ")))).filter(|(_, a)| !a.is_empty()).map(|(n, a)| (n, Value::Value(a))).collect();
+    let aside: BTreeMap<_, _> = seen
+        .iter()
+        .filter_map(|(n, m)| Some((n.clone(), m.facts.as_ref()?.aside.join(", "))))
+        .filter(|(_, a)| !a.is_empty())
+        .map(|(n, a)| (n, Value::Value(a)))
+        .collect();
     if seen.values().all(|m| m.facts.is_some()) || !state.set_aside.is_value() {
         state.set_aside = Value::Value(aside);
     }
-    let at = if current.is_empty() { text(&state.noted_primary).unwrap_or_default() } else { current };
-    let reference = known(&state.members).flatten().and_then(|m| known(m.get(&at)?)?.map(|m| m.instance.clone()));
+    let at =
+        if current.is_empty() { text(&state.noted_primary).unwrap_or_default() } else { current };
+    let reference = known(&state.members)
+        .flatten()
+        .and_then(|m| known(m.get(&at)?)?.map(|m| m.instance.clone()));
     state.endpoint = reference.unwrap_or(Value::Null);
     settle(&mut state.epoch);
     settle(&mut state.noted_primary);
@@ -76,7 +97,8 @@ fn show(loss: &Loss) -> String {
     )
 }
 
-/// `2026-11-23 08:00:01.234` from seconds since 1970 (days to civil date by Howard Hinnant's algorithm).
+/// `2026-11-23 08:00:01.234` from seconds since 1970 (days to civil date by Howard Hinnant's
+/// algorithm).
 fn utc(seconds: u64, nanos: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let z = days + 719_468;
@@ -86,10 +108,17 @@ fn utc(seconds: u64, nanos: u64) -> String {
     let mp = (5 * doy + 2) / 153;
     let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
     let year = yoe + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{:03}", rest / 3600, rest % 3600 / 60, rest % 60, nanos / 1_000_000)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{:03}",
+        rest / 3600,
+        rest % 3600 / 60,
+        rest % 60,
+        nanos / 1_000_000
+    )
 }
 
-/// Reads a group by its import id: any member's, as `ssh://user@address:port/base-dir?identity=name`; writes nothing.
+/// Reads a group by its import id: any member's, as
+/// `ssh://user@address:port/base-dir?identity=name`; writes nothing.
 ///
 /// # Errors
 /// The id is malformed, the host does not answer, the instance is in no group.
@@ -97,7 +126,13 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let cx = super::reader(cx);
     let Place { endpoint, base_dir, run_as } = parse_id(id)?;
     let place = endpoint.show();
-    let instance = crate::component::seekdb::Instance { name: String::new(), host: crate::resource::common::host(endpoint, &run_as), base_dir, sql_port: 0, rpc_port: 0 };
+    let instance = crate::component::seekdb::Instance {
+        name: String::new(),
+        host: crate::resource::common::host(endpoint, &run_as),
+        base_dir,
+        sql_port: 0,
+        rpc_port: 0,
+    };
     let facts = crate::component::seekdb::facts::read(&cx, &instance).await?;
     let Some(group) = facts.group else {
         return Err(Problem::user("there is no group to import")
@@ -105,7 +140,11 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
             .why("the instance carries no group note")
             .fix("give the directory of a member; an instance outside a group is an ob_cluster"));
     };
-    let packages = group::look_all(&cx, &group.members).await.into_iter().map(|(n, m)| (n, m.facts.and_then(|f| f.package).unwrap_or_default())).collect::<BTreeMap<_, _>>();
+    let packages = group::look_all(&cx, &group.members)
+        .await
+        .into_iter()
+        .map(|(n, m)| (n, m.facts.and_then(|f| f.package).unwrap_or_default()))
+        .collect::<BTreeMap<_, _>>();
     let member = |(name, i): (&String, &crate::component::seekdb::Instance)| {
         let v = |s: &str| Value::Value(s.to_owned());
         let run_as = if i.host.run_as.is_empty() { Value::Null } else { v(&i.host.run_as) };

@@ -3,7 +3,9 @@ use crate::component::seekdb::Instance;
 use crate::component::seekdb::pair::Consent;
 use crate::resource::common::{Map, Texts, connection, known, set_text, text};
 use crate::resource::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
-use crate::schema::build::{STRING, boolean, duration, map, map_of, number, object, object_name, set, string};
+use crate::schema::build::{
+    STRING, boolean, duration, map, map_of, number, object, object_name, set, string,
+};
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
 
@@ -109,9 +111,16 @@ pub fn instance_attributes() -> Vec<crate::schema::build::Named> {
 /// The schema.
 #[must_use]
 pub fn schema() -> Schema {
-    let endpoint = instance_attributes()
-        .into_iter()
-        .map(|(n, a)| (n, if n == "host" { object("Where it is.", connection().map(|(n, a)| (n, a.computed()))).computed() } else { a.computed() }));
+    let endpoint = instance_attributes().into_iter().map(|(n, a)| {
+        (
+            n,
+            if n == "host" {
+                object("Where it is.", connection().map(|(n, a)| (n, a.computed()))).computed()
+            } else {
+                a.computed()
+            },
+        )
+    });
     Schema::new(0, "A replication group: one member takes writes, the others follow it.\n\nMembers are `ob_cluster` objects with `engine = \"seekdb\"`: the first primary with `initialize = true`, the others with `initialize = false`. Changing `primary` is a planned switchover in which no acknowledged row is lost. When the primary's host is gone, a **failover** needs a consent that names the epoch.\n\n`primary` is what was asked last, `current_primary` is what is. When they differ without a change of the configuration, nothing is planned and a warning names both ways out. Members do not start with their hosts: a former primary that boots would take writes next to the new one; the next apply (or `ob start`) starts them after it has asked the others.")
         .attr("id", string("The name.").computed())
         .attr("name", string("Name of the group.").required().check(object_name))

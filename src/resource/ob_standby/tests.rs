@@ -1,4 +1,5 @@
-//! Tables: what a plan of a group says. The order of steps has its own tables in `component::seekdb::pair::tests`.
+//! Tables: what a plan of a group says. The order of steps has its own tables in
+//! `component::seekdb::pair::tests`.
 use super::plan;
 use super::schema::{Failover, MemberRef, Standby};
 use crate::resource::PlanInput;
@@ -12,7 +13,11 @@ fn v(text: &str) -> Value<String> {
 }
 
 fn member(name: &str, n: u8) -> Value<MemberRef> {
-    let host = Connection { name: v(&format!("h{n}")), address: v(&format!("10.0.0.{n}")), ..Connection::default() };
+    let host = Connection {
+        name: v(&format!("h{n}")),
+        address: v(&format!("10.0.0.{n}")),
+        ..Connection::default()
+    };
     Value::Value(MemberRef {
         instance: Value::Value(InstanceRef {
             name: v(name),
@@ -27,7 +32,14 @@ fn member(name: &str, n: u8) -> Value<MemberRef> {
 }
 
 fn config(primary: &str) -> Standby {
-    Standby { name: v("g"), members: Value::Value([("a".to_owned(), member("a", 1)), ("b".to_owned(), member("b", 2))].into()), primary: v(primary), ..Standby::default() }
+    Standby {
+        name: v("g"),
+        members: Value::Value(
+            [("a".to_owned(), member("a", 1)), ("b".to_owned(), member("b", 2))].into(),
+        ),
+        primary: v(primary),
+        ..Standby::default()
+    }
 }
 
 fn words(rows: &[(&str, &str)]) -> Value<BTreeMap<String, Value<String>>> {
@@ -50,9 +62,12 @@ fn state(primary: &str, current: &str, rows: &[(&str, &str)]) -> Standby {
 fn run(prior: Option<&Standby>, config: &Standby) -> (Option<Standby>, Diagnostics) {
     let mut proposed = config.clone();
     if let Some(p) = prior {
-        (proposed.epoch, proposed.current_primary, proposed.noted_primary) = (p.epoch, p.current_primary.clone(), p.noted_primary.clone());
-        (proposed.member_status, proposed.endpoint, proposed.last_failover) = (p.member_status.clone(), p.endpoint.clone(), p.last_failover.clone());
-        (proposed.set_aside, proposed.runbook, proposed.impact) = (p.set_aside.clone(), p.runbook.clone(), p.impact.clone());
+        (proposed.epoch, proposed.current_primary, proposed.noted_primary) =
+            (p.epoch, p.current_primary.clone(), p.noted_primary.clone());
+        (proposed.member_status, proposed.endpoint, proposed.last_failover) =
+            (p.member_status.clone(), p.endpoint.clone(), p.last_failover.clone());
+        (proposed.set_aside, proposed.runbook, proposed.impact) =
+            (p.set_aside.clone(), p.runbook.clone(), p.impact.clone());
     }
     let mut diags = Diagnostics::default();
     let planned = plan::plan(PlanInput { prior, config, proposed: &proposed }, &mut diags);
@@ -63,13 +78,36 @@ fn run(prior: Option<&Standby>, config: &Standby) -> (Option<Standby>, Diagnosti
 fn the_runbook_names_what_happens() {
     let healthy = state("a", "a", &[("a", "primary"), ("b", "standby")]);
     let lost = state("a", "", &[("a", "unreachable"), ("b", "standby")]);
-    let consent = Standby { failover: Value::Value(Failover { epoch: Value::Value(1), to: v("b"), max_loss: Value::Null, accept_unfenced: Value::Null }), ..config("b") };
+    let consent = Standby {
+        failover: Value::Value(Failover {
+            epoch: Value::Value(1),
+            to: v("b"),
+            max_loss: Value::Null,
+            accept_unfenced: Value::Null,
+        }),
+        ..config("b")
+    };
     for (name, prior, next, want) in [
         ("create", None, config("a"), "build standby b of \"a\": 10 steps"),
-        ("switchover", Some(&healthy), config("b"), "switch over from a to b: 11 steps, leader switch, clients cut, outage"),
-        ("failover", Some(&lost), consent, "FAIL OVER from a to b: 4 steps, leader switch, data loss"),
+        (
+            "switchover",
+            Some(&healthy),
+            config("b"),
+            "switch over from a to b: 11 steps, leader switch, clients cut, outage",
+        ),
+        (
+            "failover",
+            Some(&lost),
+            consent,
+            "FAIL OVER from a to b: 4 steps, leader switch, data loss",
+        ),
         ("no change", Some(&healthy), config("a"), "as it was"),
-        ("rebuild", Some(&state("a", "a", &[("a", "primary"), ("b", "stale")])), config("a"), "rebuild the standbys of a: 10 steps, clients cut, outage, no majority margin"),
+        (
+            "rebuild",
+            Some(&state("a", "a", &[("a", "primary"), ("b", "stale")])),
+            config("a"),
+            "rebuild the standbys of a: 10 steps, clients cut, outage, no majority margin",
+        ),
     ] {
         let (planned, diags) = run(prior, &next);
         assert!(diags.errors.is_empty(), "{name}: {diags:?}");
@@ -80,10 +118,14 @@ fn the_runbook_names_what_happens() {
 #[test]
 fn a_role_that_moved_elsewhere_is_said_and_never_moved_back() {
     let moved = state("a", "b", &[("a", "standby"), ("b", "primary")]);
-    let (planned, diags) = run(Some(&Standby { noted_primary: v("b"), ..moved.clone() }), &config("a"));
+    let (planned, diags) =
+        run(Some(&Standby { noted_primary: v("b"), ..moved.clone() }), &config("a"));
     assert_eq!(set_text(&planned.unwrap().runbook), Some("as it was"), "no step is planned");
     let detail = diags.warnings[0].detail.to_string();
-    assert!(detail.contains("primary = \"b\"") && detail.contains("primary = \"a\""), "both ways out: {detail}");
+    assert!(
+        detail.contains("primary = \"b\"") && detail.contains("primary = \"a\""),
+        "both ways out: {detail}"
+    );
 }
 
 #[test]
@@ -93,7 +135,10 @@ fn a_failover_without_consent_says_what_to_write() {
     assert!(planned.is_none());
     assert!(diags.errors[0].detail.contains("failover = { epoch = 1, to = \"b\" }"), "{diags:?}");
     let (planned, diags) = run(Some(&lost), &config("a"));
-    assert!(planned.is_some() && diags.errors.is_empty(), "that the primary is away plans nothing by itself");
+    assert!(
+        planned.is_some() && diags.errors.is_empty(),
+        "that the primary is away plans nothing by itself"
+    );
 }
 
 #[test]
@@ -101,8 +146,19 @@ fn bad_configurations_are_named() {
     let rows: [(&str, fn(&mut Standby)); 4] = [
         ("at least two", |c| c.members = Value::Value([("a".to_owned(), member("a", 1))].into())),
         ("is no member", |c| c.primary = v("x")),
-        ("no such member", |c| c.failover = Value::Value(Failover { epoch: Value::Value(1), to: v("x"), max_loss: Value::Null, accept_unfenced: Value::Null })),
-        ("one and the same", |c| c.members = Value::Value([("a".to_owned(), member("a", 1)), ("b".to_owned(), member("b", 1))].into())),
+        ("no such member", |c| {
+            c.failover = Value::Value(Failover {
+                epoch: Value::Value(1),
+                to: v("x"),
+                max_loss: Value::Null,
+                accept_unfenced: Value::Null,
+            })
+        }),
+        ("one and the same", |c| {
+            c.members = Value::Value(
+                [("a".to_owned(), member("a", 1)), ("b".to_owned(), member("b", 1))].into(),
+            )
+        }),
     ];
     for (want, change) in rows {
         let mut c = config("a");
@@ -111,10 +167,18 @@ fn bad_configurations_are_named() {
         plan::validate(&c, &mut diags);
         assert!(diags.errors.iter().any(|e| e.summary.contains(want)), "{want}: {diags:?}");
     }
-    for unknown in [Standby { members: Value::Unknown, ..config("a") }, Standby { primary: Value::Unknown, ..config("a") }, Standby { failover: Value::Unknown, ..config("a") }] {
+    for unknown in [
+        Standby { members: Value::Unknown, ..config("a") },
+        Standby { primary: Value::Unknown, ..config("a") },
+        Standby { failover: Value::Unknown, ..config("a") },
+    ] {
         let mut diags = Diagnostics::default();
         plan::validate(&unknown, &mut diags);
-        let (planned, more) = run(Some(&state("a", "a", &[("a", "primary"), ("b", "standby")])), &unknown);
-        assert!(planned.is_some() && diags.errors.is_empty() && more.errors.is_empty(), "{unknown:?}");
+        let (planned, more) =
+            run(Some(&state("a", "a", &[("a", "primary"), ("b", "standby")])), &unknown);
+        assert!(
+            planned.is_some() && diags.errors.is_empty() && more.errors.is_empty(),
+            "{unknown:?}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! `ob_user`: one account on an instance, a group or any MySQL-mode server.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs` statements and facts
+//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs`
+//!   statements and facts
 mod object;
 mod plan;
 mod schema;
@@ -33,7 +34,11 @@ impl Resource for ObUser {
     fn validate(&self, config: &UserState, diags: &mut Diagnostics) {
         plan::validate(config, diags);
     }
-    fn plan(&self, input: PlanInput<'_, UserState>, diags: &mut Diagnostics) -> Option<Planned<UserState>> {
+    fn plan(
+        &self,
+        input: PlanInput<'_, UserState>,
+        diags: &mut Diagnostics,
+    ) -> Option<Planned<UserState>> {
         plan::plan(input, diags)
     }
     async fn read(&self, cx: &Context, state: UserState) -> Result<Found<UserState>, Problem> {
@@ -54,6 +59,9 @@ impl Resource for ObUser {
 ///
 /// # Errors
 /// It must not be done.
-pub fn planned_statements(prior: Option<&UserState>, planned: Option<&UserState>) -> Result<Vec<Statement>, Problem> {
+pub fn planned_statements(
+    prior: Option<&UserState>,
+    planned: Option<&UserState>,
+) -> Result<Vec<Statement>, Problem> {
     sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

@@ -21,21 +21,40 @@ impl SqlObject for UserState {
         let from = change.prior.and_then(account);
         let there = |a: &Account| now.users.get(a);
         let Some(next) = change.next else {
-            return Ok(from.filter(|a| there(a).is_some()).map(|a| user::drop(&a)).into_iter().collect());
+            return Ok(from
+                .filter(|a| there(a).is_some())
+                .map(|a| user::drop(&a))
+                .into_iter()
+                .collect());
         };
         let Some(to) = account(next) else { return Ok(Vec::new()) };
-        let password = change.password("password_wo", change.config.map(|c| &c.password_wo), change.prior.map(|p| &p.password_wo_version), &next.password_wo_version);
-        Ok(user::statements(from.as_ref(), &to, from.as_ref().and_then(there), there(&to), next.locked == Value::Value(true), password.as_ref()))
+        let password = change.password(
+            "password_wo",
+            change.config.map(|c| &c.password_wo),
+            change.prior.map(|p| &p.password_wo_version),
+            &next.password_wo_version,
+        );
+        Ok(user::statements(
+            from.as_ref(),
+            &to,
+            from.as_ref().and_then(there),
+            there(&to),
+            next.locked == Value::Value(true),
+            password.as_ref(),
+        ))
     }
 
     fn fill(mut self, now: &Catalog, how: Fill) -> Option<Self> {
         let found = now.users.get(&account(&self)?).filter(|u| !u.role)?;
         self.locked = Value::Value(found.locked);
-        self.password_wo_version = version(&self.password_wo_version, &self.password_changed, found, how);
+        self.password_wo_version =
+            version(&self.password_wo_version, &self.password_changed, found, how);
         if how == Fill::Read || !self.password_changed.is_value() {
             self.password_changed = Value::Value(found.password_changed.clone());
         }
-        self.host = Value::Value(text(&self.host).filter(|h| !h.is_empty()).unwrap_or_else(|| plan::ANYWHERE.into()));
+        self.host = Value::Value(
+            text(&self.host).filter(|h| !h.is_empty()).unwrap_or_else(|| plan::ANYWHERE.into()),
+        );
         self.password_wo = Value::Null;
         if let Some(id) = plan::id(&self) {
             self.id = Value::Value(id);
@@ -65,8 +84,14 @@ impl SqlObject for UserState {
     }
 }
 
-/// The version that a state shows: none when somebody else set the password, for only so can a plan show it.
-pub(crate) fn version(version: &Value<i64>, before: &Value<String>, found: &User, how: Fill) -> Value<i64> {
+/// The version that a state shows: none when somebody else set the password, for only so can a plan
+/// show it.
+pub(crate) fn version(
+    version: &Value<i64>,
+    before: &Value<String>,
+    found: &User,
+    how: Fill,
+) -> Value<i64> {
     let others = matches!(before, Value::Value(before) if *before != found.password_changed);
     if others && how == Fill::Read { Value::Null } else { *version }
 }
@@ -75,7 +100,10 @@ pub(crate) fn version(version: &Value<i64>, before: &Value<String>, found: &User
 pub(super) fn believed(prior: Option<&UserState>) -> Catalog {
     let mut now = Catalog::default();
     if let Some((prior, account)) = prior.and_then(|p| Some((p, account(p)?))) {
-        now.users.insert(account, User { locked: prior.locked == Value::Value(true), ..User::default() });
+        now.users.insert(
+            account,
+            User { locked: prior.locked == Value::Value(true), ..User::default() },
+        );
     }
     now
 }
@@ -88,9 +116,18 @@ pub async fn import(cx: &Context, id: &str) -> Result<UserState, Problem> {
     let named = sql_import::parse(cx, id).await?;
     let name = named.part("user", id)?;
     if let Some(why) = user::fault(&name) {
-        return Err(Problem::refused(format!("user \"{name}\" cannot be imported")).why(why).fix("leave it out"));
+        return Err(Problem::refused(format!("user \"{name}\" cannot be imported"))
+            .why(why)
+            .fix("leave it out"));
     }
     let host = named.object.get("host").cloned().unwrap_or_else(|| plan::ANYWHERE.into());
-    let state = UserState { name: Value::Value(name), host: Value::Value(host), instance: named.instance, group: named.group, endpoint: named.endpoint, ..UserState::default() };
+    let state = UserState {
+        name: Value::Value(name),
+        host: Value::Value(host),
+        instance: named.instance,
+        group: named.group,
+        endpoint: named.endpoint,
+        ..UserState::default()
+    };
     sql_object::import(cx, state, id).await
 }

@@ -31,12 +31,20 @@ pub fn validate(config: &UserState, diags: &mut Diagnostics) {
         );
     }
     if *password == Value::Value(String::new()) {
-        diags.problem(Problem::user("the password is empty").why("anybody could log in").fix("set one, or locked = true without one").attribute(["password_wo"]));
+        diags.problem(
+            Problem::user("the password is empty")
+                .why("anybody could log in")
+                .fix("set one, or locked = true without one")
+                .attribute(["password_wo"]),
+        );
     }
 }
 
 /// Makes the planned state.
-pub fn plan(input: PlanInput<'_, UserState>, diags: &mut Diagnostics) -> Option<Planned<UserState>> {
+pub fn plan(
+    input: PlanInput<'_, UserState>,
+    diags: &mut Diagnostics,
+) -> Option<Planned<UserState>> {
     let mut next = input.proposed.clone();
     // Only what the configuration leaves out has a default.
     if input.config.host.is_null() {
@@ -72,8 +80,12 @@ pub fn plan(input: PlanInput<'_, UserState>, diags: &mut Diagnostics) -> Option<
         None => {}
     }
     next.id = id(&next).map_or(Value::Unknown, Value::Value);
-    let shaped = account(&next).is_some() && !next.locked.is_unknown() && !next.password_wo_version.is_unknown();
-    if let Err(problem) = sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior)) {
+    let shaped = account(&next).is_some()
+        && !next.locked.is_unknown()
+        && !next.password_wo_version.is_unknown();
+    if let Err(problem) =
+        sql_object::foretell(input.prior, &mut next, shaped, &believed(input.prior))
+    {
         diags.problem(problem);
     }
     Some(Planned { state: next, replace: Vec::new() })

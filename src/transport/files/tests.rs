@@ -24,24 +24,44 @@ fn place_in(dir: &Path, dest: &str) -> Place {
 }
 
 fn local() -> Arc<dyn Transport> {
-    Arc::new(Local::new(Endpoint { name: "here".into(), address: "local".into(), port: 0, user: String::new(), identity: String::new(), host_key: String::new() }, BTreeMap::new()))
+    Arc::new(Local::new(
+        Endpoint {
+            name: "here".into(),
+            address: "local".into(),
+            port: 0,
+            user: String::new(),
+            identity: String::new(),
+            host_key: String::new(),
+        },
+        BTreeMap::new(),
+    ))
 }
 
 async fn whole_life(transport: &Arc<dyn Transport>) {
     let dir = tempfile::tempdir().unwrap();
     let opened = Arc::new(AtomicUsize::new(0));
     let big: Vec<u8> = (0..9_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
-    let files = vec![spec("bin/server", &big, 0o755, &opened), spec("etc/a b'c.conf", b"x=1\n", 0o644, &opened), spec("empty", b"", 0o600, &opened)];
+    let files = vec![
+        spec("bin/server", &big, 0o755, &opened),
+        spec("etc/a b'c.conf", b"x=1\n", 0o644, &opened),
+        spec("empty", b"", 0o600, &opened),
+    ];
     let v1 = place_in(dir.path(), "v1");
     let placed = place(transport, &v1, &files).await.unwrap();
     assert_eq!(placed, Placed { same: 0, linked: 3, sent: 3 });
     assert_eq!(std::fs::read(dir.path().join("v1/bin/server")).unwrap(), big);
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(dir.path().join("v1/bin/server")).unwrap().permissions().mode() & 0o7777, 0o755);
+    assert_eq!(
+        std::fs::metadata(dir.path().join("v1/bin/server")).unwrap().permissions().mode() & 0o7777,
+        0o755
+    );
     let none = Placed { same: 3, linked: 0, sent: 0 };
     assert_eq!(place(transport, &v1, &files).await.unwrap(), none);
     // A rollback: another place, nothing sent.
-    assert_eq!(place(transport, &place_in(dir.path(), "v2"), &files).await.unwrap(), Placed { same: 0, linked: 3, sent: 0 });
+    assert_eq!(
+        place(transport, &place_in(dir.path(), "v2"), &files).await.unwrap(),
+        Placed { same: 0, linked: 3, sent: 0 }
+    );
     assert_eq!(opened.load(Ordering::Relaxed), 3);
     assert_eq!(place(transport, &v1, &files).await.unwrap(), none);
     // Somebody writes into a linked file, size and mtime kept: found by ctime, and sent again.
@@ -50,10 +70,17 @@ async fn whole_life(transport: &Arc<dyn Transport>) {
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"evil", 100).unwrap();
     file.set_modified(before).unwrap();
-    assert_eq!(place(transport, &v1, &files).await.unwrap(), Placed { same: 2, linked: 1, sent: 1 });
+    assert_eq!(
+        place(transport, &v1, &files).await.unwrap(),
+        Placed { same: 2, linked: 1, sent: 1 }
+    );
     assert_eq!(std::fs::read(&path).unwrap(), big);
     assert_eq!(place(transport, &Place { deep: true, ..v1.clone() }, &files).await.unwrap(), none);
-    let left: Vec<_> = std::fs::read_dir(&v1.cache).unwrap().map(|e| e.unwrap().file_name()).filter(|n| n.to_string_lossy().contains("partial")).collect();
+    let left: Vec<_> = std::fs::read_dir(&v1.cache)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .filter(|n| n.to_string_lossy().contains("partial"))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -76,8 +103,16 @@ async fn a_content_that_is_not_what_was_declared_is_refused_and_not_kept() {
     let cases = [
         ("other digest", FileSpec { sha256: "0".repeat(64), ..right.clone() }, "expected 0000"),
         ("shorter", FileSpec { size: 8, ..right.clone() }, "it has 7 bytes, expected 8"),
-        ("cut source", FileSpec { open: Arc::new(|| Err(std::io::Error::other("gone"))), ..right.clone() }, "gone"),
-        ("leaves its folder", FileSpec { name: "a/../../b".into(), ..right.clone() }, "leaves its folder"),
+        (
+            "cut source",
+            FileSpec { open: Arc::new(|| Err(std::io::Error::other("gone"))), ..right.clone() },
+            "gone",
+        ),
+        (
+            "leaves its folder",
+            FileSpec { name: "a/../../b".into(), ..right.clone() },
+            "leaves its folder",
+        ),
         ("absolute", FileSpec { name: "/etc/passwd".into(), ..right.clone() }, "leaves its folder"),
     ];
     for (case, file, why) in cases {
@@ -92,9 +127,13 @@ async fn a_content_that_is_not_what_was_declared_is_refused_and_not_kept() {
 #[tokio::test]
 async fn a_full_disk_is_said_with_its_numbers_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mount = |args: &[&str]| Command::new(args[0]).args(&args[1..]).arg(dir.path()).status().is_ok_and(|s| s.success());
+    let mount = |args: &[&str]| {
+        Command::new(args[0]).args(&args[1..]).arg(dir.path()).status().is_ok_and(|s| s.success())
+    };
     if !mount(&["mount", "-t", "tmpfs", "-o", "size=4m", "ob-test"]) {
-        eprintln!("SKIPPED a_full_disk_is_said_with_its_numbers_and_leaves_nothing: needs the right to mount");
+        eprintln!(
+            "SKIPPED a_full_disk_is_said_with_its_numbers_and_leaves_nothing: needs the right to mount"
+        );
         return;
     }
     let opened = Arc::new(AtomicUsize::new(0));
@@ -104,10 +143,18 @@ async fn a_full_disk_is_said_with_its_numbers_and_leaves_nothing() {
     let sent = opened.load(Ordering::Relaxed);
     // … and on the way, when something else filled the disk meanwhile.
     let late = send(&local(), &place_in(dir.path(), "d"), &big, CancellationToken::new()).await;
-    let left: Vec<_> = std::fs::read_dir(dir.path().join("it's a cache")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(dir.path().join("it's a cache"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert!(mount(&["umount"]));
     let early = early.unwrap_err();
-    assert!(early.what.contains("disk is full") && early.why.contains("6 MiB have to be written and ") && early.why.contains("MiB are free"), "{early}");
+    assert!(
+        early.what.contains("disk is full")
+            && early.why.contains("6 MiB have to be written and ")
+            && early.why.contains("MiB are free"),
+        "{early}"
+    );
     assert_eq!(sent, 0);
     assert!(late.unwrap_err().what.contains("disk is full"));
     assert!(left.is_empty(), "{left:?}");

@@ -1,5 +1,5 @@
-//! Statements: exactly those that the product and the writer of the tests send. Any other is an error that names it, so that
-//! a change of the product cannot pass unseen.
+//! Statements: exactly those that the product and the writer of the tests send. Any other is an
+//! error that names it, so that a change of the product cannot pass unseen.
 use crate::follow::ask;
 use crate::server::{Server, read_only};
 use crate::sha1::kept;
@@ -22,7 +22,19 @@ pub const PARAMETERS: [(&str, &str); 11] = [
     ("system_memory", "0M"),
 ];
 
-const COLUMNS: [&str; 11] = ["svr_type", "name", "data_type", "value", "info", "section", "scope", "source", "edit_level", "default_value", "isdefault"];
+const COLUMNS: [&str; 11] = [
+    "svr_type",
+    "name",
+    "data_type",
+    "value",
+    "info",
+    "section",
+    "scope",
+    "source",
+    "edit_level",
+    "default_value",
+    "isdefault",
+];
 
 fn one(column: &'static str, value: impl Into<String>) -> Answer {
     Answer::Rows(vec![column], vec![vec![value.into()]])
@@ -38,13 +50,17 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
         "select 1" => one("1", "1"),
         "select connection_id()" => one("connection_id()", id.to_string()),
         "select @@version_comment" => one("@@version_comment", format!("sim seekdb {}", build())),
-        "select max(tx_blocked) from oceanbase.__all_virtual_ls_info" => one("max(tx_blocked)", if server.store().role == Role::Primary { "0" } else { "1" }),
+        "select max(tx_blocked) from oceanbase.__all_virtual_ls_info" => {
+            one("max(tx_blocked)", if server.store().role == Role::Primary { "0" } else { "1" })
+        }
         "select max(checkpoint_scn) from oceanbase.__all_virtual_ls_info" => {
             let mut store = server.store();
             let moved = store.settled().unwrap_or(false) || server.lies("base");
             one("max(checkpoint_scn)", if moved { store.end().to_string() } else { "1".to_owned() })
         }
-        "select max(end_scn) from oceanbase.v$ob_log_stat" => one("max(END_SCN)", server.store().end().to_string()),
+        "select max(end_scn) from oceanbase.v$ob_log_stat" => {
+            one("max(END_SCN)", server.store().end().to_string())
+        }
         "show processlist" => processlist(server),
         "show parameters" => parameters(server),
         "show sim state" => state(server),
@@ -54,7 +70,10 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
 
 fn changes(server: &Server, user: &str, text: &str, lower: &str) -> Answer {
     if let Some(rest) = lower.strip_prefix("kill ") {
-        return rest.trim().parse().map_or_else(|_| Answer::Err(1064, text.into()), |id| server.kill(id));
+        return rest
+            .trim()
+            .parse()
+            .map_or_else(|_| Answer::Err(1064, text.into()), |id| server.kill(id));
     }
     if let Some(answer) = rows(server, lower) {
         return answer;
@@ -64,11 +83,22 @@ fn changes(server: &Server, user: &str, text: &str, lower: &str) -> Answer {
         "alter system switchover to standby" => fence(server),
         "alter system switchover to primary" => promote(server),
         "alter system activate standby" => activate(server),
-        _ if lower.starts_with("alter system set ") => set(server, &text["alter system set ".len()..]),
-        _ if lower.starts_with("create user if not exists ") => account(server, user, &text["create user if not exists ".len()..], false),
-        _ if lower.starts_with("alter user ") => account(server, user, &text["alter user ".len()..], true),
-        _ if lower.starts_with("grant all privileges on *.* to ") => server.append(&format!("grant {}", literal(&text["grant all privileges on *.* to ".len()..]).0)),
-        _ => return Answer::Err(1064, format!("the stand-in does not know the statement {text:?}")),
+        _ if lower.starts_with("alter system set ") => {
+            set(server, &text["alter system set ".len()..])
+        }
+        _ if lower.starts_with("create user if not exists ") => {
+            account(server, user, &text["create user if not exists ".len()..], false)
+        }
+        _ if lower.starts_with("alter user ") => {
+            account(server, user, &text["alter user ".len()..], true)
+        }
+        _ if lower.starts_with("grant all privileges on *.* to ") => server.append(&format!(
+            "grant {}",
+            literal(&text["grant all privileges on *.* to ".len()..]).0
+        )),
+        _ => {
+            return Answer::Err(1064, format!("the stand-in does not know the statement {text:?}"));
+        }
     };
     let shown = match lower.split_once("identified by") {
         Some((head, _)) => format!("{head}identified by ***"),
@@ -83,26 +113,42 @@ fn changes(server: &Server, user: &str, text: &str, lower: &str) -> Answer {
 /// What lies beside the program tells two builds apart, as the library beside the real one.
 fn build() -> String {
     let exe = std::env::current_exe().unwrap_or_default();
-    exe.parent().and_then(|d| std::fs::read_to_string(d.join("libaio.so.1")).ok()).unwrap_or_default().trim().to_owned()
+    exe.parent()
+        .and_then(|d| std::fs::read_to_string(d.join("libaio.so.1")).ok())
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn processlist(server: &Server) -> Answer {
     let sessions = server.sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Answer::Rows(vec!["Id", "User", "Host", "db", "Command"], sessions.iter().map(|(id, (user, _))| [&id.to_string(), user, "h", "", "Sleep"].map(str::to_owned).into()).collect())
+    Answer::Rows(
+        vec!["Id", "User", "Host", "db", "Command"],
+        sessions
+            .iter()
+            .map(|(id, (user, _))| {
+                [&id.to_string(), user, "h", "", "Sleep"].map(str::to_owned).into()
+            })
+            .collect(),
+    )
 }
 
 /// The value in force: this run's command line, then what was set, then the default.
 pub fn parameter(server: &Server, name: &str, default: &str) -> String {
     let first_only = ["log_restore_source"].contains(&name);
     let given = server.given.get(name).filter(|_| !first_only).cloned();
-    given.or_else(|| server.store().parameters.get(name).cloned()).unwrap_or_else(|| default.to_owned())
+    given
+        .or_else(|| server.store().parameters.get(name).cloned())
+        .unwrap_or_else(|| default.to_owned())
 }
 
 fn parameters(server: &Server) -> Answer {
     let row = |(name, default): (&str, &str)| {
         let value = parameter(server, name, default);
         let is_default = if value == default { "1" } else { "0" };
-        ["sys", name, "S", &value, "", "", "", "", "", default, is_default].map(str::to_owned).into()
+        ["sys", name, "S", &value, "", "", "", "", "", default, is_default]
+            .map(str::to_owned)
+            .into()
     };
     Answer::Rows(COLUMNS.into(), PARAMETERS.into_iter().map(row).collect())
 }
@@ -110,19 +156,30 @@ fn parameters(server: &Server) -> Answer {
 /// All that the sweep compares, for it alone.
 fn state(server: &Server) -> Answer {
     let store = server.store();
-    let mut lines = vec![format!("role {:?}", store.role), format!("fenced {}", store.fenced_here), format!("rows {}", store.rows.len())];
-    lines.extend(store.users.iter().map(|(name, kept)| format!("user {name}{}", if kept.is_empty() { " without password" } else { "" })));
+    let mut lines = vec![
+        format!("role {:?}", store.role),
+        format!("fenced {}", store.fenced_here),
+        format!("rows {}", store.rows.len()),
+    ];
+    lines.extend(store.users.iter().map(|(name, kept)| {
+        format!("user {name}{}", if kept.is_empty() { " without password" } else { "" })
+    }));
     lines.extend(store.log.iter().filter(|l| l.1.starts_with("grant")).map(|l| l.1.clone()));
     drop(store);
-    lines.extend(PARAMETERS.iter().map(|(n, d)| format!("parameter {n} {}", parameter(server, n, d))));
+    lines.extend(
+        PARAMETERS.iter().map(|(n, d)| format!("parameter {n} {}", parameter(server, n, d))),
+    );
     Answer::Rows(vec!["line"], lines.into_iter().map(|l| vec![l]).collect())
 }
 
 /// The writer's statements.
 fn rows(server: &Server, lower: &str) -> Option<Answer> {
     let after = |word: &str| lower.split_once(word).map(|(_, rest)| rest);
-    let number = |text: &str| text.trim().chars().take_while(char::is_ascii_digit).collect::<String>();
-    if lower.starts_with("create database if not exists") || lower.starts_with("create table if not exists") {
+    let number =
+        |text: &str| text.trim().chars().take_while(char::is_ascii_digit).collect::<String>();
+    if lower.starts_with("create database if not exists")
+        || lower.starts_with("create table if not exists")
+    {
         return Some(server.append("ddl"));
     }
     if let Some(values) = after(".rows_written values (") {
@@ -133,7 +190,10 @@ fn rows(server: &Server, lower: &str) -> Option<Answer> {
     }
     let (low, high) = after(".rows_written where n between ")?.split_once(" and ")?;
     let (low, high): (u64, u64) = (number(low).parse().ok()?, number(high).parse().ok()?);
-    Some(Answer::Rows(vec!["n"], server.store().rows.range(low..=high).map(|n| vec![n.to_string()]).collect()))
+    Some(Answer::Rows(
+        vec!["n"],
+        server.store().rows.range(low..=high).map(|n| vec![n.to_string()]).collect(),
+    ))
 }
 
 /// Answers at once; the base of the log moves later ([`crate::store::Store::settled`]).
@@ -163,8 +223,9 @@ fn fence(server: &Server) -> Answer {
     written(&mut store, &["role standby"])
 }
 
-/// Waits for the fenced source's end of log by itself; 4109 and no change while the source is not fenced; 1210 when the
-/// fenced process was restarted since; 4179 on a server that is fenced itself.
+/// Waits for the fenced source's end of log by itself; 4109 and no change while the source is not
+/// fenced; 1210 when the fenced process was restarted since; 4179 on a server that is fenced
+/// itself.
 fn promote(server: &Server) -> Answer {
     let refuse = |code, text: &str| Answer::Err(code, text.into());
     if server.store().fenced_here {
@@ -187,8 +248,8 @@ fn promote(server: &Server) -> Answer {
     open(server)
 }
 
-/// The way back out of a fence, and the failover: first try, also while the source lives. Not for the process that was fenced
-/// itself (4179), only for the one that was restarted after it.
+/// The way back out of a fence, and the failover: first try, also while the source lives. Not for
+/// the process that was fenced itself (4179), only for the one that was restarted after it.
 fn activate(server: &Server) -> Answer {
     let refused = {
         let store = server.store();
@@ -219,7 +280,12 @@ fn set(server: &Server, text: &str) -> Answer {
 /// `'NAME' IDENTIFIED BY 'PASSWORD'`. Nobody but root changes root's (1235).
 fn account(server: &Server, user: &str, text: &str, there: bool) -> Answer {
     let (name, rest) = literal(text);
-    let Some(password) = rest.trim().to_ascii_lowercase().strip_prefix("identified by ").map(|_| literal(rest.trim()["identified by ".len()..].trim()).0) else {
+    let Some(password) = rest
+        .trim()
+        .to_ascii_lowercase()
+        .strip_prefix("identified by ")
+        .map(|_| literal(rest.trim()["identified by ".len()..].trim()).0)
+    else {
         return Answer::Err(1064, "no password".into());
     };
     if name == "root" && user != "root" {
@@ -228,7 +294,9 @@ fn account(server: &Server, user: &str, text: &str, there: bool) -> Answer {
     let mut store = server.store();
     match (store.role, store.users.contains_key(&name)) {
         (Role::Standby, _) => read_only(),
-        (_, false) if there => Answer::Err(1396, format!("Operation ALTER USER failed for '{name}'")),
+        (_, false) if there => {
+            Answer::Err(1396, format!("Operation ALTER USER failed for '{name}'"))
+        }
         (_, true) if !there => Answer::Ok,
         _ => server.appended(&mut store, &format!("user {name} {}", kept(&password))),
     }
@@ -236,7 +304,9 @@ fn account(server: &Server, user: &str, text: &str, there: bool) -> Answer {
 
 /// A quoted literal and what follows it.
 fn literal(text: &str) -> (String, &str) {
-    let Some(body) = text.trim_start().strip_prefix('\'') else { return (text.trim().to_owned(), "") };
+    let Some(body) = text.trim_start().strip_prefix('\'') else {
+        return (text.trim().to_owned(), "");
+    };
     let (mut out, mut chars) = (String::new(), body.char_indices().peekable());
     while let Some((at, c)) = chars.next() {
         match c {
@@ -258,7 +328,12 @@ mod tests {
 
     #[test]
     fn literals_are_read_as_the_product_writes_them() {
-        for (text, want, rest) in [("'a' b", "a", " b"), ("'it''s'", "it's", ""), (r"'a\\'", r"a\", ""), ("plain", "plain", "")] {
+        for (text, want, rest) in [
+            ("'a' b", "a", " b"),
+            ("'it''s'", "it's", ""),
+            (r"'a\\'", r"a\", ""),
+            ("plain", "plain", ""),
+        ] {
             assert_eq!(literal(text), (want.to_owned(), rest), "{text}");
         }
     }

@@ -1,6 +1,8 @@
-//! Replication over the RPC port: a follower names the end of its log and gets the lines after it, as they come.
+//! Replication over the RPC port: a follower names the end of its log and gets the lines after it,
+//! as they come.
 //!
-//! `follow SCN ENTRY` is answered `ok`, `young` (no minor freeze yet) or `diverged`; `state` by what the server is.
+//! `follow SCN ENTRY` is answered `ok`, `young` (no minor freeze yet) or `diverged`; `state` by
+//! what the server is.
 use crate::server::{Server, fail};
 use crate::store::Role;
 use std::io::{BufRead, BufReader, Error, Result, Write};
@@ -53,7 +55,8 @@ fn one(server: &Server, mut stream: TcpStream) -> Result<()> {
             let new = store.log.iter().filter(|l| l.0 > after);
             (new.map(|(s, e)| format!("log {s} {e}\n")).collect::<String>(), store.end())
         };
-        // `end` says that all is sent, also when there is nothing: a dead connection is noticed by it.
+        // `end` says that all is sent, also when there is nothing: a dead connection is noticed by
+        // it.
         stream.write_all(format!("{text}end\n").as_bytes())?;
         after = after.max(end);
     }
@@ -88,8 +91,9 @@ pub fn ask(source: &str) -> Result<(String, u64)> {
     Ok((word.to_owned(), end.parse().map_err(Error::other)?))
 }
 
-/// Follows the source as long as this server is a standby that was not fenced by this process; a server that cannot go on
-/// from its source's log ends by itself (measured: -4023 after 4 to 9 s; here at once).
+/// Follows the source as long as this server is a standby that was not fenced by this process; a
+/// server that cannot go on from its source's log ends by itself (measured: -4023 after 4 to 9 s;
+/// here at once).
 pub fn follow(server: &Server) {
     loop {
         let source = server.source_to_follow();

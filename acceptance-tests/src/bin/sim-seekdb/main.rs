@@ -1,8 +1,10 @@
-//! A stand-in for the seekdb server, for the simulated crash sweep: same flags, files and statements, up in milliseconds.
+//! A stand-in for the seekdb server, for the simulated crash sweep: same flags, files and
+//! statements, up in milliseconds.
 //!
-//! Its rules are those of the real server as measured on 1.4.0 (each is named where it is kept): exit status 0 says nothing,
-//! the pid file stays, role and settings live in the store, a standby needs a minor freeze of its primary, acknowledged rows
-//! survive a power loss, a former primary started on its old data is a primary. Times are shorter; nothing else is.
+//! Its rules are those of the real server as measured on 1.4.0 (each is named where it is kept):
+//! exit status 0 says nothing, the pid file stays, role and settings live in the store, a standby
+//! needs a minor freeze of its primary, acknowledged rows survive a power loss, a former primary
+//! started on its old data is a primary. Times are shorter; nothing else is.
 mod answer;
 mod follow;
 mod server;
@@ -39,7 +41,9 @@ fn flags() -> Flags {
             "--port" => flags.port = value.parse().ok(),
             "--base-dir" => flags.base = value.into(),
             "--role" => flags.standby = value == "STANDBY",
-            "--parameter" => flags.given.extend(value.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()))),
+            "--parameter" => {
+                flags.given.extend(value.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())))
+            }
             other => fail(&format!("unknown flag {other}")),
         }
     }
@@ -77,7 +81,9 @@ fn main() -> ExitCode {
 fn runs(base: &Path) -> bool {
     let pid = std::fs::read_to_string(base.join("run/seekdb.pid")).unwrap_or_default();
     let proc = Path::new("/proc").join(pid.trim());
-    !pid.trim().is_empty() && std::fs::read_link(proc.join("cwd")).ok() == base.canonicalize().ok() && std::fs::read_link(proc.join("exe")).is_ok()
+    !pid.trim().is_empty()
+        && std::fs::read_link(proc.join("cwd")).ok() == base.canonicalize().ok()
+        && std::fs::read_link(proc.join("exe")).is_ok()
 }
 
 fn daemon(flags: Flags) -> ExitCode {
@@ -96,7 +102,9 @@ fn daemon(flags: Flags) -> ExitCode {
         Ok(store) => store,
         Err(e) => fail(&format!("ret=-4009 {e}")),
     };
-    if let Some(unknown) = flags.given.keys().find(|k| !answer::PARAMETERS.iter().any(|p| p.0 == **k)) {
+    if let Some(unknown) =
+        flags.given.keys().find(|k| !answer::PARAMETERS.iter().any(|p| p.0 == **k))
+    {
         fail(&format!("ret=-5168 no parameter {unknown}"));
     }
     let new = store.is_new();
@@ -107,9 +115,14 @@ fn daemon(flags: Flags) -> ExitCode {
     if new {
         first_start(&server, flags.port, flags.standby);
     }
-    let number = |name: &str, default: u16| answer::parameter(&server, name, "").parse().unwrap_or(default);
-    let (sql, rpc) = (flags.port.unwrap_or_else(|| number("mysql_port", 2881)), number("rpc_port", 2882));
-    let listen = |port: u16| TcpListener::bind(("0.0.0.0", port)).unwrap_or_else(|e| fail(&format!("ret=-4388 port {port}: {e}")));
+    let number =
+        |name: &str, default: u16| answer::parameter(&server, name, "").parse().unwrap_or(default);
+    let (sql, rpc) =
+        (flags.port.unwrap_or_else(|| number("mysql_port", 2881)), number("rpc_port", 2882));
+    let listen = |port: u16| {
+        TcpListener::bind(("0.0.0.0", port))
+            .unwrap_or_else(|e| fail(&format!("ret=-4388 port {port}: {e}")))
+    };
     let (sql, rpc) = (listen(sql), listen(rpc));
     server.ledger(if new { "first start" } else { "start" });
     log(&server.base, "INFO observer start success");
@@ -122,7 +135,8 @@ fn daemon(flags: Flags) -> ExitCode {
 
 /// Role, source and parameters are read now and never again (seekdb.md, Standby).
 fn first_start(server: &Server, port: Option<u16>, standby: bool) {
-    let write = |line: &str| server.store().write(line).unwrap_or_else(|e| fail(&format!("ret=-4009 {e}")));
+    let write =
+        |line: &str| server.store().write(line).unwrap_or_else(|e| fail(&format!("ret=-4009 {e}")));
     for (name, value) in &server.given {
         write(&format!("parameter {name} {value}"));
     }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Every statement that changes something is written here, outside of what a destroy removes: `BASE STATEMENT`.
+/// Every statement that changes something is written here, outside of what a destroy removes: `BASE
+/// STATEMENT`.
 const LEDGER: &str = "/var/log/sim-seekdb.ledger";
 
 /// Names of lies this server tells, for tests of the tests; see [`Server::lies`].
@@ -30,7 +31,8 @@ pub struct Server {
     pub sessions: Mutex<BTreeMap<u32, (String, TcpStream)>>,
 }
 
-/// Says why in the log, and ends the process: what the real server does long after its start command said 0.
+/// Says why in the log, and ends the process: what the real server does long after its start
+/// command said 0.
 pub fn fail(why: &str) -> ! {
     log(Path::new("."), &format!("ERROR {why}"));
     std::process::exit(1)
@@ -39,13 +41,24 @@ pub fn fail(why: &str) -> ! {
 /// Appends a line to the server's log.
 pub fn log(base: &Path, line: &str) {
     let _ = std::fs::create_dir_all(base.join("log"));
-    let _ = File::options().create(true).append(true).open(base.join("log/seekdb.log")).and_then(|mut f| writeln!(f, "{line}"));
+    let _ = File::options()
+        .create(true)
+        .append(true)
+        .open(base.join("log/seekdb.log"))
+        .and_then(|mut f| writeln!(f, "{line}"));
 }
 
 impl Server {
     /// A server over an open store.
     pub fn new(base: PathBuf, given: BTreeMap<String, String>, store: Store) -> Self {
-        Self { base, given, store: Mutex::new(store), asked: Mutex::default(), grown: Condvar::new(), sessions: Mutex::default() }
+        Self {
+            base,
+            given,
+            store: Mutex::new(store),
+            asked: Mutex::default(),
+            grown: Condvar::new(),
+            sessions: Mutex::default(),
+        }
     }
 
     /// The store.
@@ -59,7 +72,9 @@ impl Server {
         if store.end() > after {
             return store;
         }
-        self.grown.wait_timeout(store, Duration::from_millis(100)).map_or_else(|e| e.into_inner().0, |g| g.0)
+        self.grown
+            .wait_timeout(store, Duration::from_millis(100))
+            .map_or_else(|e| e.into_inner().0, |g| g.0)
     }
 
     /// Appends to the replicated log as primary, if it is one.
@@ -88,15 +103,17 @@ impl Server {
         Ok(())
     }
 
-    /// Whom it follows now. A fenced process follows nobody before it was restarted (seekdb.md, Switchover 4).
+    /// Whom it follows now. A fenced process follows nobody before it was restarted (seekdb.md,
+    /// Switchover 4).
     pub fn source_to_follow(&self) -> Option<String> {
         let store = self.store();
         let follows = store.role == Role::Standby && !store.fenced_here;
         store.parameters.get("log_restore_source").filter(|s| follows && !s.is_empty()).cloned()
     }
 
-    /// Whether a question about its own tables is answered: a process that was fenced answers only those that it was asked before
-    /// (4012 to others, run on 1.4.0.post1; seen with `SHOW PROCESSLIST`, the only one it is held to here).
+    /// Whether a question about its own tables is answered: a process that was fenced answers only
+    /// those that it was asked before (4012 to others, run on 1.4.0.post1; seen with `SHOW
+    /// PROCESSLIST`, the only one it is held to here).
     pub fn answers(&self, question: &str) -> bool {
         let fenced = self.store().fenced_here;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +123,11 @@ impl Server {
     /// Writes a statement down.
     pub fn ledger(&self, statement: &str) {
         let line = format!("{} {statement}\n", self.base.display());
-        let _ = File::options().create(true).append(true).open(LEDGER).and_then(|mut f| f.write_all(line.as_bytes()));
+        let _ = File::options()
+            .create(true)
+            .append(true)
+            .open(LEDGER)
+            .and_then(|mut f| f.write_all(line.as_bytes()));
     }
 
     /// Whether a test asked this server to lie about `what`.
@@ -126,7 +147,9 @@ impl Server {
     }
 
     fn session(&self, stream: TcpStream, id: u32) -> Result<()> {
-        let nonce = std::array::from_fn(|i| u8::try_from((id as usize * 31 + i * 7) % 94 + 33).unwrap_or(33));
+        let nonce = std::array::from_fn(|i| {
+            u8::try_from((id as usize * 31 + i * 7) % 94 + 33).unwrap_or(33)
+        });
         let other = stream.try_clone()?;
         let (mut wire, user, proof) = Wire::greet(stream, id, &nonce)?;
         let kept = self.store().users.get(&user).cloned();
@@ -134,7 +157,10 @@ impl Server {
             return wire.answer(&Answer::Err(1045, format!("Access denied for user '{user}'")));
         }
         wire.answer(&Answer::Ok)?;
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (user.clone(), other));
+        self.sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, (user.clone(), other));
         loop {
             let packet = wire.command()?;
             let answer = match packet.split_first() {

@@ -1,4 +1,5 @@
-//! SHA-1, for `mysql_native_password` alone: a dependency would make the stand-in larger than all it does.
+//! SHA-1, for `mysql_native_password` alone: a dependency would make the stand-in larger than all
+//! it does.
 
 /// The digest of `parts` put together.
 pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
@@ -11,7 +12,8 @@ pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     bytes.extend(bits.to_be_bytes());
     let mut h: [u32; 5] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
     for block in bytes.chunks_exact(64) {
-        let mut w: Vec<u32> = block.chunks_exact(4).map(|c| u32::from_be_bytes([c[0], c[1], c[2], c[3]])).collect();
+        let mut w: Vec<u32> =
+            block.chunks_exact(4).map(|c| u32::from_be_bytes([c[0], c[1], c[2], c[3]])).collect();
         for i in 16..80 {
             w.push((w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16]).rotate_left(1));
         }
@@ -23,7 +25,12 @@ pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
                 40..60 => ((b & c) | (b & d) | (c & d), 0x8F1B_BCDC),
                 _ => (b ^ c ^ d, 0xCA62_C1D6),
             };
-            let next = a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
+            let next = a
+                .rotate_left(5)
+                .wrapping_add(f)
+                .wrapping_add(e)
+                .wrapping_add(k)
+                .wrapping_add(*word);
             (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
         }
         for (sum, part) in h.iter_mut().zip([a, b, c, d, e]) {
@@ -76,7 +83,11 @@ mod tests {
             let mask = sha1(&[&nonce, &sha1(&[&first])]);
             first.iter().zip(mask).map(|(a, m)| a ^ m).collect()
         };
-        assert!(proves(&answer("secret"), &nonce, &stored) && !proves(&answer("other"), &nonce, &stored) && !proves(&[], &nonce, &stored));
+        assert!(
+            proves(&answer("secret"), &nonce, &stored)
+                && !proves(&answer("other"), &nonce, &stored)
+                && !proves(&[], &nonce, &stored)
+        );
         assert!(proves(&[], &nonce, &kept("")) && !proves(&answer("secret"), &nonce, &kept("")));
     }
 }

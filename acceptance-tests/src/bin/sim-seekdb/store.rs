@@ -1,13 +1,16 @@
-//! What a server keeps: one append-only file of lines, read back at each start. An acknowledged line is on the disk.
+//! What a server keeps: one append-only file of lines, read back at each start. An acknowledged
+//! line is on the disk.
 //!
-//! Lines `log SCN ENTRY` replicate; all others are the server's own: `whole`, `role ROLE`, `frozen`, `parameter NAME VALUE`.
+//! Lines `log SCN ENTRY` replicate; all others are the server's own: `whole`, `role ROLE`,
+//! `frozen`, `parameter NAME VALUE`.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Result, Write};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How much later than its statement's answer a minor freeze has moved the base of the log (seen on 1.4.0.post1: up to 4 s).
+/// How much later than its statement's answer a minor freeze has moved the base of the log (seen on
+/// 1.4.0.post1: up to 4 s).
 const FREEZE: Duration = Duration::from_millis(700);
 
 /// What a server is in a group.
@@ -76,7 +79,9 @@ impl Store {
         match words[..] {
             ["whole"] => self.whole = true,
             ["frozen"] => self.frozen = true,
-            ["role", word] => self.role = if word == "primary" { Role::Primary } else { Role::Standby },
+            ["role", word] => {
+                self.role = if word == "primary" { Role::Primary } else { Role::Standby }
+            }
             ["parameter", name, value] => drop(self.parameters.insert(name.into(), value.into())),
             ["parameter", name] => drop(self.parameters.insert(name.into(), String::new())),
             ["log", scn, entry] => {
@@ -105,7 +110,8 @@ impl Store {
         self.freezing.get_or_insert_with(Instant::now);
     }
 
-    /// Whether a standby can be built from it now; a minor freeze that is under way comes to its end here.
+    /// Whether a standby can be built from it now; a minor freeze that is under way comes to its
+    /// end here.
     pub fn settled(&mut self) -> Result<bool> {
         if !self.frozen && self.freezing.is_some_and(|since| since.elapsed() >= FREEZE) {
             self.write("frozen")?;
@@ -115,7 +121,9 @@ impl Store {
 
     /// Appends to the replicated log as primary.
     pub fn append(&mut self, entry: &str) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(0));
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(0));
         let scn = now.max(self.end() + 1);
         self.write(&format!("log {scn} {entry}"))
     }
@@ -125,7 +133,8 @@ impl Store {
         self.log.last().map_or(0, |l| l.0)
     }
 
-    /// Whether somebody whose log ends with `last` (SCN and entry; 0: nothing) can go on from this log.
+    /// Whether somebody whose log ends with `last` (SCN and entry; 0: nothing) can go on from this
+    /// log.
     pub fn continues(&self, scn: u64, entry: &str) -> bool {
         scn == 0 || self.log.iter().any(|(s, e)| *s == scn && e == entry)
     }

@@ -1,4 +1,5 @@
-//! The MySQL protocol as far as the product speaks it: handshake with `mysql_native_password`, text queries, ping, quit.
+//! The MySQL protocol as far as the product speaks it: handshake with `mysql_native_password`, text
+//! queries, ping, quit.
 use std::io::{Error, Read, Result, Write};
 use std::net::TcpStream;
 
@@ -18,7 +19,8 @@ pub struct Wire {
     sequence: u8,
 }
 
-/// CONNECT_WITH_DB, LONG_PASSWORD, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION, MULTI_RESULTS, PLUGIN_AUTH, its long form.
+/// CONNECT_WITH_DB, LONG_PASSWORD, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION, MULTI_RESULTS,
+/// PLUGIN_AUTH, its long form.
 const CAPABILITIES: u32 = 0x0000_0009 | 0x200 | 0x2000 | 0x8000 | 0x2_0000 | 0x8_0000 | 0x20_0000;
 
 impl Wire {
@@ -41,7 +43,8 @@ impl Wire {
         wire.send(&hello)?;
         let said = wire.read()?;
         let bad = || Error::other("no handshake response");
-        let user: Vec<u8> = said.get(32..).ok_or_else(bad)?.iter().copied().take_while(|b| *b != 0).collect();
+        let user: Vec<u8> =
+            said.get(32..).ok_or_else(bad)?.iter().copied().take_while(|b| *b != 0).collect();
         let at = 32 + user.len() + 1;
         let length = usize::from(*said.get(at).ok_or_else(bad)?);
         let answer = said.get(at + 1..at + 1 + length).ok_or_else(bad)?.to_vec();
@@ -58,7 +61,8 @@ impl Wire {
         let mut head = [0; 4];
         self.stream.read_exact(&mut head)?;
         self.sequence = head[3].wrapping_add(1);
-        let mut body = vec![0; usize::from(head[0]) | usize::from(head[1]) << 8 | usize::from(head[2]) << 16];
+        let mut body =
+            vec![0; usize::from(head[0]) | usize::from(head[1]) << 8 | usize::from(head[2]) << 16];
         self.stream.read_exact(&mut body)?;
         Ok(body)
     }

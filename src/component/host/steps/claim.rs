@@ -1,4 +1,5 @@
-//! Whose the preparation of a host is: the record before the first effect, how far it is, and its end.
+//! Whose the preparation of a host is: the record before the first effect, how far it is, and its
+//! end.
 use super::super::record::{self, Record, word};
 use super::super::{Site, objects};
 use super::LIMIT;
@@ -21,19 +22,34 @@ pub struct Claim {
 /// Says why a record does not let `owner` go on.
 fn foreign(found: &Record, site: &Site, owner: &str) -> Option<Problem> {
     (found.text("owner") != owner).then(|| {
-        Problem::refused(format!("host \"{}\" is prepared by somebody else", site.host.endpoint.name))
-            .place(site.host.endpoint.show())
-            .why(format!("its record says: host \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"", found.text("name"), found.text("owner")))
-            .fix("leave prepare out here; or destroy it there first")
+        Problem::refused(format!(
+            "host \"{}\" is prepared by somebody else",
+            site.host.endpoint.name
+        ))
+        .place(site.host.endpoint.show())
+        .why(format!(
+            "its record says: host \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"",
+            found.text("name"),
+            found.text("owner")
+        ))
+        .fix("leave prepare out here; or destroy it there first")
     })
 }
 
 fn other_creation(found: &Record, site: &Site, creation: &str) -> Option<Problem> {
     (found.text("creation") != creation).then(|| {
-        Problem::refused(format!("host \"{}\" was prepared anew by another run", site.host.endpoint.name))
-            .place(site.host.endpoint.show())
-            .why(format!("the state knows creation {creation}, the record says {}", found.text("creation")))
-            .fix("remove the object from this state (terraform state rm), then import it if it is yours")
+        Problem::refused(format!(
+            "host \"{}\" was prepared anew by another run",
+            site.host.endpoint.name
+        ))
+        .place(site.host.endpoint.show())
+        .why(format!(
+            "the state knows creation {creation}, the record says {}",
+            found.text("creation")
+        ))
+        .fix(
+            "remove the object from this state (terraform state rm), then import it if it is yours",
+        )
     })
 }
 
@@ -61,7 +77,9 @@ impl Step for Claim {
         let all = record::all(cx, &self.site.host).await?;
         let ours = all.iter().find(|r| r.text("name") == self.site.name);
         if let Some(found) = ours {
-            if let Some(problem) = foreign(found, &self.site, owner).or_else(|| self.creation.as_ref().and_then(|c| other_creation(found, &self.site, c))) {
+            if let Some(problem) = foreign(found, &self.site, owner).or_else(|| {
+                self.creation.as_ref().and_then(|c| other_creation(found, &self.site, c))
+            }) {
                 return Ok(Check::Refused(problem));
             }
             if found.stage() == Some(Stage::Destroying) {
@@ -93,18 +111,31 @@ impl Step for Claim {
         Ok(Check::Needed("it is not prepared".into()))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let Some(operation) = cx.operation() else { return Err(Problem::internal("claim outside an operation")) };
+        let Some(operation) = cx.operation() else {
+            return Err(Problem::internal("claim outside an operation"));
+        };
         let (owner, epoch, op) = (&operation.authority, operation.epoch, &operation.id);
         let text = format!(
             "format={FORMAT}\ntype=ob_host\nname={}\nowner={owner}\ncreation={}\nauthority={owner}\nepoch={epoch}\nstage=building\noperation={op}\n",
             self.site.name,
             CreationId::fresh()
         );
-        cx.effect(self, &format!("{}[ -e \"$made\" ] || printf %s {} | ob_put \"$made\"", record::lib(&self.site), quote(&text)), LIMIT).await.map(drop)
+        cx.effect(
+            self,
+            &format!(
+                "{}[ -e \"$made\" ] || printf %s {} | ob_put \"$made\"",
+                record::lib(&self.site),
+                quote(&text)
+            ),
+            LIMIT,
+        )
+        .await
+        .map(drop)
     }
 }
 
-/// Says in the record how far the preparation is. Before a destroy it also proves that nothing stands on it any more.
+/// Says in the record how far the preparation is. Before a destroy it also proves that nothing
+/// stands on it any more.
 #[derive(Clone, Debug)]
 pub struct SetStage {
     /// Which host.
@@ -124,21 +155,33 @@ impl SetStage {
     async fn in_use(&self, cx: &Cx, found: &Record) -> Result<Option<Problem>, Problem> {
         let users: Vec<_> = self.user.iter().cloned().collect();
         let here = objects::read(cx, &self.site.host, &users).await?;
-        let refuse = |what: String, why: String, fix: String| Some(Problem::refused(what).place(self.site.host.endpoint.show()).why(why).fix(fix));
+        let refuse = |what: String, why: String, fix: String| {
+            Some(Problem::refused(what).place(self.site.host.endpoint.show()).why(why).fix(fix))
+        };
         if let Some(o) = here.iter().find(|o| o.unfinished()) {
-            let (op, owner) = o.mark.as_ref().map_or(("?", "?"), |m| (m.operation.as_str(), m.owner.as_str()));
+            let (op, owner) =
+                o.mark.as_ref().map_or(("?", "?"), |m| (m.operation.as_str(), m.owner.as_str()));
             return Ok(refuse(
                 format!("an unfinished operation lies on host \"{}\"", self.site.name),
                 format!("{} in {}: operation {op} of owner \"{owner}\" did not end", o.key, o.base),
-                format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host"),
+                format!(
+                    "apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host"
+                ),
             ));
         }
-        let stands =
-            |o: &&objects::Object| (found.get("user").is_some_and(|u| u == o.user)) || found.below("dir.").any(|(dir, _)| o.base == dir || o.base.starts_with(&format!("{dir}/")));
+        let stands = |o: &&objects::Object| {
+            (found.get("user").is_some_and(|u| u == o.user))
+                || found
+                    .below("dir.")
+                    .any(|(dir, _)| o.base == dir || o.base.starts_with(&format!("{dir}/")))
+        };
         if let Some(o) = here.iter().find(stands) {
             return Ok(refuse(
                 format!("host \"{}\" is in use", self.site.name),
-                format!("{} lives in {}, which needs the user or the directory that this preparation made", o.key, o.base),
+                format!(
+                    "{} lives in {}, which needs the user or the directory that this preparation made",
+                    o.key, o.base
+                ),
                 format!("destroy {} first", o.key),
             ));
         }
@@ -152,7 +195,11 @@ impl Step for SetStage {
         "set_host_stage"
     }
     fn title(&self) -> String {
-        format!("note that the preparation of host {} is {}", self.site.name, if self.stage == Stage::Destroying { "being undone" } else { word(self.stage) })
+        format!(
+            "note that the preparation of host {} is {}",
+            self.site.name,
+            if self.stage == Stage::Destroying { "being undone" } else { word(self.stage) }
+        )
     }
     fn host(&self) -> &Host {
         &self.site.host
@@ -177,10 +224,14 @@ impl Step for SetStage {
                 )
             });
         }
-        if let Some(problem) = foreign(&found, &self.site, owner).or_else(|| self.creation.as_ref().and_then(|c| other_creation(&found, &self.site, c))) {
+        if let Some(problem) = foreign(&found, &self.site, owner)
+            .or_else(|| self.creation.as_ref().and_then(|c| other_creation(&found, &self.site, c)))
+        {
             return Ok(Check::Refused(problem));
         }
-        if found.stage() == Some(self.stage) && (self.stage == Stage::Destroying || found.text("declared") == self.declared) {
+        if found.stage() == Some(self.stage)
+            && (self.stage == Stage::Destroying || found.text("declared") == self.declared)
+        {
             return Ok(Check::Done);
         }
         if self.stage == Stage::Destroying
@@ -192,7 +243,12 @@ impl Step for SetStage {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let operation = cx.operation().map(|o| o.id.to_string()).unwrap_or_default();
-        let body = format!("{}ob_note declared {} && ob_note operation {operation} && ob_note stage {}", record::lib(&self.site), quote(&self.declared), word(self.stage));
+        let body = format!(
+            "{}ob_note declared {} && ob_note operation {operation} && ob_note stage {}",
+            record::lib(&self.site),
+            quote(&self.declared),
+            word(self.stage)
+        );
         cx.effect(self, &body, LIMIT).await.map(drop)
     }
 }
@@ -219,9 +275,19 @@ impl Step for ForgetRecord {
         vec![format!("rm ~/.ob/objects/{}/made", self.site.key())]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if record::read(cx, &self.site).await?.exists() { Check::Needed("it is there".into()) } else { Check::Done })
+        Ok(if record::read(cx, &self.site).await?.exists() {
+            Check::Needed("it is there".into())
+        } else {
+            Check::Done
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &format!("{}rm -f \"$made\" && sync \"$(dirname \"$made\")\"", record::lib(&self.site)), LIMIT).await.map(drop)
+        cx.effect(
+            self,
+            &format!("{}rm -f \"$made\" && sync \"$(dirname \"$made\")\"", record::lib(&self.site)),
+            LIMIT,
+        )
+        .await
+        .map(drop)
     }
 }

@@ -1,4 +1,5 @@
-//! Directories for data and logs. One that holds somebody's files is never taken, and never removed.
+//! Directories for data and logs. One that holds somebody's files is never taken, and never
+//! removed.
 use super::super::{Directory, Site, objects};
 use super::{LIMIT, Seen, lib};
 use crate::base::Problem;
@@ -14,8 +15,8 @@ async fn look(cx: &Cx, site: &Site, path: &str) -> Result<Seen, Problem> {
     Seen::read(cx, site, &script).await
 }
 
-/// Shell: `gone DIR` removes an empty directory and says no when it stays, as one that is in use does. Its content may be
-/// hidden from us, so `rmdir` itself is asked.
+/// Shell: `gone DIR` removes an empty directory and says no when it stays, as one that is in use
+/// does. Its content may be hidden from us, so `rmdir` itself is asked.
 const GONE: &str = r#"gone() { [ -d "$1" ] || return 0; e=$(root rmdir "$1" 2>&1) && return 0; case $e in *"not empty"*|*busy*) echo "$1 stays: $e"; return 1 ;; esac; echo "$e" >&2; exit 1; }
 "#;
 
@@ -30,7 +31,11 @@ pub struct MakeDirectory {
 
 impl MakeDirectory {
     fn owner(&self, seen: &Seen) -> String {
-        if self.directory.owner.is_empty() { seen.get("me").to_owned() } else { self.directory.owner.clone() }
+        if self.directory.owner.is_empty() {
+            seen.get("me").to_owned()
+        } else {
+            self.directory.owner.clone()
+        }
     }
 }
 
@@ -53,11 +58,13 @@ impl Step for MakeDirectory {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (d, seen) = (&self.directory, look(cx, &self.site, &self.directory.path).await?);
         let refuse = |why: String, fix: &str| {
-            Check::Refused(Problem::refused(format!("cannot use {} on host \"{}\"", d.path, self.site.name)).place(self.site.host.endpoint.show()).why(why).fix(fix).attribute([
-                "prepare".to_owned(),
-                "directories".into(),
-                d.path.clone(),
-            ]))
+            Check::Refused(
+                Problem::refused(format!("cannot use {} on host \"{}\"", d.path, self.site.name))
+                    .place(self.site.host.endpoint.show())
+                    .why(why)
+                    .fix(fix)
+                    .attribute(["prepare".to_owned(), "directories".into(), d.path.clone()]),
+            )
         };
         if seen.has("link") {
             return Ok(refuse("it is a symbolic link".into(), "declare the directory it leads to"));
@@ -66,7 +73,10 @@ impl Step for MakeDirectory {
             return Ok(Check::Needed(format!("{} does not exist", d.path)));
         }
         if seen.get("kind") != "directory" {
-            return Ok(refuse(format!("it is a {}", seen.get("kind")), "choose another path, or move it away"));
+            return Ok(refuse(
+                format!("it is a {}", seen.get("kind")),
+                "choose another path, or move it away",
+            ));
         }
         let (owner, wanted) = (seen.get("owner"), self.owner(&seen));
         if owner == wanted && seen.get("mode") == d.mode {
@@ -75,14 +85,29 @@ impl Step for MakeDirectory {
         let known = seen.record.get(&format!("dir.{}", d.path)).is_some();
         if !known && owner != wanted {
             if owner != "root" {
-                return Ok(refuse(format!("it belongs to {owner}"), "declare that owner, choose another path, or change its owner by hand"));
+                return Ok(refuse(
+                    format!("it belongs to {owner}"),
+                    "declare that owner, choose another path, or change its owner by hand",
+                ));
             }
             if seen.has("holds") || seen.has("hidden") {
-                let what = if seen.has("hidden") { "its content cannot be seen".to_owned() } else { format!("it holds {}", seen.get("holds")) };
-                return Ok(refuse(format!("it belongs to root and {what}"), "choose another path, empty it, or change its owner by hand"));
+                let what = if seen.has("hidden") {
+                    "its content cannot be seen".to_owned()
+                } else {
+                    format!("it holds {}", seen.get("holds"))
+                };
+                return Ok(refuse(
+                    format!("it belongs to root and {what}"),
+                    "choose another path, empty it, or change its owner by hand",
+                ));
             }
         }
-        Ok(Check::Needed(format!("{} belongs to {owner} with mode {}, not to {wanted} with {}", d.path, seen.get("mode"), d.mode)))
+        Ok(Check::Needed(format!(
+            "{} belongs to {owner} with mode {}, not to {wanted} with {}",
+            d.path,
+            seen.get("mode"),
+            d.mode
+        )))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let (d, seen) = (&self.directory, look(cx, &self.site, &self.directory.path).await?);
@@ -97,7 +122,8 @@ impl Step for MakeDirectory {
     }
 }
 
-/// Undoes a directory: removes an empty one that we made, gives one that was there back to its owner.
+/// Undoes a directory: removes an empty one that we made, gives one that was there back to its
+/// owner.
 #[derive(Clone, Debug)]
 pub struct RemoveDirectory {
     /// Which host.
@@ -118,14 +144,22 @@ impl Step for RemoveDirectory {
         &self.site.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("rmdir {0}  # if it was made for this host and is empty; one that was there gets its owner and mode back", self.path)]
+        vec![format!(
+            "rmdir {0}  # if it was made for this host and is empty; one that was there gets its owner and mode back",
+            self.path
+        )]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site, &self.path).await?;
-        let Some(was) = seen.record.get(&format!("dir.{}", self.path)) else { return Ok(Check::Done) };
+        let Some(was) = seen.record.get(&format!("dir.{}", self.path)) else {
+            return Ok(Check::Done);
+        };
         let users: Vec<_> = seen.facts.get("owner").cloned().into_iter().collect();
         let here = objects::read(cx, &self.site.host, &users).await?;
-        if let Some(o) = here.iter().find(|o| o.base == self.path || o.base.starts_with(&format!("{}/", self.path))) {
+        if let Some(o) = here
+            .iter()
+            .find(|o| o.base == self.path || o.base.starts_with(&format!("{}/", self.path)))
+        {
             return Ok(Check::Refused(
                 Problem::refused(format!("{} on host \"{}\" is in use", self.path, self.site.name))
                     .place(self.site.host.endpoint.show())
@@ -136,7 +170,8 @@ impl Step for RemoveDirectory {
         Ok(Check::Needed(format!("its note says: {was}")))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // Parents go as far as they were made by us and are empty. What is not empty stays as it is.
+        // Parents go as far as they were made by us and are empty. What is not empty stays as it
+        // is.
         let body = format!(
             "{}p={}\n{GONE}w=$(ob_noted \"dir.$p\") || exit 0\nif [ -d \"$p\" ] && [ ! -L \"$p\" ]; then case $w in\nmade) gone \"$p\" ;;\nwas\\ *) set -- $w; [ \"$(stat -c %04a \"$p\")\" = \"$3\" ] || root chmod \"$3\" \"$p\" || exit 1; [ \"$(stat -c %U \"$p\")\" = \"$2\" ] || root chown \"$2\" \"$p\" || exit 1 ;;\nesac; fi\nq=$(dirname \"$p\"); while ob_noted \"parent.$q\" >/dev/null; do gone \"$q\" || break; ob_forget \"parent.$q\"; q=$(dirname \"$q\"); done\nob_forget \"dir.$p\"",
             lib(&self.site),

@@ -27,7 +27,9 @@ async fn look(cx: &Cx, site: &Site) -> Result<Seen, Problem> {
 
 /// The word in brackets; a kernel prints all words and brackets the one that holds.
 fn current(text: &str) -> &str {
-    text.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or(text.trim(), |(word, _)| word)
+    text.split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or(text.trim(), |(word, _)| word)
 }
 
 fn unit(site: &Site, seen: &Seen, want: &str) -> String {
@@ -53,14 +55,22 @@ impl Step for SetHugepage {
     }
     fn effects(&self) -> Vec<String> {
         match &self.want {
-            Some(want) => vec![format!("echo {want} > {FILE}"), format!("write and enable /etc/systemd/system/{UNIT}  # where systemd runs")],
-            None => vec![format!("echo FORMER_VALUE > {FILE}"), format!("disable and remove /etc/systemd/system/{UNIT}")],
+            Some(want) => vec![
+                format!("echo {want} > {FILE}"),
+                format!("write and enable /etc/systemd/system/{UNIT}  # where systemd runs"),
+            ],
+            None => vec![
+                format!("echo FORMER_VALUE > {FILE}"),
+                format!("disable and remove /etc/systemd/system/{UNIT}"),
+            ],
         }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site).await?;
         let ours = seen.record.get("thp").is_some();
-        let Some(want) = &self.want else { return Ok(if ours { Check::Needed("it was changed".into()) } else { Check::Done }) };
+        let Some(want) = &self.want else {
+            return Ok(if ours { Check::Needed("it was changed".into()) } else { Check::Done });
+        };
         // A kernel without them has nothing to set.
         if !seen.has("now") {
             return Ok(Check::Done);
@@ -78,17 +88,29 @@ impl Step for SetHugepage {
         let seen = look(cx, &self.site).await?;
         let (lib, now) = (lib(&self.site), current(seen.get("now")));
         let body = if let Some(want) = &self.want {
-            let old = seen.record.get("thp").map_or(now, |noted| noted.split('>').next().unwrap_or(now));
+            let old =
+                seen.record.get("thp").map_or(now, |noted| noted.split('>').next().unwrap_or(now));
             let boot = if seen.has("systemd") {
-                format!(" && {} && root systemctl daemon-reload && root systemctl enable {UNIT}", tee(&format!("/etc/systemd/system/{UNIT}"), &unit(&self.site, &seen, want)))
+                format!(
+                    " && {} && root systemctl daemon-reload && root systemctl enable {UNIT}",
+                    tee(&format!("/etc/systemd/system/{UNIT}"), &unit(&self.site, &seen, want))
+                )
             } else {
                 String::new()
             };
-            format!("{lib}ob_note thp {} && echo {} | root tee {FILE} >/dev/null{boot}", quote(&format!("{old}>{want}")), quote(want))
+            format!(
+                "{lib}ob_note thp {} && echo {} | root tee {FILE} >/dev/null{boot}",
+                quote(&format!("{old}>{want}")),
+                quote(want)
+            )
         } else {
             // Set by somebody else meanwhile: not ours to set back.
             let (old, set) = seen.record.text("thp").split_once('>').unwrap_or_default();
-            let back = if now == set && !old.is_empty() { format!("echo {} | root tee {FILE} >/dev/null && ", quote(old)) } else { String::new() };
+            let back = if now == set && !old.is_empty() {
+                format!("echo {} | root tee {FILE} >/dev/null && ", quote(old))
+            } else {
+                String::new()
+            };
             format!(
                 "{lib}if [ -e /etc/systemd/system/{UNIT} ]; then root systemctl disable {UNIT} && root rm -f /etc/systemd/system/{UNIT} && root systemctl daemon-reload || exit 1; fi\n{back}ob_forget thp"
             )
@@ -101,7 +123,12 @@ impl Step for SetHugepage {
 mod tests {
     #[test]
     fn the_word_in_brackets_holds() {
-        for (text, want) in [("always madvise [never]", "never"), ("[always] madvise never\n", "always"), ("never\n", "never"), ("", "")] {
+        for (text, want) in [
+            ("always madvise [never]", "never"),
+            ("[always] madvise never\n", "always"),
+            ("never\n", "never"),
+            ("", ""),
+        ] {
             assert_eq!(super::current(text), want, "{text:?}");
         }
     }

@@ -32,7 +32,8 @@ impl Step for CheckClock {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (offset, sure) = facts::clock(cx, &self.site.host).await?;
         // What the way there and back may explain is no fault of the clock.
-        let least = offset.unsigned_abs().saturating_sub(u64::try_from(sure.as_millis()).unwrap_or(0));
+        let least =
+            offset.unsigned_abs().saturating_sub(u64::try_from(sure.as_millis()).unwrap_or(0));
         if least <= self.max_ms {
             return Ok(Check::Done);
         }
@@ -68,7 +69,9 @@ impl Step for CheckNetwork {
     }
     fn title(&self) -> String {
         match &self.address {
-            Some(address) => format!("prove that {address} is on device {} of {}", self.device, self.site.name),
+            Some(address) => {
+                format!("prove that {address} is on device {} of {}", self.device, self.site.name)
+            }
             None => format!("prove that {} has device {}", self.site.name, self.device),
         }
     }
@@ -84,9 +87,17 @@ impl Step for CheckNetwork {
             quote(&self.device)
         );
         let seen = key_values(&cx.read(&self.site.host, &script).await?.stdout);
-        let list = |prefix: &str| seen.keys().filter_map(|k| k.strip_prefix(prefix)).collect::<Vec<_>>().join(", ");
+        let list = |prefix: &str| {
+            seen.keys().filter_map(|k| k.strip_prefix(prefix)).collect::<Vec<_>>().join(", ")
+        };
         let refuse = |attribute: &str, what: String, why: String, fix: String| {
-            Check::Refused(Problem::user(what).place(self.site.host.endpoint.show()).why(why).fix(fix).attribute(["network", attribute]))
+            Check::Refused(
+                Problem::user(what)
+                    .place(self.site.host.endpoint.show())
+                    .why(why)
+                    .fix(fix)
+                    .attribute(["network", attribute]),
+            )
         };
         if !seen.contains_key(&format!("device.{}", self.device)) {
             return Ok(refuse(
@@ -98,15 +109,23 @@ impl Step for CheckNetwork {
         }
         let Some(address) = &self.address else { return Ok(Check::Done) };
         if !seen.contains_key("tool") {
-            return Ok(Check::Unknown("there is no `ip` command on the host: install iproute2".into()));
+            return Ok(Check::Unknown(
+                "there is no `ip` command on the host: install iproute2".into(),
+            ));
         }
-        let same = |a: &str| a == address || matches!((a.parse::<std::net::IpAddr>(), address.parse::<std::net::IpAddr>()), (Ok(x), Ok(y)) if x == y);
+        let same = |a: &str| {
+            a == address
+                || matches!((a.parse::<std::net::IpAddr>(), address.parse::<std::net::IpAddr>()), (Ok(x), Ok(y)) if x == y)
+        };
         if seen.keys().filter_map(|k| k.strip_prefix("address.")).any(same) {
             return Ok(Check::Done);
         }
         Ok(refuse(
             "service_address",
-            format!("address {address} is not on device {} of host \"{}\"", self.device, self.site.name),
+            format!(
+                "address {address} is not on device {} of host \"{}\"",
+                self.device, self.site.name
+            ),
             format!("it carries {}", list("address.")),
             "name one of these, or another device".into(),
         ))

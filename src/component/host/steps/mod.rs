@@ -1,4 +1,5 @@
-//! The steps of preparing a host, one effect each. What each makes or changes is noted in the record by the same script, first.
+//! The steps of preparing a host, one effect each. What each makes or changes is noted in the
+//! record by the same script, first.
 mod claim;
 mod directory;
 mod hugepage;
@@ -36,7 +37,8 @@ struct Seen {
 impl Seen {
     /// Runs `script`, which prints `key=value` lines, and reads the record with it.
     async fn read(cx: &Cx, site: &Site, script: &str) -> Result<Self, Problem> {
-        let text = cx.read(&site.host, &format!("{}{script}\n:", record::print(site))).await?.stdout;
+        let text =
+            cx.read(&site.host, &format!("{}{script}\n:", record::print(site))).await?.stdout;
         let (facts, record) = (key_values(&text), Record::parse(&text));
         Ok(Self { text, facts, record })
     }
@@ -52,15 +54,22 @@ impl Seen {
     }
     /// The first line of every file of ours: says whose it is.
     fn header(&self, site: &Site) -> String {
-        format!("# Written by ob: host \"{}\" of owner \"{}\". Gone when its preparation is destroyed.\n", site.name, self.record.text("owner"))
+        format!(
+            "# Written by ob: host \"{}\" of owner \"{}\". Gone when its preparation is destroyed.\n",
+            site.name,
+            self.record.text("owner")
+        )
     }
     /// Refuses a file of that name that somebody else wrote.
     fn foreign(&self, site: &Site, path: &str, content: &str) -> Option<Problem> {
         (!content.is_empty() && !content.starts_with(&self.header(site))).then(|| {
-            Problem::refused(format!("{path} on host \"{}\" belongs to somebody else", site.host.endpoint.name))
-                .place(site.host.endpoint.show())
-                .why(format!("its first line is {:?}", content.lines().next().unwrap_or("")))
-                .fix("destroy the ob_host that wrote it, or move the file away by hand")
+            Problem::refused(format!(
+                "{path} on host \"{}\" belongs to somebody else",
+                site.host.endpoint.name
+            ))
+            .place(site.host.endpoint.show())
+            .why(format!("its first line is {:?}", content.lines().next().unwrap_or("")))
+            .fix("destroy the ob_host that wrote it, or move the file away by hand")
         })
     }
 }

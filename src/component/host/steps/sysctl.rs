@@ -1,4 +1,5 @@
-//! Kernel settings, in a file of our own; what was there before is noted, so that it can be set back.
+//! Kernel settings, in a file of our own; what was there before is noted, so that it can be set
+//! back.
 use super::super::Site;
 use super::super::rules::{Rules, normal};
 use super::{LIMIT, Seen, lib, tee};
@@ -48,12 +49,23 @@ impl SetSysctl {
     fn work(&self, seen: &Seen) -> Work {
         let mut work = Work::default();
         let memory = seen.get("memory").trim().parse().unwrap_or(0);
-        let lines: BTreeMap<_, _> =
-            seen.file("file.").lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim().to_owned(), normal(v))).collect();
-        let noted = |key: &str| seen.record.get(&format!("sysctl.{key}")).and_then(|n| n.split_once('>')).map(|(old, new)| (old.to_owned(), new.to_owned()));
+        let lines: BTreeMap<_, _> = seen
+            .file("file.")
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .filter_map(|l| l.split_once('='))
+            .map(|(k, v)| (k.trim().to_owned(), normal(v)))
+            .collect();
+        let noted = |key: &str| {
+            seen.record
+                .get(&format!("sysctl.{key}"))
+                .and_then(|n| n.split_once('>'))
+                .map(|(old, new)| (old.to_owned(), new.to_owned()))
+        };
         let now = |key: &str| seen.facts.get(&format!("now.{key}")).map(|v| normal(v));
         for (key, (want, named)) in &self.rules {
-            // Not there, or read-only as much of net.core is in a container: a profile does without, a name must be obeyed.
+            // Not there, or read-only as much of net.core is in a container: a profile does
+            // without, a name must be obeyed.
             let fixed = seen.has(&format!("fixed.{key}"));
             let Some(now) = now(key).filter(|now| !fixed || want.holds(now)) else {
                 if *named {
@@ -72,7 +84,8 @@ impl SetSysctl {
                 None => continue,
             };
             if want.holds(&now) && lines.get(key) != Some(&value) {
-                work.why.push(format!("{key} is {now}, but {FILE} does not say so for the next boot"));
+                work.why
+                    .push(format!("{key} is {now}, but {FILE} does not say so for the next boot"));
             }
             let old = note.as_ref().map_or(now, |(old, _)| old.clone());
             if note != Some((old.clone(), value.clone())) {
@@ -80,7 +93,9 @@ impl SetSysctl {
             }
             work.file.insert(key.clone(), value);
         }
-        for (key, _) in seen.record.below("sysctl.").filter(|(key, _)| !self.rules.contains_key(*key)) {
+        for (key, _) in
+            seen.record.below("sysctl.").filter(|(key, _)| !self.rules.contains_key(*key))
+        {
             work.why.push(format!("{key} is no longer asked for"));
             work.forget.push(key.to_owned());
             // Set by somebody else meanwhile: not ours to set back.
@@ -107,7 +122,11 @@ impl Step for SetSysctl {
         "set_sysctl"
     }
     fn title(&self) -> String {
-        if self.rules.is_empty() { format!("set kernel settings back on {}", self.site.name) } else { format!("set kernel settings on {}", self.site.name) }
+        if self.rules.is_empty() {
+            format!("set kernel settings back on {}", self.site.name)
+        } else {
+            format!("set kernel settings on {}", self.site.name)
+        }
     }
     fn host(&self) -> &Host {
         &self.site.host
@@ -116,7 +135,8 @@ impl Step for SetSysctl {
         if self.rules.is_empty() {
             return vec![format!("sysctl: what was there before; rm -f {FILE}")];
         }
-        let lines: Vec<_> = self.rules.iter().map(|(k, (want, _))| format!("{k} {}", want.show())).collect();
+        let lines: Vec<_> =
+            self.rules.iter().map(|(k, (want, _))| format!("{k} {}", want.show())).collect();
         vec![format!("write {FILE}, only what differs, and sysctl -p {FILE}: {}", lines.join(", "))]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -136,19 +156,27 @@ impl Step for SetSysctl {
                     .attribute(["prepare", "sysctl", "values"]),
             ));
         }
-        Ok(if work.why.is_empty() || !used { Check::Done } else { Check::Needed(work.why.join("; ")) })
+        Ok(if work.why.is_empty() || !used {
+            Check::Done
+        } else {
+            Check::Needed(work.why.join("; "))
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let seen = look(cx, self).await?;
         let (work, header) = (self.work(&seen), seen.header(&self.site));
         let mut body = lib(&self.site);
         for (key, note) in &work.notes {
-            body += &format!("ob_note {} {} || exit 1\n", quote(&format!("sysctl.{key}")), quote(note));
+            body +=
+                &format!("ob_note {} {} || exit 1\n", quote(&format!("sysctl.{key}")), quote(note));
         }
         let mut both = work.file.clone();
         both.extend(work.back.clone());
         if !both.is_empty() {
-            body += &format!("{} && root sysctl -p {FILE} >/dev/null || exit 1\n", tee(FILE, &text(&header, &both)));
+            body += &format!(
+                "{} && root sysctl -p {FILE} >/dev/null || exit 1\n",
+                tee(FILE, &text(&header, &both))
+            );
         }
         if work.file.is_empty() {
             body += &format!("root rm -f {FILE} || exit 1\n");
@@ -170,7 +198,14 @@ mod tests {
     use crate::transport::{Endpoint, key_values};
 
     fn work(text: &str, values: &[(&str, &str)]) -> Work {
-        let endpoint = Endpoint { name: "h".into(), address: "h".into(), port: 22, user: String::new(), identity: String::new(), host_key: String::new() };
+        let endpoint = Endpoint {
+            name: "h".into(),
+            address: "h".into(),
+            port: 22,
+            user: String::new(),
+            identity: String::new(),
+            host_key: String::new(),
+        };
         let site = Site { name: "h".into(), host: Host { endpoint, run_as: String::new() } };
         let values = values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let seen = Seen { text: text.into(), facts: key_values(text), record: Record::parse(text) };
@@ -179,25 +214,46 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_written_and_what_was_there_is_noted() {
-        let w = work("now.vm.swappiness=60\nnow.vm.overcommit_memory=0\n", &[("vm.swappiness", "0"), ("vm.overcommit_memory", "0")]);
-        assert_eq!((w.file, w.notes), ([("vm.swappiness".into(), "0".into())].into(), [("vm.swappiness".into(), "60>0".into())].into()));
+        let w = work(
+            "now.vm.swappiness=60\nnow.vm.overcommit_memory=0\n",
+            &[("vm.swappiness", "0"), ("vm.overcommit_memory", "0")],
+        );
+        assert_eq!(
+            (w.file, w.notes),
+            (
+                [("vm.swappiness".into(), "0".into())].into(),
+                [("vm.swappiness".into(), "60>0".into())].into()
+            )
+        );
         assert_eq!(w.why, ["vm.swappiness is 60, not 0"]);
     }
 
     #[test]
     fn a_value_changed_by_hand_is_set_again_and_the_first_old_value_stays_noted() {
         let done = "made.sysctl.vm.swappiness=60>0\nfile.vm.swappiness = 0\n";
-        assert_eq!(work(&format!("{done}now.vm.swappiness=0\n"), &[("vm.swappiness", "0")]).why, [""; 0]);
+        assert_eq!(
+            work(&format!("{done}now.vm.swappiness=0\n"), &[("vm.swappiness", "0")]).why,
+            [""; 0]
+        );
         let w = work(&format!("{done}now.vm.swappiness=30\n"), &[("vm.swappiness", "0")]);
         assert_eq!((w.why, w.notes.len()), (vec!["vm.swappiness is 30, not 0".to_owned()], 0));
-        let lost = work("made.sysctl.vm.swappiness=60>0\nnow.vm.swappiness=0\n", &[("vm.swappiness", "0")]);
+        let lost = work(
+            "made.sysctl.vm.swappiness=60>0\nnow.vm.swappiness=0\n",
+            &[("vm.swappiness", "0")],
+        );
         assert!(lost.why[0].contains("next boot"), "{lost:?}");
     }
 
     #[test]
     fn what_is_no_longer_asked_for_goes_back_unless_somebody_else_set_it() {
-        let w = work("made.sysctl.vm.swappiness=60>0\nfile.vm.swappiness = 0\nnow.vm.swappiness=0\n", &[]);
-        assert_eq!((w.back, w.forget.len(), w.file.len()), ([("vm.swappiness".into(), "60".into())].into(), 1, 0));
+        let w = work(
+            "made.sysctl.vm.swappiness=60>0\nfile.vm.swappiness = 0\nnow.vm.swappiness=0\n",
+            &[],
+        );
+        assert_eq!(
+            (w.back, w.forget.len(), w.file.len()),
+            ([("vm.swappiness".into(), "60".into())].into(), 1, 0)
+        );
         let w = work("made.sysctl.vm.swappiness=60>0\nnow.vm.swappiness=5\n", &[]);
         assert_eq!((w.back.len(), w.forget), (0, vec!["vm.swappiness".to_owned()]));
     }

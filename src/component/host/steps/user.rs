@@ -28,10 +28,12 @@ pub struct MakeUser {
 
 impl MakeUser {
     fn command(&self) -> String {
-        let mut words = vec!["useradd".to_owned(), "--create-home".into(), "--comment".into(), COMMENT.into()];
+        let mut words =
+            vec!["useradd".to_owned(), "--create-home".into(), "--comment".into(), COMMENT.into()];
         words.extend(self.user.uid.iter().flat_map(|uid| ["--uid".to_owned(), uid.to_string()]));
         words.extend(["--shell".into(), "/bin/bash".into(), self.user.name.clone()]);
-        words.extend(self.user.home.iter().flat_map(|home| ["--home-dir".to_owned(), home.clone()]));
+        words
+            .extend(self.user.home.iter().flat_map(|home| ["--home-dir".to_owned(), home.clone()]));
         join(words)
     }
 }
@@ -54,35 +56,53 @@ impl Step for MakeUser {
         let seen = look(cx, &self.site, &self.user.name).await?;
         let refuse = |why: String, fix: &str| {
             Check::Refused(
-                Problem::refused(format!("cannot make user \"{}\" on host \"{}\"", self.user.name, self.site.name))
-                    .place(self.site.host.endpoint.show())
-                    .why(why)
-                    .fix(fix)
-                    .attribute(["prepare", "user"]),
+                Problem::refused(format!(
+                    "cannot make user \"{}\" on host \"{}\"",
+                    self.user.name, self.site.name
+                ))
+                .place(self.site.host.endpoint.show())
+                .why(why)
+                .fix(fix)
+                .attribute(["prepare", "user"]),
             )
         };
         if !seen.has("uid") {
             return Ok(if seen.has("group") {
-                refuse("a group of that name exists without such a user".into(), "remove the group, make the user by hand, or choose another name")
+                refuse(
+                    "a group of that name exists without such a user".into(),
+                    "remove the group, make the user by hand, or choose another name",
+                )
             } else {
                 Check::Needed(format!("user {} does not exist", self.user.name))
             });
         }
         if let Some(uid) = self.user.uid.filter(|uid| uid.to_string() != seen.get("uid")) {
-            return Ok(refuse(format!("it exists with the number {}, not {uid}", seen.get("uid")), "declare the number it has, or choose another name"));
+            return Ok(refuse(
+                format!("it exists with the number {}, not {uid}", seen.get("uid")),
+                "declare the number it has, or choose another name",
+            ));
         }
         if let Some(home) = self.user.home.as_ref().filter(|home| *home != seen.get("home")) {
-            return Ok(refuse(format!("it exists with the home {}, not {home}", seen.get("home")), "declare the home it has, or choose another name"));
+            return Ok(refuse(
+                format!("it exists with the home {}, not {home}", seen.get("home")),
+                "declare the home it has, or choose another name",
+            ));
         }
         Ok(Check::Done)
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}ob_note user {} && root {}", lib(&self.site), quote(&self.user.name), self.command());
+        let body = format!(
+            "{}ob_note user {} && root {}",
+            lib(&self.site),
+            quote(&self.user.name),
+            self.command()
+        );
         cx.effect(self, &body, LIMIT).await.map(drop)
     }
 }
 
-/// Removes the user if we made it; its home too when nothing is in it but what a new home has, and our notes.
+/// Removes the user if we made it; its home too when nothing is in it but what a new home has, and
+/// our notes.
 #[derive(Clone, Debug)]
 pub struct RemoveUser {
     /// Which host.
@@ -103,7 +123,10 @@ impl Step for RemoveUser {
         &self.site.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("userdel --remove {0}  # without --remove while its home holds other files", self.name)]
+        vec![format!(
+            "userdel --remove {0}  # without --remove while its home holds other files",
+            self.name
+        )]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site, &self.name).await?;
@@ -115,18 +138,34 @@ impl Step for RemoveUser {
         }
         let refuse = |why: String, fix: String| {
             Check::Refused(
-                Problem::refused(format!("cannot remove user \"{}\" from host \"{}\"", self.name, self.site.name)).place(self.site.host.endpoint.show()).why(why).fix(fix),
+                Problem::refused(format!(
+                    "cannot remove user \"{}\" from host \"{}\"",
+                    self.name, self.site.name
+                ))
+                .place(self.site.host.endpoint.show())
+                .why(why)
+                .fix(fix),
             )
         };
         if seen.get("comment") != COMMENT {
             return Ok(refuse(
-                format!("its comment is {:?}, not \"{COMMENT}\": somebody made it anew", seen.get("comment")),
-                format!("to keep it, remove the line user={0} from ~/.ob/objects/{1}/made; to let it go: usermod --comment {COMMENT} {0}", self.name, self.site.key()),
+                format!(
+                    "its comment is {:?}, not \"{COMMENT}\": somebody made it anew",
+                    seen.get("comment")
+                ),
+                format!(
+                    "to keep it, remove the line user={0} from ~/.ob/objects/{1}/made; to let it go: usermod --comment {COMMENT} {0}",
+                    self.name,
+                    self.site.key()
+                ),
             ));
         }
         let here = objects::read(cx, &self.site.host, std::slice::from_ref(&self.name)).await?;
         if let Some(o) = here.iter().find(|o| o.user == self.name) {
-            return Ok(refuse(format!("{} lives in {} and runs as that user", o.key, o.base), format!("destroy {} first", o.key)));
+            return Ok(refuse(
+                format!("{} lives in {} and runs as that user", o.key, o.base),
+                format!("destroy {} first", o.key),
+            ));
         }
         Ok(Check::Needed("it was made for this host".into()))
     }
@@ -135,7 +174,8 @@ impl Step for RemoveUser {
         let mut command = String::new();
         if seen.has("uid") {
             let inside = Host { run_as: self.name.clone(), ..self.site.host.clone() };
-            // Said as that user, whose home may be closed to us. Silence means that nobody looked: then it stays.
+            // Said as that user, whose home may be closed to us. Silence means that nobody looked:
+            // then it stays.
             let look = format!(
                 "cd {} && echo looked && for f in * .[!.]* ..?*; do [ -e \"$f\" ] || [ -L \"$f\" ] || continue; [ -f \"$f\" ] && [ -f \"/etc/skel/$f\" ] && [ \"$(cksum < \"$f\")\" = \"$(cksum < \"/etc/skel/$f\")\" ] && continue; case $f in .ob|.bash_history) ;; *) echo \"$f\" ;; esac; done; :",
                 quote(seen.get("home"))
@@ -149,6 +189,8 @@ impl Step for RemoveUser {
                 command = format!("root userdel {} && ", quote(&self.name));
             }
         }
-        cx.effect(self, &format!("{}{command}ob_forget user", lib(&self.site)), LIMIT).await.map(drop)
+        cx.effect(self, &format!("{}{command}ob_forget user", lib(&self.site)), LIMIT)
+            .await
+            .map(drop)
     }
 }

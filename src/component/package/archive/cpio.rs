@@ -17,19 +17,35 @@ struct Head {
 fn head(raw: &[u8; 110]) -> Result<Head, ArchiveError> {
     match &raw[..6] {
         b"070701" | b"070702" => {}
-        b"07070X" => return Err(ArchiveError::Unsupported("it holds files of 4 GiB and more".into())),
+        b"07070X" => {
+            return Err(ArchiveError::Unsupported("it holds files of 4 GiB and more".into()));
+        }
         _ => return Err(ArchiveError::Damaged("the payload is no cpio".into())),
     }
     let field = |n: usize| {
         let text = &raw[6 + 8 * n..14 + 8 * n];
         let plain = text.iter().all(u8::is_ascii_hexdigit);
-        std::str::from_utf8(text).ok().filter(|_| plain).and_then(|t| u64::from_str_radix(t, 16).ok()).ok_or_else(|| ArchiveError::Damaged("a payload header is malformed".into()))
+        std::str::from_utf8(text)
+            .ok()
+            .filter(|_| plain)
+            .and_then(|t| u64::from_str_radix(t, 16).ok())
+            .ok_or_else(|| ArchiveError::Damaged("a payload header is malformed".into()))
     };
-    Ok(Head { inode: field(0)?, mode: field(1)?, links: field(4)?, size: field(6)?, name: field(11)? })
+    Ok(Head {
+        inode: field(0)?,
+        mode: field(1)?,
+        links: field(4)?,
+        size: field(6)?,
+        name: field(11)?,
+    })
 }
 
 /// Walks over `input`, which is the unpacked payload.
-pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -> Result<(), ArchiveError> {
+pub(super) fn walk(
+    input: &mut dyn Read,
+    guard: &mut Guard,
+    see: &mut See<'_>,
+) -> Result<(), ArchiveError> {
     // Hard links: all names of one inode come in a row, the content with the last.
     let mut waiting: Vec<(u64, Vec<u8>, u32)> = Vec::new();
     loop {
@@ -39,7 +55,10 @@ pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -
         }
         let head = head(&raw)?;
         if head.name == 0 || head.name > 8192 {
-            return Err(ArchiveError::BadName(format!("a name of {} bytes", head.name), "it is too long or empty"));
+            return Err(ArchiveError::BadName(
+                format!("a name of {} bytes", head.name),
+                "it is too long or empty",
+            ));
         }
         let mut name = vec![0; usize::try_from(head.name).unwrap_or(0)];
         if !fill(input, &mut name)? {
@@ -47,7 +66,10 @@ pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -
         }
         skip(input, (110 + head.name).wrapping_neg() % 4)?;
         if name.pop() != Some(0) || name.contains(&0) {
-            return Err(ArchiveError::BadName(String::from_utf8_lossy(&name).into_owned(), "it has a NUL in it"));
+            return Err(ArchiveError::BadName(
+                String::from_utf8_lossy(&name).into_owned(),
+                "it has a NUL in it",
+            ));
         }
         if name == TRAILER {
             break;
@@ -68,7 +90,11 @@ pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -
                     return Err(ArchiveError::Damaged("it ends early".into()));
                 }
                 size = 0;
-                Kind::Symlink(inside(&name, String::from_utf8(to).map_err(|_| ArchiveError::BadName(shown(), "its link is no UTF-8"))?))
+                Kind::Symlink(inside(
+                    &name,
+                    String::from_utf8(to)
+                        .map_err(|_| ArchiveError::BadName(shown(), "its link is no UTF-8"))?,
+                ))
             }
             0o020_000 => return special("character device"),
             0o060_000 => return special("block device"),
@@ -83,7 +109,8 @@ pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -
         let mut next = Next::Go;
         if let Some(entry) = guard.admit(&name, kind, mode)? {
             next = show(&entry, input, size, see)?;
-            let names: Vec<_> = waiting.extract_if(.., |(inode, ..)| *inode == head.inode).collect();
+            let names: Vec<_> =
+                waiting.extract_if(.., |(inode, ..)| *inode == head.inode).collect();
             for (_, other, mode) in names {
                 if let Some(link) = guard.admit(&other, Kind::HardLink(entry.name.clone()), mode)? {
                     see(&link, &mut std::io::empty())?;
@@ -111,6 +138,10 @@ pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -
 /// In an rpm an absolute link starts at the root that the package is unpacked to.
 fn inside(name: &[u8], to: String) -> String {
     let Some(rest) = to.strip_prefix('/') else { return to };
-    let depth = name.split(|b| *b == b'/').filter(|p| !p.is_empty() && *p != b".").count().saturating_sub(1);
+    let depth = name
+        .split(|b| *b == b'/')
+        .filter(|p| !p.is_empty() && *p != b".")
+        .count()
+        .saturating_sub(1);
     "../".repeat(depth) + rest
 }

@@ -29,7 +29,8 @@ pub enum ArchiveError {
     /// A device, pipe or socket.
     #[error("member {0:?} is a {1}: software needs none")]
     Special(String, &'static str),
-    /// Two members of one name, or a member below a file: which one counts would be anybody's guess.
+    /// Two members of one name, or a member below a file: which one counts would be anybody's
+    /// guess.
     #[error("member {0:?} {1}")]
     Ambiguous(String, &'static str),
     /// It unpacks to more than anything sane.
@@ -75,7 +76,10 @@ impl ArchiveError {
                 (Kind::Refused, "do not use this archive: no package of a vendor looks like this; get it again from a source you trust".into())
             }
         };
-        Problem::new(kind, "cannot use archive").place(path.display().to_string()).why(self.to_string()).fix(fix)
+        Problem::new(kind, "cannot use archive")
+            .place(path.display().to_string())
+            .why(self.to_string())
+            .fix(fix)
     }
 
     /// Carries it through a reader.
@@ -83,11 +87,14 @@ impl ArchiveError {
         std::io::Error::other(self)
     }
 
-    /// From a reader: one of ours that came through it, or what reading a damaged archive looks like.
+    /// From a reader: one of ours that came through it, or what reading a damaged archive looks
+    /// like.
     pub(crate) fn of(error: &std::io::Error) -> Self {
         match error.get_ref().and_then(|e| e.downcast_ref::<Self>()) {
             Some(ours) => ours.clone(),
-            None if error.kind() == std::io::ErrorKind::UnexpectedEof => Self::Damaged("it ends early".into()),
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Self::Damaged("it ends early".into())
+            }
             None => Self::Damaged(error.to_string()),
         }
     }

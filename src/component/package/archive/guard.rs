@@ -1,4 +1,5 @@
-//! What keeps hostile archives out: names, links, duplicates, devices and bombs. Every member of every format passes here.
+//! What keeps hostile archives out: names, links, duplicates, devices and bombs. Every member of
+//! every format passes here.
 use super::{ArchiveError, Entry, Kind, Limits};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ pub(super) struct Guard {
 impl Guard {
     /// For an archive of `archive` bytes.
     pub(super) fn new(archive: u64, limits: &Limits) -> Self {
-        let limit = archive.saturating_mul(limits.ratio).saturating_add(limits.always).min(limits.unpacked);
+        let limit =
+            archive.saturating_mul(limits.ratio).saturating_add(limits.always).min(limits.unpacked);
         Self { limit, archive, members: limits.members, used: Rc::default(), seen: BTreeMap::new() }
     }
 
@@ -31,10 +33,19 @@ impl Guard {
     }
 
     /// Takes a member's raw name and kind; `None` for the root folder itself.
-    pub(super) fn admit(&mut self, name: &[u8], kind: Kind, mode: u32) -> Result<Option<Entry>, ArchiveError> {
+    pub(super) fn admit(
+        &mut self,
+        name: &[u8],
+        kind: Kind,
+        mode: u32,
+    ) -> Result<Option<Entry>, ArchiveError> {
         let name = clean(name)?;
         if name.is_empty() {
-            return if kind == Kind::Folder { Ok(None) } else { Err(ArchiveError::BadName(name, "it is empty")) };
+            return if kind == Kind::Folder {
+                Ok(None)
+            } else {
+                Err(ArchiveError::BadName(name, "it is empty"))
+            };
         }
         if self.seen.len() >= self.members {
             return Err(ArchiveError::TooMany(self.members));
@@ -47,7 +58,10 @@ impl Guard {
         }
         let kind = match kind {
             Kind::Symlink(to) => Kind::Symlink(follow(&name, &to)?),
-            Kind::HardLink(to) => Kind::HardLink(clean(to.as_bytes()).map_err(|_| ArchiveError::Escapes(name.clone(), "its hard link does"))?),
+            Kind::HardLink(to) => Kind::HardLink(
+                clean(to.as_bytes())
+                    .map_err(|_| ArchiveError::Escapes(name.clone(), "its hard link does"))?,
+            ),
             other => other,
         };
         Ok(Some(Entry { name, kind, mode: mode & 0o777 }))
@@ -68,7 +82,8 @@ impl Guard {
 /// A name without `./` and doubled slashes; what could lead elsewhere is refused, never repaired.
 fn clean(raw: &[u8]) -> Result<String, ArchiveError> {
     let shown = || String::from_utf8_lossy(&raw[..raw.len().min(200)]).into_owned();
-    let name = std::str::from_utf8(raw).map_err(|_| ArchiveError::BadName(shown(), "it is no UTF-8"))?;
+    let name =
+        std::str::from_utf8(raw).map_err(|_| ArchiveError::BadName(shown(), "it is no UTF-8"))?;
     if name.len() > NAME {
         return Err(ArchiveError::BadName(shown(), "it is too long"));
     }

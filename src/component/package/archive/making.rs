@@ -1,7 +1,8 @@
 //! Makes archives for tests, good ones and ones that no good tool would make.
 use std::io::Write;
 
-/// One member: kind as tar writes it (`0` file, `5` folder, `2` symlink, `1` hard link, `3` `4` `6` specials).
+/// One member: kind as tar writes it (`0` file, `5` folder, `2` symlink, `1` hard link, `3` `4` `6`
+/// specials).
 #[derive(Clone, Debug)]
 pub struct M {
     pub name: Vec<u8>,
@@ -55,7 +56,13 @@ pub fn tar(members: &[M]) -> Vec<u8> {
             out.extend(header(b"././@LongLink", b'L', 0o644, b"", m.name.len() + 1));
             padded(&mut out, &[m.name.as_slice(), b"\0"].concat());
         }
-        out.extend(header(&m.name[..m.name.len().min(100)], m.kind, m.mode, m.link.as_bytes(), m.content.len()));
+        out.extend(header(
+            &m.name[..m.name.len().min(100)],
+            m.kind,
+            m.mode,
+            m.link.as_bytes(),
+            m.content.len(),
+        ));
         padded(&mut out, &m.content);
     }
     out.resize(out.len() + 1024, 0);
@@ -108,7 +115,21 @@ pub fn cpio(members: &[M]) -> Vec<u8> {
             _ => 0o100_000,
         };
         let content = if m.kind == b'2' { m.link.as_bytes() } else { &m.content };
-        let fields = [inode, kind | m.mode as usize, 0, 0, 1, 0, content.len(), 0, 0, 0, 0, m.name.len() + 1, 0];
+        let fields = [
+            inode,
+            kind | m.mode as usize,
+            0,
+            0,
+            1,
+            0,
+            content.len(),
+            0,
+            0,
+            0,
+            0,
+            m.name.len() + 1,
+            0,
+        ];
         out.extend_from_slice(b"070701");
         fields.iter().for_each(|f| out.extend_from_slice(format!("{f:08x}").as_bytes()));
         out.extend_from_slice(&m.name);
@@ -123,10 +144,15 @@ pub fn cpio(members: &[M]) -> Vec<u8> {
 /// An rpm whose header is a real one and whose payload is `payload`.
 pub fn rpm(name: &str, payload: &[u8]) -> Vec<u8> {
     let config = rpm::BuildConfig::default().compression(rpm::CompressionType::None);
-    let package = rpm::PackageBuilder::new(name, "1.4.0", "MIT", "x86_64", "a test").using_config(config).release("7.el8").build().unwrap();
+    let package = rpm::PackageBuilder::new(name, "1.4.0", "MIT", "x86_64", "a test")
+        .using_config(config)
+        .release("7.el8")
+        .build()
+        .unwrap();
     let mut out = Vec::new();
     package.write(&mut out).unwrap();
-    let payload_at = usize::try_from(package.metadata.get_package_segment_offsets().payload).unwrap();
+    let payload_at =
+        usize::try_from(package.metadata.get_package_segment_offsets().payload).unwrap();
     out.truncate(payload_at);
     out.extend_from_slice(payload);
     out

@@ -1,8 +1,8 @@
 //! Reads archives of this machine, member by member, holding none of them in memory.
 //!
-//! [`walk`] is the only way in: it tells the format by its first bytes, passes every member through one guard (hostile
-//! names, links, devices, duplicates, bombs) and hands out name, kind and a reader. Nothing is ever unpacked to a path
-//! that an archive names.
+//! [`walk`] is the only way in: it tells the format by its first bytes, passes every member through
+//! one guard (hostile names, links, devices, duplicates, bombs) and hands out name, kind and a
+//! reader. Nothing is ever unpacked to a path that an archive names.
 mod cpio;
 pub mod error;
 mod guard;
@@ -59,7 +59,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 16 GiB; 100 times the archive and 64 MiB; 100,000 members. The largest server package is a tenth of it.
+    /// 16 GiB; 100 times the archive and 64 MiB; 100,000 members. The largest server package is a
+    /// tenth of it.
     fn default() -> Self {
         Self { unpacked: 16 << 30, ratio: 100, always: 64 << 20, members: 100_000 }
     }
@@ -112,7 +113,11 @@ pub type See<'a> = dyn FnMut(&Entry, &mut dyn Read) -> Result<Next, ArchiveError
 ///
 /// # Errors
 /// Whatever is wrong with the archive, and what `see` fails with.
-pub fn walk(file: &mut File, limits: &Limits, see: &mut See<'_>) -> Result<(Format, Label), ArchiveError> {
+pub fn walk(
+    file: &mut File,
+    limits: &Limits,
+    see: &mut See<'_>,
+) -> Result<(Format, Label), ArchiveError> {
     let read = |e: std::io::Error| ArchiveError::Read(e.to_string());
     let size = file.metadata().map_err(read)?.len();
     file.seek(SeekFrom::Start(0)).map_err(read)?;
@@ -144,14 +149,18 @@ fn packing(head: &[u8]) -> Packing {
     }
 }
 
-fn unpack<'a>(packing: Packing, input: &'a mut dyn std::io::BufRead) -> Result<Box<dyn Read + 'a>, ArchiveError> {
+fn unpack<'a>(
+    packing: Packing,
+    input: &'a mut dyn std::io::BufRead,
+) -> Result<Box<dyn Read + 'a>, ArchiveError> {
     let damaged = |e: std::io::Error| ArchiveError::Damaged(e.to_string());
     Ok(match packing {
         Packing::Plain => Box::new(input),
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
         Packing::Xz => {
             // 256 MiB of memory: xz -9 needs 65.
-            let stream = liblzma::stream::Stream::new_stream_decoder(256 << 20, 0).map_err(|e| ArchiveError::Damaged(e.to_string()))?;
+            let stream = liblzma::stream::Stream::new_stream_decoder(256 << 20, 0)
+                .map_err(|e| ArchiveError::Damaged(e.to_string()))?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
         }
         Packing::Zstd => {
@@ -165,12 +174,17 @@ fn unpack<'a>(packing: Packing, input: &'a mut dyn std::io::BufRead) -> Result<B
 
 fn shown(head: &[u8]) -> String {
     let head = &head[..head.len().min(16)];
-    if head.is_empty() { "nothing: it is empty".to_owned() } else { format!("{:?}", String::from_utf8_lossy(head)) }
+    if head.is_empty() {
+        "nothing: it is empty".to_owned()
+    } else {
+        format!("{:?}", String::from_utf8_lossy(head))
+    }
 }
 
 /// Reads and drops `n` bytes.
 fn skip(input: &mut dyn Read, n: u64) -> Result<(), ArchiveError> {
-    let done = std::io::copy(&mut input.take(n), &mut std::io::sink()).map_err(|e| ArchiveError::of(&e))?;
+    let done = std::io::copy(&mut input.take(n), &mut std::io::sink())
+        .map_err(|e| ArchiveError::of(&e))?;
     if done == n { Ok(()) } else { Err(ArchiveError::Damaged("it ends early".into())) }
 }
 
@@ -190,7 +204,12 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> Result<bool, ArchiveError> {
 }
 
 /// Shows one member of `size` bytes that comes next in `input`, then skips what was not read.
-fn show(entry: &Entry, input: &mut dyn Read, size: u64, see: &mut See<'_>) -> Result<Next, ArchiveError> {
+fn show(
+    entry: &Entry,
+    input: &mut dyn Read,
+    size: u64,
+    see: &mut See<'_>,
+) -> Result<Next, ArchiveError> {
     let mut exact = Exact { inner: input, left: size };
     let next = see(entry, &mut exact)?;
     let left = exact.left;

@@ -4,8 +4,14 @@ use super::{ArchiveError, Label, See, cpio, packing, unpack};
 use std::io::{BufRead, Read};
 
 /// Walks over an rpm of `size` bytes.
-pub(super) fn walk(mut input: impl BufRead, size: u64, guard: &mut Guard, see: &mut See<'_>) -> Result<Label, ArchiveError> {
-    // The parser makes room for what a header says of itself: no header may say more than the file holds, or 64 MiB.
+pub(super) fn walk(
+    mut input: impl BufRead,
+    size: u64,
+    guard: &mut Guard,
+    see: &mut See<'_>,
+) -> Result<Label, ArchiveError> {
+    // The parser makes room for what a header says of itself: no header may say more than the file
+    // holds, or 64 MiB.
     let head = checked_head(&mut input, size)?;
     let label = {
         let damaged = |e: rpm::Error| ArchiveError::Damaged(e.to_string());
@@ -14,7 +20,11 @@ pub(super) fn walk(mut input: impl BufRead, size: u64, guard: &mut Guard, see: &
             return Err(ArchiveError::Unsupported("it is a source package".into()));
         }
         let text = |t: Result<&str, rpm::Error>| t.map(str::to_owned).map_err(damaged);
-        Label { name: text(meta.get_name())?, version: format!("{}-{}", text(meta.get_version())?, text(meta.get_release())?), arch: text(meta.get_arch())? }
+        Label {
+            name: text(meta.get_name())?,
+            version: format!("{}-{}", text(meta.get_version())?, text(meta.get_release())?),
+            arch: text(meta.get_arch())?,
+        }
     };
     let first = input.fill_buf().map_err(|e| ArchiveError::of(&e))?;
     let packing = packing(first);
@@ -41,7 +51,9 @@ fn checked_head(input: &mut impl Read, size: u64) -> Result<Vec<u8>, ArchiveErro
         if index[..4] != [0x8e, 0xad, 0xe8, 0x01] {
             return Err(damaged("a header is missing"));
         }
-        let number = |at: usize| u64::from(u32::from_be_bytes([index[at], index[at + 1], index[at + 2], index[at + 3]]));
+        let number = |at: usize| {
+            u64::from(u32::from_be_bytes([index[at], index[at + 1], index[at + 2], index[at + 3]]))
+        };
         let (entries, data) = (number(8), number(12));
         let rest = entries * 16 + data;
         if rest > size.min(64 << 20) {
@@ -52,9 +64,18 @@ fn checked_head(input: &mut impl Read, size: u64) -> Result<Vec<u8>, ArchiveErro
         head.extend_from_slice(&index);
         head.resize(start + 16 + usize::try_from(rest + padding).unwrap_or(0), 0);
         input.read_exact(&mut head[start + 16..]).map_err(|e| ArchiveError::of(&e))?;
-        // Each entry: tag, type, offset, count. The parser slices by offset and makes room for count items.
-        for entry in head[start + 16..].chunks_exact(16).take(usize::try_from(entries).unwrap_or(0)) {
-            let number = |at: usize| u64::from(u32::from_be_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]));
+        // Each entry: tag, type, offset, count. The parser slices by offset and makes room for
+        // count items.
+        for entry in head[start + 16..].chunks_exact(16).take(usize::try_from(entries).unwrap_or(0))
+        {
+            let number = |at: usize| {
+                u64::from(u32::from_be_bytes([
+                    entry[at],
+                    entry[at + 1],
+                    entry[at + 2],
+                    entry[at + 3],
+                ]))
+            };
             if number(8) > data || number(12) > data {
                 return Err(damaged("a header entry lies outside of its header"));
             }

@@ -1,4 +1,5 @@
-//! Tar: ustar, GNU long names and pax headers. The blocks are read here, so that no header can make us hold more than 1 MiB.
+//! Tar: ustar, GNU long names and pax headers. The blocks are read here, so that no header can make
+//! us hold more than 1 MiB.
 use super::guard::Guard;
 use super::{ArchiveError, Kind, Next, See, fill, show, skip};
 use std::io::Read;
@@ -19,24 +20,40 @@ struct Pending {
 pub(super) fn is_header(block: &[u8]) -> bool {
     let Ok(block) = <&[u8; 512]>::try_from(block) else { return false };
     let header = Header::from_byte_slice(block);
-    let sum: u32 = block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) })
+        .sum();
     block[0] != 0 && header.cksum().is_ok_and(|stored| stored == sum)
 }
 
 /// Walks over `input`, which is the unpacked stream.
-pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -> Result<(), ArchiveError> {
+pub(super) fn walk(
+    input: &mut dyn Read,
+    guard: &mut Guard,
+    see: &mut See<'_>,
+) -> Result<(), ArchiveError> {
     let mut pending = Pending::default();
     let mut first = true;
     loop {
         let mut block = [0; 512];
         if !fill(input, &mut block)? {
-            return Err(if first { ArchiveError::NotAnArchive("it is empty inside".into()) } else { ArchiveError::Damaged("the end mark is missing".into()) });
+            return Err(if first {
+                ArchiveError::NotAnArchive("it is empty inside".into())
+            } else {
+                ArchiveError::Damaged("the end mark is missing".into())
+            });
         }
         if block.iter().all(|b| *b == 0) && !first {
             break;
         }
         if !is_header(&block) {
-            return Err(if first { ArchiveError::NotAnArchive("what it unpacks to is no tar".into()) } else { ArchiveError::Damaged("a header's checksum is wrong".into()) });
+            return Err(if first {
+                ArchiveError::NotAnArchive("what it unpacks to is no tar".into())
+            } else {
+                ArchiveError::Damaged("a header's checksum is wrong".into())
+            });
         }
         first = false;
         if member(&block, &mut pending, input, guard, see)? == Next::Stop {
@@ -52,7 +69,13 @@ pub(super) fn walk(input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -
     Ok(())
 }
 
-fn member(block: &[u8; 512], pending: &mut Pending, input: &mut dyn Read, guard: &mut Guard, see: &mut See<'_>) -> Result<Next, ArchiveError> {
+fn member(
+    block: &[u8; 512],
+    pending: &mut Pending,
+    input: &mut dyn Read,
+    guard: &mut Guard,
+    see: &mut See<'_>,
+) -> Result<Next, ArchiveError> {
     let header = Header::from_byte_slice(block);
     let own_size = header.entry_size().map_err(|e| ArchiveError::Damaged(e.to_string()))?;
     let kind = header.entry_type();
@@ -73,9 +96,16 @@ fn member(block: &[u8; 512], pending: &mut Pending, input: &mut dyn Read, guard:
         return Ok(Next::Go);
     }
     let name = pending.name.take().unwrap_or_else(|| header.path_bytes().into_owned());
-    let link = pending.link.take().or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned)).unwrap_or_default();
+    let link = pending
+        .link
+        .take()
+        .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned))
+        .unwrap_or_default();
     let shown = || String::from_utf8_lossy(&name).into_owned();
-    let target = || String::from_utf8(link.clone()).map_err(|_| ArchiveError::BadName(shown(), "its link is no UTF-8"));
+    let target = || {
+        String::from_utf8(link.clone())
+            .map_err(|_| ArchiveError::BadName(shown(), "its link is no UTF-8"))
+    };
     let kind = match kind {
         EntryType::Regular | EntryType::Continuous if name.ends_with(b"/") => Kind::Folder,
         EntryType::Regular | EntryType::Continuous => Kind::File,
@@ -85,8 +115,19 @@ fn member(block: &[u8; 512], pending: &mut Pending, input: &mut dyn Read, guard:
         EntryType::Char => return Err(ArchiveError::Special(shown(), "character device")),
         EntryType::Block => return Err(ArchiveError::Special(shown(), "block device")),
         EntryType::Fifo => return Err(ArchiveError::Special(shown(), "named pipe")),
-        EntryType::GNUSparse => return Err(ArchiveError::Unsupported(format!("member {:?} is a sparse file", shown()))),
-        other => return Err(ArchiveError::Unsupported(format!("member {:?} is of the unknown kind {:?}", shown(), char::from(other.as_byte())))),
+        EntryType::GNUSparse => {
+            return Err(ArchiveError::Unsupported(format!(
+                "member {:?} is a sparse file",
+                shown()
+            )));
+        }
+        other => {
+            return Err(ArchiveError::Unsupported(format!(
+                "member {:?} is of the unknown kind {:?}",
+                shown(),
+                char::from(other.as_byte())
+            )));
+        }
     };
     let mode = header.mode().map_err(|e| ArchiveError::Damaged(e.to_string()))?;
     let content = if kind == Kind::File { size } else { 0 };
@@ -115,15 +156,28 @@ fn pax(mut text: &[u8], pending: &mut Pending) -> Result<(), ArchiveError> {
     let damaged = || ArchiveError::Damaged("a pax header is malformed".into());
     while !text.is_empty() {
         let blank = text.iter().position(|b| *b == b' ').ok_or_else(damaged)?;
-        let length: usize = std::str::from_utf8(&text[..blank]).ok().and_then(|n| n.parse().ok()).ok_or_else(damaged)?;
-        let record = text.get(blank + 1..length).and_then(|r| r.strip_suffix(b"\n")).ok_or_else(damaged)?;
+        let length: usize = std::str::from_utf8(&text[..blank])
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .ok_or_else(damaged)?;
+        let record =
+            text.get(blank + 1..length).and_then(|r| r.strip_suffix(b"\n")).ok_or_else(damaged)?;
         let equals = record.iter().position(|b| *b == b'=').ok_or_else(damaged)?;
         let value = &record[equals + 1..];
         match &record[..equals] {
             b"path" => pending.name = Some(value.to_vec()),
             b"linkpath" => pending.link = Some(value.to_vec()),
-            b"size" => pending.size = Some(std::str::from_utf8(value).ok().and_then(|n| n.parse().ok()).ok_or_else(damaged)?),
-            key if key.starts_with(b"GNU.sparse") => return Err(ArchiveError::Unsupported("it has sparse files".into())),
+            b"size" => {
+                pending.size = Some(
+                    std::str::from_utf8(value)
+                        .ok()
+                        .and_then(|n| n.parse().ok())
+                        .ok_or_else(damaged)?,
+                )
+            }
+            key if key.starts_with(b"GNU.sparse") => {
+                return Err(ArchiveError::Unsupported("it has sparse files".into()));
+            }
             _ => {}
         }
         text = &text[length..];

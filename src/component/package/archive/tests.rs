@@ -10,7 +10,13 @@ fn read(data: &[u8]) -> Result<listing::Listing, ArchiveError> {
 
 fn good() -> Vec<M> {
     let long = format!("top/{}/deep.txt", "n".repeat(150));
-    vec![link("top", b'5', ""), program("./top/bin/server", b"ELF\x00\x01"), file("top/empty", b""), link("top/lib.so", b'2', "bin/../bin/server"), file(&long, &vec![7; 5000])]
+    vec![
+        link("top", b'5', ""),
+        program("./top/bin/server", b"ELF\x00\x01"),
+        file("top/empty", b""),
+        link("top/lib.so", b'2', "bin/../bin/server"),
+        file(&long, &vec![7; 5000]),
+    ]
 }
 
 #[test]
@@ -37,12 +43,23 @@ fn every_format_lists_the_same_members_with_the_same_digests() {
     for (format, data) in all {
         let found = read(&data).unwrap_or_else(|e| panic!("{format}: {e}"));
         let plain = |members: &std::collections::BTreeMap<String, listing::Member>| {
-            members.iter().filter(|(_, m)| m.kind == Kind::File).map(|(n, m)| (n.clone(), m.size, m.sha256.clone(), m.mode & 0o777)).collect::<Vec<_>>()
+            members
+                .iter()
+                .filter(|(_, m)| m.kind == Kind::File)
+                .map(|(n, m)| (n.clone(), m.size, m.sha256.clone(), m.mode & 0o777))
+                .collect::<Vec<_>>()
         };
         assert_eq!(plain(&found.members), plain(&want), "{format}");
-        assert_eq!(found.members["top/lib.so"].kind, Kind::Symlink("top/bin/server".into()), "{format}");
+        assert_eq!(
+            found.members["top/lib.so"].kind,
+            Kind::Symlink("top/bin/server".into()),
+            "{format}"
+        );
         if format.starts_with("rpm") {
-            assert_eq!(found.label, Label { name: "x".into(), version: "1.4.0-7.el8".into(), arch: "x86_64".into() });
+            assert_eq!(
+                found.label,
+                Label { name: "x".into(), version: "1.4.0-7.el8".into(), arch: "x86_64".into() }
+            );
         }
     }
 }
@@ -78,10 +95,18 @@ fn hostile_members_are_refused_in_every_format() {
         ("twice by another spelling", vec![ok.clone(), file(".//ok", b"2")], "is there twice"),
         ("file and folder", vec![ok.clone(), link("ok", b'5', "")], "is there twice"),
         ("below a file", vec![ok.clone(), file("ok/x", b"2")], "lies below a file or link"),
-        ("below a link", vec![link("l", b'2', "d"), file("d/x", b"2"), file("l/x", b"3")], "lies below a file or link"),
+        (
+            "below a link",
+            vec![link("l", b'2', "d"), file("d/x", b"2"), file("l/x", b"3")],
+            "lies below a file or link",
+        ),
     ];
     for (name, members, want) in &tars {
-        for (format, data) in [("tar", tar(members)), ("tar.gz", gz(&tar(members))), ("rpm", rpm("x", &cpio(members)))] {
+        for (format, data) in [
+            ("tar", tar(members)),
+            ("tar.gz", gz(&tar(members))),
+            ("rpm", rpm("x", &cpio(members))),
+        ] {
             let error = read(&data).expect_err(&format!("{name} in {format}")).to_string();
             assert!(error.contains(want), "{name} in {format}: {error}");
         }
@@ -93,12 +118,21 @@ fn hostile_members_are_refused_in_every_format() {
         ("absolute hard link", tar(&with(link("l", b'1', "/etc/shadow"))), "its hard link does"),
         ("sparse", tar(&with(link("s", b'S', ""))), "sparse"),
         ("unknown kind", tar(&with(link("s", b'Q', ""))), "unknown kind"),
-        ("long name of 2 MiB", [header(b"././@LongLink", b'L', 0o644, b"", 2 << 20), vec![b'a'; 2 << 20], tar(&[])].concat(), "too long"),
+        (
+            "long name of 2 MiB",
+            [header(b"././@LongLink", b'L', 0o644, b"", 2 << 20), vec![b'a'; 2 << 20], tar(&[])]
+                .concat(),
+            "too long",
+        ),
         ("zip ..", zip(&with(file("../x", b"x"))), "has a .. in it"),
         ("zip absolute", zip(&with(file("/x", b"x"))), "is absolute"),
         ("zip link", zip(&with(link("l", b'2', "../../x"))), "its link does"),
         ("zip below a file", zip(&with(file("ok/x", b"x"))), "lies below a file or link"),
-        ("zip twice", replace(zip(&[file("aaaa", b"1"), file("aaab", b"2")]), b"aaab", b"aaaa"), "is there twice"),
+        (
+            "zip twice",
+            replace(zip(&[file("aaaa", b"1"), file("aaab", b"2")]), b"aaab", b"aaaa"),
+            "is there twice",
+        ),
     ] {
         let error = read(&data).expect_err(name).to_string();
         assert!(error.contains(want), "{name}: {error}");
@@ -124,14 +158,25 @@ fn bombs_are_refused_and_dense_good_archives_are_not() {
         ("zip", zip(&zeros(200))),
         ("rpm", rpm("x", &gz(&cpio(&zeros(200))))),
     ] {
-        assert!(matches!(read(&data), Err(ArchiveError::Bomb(..))), "{name} of {} bytes: {:?}", data.len(), read(&data).map(|l| l.members.len()));
+        assert!(
+            matches!(read(&data), Err(ArchiveError::Bomb(..))),
+            "{name} of {} bytes: {:?}",
+            data.len(),
+            read(&data).map(|l| l.members.len())
+        );
     }
     // After the end of a tar, where nobody looks.
-    assert!(matches!(read(&gz(&[tar(&[file("a", b"1")]), vec![0; 300 << 20]].concat())), Err(ArchiveError::Bomb(..))));
+    assert!(matches!(
+        read(&gz(&[tar(&[file("a", b"1")]), vec![0; 300 << 20]].concat())),
+        Err(ArchiveError::Bomb(..))
+    ));
     read(&gz(&tar(&zeros(50)))).unwrap();
     let few = Limits { members: 3, ..Limits::default() };
     let many: Vec<M> = (0..4).map(|n| file(&format!("f{n}"), b"")).collect();
-    assert!(matches!(listing::read(&mut on_disk(&tar(&many)), &few), Err(ArchiveError::TooMany(3))));
+    assert!(matches!(
+        listing::read(&mut on_disk(&tar(&many)), &few),
+        Err(ArchiveError::TooMany(3))
+    ));
 }
 
 #[test]
@@ -167,14 +212,23 @@ fn cut_damaged_and_foreign_files_are_told_apart() {
     }
 }
 
-/// Whatever is in the file, reading ends, and ends without a panic or an allocation that the file's size does not warrant.
+/// Whatever is in the file, reading ends, and ends without a panic or an allocation that the file's
+/// size does not warrant.
 #[test]
 fn a_storm_of_damaged_archives_never_panics() {
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let t = tar(&good());
-    let all = [t.clone(), gz(&t), xz(&t), zst(&t), zip(&good()), rpm("x", &cpio(&good())), rpm("x", &gz(&cpio(&good())))];
+    let all = [
+        t.clone(),
+        gz(&t),
+        xz(&t),
+        zst(&t),
+        zip(&good()),
+        rpm("x", &cpio(&good())),
+        rpm("x", &gz(&cpio(&good()))),
+    ];
     for data in &all {
         for _ in 0..400 {
             let mut data = data.clone();
@@ -200,6 +254,9 @@ fn every_error_says_what_to_do() {
         ArchiveError::Digest { found: "a".into(), declared: "b".into() },
     ] {
         let problem = error.explain(std::path::Path::new("/x.whl"));
-        assert!(!problem.fix.is_empty() && !problem.why.is_empty() && problem.place == "/x.whl", "{problem}");
+        assert!(
+            !problem.fix.is_empty() && !problem.why.is_empty() && problem.place == "/x.whl",
+            "{problem}"
+        );
     }
 }

@@ -15,14 +15,22 @@ fn of(error: ZipError) -> ArchiveError {
 }
 
 /// Walks over a zip in the order of its directory.
-pub(super) fn walk(file: &mut File, guard: &mut Guard, see: &mut See<'_>) -> Result<(), ArchiveError> {
+pub(super) fn walk(
+    file: &mut File,
+    guard: &mut Guard,
+    see: &mut See<'_>,
+) -> Result<(), ArchiveError> {
     let mut archive = ZipArchive::new(BufReader::with_capacity(128 << 10, file)).map_err(of)?;
-    // The library keeps only the last member of a name: a directory with more entries than that has a name twice.
+    // The library keeps only the last member of a name: a directory with more entries than that has
+    // a name twice.
     if archive.has_duplicate_names() {
         return Err(ArchiveError::Ambiguous("one name".into(), "is there twice"));
     }
     if archive.has_overlapping_entries().map_err(of)? {
-        return Err(ArchiveError::Ambiguous("one member".into(), "shares its bytes with another one: a bomb"));
+        return Err(ArchiveError::Ambiguous(
+            "one member".into(),
+            "shares its bytes with another one: a bomb",
+        ));
     }
     for index in 0..archive.len() {
         let mut member = archive.by_index(index).map_err(of)?;
@@ -37,14 +45,27 @@ pub(super) fn walk(file: &mut File, guard: &mut Guard, see: &mut See<'_>) -> Res
             0o040_000 => Kind::Folder,
             0o120_000 => {
                 let mut to = String::new();
-                guard.meter(&mut member).take(4096).read_to_string(&mut to).map_err(|e| ArchiveError::of(&e))?;
+                guard
+                    .meter(&mut member)
+                    .take(4096)
+                    .read_to_string(&mut to)
+                    .map_err(|e| ArchiveError::of(&e))?;
                 Kind::Symlink(to)
             }
-            _ => return Err(ArchiveError::Special(String::from_utf8_lossy(&raw).into_owned(), "device or pipe")),
+            _ => {
+                return Err(ArchiveError::Special(
+                    String::from_utf8_lossy(&raw).into_owned(),
+                    "device or pipe",
+                ));
+            }
         };
         let file = kind == Kind::File;
         let Some(entry) = guard.admit(&raw, kind, mode)? else { continue };
-        let next = if file { see(&entry, &mut guard.meter(&mut member))? } else { see(&entry, &mut std::io::empty())? };
+        let next = if file {
+            see(&entry, &mut guard.meter(&mut member))?
+        } else {
+            see(&entry, &mut std::io::empty())?
+        };
         if next == Next::Stop {
             return Ok(());
         }

@@ -1,9 +1,10 @@
 //! Replication groups: pure functions from what the members are and what is wanted to a graph.
 //!
-//! Everything is re-entered from the observed standings, never from a journal. The safe order of a switchover, run on
-//! 1.4.0.post1: fence the old primary, open the new one (which reads the log to its end by itself), restart the old one,
-//! point it at the new one. Not pointed before it was fenced: a fenced store that is ahead of its source never starts again
-//! after a power loss (-4234 at start), and one without a source does.
+//! Everything is re-entered from the observed standings, never from a journal. The safe order of a
+//! switchover, run on 1.4.0.post1: fence the old primary, open the new one (which reads the log to
+//! its end by itself), restart the old one, point it at the new one. Not pointed before it was
+//! fenced: a fenced store that is ahead of its source never starts again after a power loss (-4234
+//! at start), and one without a source does.
 mod open;
 mod plan;
 #[cfg(test)]
@@ -87,30 +88,47 @@ pub fn create(want: &Want) -> Graph {
     plan.g
 }
 
-/// Goes on with a first build that was cut. Its primary may have lost its power, and members do not start with their hosts;
-/// as long as no role ever moved it can only be the primary still.
+/// Goes on with a first build that was cut. Its primary may have lost its power, and members do not
+/// start with their hosts; as long as no role ever moved it can only be the primary still.
 #[must_use]
 pub fn resume(want: &Want, seen: &Seen) -> Graph {
     let mut plan = Plan { want, g: begin(want.members.values()) };
-    if seen.epoch == 1 && seen.noted == want.primary && seen.is(&want.primary) == Some(Standing::Stopped) {
+    if seen.epoch == 1
+        && seen.noted == want.primary
+        && seen.is(&want.primary) == Some(Standing::Stopped)
+    {
         plan.start(&want.primary, None);
     }
     plan.g.append(create(want));
     plan.g
 }
 
-/// Leads from what is seen to what is wanted. An empty graph: nothing to do, or nothing that we do unasked.
+/// Leads from what is seen to what is wanted. An empty graph: nothing to do, or nothing that we do
+/// unasked.
 ///
 /// # Errors
 /// It must not or cannot be done; the problem says what is missing.
-pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Result<Graph, Problem> {
-    let alive = want.members.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)).map(|(_, i)| i);
+pub fn update(
+    seen: &Seen,
+    want: &Want,
+    gone: &BTreeMap<String, Instance>,
+) -> Result<Graph, Problem> {
+    let alive = want
+        .members
+        .iter()
+        .filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable))
+        .map(|(_, i)| i);
     let mut plan = Plan { want, g: begin(alive) };
     let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
     if writers > 1 {
-        return Err(Problem::refused(format!("group \"{}\" has {writers} members that take writes", want.name))
-            .why("two histories of rows exist")
-            .fix("stop the one whose rows you can lose; `ob standby diff` shows them; then apply again"));
+        return Err(Problem::refused(format!(
+            "group \"{}\" has {writers} members that take writes",
+            want.name
+        ))
+        .why("two histories of rows exist")
+        .fix(
+            "stop the one whose rows you can lose; `ob standby diff` shows them; then apply again",
+        ));
     }
     let asked_to_move = seen.asked != want.primary;
     let current = seen.primary().map(str::to_owned);
@@ -122,10 +140,14 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Re
     }
     let target = want.primary.as_str();
     let (epoch, primary) = match &current {
-        Some(now) if now == target || !asked_to_move => (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone()),
+        Some(now) if now == target || !asked_to_move => {
+            (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone())
+        }
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
         // Unreachable is a status, not an error: that alone plans nothing.
-        None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => return Ok(plan.g),
+        None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => {
+            return Ok(plan.g);
+        }
         None => (open_one(&mut plan, seen, target)?, target.to_owned()),
     };
     follow_up(&mut plan, seen, &primary, epoch, gone);
@@ -133,10 +155,17 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Instance>) -> Re
 }
 
 /// Everything but the role: who is not a good standby becomes one, who left leaves.
-fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: &BTreeMap<String, Instance>) {
+fn follow_up(
+    plan: &mut Plan<'_>,
+    seen: &Seen,
+    primary: &str,
+    epoch: u64,
+    gone: &BTreeMap<String, Instance>,
+) {
     let Some(source) = plan.member(primary) else { return };
     let moved = seen.noted != primary;
-    let changed = plan.want.members.keys().any(|n| !seen.standing.contains_key(n)) || !gone.is_empty();
+    let changed =
+        plan.want.members.keys().any(|n| !seen.standing.contains_key(n)) || !gone.is_empty();
     for name in plan.want.members.keys().filter(|n| *n != primary).cloned().collect::<Vec<_>>() {
         let Some(instance) = plan.member(&name) else { continue };
         match seen.is(&name) {
@@ -145,12 +174,18 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.build(&name, &source);
             }
             Some(Standing::Stale) => {
-                plan.g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
-                plan.g.then(SetAside { instance: instance.clone(), name: format!("epoch-{epoch}") });
+                plan.g.then(StopServer {
+                    instance: instance.clone(),
+                    fenced_only: false,
+                    restart: false,
+                });
+                plan.g
+                    .then(SetAside { instance: instance.clone(), name: format!("epoch-{epoch}") });
                 plan.note(&name, epoch, primary);
                 plan.build(&name, &source);
             }
-            // The primary that a failover has just passed over: its store holds a history of its own, the next plan rebuilds it.
+            // The primary that a failover has just passed over: its store holds a history of its
+            // own, the next plan rebuilds it.
             Some(Standing::Stopped) if seen.noted == name => {}
             Some(now @ (Standing::Stopped | Standing::Behind)) => {
                 if now == Standing::Stopped {
@@ -161,7 +196,13 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
                 plan.note(&name, epoch, primary);
             }
             // Unless it is part of the switchover that is taken up.
-            Some(Standing::Fenced) if !plan.g.titles().contains(&EndNote { instance: instance.clone(), note: Note::Fence }.title()) => plan.rejoin(&name, &source),
+            Some(Standing::Fenced)
+                if !plan.g.titles().contains(
+                    &EndNote { instance: instance.clone(), note: Note::Fence }.title(),
+                ) =>
+            {
+                plan.rejoin(&name, &source)
+            }
             Some(Standing::Standby) if moved => {
                 plan.g.then(PointSource { instance, source: source.clone() });
                 plan.note(&name, epoch, primary);
@@ -173,7 +214,8 @@ fn follow_up(plan: &mut Plan<'_>, seen: &Seen, primary: &str, epoch: u64, gone: 
     if changed || (moved && plan.g.is_empty()) {
         plan.note(primary, epoch, primary);
     }
-    // Whose host does not answer is left as it is: no member starts with its host, and the others do not name it any more.
+    // Whose host does not answer is left as it is: no member starts with its host, and the others
+    // do not name it any more.
     for (name, instance) in gone.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)) {
         leave(&mut plan.g, name, instance, epoch);
     }
@@ -194,7 +236,8 @@ pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) 
         leave(&mut g, name, instance, epoch);
     }
     if let Some(instance) = members.get(primary) {
-        // Its note last: without any note there is no group, and nobody would come back for what is left.
+        // Its note last: without any note there is no group, and nobody would come back for what is
+        // left.
         g.then(SetBoot::leaving(instance));
         g.then(LeaveGroup { instance: instance.clone() });
     }

@@ -1,14 +1,25 @@
-//! Who is opened for writes, and in which order: a planned switchover, its taking up wherever it was cut, and the failover.
+//! Who is opened for writes, and in which order: a planned switchover, its taking up wherever it
+//! was cut, and the failover.
 use super::Seen;
 use super::plan::Plan;
 use crate::base::Problem;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::Standing;
-use crate::component::seekdb::steps::{Activate, EndNote, Fence, Follow, NobodyWrites, Note, NoteFence, NoteLoss, PointSource, Promote, ProveGone, Reopen, StopServer, TakeLog};
+use crate::component::seekdb::steps::{
+    Activate, EndNote, Fence, Follow, NobodyWrites, Note, NoteFence, NoteLoss, PointSource,
+    Promote, ProveGone, Reopen, StopServer, TakeLog,
+};
 
 /// A planned move: nothing that was acknowledged is lost.
-pub(super) fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str) -> Result<u64, Problem> {
-    let (Some(old), Some(heir)) = (plan.member(from), plan.member(to)) else { return Err(Problem::internal("a member of the switchover is not in the group")) };
+pub(super) fn switchover(
+    plan: &mut Plan<'_>,
+    seen: &Seen,
+    from: &str,
+    to: &str,
+) -> Result<u64, Problem> {
+    let (Some(old), Some(heir)) = (plan.member(from), plan.member(to)) else {
+        return Err(Problem::internal("a member of the switchover is not in the group"));
+    };
     if !matches!(seen.is(to), Some(Standing::Standby | Standing::Behind)) {
         let now = seen.is(to).map_or("unknown", Standing::as_str);
         return Err(Problem::refused(format!("cannot switch over to \"{to}\""))
@@ -17,45 +28,67 @@ pub(super) fn switchover(plan: &mut Plan<'_>, seen: &Seen, from: &str, to: &str)
             .attribute(["primary"]));
     }
     let epoch = seen.epoch + 1;
-    // Who cannot be asked is no writer beside the old primary, which says that it is one: the role moves, it does not multiply.
-    let others: Vec<_> = plan.want.members.iter().filter(|(n, _)| n.as_str() != to && seen.is(n) != Some(Standing::Unreachable)).map(|(_, i)| i.clone()).collect();
+    // Who cannot be asked is no writer beside the old primary, which says that it is one: the role
+    // moves, it does not multiply.
+    let others: Vec<_> = plan
+        .want
+        .members
+        .iter()
+        .filter(|(n, _)| n.as_str() != to && seen.is(n) != Some(Standing::Unreachable))
+        .map(|(_, i)| i.clone())
+        .collect();
     if seen.is(to) == Some(Standing::Behind) {
         plan.g.then(PointSource { instance: heir.clone(), source: old.clone() });
     }
     plan.g.then(Follow { instance: heir.clone(), primary: old.clone() });
     if others.len() > 1 {
-        // Before the fence what the promotion will ask after it: refused there, nobody would take writes.
-        plan.g.then(NobodyWrites { instance: heir.clone(), others: others.iter().filter(|i| **i != old).cloned().collect() });
+        // Before the fence what the promotion will ask after it: refused there, nobody would take
+        // writes.
+        plan.g.then(NobodyWrites {
+            instance: heir.clone(),
+            others: others.iter().filter(|i| **i != old).cloned().collect(),
+        });
     }
     hand_over(plan, from, &heir, epoch, others);
     Ok(epoch)
 }
 
-/// Fences the old primary, opens `heir` in its place, and brings the old one back as its standby. `others` are asked before that.
+/// Fences the old primary, opens `heir` in its place, and brings the old one back as its standby.
+/// `others` are asked before that.
 fn hand_over(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64, others: Vec<Instance>) {
     let Some(old) = plan.member(from) else { return };
     let to = plan.want.primary.as_str();
     plan.g.then(NoteFence { primary: old.clone() });
     plan.g.then(Fence { primary: old, heir: heir.clone() });
-    // The old primary's note first: a member whose note is behind and names itself is never started again.
+    // The old primary's note first: a member whose note is behind and names itself is never started
+    // again.
     plan.note(from, epoch, to);
     plan.note(to, epoch, to);
     plan.g.then(Promote { heir: heir.clone(), others });
     plan.rejoin(from, heir);
 }
 
-/// Nobody takes writes: finish a switchover, go back on it, start a stopped primary, or fail over by consent.
+/// Nobody takes writes: finish a switchover, go back on it, start a stopped primary, or fail over
+/// by consent.
 pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Problem> {
-    let Some(heir) = plan.member(target) else { return Err(Problem::internal("the primary is not a member")) };
+    let Some(heir) = plan.member(target) else {
+        return Err(Problem::internal("the primary is not a member"));
+    };
     let others = plan.others(target);
     let epoch = if seen.noted == target { seen.epoch } else { seen.epoch + 1 };
-    let fenced: Vec<_> = seen.standing.iter().filter(|(_, s)| **s == Standing::Fenced).map(|(n, _)| n.clone()).collect();
+    let fenced: Vec<_> = seen
+        .standing
+        .iter()
+        .filter(|(_, s)| **s == Standing::Fenced)
+        .map(|(n, _)| n.clone())
+        .collect();
     match (seen.is(target), fenced.first()) {
         (Some(Standing::Fenced), _) => {
             for name in plan.want.members.keys().cloned().collect::<Vec<_>>() {
                 plan.note(&name, epoch, target);
             }
-            // The fenced process itself cannot be opened again (4179, run on 1.4.0.post1); the restarted one can.
+            // The fenced process itself cannot be opened again (4179, run on 1.4.0.post1); the
+            // restarted one can.
             plan.g.then(StopServer { instance: heir.clone(), fenced_only: true, restart: false });
             plan.start(target, None);
             plan.g.then(Reopen { instance: heir.clone(), others, restarted_only: false });
@@ -66,9 +99,13 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
             take_up(plan, from, &heir, epoch);
             return Ok(epoch);
         }
-        // The old primary lost its power, and its host is back: no member of a group starts with its host. Nothing is lost, so
-        // it is a planned move still; with a consent it is a failover (its store may be beyond starting).
-        (Some(Standing::Standby), None) if seen.is(&seen.noted) == Some(Standing::Stopped) && !consented(plan, seen, target) => {
+        // The old primary lost its power, and its host is back: no member of a group starts with
+        // its host. Nothing is lost, so it is a planned move still; with a consent it is a failover
+        // (its store may be beyond starting).
+        (Some(Standing::Standby), None)
+            if seen.is(&seen.noted) == Some(Standing::Stopped)
+                && !consented(plan, seen, target) =>
+        {
             take_up(plan, &seen.noted, &heir, epoch);
             return Ok(epoch);
         }
@@ -96,14 +133,19 @@ fn consented(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
     plan.want.failover.as_ref().is_some_and(|c| c.epoch == seen.epoch && c.to == target)
 }
 
-/// The heir of a failover lost its power while the old primary is gone still: what was consented to goes on.
+/// The heir of a failover lost its power while the old primary is gone still: what was consented to
+/// goes on.
 fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
-    let consent = plan.want.failover.as_ref().is_some_and(|c| c.epoch + 1 == seen.epoch && c.to == target);
-    consent && seen.noted == target && seen.standing.iter().any(|(n, s)| n != target && *s == Standing::Unreachable)
+    let consent =
+        plan.want.failover.as_ref().is_some_and(|c| c.epoch + 1 == seen.epoch && c.to == target);
+    consent
+        && seen.noted == target
+        && seen.standing.iter().any(|(n, s)| n != target && *s == Standing::Unreachable)
 }
 
-/// Takes a switchover up whose old primary does not take writes, wherever it was cut: `switchover to primary` reads the old
-/// primary's log to its end, so that one must run, fenced, whatever became of it since.
+/// Takes a switchover up whose old primary does not take writes, wherever it was cut: `switchover
+/// to primary` reads the old primary's log to its end, so that one must run, fenced, whatever
+/// became of it since.
 fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64) {
     let Some(old) = plan.member(from) else { return };
     let others = plan.others(from);
@@ -114,9 +156,15 @@ fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64) {
     hand_over(plan, from, heir, epoch, others);
 }
 
-fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> Result<u64, Problem> {
-    // A failover that was cut after its note is taken up under the same consent: the note carries the next epoch already.
-    // An heir that lost its power too is started first: it is a standby still, or was opened under this very consent.
+fn failover(
+    plan: &mut Plan<'_>,
+    seen: &Seen,
+    target: &str,
+    heir: Instance,
+) -> Result<u64, Problem> {
+    // A failover that was cut after its note is taken up under the same consent: the note carries
+    // the next epoch already. An heir that lost its power too is started first: it is a standby
+    // still, or was opened under this very consent.
     let gone = consented(plan, seen, target) && seen.is(&seen.noted) == Some(Standing::Unreachable);
     let down = seen.is(target) == Some(Standing::Stopped) && (gone || resumes(plan, seen, target));
     let resumed = seen.noted == target && (down || seen.is(target) == Some(Standing::Standby));
@@ -125,11 +173,19 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
     let lost = seen
         .standing
         .iter()
-        .find(|(n, s)| n.as_str() != target && matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale) && (resumed || **n == seen.noted))
+        .find(|(n, s)| {
+            n.as_str() != target
+                && matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale)
+                && (resumed || **n == seen.noted)
+        })
         .map(|(n, _)| n.clone());
     let Some(lost) = lost else {
         return Err(Problem::refused(format!("group \"{}\" has no primary", plan.want.name))
-            .why(format!("\"{target}\" is {}; members: {}", seen.is(target).map_or("unknown", Standing::as_str), show(seen)))
+            .why(format!(
+                "\"{target}\" is {}; members: {}",
+                seen.is(target).map_or("unknown", Standing::as_str),
+                show(seen)
+            ))
             .fix("bring the members back, then apply again"));
     };
     let consent = plan.want.failover.as_ref().filter(|c| c.epoch == ask_for && c.to == target);
@@ -145,18 +201,34 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
             .fix("choose a member that is standby")
             .attribute(["failover", "to"]));
     }
-    let Some(dead) = plan.member(&lost) else { return Err(Problem::internal("the lost primary is not in the group")) };
+    let Some(dead) = plan.member(&lost) else {
+        return Err(Problem::internal("the lost primary is not in the group"));
+    };
     if down {
         plan.start(target, None);
     }
-    let others: Vec<_> = plan.want.members.iter().filter(|(n, _)| n.as_str() != target && **n != lost).map(|(_, i)| i.clone()).collect();
-    // All that can refuse it comes before the note: what is refused leaves the old primary what it is.
+    let others: Vec<_> = plan
+        .want
+        .members
+        .iter()
+        .filter(|(n, _)| n.as_str() != target && **n != lost)
+        .map(|(_, i)| i.clone())
+        .collect();
+    // All that can refuse it comes before the note: what is refused leaves the old primary what it
+    // is.
     let (accept_unfenced, max_loss) = (consent.accept_unfenced, consent.max_loss);
-    plan.g.then(ProveGone { heir: heir.clone(), dead: dead.clone(), others: others.clone(), accept_unfenced, max_loss });
+    plan.g.then(ProveGone {
+        heir: heir.clone(),
+        dead: dead.clone(),
+        others: others.clone(),
+        accept_unfenced,
+        max_loss,
+    });
     if !others.is_empty() {
         plan.g.then(TakeLog { heir: heir.clone(), dead: dead.clone(), others: others.clone() });
     }
-    // The note before the deed: a former primary that comes back is then known to be stale, whenever this is cut.
+    // The note before the deed: a former primary that comes back is then known to be stale,
+    // whenever this is cut.
     plan.note(target, epoch, target);
     plan.g.then(NoteLoss { heir: heir.clone(), member: target.to_owned(), epoch });
     plan.g.then(Activate { heir, dead, others });
@@ -164,5 +236,9 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Instance) -> R
 }
 
 fn show(seen: &Seen) -> String {
-    seen.standing.iter().map(|(n, s)| format!("{n} is {}", s.as_str())).collect::<Vec<_>>().join(", ")
+    seen.standing
+        .iter()
+        .map(|(n, s)| format!("{n} is {}", s.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -1,8 +1,12 @@
-//! What graphs about a group are written with: the parts that moves of the role, builds and rejoins share.
+//! What graphs about a group are written with: the parts that moves of the role, builds and rejoins
+//! share.
 use super::Want;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::{Group, WriteGroup};
-use crate::component::seekdb::steps::{BeginStore, CopyAccount, EndNote, EndSessions, Follow, FreezeLog, Note, PointSource, SetBoot, Start, StartServer, StopServer};
+use crate::component::seekdb::steps::{
+    BeginStore, CopyAccount, EndNote, EndSessions, Follow, FreezeLog, Note, PointSource, SetBoot,
+    Start, StartServer, StopServer,
+};
 use crate::engine::{Graph, Step};
 
 /// A graph about one group that is being written.
@@ -11,7 +15,8 @@ pub(super) struct Plan<'a> {
     pub g: Graph,
 }
 
-/// What every graph about a group does first after a take-over; a member that cannot be asked is passed over by name.
+/// What every graph about a group does first after a take-over; a member that cannot be asked is
+/// passed over by name.
 pub(super) fn begin<'a>(members: impl Iterator<Item = &'a Instance>) -> Graph {
     let mut g = Graph::new();
     for instance in members {
@@ -38,8 +43,14 @@ impl Plan<'_> {
         }
     }
     pub fn start(&mut self, member: &str, join: Option<&Instance>) {
-        if let (Some(instance), Some(package)) = (self.member(member), self.want.packages.get(member).cloned()) {
-            self.g.then(StartServer { instance, package, start: join.map_or(Start::Member, |p| Start::Join(p.source())) });
+        if let (Some(instance), Some(package)) =
+            (self.member(member), self.want.packages.get(member).cloned())
+        {
+            self.g.then(StartServer {
+                instance,
+                package,
+                start: join.map_or(Start::Member, |p| Start::Join(p.source())),
+            });
         }
     }
 
@@ -55,7 +66,8 @@ impl Plan<'_> {
         self.g.then(EndNote { instance, note: Note::Store });
     }
 
-    /// Restarts a fenced former primary, which then follows as soon as it is pointed at `primary` (a fenced process never does).
+    /// Restarts a fenced former primary, which then follows as soon as it is pointed at `primary`
+    /// (a fenced process never does).
     pub fn rejoin(&mut self, member: &str, primary: &Instance) {
         let Some(instance) = self.member(member) else { return };
         self.g.then(StopServer { instance: instance.clone(), fenced_only: true, restart: false });

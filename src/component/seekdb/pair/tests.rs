@@ -6,23 +6,51 @@ use crate::engine::{Graph, Host};
 use crate::transport::Endpoint;
 
 fn member(name: &str, n: u8) -> Instance {
-    let endpoint = Endpoint { name: format!("h{n}"), address: format!("10.0.0.{n}"), port: 22, user: "root".into(), identity: String::new(), host_key: String::new() };
-    Instance { name: name.into(), host: Host { endpoint, run_as: String::new() }, base_dir: format!("/data/{name}"), sql_port: 2881, rpc_port: 2882 }
+    let endpoint = Endpoint {
+        name: format!("h{n}"),
+        address: format!("10.0.0.{n}"),
+        port: 22,
+        user: "root".into(),
+        identity: String::new(),
+        host_key: String::new(),
+    };
+    Instance {
+        name: name.into(),
+        host: Host { endpoint, run_as: String::new() },
+        base_dir: format!("/data/{name}"),
+        sql_port: 2881,
+        rpc_port: 2882,
+    }
 }
 
 fn want(primary: &str, names: &[&str]) -> Want {
-    let members: BTreeMap<_, _> = names.iter().zip(1..).map(|(n, i)| ((*n).to_owned(), member(n, i))).collect();
-    Want { name: "g".into(), packages: members.keys().map(|n| (n.clone(), "p1".to_owned())).collect(), members, primary: primary.into(), failover: None }
+    let members: BTreeMap<_, _> =
+        names.iter().zip(1..).map(|(n, i)| ((*n).to_owned(), member(n, i))).collect();
+    Want {
+        name: "g".into(),
+        packages: members.keys().map(|n| (n.clone(), "p1".to_owned())).collect(),
+        members,
+        primary: primary.into(),
+        failover: None,
+    }
 }
 
 fn seen(asked: &str, noted: &str, epoch: u64, standing: &[(&str, Standing)]) -> Seen {
-    Seen { standing: standing.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect(), epoch, noted: noted.into(), asked: asked.into() }
+    Seen {
+        standing: standing.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect(),
+        epoch,
+        noted: noted.into(),
+        asked: asked.into(),
+    }
 }
 
 /// `kind(member)` of every step, by the host it changes.
 fn steps(g: &Graph) -> Vec<String> {
     let of = |host: &str| ["a", "b", "c"][usize::from(host.as_bytes()[1] - b'1')];
-    g.nodes().iter().map(|n| format!("{}({})", n.step.kind(), of(&n.step.host().endpoint.name))).collect()
+    g.nodes()
+        .iter()
+        .map(|n| format!("{}({})", n.step.kind(), of(&n.step.host().endpoint.name)))
+        .collect()
 }
 
 fn kinds(s: &Seen, w: &Want) -> String {
@@ -33,7 +61,8 @@ fn kinds(s: &Seen, w: &Want) -> String {
 }
 
 const SWITCH: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
-/// What is left of [`SWITCH`] once the fenced primary runs; each step is skipped when the host says that it is done.
+/// What is left of [`SWITCH`] once the fenced primary runs; each step is skipped when the host says
+/// that it is done.
 const TAKE_UP: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
 const BUILD_B: &str = "set_boot(b) copy_account(b) begin_store(b) freeze_log(a) start_server(b) follow(b) end_store(b)";
 
@@ -79,40 +108,94 @@ fn what_is_seen_and_asked_decides_the_steps() {
 #[test]
 fn a_failover_needs_a_consent_that_names_its_epoch() {
     let off = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby)]);
-    let consent = |epoch, to: &str| Want { failover: Some(Consent { epoch, to: to.into(), accept_unfenced: false, max_loss: None }), ..want("b", &["a", "b"]) };
+    let consent = |epoch, to: &str| Want {
+        failover: Some(Consent { epoch, to: to.into(), accept_unfenced: false, max_loss: None }),
+        ..want("b", &["a", "b"])
+    };
     assert!(kinds(&off, &want("b", &["a", "b"])).contains("failover = { epoch = 4, to = \"b\" }"));
     for void in [consent(3, "b"), consent(5, "b"), consent(4, "a")] {
         assert!(kinds(&off, &void).starts_with("refused"), "{void:?}");
     }
-    assert_eq!(kinds(&off, &consent(4, "b")), "prove_gone(b) write_group(b) note_loss(b) activate(b)");
+    assert_eq!(
+        kinds(&off, &consent(4, "b")),
+        "prove_gone(b) write_group(b) note_loss(b) activate(b)"
+    );
     let cut = seen("a", "b", 5, &[("a", Unreachable), ("b", Standby)]);
-    assert_eq!(kinds(&cut, &consent(4, "b")), "prove_gone(b) write_group(b) note_loss(b) activate(b)", "cut after the note: the same consent goes on");
+    assert_eq!(
+        kinds(&cut, &consent(4, "b")),
+        "prove_gone(b) write_group(b) note_loss(b) activate(b)",
+        "cut after the note: the same consent goes on"
+    );
     let down = seen("b", "b", 5, &[("a", Unreachable), ("b", Stopped)]);
-    assert_eq!(kinds(&down, &consent(4, "b")), "start_server(b) prove_gone(b) write_group(b) note_loss(b) activate(b)", "the heir lost its power after it");
-    assert_eq!(kinds(&down, &consent(3, "b")), "nobody_writes(b) start_server(b)", "without that consent the old primary is asked first");
+    assert_eq!(
+        kinds(&down, &consent(4, "b")),
+        "start_server(b) prove_gone(b) write_group(b) note_loss(b) activate(b)",
+        "the heir lost its power after it"
+    );
+    assert_eq!(
+        kinds(&down, &consent(3, "b")),
+        "nobody_writes(b) start_server(b)",
+        "without that consent the old primary is asked first"
+    );
     let both = seen("a", "a", 4, &[("a", Unreachable), ("b", Stopped)]);
-    assert_eq!(kinds(&both, &consent(4, "b")), "start_server(b) prove_gone(b) write_group(b) note_loss(b) activate(b)", "the heir lost its power before it");
+    assert_eq!(
+        kinds(&both, &consent(4, "b")),
+        "start_server(b) prove_gone(b) write_group(b) note_loss(b) activate(b)",
+        "the heir lost its power before it"
+    );
     assert!(kinds(&both, &consent(3, "b")).starts_with("refused"), "void consent");
     let done = seen("b", "b", 5, &[("a", Unreachable), ("b", Primary)]);
-    assert_eq!(kinds(&done, &consent(4, "b")), "", "done once: the consent is void at the new epoch");
+    assert_eq!(
+        kinds(&done, &consent(4, "b")),
+        "",
+        "done once: the consent is void at the new epoch"
+    );
     let third = Want { failover: consent(4, "b").failover, ..want("b", &["a", "b", "c"]) };
     let off3 = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby), ("c", Standby)]);
-    assert_eq!(kinds(&off3, &third), "prove_gone(b) take_log(b) write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)");
+    assert_eq!(
+        kinds(&off3, &third),
+        "prove_gone(b) take_log(b) write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)"
+    );
 }
 
 #[test]
 fn a_third_member_follows_whoever_has_the_role_and_blocks_nobody_when_its_host_is_off() {
     let abc = |p| want(p, &["a", "b", "c"]);
     let with = |c| seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", c)]);
-    let switch = |before: &str, after: &str| SWITCH.replace(" note_fence(a)", &format!("{before} note_fence(a)")) + after;
-    assert_eq!(kinds(&with(Standby), &abc("b")), switch(" nobody_writes(b)", " point_source(c) write_group(c)"), "it is asked before the fence, never after it alone");
+    let switch = |before: &str, after: &str| {
+        SWITCH.replace(" note_fence(a)", &format!("{before} note_fence(a)")) + after
+    };
+    assert_eq!(
+        kinds(&with(Standby), &abc("b")),
+        switch(" nobody_writes(b)", " point_source(c) write_group(c)"),
+        "it is asked before the fence, never after it alone"
+    );
     assert_eq!(kinds(&with(Unreachable), &abc("b")), SWITCH, "its host is off");
     let back = seen("b", "b", 2, &[("a", Standby), ("b", Primary), ("c", Behind)]);
-    assert_eq!(kinds(&back, &abc("b")), "point_source(c) follow(c) write_group(c)", "it is back and still reads from the old primary");
-    assert!(kinds(&back, &abc("c")).starts_with("point_source(c) follow(c) nobody_writes(c) note_fence(b) fence(b)"), "asked to take the role it follows first");
-    let lost = Want { failover: Some(Consent { epoch: 2, to: "c".into(), accept_unfenced: false, max_loss: None }), ..abc("c") };
+    assert_eq!(
+        kinds(&back, &abc("b")),
+        "point_source(c) follow(c) write_group(c)",
+        "it is back and still reads from the old primary"
+    );
+    assert!(
+        kinds(&back, &abc("c"))
+            .starts_with("point_source(c) follow(c) nobody_writes(c) note_fence(b) fence(b)"),
+        "asked to take the role it follows first"
+    );
+    let lost = Want {
+        failover: Some(Consent {
+            epoch: 2,
+            to: "c".into(),
+            accept_unfenced: false,
+            max_loss: None,
+        }),
+        ..abc("c")
+    };
     let off = seen("b", "b", 2, &[("a", Standby), ("b", Unreachable), ("c", Behind)]);
-    assert!(kinds(&off, &lost).starts_with("refused"), "what it missed may be only with the one that is gone");
+    assert!(
+        kinds(&off, &lost).starts_with("refused"),
+        "what it missed may be only with the one that is gone"
+    );
 }
 
 #[test]
@@ -131,33 +214,74 @@ fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() 
     for a in all {
         for b in all {
             for c in all {
-                for (asked, target, noted) in [("a", "a", "a"), ("a", "b", "a"), ("b", "a", "b"), ("a", "b", "b"), ("a", "c", "a")] {
+                for (asked, target, noted) in [
+                    ("a", "a", "a"),
+                    ("a", "b", "a"),
+                    ("b", "a", "b"),
+                    ("a", "b", "b"),
+                    ("a", "c", "a"),
+                ] {
                     let s = seen(asked, noted, 3, &[("a", a), ("b", b), ("c", c)]);
-                    let consent = Some(Consent { epoch: 3, to: target.into(), accept_unfenced: false, max_loss: None });
+                    let consent = Some(Consent {
+                        epoch: 3,
+                        to: target.into(),
+                        accept_unfenced: false,
+                        max_loss: None,
+                    });
                     for failover in [None, consent] {
-                        let w = Want { failover: failover.clone(), ..want(target, &["a", "b", "c"]) };
+                        let w =
+                            Want { failover: failover.clone(), ..want(target, &["a", "b", "c"]) };
                         let Ok(g) = update(&s, &w, &BTreeMap::new()) else { continue };
                         let done = steps(&g);
-                        let opens: Vec<_> = done.iter().filter(|k| ["promote", "activate", "reopen"].iter().any(|o| k.starts_with(o))).collect();
-                        // One member is opened, the target; a fenced one that lost its power is opened only to be fenced anew first.
-                        let member = |open: &str| open.split_once('(').map(|(_, m)| m.trim_end_matches(')').to_owned()).unwrap();
+                        let opens: Vec<_> = done
+                            .iter()
+                            .filter(|k| {
+                                ["promote", "activate", "reopen"].iter().any(|o| k.starts_with(o))
+                            })
+                            .collect();
+                        // One member is opened, the target; a fenced one that lost its power is
+                        // opened only to be fenced anew first.
+                        let member = |open: &str| {
+                            open.split_once('(')
+                                .map(|(_, m)| m.trim_end_matches(')').to_owned())
+                                .unwrap()
+                        };
                         let at = |k: &str| done.iter().position(|d| d == k);
                         let last = opens.last().map(|o| member(o));
                         for open in opens.iter().rev().skip(1) {
-                            assert!(open.starts_with("reopen") && at(&format!("fence({})", member(open))) > at(open), "{s:?} {done:?}");
-                            assert!(at(&format!("fence({})", member(open))) < at(opens.last().unwrap()), "{s:?} {done:?}");
+                            assert!(
+                                open.starts_with("reopen")
+                                    && at(&format!("fence({})", member(open))) > at(open),
+                                "{s:?} {done:?}"
+                            );
+                            assert!(
+                                at(&format!("fence({})", member(open))) < at(opens.last().unwrap()),
+                                "{s:?} {done:?}"
+                            );
                         }
                         assert!(opens.len() <= 2, "{s:?} {done:?}");
                         if let (Some(open), Some(primary)) = (opens.last(), s.primary()) {
                             let fence = at(&format!("fence({primary})"));
-                            assert!(fence.is_some() && fence < at(open), "opened before the fence: {s:?} {done:?}");
+                            assert!(
+                                fence.is_some() && fence < at(open),
+                                "opened before the fence: {s:?} {done:?}"
+                            );
                         }
-                        assert!(failover.is_some() || !done.iter().any(|k| k.starts_with("activate")), "a failover without consent");
-                        let stale = ["a", "b", "c"].into_iter().zip([a, b, c]).filter(|(_, s)| *s == Stale);
+                        assert!(
+                            failover.is_some() || !done.iter().any(|k| k.starts_with("activate")),
+                            "a failover without consent"
+                        );
+                        let stale =
+                            ["a", "b", "c"].into_iter().zip([a, b, c]).filter(|(_, s)| *s == Stale);
                         for (name, _) in stale {
-                            let start = done.iter().position(|k| *k == format!("start_server({name})"));
-                            let aside = done.iter().position(|k| *k == format!("set_aside({name})"));
-                            assert!(start.is_none() || aside.is_some_and(|x| Some(x) < start), "a stale store is started: {s:?} {done:?}");
+                            let start =
+                                done.iter().position(|k| *k == format!("start_server({name})"));
+                            let aside =
+                                done.iter().position(|k| *k == format!("set_aside({name})"));
+                            assert!(
+                                start.is_none() || aside.is_some_and(|x| Some(x) < start),
+                                "a stale store is started: {s:?} {done:?}"
+                            );
                         }
                         // Nobody who was not asked for: the role goes to the target or stays.
                         assert!(last.is_none_or(|l| l == target), "{s:?} {done:?}");
@@ -174,9 +298,15 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
     let s = seen("a", "a", 2, &[("a", Primary), ("b", Standby), ("c", Standby)]);
     let gone = [("c".to_owned(), member("c", 3))].into();
     let g = update(&s, &w, &gone).unwrap();
-    assert_eq!(steps(&g).join(" "), "write_group(b) write_group(a) stop_server(c) set_aside(c) leave_group(c)");
+    assert_eq!(
+        steps(&g).join(" "),
+        "write_group(b) write_group(a) stop_server(c) set_aside(c) leave_group(c)"
+    );
     let d = destroy(&want("a", &["a", "b"]).members, "a", 2);
-    assert_eq!(steps(&d).join(" "), "stop_server(b) set_aside(b) leave_group(b) set_boot(a) leave_group(a)");
+    assert_eq!(
+        steps(&d).join(" "),
+        "stop_server(b) set_aside(b) leave_group(b) set_boot(a) leave_group(a)"
+    );
     assert!(!steps(&d).iter().any(|k| k.starts_with("activate")));
 }
 
@@ -185,14 +315,26 @@ fn a_member_whose_host_is_gone_leaves_without_being_asked_and_a_primary_never_le
     let w = want("a", &["a", "b"]);
     let gone = |name: &str| [(name.to_owned(), member(name, 3))].into();
     let s = seen("a", "a", 2, &[("a", Primary), ("b", Standby), ("c", Unreachable)]);
-    assert_eq!(steps(&update(&s, &w, &gone("c")).unwrap()).join(" "), "write_group(b) write_group(a)");
+    assert_eq!(
+        steps(&update(&s, &w, &gone("c")).unwrap()).join(" "),
+        "write_group(b) write_group(a)"
+    );
     for (name, s) in [
         ("it has the role", seen("a", "c", 2, &[("a", Standby), ("b", Standby), ("c", Primary)])),
-        ("it had the role and is gone", seen("a", "c", 2, &[("a", Standby), ("b", Standby), ("c", Unreachable)])),
-        ("it had the role and is fenced", seen("c", "c", 2, &[("a", Standby), ("b", Standby), ("c", Fenced)])),
+        (
+            "it had the role and is gone",
+            seen("a", "c", 2, &[("a", Standby), ("b", Standby), ("c", Unreachable)]),
+        ),
+        (
+            "it had the role and is fenced",
+            seen("c", "c", 2, &[("a", Standby), ("b", Standby), ("c", Fenced)]),
+        ),
     ] {
         let problem = update(&s, &w, &gone("c")).unwrap_err();
-        assert!(problem.what.contains("cannot leave") && problem.attribute == ["members"], "{name}: {problem}");
+        assert!(
+            problem.what.contains("cannot leave") && problem.attribute == ["members"],
+            "{name}: {problem}"
+        );
     }
 }
 
@@ -200,11 +342,19 @@ fn a_member_whose_host_is_gone_leaves_without_being_asked_and_a_primary_never_le
 fn a_first_build_whose_primary_lost_its_power_starts_it_unless_a_role_has_moved() {
     let w = want("a", &["a", "b"]);
     let built = steps(&create(&w)).join(" ");
-    for (name, noted, epoch, a, starts) in
-        [("off", "a", 1, Stopped, true), ("on", "a", 1, Primary, false), ("moved", "b", 2, Stopped, false), ("moved back", "a", 3, Stopped, false)]
-    {
-        let done = steps(&resume(&w, &seen("a", noted, epoch, &[("a", a), ("b", Building)]))).join(" ");
-        assert_eq!(done, if starts { format!("start_server(a) {built}") } else { built.clone() }, "{name}");
+    for (name, noted, epoch, a, starts) in [
+        ("off", "a", 1, Stopped, true),
+        ("on", "a", 1, Primary, false),
+        ("moved", "b", 2, Stopped, false),
+        ("moved back", "a", 3, Stopped, false),
+    ] {
+        let done =
+            steps(&resume(&w, &seen("a", noted, epoch, &[("a", a), ("b", Building)]))).join(" ");
+        assert_eq!(
+            done,
+            if starts { format!("start_server(a) {built}") } else { built.clone() },
+            "{name}"
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! The SQL account of ours: a random password in a file of the run user, then the account itself, proven by login.
+//! The SQL account of ours: a random password in a file of the run user, then the account itself,
+//! proven by login.
 use super::super::{ACCOUNT, Instance, server};
 use super::facts_of;
 use crate::base::Problem;
@@ -29,11 +30,17 @@ impl Step for WriteAccount {
         vec![format!("write 32 random characters to {}/.ob/account (0600)", self.instance.base_dir)]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if facts_of(cx, &self.instance).await?.account.is_some() { Check::Done } else { Check::Needed("there is none".into()) })
+        Ok(if facts_of(cx, &self.instance).await?.account.is_some() {
+            Check::Done
+        } else {
+            Check::Needed("there is none".into())
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let file = self.instance.own("account");
-        let body = format!("umask 077; [ -s {file} ] || tr -dc A-Za-z0-9 < /dev/urandom | head -c 32 | ob_put {file}");
+        let body = format!(
+            "umask 077; [ -s {file} ] || tr -dc A-Za-z0-9 < /dev/urandom | head -c 32 | ob_put {file}"
+        );
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }
@@ -66,7 +73,9 @@ impl Step for CreateAccount {
                 session.close().await;
                 Check::Done
             }
-            Err(error) if error.code() == Some(ACCESS_DENIED) => Check::Needed("its login is refused".into()),
+            Err(error) if error.code() == Some(ACCESS_DENIED) => {
+                Check::Needed("its login is refused".into())
+            }
             Err(error) => Check::Unknown(error.to_string()),
         })
     }
@@ -74,7 +83,9 @@ impl Step for CreateAccount {
         let own = server::account(cx, &self.instance).await?;
         let password = own.password.as_ref().map(|p| p.expose().to_owned()).unwrap_or_default();
         let root = super::root_password::working_root(cx, &self.instance).await?;
-        server::dangerous(cx, self, &self.instance, &root, &statements(&literal(&password))).await.map_err(|p| without(p, &password))
+        server::dangerous(cx, self, &self.instance, &root, &statements(&literal(&password)))
+            .await
+            .map_err(|p| without(p, &password))
     }
 }
 
@@ -95,7 +106,8 @@ pub(super) fn without(mut problem: Problem, secret: &str) -> Problem {
     problem
 }
 
-/// Copies the account's password file to another member of a group (accounts replicate, files do not).
+/// Copies the account's password file to another member of a group (accounts replicate, files do
+/// not).
 #[derive(Clone, Debug)]
 pub struct CopyAccount {
     /// Whose account it is.
@@ -122,17 +134,28 @@ impl Step for CopyAccount {
         &self.to.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("write {}/.ob/account (0600), as on {}", self.to.base_dir, self.from.host.endpoint.name)]
+        vec![format!(
+            "write {}/.ob/account (0600), as on {}",
+            self.to.base_dir, self.from.host.endpoint.name
+        )]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let from = server::account(cx, &self.from).await?;
-        Ok(if self.password(cx, &self.to).await? == Some(from) { Check::Done } else { Check::Needed("it is another one".into()) })
+        Ok(if self.password(cx, &self.to).await? == Some(from) {
+            Check::Done
+        } else {
+            Check::Needed("it is another one".into())
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let from = server::account(cx, &self.from).await?;
         let password = from.password.as_ref().map(|p| p.expose().to_owned()).unwrap_or_default();
         // The script goes over stdin and printf is built into sh: the password is in no argv.
-        let body = format!("umask 077; printf %s {} | ob_put {}", crate::base::shell::quote(&password), self.to.own("account"));
+        let body = format!(
+            "umask 077; printf %s {} | ob_put {}",
+            crate::base::shell::quote(&password),
+            self.to.own("account")
+        );
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }

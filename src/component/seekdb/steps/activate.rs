@@ -5,8 +5,9 @@ use crate::base::Problem;
 use crate::engine::{Check, Cx, Host, Impact, Step};
 use async_trait::async_trait;
 
-/// Opens a standby for writes without its primary: a failover. What the old primary acknowledged and did not send is lost.
-/// Whether it may be done at all was proved before anything was written: [`super::ProveGone`].
+/// Opens a standby for writes without its primary: a failover. What the old primary acknowledged
+/// and did not send is lost. Whether it may be done at all was proved before anything was written:
+/// [`super::ProveGone`].
 #[derive(Clone, Debug)]
 pub struct Activate {
     /// The new primary.
@@ -49,7 +50,8 @@ impl Step for Activate {
     }
 }
 
-/// Says which of `others` takes writes; one that cannot be asked is passed over, as a failover has to.
+/// Says which of `others` takes writes; one that cannot be asked is passed over, as a failover has
+/// to.
 pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Instance]) -> Option<Problem> {
     for other in others {
         if let Ok(said) = server::ask(cx, other).await

@@ -1,4 +1,5 @@
-//! Starting with the host. Members of a group do not: a former primary that boots would take writes next to the new one.
+//! Starting with the host. Members of a group do not: a former primary that boots would take writes
+//! next to the new one.
 use super::super::{Instance, facts};
 use super::facts_of;
 use crate::base::Problem;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 /// Makes the instance start with its host, or not.
 ///
-/// A systemd unit where we may write one (root, or the sudo commands of `ob sudoers`), else the run user's crontab.
+/// A systemd unit where we may write one (root, or the sudo commands of `ob sudoers`), else the run
+/// user's crontab.
 #[derive(Clone, Debug)]
 pub struct SetBoot {
     /// Which one.
@@ -21,7 +23,8 @@ pub struct SetBoot {
 }
 
 impl SetBoot {
-    /// For an instance outside a group; a member is left as it is, whoever asks (a lost state, an import).
+    /// For an instance outside a group; a member is left as it is, whoever asks (a lost state, an
+    /// import).
     #[must_use]
     pub fn new(instance: &Instance, on: bool) -> Self {
         Self { instance: instance.clone(), on, leaving: false }
@@ -44,7 +47,10 @@ impl SetBoot {
                 "[Unit]\nDescription=seekdb {name}\nAfter=network-online.target\nWants=network-online.target\n[Service]\nType=forking\nExecStart={base}/.ob/start\nPIDFile={base}/run/seekdb.pid\nUser=RUN_USER\nLimitNOFILE=655350\nTimeoutStartSec=120\n[Install]\nWantedBy=multi-user.target\n",
                 name = self.instance.name
             );
-            let line = quote(&format!("@reboot {base}/.ob/start >/dev/null 2>&1 # ob:{}", self.instance.name));
+            let line = quote(&format!(
+                "@reboot {base}/.ob/start >/dev/null 2>&1 # ob:{}",
+                self.instance.name
+            ));
             format!(
                 "{root}if units; then printf %s {text} | sed \"s/RUN_USER/$(id -un)/\" | root tee /etc/systemd/system/{unit} >/dev/null && root systemctl daemon-reload && root systemctl enable {unit} || exit 1\nelif command -v crontab >/dev/null; then {{ {without}; echo {line}; }} | crontab - || exit 1\nelse echo 'neither systemd with the rights of `ob sudoers` nor crontab is there' >&2; exit 1; fi\n: > {mark}",
                 text = quote(&text),
@@ -65,21 +71,32 @@ impl Step for SetBoot {
         "set_boot"
     }
     fn title(&self) -> String {
-        if self.on { format!("start {} with its host", self.instance.show()) } else { format!("do not start {} with its host", self.instance.show()) }
+        if self.on {
+            format!("start {} with its host", self.instance.show())
+        } else {
+            format!("do not start {} with its host", self.instance.show())
+        }
     }
     fn host(&self) -> &Host {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
         let verb = if self.on { "write and enable" } else { "disable and remove" };
-        vec![format!("{verb} /etc/systemd/system/{} (or an @reboot line in the run user's crontab)", self.unit())]
+        vec![format!(
+            "{verb} /etc/systemd/system/{} (or an @reboot line in the run user's crontab)",
+            self.unit()
+        )]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
         if self.on && !self.leaving && facts.member() {
             return Ok(Check::Done);
         }
-        Ok(if facts.boot == self.on || !facts.exists && !self.on { Check::Done } else { Check::Needed(format!("it does{}", if facts.boot { "" } else { " not" })) })
+        Ok(if facts.boot == self.on || !facts.exists && !self.on {
+            Check::Done
+        } else {
+            Check::Needed(format!("it does{}", if facts.boot { "" } else { " not" }))
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let body = format!("{}{}", facts::lib(&self.instance), self.body());

@@ -35,15 +35,25 @@ fn mark(instance: &Instance, operation: &Operation, stage: Stage) -> Mark {
 
 /// Says whether a mark lets `owner` go on, and if not, why.
 pub(crate) fn foreign(found: &Mark, instance: &Instance, owner: &str) -> Option<Problem> {
-    let what = format!("{} on host \"{}\" belongs to somebody else", instance.base_dir, instance.host.endpoint.name);
-    let refuse = |why: String| Problem::refused(what.clone()).place(instance.host.endpoint.show()).why(why);
+    let what = format!(
+        "{} on host \"{}\" belongs to somebody else",
+        instance.base_dir, instance.host.endpoint.name
+    );
+    let refuse =
+        |why: String| Problem::refused(what.clone()).place(instance.host.endpoint.show()).why(why);
     if found.owner != owner {
         Some(
             refuse(format!("its mark says: {} \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"", found.kind, found.name, found.owner))
                 .fix("choose another base_dir; or, to take it over, remove it from that configuration's state and import it here"),
         )
     } else if found.name != instance.name {
-        Some(refuse(format!("its mark says: {} \"{}\", not \"{}\"", found.kind, found.name, instance.name)).fix("choose another base_dir, or the same name"))
+        Some(
+            refuse(format!(
+                "its mark says: {} \"{}\", not \"{}\"",
+                found.kind, found.name, instance.name
+            ))
+            .fix("choose another base_dir, or the same name"),
+        )
     } else {
         None
     }
@@ -97,16 +107,33 @@ impl Step for Claim {
         })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let Some(operation) = cx.operation() else { return Err(Problem::internal("claim outside an operation")) };
-        cx.effect(self, &first_mark(&self.instance, operation, Stage::Building, ":"), Duration::from_secs(30)).await.map(drop)
+        let Some(operation) = cx.operation() else {
+            return Err(Problem::internal("claim outside an operation"));
+        };
+        cx.effect(
+            self,
+            &first_mark(&self.instance, operation, Stage::Building, ":"),
+            Duration::from_secs(30),
+        )
+        .await
+        .map(drop)
     }
 }
 
-/// Shell that writes an instance's first mark, after `before`. A mark that is there meanwhile stays: whose it is, the check after
-/// this says.
-pub(super) fn first_mark(instance: &Instance, operation: &Operation, stage: Stage, before: &str) -> String {
+/// Shell that writes an instance's first mark, after `before`. A mark that is there meanwhile
+/// stays: whose it is, the check after this says.
+pub(super) fn first_mark(
+    instance: &Instance,
+    operation: &Operation,
+    stage: Stage,
+    before: &str,
+) -> String {
     let write = mark(instance, operation, stage).write(&instance.key(), &instance.base_dir);
-    format!("if [ ! -e {} ]; then {before} && {write} && chmod 700 {}; fi", instance.own("mark"), instance.own(""))
+    format!(
+        "if [ ! -e {} ]; then {before} && {write} && chmod 700 {}; fi",
+        instance.own("mark"),
+        instance.own("")
+    )
 }
 
 /// Says in the mark how far the object is.
@@ -116,7 +143,8 @@ pub struct SetStage {
     pub instance: Instance,
     /// What it will say.
     pub stage: Stage,
-    /// The creation that must be there; destroy names the state's, so that it never removes another one's.
+    /// The creation that must be there; destroy names the state's, so that it never removes another
+    /// one's.
     pub creation: Option<String>,
 }
 
@@ -167,7 +195,9 @@ impl Step for SetStage {
         if found.stage == self.stage {
             return Ok(Check::Done);
         }
-        if let Some(group) = facts.group.filter(|g| self.stage == Stage::Destroying && facts.pid.is_some() && g.led_by(&self.instance)) {
+        if let Some(group) = facts.group.filter(|g| {
+            self.stage == Stage::Destroying && facts.pid.is_some() && g.led_by(&self.instance)
+        }) {
             return Ok(Check::Refused(
                 Problem::refused(format!("seekdb {} is not destroyed: it is the running primary of group \"{}\"", self.instance.show(), group.name))
                     .place(self.instance.host.endpoint.show())
@@ -180,7 +210,17 @@ impl Step for SetStage {
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let facts = facts_of(cx, &self.instance).await?;
         let Some(found) = facts.mark else { return Err(Problem::internal("the mark vanished")) };
-        let new = Mark { stage: self.stage, operation: cx.operation().map(|o| o.id.to_string()).unwrap_or_default(), ..found };
-        cx.effect(self, &new.write(&self.instance.key(), &self.instance.base_dir), Duration::from_secs(30)).await.map(drop)
+        let new = Mark {
+            stage: self.stage,
+            operation: cx.operation().map(|o| o.id.to_string()).unwrap_or_default(),
+            ..found
+        };
+        cx.effect(
+            self,
+            &new.write(&self.instance.key(), &self.instance.base_dir),
+            Duration::from_secs(30),
+        )
+        .await
+        .map(drop)
     }
 }

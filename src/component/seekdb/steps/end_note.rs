@@ -1,4 +1,5 @@
-//! Removing a note: what it said was begun is over. The notes are written by the steps that begin it.
+//! Removing a note: what it said was begun is over. The notes are written by the steps that begin
+//! it.
 use super::super::Instance;
 use super::facts_of;
 use crate::base::Problem;
@@ -75,6 +76,12 @@ impl Step for EndNote {
         Ok(if noted { Check::Needed("it is noted".into()) } else { Check::Done })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own(self.note.file())), Duration::from_secs(30)).await.map(drop)
+        cx.effect(
+            self,
+            &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own(self.note.file())),
+            Duration::from_secs(30),
+        )
+        .await
+        .map(drop)
     }
 }

@@ -1,4 +1,5 @@
-//! Around a fence: the note before it, the restart as a standby after it, and proving that the follower follows.
+//! Around a fence: the note before it, the restart as a standby after it, and proving that the
+//! follower follows.
 use super::super::{Instance, Role, facts, server};
 use super::facts_of;
 use crate::base::Problem;
@@ -6,7 +7,8 @@ use crate::engine::{Check, Cx, Host, Step};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Notes which process is about to be fenced: it must be restarted as a standby before it can follow.
+/// Notes which process is about to be fenced: it must be restarted as a standby before it can
+/// follow.
 #[derive(Clone, Debug)]
 pub struct NoteFence {
     /// The old primary.
@@ -30,20 +32,34 @@ impl Step for NoteFence {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.primary).await?;
         if facts.fenced {
-            // Noted for a process that has lost its power since: the one that runs now is the one to be restarted.
-            return Ok(if facts.fenced_runs { Check::Done } else { Check::Needed("it is noted for a process that is gone".into()) });
+            // Noted for a process that has lost its power since: the one that runs now is the one
+            // to be restarted.
+            return Ok(if facts.fenced_runs {
+                Check::Done
+            } else {
+                Check::Needed("it is noted for a process that is gone".into())
+            });
         }
         // A standby without the note has been through all of it.
         let role = server::ask(cx, &self.primary).await?.role;
-        Ok(if role == Role::Standby { Check::Done } else { Check::Needed("it takes writes".into()) })
+        Ok(if role == Role::Standby {
+            Check::Done
+        } else {
+            Check::Needed("it takes writes".into())
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}p=$(sdb_process) || exit 1; printf %s \"$p\" | ob_put {}", facts::lib(&self.primary), self.primary.own("fenced"));
+        let body = format!(
+            "{}p=$(sdb_process) || exit 1; printf %s \"$p\" | ob_put {}",
+            facts::lib(&self.primary),
+            self.primary.own("fenced")
+        );
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }
 
-/// Proves that a standby follows its primary: it reaches where the primary's log ended when this began. Only looks.
+/// Proves that a standby follows its primary: it reaches where the primary's log ended when this
+/// began. Only looks.
 #[derive(Clone, Debug)]
 pub struct Follow {
     /// The standby.
@@ -76,13 +92,22 @@ impl Step for Follow {
             }
             if tokio::time::Instant::now() >= until {
                 let why = match now {
-                    Ok((scn, _)) => format!("its log ends at SCN {scn}, the primary's ended at {goal} a minute ago"),
+                    Ok((scn, _)) => format!(
+                        "its log ends at SCN {scn}, the primary's ended at {goal} a minute ago"
+                    ),
                     Err(problem) => problem.why,
                 };
-                return Ok(Check::Refused(Problem::user(format!("{} does not follow", self.instance.show())).place(server::place(&self.instance)).why(why).fix(format!(
-                    "check that port {} of {} can be reached from {}",
-                    self.primary.rpc_port, self.primary.host.endpoint.address, self.instance.host.endpoint.name
-                ))));
+                return Ok(Check::Refused(
+                    Problem::user(format!("{} does not follow", self.instance.show()))
+                        .place(server::place(&self.instance))
+                        .why(why)
+                        .fix(format!(
+                            "check that port {} of {} can be reached from {}",
+                            self.primary.rpc_port,
+                            self.primary.host.endpoint.address,
+                            self.instance.host.endpoint.name
+                        )),
+                ));
             }
             cx.sleep(Duration::from_millis(200)).await?;
         }
@@ -113,10 +138,19 @@ impl Step for NobodyWrites {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec!["SELECT max(tx_blocked) FROM oceanbase.__all_virtual_ls_info  -- on each other member".into()]
+        vec![
+            "SELECT max(tx_blocked) FROM oceanbase.__all_virtual_ls_info  -- on each other member"
+                .into(),
+        ]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(super::replicate::nobody_writes(cx, &format!("start {}", self.instance.show()), &self.others).await?.map_or(Check::Done, Check::Refused))
+        Ok(super::replicate::nobody_writes(
+            cx,
+            &format!("start {}", self.instance.show()),
+            &self.others,
+        )
+        .await?
+        .map_or(Check::Done, Check::Refused))
     }
     async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
         Ok(())

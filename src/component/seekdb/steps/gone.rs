@@ -9,8 +9,9 @@ use crate::engine::{Check, Cx, Host, Step};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Proves that the old primary is gone and that the heir's log is recent enough. Only looks, and before anything is written: a
-/// failover that is refused here leaves the group as it was, and its primary may come back.
+/// Proves that the old primary is gone and that the heir's log is recent enough. Only looks, and
+/// before anything is written: a failover that is refused here leaves the group as it was, and its
+/// primary may come back.
 #[derive(Clone, Debug)]
 pub struct ProveGone {
     /// The new primary; once it takes writes, there is nothing left to prove.
@@ -31,7 +32,12 @@ impl ProveGone {
         format!("open {} for writes without {}", self.heir.show(), self.dead.show())
     }
     fn refused(&self, at: &Instance, why: impl Into<String>, fix: &str) -> Check {
-        Check::Refused(Problem::refused(format!("refused to {}", self.deed())).place(server::place(at)).why(why).fix(fix))
+        Check::Refused(
+            Problem::refused(format!("refused to {}", self.deed()))
+                .place(server::place(at))
+                .why(why)
+                .fix(fix),
+        )
     }
 }
 
@@ -47,10 +53,16 @@ impl Step for ProveGone {
         &self.heir.host
     }
     fn effects(&self) -> Vec<String> {
-        let most = self.max_loss.map_or(String::new(), |m| format!(", at most {} old", show_duration(m)));
+        let most =
+            self.max_loss.map_or(String::new(), |m| format!(", at most {} old", show_duration(m)));
         vec![
-            format!("connect to {} from here and from {}  -- must fail", self.dead.host.endpoint.address, self.heir.host.endpoint.name),
-            format!("SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT  -- twice, must not move{most}"),
+            format!(
+                "connect to {} from here and from {}  -- must fail",
+                self.dead.host.endpoint.address, self.heir.host.endpoint.name
+            ),
+            format!(
+                "SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT  -- twice, must not move{most}"
+            ),
         ]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -60,7 +72,11 @@ impl Step for ProveGone {
         if !self.accept_unfenced
             && let Some(alive) = still_answers(cx, &self.dead, &self.heir).await?
         {
-            return Ok(self.refused(&self.dead, alive, "the old primary lives: use a planned switchover (set primary), or stop it first"));
+            return Ok(self.refused(
+                &self.dead,
+                alive,
+                "the old primary lives: use a planned switchover (set primary), or stop it first",
+            ));
         }
         if let Some(problem) = one_writes(cx, &self.deed(), &self.others).await {
             return Ok(Check::Refused(problem));
@@ -69,7 +85,11 @@ impl Step for ProveGone {
         cx.sleep(Duration::from_secs(2)).await?;
         let (after, mut age) = end_of_log(cx, &self.heir).await?;
         if after > before {
-            return Ok(self.refused(&self.heir, "log of the old primary still arrives: it lives", "use a planned switchover (set primary), or stop the old primary first"));
+            return Ok(self.refused(
+                &self.heir,
+                "log of the old primary still arrives: it lives",
+                "use a planned switchover (set primary), or stop the old primary first",
+            ));
         }
         let Some(most) = self.max_loss else { return Ok(Check::Done) };
         // What others have more of the log, the heir will read from them.
@@ -77,8 +97,16 @@ impl Step for ProveGone {
             age = end_of_log(cx, other).await.map_or(age, |(_, a)| a.min(age));
         }
         if age > most {
-            let why = format!("its log ends {} ago; max_loss is {}", show_duration(age), show_duration(most));
-            return Ok(self.refused(&self.heir, why, "bring the old primary back, or consent to a larger max_loss"));
+            let why = format!(
+                "its log ends {} ago; max_loss is {}",
+                show_duration(age),
+                show_duration(most)
+            );
+            return Ok(self.refused(
+                &self.heir,
+                why,
+                "bring the old primary back, or consent to a larger max_loss",
+            ));
         }
         Ok(Check::Done)
     }
@@ -87,9 +115,13 @@ impl Step for ProveGone {
     }
 }
 
-/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere. All ways at once: while they are
-/// waited for nobody takes writes.
-async fn still_answers(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
+/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere. All ways
+/// at once: while they are waited for nobody takes writes.
+async fn still_answers(
+    cx: &Cx,
+    dead: &Instance,
+    heir: &Instance,
+) -> Result<Option<String>, Problem> {
     let (from_here, from_heir) = tokio::join!(cx.connect(&dead.host), dial(cx, dead, heir));
     match from_here {
         Ok(_) => Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
@@ -103,8 +135,18 @@ async fn dial(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String
     let address = &dead.host.endpoint.address;
     let answers = |port: u16| {
         let dial = transport.dial(address, port);
-        async move { matches!(tokio::time::timeout(Duration::from_secs(5), dial).await, Ok(Ok(_))).then_some(port) }
+        async move {
+            matches!(tokio::time::timeout(Duration::from_secs(5), dial).await, Ok(Ok(_)))
+                .then_some(port)
+        }
     };
-    let (sql, rpc, ssh) = tokio::join!(answers(dead.sql_port), answers(dead.rpc_port), answers(dead.host.endpoint.port));
-    Ok(sql.or(rpc).or(ssh).map(|port| format!("port {port} of {address} answers from {}", heir.host.endpoint.name)))
+    let (sql, rpc, ssh) = tokio::join!(
+        answers(dead.sql_port),
+        answers(dead.rpc_port),
+        answers(dead.host.endpoint.port)
+    );
+    Ok(sql
+        .or(rpc)
+        .or(ssh)
+        .map(|port| format!("port {port} of {address} answers from {}", heir.host.endpoint.name)))
 }

@@ -15,9 +15,10 @@ pub struct Loss {
     pub epoch: u64,
     /// Member that was opened.
     pub to: String,
-    /// End of its log before it was opened, in ns since 1970 by the log's own clock: everything acknowledged later may be lost.
-    /// After a start or a move of the role that clock leaps ahead of the primary's (8.1 s seen on 1.4.0.post1) and waits until it
-    /// is caught up; then the two are one.
+    /// End of its log before it was opened, in ns since 1970 by the log's own clock: everything
+    /// acknowledged later may be lost. After a start or a move of the role that clock leaps ahead
+    /// of the primary's (8.1 s seen on 1.4.0.post1) and waits until it is caught up; then the two
+    /// are one.
     pub scn: u64,
     /// Age of that end when it was read, in ms.
     pub age_ms: u64,
@@ -28,11 +29,19 @@ pub struct Loss {
 /// # Errors
 /// It cannot be asked.
 pub async fn end_of_log(cx: &Cx, instance: &Instance) -> Result<(u64, Duration), Problem> {
-    let explain = |e: crate::component::sql::SqlError| e.explain(&format!("read the log position of {}", instance.show()), &server::place(instance));
+    let explain = |e: crate::component::sql::SqlError| {
+        e.explain(
+            &format!("read the log position of {}", instance.show()),
+            &server::place(instance),
+        )
+    };
     let mut session = server::session(cx, instance).await?;
-    let value = session.value("select max(END_SCN) from oceanbase.V$OB_LOG_STAT").await.map_err(explain);
+    let value =
+        session.value("select max(END_SCN) from oceanbase.V$OB_LOG_STAT").await.map_err(explain);
     session.close().await;
-    let scn: u64 = value?.and_then(|v| v.parse().ok()).ok_or_else(|| Problem::internal("V$OB_LOG_STAT has no END_SCN"))?;
+    let scn: u64 = value?
+        .and_then(|v| v.parse().ok())
+        .ok_or_else(|| Problem::internal("V$OB_LOG_STAT has no END_SCN"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((scn, now.saturating_sub(Duration::from_nanos(scn))))
 }
@@ -60,7 +69,10 @@ impl Step for NoteLoss {
         &self.heir.host
     }
     fn effects(&self) -> Vec<String> {
-        vec!["SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT".into(), format!("write {}/.ob/loss", self.heir.base_dir)]
+        vec![
+            "SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT".into(),
+            format!("write {}/.ob/loss", self.heir.base_dir),
+        ]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let noted = facts_of(cx, &self.heir).await?.loss.is_some_and(|l| l.epoch == self.epoch);
@@ -68,11 +80,19 @@ impl Step for NoteLoss {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let (scn, age) = end_of_log(cx, &self.heir).await?;
-        let loss = Loss { epoch: self.epoch, to: self.member.clone(), scn, age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) };
+        let loss = Loss {
+            epoch: self.epoch,
+            to: self.member.clone(),
+            scn,
+            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        };
         let json = serde_json::to_string(&loss).unwrap_or_default();
         // Noted once for an epoch: later the log may be the heir's own.
         let (file, epoch) = (self.heir.own("loss"), self.epoch);
-        let body = format!("grep -q '\"epoch\":{epoch},' {file} 2>/dev/null || printf '%s\\n' {} | ob_put {file}", quote(&json));
+        let body = format!(
+            "grep -q '\"epoch\":{epoch},' {file} 2>/dev/null || printf '%s\\n' {} | ob_put {file}",
+            quote(&json)
+        );
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }

@@ -6,8 +6,9 @@ use crate::base::units::Bytes;
 use crate::engine::{Check, Cx, Host, Step};
 use async_trait::async_trait;
 
-/// Proves, before anything is written, that `memory_limit` is no more than the host has. Only looks. The server itself starts with
-/// any value (run on 1.4.0.post1 with 900G on 24G) and is ended by the kernel later.
+/// Proves, before anything is written, that `memory_limit` is no more than the host has. Only
+/// looks. The server itself starts with any value (run on 1.4.0.post1 with 900G on 24G) and is
+/// ended by the kernel later.
 #[derive(Clone, Debug)]
 pub struct ProveMemory {
     /// Which server.

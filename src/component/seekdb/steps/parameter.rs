@@ -24,7 +24,8 @@ pub fn same_value(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || matches!((sized(a), sized(b)), (Some(x), Some(y)) if x == y)
 }
 
-/// A size with a unit; a bare number has no unit and is compared as text (OceanBase reads it in a unit of the parameter's own).
+/// A size with a unit; a bare number has no unit and is compared as text (OceanBase reads it in a
+/// unit of the parameter's own).
 fn sized(text: &str) -> Option<Bytes> {
     text.ends_with(|c: char| c.is_ascii_alphabetic()).then(|| Bytes::parse(text)).flatten()
 }
@@ -63,7 +64,9 @@ impl Step for SetParameter {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let login = server::account(cx, &self.instance).await?;
-        server::dangerous(cx, self, &self.instance, &login, &[self.statement()]).await.map_err(|p| p.attribute(["parameters", self.name.as_str()]))
+        server::dangerous(cx, self, &self.instance, &login, &[self.statement()])
+            .await
+            .map_err(|p| p.attribute(["parameters", self.name.as_str()]))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The server process: start and stop. Exit status 0 of the start command says nothing; the SQL port does.
+//! The server process: start and stop. Exit status 0 of the start command says nothing; the SQL
+//! port does.
 use super::super::{Facts, Instance, facts, server};
 use super::facts_of;
 use crate::base::{Kind, Problem};
@@ -10,11 +11,13 @@ use std::time::Duration;
 /// Who starts a server, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// An instance by itself. Never a member of a group: only the group may start it, which asks the other members first.
+    /// An instance by itself. Never a member of a group: only the group may start it, which asks
+    /// the other members first.
     Alone,
     /// A member, by its group.
     Member,
-    /// A member on a new store, as standby of the instance at this `address:rpc_port` from the start.
+    /// A member on a new store, as standby of the instance at this `address:rpc_port` from the
+    /// start.
     Join(String),
     /// Within a restart that was begun: a server that did not run before stays stopped.
     Again,
@@ -38,15 +41,16 @@ const LAST_WORDS: &str = "tail -n 400 \"$base/log/seekdb.log\" 2>/dev/null | gre
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Serves,
-    /// A server that can say no is serving too (the account is not made yet); one that has just started says no for a moment
-    /// before it knows its accounts.
+    /// A server that can say no is serving too (the account is not made yet); one that has just
+    /// started says no for a moment before it knows its accounts.
     Denies,
     Nothing,
 }
 
-/// Shell: a first start that was cut (full disk, power loss) leaves a store that no server ever starts on again (-4015 on
-/// 1.4.0.post1). It is wiped when the object is still being built, no later step has begun, and its only log is empty or says
-/// that no start ever came to its end: then no client was ever served, and no row can be in it.
+/// Shell: a first start that was cut (full disk, power loss) leaves a store that no server ever
+/// starts on again (-4015 on 1.4.0.post1). It is wiped when the object is still being built, no
+/// later step has begun, and its only log is empty or says that no start ever came to its end: then
+/// no client was ever served, and no row can be in it.
 const FRESH: &str = r#"sdb_log="$base/log/seekdb.log"
 if [ ! -e "$base/store" ]; then : > "$base/.ob/fresh"
 elif [ -e "$base/.ob/fresh" ] && [ ! -e "$base/.ob/account" ] && grep -q '"stage":"building"' "$base/.ob/mark" && [ "$(ls "$base/log" | grep -c '^seekdb.log')" = 1 ]; then
@@ -59,13 +63,20 @@ fi
 impl StartServer {
     fn arguments(&self) -> String {
         let Start::Join(source) = &self.start else { return String::new() };
-        format!(" --role STANDBY --parameter log_restore_source={}", crate::base::shell::quote(source))
+        format!(
+            " --role STANDBY --parameter log_restore_source={}",
+            crate::base::shell::quote(source)
+        )
     }
     async fn answers(&self, cx: &Cx, facts: &Facts) -> Result<Answer, Problem> {
         let login = facts.login().unwrap_or_else(Login::fresh_root);
         Ok(match server::open(cx, &self.instance, &login).await? {
-            Ok(mut session) => session.value("select 1").await.map_or(Answer::Nothing, |_| Answer::Serves),
-            Err(error) if error.code() == Some(crate::component::sql::ACCESS_DENIED) => Answer::Denies,
+            Ok(mut session) => {
+                session.value("select 1").await.map_or(Answer::Nothing, |_| Answer::Serves)
+            }
+            Err(error) if error.code() == Some(crate::component::sql::ACCESS_DENIED) => {
+                Answer::Denies
+            }
             Err(_) => Answer::Nothing,
         })
     }
@@ -94,9 +105,10 @@ impl Step for StartServer {
         Duration::from_secs(90)
     }
     fn tries(&self) -> usize {
-        // A young standby exits by itself in about one of fifteen starts (run on 1.4.0); its store is wiped and begun again. A
-        // server on a store that is whole did so once in some hundred restarts (-4109 on 1.4.0.post1, a standby that had been
-        // the primary until just before), and came up on the same store with the next start.
+        // A young standby exits by itself in about one of fifteen starts (run on 1.4.0); its store
+        // is wiped and begun again. A server on a store that is whole did so once in some hundred
+        // restarts (-4109 on 1.4.0.post1, a standby that had been the primary until just before),
+        // and came up on the same store with the next start.
         if matches!(self.start, Start::Join(_)) { 3 } else { 2 }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -125,18 +137,28 @@ impl Step for StartServer {
             }
             if let Some(port) = taken.first() {
                 return Ok(Check::Refused(
-                    Problem::user(format!("cannot start seekdb {}: port {port} is taken", self.instance.show()))
-                        .place(self.instance.host.endpoint.show())
-                        .why(format!("another process listens on {port}"))
-                        .fix("stop that process, or set another sql_port / rpc_port"),
+                    Problem::user(format!(
+                        "cannot start seekdb {}: port {port} is taken",
+                        self.instance.show()
+                    ))
+                    .place(self.instance.host.endpoint.show())
+                    .why(format!("another process listens on {port}"))
+                    .fix("stop that process, or set another sql_port / rpc_port"),
                 ));
             }
             return Ok(Check::Needed("it does not run".into()));
         }
         if facts.running_package.as_ref() != Some(&self.package) {
-            return Ok(Check::Partial(format!("it runs from {}", facts.running_package.unwrap_or_default())));
+            return Ok(Check::Partial(format!(
+                "it runs from {}",
+                facts.running_package.unwrap_or_default()
+            )));
         }
-        Ok(if self.answers(cx, &facts).await? != Answer::Nothing { Check::Done } else { Check::Partial("it runs and does not answer yet".into()) })
+        Ok(if self.answers(cx, &facts).await? != Answer::Nothing {
+            Check::Done
+        } else {
+            Check::Partial("it runs and does not answer yet".into())
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         // One that runs and does not answer yet is waited for, not started.
@@ -145,7 +167,13 @@ impl Step for StartServer {
         }
         let (fresh, wipe) = match self.start {
             Start::Alone => (FRESH, String::new()),
-            Start::Join(_) => ("", format!("if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ", self.instance.own("building"))),
+            Start::Join(_) => (
+                "",
+                format!(
+                    "if [ -e {} ]; then rm -rf \"$base/store\" \"$base/etc\" \"$base/run\"; fi; ",
+                    self.instance.own("building")
+                ),
+            ),
             Start::Member | Start::Again => ("", String::new()),
         };
         let body = format!(
@@ -163,7 +191,8 @@ impl Step for StartServer {
             let facts = facts_of(cx, &self.instance).await?;
             match facts.pid {
                 None if self.start == Start::Again && !facts.restart => return Ok(Check::Done),
-                // The old process, in a restart that has not reached it: never taken for the new one.
+                // The old process, in a restart that has not reached it: never taken for the new
+                // one.
                 Some(_) if facts.running_package.as_ref().is_some_and(|p| *p != self.package) => {}
                 Some(_) => {
                     gone = 0;
@@ -176,10 +205,15 @@ impl Step for StartServer {
                 }
                 None => gone += 1,
             }
-            // The daemon forks before it writes its pid file: one look without a process is not yet an end.
+            // The daemon forks before it writes its pid file: one look without a process is not yet
+            // an end.
             if gone >= 8 || tokio::time::Instant::now() >= until {
                 let words = cx.read(&self.instance.host, &format!("{}cat \"$base/.ob/start.log\" 2>/dev/null | tail -n 2; {LAST_WORDS}; :", facts::lib(&self.instance))).await?;
-                let what = if gone >= 8 { "the process ended by itself" } else { "the process runs and did not answer SQL in time" };
+                let what = if gone >= 8 {
+                    "the process ended by itself"
+                } else {
+                    "the process runs and did not answer SQL in time"
+                };
                 return Ok(Check::Refused(
                     Problem::new(Kind::User, format!("cannot start seekdb {}", self.instance.show()))
                         .place(format!("{}:{}", server::place(&self.instance), self.instance.base_dir))
@@ -200,7 +234,12 @@ impl Step for StartServer {
 /// Which of `ports` somebody listens on.
 async fn listening(cx: &Cx, instance: &Instance, ports: &[u16]) -> Result<Vec<u16>, Problem> {
     let output = cx.read(&instance.host, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4==\"0A\"{n=split($2,a,\":\"); print a[n]}'").await?;
-    Ok(output.stdout.lines().filter_map(|l| u16::from_str_radix(l.trim(), 16).ok()).filter(|p| ports.contains(p)).collect())
+    Ok(output
+        .stdout
+        .lines()
+        .filter_map(|l| u16::from_str_radix(l.trim(), 16).ok())
+        .filter(|p| ports.contains(p))
+        .collect())
 }
 
 /// Stops the server: SIGTERM, and SIGKILL when it does not end (redo makes that safe).

@@ -17,12 +17,14 @@ pub struct PrunePackages {
 const LOOSE: &str = r#"find "$OB_STATE/cache" -maxdepth 1 -type f ! -name '*.stamp' ! -name '*.partial' -links 1 2>/dev/null
 "#;
 
-/// Prints the directories of packages and of cached files, where they are empty: a removal that was cut leaves them.
+/// Prints the directories of packages and of cached files, where they are empty: a removal that was
+/// cut leaves them.
 const EMPTY: &str = r#"for d in "$OB_STATE/packages" "$OB_STATE/cache"; do [ -d "$d" ] && [ -z "$(ls -A "$d")" ] && echo "$d"; done
 "#;
 
-/// Prints the unused package directories: those that no other instance links to and no process runs from. None while an
-/// instance is being made that has no package yet: what it is about to use may be there already.
+/// Prints the unused package directories: those that no other instance links to and no process runs
+/// from. None while an instance is being made that has no package yet: what it is about to use may
+/// be there already.
 const UNUSED: &str = r#"used=" "; for h in "$OB_STATE"/objects/*/home; do [ -e "$h" ] || continue; case $h in */"$leaving"/home) continue ;; esac; b=$(cat "$h"); l=$(readlink "$b/.ob/package" 2>/dev/null) || exit 0; used="$used${l##*/} "; done
 for e in /proc/[0-9]*/exe; do l=$(readlink "$e" 2>/dev/null); case $l in "$OB_STATE"/packages/*) l=${l#"$OB_STATE"/packages/}; used="$used${l%%/*} " ;; esac; done
 for d in "$OB_STATE"/packages/*; do [ -d "$d" ] || continue; case $used in *" ${d##*/} "*) ;; *) echo "$d" ;; esac; done
@@ -48,7 +50,12 @@ impl Step for PrunePackages {
         vec!["rm -rf ~/.ob/packages/<not used by any instance> ~/.ob/cache/<not linked>".into()]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let unused = cx.read(&self.instance.host, &format!("{}{}", gate::LIB, removable(&self.instance.key()))).await?.stdout.lines().count();
+        let unused = cx
+            .read(&self.instance.host, &format!("{}{}", gate::LIB, removable(&self.instance.key())))
+            .await?
+            .stdout
+            .lines()
+            .count();
         Ok(if unused == 0 { Check::Done } else { Check::Needed(format!("{unused} are not used")) })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
@@ -69,10 +76,15 @@ mod tests {
 
     /// What is to be removed from a state directory, without its path.
     fn left(state: &Path) -> Vec<String> {
-        let script = format!("OB_STATE={}; {}", quote(&state.display().to_string()), removable("cluster.a"));
+        let script =
+            format!("OB_STATE={}; {}", quote(&state.display().to_string()), removable("cluster.a"));
         let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
         assert!(out.status.success());
-        String::from_utf8(out.stdout).unwrap().lines().map(|l| l.strip_prefix(&format!("{}/", state.display())).unwrap().to_owned()).collect()
+        String::from_utf8(out.stdout)
+            .unwrap()
+            .lines()
+            .map(|l| l.strip_prefix(&format!("{}/", state.display())).unwrap().to_owned())
+            .collect()
     }
 
     #[test]

@@ -46,13 +46,16 @@ impl Step for RemoveStore {
         Ok(if facts.occupied { Check::Needed("there is data".into()) } else { Check::Done })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body =
-            format!("{}[ -z \"$(sdb_pid)\" ] || {{ echo 'it runs' >&2; exit 1; }}; rm -rf \"$base/store\" \"$base/etc\" \"$base/log\" \"$base/run\"", facts::lib(&self.instance));
+        let body = format!(
+            "{}[ -z \"$(sdb_pid)\" ] || {{ echo 'it runs' >&2; exit 1; }}; rm -rf \"$base/store\" \"$base/etc\" \"$base/log\" \"$base/run\"",
+            facts::lib(&self.instance)
+        );
         cx.effect(self, &body, Duration::from_secs(120)).await.map(drop)
     }
 }
 
-/// Removes our own files and the empty directory; one that was prepared by somebody else (`ob_host`, a mount) stays, empty.
+/// Removes our own files and the empty directory; one that was prepared by somebody else
+/// (`ob_host`, a mount) stays, empty.
 #[derive(Clone, Debug)]
 pub struct RemoveHome {
     /// Which one.
@@ -77,13 +80,17 @@ impl Step for RemoveHome {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
-        if !facts.exists || facts.stays || (!self.aside_too && !facts.aside.is_empty() && facts.mark.is_none()) {
+        if !facts.exists
+            || facts.stays
+            || (!self.aside_too && !facts.aside.is_empty() && facts.mark.is_none())
+        {
             return Ok(Check::Done);
         }
         Ok(Check::Needed("it is there".into()))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // Set-aside stores without consent stay, and with them the directory; everything else of ours goes, the mark last.
+        // Set-aside stores without consent stay, and with them the directory; everything else of
+        // ours goes, the mark last.
         let aside = if self.aside_too { "rm -rf \"$base/.ob/aside\"\n" } else { "" };
         let body = format!(
             "{}{aside}for f in \"$base\"/.ob/*; do case ${{f##*/}} in mark|aside) ;; *) rm -rf \"$f\" ;; esac; done\nrmdir \"$base/.ob/aside\" 2>/dev/null\nrm -f \"$base/.ob/mark\" \"$OB_STATE/objects/{}/home\"\nrmdir \"$base/.ob\" 2>/dev/null && rmdir \"$base\" 2>/dev/null\n:",

@@ -1,7 +1,9 @@
-//! Roles: where a server reads its log from, fence, promotion. Every statement runs under the gate's lock.
+//! Roles: where a server reads its log from, fence, promotion. Every statement runs under the
+//! gate's lock.
 //!
-//! Measured on 1.4.0: `switchover to primary` waits for the fenced primary's log end by itself; on an unfenced primary's
-//! standby it answers 4109 and changes nothing; the way back out of a fence is `activate standby`.
+//! Measured on 1.4.0: `switchover to primary` waits for the fenced primary's log end by itself; on
+//! an unfenced primary's standby it answers 4109 and changes nothing; the way back out of a fence
+//! is `activate standby`.
 use super::super::{Instance, Role, server};
 use crate::base::{Kind, Problem};
 use crate::component::sql::literal;
@@ -15,19 +17,23 @@ pub(super) async fn run(cx: &Cx, step: &dyn Step, instance: &Instance) -> Result
     server::dangerous(cx, step, instance, &login, &step.effects()).await
 }
 
-/// What fences a primary. The source that it still has from its time as a standby goes first: should it lose its power before its
-/// heir has read its last log, it must start again, and a standby whose log is longer than that of a source that answers ends by
-/// itself at each start (-4234, run on 1.4.0.post1).
-pub const FENCE: [&str; 2] = ["ALTER SYSTEM SET log_restore_source = ''", "ALTER SYSTEM SWITCHOVER TO STANDBY"];
+/// What fences a primary. The source that it still has from its time as a standby goes first:
+/// should it lose its power before its heir has read its last log, it must start again, and a
+/// standby whose log is longer than that of a source that answers ends by itself at each start
+/// (-4234, run on 1.4.0.post1).
+pub const FENCE: [&str; 2] =
+    ["ALTER SYSTEM SET log_restore_source = ''", "ALTER SYSTEM SWITCHOVER TO STANDBY"];
 
-/// How long the base of a young primary's log may take to move after a minor freeze; seen: up to 4 s.
+/// How long the base of a young primary's log may take to move after a minor freeze; seen: up to 4
+/// s.
 const BASE: Duration = Duration::from_secs(20);
 /// Where it is before the first one.
 const YOUNG: &str = "1";
 
-/// Writes the primary's memory to its log's base, so that a standby can start from it (without: it exits after 9 s). The
-/// statement returns before the base has moved, and every other standby that starts in between replays log that its copied
-/// tablets do not fit, and ends by itself after 70 s (run on 1.4.0.post1).
+/// Writes the primary's memory to its log's base, so that a standby can start from it (without: it
+/// exits after 9 s). The statement returns before the base has moved, and every other standby that
+/// starts in between replays log that its copied tablets do not fit, and ends by itself after 70 s
+/// (run on 1.4.0.post1).
 #[derive(Clone, Debug)]
 pub struct FreezeLog {
     /// The primary.
@@ -53,7 +59,11 @@ impl Step for FreezeLog {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = super::facts_of(cx, &self.standby).await?;
         // A store without the building note is a whole standby: the freeze was for making it.
-        Ok(if facts.store && facts.building_store.is_none() { Check::Done } else { Check::Needed("a standby is to be built".into()) })
+        Ok(if facts.store && facts.building_store.is_none() {
+            Check::Done
+        } else {
+            Check::Needed("a standby is to be built".into())
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         run(cx, self, &self.primary).await
@@ -62,12 +72,19 @@ impl Step for FreezeLog {
         let until = tokio::time::Instant::now() + BASE;
         let mut session = server::session(cx, &self.primary).await?;
         loop {
-            let base = session.value("select max(checkpoint_scn) from oceanbase.__all_virtual_ls_info").await;
+            let base = session
+                .value("select max(checkpoint_scn) from oceanbase.__all_virtual_ls_info")
+                .await;
             let moved = match base {
                 Ok(scn) => scn.is_none_or(|scn| scn != YOUNG),
                 // Another version may not tell; the standby's start has its own tries.
                 Err(error) if error.code().is_some() => true,
-                Err(error) => return Err(error.explain(&format!("ask seekdb {}", self.primary.show()), &server::place(&self.primary))),
+                Err(error) => {
+                    return Err(error.explain(
+                        &format!("ask seekdb {}", self.primary.show()),
+                        &server::place(&self.primary),
+                    ));
+                }
             };
             if moved || tokio::time::Instant::now() >= until {
                 session.close().await;
@@ -103,7 +120,11 @@ impl Step for PointSource {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let said = server::ask(cx, &self.instance).await?;
-        Ok(if said.source == self.source.source() { Check::Done } else { Check::Needed(format!("it follows \"{}\"", said.source)) })
+        Ok(if said.source == self.source.source() {
+            Check::Done
+        } else {
+            Check::Needed(format!("it follows \"{}\"", said.source))
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         run(cx, self, &self.instance).await
@@ -112,7 +133,11 @@ impl Step for PointSource {
 
 pub(super) async fn role_is(cx: &Cx, instance: &Instance, wanted: Role) -> Result<Check, Problem> {
     let said = server::ask(cx, instance).await?;
-    Ok(if said.role == wanted { Check::Done } else { Check::Needed(format!("it is {:?}", said.role).to_lowercase()) })
+    Ok(if said.role == wanted {
+        Check::Done
+    } else {
+        Check::Needed(format!("it is {:?}", said.role).to_lowercase())
+    })
 }
 
 /// Fences the primary: it takes no more writes. The first half of a switchover.
@@ -149,7 +174,8 @@ impl Step for Fence {
     }
 }
 
-/// Opens the fenced primary's standby for writes, after it has read the log to its end. The second half of a switchover.
+/// Opens the fenced primary's standby for writes, after it has read the log to its end. The second
+/// half of a switchover.
 #[derive(Clone, Debug)]
 pub struct Promote {
     /// The new primary.
@@ -188,7 +214,11 @@ impl Step for Promote {
 }
 
 /// Says which of `others` takes writes, or cannot be asked: silence is unknown, never fenced.
-pub(super) async fn nobody_writes(cx: &Cx, title: &str, others: &[Instance]) -> Result<Option<Problem>, Problem> {
+pub(super) async fn nobody_writes(
+    cx: &Cx,
+    title: &str,
+    others: &[Instance],
+) -> Result<Option<Problem>, Problem> {
     for other in others {
         let facts = super::facts_of(cx, other).await;
         if facts.as_ref().is_ok_and(|f| f.pid.is_none()) {
@@ -198,21 +228,29 @@ pub(super) async fn nobody_writes(cx: &Cx, title: &str, others: &[Instance]) -> 
             Ok(said) if said.role == Role::Standby => {}
             Ok(_) => return Ok(Some(writable(title, other, "it takes writes"))),
             Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
-            Err(problem) => return Ok(Some(writable(title, other, &format!("it does not say that it takes no writes: {}", problem.why)))),
+            Err(problem) => {
+                return Ok(Some(writable(
+                    title,
+                    other,
+                    &format!("it does not say that it takes no writes: {}", problem.why),
+                )));
+            }
         }
     }
     Ok(None)
 }
 
-/// Opens a fenced member again when its switchover was given up: it has the whole log, and nobody else takes writes.
+/// Opens a fenced member again when its switchover was given up: it has the whole log, and nobody
+/// else takes writes.
 #[derive(Clone, Debug)]
 pub struct Reopen {
     /// The fenced former primary.
     pub instance: Instance,
     /// Every other member.
     pub others: Vec<Instance>,
-    /// Only when the process that was fenced is gone: its successor is fenced too, and no standby of it can be promoted any
-    /// more (1210 "Invalid argument", run on 1.4.0.post1); it has to be opened and fenced anew.
+    /// Only when the process that was fenced is gone: its successor is fenced too, and no standby
+    /// of it can be promoted any more (1210 "Invalid argument", run on 1.4.0.post1); it has to be
+    /// opened and fenced anew.
     pub restarted_only: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Around a restart: the note before the stop, so that a cut between it and the end is seen and finished.
+//! Around a restart: the note before the stop, so that a cut between it and the end is seen and
+//! finished.
 use super::super::group::Group;
 use super::super::{Instance, Role, facts, server};
 use super::facts_of;
@@ -8,9 +9,11 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Notes that a running server is about to be restarted. One that does not run is left stopped by the whole restart.
+/// Notes that a running server is about to be restarted. One that does not run is left stopped by
+/// the whole restart.
 ///
-/// Refuses to move the primary of a group to another package while a standby still runs another one: the standby first.
+/// Refuses to move the primary of a group to another package while a standby still runs another
+/// one: the standby first.
 #[derive(Clone, Debug)]
 pub struct BeginRestart {
     /// Which one.
@@ -39,13 +42,19 @@ impl Step for BeginRestart {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
-        let set = facts.package.as_ref() == Some(&self.package) && facts.start_sum == facts::cksum(&self.instance.start_script(&self.parameters));
-        // Noted for a process that has lost its power: its successor is the restart, unless it was started by the old script.
+        let set = facts.package.as_ref() == Some(&self.package)
+            && facts.start_sum == facts::cksum(&self.instance.start_script(&self.parameters));
+        // Noted for a process that has lost its power: its successor is the restart, unless it was
+        // started by the old script.
         if facts.pid.is_none() || (facts.restart && (facts.restart_runs || set)) {
             return Ok(Check::Done);
         }
-        // Restarted already, and cut before that could be said: it runs by the script as it shall be.
-        let runs = facts.running_package.as_ref() == Some(&self.package) && facts.command.starts_with(&(self.instance.command(&self.parameters).join(" ") + " "));
+        // Restarted already, and cut before that could be said: it runs by the script as it shall
+        // be.
+        let runs = facts.running_package.as_ref() == Some(&self.package)
+            && facts
+                .command
+                .starts_with(&(self.instance.command(&self.parameters).join(" ") + " "));
         if set && runs && !facts.restart {
             return Ok(Check::Done);
         }
@@ -62,7 +71,11 @@ impl Step for BeginRestart {
         Ok(Check::Needed("it runs".into()))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!("{}printf %s \"$(sdb_process)\" | ob_put {}", facts::lib(&self.instance), self.instance.own("restart"));
+        let body = format!(
+            "{}printf %s \"$(sdb_process)\" | ob_put {}",
+            facts::lib(&self.instance),
+            self.instance.own("restart")
+        );
         cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }
@@ -76,7 +89,9 @@ impl BeginRestart {
         for (name, member) in group.members.iter().filter(|(_, m)| m.name != self.instance.name) {
             let found = facts_of(cx, member).await?;
             // One in the middle of its own restart has not proven that it comes up.
-            if found.restart || (found.pid.is_some() && found.running_package.as_ref() != Some(&self.package)) {
+            if found.restart
+                || (found.pid.is_some() && found.running_package.as_ref() != Some(&self.package))
+            {
                 return Ok(Some(
                     Problem::refused(format!("refused to upgrade {}: it is the primary of group \"{}\"", self.instance.show(), group.name))
                         .place(server::place(&self.instance))

@@ -1,5 +1,6 @@
-//! The password of root. seekdb lets nobody but root change it (error 1235 "modify on reserved user", run on 1.4.0.post1), so the
-//! last ones are kept in a 0600 file beside our account: a rotation needs no old password from the user.
+//! The password of root. seekdb lets nobody but root change it (error 1235 "modify on reserved
+//! user", run on 1.4.0.post1), so the last ones are kept in a 0600 file beside our account: a
+//! rotation needs no old password from the user.
 use super::super::{Instance, server};
 use super::account::without;
 use crate::base::{Kind, Problem, Secret};
@@ -12,7 +13,8 @@ use std::time::Duration;
 pub const SECRET: &str = "root_password_wo";
 
 async fn kept(cx: &Cx, instance: &Instance) -> Result<Vec<Secret>, Problem> {
-    let output = cx.read(&instance.host, &format!("cat {} 2>/dev/null || :", instance.own("root"))).await?;
+    let output =
+        cx.read(&instance.host, &format!("cat {} 2>/dev/null || :", instance.own("root"))).await?;
     Ok(output.stdout.lines().rev().filter_map(decode).collect())
 }
 
@@ -29,7 +31,8 @@ fn encode(secret: &Secret) -> String {
 
 /// Finds a login of root that works: the wanted password, kept ones, none.
 pub(super) async fn working_root(cx: &Cx, instance: &Instance) -> Result<Login, Problem> {
-    let mut candidates: Vec<Login> = cx.secret(SECRET).iter().map(|s| Login::new("root", s)).collect();
+    let mut candidates: Vec<Login> =
+        cx.secret(SECRET).iter().map(|s| Login::new("root", s)).collect();
     candidates.extend(kept(cx, instance).await?.iter().map(|s| Login::new("root", s)));
     candidates.push(Login::fresh_root());
     for login in candidates {
@@ -39,7 +42,12 @@ pub(super) async fn working_root(cx: &Cx, instance: &Instance) -> Result<Login, 
                 return Ok(login);
             }
             Err(error) if error.code() == Some(ACCESS_DENIED) => {}
-            Err(error) => return Err(error.explain(&format!("log in as root to seekdb {}", instance.show()), &server::place(instance))),
+            Err(error) => {
+                return Err(error.explain(
+                    &format!("log in as root to seekdb {}", instance.show()),
+                    &server::place(instance),
+                ));
+            }
         }
     }
     Err(Problem::new(Kind::User, format!("cannot log in as root to seekdb {}", instance.show()))
@@ -71,14 +79,25 @@ impl Step for KeepRootPassword {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let wanted = wanted(cx)?;
-        Ok(if kept(cx, &self.instance).await?.first() == Some(wanted) { Check::Done } else { Check::Needed("it is not the last one kept".into()) })
+        Ok(if kept(cx, &self.instance).await?.first() == Some(wanted) {
+            Check::Done
+        } else {
+            Check::Needed("it is not the last one kept".into())
+        })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(self, &keeping(&self.instance.own("root"), &encode(wanted(cx)?)), Duration::from_secs(30)).await.map(drop)
+        cx.effect(
+            self,
+            &keeping(&self.instance.own("root"), &encode(wanted(cx)?)),
+            Duration::from_secs(30),
+        )
+        .await
+        .map(drop)
     }
 }
 
-/// Shell: `line` becomes the last one of the kept ones in `file`. Only what is built into sh sees it: it is in no argv.
+/// Shell: `line` becomes the last one of the kept ones in `file`. Only what is built into sh sees
+/// it: it is in no argv.
 fn keeping(file: &str, line: &str) -> String {
     format!(
         "umask 077; {{ tail -n 3 {file} 2>/dev/null | while IFS= read -r ob_old; do [ \"$ob_old\" = {line} ] || printf '%s\\n' \"$ob_old\"; done; printf '%s\\n' {line}; }} | ob_put {file}"
@@ -117,7 +136,9 @@ impl Step for SetRootPassword {
                 session.close().await;
                 Check::Done
             }
-            Err(error) if error.code() == Some(ACCESS_DENIED) => Check::Needed("its login is refused".into()),
+            Err(error) if error.code() == Some(ACCESS_DENIED) => {
+                Check::Needed("its login is refused".into())
+            }
             Err(error) => Check::Unknown(error.to_string()),
         })
     }
@@ -125,7 +146,9 @@ impl Step for SetRootPassword {
         let password = wanted(cx)?.expose().to_owned();
         let root = working_root(cx, &self.instance).await?;
         let statement = format!("ALTER USER 'root' IDENTIFIED BY {}", literal(&password));
-        server::dangerous(cx, self, &self.instance, &root, &[statement]).await.map_err(|p| without(p, &password))
+        server::dangerous(cx, self, &self.instance, &root, &[statement])
+            .await
+            .map_err(|p| without(p, &password))
     }
 }
 
@@ -140,13 +163,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         for program in ["tail", "cat", "grep", "sed", "awk", "printf"] {
-            let shim = format!("#!/bin/sh\necho \"{program} $*\" >> {}\nPATH=/usr/bin:/bin exec {program} \"$@\"\n", at("ran"));
+            let shim = format!(
+                "#!/bin/sh\necho \"{program} $*\" >> {}\nPATH=/usr/bin:/bin exec {program} \"$@\"\n",
+                at("ran")
+            );
             std::fs::write(at(program), shim).unwrap();
             std::fs::set_permissions(at(program), std::fs::Permissions::from_mode(0o700)).unwrap();
         }
         let keep = |line: &str| {
-            let script = format!("ob_put() {{ cat > {0}.tmp && /bin/mv {0}.tmp {0}; }}; {1}", at("root"), keeping(&at("root"), line));
-            assert!(Command::new("/bin/sh").args(["-c", &script]).env("PATH", dir.path()).status().unwrap().success());
+            let script = format!(
+                "ob_put() {{ cat > {0}.tmp && /bin/mv {0}.tmp {0}; }}; {1}",
+                at("root"),
+                keeping(&at("root"), line)
+            );
+            assert!(
+                Command::new("/bin/sh")
+                    .args(["-c", &script])
+                    .env("PATH", dir.path())
+                    .status()
+                    .unwrap()
+                    .success()
+            );
             std::fs::read_to_string(at("root")).unwrap()
         };
         assert_eq!(keep("QQ=="), "QQ==\n");

@@ -1,4 +1,5 @@
-//! After a take-over: what the former holder may still have open in the database is ended before our first effect.
+//! After a take-over: what the former holder may still have open in the database is ended before
+//! our first effect.
 use super::super::{Instance, facts, server};
 use super::facts_of;
 use crate::base::Problem;
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 /// Ends all sessions of our account on an instance.
 ///
-/// A server that was fenced a while ago answers nothing that is new to it (4012, run on 1.4.0.post1): its process is ended,
-/// and every session with it. It takes no writes, and whatever takes the switchover up starts it again.
+/// A server that was fenced a while ago answers nothing that is new to it (4012, run on
+/// 1.4.0.post1): its process is ended, and every session with it. It takes no writes, and whatever
+/// takes the switchover up starts it again.
 #[derive(Clone, Debug)]
 pub struct EndSessions {
     /// Which one.
@@ -44,7 +46,11 @@ impl Step for EndSessions {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec!["SHOW PROCESSLIST".into(), "KILL <each other session of ob_service>".into(), "kill -KILL <the server>  -- only one that is fenced and answers no statement".into()]
+        vec![
+            "SHOW PROCESSLIST".into(),
+            "KILL <each other session of ob_service>".into(),
+            "kill -KILL <the server>  -- only one that is fenced and answers no statement".into(),
+        ]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let until = tokio::time::Instant::now() + Duration::from_secs(40);
@@ -58,7 +64,9 @@ impl Step for EndSessions {
                 Ok(n) => return Ok(Check::Needed(format!("{n} are open"))),
                 // A server that does not let our account in has no session of it.
                 Err(error) if error.code() == Some(ACCESS_DENIED) => return Ok(Check::Done),
-                Err(error) if error.code() == Some(STATEMENT_TIMEOUT) && facts.fenced => return Ok(Check::Needed("it is fenced and answers nothing".into())),
+                Err(error) if error.code() == Some(STATEMENT_TIMEOUT) && facts.fenced => {
+                    return Ok(Check::Needed("it is fenced and answers nothing".into()));
+                }
                 // One that has just been started.
                 Err(error) => error.to_string(),
             };
@@ -70,7 +78,11 @@ impl Step for EndSessions {
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         if self.open(cx).await?.is_err_and(|e| e.code() == Some(STATEMENT_TIMEOUT)) {
-            let body = format!("{}[ -e {} ] || exit 1; sdb_end 0", facts::lib(&self.instance), self.instance.own("fenced"));
+            let body = format!(
+                "{}[ -e {} ] || exit 1; sdb_end 0",
+                facts::lib(&self.instance),
+                self.instance.own("fenced")
+            );
             return cx.effect(self, &body, Duration::from_secs(40)).await.map(drop);
         }
         let login = server::account(cx, &self.instance).await?;

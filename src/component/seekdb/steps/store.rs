@@ -1,4 +1,5 @@
-//! Stores that are being built, and stores that are set aside. Only a store that this build made may be wiped.
+//! Stores that are being built, and stores that are set aside. Only a store that this build made
+//! may be wiped.
 use super::super::{Instance, facts};
 use super::facts_of;
 use crate::base::Problem;
@@ -7,7 +8,8 @@ use crate::engine::{Check, Cx, Host, Impact, Step};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Notes that a standby's store is being built from a source, and empties what a former try of the same build left.
+/// Notes that a standby's store is being built from a source, and empties what a former try of the
+/// same build left.
 #[derive(Clone, Debug)]
 pub struct BeginStore {
     /// Whose store.
@@ -28,7 +30,10 @@ impl Step for BeginStore {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("write {}/.ob/building; remove what a former try of it left", self.instance.base_dir)]
+        vec![format!(
+            "write {}/.ob/building; remove what a former try of it left",
+            self.instance.base_dir
+        )]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.instance).await?;
@@ -37,13 +42,16 @@ impl Step for BeginStore {
             (true, true) if facts.pid.is_some() => Check::Done,
             (true, true) => Check::Partial("a former try left an unfinished store".into()),
             (true, false) if facts.building_store.is_none() => Check::Done,
-            (true, false) => Check::Partial("a try from another source left an unfinished store".into()),
+            (true, false) => {
+                Check::Partial("a try from another source left an unfinished store".into())
+            }
             (false, true) => Check::Done,
             (false, false) => Check::Needed("there is no store".into()),
         })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // The note comes before the first byte of the store; a store without it is never wiped here.
+        // The note comes before the first byte of the store; a store without it is never wiped
+        // here.
         let body = format!(
             "{lib}if [ -e {note} ]; then sdb_end 0 || exit 1; rm -rf \"$base/store\" \"$base/etc\" \"$base/run\" \"$base/log\"; elif [ -n \"$(sdb_pid)\" ] || [ -d \"$base/store/redo\" ]; then echo 'a server or a store that this build did not make' >&2; exit 1; fi\nprintf %s {source} | ob_put {note}",
             lib = facts::lib(&self.instance),
@@ -82,7 +90,10 @@ impl Step for SetAside {
         &self.instance.host
     }
     fn effects(&self) -> Vec<String> {
-        vec![format!("mv {0}/{{store,etc,run,log}} {0}/.ob/aside/{1}/", self.instance.base_dir, self.name)]
+        vec![format!(
+            "mv {0}/{{store,etc,run,log}} {0}/.ob/aside/{1}/",
+            self.instance.base_dir, self.name
+        )]
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::NoMajorityMargin]
@@ -106,7 +117,8 @@ impl Step for SetAside {
         Ok(if facts.store { Check::Needed("there is a store".into()) } else { Check::Done })
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // Into a temporary name first: a cut move is taken up again, and the final name says that all of it is there.
+        // Into a temporary name first: a cut move is taken up again, and the final name says that
+        // all of it is there.
         let aside = self.instance.own(&format!("aside/{}", self.name));
         let part = self.instance.own(&format!("aside/{}", self.part()));
         let body = format!(

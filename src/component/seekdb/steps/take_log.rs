@@ -1,4 +1,5 @@
-//! What the other living members have more of a dead primary's log, before one of them is opened in its place.
+//! What the other living members have more of a dead primary's log, before one of them is opened in
+//! its place.
 use super::super::{Instance, Role, server};
 use crate::base::Problem;
 use crate::component::sql::literal;
@@ -9,8 +10,9 @@ use std::time::Duration;
 /// How long the heir may take to read what it lacks.
 const READS: Duration = Duration::from_secs(60);
 
-/// Lets the heir of a failover read its log from the member that has the most of it: else rows that are still there would be
-/// lost, and a member whose log goes beyond the new primary's could never follow it.
+/// Lets the heir of a failover read its log from the member that has the most of it: else rows that
+/// are still there would be lost, and a member whose log goes beyond the new primary's could never
+/// follow it.
 #[derive(Clone, Debug)]
 pub struct TakeLog {
     /// The new primary.
@@ -22,7 +24,8 @@ pub struct TakeLog {
 }
 
 impl TakeLog {
-    /// The member with the longest log, and where that ends. Who does not answer is passed over: the consent covers it.
+    /// The member with the longest log, and where that ends. Who does not answer is passed over:
+    /// the consent covers it.
     async fn longest(&self, cx: &Cx) -> Option<(&Instance, u64)> {
         let mut longest = None;
         for other in &self.others {
@@ -42,27 +45,43 @@ impl Step for TakeLog {
         "take_log"
     }
     fn title(&self) -> String {
-        format!("let {} read what others have more of the log of {}", self.heir.show(), self.dead.show())
+        format!(
+            "let {} read what others have more of the log of {}",
+            self.heir.show(),
+            self.dead.show()
+        )
     }
     fn host(&self) -> &Host {
         &self.heir.host
     }
     fn effects(&self) -> Vec<String> {
         let from: Vec<_> = self.others.iter().map(|o| o.source()).collect();
-        vec![format!("ALTER SYSTEM SET log_restore_source = <the longest log of {}>  -- when it ends later than its own", from.join(", "))]
+        vec![format!(
+            "ALTER SYSTEM SET log_restore_source = <the longest log of {}>  -- when it ends later than its own",
+            from.join(", ")
+        )]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         if server::ask(cx, &self.heir).await?.role == Role::Primary {
             return Ok(Check::Done);
         }
         let (own, _) = super::end_of_log(cx, &self.heir).await?;
-        let Some((member, _)) = self.longest(cx).await.filter(|(_, end)| *end > own) else { return Ok(Check::Done) };
+        let Some((member, _)) = self.longest(cx).await.filter(|(_, end)| *end > own) else {
+            return Ok(Check::Done);
+        };
         Ok(Check::Needed(format!("the log of {} ends later", member.show())))
     }
     async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
         let Some((member, _)) = self.longest(cx).await else { return Ok(()) };
         let login = server::account(cx, &self.heir).await?;
-        server::dangerous(cx, self, &self.heir, &login, &[format!("ALTER SYSTEM SET log_restore_source = {}", literal(&member.source()))]).await
+        server::dangerous(
+            cx,
+            self,
+            &self.heir,
+            &login,
+            &[format!("ALTER SYSTEM SET log_restore_source = {}", literal(&member.source()))],
+        )
+        .await
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let Some((member, goal)) = self.longest(cx).await else { return Ok(Check::Done) };
@@ -74,10 +93,17 @@ impl Step for TakeLog {
             }
             if tokio::time::Instant::now() >= until {
                 return Ok(Check::Refused(
-                    Problem::user(format!("{} does not get the log that {} has", self.heir.show(), member.show()))
-                        .place(server::place(&self.heir))
-                        .why(format!("its log ends at SCN {own}, the other's at {goal}"))
-                        .fix(format!("consent to a failover to {} instead; nothing was opened yet", member.show())),
+                    Problem::user(format!(
+                        "{} does not get the log that {} has",
+                        self.heir.show(),
+                        member.show()
+                    ))
+                    .place(server::place(&self.heir))
+                    .why(format!("its log ends at SCN {own}, the other's at {goal}"))
+                    .fix(format!(
+                        "consent to a failover to {} instead; nothing was opened yet",
+                        member.show()
+                    )),
                 ));
             }
             cx.sleep(Duration::from_millis(200)).await?;
