@@ -5,7 +5,7 @@ CARGO   ?= cargo
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 OB_LAB  := $(TARGET)/debug/ob-lab
 
-.PHONY: bench demo sweep test test-all setup build lint deny clean-lab
+.PHONY: bench demo explore sweep test test-all setup build lint deny clean-lab
 
 setup:
 	@sh acceptance-tests/setup.sh
@@ -18,11 +18,14 @@ demo: build
 	@$(OB_LAB) demo examples/complete/standby
 
 # All tests: formatting, lints, unit and contract tests, the plugin under a real terraform, stories with real sshd and
-# seekdb, a rotating sample of both crash sweeps. The sweep on real hosts waits for leases most of its time: it runs beside
+# seekdb, a sample of both crash sweeps from committed seeds. The sweep on real hosts waits for leases most of its time: it runs beside
 # the others, in hosts of its own, and its output follows theirs.
 test: build lint deny
 	@CARGO="$(CARGO)" sh acceptance-tests/test.sh
 	@$(TARGET)/debug/ob schema write --check
+
+# What explores: a sample of both crash sweeps that is another one each time; prints its seeds. By hand, never in CI.
+explore: sweep
 
 # A rotating sample of the crash sweeps alone: OB_SIM_MINUTES (4), OB_SIM_SEED, OB_SWEEP_MINUTES (12), OB_SWEEP_SEED.
 sweep: build

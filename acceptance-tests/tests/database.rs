@@ -1,8 +1,9 @@
 //! Real seekdb on lab hosts, and the writer's verdicts about it.
 use lab::writer::{Config, Writer};
 use lab::{Lab, may_make_hosts, seekdb, sql};
-use ob::component::seekdb::Instance;
+use ob::base::{Directory, ObjectName};
 use ob::component::seekdb::steps::FENCE;
+use ob::component::seekdb::{Instance, node};
 use ob::engine::Host;
 use ob::transport::Endpoint;
 use std::time::Duration;
@@ -115,13 +116,13 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
         identity: String::new(),
         host_key: String::new(),
     };
-    let instance = Instance {
-        name: "a".into(),
-        host: Host { endpoint, run_as: String::new() },
-        base_dir: "/data/a".into(),
-        sql_port: 2881,
-        rpc_port: 2882,
-    };
+    let instance = node(
+        ObjectName::parse("a").unwrap(),
+        Host { endpoint, run_as: String::new() },
+        Directory::parse("/data/a").unwrap(),
+        2881,
+        2882,
+    );
     let sizes = ["datafile_size=256M", "log_disk_size=2G", "memory_limit=2G"]
         .map(|p| p.split_once('=').unwrap());
     let script = instance.start_script(&sizes.map(|(k, v)| (k.to_owned(), v.to_owned())).into());

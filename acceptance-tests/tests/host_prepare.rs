@@ -3,8 +3,7 @@
 use lab::{Host as Machine, Lab, may_make_hosts};
 use ob::base::{OperationId, Problem};
 use ob::component::host::{Desired, Directory, Limits, Prepare, Site, User, doctor, flow, record};
-use ob::engine::lease::Target;
-use ob::engine::{Check, Cx, Graph, Host, Operation, Outcome, run};
+use ob::engine::{Check, Cx, Engine, Graph, Host, Operation, Outcome, run};
 use ob::resource::ob_host::{HostState, ObHost};
 use ob::resource::{ApplyInput, Context, PlanInput, Resource, Session};
 use ob::schema::{Diagnostics, Value};
@@ -99,13 +98,15 @@ async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
     let operation = Operation {
         id: OperationId::fresh(),
         verb: verb.into(),
-        object: site.key(),
+        object: site.title(),
         who: "test".into(),
         authority: OWNER.into(),
         epoch: 0,
+        engine: Engine::None,
+        nodes: Vec::new(),
         titles: graph.titles(),
     };
-    run(cx, operation, graph, vec![Target::new(site.key(), vec![site.host.clone()])], 4).await
+    run(cx, operation, graph, vec![site.target()], &ob::engine::Limits::of(4)).await
 }
 
 async fn must(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
@@ -115,7 +116,7 @@ async fn must(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
 }
 
 async fn creation(cx: &Cx, site: &Site) -> String {
-    record::read(cx, site).await.unwrap().text("creation").to_owned()
+    record::read(cx, &site.host).await.unwrap().text("creation").to_owned()
 }
 
 async fn undo(cx: &Cx, d: &Desired) -> Outcome {
@@ -270,20 +271,16 @@ async fn what_belongs_to_others_is_neither_taken_nor_removed() {
     let other = Operation {
         id: OperationId::fresh(),
         verb: "create".into(),
-        object: d.site.key(),
+        object: d.site.title(),
         who: "t".into(),
         authority: "somebody-else".into(),
         epoch: 0,
+        engine: Engine::None,
+        nodes: Vec::new(),
         titles: Vec::new(),
     };
-    let out = run(
-        &cx,
-        other,
-        &flow::create(&d),
-        vec![Target::new(d.site.key(), vec![d.site.host.clone()])],
-        4,
-    )
-    .await;
+    let out =
+        run(&cx, other, &flow::create(&d), vec![d.site.target()], &ob::engine::Limits::of(4)).await;
     assert!(refused(&out).why.contains("owner \"tests\""), "{out:?}");
     let mut alias = d.clone();
     alias.site.name = "alias".into();
@@ -293,7 +290,7 @@ async fn what_belongs_to_others_is_neither_taken_nor_removed() {
     // Objects in the home of the user we made: an unfinished one, then a complete one.
     let mark = |stage: &str| {
         let json = format!(
-            "{{\"format\":1,\"type\":\"ob_cluster\",\"name\":\"main\",\"owner\":\"tests\",\"creation\":\"c\",\"authority\":\"tests\",\"epoch\":0,\"stage\":\"{stage}\",\"operation\":\"01OP\",\"hosts\":[]}}"
+            "{{\"format\":1,\"type\":\"ob_cluster\",\"engine\":\"seekdb\",\"node\":{{\"name\":\"main\",\"host\":{{\"endpoint\":{{\"name\":\"h\",\"address\":\"h\",\"port\":22}}}},\"directory\":\"/home/obsvc/db\",\"ports\":{{}}}},\"owner\":\"tests\",\"creation\":\"c\",\"authority\":\"tests\",\"epoch\":0,\"stage\":\"{stage}\",\"operation\":\"01OP\"}}"
         );
         machine
             .exec(&format!("su obsvc -c 'mkdir -p ~/.ob/objects/cluster.main ~/db/.ob; echo ~/db > ~/.ob/objects/cluster.main/home'; echo '{json}' > /home/obsvc/db/.ob/mark"))
@@ -434,8 +431,12 @@ async fn a_power_loss_before_or_after_any_effect_is_made_good_by_the_same_comman
     };
     let before = left();
     let create = flow::create(&d);
-    let making: BTreeSet<_> =
-        create.nodes().iter().map(|n| n.step.kind()).filter(|k| !k.starts_with("check")).collect();
+    let making: BTreeSet<_> = create
+        .nodes()
+        .iter()
+        .map(|n| n.step.kind().as_str())
+        .filter(|k| !k.starts_with("check"))
+        .collect();
     for (i, kind) in making.iter().enumerate() {
         for point in ["began", "effected"] {
             machine.exec(HUGE).unwrap().ok().unwrap();
@@ -524,14 +525,14 @@ async fn terraform(
             proposed.status,
             proposed.runbook,
             proposed.impact,
-            proposed.connection,
+            proposed.endpoint,
         ) = (
             p.creation_id.clone(),
             p.drift.clone(),
             p.status.clone(),
             p.runbook.clone(),
             p.impact.clone(),
-            p.connection.clone(),
+            p.endpoint.clone(),
         );
     }
     let mut diags = Diagnostics::default();
@@ -548,7 +549,7 @@ async fn terraform(
     let (p, s) = (format!("{planned:#?}"), format!("{state:#?}"));
     assert!(!s.contains("Unknown"), "nothing unknown may be left: {s}");
     let known = |v: &HostState| {
-        (v.id.clone(), v.connection.clone(), v.drift.clone(), v.prepare.clone(), v.labels.clone())
+        (v.id.clone(), v.endpoint.clone(), v.drift.clone(), v.prepare.clone(), v.labels.clone())
     };
     assert_eq!(known(&state), known(&planned), "{p}");
     for (name, a, b) in [
@@ -595,7 +596,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
         sql_credentials: BTreeMap::new(),
         observe: false,
         sudo: true,
-        parallelism: 4,
+        limits: ob::engine::Limits::of(4),
         operation_timeout: Duration::from_secs(120),
         looks: ob::resource::Looks::default(),
     };
@@ -669,7 +670,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let moved = HostState { address: say(&b.address().to_string()), ..config.clone() };
     let problem = terraform(&cx, Some(&state), &moved).await.unwrap_err();
     assert!(problem.what.contains("not the one that was prepared"), "{problem}");
-    assert_eq!(b.exec("ls -d /data /home/obsvc 2>/dev/null; id obsvc 2>/dev/null; ls /root/.ob/objects/host.h1/made 2>/dev/null; :").unwrap().stdout, "");
+    assert_eq!(b.exec("ls -d /data /home/obsvc 2>/dev/null; id obsvc 2>/dev/null; ls /root/.ob/objects/host/made 2>/dev/null; :").unwrap().stdout, "");
     let second = std::net::Ipv4Addr::from(u32::from(a.address()) | 0xc0).to_string();
     let add = format!(
         "p=$(ip -o -4 addr show dev eth0 | sed -n 's|.*inet [^/]*/\\([0-9]*\\) .*|\\1|p;q'); ip addr add {second}/$p dev eth0"
@@ -689,17 +690,14 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
         sql_credentials: BTreeMap::new(),
         observe: false,
         sudo: true,
-        parallelism: 4,
+        limits: ob::engine::Limits::of(4),
         operation_timeout: Duration::from_secs(120),
         looks: ob::resource::Looks::default(),
     };
     let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
     let moved = HostState { address: say(&second), ..config.clone() };
     let state = terraform(&cx, Some(&state), &moved).await.unwrap();
-    assert_eq!(
-        state.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap().address,
-        second
-    );
+    assert_eq!(state.endpoint.as_ref_option().and_then(|c| c.endpoint()).unwrap().address, second);
 
     // Off: the prior state, a status and a warning; the plan stays empty.
     a.kill().unwrap();

@@ -98,7 +98,7 @@ fn configuration(s: &Story) -> Config {
     config.clusters.get_mut("b").unwrap().base_dir = "/data/b/db".into();
     for (name, cluster) in &mut config.clusters {
         let host = s.host(cluster.host);
-        cluster.server = Some(format!("host = ob_host.{name}.connection, run_as = \"{SERVICE}\""));
+        cluster.server = Some(format!("host = ob_host.{name}.endpoint, run_as = \"{SERVICE}\""));
         config.more += &format!(
             r#"
 resource "ob_host" "{name}" {{

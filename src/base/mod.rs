@@ -1,10 +1,13 @@
 //! Words that every layer shares: names, problems, secrets, units, shell quoting.
 pub mod ids;
+pub mod names;
 pub mod problem;
 pub mod secret;
 pub mod shell;
+pub mod sql;
 pub mod units;
 
 pub use ids::{CreationId, OperationId};
+pub use names::{Directory, ObjectName};
 pub use problem::{Kind, Problem};
 pub use secret::Secret;

@@ -9,21 +9,21 @@ use super::output::{End, Out};
 use super::reach::{Where, who};
 use super::survey::{self, Survey};
 use super::{progress, steps};
-use crate::base::Problem;
-use crate::base::shell::quote;
 use crate::base::units::count;
+use crate::base::{OperationId, Problem};
 use crate::component::seekdb::group::LeaveGroup;
 use crate::component::seekdb::steps::{EndNote, Note, RemoveStore, StopServer};
-use crate::component::seekdb::{Facts, Instance, facts, flow, server};
-use crate::engine::journal::{Entry, Event, FORMAT};
+use crate::component::seekdb::{Facts, facts, flow, server};
+use crate::engine::journal::{Entry, Event, FORMAT, parse};
 use crate::engine::lease::Target;
 use crate::engine::mark::{Mark, Stage};
-use crate::engine::{Check, Cx, Graph, Host, Step, gate};
-use crate::resource::execute::{Job, execute};
-use crate::resource::{Context, Session};
+use crate::engine::{
+    Check, Cx, Effect, Engine, Executor, Graph, Host, Job, Key, Limits, Name, Node, Step, StepId,
+    StepKind, Template, Values,
+};
+use crate::program;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -44,9 +44,15 @@ pub struct Args {
 
 /// One instance to clear away.
 struct Piece {
-    instance: Instance,
+    node: Node,
     owner: String,
     graph: Graph,
+}
+
+impl Piece {
+    fn title(&self) -> String {
+        format!("cluster.{}", self.node.name)
+    }
 }
 
 /// Runs it.
@@ -88,7 +94,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     }
     let pieces = pieces(&cx, &surveys, whole, &args.allow_data_loss).await?;
     if pieces.is_empty() {
-        let fix = if whole.objects.iter().any(|k| k.starts_with("standby.")) {
+        let fix = if whole.keys.iter().any(Key::is_group) {
             "a move of the role is not removed: finish it or go back with `ob switchover --to MEMBER` or the next apply"
         } else {
             "run terraform apply again; it goes on where the operation stopped"
@@ -98,41 +104,32 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     for piece in &pieces {
         out.say(&format!(
             "abandon {} on {}: {}\n",
-            piece.instance.key(),
-            piece.instance.host.endpoint.show(),
+            piece.title(),
+            piece.node.host.endpoint.show(),
             count(piece.graph.nodes().len(), "step")
         ));
         out.say(&steps::show(&steps::lines(&piece.graph)));
     }
     out.confirm("abandon", args.yes)?;
     for piece in &pieces {
-        let session = Session {
-            owner: Some(piece.owner.clone()),
-            who: who(),
-            connector: connector.clone(),
-            sql_credentials: BTreeMap::new(),
-            observe: false,
-            sudo: true,
-            parallelism: 4,
-            operation_timeout: Duration::from_secs(1800),
-            looks: crate::resource::Looks::default(),
-        };
-        let context = Context { session: Arc::new(session), cancel: cx.cancel().clone() };
-        let graph = progress::told(&piece.graph, *out);
+        let mut executor = Executor::new(connector.clone(), &*piece.owner, who(), Limits::of(4));
+        executor.events = progress::sink(*out);
         let job = Job {
+            id: OperationId::fresh(),
             verb: "abandon",
-            object: piece.instance.key(),
-            graph: &graph,
-            targets: vec![Target::new(piece.instance.key(), vec![piece.instance.host.clone()])],
+            object: piece.title(),
+            graph: &piece.graph,
+            targets: vec![Target::node(Engine::Seekdb, &piece.node)],
             secrets: BTreeMap::new(),
             epoch: 0,
-            timeout: None,
+            timeout: Duration::from_secs(1800),
+            cancel: cx.cancel().clone(),
         };
-        if let Some(problem) = execute(&context, job).await?.problem {
+        if let Some(problem) = executor.run(job).await.problem {
             return Err(problem);
         }
     }
-    let names: Vec<_> = pieces.iter().map(|p| p.instance.key()).collect();
+    let names: Vec<_> = pieces.iter().map(Piece::title).collect();
     out.data(&serde_json::json!({ "abandoned": whole.operation, "objects": names }), || {
         format!("abandoned {}: {}", whole.operation, names.join(", "))
     })?;
@@ -147,7 +144,7 @@ async fn pieces(
 ) -> Result<Vec<Piece>, Problem> {
     let mut pieces = Vec::new();
     for survey in surveys {
-        for object in survey.objects.iter().filter(|o| whole.objects.contains(&o.key)) {
+        for object in survey.objects.iter().filter(|o| whole.keys.contains(&o.key)) {
             let Some(instance) = object.instance(&survey.host) else { continue };
             let found = facts::read(cx, &instance).await?;
             let begun = |stage: Stage| matches!(stage, Stage::Building | Stage::Destroying);
@@ -166,14 +163,14 @@ async fn pieces(
             {
                 graph.then(EndRecord {
                     host: survey.host.clone(),
-                    key: record.object.clone(),
+                    key: record.key.clone(),
                     operation: whole.operation.clone(),
                     title: whole.title.clone(),
                     epoch: 0,
                 });
             }
             let owner = found.mark.map(|m| m.owner).unwrap_or_default();
-            pieces.push(Piece { instance, owner, graph });
+            pieces.push(Piece { node: instance, owner, graph });
         }
     }
     Ok(pieces)
@@ -182,12 +179,12 @@ async fn pieces(
 /// Everything of an unfinished create or destroy goes, unless rows may be in it.
 async fn remove(
     cx: &Cx,
-    instance: &Instance,
+    instance: &Node,
     mark: &Mark,
     found: &Facts,
     consent: &[String],
 ) -> Result<Graph, Problem> {
-    let named = consent.contains(&instance.name);
+    let named = consent.iter().any(|c| **c == *instance.name);
     if found.group.is_some() {
         return Err(Problem::refused(format!("{} is a member of a group", instance.show()))
             .why("its store is part of the group")
@@ -214,7 +211,7 @@ async fn remove(
 }
 
 /// Why the store may hold rows of users; `None`: it is proved empty.
-async fn rows(cx: &Cx, instance: &Instance, found: &Facts) -> Result<Option<String>, Problem> {
+async fn rows(cx: &Cx, instance: &Node, found: &Facts) -> Result<Option<String>, Problem> {
     if found.pid.is_none() {
         return Ok(Some(
             "there is a store and its server does not run, so it cannot be asked for tables".into(),
@@ -236,20 +233,23 @@ async fn rows(cx: &Cx, instance: &Instance, found: &Facts) -> Result<Option<Stri
 }
 
 /// A standby store that was being built goes; the installation stays.
-fn unbuild(instance: &Instance) -> Graph {
+fn unbuild(instance: &Node) -> Graph {
     let mut graph = Graph::new();
-    graph.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
-    graph.then(RemoveStore { instance: instance.clone() });
-    graph.then(EndNote { instance: instance.clone(), note: Note::Store });
-    graph.then(LeaveGroup { instance: instance.clone() });
+    graph.then(StopServer { node: instance.clone(), fenced_only: false, restart: false });
+    graph.then(RemoveStore { node: instance.clone() });
+    graph.then(EndNote { node: instance.clone(), note: Note::Store });
+    graph.then(LeaveGroup { node: instance.clone() });
     graph
 }
+
+/// The line that ends the journal.
+const LINE: Name = Name("the line that says so");
 
 /// Writes the end of an operation that nobody will finish into its journal.
 #[derive(Clone, Debug)]
 struct EndRecord {
     host: Host,
-    key: String,
+    key: Key,
     operation: String,
     title: String,
     epoch: u64,
@@ -263,8 +263,9 @@ impl EndRecord {
 
 #[async_trait]
 impl Step for EndRecord {
-    fn kind(&self) -> &'static str {
-        "end_record"
+    fn id(&self) -> StepId {
+        let on = self.key.as_str();
+        StepId::new(StepKind("end_record"), &self.host, on).about(self.operation.as_str())
     }
     fn title(&self) -> String {
         format!("note in the journal of {} that {} was abandoned", self.key, self.operation)
@@ -272,20 +273,11 @@ impl Step for EndRecord {
     fn host(&self) -> &Host {
         &self.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("append a line to ~/.ob/objects/{}", self.file())]
+    fn effect(&self) -> Effect {
+        let line = Template::value(LINE);
+        Effect::Shell(program!("end_record.sh").arg(self.file()).arg(line))
     }
-    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let script = format!(
-            "{}cat \"$OB_STATE/objects/\"{} 2>/dev/null; :",
-            gate::LIB,
-            quote(&self.file())
-        );
-        let (lines, _) = crate::engine::journal::parse(&cx.read(&self.host, &script).await?.stdout);
-        let ended = lines.is_empty() || lines.iter().any(|l| l.entry.event == Event::Close);
-        Ok(if ended { Check::Done } else { Check::Needed("it has no end".into()) })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         let note = cx.operation().map_or_else(
             || "abandoned".to_owned(),
             |o| format!("abandoned by {} (operation {})", o.who, o.id),
@@ -302,15 +294,18 @@ impl Step for EndRecord {
             who: String::new(),
             authority: String::new(),
             epoch: self.epoch,
+            engine: None,
+            nodes: Vec::new(),
+            object: String::new(),
             titles: Vec::new(),
             note,
         };
-        cx.effect(
-            self,
-            &format!("ob_journal {} {}", quote(&self.file()), quote(&entry.seal())),
-            Duration::from_secs(30),
-        )
-        .await
-        .map(drop)
+        Ok(Some(Values::default().with(LINE, entry.seal())))
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let program = program!("print_journal.sh").arg(self.file());
+        let (lines, _) = parse(&cx.read(&self.host, &program).await?.stdout);
+        let ended = lines.is_empty() || lines.iter().any(|l| l.entry.event == Event::Close);
+        Ok(if ended { Check::Done } else { Check::Needed("it has no end".into()) })
     }
 }

@@ -8,14 +8,16 @@ use super::kit::{Kit, check_note};
 use super::output::{End, Out};
 use super::reach::{Ssh, who};
 use super::{progress, steps};
+use crate::base::OperationId;
 use crate::base::units::{count, parse_duration, show_duration};
 use crate::base::{Kind, Problem};
 use crate::component::seekdb::group::{self, Member, Standing};
 use crate::component::seekdb::pair::{self, Consent, Seen, Want};
 use crate::component::seekdb::steps::StopServer;
-use crate::engine::{Cx, Graph, gate};
-use crate::resource::execute::{Job, execute};
-use crate::resource::{Context, Session, ob_standby};
+use crate::engine::{Cx, Graph};
+use crate::engine::{Executor, Job, Key, Limits};
+use crate::program;
+use crate::resource::ob_standby;
 use crate::transport::Connector;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -142,16 +144,8 @@ pub async fn open(
 async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Result<(), Problem> {
     for name in members.iter().filter(|(_, m)| m.note.is_some()).map(|(n, _)| n) {
         let host = &kit.members[name].host;
-        let said = cx
-            .read(
-                host,
-                &format!(
-                    "{}id -un; [ ! -e \"$OB_STATE/objects/standby.{}/gate\" ] || echo gate",
-                    gate::LIB,
-                    kit.group
-                ),
-            )
-            .await?;
+        let key = Key::group(&kit.group, kit.members.values());
+        let said = cx.read(host, &program!("home.sh").arg(key.as_str())).await?;
         let mut lines = said.stdout.lines();
         let user = lines.next().unwrap_or_default();
         if lines.next().is_none() {
@@ -255,31 +249,23 @@ impl Opened {
         ));
         out.say(&steps::show(&steps::lines(graph)));
         out.confirm(confirm, common.yes)?;
-        let session = Session {
-            owner: Some(self.kit.owner.clone()),
-            who: who(),
-            connector: self.connector.clone(),
-            sql_credentials: BTreeMap::new(),
-            observe: false,
-            sudo: true,
-            parallelism: 16,
-            operation_timeout: Duration::from_secs(7200),
-            looks: crate::resource::Looks::default(),
-        };
-        let cx = Context { session: Arc::new(session), cancel: self.cx.cancel().clone() };
-        let told = progress::told(graph, *out);
+        let limits = Limits::of(16);
+        let mut executor = Executor::new(self.connector.clone(), &*self.kit.owner, who(), limits);
+        executor.events = progress::sink(*out);
         let began = std::time::Instant::now();
         let targets = ob_standby::targets(want, &BTreeMap::new(), graph, seen);
         let job = Job {
+            id: OperationId::fresh(),
             verb,
-            object: format!("standby.{}", want.name),
-            graph: &told,
+            object: ob_standby::title(want),
+            graph,
             targets,
             secrets: BTreeMap::new(),
             epoch: self.seen.epoch,
-            timeout: None,
+            timeout: Duration::from_secs(7200),
+            cancel: self.cx.cancel().clone(),
         };
-        let outcome = execute(&cx, job).await?;
+        let outcome = executor.run(job).await;
         if let Some(problem) = outcome.problem {
             return Err(problem);
         }
@@ -451,11 +437,7 @@ pub async fn stop(out: &Out, args: Stop, cancel: CancellationToken) -> Result<En
             .fix("bring its host back"));
         };
         if facts.pid.is_some() {
-            graph.then(StopServer {
-                instance: instance.clone(),
-                fenced_only: false,
-                restart: false,
-            });
+            graph.then(StopServer { node: instance.clone(), fenced_only: false, restart: false });
         }
     }
     let want = group.want(&group.seen.asked, None);

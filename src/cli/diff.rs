@@ -14,6 +14,7 @@ use crate::base::{Kind, Problem};
 use crate::component::seekdb::group::Standing;
 use crate::component::seekdb::{Instance, server};
 use crate::component::sql;
+use crate::engine::{Node, Port};
 use compare::TableDiff;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,7 +91,7 @@ fn mebi(bytes: u64) -> String {
 }
 
 /// The store to read.
-fn choose(group: &Opened, args: &Args) -> Result<(Instance, String), Problem> {
+fn choose(group: &Opened, args: &Args) -> Result<(Node, String), Problem> {
     let (Some(instance), Some(member)) =
         (group.kit.members.get(&args.member), group.members.get(&args.member))
     else {
@@ -113,7 +114,7 @@ fn choose(group: &Opened, args: &Args) -> Result<(Instance, String), Problem> {
     let list = facts.aside.join(", ");
     let name = match (&args.aside, &facts.aside[..]) {
         (None, _) if own && facts.pid.is_none() => {
-            return Ok((instance.clone(), instance.base_dir.clone()));
+            return Ok((instance.clone(), instance.directory.to_string()));
         }
         (None, _) if own => {
             return Err(Problem::refused(format!(
@@ -140,25 +141,26 @@ fn choose(group: &Opened, args: &Args) -> Result<(Instance, String), Problem> {
             .why("it was a standby's: it has no rows of its own, and would go on following its primary")
             .fix("only stores of former primaries (epoch-N) can have rows that others lack"));
     }
-    Ok((instance.clone(), format!("{}/.ob/aside/{name}", instance.base_dir)))
+    Ok((instance.clone(), instance.own(&format!("aside/{name}"))))
 }
 
 async fn compare_all(
     group: &Opened,
-    instance: &Instance,
-    primary: &Instance,
+    instance: &Node,
+    primary: &Node,
     temporary: &Temporary,
     limit: usize,
 ) -> Result<Vec<TableDiff>, Problem> {
     let cx = &group.cx;
     // The accounts of a group are the same with all members, and were when this store was in use.
     let login = server::account(cx, instance).await?;
-    let explain = |what: &str, i: &Instance, e: &sql::SqlError| e.explain(what, &server::place(i));
-    let copy = Instance { sql_port: temporary.port, ..instance.clone() };
+    let explain = |what: &str, i: &Node, e: &sql::SqlError| e.explain(what, &i.place());
+    let mut copy = instance.clone();
+    copy.ports.insert(Port::Sql, temporary.port);
     let mut left = sql::open(
         cx.connect(&copy.host).await?.as_ref(),
         "127.0.0.1",
-        copy.sql_port,
+        copy.sql_port(),
         &login,
         STATEMENT,
     )
@@ -168,7 +170,7 @@ async fn compare_all(
     let mut right = sql::open(
         cx.connect(&primary.host).await?.as_ref(),
         "127.0.0.1",
-        primary.sql_port,
+        primary.sql_port(),
         &login,
         STATEMENT,
     )

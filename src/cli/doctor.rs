@@ -7,6 +7,7 @@ use crate::base::Problem;
 use crate::component::seekdb::group::{self, Standing};
 use crate::engine::mark::Stage;
 use crate::engine::{Cx, Host};
+use crate::program;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -89,9 +90,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
 
 /// The machine itself: what every effect script stands on.
 async fn machine(cx: &Cx, host: &Host) -> Vec<Finding> {
-    let script = r#"for t in flock sync sha256sum awk sed stat cksum tail; do command -v $t >/dev/null || echo "missing.$t=1"; done
-d=$(eval echo "~$(id -un)"); df -Pk "$d" | awk 'NR==2 {print "free=" $4}'; df -Pi "$d" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {print "inodes=" $4}'; [ -w "$d" ] && echo writable=1; :"#;
-    let facts = match cx.read(host, script).await {
+    let facts = match cx.read(host, &program!("machine.sh")).await {
         Ok(output) => crate::transport::key_values(&output.stdout),
         Err(problem) => {
             return vec![Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix)];
@@ -219,7 +218,7 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
             let aside = member.facts.as_ref().map(|f| f.aside.clone()).unwrap_or_default();
             let why = [
                 member.standing.as_str().to_owned(),
-                instance.base_dir.clone(),
+                instance.directory.to_string(),
                 member.why.clone(),
                 if aside.is_empty() {
                     String::new()

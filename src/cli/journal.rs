@@ -1,7 +1,9 @@
 //! Operations put together from the journals of all hosts, and how they are shown.
 use super::output::{span, table};
 use super::survey::Survey;
+use crate::engine::Key;
 use crate::engine::history::StepRecord;
+use crate::engine::history::StepState;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +50,10 @@ pub struct Whole {
     pub who: String,
     /// Lease number.
     pub lease: u64,
-    /// Keys of the objects it held.
+    /// The objects it held.
     pub objects: BTreeSet<String>,
+    /// Their keys on the hosts.
+    pub keys: BTreeSet<Key>,
     /// Hosts whose journals know it.
     pub hosts: BTreeSet<String>,
     /// Host's clock at its start.
@@ -67,8 +71,14 @@ pub struct Whole {
 }
 
 /// How much a step's record says: each host knows only what ran on it.
-fn rank(state: &str) -> usize {
-    ["next", "skipped", "running", "done", "failed"].iter().position(|s| *s == state).unwrap_or(0)
+fn rank(state: StepState) -> usize {
+    match state {
+        StepState::Next => 0,
+        StepState::Skipped => 1,
+        StepState::Running => 2,
+        StepState::Done => 3,
+        StepState::Failed => 4,
+    }
 }
 
 /// Puts the records of all hosts together, oldest first.
@@ -84,6 +94,7 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
                 who: record.who.clone(),
                 lease: record.lease,
                 objects: BTreeSet::new(),
+                keys: BTreeSet::new(),
                 hosts: BTreeSet::new(),
                 started: record.started,
                 last: record.last,
@@ -94,6 +105,7 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
             };
             let whole = all.entry(record.operation.clone()).or_insert_with(fresh);
             whole.objects.insert(record.object.clone());
+            whole.keys.insert(record.key.clone());
             whole.hosts.insert(survey.host.endpoint.name.clone());
             whole.damaged += record.damaged;
             // The number people see is that of the object which the title names.
@@ -107,7 +119,7 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
                 whole.outcome = record.outcome.clone().or(whole.outcome.take());
             }
             for (known, other) in whole.steps.iter_mut().zip(&record.steps) {
-                if rank(&other.state) > rank(&known.state) {
+                if rank(other.state) > rank(known.state) {
                     *known = other.clone();
                 }
             }
@@ -146,7 +158,7 @@ impl Whole {
     /// Steps that are over.
     #[must_use]
     pub fn finished(&self) -> usize {
-        self.steps.iter().filter(|s| matches!(s.state.as_str(), "done" | "skipped")).count()
+        self.steps.iter().filter(|s| s.state.over()).count()
     }
 
     /// True when nothing more will happen by itself.
@@ -176,8 +188,12 @@ impl Whole {
     }
 
     /// The state of a step as people read it: a step of a dead operation does not run.
-    fn word(&self, step: &StepRecord) -> String {
-        if step.state == "running" && self.over() { "cut off".into() } else { step.state.clone() }
+    fn word(&self, step: &StepRecord) -> &'static str {
+        if step.state == StepState::Running && self.over() {
+            "cut off"
+        } else {
+            step.state.as_str()
+        }
     }
 
     /// One line per step.

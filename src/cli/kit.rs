@@ -2,11 +2,10 @@
 use super::output::{End, Out};
 use super::reach::Where;
 use super::{state_file, survey};
-use crate::base::Problem;
-use crate::component::seekdb::Instance;
+use crate::base::{ObjectName, Problem};
 use crate::component::seekdb::group::{self, Group};
-use crate::engine::Cx;
 use crate::engine::journal::FORMAT;
+use crate::engine::{Cx, Engine, Node};
 use crate::resource::common::text;
 use crate::resource::ob_standby;
 use serde::{Deserialize, Serialize};
@@ -19,12 +18,14 @@ use tokio_util::sync::CancellationToken;
 pub struct Kit {
     /// Format version.
     pub format: u32,
+    /// What its members are.
+    pub engine: Engine,
     /// Name of the replication group.
-    pub group: String,
+    pub group: ObjectName,
     /// Owner of the configuration that has authority over it.
     pub owner: String,
     /// Members by name.
-    pub members: BTreeMap<String, Instance>,
+    pub members: BTreeMap<String, Node>,
     /// Package directory each member starts from.
     pub packages: BTreeMap<String, String>,
     /// Login users by identity name, for hosts that name none; the keys themselves are the
@@ -66,12 +67,7 @@ impl Kit {
             )));
         }
         let kit: Self = serde_json::from_value(json).map_err(|e| bad(e.to_string()))?;
-        let names = kit
-            .members
-            .keys()
-            .chain([&kit.group, &kit.owner])
-            .chain(kit.members.values().map(|i| &i.name));
-        for name in names {
+        for name in kit.members.keys().chain([&kit.owner]) {
             crate::schema::build::object_name(name)
                 .map_err(|why| bad(format!("\"{name}\": {why}")))?;
         }
@@ -101,7 +97,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
                     .objects
                     .into_iter()
                     .filter_map(|o| o.group)
-                    .map(|g| (g.name, (g.members, BTreeMap::new()))),
+                    .map(|g| (g.name.to_string(), (g.members, BTreeMap::new()))),
             );
         }
     }
@@ -135,7 +131,8 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         &Cx::new(connector, cx.cancel().clone(), BTreeMap::new()),
         Kit {
             format: FORMAT,
-            group: name,
+            engine: Engine::Seekdb,
+            group: ObjectName::parse(&name).map_err(Problem::internal)?,
             owner: args.owner.clone().unwrap_or_default(),
             members,
             packages,
@@ -164,7 +161,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     Ok(End::Done)
 }
 
-type Found = BTreeMap<String, (BTreeMap<String, Instance>, BTreeMap<String, String>)>;
+type Found = BTreeMap<String, (BTreeMap<String, Node>, BTreeMap<String, String>)>;
 
 fn from_state(args: &Args) -> Result<Found, Problem> {
     let Some(file) = &args.at.state else { return Ok(Found::new()) };
@@ -212,7 +209,7 @@ async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
 /// # Errors
 /// It is another group's, or another owner's.
 pub fn check_note(group: &str, owner: &str, note: &Group) -> Result<(), Problem> {
-    if note.name != group {
+    if *note.name != *group {
         return Err(Problem::refused(format!(
             "the members belong to group \"{}\", not \"{group}\"",
             note.name

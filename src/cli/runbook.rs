@@ -218,8 +218,10 @@ fn part(
         Err(problem) => return Err(problem),
     };
     for text in steps.iter_mut().flat_map(|l| {
+        let arguments = l.program.iter_mut().flat_map(|p| p.arguments.iter_mut());
         l.effects
             .iter_mut()
+            .chain(arguments)
             .chain(std::iter::once(&mut l.title))
             .chain(l.way_back.iter_mut().flat_map(|b| b.effects.iter_mut()))
     }) {

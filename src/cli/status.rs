@@ -66,7 +66,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
             name: name.clone(),
             standing: member.standing.as_str(),
             host: instance.host.endpoint.show(),
-            base_dir: instance.base_dir.clone(),
+            base_dir: instance.directory.to_string(),
             note_epoch: member.note.as_ref().map(|n| n.epoch),
             end_scn: end,
             behind_ms: None,
@@ -84,7 +84,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
             *s == if Some(n) == primary.as_ref() { Standing::Primary } else { Standing::Standby }
         });
     let status = Status {
-        group: group.kit.group.clone(),
+        group: group.kit.group.to_string(),
         owner: group.kit.owner.clone(),
         epoch: group.seen.epoch,
         primary,

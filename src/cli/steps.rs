@@ -1,7 +1,7 @@
 //! A graph as a runbook: every step with the exact shell and SQL, what it does to users, and the
 //! way back.
 use crate::component::mysql::Statement;
-use crate::engine::{Graph, Step};
+use crate::engine::{Effect, Graph, Step};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -16,8 +16,10 @@ pub struct Line {
     pub title: String,
     /// Host.
     pub host: String,
-    /// Shell and SQL, secrets as names.
+    /// What it does, values and secrets as names.
     pub effects: Vec<String>,
+    /// The program that its host receives, if it is one.
+    pub program: Option<Program>,
     /// What it does to users.
     pub impact: Vec<String>,
     /// No way back.
@@ -26,6 +28,34 @@ pub struct Line {
     pub after: Vec<usize>,
     /// Steps that lead back when it fails.
     pub way_back: Vec<Back>,
+}
+
+/// A shell program as a host receives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Program {
+    /// Its file name.
+    pub name: String,
+    /// Digest of its text, what it needs of others included: 64 hex digits.
+    pub sha256: String,
+    /// Its arguments; a value that only a run knows stands as `<name>`.
+    pub arguments: Vec<String>,
+}
+
+impl Program {
+    /// That of an effect.
+    #[must_use]
+    pub fn of(effect: &Effect) -> Option<Self> {
+        let program = effect.program()?;
+        let sha256 = sha256(&program.text());
+        Some(Self { name: program.name.into(), sha256, arguments: program.shown() })
+    }
+}
+
+/// The digest that runbooks name programs by.
+#[must_use]
+pub fn sha256(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A step of a way back.
@@ -40,13 +70,15 @@ pub struct Back {
 /// The steps of a graph.
 #[must_use]
 pub fn lines(graph: &Graph) -> Vec<Line> {
-    let back = |s: &std::sync::Arc<dyn Step>| Back { title: s.title(), effects: s.effects() };
+    let back =
+        |s: &std::sync::Arc<dyn Step>| Back { title: s.title(), effects: s.effect().lines() };
     let line = |(n, node): (usize, &crate::engine::graph::Node)| Line {
         number: n + 1,
-        kind: node.step.kind().to_owned(),
+        kind: node.step.kind().as_str().to_owned(),
         title: node.step.title(),
         host: node.step.host().endpoint.name.clone(),
-        effects: node.step.effects(),
+        effects: node.step.effect().lines(),
+        program: Program::of(&node.step.effect()),
         impact: node.step.impact().iter().map(|i| i.as_str().to_owned()).collect(),
         irreversible: node.step.irreversible(),
         after: node.after.iter().map(|a| a.0 + 1).collect(),
@@ -64,6 +96,7 @@ pub fn statements(all: &[Statement]) -> Vec<Line> {
         title: s.shown.clone(),
         host: String::new(),
         effects: Vec::new(),
+        program: None,
         impact: Vec::new(),
         irreversible: false,
         after: if n == 0 { Vec::new() } else { vec![n] },

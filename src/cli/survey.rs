@@ -1,10 +1,10 @@
 //! Everything of ours that lies on a host: gates, marks, notes and journals, read by two scripts.
 use crate::base::Problem;
-use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::Group;
 use crate::engine::history::{self, Record};
 use crate::engine::mark::Mark;
-use crate::engine::{Cx, Host, gate};
+use crate::engine::{Cx, Engine, Host, Key, Node};
+use crate::program;
 use crate::transport::key_values;
 use serde::Serialize;
 
@@ -24,8 +24,8 @@ pub struct Gate {
 /// One object as a host knows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Object {
-    /// Its key, `cluster.main`.
-    pub key: String,
+    /// Its key.
+    pub key: Key,
     /// Its gate.
     pub gate: Gate,
     /// Its directory, while it has one.
@@ -36,8 +36,6 @@ pub struct Object {
     pub mark_damaged: bool,
     /// Note of the group it is a member of.
     pub group: Option<Group>,
-    /// SQL and RPC port of its start script.
-    pub ports: Option<(u16, u16)>,
 }
 
 /// A host.
@@ -53,43 +51,30 @@ pub struct Survey {
     pub records: Vec<Record>,
 }
 
-const SEPARATOR: &str = "=====ob-object ";
+const SEPARATOR: &str = "ob-object ";
 
 /// Looks at one host.
 ///
 /// # Errors
 /// It cannot be reached.
 pub async fn look(cx: &Cx, host: &Host) -> Result<Survey, Problem> {
-    let script = format!(
-        r#"{}echo "now=$(date +%s)"
-cd "$OB_STATE/objects" 2>/dev/null || exit 0
-for d in *; do [ -d "$d" ] || continue
-ob_read_gate "$d"
-echo '{SEPARATOR}'"$d"
-printf 'number=%s\nlive=%s\nwho=%s\nholder=%s\n' "$g_number" "$g_live" "$g_who" "$g_holder"
-h=$(cat "$d/home" 2>/dev/null) || continue
-echo "home=$h"
-[ -e "$h/.ob/mark" ] && {{ echo marked=1; printf 'mark=%s\n' "$(cat "$h/.ob/mark")"; }}
-[ -e "$h/.ob/group" ] && printf 'group=%s\n' "$(cat "$h/.ob/group")"
-[ -e "$h/.ob/start" ] && {{ sed -n 's/.*--port \([0-9]*\).*/sql_port=\1/p' "$h/.ob/start"; sed -n 's/.*rpc_port=\([0-9]*\).*/rpc_port=\1/p' "$h/.ob/start"; }}
-done; :"#,
-        gate::LIB
-    );
-    let text = cx.read(host, &script).await?.stdout;
-    let mut parts = text.split(SEPARATOR);
-    let now = parts.next().and_then(|p| key_values(p).get("now")?.parse().ok()).unwrap_or(0);
+    let text = cx.read(host, &program!("survey.sh")).await?.stdout;
+    let (head, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let now = key_values(head).get("now").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let parts = rest.strip_prefix(SEPARATOR).unwrap_or("").split("\nob-object ");
+    let objects = parts.filter_map(object).collect();
     let records = history::list(cx, host, None).await?;
-    Ok(Survey { host: host.clone(), now, objects: parts.map(object).collect(), records })
+    Ok(Survey { host: host.clone(), now, objects, records })
 }
 
-fn object(part: &str) -> Object {
+fn object(part: &str) -> Option<Object> {
     let (key, rest) = part.split_once('\n').unwrap_or((part, ""));
+    let key = Key::parse(key.trim()).ok()?;
     let facts = key_values(rest);
     let text = |k: &str| facts.get(k).cloned().unwrap_or_default();
-    let port = |k: &str| facts.get(k).and_then(|p| p.trim().parse::<u16>().ok());
-    let mark = facts.get("mark").and_then(|m| Mark::parse(m));
-    Object {
-        key: key.trim().to_owned(),
+    let mark = facts.get("mark").map(|m| Mark::parse(m));
+    Some(Object {
+        key,
         gate: Gate {
             number: text("number").parse().unwrap_or(0),
             live: text("live") == "1",
@@ -97,26 +82,19 @@ fn object(part: &str) -> Object {
             holder: text("holder"),
         },
         home: facts.get("home").cloned(),
-        mark_damaged: facts.contains_key("marked") && mark.is_none(),
-        mark,
-        group: facts.get("group").and_then(|g| Group::parse(g)),
-        ports: port("sql_port").zip(port("rpc_port")),
-    }
+        mark_damaged: matches!(mark, Some(Err(_))),
+        mark: mark.and_then(Result::ok),
+        group: facts.get("group").and_then(|g| Group::parse(g).ok()),
+    })
 }
 
 impl Object {
-    /// The instance behind it, when it is one.
+    /// The node behind it, when it is one: what its mark says, on the host where it was found.
     #[must_use]
-    pub fn instance(&self, host: &Host) -> Option<Instance> {
-        let name = self.key.strip_prefix("cluster.")?;
-        let (sql_port, rpc_port) = self.ports.unwrap_or((0, 0));
-        Some(Instance {
-            name: name.to_owned(),
-            host: host.clone(),
-            base_dir: self.home.clone()?,
-            sql_port,
-            rpc_port,
-        })
+    pub fn instance(&self, host: &Host) -> Option<Node> {
+        let mark = self.mark.as_ref().filter(|m| m.engine == Engine::Seekdb)?;
+        let here = self.home.as_deref() == Some(&*mark.node.directory);
+        here.then(|| Node { host: host.clone(), ..mark.node.clone() })
     }
 }
 

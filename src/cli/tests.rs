@@ -3,9 +3,11 @@
 use super::journal::{self, State};
 use super::survey::{Gate, Object, Survey};
 use super::*;
+use crate::base::{Directory, ObjectName};
 use crate::engine::Host;
 use crate::engine::history::record;
 use crate::engine::journal::{Entry, Event, FORMAT, Line};
+use crate::engine::{Engine, Key};
 use serde_json::{Value as Json, json};
 
 fn host(name: &str) -> Host {
@@ -102,6 +104,9 @@ fn line(at: i64, event: Event, step: usize, titles: &[&str], note: &str) -> Line
             who: "ci-runner-3".into(),
             authority: "o".into(),
             epoch: 1,
+            engine: None,
+            nodes: Vec::new(),
+            object: String::new(),
             titles: titles.iter().map(|t| text(t)).collect(),
             note: note.into(),
         },
@@ -110,21 +115,22 @@ fn line(at: i64, event: Event, step: usize, titles: &[&str], note: &str) -> Line
 
 fn survey(name: &str, object: &str, now: i64, live: bool, lines: &[Line]) -> Survey {
     let gate = Gate { number: 41, live, who: "ci-runner-3".into(), holder: ID.into() };
-    let object_ = Object {
-        key: object.into(),
-        gate,
-        home: None,
-        mark: None,
-        mark_damaged: false,
-        group: None,
-        ports: None,
-    };
+    let key = Key::parse(object).unwrap();
+    let object_ =
+        Object { key: key.clone(), gate, home: None, mark: None, mark_damaged: false, group: None };
     Survey {
         host: host(name),
         now,
         objects: vec![object_],
-        records: record(object, lines, 0).into_iter().collect(),
+        records: record(&key, &titled(object, lines), 0).into_iter().collect(),
     }
+}
+
+/// The same lines, about this object.
+fn titled(object: &str, lines: &[Line]) -> Vec<Line> {
+    let of =
+        |l: &Line| Line { entry: Entry { object: object.into(), ..l.entry.clone() }, ..l.clone() };
+    lines.iter().map(of).collect()
 }
 
 const TITLES: [&str; 3] = [
@@ -237,7 +243,12 @@ fn the_runbook_of_a_recorded_plan_is_the_graph_that_apply_runs() {
         "objects of other providers are passed over"
     );
     let group = &parts[2].steps;
-    assert_eq!(group[0].effects, ["write /data/a/.ob/group: epoch 1, primary a"]);
+    let first = group[0].program.as_ref().unwrap();
+    assert_eq!((first.name.as_str(), first.sha256.len()), ("put_note.sh", 64));
+    assert_eq!(first.arguments[..2], ["/data/a", "group"]);
+    let note = &first.arguments[2];
+    assert!(note.contains("\"epoch\":1") && note.contains("\"primary\":\"a\""), "{note}");
+    assert!(note.contains("\"authority\":<owner>"), "values of the run by name: {note}");
     assert!(
         group.iter().any(|s| s.effects.iter().any(|e| e == "ALTER SYSTEM MINOR FREEZE")),
         "{group:#?}"
@@ -313,16 +324,13 @@ fn a_change_a_destroy_and_a_refusal_have_their_runbooks() {
 
 #[test]
 fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
-    let instance = crate::component::seekdb::Instance {
-        name: "a".into(),
-        host: host("h1"),
-        base_dir: "/data/a".into(),
-        sql_port: 2881,
-        rpc_port: 2882,
-    };
+    let name = |n: &str| ObjectName::parse(n).unwrap();
+    let directory = Directory::parse("/data/a").unwrap();
+    let instance = crate::component::seekdb::node(name("a"), host("h1"), directory, 2881, 2882);
     let kit = kit::Kit {
         format: FORMAT,
-        group: "g".into(),
+        engine: Engine::Seekdb,
+        group: name("g"),
         owner: "o".into(),
         members: [("a".to_owned(), instance)].into(),
         packages: [("a".to_owned(), "p".to_owned())].into(),

@@ -5,6 +5,7 @@ use super::output::{End, Out};
 use super::reach::Where;
 use super::survey;
 use crate::base::Problem;
+use crate::engine::history::StepState;
 use crate::engine::{Cx, Host};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +99,7 @@ impl Shown {
         let states: Vec<_> = whole
             .steps
             .iter()
-            .map(|s| s.state.clone())
+            .map(|s| s.state.as_str().to_owned())
             .chain([whole.state.as_str().to_owned()])
             .collect();
         if out.json {
@@ -128,7 +129,7 @@ impl Shown {
             lines.push(whole.headline());
         }
         for (n, (line, step)) in whole.step_lines().into_iter().zip(&whole.steps).enumerate() {
-            if step.state != "next" && self.states.get(n) != Some(&states[n]) {
+            if step.state != StepState::Next && self.states.get(n) != Some(&states[n]) {
                 lines.push(line);
             }
         }

@@ -16,8 +16,15 @@ use std::time::{Duration, Instant};
 const FRESH: Duration = Duration::from_secs(2);
 /// How many questions a host keeps: the newest.
 const MOST: usize = 4;
-/// Begins the lines between answers.
-const MARK: &str = "ob-along";
+/// Begins the lines between answers; nobody on the host knows it before the script runs.
+pub(super) struct Nonce(String);
+
+impl Nonce {
+    /// A new one.
+    pub fn fresh() -> Self {
+        Self(format!("ob-along-{:032x}", rand::random::<u128>()))
+    }
+}
 
 /// The questions and answers of one run.
 #[derive(Default)]
@@ -90,8 +97,15 @@ impl Along {
     /// An effect begun in `turn` has ended, well or not: what was read beside it holds no more.
     /// Takes what [`script`] printed for `questions` out of its output, and keeps it unless another
     /// effect began meanwhile.
-    pub fn end(&self, host: &Host, questions: &[String], output: &mut Output, turn: u64) {
-        let (own, answers) = split(&output.stdout, questions.len());
+    pub fn end(
+        &self,
+        host: &Host,
+        questions: &[String],
+        output: &mut Output,
+        turn: u64,
+        nonce: &Nonce,
+    ) {
+        let (own, answers) = split(&output.stdout, questions.len(), nonce);
         output.stdout = own;
         let mut state = self.state();
         let alone = state.turn == turn;
@@ -110,24 +124,22 @@ impl Along {
 }
 
 /// Shell that asks, each question in a shell of its own.
-pub(super) fn script(questions: &[String]) -> String {
+pub(super) fn script(questions: &[String], Nonce(mark): &Nonce) -> String {
     let mut text = String::new();
     for question in questions {
-        let _ = writeln!(
-            text,
-            "printf '\\n{MARK} ask\\n'\n(\n{question}\n) </dev/null\nprintf '\\n{MARK} %s\\n' \"$?\""
-        );
+        let _ = writeln!(text, "printf '\\n{mark} ask\\n'\n(\n{question}\n) </dev/null");
+        let _ = writeln!(text, "printf '\\n{mark} %s\\n' \"$?\"");
     }
     text
 }
 
 /// The output before the first question, and what each of `count` questions printed; none where it
 /// failed or is missing.
-fn split(stdout: &str, count: usize) -> (String, Vec<Option<String>>) {
-    let begin = format!("\n{MARK} ask\n");
+fn split(stdout: &str, count: usize, Nonce(mark): &Nonce) -> (String, Vec<Option<String>>) {
+    let begin = format!("\n{mark} ask\n");
     let mut parts = stdout.split(begin.as_str());
     let own = parts.next().unwrap_or_default().to_owned();
-    let good = format!("\n{MARK} 0\n");
+    let good = format!("\n{mark} 0\n");
     let mut answers: Vec<_> =
         parts.map(|p| p.strip_suffix(good.as_str()).map(str::to_owned)).collect();
     // Other than was asked: whatever this is, it is no answer.
@@ -143,31 +155,35 @@ mod tests {
 
     #[test]
     fn what_is_read_beside_an_effect_ends_with_it() {
+        let nonce = Nonce::fresh();
+        let mark = &nonce.0;
         let (along, host) = (Along::default(), crate::engine::tests::host("h1"));
         let (_, turn) = along.begin(&host);
         along.keep(&host, "beside", "before the effect", along.turn());
         assert!(along.ask(&host, "beside").is_some());
         let mut output = Output {
-            stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"),
+            stdout: format!("own\n{mark} ask\nafter it\n{mark} 0\n"),
             ..Output::default()
         };
-        along.end(&host, &["along".to_owned()], &mut output, turn);
+        along.end(&host, &["along".to_owned()], &mut output, turn, &nonce);
         assert!(along.ask(&host, "beside").is_none(), "it was true before the effect");
         assert_eq!(along.ask(&host, "along").map(|o| o.stdout).as_deref(), Some("after it"));
 
         let (_, turn) = along.begin(&host);
         along.begin(&host);
         let mut output = Output {
-            stdout: format!("own\n{MARK} ask\nafter it\n{MARK} 0\n"),
+            stdout: format!("own\n{mark} ask\nafter it\n{mark} 0\n"),
             ..Output::default()
         };
-        along.end(&host, &["along".to_owned()], &mut output, turn);
+        along.end(&host, &["along".to_owned()], &mut output, turn, &nonce);
         assert!(along.ask(&host, "along").is_none(), "another effect has begun meanwhile");
     }
 
     #[test]
     fn answers_are_told_apart_from_the_effects_own_words() {
-        let ask = format!("\n{MARK} ask\n");
+        let nonce = Nonce("ob-along".into());
+        let mark = "ob-along";
+        let ask = format!("\n{mark} ask\n");
         let cases = [
             ("own\n", 0, "own\n", vec![]),
             ("own\n\nob-along ask\na=1\n\nob-along 0\n", 1, "own\n", vec![Some("a=1\n")]),
@@ -187,16 +203,16 @@ mod tests {
             ("own", 2, "own", vec![None, None]),
         ];
         for (stdout, count, own, answers) in cases {
-            let (found, all) = split(stdout, count);
+            let (found, all) = split(stdout, count, &nonce);
             assert_eq!(
                 (found.as_str(), all.iter().map(Option::as_deref).collect::<Vec<_>>()),
                 (own, answers),
                 "{stdout:?}"
             );
         }
-        let forged = format!("x{ask}y{ask}z\n{MARK} 0\n");
+        let forged = format!("x{ask}y{ask}z\n{mark} 0\n");
         assert_eq!(
-            split(&forged, 1).1,
+            split(&forged, 1, &nonce).1,
             [None],
             "who prints our lines gets no answer taken for true"
         );

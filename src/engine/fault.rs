@@ -4,7 +4,7 @@
 //! can stop a real provider at any of them (by variables, or within one process by [`arm`]), and on
 //! the host the script itself stops where `$OB_STATE/fault` says so.
 use super::Cx;
-use super::step::Step;
+use super::step::{Step, StepKind};
 
 /// Where in a step a fault can be put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,7 +101,7 @@ pub async fn here(step: &dyn Step, point: Point) {
         return armed.go.notified().await;
     }
     let wanted = std::env::var("OB_FAULT").unwrap_or_default();
-    if wanted != format!("{}:{}", step.kind(), point.as_str())
+    if wanted != format!("{}:{}", step.kind().as_str(), point.as_str())
         || HIT.swap(true, std::sync::atomic::Ordering::Relaxed)
     {
         return;
@@ -165,16 +165,15 @@ pub async fn after(_cx: &Cx, _step: &dyn Step) {}
 #[cfg(not(feature = "fault-points"))]
 pub async fn here(_step: &dyn Step, _point: Point) {}
 
-/// The shell line for a point on the host: stops there until `fault.hit` is removed; empty in the
+/// The shell function of a point on the host.
+const ON_HOST: &str = include_str!("fault.sh");
+
+/// Shell for a point on the host, which stops there until `fault.hit` is removed; empty in the
 /// product.
 #[must_use]
-pub fn on_host(kind: &str, point: Point) -> String {
+pub fn on_host(kind: StepKind, point: Point) -> String {
     if cfg!(feature = "fault-points") {
-        format!(
-            "if [ \"$(cat \"$OB_STATE/fault\" 2>/dev/null)\" = {}:{} ]; then mv -f \"$OB_STATE/fault\" \"$OB_STATE/fault.hit\"; while [ -e \"$OB_STATE/fault.hit\" ]; do sleep 0.2; done; fi\n",
-            kind,
-            point.as_str()
-        )
+        format!("{ON_HOST}ob_fault {}:{}\n", kind.as_str(), point.as_str())
     } else {
         String::new()
     }

@@ -8,7 +8,11 @@
 //! script, so that no crash can part them. Gates outlive the object.
 use super::fault::{self, Point};
 use super::journal::Entry;
-use crate::base::shell::quote;
+use super::key::Key;
+use super::node::{Engine, Node};
+use super::step::StepKind;
+use crate::base::shell::{join, quote};
+use std::fmt::Write;
 
 /// The functions every script of ours begins with.
 pub const LIB: &str = include_str!("host.sh");
@@ -23,12 +27,14 @@ pub const EXPIRED: i32 = 77;
 pub const RACED: i32 = 78;
 /// Exit status: a live holder has the object.
 pub const HELD: i32 = 79;
+/// Exit status: a file of ours on the host is damaged or of a newer format.
+pub const DAMAGED: i32 = 80;
 
 /// An object and the number its holder has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pass {
-    /// Object key, `cluster.main`.
-    pub key: String,
+    /// Object key.
+    pub key: Key,
     /// The lease number.
     pub number: u64,
 }
@@ -46,78 +52,75 @@ pub struct Holder {
     pub authority: String,
     /// Epoch of that authority.
     pub epoch: u64,
+    /// What the object is.
+    pub engine: Engine,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
+}
+
+impl Holder {
+    fn node(&self) -> String {
+        one_line(&serde_json::to_string(&self.nodes).unwrap_or_default())
+    }
+    /// The arguments of `ob_write_gate`.
+    fn words(&self, key: &Key, number: u64) -> Vec<String> {
+        vec![
+            key.to_string(),
+            number.to_string(),
+            one_line(&self.id),
+            one_line(&self.who),
+            self.ttl.to_string(),
+            one_line(&self.authority),
+            self.epoch.to_string(),
+            self.engine.as_str().to_owned(),
+            self.node(),
+        ]
+    }
 }
 
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// A file name of the journal, below `objects/`.
+fn log(key: &Key, journal: &str) -> String {
+    format!("{key}/journal/{journal}")
+}
+
+/// One function of [`LIB`] with its arguments.
+fn call<S: AsRef<str>>(function: &str, words: impl IntoIterator<Item = S>) -> String {
+    format!("{LIB}{function} {}\n", join(words))
+}
+
 /// Prints `number`, `live`, `who`, `holder` of the gate.
 #[must_use]
-pub fn peek(key: &str) -> String {
-    format!(
-        "{LIB}ob_read_gate {}\nprintf 'number=%s\\nlive=%s\\nwho=%s\\nholder=%s\\n' \"$g_number\" \"$g_live\" \"$g_who\" \"$g_holder\"",
-        quote(key)
-    )
+pub fn peek(key: &Key) -> String {
+    call("ob_peek", [key.as_str()])
 }
 
 /// Writes a new number, unless it is taken or held; ends what a former holder still runs here;
 /// opens the journal.
 #[must_use]
-pub fn take(key: &str, number: u64, holder: &Holder, journal: &str, opening: &Entry) -> String {
-    let k = quote(key);
-    let who = quote(&one_line(&holder.who));
-    format!(
-        "{LIB}umask 077\nmkdir -p \"$OB_STATE/objects/{key}/journal\" || exit 1\nexec 7>>\"$OB_STATE/objects/{key}/gate.lock\"; flock -w 10 7 || exit {BUSY}\n\
-         ob_read_gate {k}\n\
-         [ \"$g_live\" = 0 ] || [ \"$g_holder\" = {id} ] || {{ echo \"$g_who\"; exit {HELD}; }}\n\
-         [ \"$g_number\" -lt {number} ] || {{ echo \"$g_number\"; exit {RACED}; }}\n\
-         if [ -n \"$g_holder\" ]; then echo took_over=1; fi\n\
-         ob_write_gate {k} {number} {id} {who} {ttl} {authority} {epoch} || exit 1\nexec 7>&-\nob_evict {k}\nob_journal {journal} {line}\n",
-        id = quote(&holder.id),
-        ttl = holder.ttl,
-        authority = quote(&one_line(&holder.authority)),
-        epoch = holder.epoch,
-        journal = quote(&format!("{key}/journal/{journal}")),
-        line = quote(&opening.seal()),
-    )
+pub fn take(key: &Key, number: u64, holder: &Holder, journal: &str, opening: &Entry) -> String {
+    let mut words = holder.words(key, number);
+    words.extend([log(key, journal), opening.seal()]);
+    call("ob_take", words)
 }
 
 /// Renews, unless the number has changed.
 #[must_use]
-pub fn renew(key: &str, number: u64, holder: &Holder) -> String {
-    let k = quote(key);
-    format!(
-        "{LIB}umask 077\nexec 7>>\"$OB_STATE/objects/{key}/gate.lock\"; flock -w 5 7 || exit {BUSY}\nob_read_gate {k}\n\
-         [ \"$g_number\" = {number} ] || {{ echo \"$g_number ($g_who)\"; exit {SUPERSEDED}; }}\n\
-         ob_write_gate {k} {number} {id} {who} {ttl} {authority} {epoch}\n",
-        id = quote(&holder.id),
-        who = quote(&one_line(&holder.who)),
-        ttl = holder.ttl,
-        authority = quote(&one_line(&holder.authority)),
-        epoch = holder.epoch,
-    )
+pub fn renew(key: &Key, number: u64, holder: &Holder) -> String {
+    call("ob_renew", holder.words(key, number))
 }
 
 /// Gives the gate back, number kept, and closes the journal.
 #[must_use]
-pub fn release(key: &str, number: u64, holder: &Holder, journal: &str, lines: &[Entry]) -> String {
-    let k = quote(key);
-    let mut text = format!(
-        "{LIB}umask 077\nexec 7>>\"$OB_STATE/objects/{key}/gate.lock\"; flock -w 5 7 || exit {BUSY}\nob_read_gate {k}\n[ \"$g_number\" = {number} ] || exit {SUPERSEDED}\n"
-    );
-    for line in lines {
-        text += &format!(
-            "ob_journal {} {}\n",
-            quote(&format!("{key}/journal/{journal}")),
-            quote(&line.seal())
-        );
-    }
-    text + &format!(
-        "ob_write_gate {k} {number} '' '' 0 {} {}\n",
-        quote(&one_line(&holder.authority)),
-        holder.epoch
-    )
+pub fn release(key: &Key, number: u64, by: &Holder, journal: &str, lines: &[Entry]) -> String {
+    let mut words = vec![key.to_string(), number.to_string(), one_line(&by.authority)];
+    words.extend([by.epoch.to_string(), by.engine.as_str().to_owned(), by.node()]);
+    words.push(log(key, journal));
+    words.extend(lines.iter().map(Entry::seal));
+    call("ob_release", words)
 }
 
 /// What an effect script writes to the journal.
@@ -131,18 +134,32 @@ pub struct Lines<'a> {
     /// The line for a bad one.
     pub fail: &'a Entry,
     /// The step's kind, for fault points.
-    pub kind: &'a str,
+    pub kind: StepKind,
 }
+
+/// The program of an effect, with its arguments.
+pub struct Body<'a> {
+    /// Its file name.
+    pub name: &'a str,
+    /// What the shell reads.
+    pub text: &'a str,
+}
+
+/// Begins the line before an effect's program; [`END`] is the line behind it. What a host received
+/// as an effect is what stands between.
+pub const BEGIN: &str = "# ob-effect begin ";
+/// As said by [`BEGIN`].
+pub const END: &str = "# ob-effect end";
 
 fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
     let mut text = format!("{LIB}umask 077\n");
     for pass in passes {
-        text += &format!("ob_enter {} {}\n", quote(&pass.key), pass.number);
+        let _ = writeln!(text, "ob_enter {} {}", quote(pass.key.as_str()), pass.number);
     }
     if let Some(first) = passes.first() {
-        text += &format!("ob_log={}\n", quote(&format!("{}/journal/{}", first.key, lines.journal)));
+        let _ = writeln!(text, "ob_log={}", quote(&log(&first.key, lines.journal)));
         for line in lines.before {
-            text += &format!("ob_journal \"$ob_log\" {}\n", quote(&line.seal()));
+            let _ = writeln!(text, "ob_journal \"$ob_log\" {}", quote(&line.seal()));
         }
     }
     text + &fault::on_host(lines.kind, Point::Began)
@@ -151,36 +168,38 @@ fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
 /// Wraps `body` (run in a subshell without the lock's descriptors, so that a daemon it starts does
 /// not inherit them); `then` runs after its good end.
 #[must_use]
-pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &str, then: &str) -> String {
-    let text = enter(passes, lines);
-    let close: String = (0..passes.len()).map(|i| format!(" {}>&-", 9 - i)).collect();
-    let after = if passes.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "if [ $ob_rc = 0 ]; then ob_journal \"$ob_log\" {}; else ob_journal \"$ob_log\" {}; fi\n",
-            quote(&lines.end.seal()),
-            quote(&lines.fail.seal())
-        )
-    };
-    format!(
-        "{text}(\numask 022\n{body}\n){close}\nob_rc=$?\n{}{after}[ $ob_rc = 0 ] || exit $ob_rc\n{then}exit 0",
-        fault::on_host(lines.kind, Point::Effected)
-    )
+pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, then: &str) -> String {
+    let mut text = enter(passes, lines);
+    let close: String = (0..passes.len().min(7)).map(|i| format!(" {}>&-", 9 - i)).collect();
+    let Body { name, text: program } = body;
+    let _ = write!(text, "{BEGIN}{name}\n(\numask 022\n{program}\n){close}\nob_rc=$?\n{END}\n");
+    text += &fault::on_host(lines.kind, Point::Effected);
+    if !passes.is_empty() {
+        let (end, fail) = (quote(&lines.end.seal()), quote(&lines.fail.seal()));
+        let _ = write!(
+            text,
+            "if [ $ob_rc = 0 ]; then ob_journal \"$ob_log\" {end}\n\
+             else ob_journal \"$ob_log\" {fail}; fi\n"
+        );
+    }
+    let _ = write!(text, "[ $ob_rc = 0 ] || exit $ob_rc\n{then}exit 0");
+    text
 }
 
-/// A command that enters, says `READY`, then obeys lines on stdin: `ping` checks the gate again and
+/// A script that enters, says `READY`, then obeys lines on stdin: `ping` checks the gate again and
 /// says `OK`; `end` and `fail` write the journal's last line. It ends with its stdin. SQL effects
 /// run on a session opened between READY and OK.
 #[must_use]
 pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
-    let checks: String =
-        passes.iter().map(|p| format!("ob_check_gate {} {}; ", quote(&p.key), p.number)).collect();
-    format!(
-        "{}echo READY\nwhile read -r ob_cmd; do case $ob_cmd in\nping) {checks}echo OK ;;\nend) {}ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nfail) ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nesac; done",
-        enter(passes, lines),
-        fault::on_host(lines.kind, Point::Effected),
-        quote(&lines.end.seal()),
-        quote(&lines.fail.seal()),
-    )
+    let mut text = enter(passes, lines);
+    text += "ob_still() {\n:\n";
+    for pass in passes {
+        let _ = writeln!(text, "ob_check_gate {} {}", quote(pass.key.as_str()), pass.number);
+    }
+    text += "}\n";
+    let effected = fault::on_host(lines.kind, Point::Effected);
+    let _ = write!(text, "ob_effected() {{\n:\n{effected}}}\necho READY\n");
+    let words = [lines.end.seal(), lines.fail.seal()];
+    let _ = write!(text, "ob_obey {}", join(words));
+    text
 }

@@ -1,5 +1,6 @@
 //! The directed acyclic graph of steps that carries out a change. Building one is pure.
-use super::step::{Impact, Step};
+use super::step::{Impact, Step, StepId};
+use crate::base::Problem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct Node {
 pub struct Graph {
     nodes: Vec<Node>,
     after_take_over: Vec<Arc<dyn Step>>,
+    /// An identity that two steps have.
+    twice: Option<StepId>,
 }
 
 impl Graph {
@@ -38,15 +41,26 @@ impl Graph {
         self.push(Arc::new(step), after.to_vec())
     }
 
-    /// Titles tell steps apart, in journals and in what people read.
     fn push(&mut self, step: Arc<dyn Step>, after: Vec<NodeId>) -> NodeId {
-        debug_assert!(
-            self.nodes.iter().all(|n| n.step.title() != step.title()),
-            "two steps of one graph are called {:?}",
-            step.title()
-        );
+        let id = step.id();
+        if self.has(&id) {
+            self.twice.get_or_insert(id);
+        }
         self.nodes.push(Node { step, after, way_back: Vec::new() });
         NodeId(self.nodes.len() - 1)
+    }
+
+    /// Whether a step of this identity is here.
+    #[must_use]
+    pub fn has(&self, id: &StepId) -> bool {
+        self.nodes.iter().any(|n| n.step.id() == *id)
+    }
+
+    /// Says that two steps have one identity: such a graph is not run.
+    #[must_use]
+    pub fn fault(&self) -> Option<Problem> {
+        let id = self.twice.as_ref()?;
+        Some(Problem::internal(format!("two steps of one graph are {id:?}")))
     }
 
     /// Adds a step after everything that is there.
@@ -80,38 +94,34 @@ impl Graph {
     }
 
     /// Puts another graph behind this one: its roots wait for all of our leaves. A step that is
-    /// here already (by its title) is not added again; who waits for it waits for our leaves.
+    /// here already is not added again; who waits for it waits for our leaves.
     pub fn append(&mut self, other: Graph) {
-        let leaves = self.leaves();
-        self.after_take_over.extend(other.after_take_over);
-        let here: BTreeSet<String> = self.titles().into_iter().collect();
-        let mut places: Vec<Vec<NodeId>> = Vec::new();
-        for mut node in other.nodes {
-            if here.contains(&node.step.title()) {
-                places.push(leaves.clone());
-                continue;
-            }
-            node.after = if node.after.is_empty() {
-                leaves.clone()
-            } else {
-                node.after.iter().flat_map(|n| places[n.0].clone()).collect()
-            };
-            places.push(vec![NodeId(self.nodes.len())]);
-            self.nodes.push(node);
-        }
+        self.each([other]);
     }
 
-    /// The same graph with each step, those of the ways back too, replaced by `f` of it.
-    #[must_use]
-    pub fn map(&self, f: impl Fn(Arc<dyn Step>) -> Arc<dyn Step>) -> Self {
-        let node = |n: &Node| Node {
-            step: f(n.step.clone()),
-            after: n.after.clone(),
-            way_back: n.way_back.iter().cloned().map(&f).collect(),
-        };
-        Self {
-            nodes: self.nodes.iter().map(node).collect(),
-            after_take_over: self.after_take_over.clone(),
+    /// Puts graphs behind this one that may run beside each other; what is added next waits for all
+    /// of them. Written down, they stand one after the other.
+    pub fn each(&mut self, others: impl IntoIterator<Item = Graph>) {
+        let leaves = self.leaves();
+        let here: BTreeSet<StepId> = self.nodes.iter().map(|n| n.step.id()).collect();
+        for other in others {
+            self.after_take_over.extend(other.after_take_over);
+            self.twice = self.twice.take().or(other.twice);
+            let mut places: Vec<Vec<NodeId>> = Vec::new();
+            for node in other.nodes {
+                if here.contains(&node.step.id()) {
+                    places.push(leaves.clone());
+                    continue;
+                }
+                let after = if node.after.is_empty() {
+                    leaves.clone()
+                } else {
+                    node.after.iter().flat_map(|n| places[n.0].clone()).collect()
+                };
+                let place = self.push(node.step, after);
+                self.way_back(place, node.way_back);
+                places.push(vec![place]);
+            }
         }
     }
 
@@ -146,10 +156,12 @@ impl Graph {
         self.nodes.iter().flat_map(|n| n.step.impact().iter().copied()).collect()
     }
 
-    /// Titles that are in this graph and not in `planned`: work that nobody has seen in the plan.
+    /// Titles of the steps that are in this graph and not in `planned`: work that nobody has seen
+    /// in the plan.
     #[must_use]
     pub fn beyond(&self, planned: &Graph) -> Vec<String> {
-        let known: BTreeSet<_> = planned.titles().into_iter().collect();
-        self.titles().into_iter().filter(|t| !known.contains(t)).collect()
+        let known: BTreeSet<_> = planned.nodes.iter().map(|n| n.step.id()).collect();
+        let more = self.nodes.iter().filter(|n| !known.contains(&n.step.id()));
+        more.map(|n| n.step.title()).collect()
     }
 }

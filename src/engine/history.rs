@@ -1,15 +1,17 @@
 //! Journals read back: what runs or ran on a host's objects, for people and for hints.
 use super::journal::{self, Event, Line};
 use super::step::Host;
-use super::{Cx, gate};
+use super::{Cx, Key};
 use crate::base::Problem;
-use crate::base::shell::quote;
+use crate::program;
 
 /// One operation as a host's journals show it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Record {
-    /// The object's key, `cluster.main`.
+    /// The object, `cluster.main`.
     pub object: String,
+    /// Its key on that host.
+    pub key: Key,
     /// Operation id.
     pub operation: String,
     /// `create cluster.main`.
@@ -30,13 +32,48 @@ pub struct Record {
     pub damaged: usize,
 }
 
+/// How far a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// It has not begun.
+    Next,
+    /// Its effect runs, or was cut.
+    Running,
+    /// Its effect ended well.
+    Done,
+    /// It was found done.
+    Skipped,
+    /// Its effect failed.
+    Failed,
+}
+
+impl StepState {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+    /// Nothing is left to do.
+    #[must_use]
+    pub fn over(self) -> bool {
+        matches!(self, Self::Done | Self::Skipped)
+    }
+}
+
 /// One step of a [`Record`].
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct StepRecord {
     /// Its title.
     pub title: String,
-    /// `next`, `running`, `done`, `skipped`, `failed`.
-    pub state: String,
+    /// How far it is.
+    pub state: StepState,
     /// Host's clock at its begin.
     pub began: Option<i64>,
     /// Host's clock at its end.
@@ -45,13 +82,13 @@ pub struct StepRecord {
 
 /// Puts lines together to a record; `None` without an opening line.
 #[must_use]
-pub fn record(object: &str, lines: &[Line], damaged: usize) -> Option<Record> {
+pub fn record(key: &Key, lines: &[Line], damaged: usize) -> Option<Record> {
     let open = lines.iter().find(|l| l.entry.event == Event::Open)?;
     let mut steps: Vec<_> = open
         .entry
         .titles
         .iter()
-        .map(|t| StepRecord { title: t.clone(), state: "next".into(), began: None, ended: None })
+        .map(|t| StepRecord { title: t.clone(), state: StepState::Next, began: None, ended: None })
         .collect();
     let mut outcome = None;
     for line in lines {
@@ -59,18 +96,21 @@ pub fn record(object: &str, lines: &[Line], damaged: usize) -> Option<Record> {
         match (line.entry.event, step) {
             (Event::Close, _) => outcome = Some(line.entry.note.clone()),
             (Event::Begin, Some(step)) => {
-                (step.state, step.began) = ("running".into(), Some(line.at))
+                (step.state, step.began) = (StepState::Running, Some(line.at))
             }
-            (Event::End, Some(step)) => (step.state, step.ended) = ("done".into(), Some(line.at)),
+            (Event::End, Some(step)) => (step.state, step.ended) = (StepState::Done, Some(line.at)),
             (Event::Fail, Some(step)) => {
-                (step.state, step.ended) = ("failed".into(), Some(line.at))
+                (step.state, step.ended) = (StepState::Failed, Some(line.at))
             }
-            (Event::Skip, Some(step)) if step.state == "next" => step.state = "skipped".into(),
+            (Event::Skip, Some(step)) if step.state == StepState::Next => {
+                step.state = StepState::Skipped
+            }
             _ => {}
         }
     }
     Some(Record {
-        object: object.into(),
+        object: open.entry.object.clone(),
+        key: key.clone(),
         operation: open.entry.op.clone(),
         title: open.entry.title.clone(),
         who: open.entry.who.clone(),
@@ -83,27 +123,31 @@ pub fn record(object: &str, lines: &[Line], damaged: usize) -> Option<Record> {
     })
 }
 
-const SEPARATOR: &str = "=====ob-journal ";
+const SEPARATOR: &str = "ob-journal ";
 
-/// All operations that a host's journals know, newest last; `object` limits them to one key.
+/// The operations that a host's journals know, newest last; `key` limits them to one object. What a
+/// host keeps beyond the newest 400 operations or 3 MiB is left out.
 ///
 /// # Errors
 /// The host cannot be reached.
-pub async fn list(cx: &Cx, host: &Host, object: Option<&str>) -> Result<Vec<Record>, Problem> {
-    let pattern = object.map_or("*".to_owned(), quote);
-    let script = format!(
-        "{}cd \"$OB_STATE/objects\" 2>/dev/null || exit 0\nfor f in {pattern}/journal/*.log; do [ -e \"$f\" ] || continue; echo '{SEPARATOR}'\"$f\"; cat \"$f\"; done; :",
-        gate::LIB
-    );
-    let output = cx.read(host, &script).await?;
+pub async fn list(cx: &Cx, host: &Host, key: Option<&Key>) -> Result<Vec<Record>, Problem> {
+    let program = program!("history.sh").args(key.map(Key::as_str));
+    let output = cx.read(host, &program).await?;
     let mut records = Vec::new();
-    for part in output.stdout.split(SEPARATOR).skip(1) {
+    for part in parts(&output.stdout) {
         let (file, text) = part.split_once('\n').unwrap_or((part, ""));
+        let Ok(key) = Key::parse(file.split('/').next().unwrap_or("")) else { continue };
         let (lines, damaged) = journal::parse(text);
-        records.extend(record(file.split('/').next().unwrap_or(""), &lines, damaged));
+        records.extend(record(&key, &lines, damaged));
     }
     records.sort_by(|a, b| (a.started, &a.operation).cmp(&(b.started, &b.operation)));
     Ok(records)
+}
+
+/// What follows each separator at the beginning of a line.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let first = text.strip_prefix(SEPARATOR).unwrap_or("");
+    first.split("\nob-journal ").filter(|p| !p.is_empty())
 }
 
 /// How far an operation came: steps done or skipped, of how many.
@@ -113,14 +157,11 @@ pub async fn list(cx: &Cx, host: &Host, object: Option<&str>) -> Result<Vec<Reco
 pub async fn progress(
     cx: &Cx,
     host: &Host,
-    object: &str,
+    key: &Key,
     operation: &str,
 ) -> Result<(usize, usize), Problem> {
-    let records = list(cx, host, Some(object)).await?;
-    Ok(records.iter().find(|r| r.operation == operation).map_or((0, 0), |r| {
-        (
-            r.steps.iter().filter(|s| matches!(s.state.as_str(), "done" | "skipped")).count(),
-            r.steps.len(),
-        )
-    }))
+    let records = list(cx, host, Some(key)).await?;
+    let found = records.iter().find(|r| r.operation == operation);
+    let over = |r: &Record| r.steps.iter().filter(|s| s.state.over()).count();
+    Ok(found.map_or((0, 0), |r| (over(r), r.steps.len())))
 }

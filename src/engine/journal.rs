@@ -4,10 +4,28 @@
 //! One file per operation and object: `$OB_STATE/objects/KEY/journal/OPERATION.log`. A line is
 //! `host-time crc32 json`; lines that do not match their checksum (a file cut in half) are skipped
 //! and counted.
+use super::node::{Engine, Node};
 use serde::{Deserialize, Serialize};
 
 /// Format version of lines, marks and gates.
 pub const FORMAT: u32 = 1;
+
+/// Reads a note of ours as JSON: of our format, and whole.
+///
+/// # Errors
+/// It is damaged, or of a newer format.
+pub fn formatted<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let damaged = |e: serde_json::Error| format!("it is damaged: {e}");
+    let value: serde_json::Value = serde_json::from_str(text.trim()).map_err(damaged)?;
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(format) if format == u64::from(FORMAT) => {}
+        Some(format) => {
+            return Err(format!("it is of format {format}, which a newer version of ob wrote"));
+        }
+        None => return Err("it is damaged: it names no format".into()),
+    }
+    serde_json::from_value(value).map_err(damaged)
+}
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -58,6 +76,15 @@ pub struct Entry {
     /// Epoch of that authority.
     #[serde(default)]
     pub epoch: u64,
+    /// What the object is; on `open` lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
+    /// Its nodes; on `open` lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Node>,
+    /// The object for people, `cluster.main`; on `open` lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
     /// All titles in order; on `open` lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub titles: Vec<String>,

@@ -4,13 +4,15 @@
 //! several objects in name order. Renewed in the background; when it could not be renewed on a
 //! majority within its time by our monotonic clock, [`Lease::lost`] fires and the runner starts
 //! nothing more. The hosts check it again at each effect.
+use super::event::What;
 use super::gate::{self, Holder, Pass};
 use super::journal::Entry;
+use super::key::Key;
+use super::node::{Engine, Node};
 use super::step::Host;
 use super::{Cx, Operation};
 use crate::base::{Kind, Problem};
 use crate::transport::{Output, key_values};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -34,8 +36,14 @@ pub const WAIT: Duration = Duration::from_secs(45);
 /// An object to take.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its key, `cluster.main`.
-    pub key: String,
+    /// Its key on each of its hosts.
+    pub key: Key,
+    /// The object for people, `cluster.main`.
+    pub title: String,
+    /// What it is.
+    pub engine: Engine,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
     /// The hosts that carry its gate.
     pub hosts: Vec<Host>,
     /// Hosts that a failover consent names as dead; the quorum does without them.
@@ -45,15 +53,33 @@ pub struct Target {
 impl Target {
     /// An object on `hosts`, all of them expected.
     #[must_use]
-    pub fn new(key: impl Into<String>, hosts: Vec<Host>) -> Self {
-        Self { key: key.into(), hosts, dead: Vec::new() }
+    pub fn new(key: Key, title: impl Into<String>, hosts: Vec<Host>) -> Self {
+        let (engine, nodes, dead) = (Engine::None, Vec::new(), Vec::new());
+        Self { key, title: title.into(), engine, nodes, hosts, dead }
+    }
+    /// A node, on its host.
+    #[must_use]
+    pub fn node(engine: Engine, node: &Node) -> Self {
+        let title = format!("cluster.{}", node.name);
+        let target = Self::new(node.key(), title, vec![node.host.clone()]);
+        Self { engine, nodes: vec![node.clone()], ..target }
+    }
+    /// Each machine once: two members on one host share a gate.
+    fn distinct(&self) -> Vec<Host> {
+        let mut once: Vec<Host> = Vec::new();
+        for host in &self.hosts {
+            if !once.iter().any(|h| h.same_machine(host)) {
+                once.push(host.clone());
+            }
+        }
+        once
     }
     fn living(&self) -> Vec<Host> {
-        self.hosts.iter().filter(|h| !self.dead.contains(&h.endpoint.name)).cloned().collect()
+        self.distinct().into_iter().filter(|h| !self.dead.contains(&h.endpoint.name)).collect()
     }
     fn quorum(&self) -> usize {
         let living = self.living().len();
-        (self.hosts.len() / 2 + 1).min(living).max(1)
+        (self.distinct().len() / 2 + 1).min(living).max(1)
     }
 }
 
@@ -76,7 +102,7 @@ impl Drop for Lease {
     }
 }
 
-/// Takes every target in name order; what was taken is given back if a later one fails.
+/// Takes every target in the order of its keys; what was taken is given back if a later one fails.
 ///
 /// # Errors
 /// Somebody else holds one for longer than [`WAIT`] ([`Kind::Locked`], by name); too few hosts
@@ -86,7 +112,8 @@ pub async fn take_all(
     operation: &Operation,
     mut targets: Vec<Target>,
 ) -> Result<Vec<Lease>, Problem> {
-    targets.sort_by(|a, b| a.key.cmp(&b.key));
+    // Two objects may have one key, on other hosts: everybody takes them in one order.
+    targets.sort_by_cached_key(|t| (t.key.clone(), places(&t.hosts)));
     let mut leases = Vec::new();
     for target in targets {
         match take(cx, operation, target).await {
@@ -102,7 +129,17 @@ pub async fn take_all(
     Ok(leases)
 }
 
-type Answers = BTreeMap<String, Result<Output, Problem>>;
+fn places(hosts: &[Host]) -> Vec<String> {
+    hosts.iter().map(|h| format!("{}:{}", h.endpoint.address, h.endpoint.port)).collect()
+}
+
+/// What each host said. Several hosts may have one name.
+type Answers = Vec<(Host, Result<Output, Problem>)>;
+
+/// What those said that answered.
+fn heard(answers: &Answers) -> impl Iterator<Item = &Output> {
+    answers.iter().filter_map(|(_, a)| a.as_ref().ok())
+}
 
 async fn on_all(cx: &Cx, hosts: &[Host], script: &str) -> Answers {
     let mut set = JoinSet::new();
@@ -110,36 +147,34 @@ async fn on_all(cx: &Cx, hosts: &[Host], script: &str) -> Answers {
         let (cx, script) = (cx.clone(), script.to_owned());
         set.spawn(async move {
             let answer = cx.run_on(&host, &script, Duration::from_secs(25), true).await;
-            (host.endpoint.name, answer)
+            (host, answer)
         });
     }
-    let mut answers = BTreeMap::new();
+    let mut answers = Vec::new();
     while let Some(done) = set.join_next().await {
-        if let Ok((name, answer)) = done {
-            answers.insert(name, answer);
-        }
+        answers.extend(done.ok());
     }
     answers
 }
 
 fn too_few(target: &Target, answers: &Answers) -> Option<Problem> {
     let missing: Vec<_> =
-        answers.iter().filter_map(|(name, a)| a.as_ref().err().map(|p| (name, p))).collect();
+        answers.iter().filter_map(|(h, a)| Some((h, a.as_ref().err()?))).collect();
     if answers.len() - missing.len() >= target.quorum() {
         return None;
     }
     let (_, first) = missing.first()?;
-    let names: Vec<_> = missing.iter().map(|(n, _)| format!("\"{n}\"")).collect();
+    let names: Vec<_> = missing.iter().map(|(h, _)| format!("\"{}\"", h.endpoint.name)).collect();
     Some(Problem {
-        what: format!("cannot change {}: no answer from host {}", target.key, names.join(", ")),
+        what: format!("cannot change {}: no answer from host {}", target.title, names.join(", ")),
         why: format!(
             "{}; a change needs {} of {}",
             first.why,
             target.quorum(),
-            if target.hosts.len() == 1 {
+            if answers.len() == 1 {
                 "its one host".into()
             } else {
-                format!("its {} hosts", target.hosts.len())
+                format!("its {} hosts", answers.len())
             }
         ),
         ..(*first).clone()
@@ -153,66 +188,83 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
         ttl: ttl(),
         authority: operation.authority.clone(),
         epoch: operation.epoch,
+        engine: target.engine,
+        nodes: target.nodes.clone(),
     };
     let until = Instant::now() + WAIT;
     let hosts = target.living();
     let mut waited_for = String::new();
     loop {
         let seen = on_all(cx, &hosts, &gate::peek(&target.key)).await;
-        if let Some(problem) = too_few(&target, &seen) {
+        if let Some(problem) = damaged(&target, &seen).or_else(|| too_few(&target, &seen)) {
             return Err(problem);
         }
-        let facts: Vec<_> = seen.values().flatten().map(|o| key_values(&o.stdout)).collect();
-        let number = 1 + facts
-            .iter()
-            .filter_map(|f| f.get("number")?.parse::<u64>().ok())
-            .max()
-            .unwrap_or(0);
+        let facts: Vec<_> = heard(&seen).map(|o| key_values(&o.stdout)).collect();
+        let numbers = facts.iter().filter_map(|f| f.get("number")?.parse::<u64>().ok());
+        let number = 1 + numbers.max().unwrap_or(0);
         let live = facts.iter().find(|f| f.get("live").is_some_and(|l| l == "1"));
-        if live.is_none() {
+        if let Some(held) = live {
+            let word = |key: &str| held.get(key).map_or("?", String::as_str);
+            let holder = format!("{} (operation {})", word("who"), word("holder"));
+            if waited_for != holder {
+                let object = target.title.clone();
+                waited_for.clone_from(&holder);
+                cx.tell(&operation.id, What::Waiting { object, holder, most: WAIT });
+            }
+        } else {
             let start = Instant::now();
-            let script = gate::take(
-                &target.key,
-                number,
-                &holder,
-                &operation.journal(),
-                &operation.opening(number),
-            );
+            let opening = operation.opening(number);
+            let journal = operation.journal();
+            let script = gate::take(&target.key, number, &holder, &journal, &opening);
             let answers = on_all(cx, &hosts, &script).await;
-            let taken = answers.values().flatten().filter(|o| o.ok()).count();
+            let taken = heard(&answers).filter(|o| o.ok()).count();
             if taken >= target.quorum() {
-                let took_over =
-                    answers.values().flatten().any(|o| o.ok() && o.stdout.contains("took_over=1"));
+                let over = |o: &Output| o.ok() && o.stdout.lines().any(|l| l == "took_over=1");
+                let took_over = heard(&answers).any(over);
                 return Ok(hold(cx, target, number, holder, took_over, start));
             }
-            if let Some(bad) = answers
-                .values()
-                .flatten()
-                .find(|o| !o.ok() && !matches!(o.status, gate::RACED | gate::HELD))
-            {
-                return Err(Problem::new(Kind::Locked, format!("cannot take the lease of {}", target.key))
-                    .why(bad.tail())
-                    .fix("look at the host's ~/.ob/objects (rights, disk), then run the same command again"));
+            if let Some(problem) = damaged(&target, &answers) {
+                return Err(problem);
+            }
+            let expected = |o: &&Output| o.ok() || matches!(o.status, gate::RACED | gate::HELD);
+            if let Some(bad) = heard(&answers).find(|o| !expected(o)) {
+                let what = format!("cannot take the lease of {}", target.title);
+                return Err(Problem::new(Kind::Locked, what).why(bad.tail()).fix(
+                    "look at the host's ~/.ob/objects (rights, disk), then run the same command \
+                     again",
+                ));
             }
             if let Some(problem) = too_few(&target, &answers) {
                 return Err(problem);
             }
-        } else if let Some(held) = live {
-            waited_for = format!(
-                "{} (operation {})",
-                held.get("who").map_or("?", String::as_str),
-                held.get("holder").map_or("?", String::as_str)
-            );
         }
         if Instant::now() >= until {
-            return Err(Problem::new(Kind::Locked, format!("{} is being changed by somebody else", target.key))
-                .place(hosts.iter().map(|h| h.endpoint.show()).collect::<Vec<_>>().join(", "))
+            let what = format!("{} is being changed by somebody else", target.title);
+            let place: Vec<_> = hosts.iter().map(|h| h.endpoint.show()).collect();
+            return Err(Problem::new(Kind::Locked, what)
+                .place(place.join(", "))
                 .why(format!("its lease is held by {waited_for}; waited {} s", WAIT.as_secs()))
-                .fix("wait for that run to end, then run the same command again; a run that died loses its lease by itself after 30 s"));
+                .fix(
+                    "wait for that run to end, then run the same command again; a run that died \
+                     loses its lease by itself after 30 s",
+                ));
         }
         let jitter = rand::random_range(300..900);
         cx.sleep(Duration::from_millis(jitter)).await?;
     }
+}
+
+/// A gate that cannot be read is no free one.
+fn damaged(target: &Target, answers: &Answers) -> Option<Problem> {
+    let (host, output) = answers
+        .iter()
+        .filter_map(|(h, a)| Some((h, a.as_ref().ok()?)))
+        .find(|(_, o)| o.status == gate::DAMAGED)?;
+    let what = format!("the gate of {} cannot be read", target.title);
+    Some(Problem::refused(what).place(host.endpoint.show()).why(output.tail()).fix(
+        "use the newest release of ob; if the file is damaged, make sure that nobody changes the \
+         object, then remove that file: the next run writes a new one",
+    ))
 }
 
 fn hold(
@@ -236,10 +288,10 @@ fn hold(
                 let start = Instant::now();
                 let answers =
                     on_all(&cx, &target.living(), &gate::renew(&target.key, number, &holder)).await;
-                if answers.values().flatten().filter(|o| o.ok()).count() >= target.quorum() {
+                if heard(&answers).filter(|o| o.ok()).count() >= target.quorum() {
                     last = start;
                 }
-                let superseded = answers.values().flatten().any(|o| o.status == gate::SUPERSEDED);
+                let superseded = heard(&answers).any(|o| o.status == gate::SUPERSEDED);
                 if superseded || last.elapsed() > Duration::from_secs(ttl() - ttl() / 6) {
                     lost.cancel();
                     return;
@@ -268,7 +320,7 @@ impl Lease {
 
     /// The object it is for.
     #[must_use]
-    pub fn key(&self) -> &str {
+    pub fn key(&self) -> &Key {
         &self.target.key
     }
 
@@ -285,7 +337,12 @@ impl Lease {
         );
         for (host, answer) in on_all(&cx.detached(), &self.target.living(), &script).await {
             if let Err(problem) = answer {
-                tracing::warn!(%host, "lease of {} not given back: {}", self.target.key, problem.why);
+                tracing::warn!(
+                    host = host.endpoint.name,
+                    "lease of {} not given back: {}",
+                    self.target.title,
+                    problem.why
+                );
             }
         }
     }

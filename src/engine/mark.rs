@@ -3,7 +3,9 @@
 //!
 //! It lies in the object's own directory, `BASE/.ob/mark`; `$OB_STATE/objects/KEY/home` leads
 //! there.
-use crate::base::shell::quote;
+use super::journal::{FORMAT, formatted};
+use super::node::{Engine, Node};
+use super::template::{CREATION, EPOCH, OPERATION, OWNER, Template};
 use serde::{Deserialize, Serialize};
 
 /// How far an object is.
@@ -26,8 +28,10 @@ pub struct Mark {
     /// Terraform type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Object name.
-    pub name: String,
+    /// What it is.
+    pub engine: Engine,
+    /// Where it is.
+    pub node: Node,
     /// Owner of the configuration that made it.
     pub owner: String,
     /// Names this creation; destroy needs the same.
@@ -40,30 +44,43 @@ pub struct Mark {
     pub stage: Stage,
     /// The operation that wrote this.
     pub operation: String,
-    /// Its hosts, by name.
-    pub hosts: Vec<String>,
     /// The replication group it is a member of, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
 
 impl Mark {
-    /// Reads one; `None` if it is none (the caller says what that means).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str(text.trim()).ok()
+    /// Reads one.
+    ///
+    /// # Errors
+    /// It is damaged, or of a newer format.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        formatted(text)
     }
 
-    /// Shell that writes it into `base` and links it from the object's state directory.
+    /// A first mark, values of the run by name.
     #[must_use]
-    pub fn write(&self, key: &str, base: &str) -> String {
-        let json = serde_json::to_string(self).unwrap_or_default();
-        format!(
-            "mkdir -p {dir} \"$OB_STATE/objects/{key}\" && printf '%s\\n' {json} | ob_put {dir}/mark && \
-             {{ h=\"$OB_STATE/objects/{key}/home\"; [ -r \"$h\" ] && read -r b < \"$h\" && [ \"$b\" = {base} ] || printf '%s\\n' {base} | ob_put \"$h\"; }}",
-            dir = quote(&format!("{base}/.ob")),
-            json = quote(&json),
-            base = quote(base),
-        )
+    pub fn first(kind: &str, engine: Engine, node: &Node, stage: Stage) -> Template {
+        let mark = Self {
+            format: FORMAT,
+            kind: kind.into(),
+            engine,
+            node: node.clone(),
+            owner: String::new(),
+            creation: String::new(),
+            authority: String::new(),
+            epoch: 0,
+            stage,
+            operation: String::new(),
+            group: None,
+        };
+        let named = [
+            ("owner", OWNER),
+            ("authority", OWNER),
+            ("creation", CREATION),
+            ("epoch", EPOCH),
+            ("operation", OPERATION),
+        ];
+        Template::json(&mark, &named)
     }
 }

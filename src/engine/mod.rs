@@ -9,23 +9,39 @@
 //!
 //! Truth is on the hosts: `check` decides, the journal only informs.
 mod along;
+mod cx;
 pub mod effect;
+pub mod event;
+pub mod executor;
 pub mod fault;
 pub mod gate;
 pub mod graph;
 pub mod history;
+mod hold;
 pub mod journal;
+pub mod key;
 pub mod lease;
+pub mod limits;
 pub mod mark;
+pub mod node;
 pub mod operation;
+pub mod program;
 pub mod runner;
 pub mod step;
+pub mod template;
 
-pub use effect::Cx;
+pub use cx::{Cx, cancelled};
+pub use effect::{Effect, Sql, SqlServer, SqlSession};
+pub use executor::{Executor, Job};
 pub use graph::{Graph, NodeId};
+pub use key::Key;
+pub use limits::Limits;
+pub use node::{Engine, Node, Port};
 pub use operation::Operation;
+pub use program::Program;
 pub use runner::{Outcome, run};
-pub use step::{Check, Host, Impact, Step};
+pub use step::{Check, Host, Impact, Step, StepId, StepKind};
+pub use template::{Form, Name, Template, Values};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! One run of one graph: the unit of lease, journal, resume, audit and progress.
 use super::journal::{Entry, Event, FORMAT};
+use super::node::{Engine, Node};
 use crate::base::OperationId;
 
 /// An operation as it is named everywhere.
@@ -17,6 +18,10 @@ pub struct Operation {
     pub authority: String,
     /// Epoch of that authority.
     pub epoch: u64,
+    /// What the object is.
+    pub engine: Engine,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
     /// Titles of its steps.
     pub titles: Vec<String>,
 }
@@ -49,6 +54,9 @@ impl Operation {
             who: String::new(),
             authority: String::new(),
             epoch: self.epoch,
+            engine: None,
+            nodes: Vec::new(),
+            object: String::new(),
             titles: Vec::new(),
             note: String::new(),
         }
@@ -60,6 +68,9 @@ impl Operation {
         Entry {
             who: self.who.clone(),
             authority: self.authority.clone(),
+            engine: Some(self.engine),
+            nodes: self.nodes.clone(),
+            object: self.object.clone(),
             titles: self.titles.clone(),
             ..self.entry(Event::Open, 0, &self.verb, &self.title(), lease)
         }

@@ -1,11 +1,13 @@
 //! Runs a graph: bounded parallelism, a failed step stops only what depends on it, done steps are
 //! skipped and said so.
 use super::along::Along;
-use super::effect::{Running, cancelled};
+use super::cx::{Running, cancelled};
+use super::event::What;
 use super::fault::{self, Point};
 use super::graph::{Graph, Node};
 use super::journal::{Entry, Event};
 use super::lease::{self, Target};
+use super::limits::Limits;
 use super::step::{Check, Step};
 use super::{Cx, Operation};
 use crate::base::{Kind, Problem};
@@ -13,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// How a run went.
 #[derive(Debug, Default)]
@@ -44,7 +47,8 @@ impl Outcome {
     }
 }
 
-/// Takes the leases, runs the graph, gives the leases back.
+/// Takes the leases, runs the graph, gives the leases back, in a span that carries the operation's
+/// id.
 ///
 /// An empty `targets` runs without a lease: only for plain SQL objects, whose effects are single
 /// repeatable statements.
@@ -53,9 +57,23 @@ pub async fn run(
     operation: Operation,
     graph: &Graph,
     targets: Vec<Target>,
-    parallelism: usize,
+    limits: &Limits,
+) -> Outcome {
+    let span = tracing::info_span!("operation", id = %operation.id, title = operation.title());
+    in_span(cx, operation, graph, targets, limits).instrument(span).await
+}
+
+async fn in_span(
+    cx: &Cx,
+    operation: Operation,
+    graph: &Graph,
+    targets: Vec<Target>,
+    limits: &Limits,
 ) -> Outcome {
     let mut outcome = Outcome::default();
+    if let Some(problem) = graph.fault() {
+        return Outcome { problem: Some(problem), left: graph.titles(), ..outcome };
+    }
     if graph.is_empty() {
         return outcome;
     }
@@ -64,7 +82,10 @@ pub async fn run(
         Err(problem) => return Outcome { problem: Some(problem), left: graph.titles(), ..outcome },
     };
     let lost: Vec<_> = leases.iter().map(|l| l.lost.clone()).collect();
-    let numbers = graph.titles().into_iter().enumerate().map(|(i, t)| (t, i + 1)).collect();
+    let ids = graph.nodes().iter().map(|n| n.step.id());
+    let numbers = ids.enumerate().map(|(i, id)| (id, i + 1)).collect();
+    let (id, title) = (operation.id.clone(), operation.title());
+    cx.tell(&id, What::Opened { title, steps: graph.nodes().len() });
     let running = Arc::new(Running {
         operation,
         leases,
@@ -88,7 +109,7 @@ pub async fn run(
         tracing::error!("{}", problem.what);
         return Outcome { left: graph.titles(), problem: Some(problem), ..outcome };
     }
-    execute(&inner, &running, graph, parallelism, stop, &mut outcome).await;
+    execute(&inner, &running, graph, limits, stop, &mut outcome).await;
     drop(inner);
     let note =
         outcome.problem.as_ref().map_or("done".to_owned(), |p| format!("stopped: {}", p.what));
@@ -99,6 +120,7 @@ pub async fn run(
         }
         outcome.problem = outcome.explain(&running.operation);
     }
+    cx.tell(&id, What::Closed(outcome.problem.as_ref().map(|p| p.what.clone())));
     outcome
 }
 
@@ -130,7 +152,7 @@ async fn execute(
     cx: &Cx,
     running: &Running,
     graph: &Graph,
-    parallelism: usize,
+    limits: &Limits,
     stop: impl Future<Output = Problem>,
     outcome: &mut Outcome,
 ) {
@@ -151,13 +173,20 @@ async fn execute(
                 let host = &nodes[i].step.host().endpoint.name;
                 // One step at a time per host keeps its load and its journal simple; hosts run
                 // beside each other.
-                if set.len() >= parallelism.max(1) || busy.get(host).copied().unwrap_or(0) > 0 {
+                if busy.get(host).copied().unwrap_or(0) > 0 {
                     continue;
                 }
                 open.remove(&i);
                 *busy.entry(host.clone()).or_default() += 1;
-                let (cx, node) = (cx.clone(), nodes[i].clone());
-                set.spawn(async move { (i, one(&cx, &node).await) });
+                let (cx, node, limits) = (cx.clone(), nodes[i].clone(), limits.clone());
+                let step = async move {
+                    let _place = limits.place(node.step.host()).await;
+                    if cx.cancel().is_cancelled() {
+                        return (i, Ended::Failed(cancelled()));
+                    }
+                    (i, one(&cx, &node).await)
+                };
+                set.spawn(step.in_current_span());
             }
         }
         if set.is_empty() {
@@ -190,7 +219,6 @@ async fn execute(
                         outcome.done.push((title, time));
                     }
                     Ended::Failed(problem) => {
-                        tracing::error!(step = %title, "{}", problem.what);
                         outcome.problem.get_or_insert(problem);
                         outcome.left.push(title);
                     }
@@ -210,11 +238,11 @@ async fn execute(
 
 fn skip_line(running: &Running, step: &dyn Step) -> Entry {
     let title = step.title();
-    let number = running.numbers.get(&title).copied().unwrap_or(0);
+    let number = running.numbers.get(&step.id()).copied().unwrap_or(0);
     running.operation.entry(
         Event::Skip,
         number,
-        step.kind(),
+        step.kind().as_str(),
         &title,
         running.leases.first().map_or(0, lease::Lease::number),
     )
@@ -223,12 +251,22 @@ fn skip_line(running: &Running, step: &dyn Step) -> Entry {
 async fn one(cx: &Cx, node: &Node) -> Ended {
     let started = Instant::now();
     match attempt(cx, node.step.as_ref()).await {
-        Ok(false) => Ended::Skipped,
-        Ok(true) => Ended::Done(started.elapsed()),
+        Ok(false) => {
+            cx.tell_of(node.step.as_ref(), What::Skipped);
+            Ended::Skipped
+        }
+        Ok(true) => {
+            cx.tell_of(node.step.as_ref(), |at| What::Ended(at, started.elapsed()));
+            Ended::Done(started.elapsed())
+        }
         Err(problem) if node.way_back.is_empty() || problem.kind == Kind::Cancelled => {
+            cx.tell_of(node.step.as_ref(), |at| What::Failed(at, problem.what.clone()));
             Ended::Failed(problem)
         }
-        Err(problem) => Ended::Failed(go_back(&cx.detached(), node, problem).await),
+        Err(problem) => {
+            cx.tell_of(node.step.as_ref(), |at| What::Failed(at, problem.what.clone()));
+            Ended::Failed(go_back(&cx.detached(), node, problem).await)
+        }
     }
 }
 
@@ -244,6 +282,7 @@ async fn go_back(cx: &Cx, node: &Node, mut problem: Problem) -> Problem {
             return problem;
         }
     }
+    cx.tell_of(node.step.as_ref(), What::WentBack);
     let titles: Vec<_> = node.way_back.iter().map(|s| s.title()).collect();
     problem.why = format!("{}; went back: {}", problem.why, titles.join(", "));
     problem
@@ -260,14 +299,14 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
         Check::Refused(problem) => return Err(problem),
         Check::Unknown(why) => return Err(stuck(step, &why)),
         Check::Needed(why) | Check::Partial(why) => {
-            tracing::info!(step = step.kind(), host = %step.host().endpoint.name, %why, "{}", step.title())
+            cx.tell_of(step, |at| What::Began(at, why));
         }
     }
     let mut left = step.tries();
     loop {
         left = left.saturating_sub(1);
         cx.fault(step, Point::Decided).await;
-        step.apply(cx).await?;
+        cx.execute(step).await?;
         cx.fault(step, Point::Applied).await;
         let problem = match step.verify(cx).await? {
             Check::Done => break,
@@ -277,7 +316,7 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
         if left == 0 {
             return Err(problem);
         }
-        tracing::warn!(step = step.kind(), "{}: tried again", problem.why);
+        tracing::warn!(step = step.kind().as_str(), "{}: tried again", problem.why);
     }
     cx.fault(step, Point::Verified).await;
     fault::after(cx, step).await;

@@ -1,5 +1,7 @@
 //! The step contract: the smallest idempotent effect on one host.
 use super::Cx;
+use super::effect::Effect;
+use super::template::Values;
 use crate::base::Problem;
 use crate::transport::Endpoint;
 use async_trait::async_trait;
@@ -27,6 +29,16 @@ pub struct Host {
     pub run_as: String,
 }
 
+impl Host {
+    /// The same machine and user, whatever people call it.
+    #[must_use]
+    pub fn same_machine(&self, other: &Self) -> bool {
+        let (a, b) = (&self.endpoint, &other.endpoint);
+        let name = |e: &Endpoint| (e.address == "local").then(|| e.name.clone());
+        (&a.address, a.port, name(a), &self.run_as) == (&b.address, b.port, name(b), &other.run_as)
+    }
+}
+
 /// What a step finds before or after its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
@@ -34,7 +46,7 @@ pub enum Check {
     Done,
     /// There is something to do, and why.
     Needed(String),
-    /// Begun and not finished: `apply` will finish it.
+    /// Begun and not finished: the effect will finish it.
     Partial(String),
     /// It must not be done.
     Refused(Problem),
@@ -80,22 +92,69 @@ impl Impact {
     }
 }
 
+/// A kind of step, `start_server`: what journals and fault points name it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepKind(pub &'static str);
+
+impl StepKind {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl std::fmt::Display for StepKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What a step is and on what. Two steps of one graph never share it, and a step that a plan has
+/// shown is known again by it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId {
+    /// Its kind.
+    pub kind: StepKind,
+    /// Where: the host's name and, for a part of it, a directory or another subject there.
+    pub on: String,
+    /// What tells it apart from others of its kind there: a value, a member, a version.
+    pub about: String,
+}
+
+impl StepId {
+    /// A step of this kind on something of a host.
+    #[must_use]
+    pub fn new(kind: StepKind, host: &Host, on: &str) -> Self {
+        let on = format!("{}:{on}", host.endpoint.name);
+        Self { kind, on, about: String::new() }
+    }
+    /// With what tells it apart.
+    #[must_use]
+    pub fn about(self, about: impl Into<String>) -> Self {
+        Self { about: about.into(), ..self }
+    }
+}
+
 /// The smallest idempotent effect on one host.
 ///
-/// The contract, which the contract suite holds every registered step to: `check` only reads;
-/// `apply` has one effect and is safe to repeat after any crash; after `apply`, `verify` says
-/// [`Check::Done`] within [`Step::deadline`]; applied twice equals applied once. Parameters are
-/// plain data; secrets are looked up by name in [`Cx::secret`].
+/// The contract, which the contract suite holds every registered step to: `check` only reads; the
+/// effect is data, and safe to repeat after any crash; after it, `verify` says [`Check::Done`]
+/// within [`Step::deadline`]; done twice equals done once. Parameters are plain data.
 #[async_trait]
 pub trait Step: Send + Sync + Debug {
-    /// The type's name in the journal, `start_server`.
-    fn kind(&self) -> &'static str;
+    /// What it is and on what.
+    fn id(&self) -> StepId;
+    /// Its kind.
+    fn kind(&self) -> StepKind {
+        self.id().kind
+    }
     /// What people read everywhere: imperative, lower case, no full stop.
     fn title(&self) -> String;
     /// The host whose state it changes.
     fn host(&self) -> &Host;
-    /// The exact shell and SQL it may run, secrets as names: the runbook.
-    fn effects(&self) -> Vec<String>;
+    /// What it does. The engine runs it, and the runbook shows it.
+    fn effect(&self) -> Effect;
     /// What it does to users.
     fn impact(&self) -> &'static [Impact] {
         &[]
@@ -113,10 +172,16 @@ pub trait Step: Send + Sync + Debug {
     fn deadline(&self) -> Duration {
         Duration::from_secs(30)
     }
+    /// The attribute of the configuration that a failure is about.
+    fn attribute(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Reads whether there is something to do.
     async fn check(&self, cx: &Cx) -> Result<Check, Problem>;
-    /// Does it.
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem>;
+    /// Reads the values that the effect names, right before it. `None`: nothing is left to do.
+    async fn values(&self, _cx: &Cx) -> Result<Option<Values>, Problem> {
+        Ok(Some(Values::default()))
+    }
     /// Waits, bounded, until it is seen to be done. The default asks `check` until the deadline.
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let until = tokio::time::Instant::now() + self.deadline();

@@ -107,6 +107,8 @@ fn operation(graph: &Graph, who: &str) -> Operation {
         who: who.into(),
         authority: "me".into(),
         epoch: 0,
+        engine: Engine::None,
+        nodes: Vec::new(),
         titles: graph.titles(),
     }
 }
@@ -119,10 +121,21 @@ struct Touch {
     body: String,
 }
 
+/// Runs what a test wants first; the test's own text, so that it may be evaluated.
+const TOUCH: Program = Program::of(
+    "touch.sh",
+    &["eval \"$2\"\necho \"$1\" >> \"$OB_STATE/../ledger\"; : > \"$OB_STATE/../fact-$1\"\n"],
+);
+const LOOK: Program = Program::of("look.sh", &["[ -e \"$OB_STATE/../fact-$1\" ] && echo yes; :\n"]);
+
+fn key() -> Key {
+    Key::parse("thing").unwrap()
+}
+
 #[async_trait]
 impl Step for Touch {
-    fn kind(&self) -> &'static str {
-        "touch"
+    fn id(&self) -> StepId {
+        StepId::new(StepKind("touch"), &self.host, &self.name)
     }
     fn title(&self) -> String {
         format!("touch {}", self.name)
@@ -130,25 +143,15 @@ impl Step for Touch {
     fn host(&self) -> &Host {
         &self.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("touch {}", self.name)]
+    fn effect(&self) -> Effect {
+        Effect::Shell(TOUCH.args([&self.name, &self.body]))
     }
     fn deadline(&self) -> Duration {
         Duration::from_millis(300)
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let there = cx
-            .read(&self.host, &format!("[ -e \"$OB_STATE/../fact-{}\" ] && echo yes; :", self.name))
-            .await?;
+        let there = cx.read(&self.host, &LOOK.arg(&self.name)).await?;
         Ok(if there.stdout.contains("yes") { Check::Done } else { Check::Needed("absent".into()) })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!(
-            "{}\necho {n} >> \"$OB_STATE/../ledger\"; : > \"$OB_STATE/../fact-{n}\"",
-            self.body,
-            n = self.name
-        );
-        cx.effect(self, &body, Duration::from_secs(20)).await.map(drop)
     }
 }
 
@@ -157,7 +160,7 @@ fn touch(h: &str, name: &str) -> Touch {
 }
 
 fn target(hosts: &[&str]) -> Vec<Target> {
-    vec![Target::new("thing", hosts.iter().map(|h| host(h)).collect())]
+    vec![Target::new(key(), "thing", hosts.iter().map(|h| host(h)).collect())]
 }
 
 #[tokio::test]
@@ -168,7 +171,8 @@ async fn what_a_killed_script_left_of_a_file_is_gone_after_the_next_run() {
     std::fs::write(object.join("gate.tmp"), "number=9").unwrap();
     let mut graph = Graph::new();
     graph.then(touch("a", "x"));
-    let outcome = run(&w.cx(), operation(&graph, "me"), &graph, target(&["a"]), 4).await;
+    let outcome =
+        run(&w.cx(), operation(&graph, "me"), &graph, target(&["a"]), &Limits::of(4)).await;
     assert!(outcome.problem.is_none(), "{:?}", outcome.problem);
     let mut left: Vec<_> = std::fs::read_dir(&object)
         .unwrap()
@@ -185,10 +189,11 @@ async fn a_graph_runs_once_and_its_journal_says_so() {
     let mut g = Graph::new();
     let a = g.add(touch("h1", "a"), &[]);
     g.add(touch("h2", "b"), &[a]);
-    let first = run(&w.cx(), operation(&g, "one"), &g, target(&["h1", "h2"]), 4).await;
+    let first = run(&w.cx(), operation(&g, "one"), &g, target(&["h1", "h2"]), &Limits::of(4)).await;
     assert_eq!(first.problem, None);
     assert_eq!(w.ledger(), ["a", "b"]);
-    let second = run(&w.cx(), operation(&g, "two"), &g, target(&["h1", "h2"]), 4).await;
+    let second =
+        run(&w.cx(), operation(&g, "two"), &g, target(&["h1", "h2"]), &Limits::of(4)).await;
     assert_eq!((second.done.len(), second.skipped.len()), (0, 2));
     assert_eq!(w.ledger(), ["a", "b"], "done steps have no second effect");
     assert_eq!(w.gate("h1")["number"], "2");
@@ -199,7 +204,7 @@ async fn a_graph_runs_once_and_its_journal_says_so() {
         (logs.len(), states, logs[0].outcome.as_deref()),
         (2, vec!["done", "next"], Some("done"))
     );
-    assert_eq!(logs[1].steps[0].state, "skipped");
+    assert_eq!(logs[1].steps[0].state, history::StepState::Skipped);
 }
 
 #[tokio::test]
@@ -209,7 +214,7 @@ async fn a_step_costs_its_question_and_its_effect() {
     for name in ["a", "b", "c"] {
         g.then(touch("h1", name));
     }
-    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), &Limits::of(4)).await;
     assert_eq!((out.problem, out.done.len()), (None, 3));
     let lease = ["peek", "take", "release"].len();
     assert_eq!(
@@ -227,7 +232,7 @@ async fn an_answer_that_came_with_an_effect_does_not_outlive_a_wait() {
     let late = "n=$OB_STATE/../fact-late; (sleep 0.25; : > \"$n\") >/dev/null 2>&1 & exit 0";
     let slow = Touch { body: late.into(), ..touch("h1", "late") };
     g.then(slow);
-    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), &Limits::of(4)).await;
     assert_eq!((out.problem, out.done.len()), (None, 1), "verify asks again until it is there");
 }
 
@@ -240,7 +245,7 @@ async fn an_effect_ends_all_answers() {
     let b = Touch { body: "rm \"$OB_STATE/../fact-a\"".into(), ..touch("h2", "b") };
     let op = operation(&Graph::new(), "one");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1", "h2"])).await.unwrap();
-    let running = Arc::new(super::effect::Running {
+    let running = Arc::new(super::cx::Running {
         operation: op,
         leases,
         waiting: Default::default(),
@@ -261,7 +266,7 @@ async fn a_failed_step_stops_only_what_depends_on_it() {
     let bad = g.add(Touch { body: "echo no luck >&2; exit 3".into(), ..touch("h1", "bad") }, &[]);
     g.add(touch("h1", "after"), &[bad]);
     g.add(touch("h2", "beside"), &[]);
-    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1", "h2"]), 4).await;
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1", "h2"]), &Limits::of(4)).await;
     let problem = out.problem.unwrap();
     assert!(problem.why.contains("no luck") && problem.then.contains("1 of 3"), "{problem}");
     assert_eq!(w.ledger(), ["beside"]);
@@ -276,13 +281,13 @@ async fn a_second_run_is_refused_by_the_name_of_the_first() {
     let (cx, first) = (w.cx(), operation(&g, "runner-1"));
     let slow = {
         let (g, cx) = (g.clone(), cx.clone());
-        tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), 4).await })
+        tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), &Limits::of(4)).await })
     };
     tokio::time::sleep(Duration::from_millis(400)).await;
     let peek =
-        cx.run_on(&host("h1"), &gate::peek("thing"), Duration::from_secs(5), false).await.unwrap();
+        cx.run_on(&host("h1"), &gate::peek(&key()), Duration::from_secs(5), false).await.unwrap();
     assert!(peek.stdout.contains("live=1") && peek.stdout.contains("who=runner-1"), "{peek:?}");
-    let second = run(&cx, operation(&g, "runner-2"), &g, target(&["h1"]), 4).await;
+    let second = run(&cx, operation(&g, "runner-2"), &g, target(&["h1"]), &Limits::of(4)).await;
     assert_eq!(second.problem, None, "it waits for the first to end");
     assert_eq!(slow.await.unwrap().problem, None);
     assert_eq!(w.ledger(), ["slow"], "and then finds the work done");
@@ -298,19 +303,24 @@ async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
     // The clock of the host says that it was not renewed: another one takes it.
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
+    std::fs::write(
+        &path,
+        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
+    )
+    .unwrap();
     let mut other = Graph::new();
     other.add(touch("h1", "new"), &[]);
-    let taken = run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), 4).await;
+    let taken =
+        run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), &Limits::of(4)).await;
     assert_eq!(taken.problem, None);
-    let running = Arc::new(super::effect::Running {
+    let running = Arc::new(super::cx::Running {
         operation: old,
         leases,
         waiting: Default::default(),
         numbers: Default::default(),
         along: Default::default(),
     });
-    let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
+    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
     assert_eq!(problem.kind, Kind::Locked);
     assert!(problem.why.contains("taken over by number 2"), "{problem}");
     assert_eq!(w.ledger(), ["new"]);
@@ -325,15 +335,19 @@ async fn an_expired_lease_has_no_effect_even_with_the_right_number() {
     let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
-    let running = Arc::new(super::effect::Running {
+    std::fs::write(
+        &path,
+        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
+    )
+    .unwrap();
+    let running = Arc::new(super::cx::Running {
         operation: old,
         leases,
         waiting: Default::default(),
         numbers: Default::default(),
         along: Default::default(),
     });
-    let problem = touch("h1", "late").apply(&w.cx().running(running)).await.unwrap_err();
+    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
     assert!(problem.why.contains("not renewed"), "{problem}");
     assert!(w.ledger().is_empty());
 }
@@ -346,16 +360,20 @@ async fn taking_over_ends_what_the_former_holder_still_runs() {
     let cx = w.cx();
     let stuck = {
         let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "old"));
-        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await })
+        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), &Limits::of(4)).await })
     };
     tokio::time::sleep(Duration::from_millis(600)).await;
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("ttl=30", "ttl=-1")).unwrap();
+    std::fs::write(
+        &path,
+        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
+    )
+    .unwrap();
     let mut other = Graph::new();
     other.add(touch("h1", "new"), &[]);
     let started = std::time::Instant::now();
-    let taken = run(&cx, operation(&other, "new"), &other, target(&["h1"]), 4).await;
+    let taken = run(&cx, operation(&other, "new"), &other, target(&["h1"]), &Limits::of(4)).await;
     assert_eq!(taken.problem, None);
     assert!(
         started.elapsed() < Duration::from_secs(15),
@@ -371,17 +389,18 @@ async fn of_two_hosts_both_are_needed_of_three_two() {
     let mut g = Graph::new();
     g.add(touch("h1", "x"), &[]);
     std::fs::write(w.dir.path().join("h2.off"), "").unwrap();
-    let two = run(&w.cx(), operation(&g, "a"), &g, target(&["h1", "h2"]), 4).await;
+    let two = run(&w.cx(), operation(&g, "a"), &g, target(&["h1", "h2"]), &Limits::of(4)).await;
     let problem = two.problem.unwrap();
     assert!(problem.why.contains("2 of its 2 hosts") && problem.what.contains("h2"), "{problem}");
     assert!(w.ledger().is_empty());
     let dead = vec![Target { dead: vec!["h2".into()], ..target(&["h1", "h2"]).remove(0) }];
     assert_eq!(
-        run(&w.cx(), operation(&g, "b"), &g, dead, 4).await.problem,
+        run(&w.cx(), operation(&g, "b"), &g, dead, &Limits::of(4)).await.problem,
         None,
         "a consent names the dead one"
     );
-    let three = run(&w.cx(), operation(&g, "c"), &g, target(&["h1", "h2", "h3"]), 4).await;
+    let three =
+        run(&w.cx(), operation(&g, "c"), &g, target(&["h1", "h2", "h3"]), &Limits::of(4)).await;
     assert_eq!(three.problem, None);
     assert_eq!(w.gate("h1")["number"], w.gate("h3")["number"]);
 }
@@ -393,11 +412,11 @@ async fn the_gates_lock_is_held_while_sql_would_run() {
     g.add(touch("h1", "x"), &[]);
     let op = operation(&g, "sql");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1"])).await.unwrap();
-    let running = Arc::new(super::effect::Running {
+    let running = Arc::new(super::cx::Running {
         operation: op,
         leases,
         waiting: Default::default(),
-        numbers: [("touch x".to_owned(), 1)].into(),
+        numbers: [(touch("h1", "x").id(), 1)].into(),
         along: Default::default(),
     });
     let cx = w.cx().running(running);
@@ -417,7 +436,7 @@ async fn a_way_back_is_taken_when_a_step_fails() {
     let mut g = Graph::new();
     let up = g.add(Touch { body: "exit 9".into(), ..touch("h1", "up") }, &[]);
     g.way_back(up, vec![Arc::new(touch("h1", "back"))]);
-    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    let out = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), &Limits::of(4)).await;
     assert!(out.problem.unwrap().why.contains("went back: touch back"));
     assert_eq!(w.ledger(), ["back"]);
 }
@@ -432,7 +451,7 @@ async fn cancel_starts_nothing_more() {
     let cx = Cx::new(w.connector.clone(), cancel.clone(), BTreeMap::new());
     let task = {
         let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "one"));
-        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), 4).await })
+        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), &Limits::of(4)).await })
     };
     tokio::time::sleep(Duration::from_millis(500)).await;
     cancel.cancel();
@@ -473,6 +492,21 @@ fn a_graph_orders_and_compares() {
     assert_eq!(a.nodes()[2].after, [NodeId(1)]);
     assert!(b.beyond(&a).is_empty());
     assert_eq!(a.beyond(&b), ["touch 1"]);
+    assert!(a.fault().is_none());
+    let mut twice = b.clone();
+    twice.then(touch("h1", "2"));
+    assert!(twice.fault().is_some(), "two steps of one identity are told, in release builds too");
+    // Parts run beside each other; what is added next waits for all of them.
+    let part = |n: &str| {
+        let mut g = Graph::new();
+        g.then(touch("h1", n));
+        g
+    };
+    let mut fan = part("0");
+    fan.each([part("1"), part("2")]);
+    fan.then(touch("h1", "3"));
+    let after: Vec<_> = fan.nodes().iter().map(|n| n.after.clone()).collect();
+    assert_eq!(after[1..], [vec![NodeId(0)], vec![NodeId(0)], vec![NodeId(1), NodeId(2)]]);
     // What is there already is not done twice, and what waited for it waits for everything that
     // came first.
     let mut c = Graph::new();
@@ -488,10 +522,93 @@ async fn an_operation_that_holds_gates_has_no_effect_on_a_host_without_one() {
     let w = World::new();
     let mut g = Graph::new();
     g.add(touch("h2", "beside"), &[]);
-    let outcome = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), 4).await;
+    let outcome = run(&w.cx(), operation(&g, "one"), &g, target(&["h1"]), &Limits::of(4)).await;
     assert!(
         outcome.problem.is_some_and(|p| p.why.contains("under no gate")),
         "refused, and said so"
     );
     assert!(w.ledger().is_empty());
+}
+
+#[tokio::test]
+async fn parts_of_a_graph_overlap_in_time_and_tell_what_happens() {
+    let w = World::new();
+    let mut g = Graph::new();
+    let slow = |h: &str, n: &str| {
+        let mut g = Graph::new();
+        g.then(Touch { body: "sleep 0.6".into(), ..touch(h, n) });
+        g
+    };
+    g.each([slow("h1", "a"), slow("h2", "b")]);
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = {
+        let heard = heard.clone();
+        Arc::new(move |e: &event::Event| heard.lock().unwrap().push(e.what.clone()))
+    };
+    let cx = w.cx().heard_by(sink);
+    let out = run(&cx, operation(&g, "one"), &g, target(&["h1", "h2"]), &Limits::of(4)).await;
+    assert_eq!((out.problem, out.done.len()), (None, 2));
+    let heard = heard.lock().unwrap();
+    let at = |f: &dyn Fn(&event::What) -> bool| heard.iter().position(f).unwrap();
+    let of = |what: &event::What, title: &str| match what {
+        event::What::Began(at, _) => at.title == title,
+        _ => false,
+    };
+    let ended = at(&|w| matches!(w, event::What::Ended(..)));
+    assert!(at(&|w| of(w, "touch a")) < ended && at(&|w| of(w, "touch b")) < ended, "{heard:?}");
+    assert!(matches!(heard.first(), Some(event::What::Opened { steps: 2, .. })), "{heard:?}");
+    assert_eq!(heard.last(), Some(&event::What::Closed(None)));
+}
+
+#[tokio::test]
+async fn a_gate_that_cannot_be_read_is_no_free_one() {
+    for (text, word) in [
+        ("format=1\nnumber=abc\n", "number"),
+        ("format=1\nnumber=18446744073709551615\n", "number"),
+        ("format=1\nnumber=9223372036854775806\n", "number"),
+        ("format=99\nnumber=1\n", "newer version"),
+        ("nonsense", "no format"),
+        ("", "no format"),
+    ] {
+        let w = World::new();
+        let object = w.dir.path().join("h1/objects/thing");
+        std::fs::create_dir_all(&object).unwrap();
+        std::fs::write(object.join("gate"), text).unwrap();
+        let mut g = Graph::new();
+        g.add(touch("h1", "x"), &[]);
+        let out = run(&w.cx(), operation(&g, "a"), &g, target(&["h1"]), &Limits::of(4)).await;
+        let problem = out.problem.unwrap();
+        assert!(problem.why.contains(word) && !problem.fix.is_empty(), "{text:?}: {problem}");
+        assert!(w.ledger().is_empty(), "{text:?}: nothing was done");
+        assert_eq!(std::fs::read_to_string(object.join("gate")).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn journals_are_bounded_and_the_newest_operation_is_found() {
+    let w = World::new();
+    let dir = w.dir.path().join("h1/objects/thing/journal");
+    std::fs::create_dir_all(&dir).unwrap();
+    let mut g = Graph::new();
+    g.add(touch("h1", "x"), &[]);
+    for n in 0..5000 {
+        let mut op = operation(&g, "before");
+        op.object = format!("old {n}");
+        let open = format!("{} {}\n", 100 + n, op.opening(1).seal());
+        let close = format!("{} {}\n", 101 + n, op.closing(1, "done").seal());
+        let text = if n % 100 == 0 { open } else { open + &close };
+        // Names sort by time.
+        std::fs::write(dir.join(format!("0{n:025}.log")), text).unwrap();
+    }
+    let logs = history::list(&w.cx(), &host("h1"), None).await.unwrap();
+    assert_eq!(logs.last().map(|r| r.object.as_str()), Some("old 4999"));
+    assert!(logs.len() <= 400);
+    let op = operation(&g, "now");
+    let id = op.id.to_string();
+    let out = run(&w.cx(), op, &g, target(&["h1"]), &Limits::of(4)).await;
+    assert_eq!(out.problem, None);
+    let left = std::fs::read_dir(&dir).unwrap().count();
+    assert!(left <= 200, "{left} journals");
+    let logs = history::list(&w.cx(), &host("h1"), Some(&key())).await.unwrap();
+    assert_eq!(logs.last().map(|r| r.operation.clone()), Some(id));
 }

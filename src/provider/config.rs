@@ -6,6 +6,7 @@ use super::config_schema::{BastionBlock, Block, IdentityBlock};
 use super::registry::Connect;
 use crate::base::units::parse_duration;
 use crate::base::{Problem, Secret};
+use crate::engine::Limits;
 use crate::resource::Session;
 use crate::resource::session::SqlCredential;
 use crate::schema::{Diagnostics, Report, Value};
@@ -99,7 +100,7 @@ pub(super) fn session(
         sql_credentials: credentials(block),
         observe,
         sudo,
-        parallelism: usize::try_from(parallelism).unwrap_or(16),
+        limits: Limits::of(usize::try_from(parallelism).unwrap_or(16)),
         operation_timeout: timeout?,
         looks: crate::resource::Looks::default(),
     })

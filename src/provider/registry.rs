@@ -68,9 +68,36 @@ impl Registry {
     #[must_use]
     pub fn lint(&self) -> Vec<String> {
         let resources = self.resources.values().flat_map(|r| r.lint());
-        resources.chain(self.sources.values().flat_map(|s| s.lint())).collect()
+        let all = resources.chain(self.sources.values().flat_map(|s| s.lint()));
+        all.chain(self.reserved()).collect()
+    }
+
+    /// Root attributes whose names Terraform keeps for itself.
+    fn reserved(&self) -> Vec<String> {
+        let resources = self.resources.iter().map(|(name, r)| (name, r.schema()));
+        let sources = self.sources.iter().map(|(name, s)| (name, s.schema()));
+        let mut found = Vec::new();
+        for (name, schema) in resources.chain(sources) {
+            let taken = RESERVED.iter().filter(|r| schema.attributes().contains_key(**r));
+            found
+                .extend(taken.map(|r| format!("{name}: Terraform reserves the attribute \"{r}\"")));
+        }
+        found
     }
 }
+
+/// Names that a root attribute must not have: meta-arguments, and what core keeps for itself
+/// (`ReservedNames` of its provider schema checks).
+const RESERVED: [&str; 8] = [
+    "connection",
+    "count",
+    "depends_on",
+    "for_each",
+    "lifecycle",
+    "locals",
+    "provider",
+    "provisioner",
+];
 
 impl Visitor for Registry {
     fn resource<R: Resource>(&mut self, resource: R) {

@@ -387,7 +387,7 @@ fn the_provider_block_wins_over_variables_and_variables_over_defaults() {
     let c = configure("{}", &env);
     let s = c.session.unwrap();
     assert_eq!(
-        (s.owner.as_deref(), s.observe, s.sudo, s.parallelism, s.operation_timeout.as_secs()),
+        (s.owner.as_deref(), s.observe, s.sudo, s.limits.overall(), s.operation_timeout.as_secs()),
         (Some("env"), true, false, 3, 300)
     );
     assert_eq!(
@@ -400,7 +400,7 @@ fn the_provider_block_wins_over_variables_and_variables_over_defaults() {
     let c = configure(block, &env);
     let s = c.session.unwrap();
     assert_eq!(
-        (s.owner.as_deref(), s.observe, s.sudo, s.parallelism, s.operation_timeout.as_secs()),
+        (s.owner.as_deref(), s.observe, s.sudo, s.limits.overall(), s.operation_timeout.as_secs()),
         (Some("me"), false, true, 9, 3600)
     );
     assert_eq!(
@@ -410,7 +410,7 @@ fn the_provider_block_wins_over_variables_and_variables_over_defaults() {
 
     let s = configure("{}", &[]).session.unwrap();
     assert_eq!(
-        (s.owner, s.observe, s.sudo, s.parallelism, s.operation_timeout.as_secs()),
+        (s.owner, s.observe, s.sudo, s.limits.overall(), s.operation_timeout.as_secs()),
         (None, false, true, 16, 7200)
     );
 }

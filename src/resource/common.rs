@@ -14,7 +14,7 @@ pub type Map<T> = Value<BTreeMap<String, Value<T>>>;
 /// A set of texts.
 pub type Texts = Value<BTreeSet<Value<String>>>;
 
-/// How a resource reaches a host: what `ob_host.x.connection` holds. No secret is in it.
+/// How a resource reaches a host: what `ob_host.x.endpoint` holds. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Connection {
     /// Name for people.

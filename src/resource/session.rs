@@ -1,6 +1,7 @@
 //! The configured provider as resources see it.
 use super::looks::Looks;
 use crate::base::Secret;
+use crate::engine::Limits;
 use crate::transport::Connector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub struct Session {
     pub observe: bool,
     /// True when `sudo -n` may be used on hosts where the login user is not root.
     pub sudo: bool,
-    /// Steps at once over all hosts.
-    pub parallelism: usize,
+    /// Steps at once, over all jobs of this process.
+    pub limits: Limits,
     /// Deadline of one operation unless the resource says otherwise.
     pub operation_timeout: Duration,
     /// What servers were seen to have a moment ago.

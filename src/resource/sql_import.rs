@@ -9,7 +9,10 @@ use super::execute::reader;
 use super::ob_cluster::{InstanceRef, Place, import_id, parse_id};
 use super::sql_target::{SqlEndpoint, Target};
 use crate::base::Problem;
+use crate::base::{Directory, ObjectName};
+use crate::component::seekdb;
 use crate::component::seekdb::{Instance, facts, import};
+use crate::engine::Node;
 use crate::schema::Value;
 use std::collections::BTreeMap;
 
@@ -137,13 +140,13 @@ pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     let cx = reader(cx);
     let there = host(endpoint, &run_as);
     let probe = import::probe(&cx, &there, &base_dir).await?;
-    let instance = Instance {
-        name: probe.name,
-        host: there,
-        base_dir,
-        sql_port: probe.sql_port,
-        rpc_port: probe.rpc_port,
-    };
+    let instance = seekdb::node(
+        ObjectName::parse(&probe.name).map_err(|why| bad(id, &why))?,
+        there,
+        Directory::parse(&base_dir).map_err(|why| bad(id, &why))?,
+        probe.sql_port,
+        probe.rpc_port,
+    );
     let found = facts::read(&cx, &instance).await?;
     // The package that the host is set to, under the name its deployment gave it.
     let package = found.package.unwrap_or(probe.package.id);
@@ -160,14 +163,14 @@ pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     Ok(named)
 }
 
-fn reference(i: &Instance, package: &str) -> InstanceRef {
+fn reference(i: &Node, package: &str) -> InstanceRef {
     let v = |s: &str| Value::Value(s.to_owned());
     InstanceRef {
         name: v(&i.name),
         host: Value::Value(Connection::of(&i.host.endpoint)),
-        base_dir: v(&i.base_dir),
-        sql_port: Value::Value(i64::from(i.sql_port)),
-        rpc_port: Value::Value(i64::from(i.rpc_port)),
+        base_dir: v(&i.directory),
+        sql_port: Value::Value(i64::from(i.sql_port())),
+        rpc_port: Value::Value(i64::from(i.rpc_port())),
         run_as: if i.host.run_as.is_empty() { Value::Null } else { v(&i.host.run_as) },
         package: v(package),
     }

@@ -13,6 +13,7 @@ use crate::component::seekdb::group::{self, Member, Standing};
 use crate::component::seekdb::{Instance, server};
 use crate::component::sql::{self, Login};
 use crate::engine::Cx;
+use crate::engine::Node;
 use crate::schema::build::{Named, STRING, map_of, not_empty, number, object, set, string};
 use crate::schema::{Diagnostics, Report, Value};
 use crate::transport::Endpoint;
@@ -104,9 +105,9 @@ pub(crate) use targeted;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// One of our instances.
-    Instance(Box<Instance>),
+    Instance(Box<Node>),
     /// Whoever of these takes writes.
-    Group(BTreeMap<String, Instance>),
+    Group(BTreeMap<String, Node>),
     /// A server that is not ours.
     Endpoint {
         /// Address as seen from `via`.
@@ -127,7 +128,7 @@ pub fn attributes() -> [Named; 7] {
         ("address", string("Host name or IP address of the server, as seen from `via` or from the runner.").required().check(not_empty)),
         ("port", number("Port of the MySQL protocol.").required().range(1..=65535)),
         ("credential", string("Name of a login in the provider's `sql.credentials`.").required().check(not_empty)),
-        ("via", object("SSH host to go through, `ob_host.x.connection`; directly from the runner when not set.", connection()).optional()),
+        ("via", object("SSH host to go through, `ob_host.x.endpoint`; directly from the runner when not set.", connection()).optional()),
     ];
     [
         ("instance", object("A server that this provider deployed: `ob_cluster.x.instance`. The login is the provider's own account, read from the host. Exactly one of `instance`, `group` and `endpoint` is set.", instance_attributes()).optional()),
@@ -213,8 +214,10 @@ pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
 fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
     let place = |r: &InstanceRef| {
         let i = r.instance()?;
+        let sql_port = i.sql_port();
         let Endpoint { address, port, user, identity, host_key, .. } = i.host.endpoint;
-        Some((address, port, user, identity, host_key, i.host.run_as, i.base_dir, i.sql_port))
+        let way = (address, port, user, identity, host_key, i.host.run_as);
+        Some((way, i.directory, sql_port))
     };
     place(a).is_some_and(|p| Some(p) == place(b))
 }
@@ -244,8 +247,8 @@ pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
 /// An instance and the group it is in are one place; two addresses may be one server that moved.
 fn may_be_one(a: &Target, b: &Target) -> bool {
     let all = |t: &Target| match t {
-        Target::Instance(i) => vec![i.name.clone()],
-        Target::Group(m) => m.values().map(|i| i.name.clone()).collect(),
+        Target::Instance(i) => vec![i.name.to_string()],
+        Target::Group(m) => m.values().map(|i| i.name.to_string()).collect(),
         Target::Endpoint { address, port, .. } => vec![format!("{address}:{port}")],
     };
     all(a).iter().any(|x| all(b).contains(x))
@@ -290,9 +293,9 @@ pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
     }
 }
 
-async fn own(cx: &Cx, instance: &Instance) -> Result<Link, Problem> {
+async fn own(cx: &Cx, instance: &Node) -> Result<Link, Problem> {
     let login = server::account(cx, instance).await?;
-    let place = server::place(instance);
+    let place = instance.place();
     let session = server::open(cx, instance, &login)
         .await?
         .map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place))?;
@@ -340,7 +343,7 @@ async fn foreign(
 
 /// The member that takes writes. A dead member is waited for only shortly once another one has said
 /// that it is the one.
-async fn primary(cx: &Cx, members: &BTreeMap<String, Instance>) -> Result<Instance, Problem> {
+async fn primary(cx: &Cx, members: &BTreeMap<String, Node>) -> Result<Node, Problem> {
     let mut looks = tokio::task::JoinSet::new();
     for (name, instance) in members {
         let (cx, name, instance) = (cx.clone(), name.clone(), instance.clone());
@@ -411,7 +414,15 @@ mod tests {
             ("two at one epoch", vec![("a", Primary, Some(1)), ("b", Primary, Some(1))], None),
             ("no notes yet", vec![("a", Primary, None)], Some("a")),
         ] {
-            let note = |e: u64| Group::new("g", "o", e, "x", BTreeMap::new());
+            let note = |e: u64| {
+                Group::new(
+                    &crate::base::ObjectName::parse("g").unwrap(),
+                    "o",
+                    e,
+                    "x",
+                    BTreeMap::new(),
+                )
+            };
             let seen: BTreeMap<_, _> = members
                 .into_iter()
                 .map(|(n, standing, e)| {

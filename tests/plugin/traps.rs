@@ -345,7 +345,7 @@ impl DataSource for Look {
             "broken" => Err(Problem::user("cannot look").attribute(["name"])),
             _ => Ok(Found {
                 state: Some(LookState {
-                    size: Value::Value(cx.session.parallelism as i64),
+                    size: Value::Value(cx.session.limits.overall() as i64),
                     ..config
                 }),
                 warnings: vec![Problem::user("looked")],

@@ -21,7 +21,7 @@ resource "ob_host" "a" {
 }
 
 data "ob_host" "a" {
-  connection = ob_host.a.connection
+  connection = ob_host.a.endpoint
 }
 `
 
@@ -38,7 +38,7 @@ resource "ob_host" "a" {
 }
 
 data "ob_host" "a" {
-  connection = ob_host.a.connection
+  connection = ob_host.a.endpoint
 }
 `
 

@@ -61,49 +61,33 @@ impl Bug {
     #[must_use]
     pub fn plant(self, text: &str) -> String {
         let replace = |from: &str, to: &str| text.replace(from, to);
-        let lines = |change: &dyn Fn(&str) -> String| {
-            text.lines().map(|l| change(l) + "\n").collect::<String>()
-        };
         match self {
             Self::GateUnchecked => replace("ob_check_gate() {", "ob_check_gate() { return 0;"),
             Self::NobodyEvicted => replace("ob_evict() {", "ob_evict() { return 0;"),
             Self::NoJournal => replace("ob_journal() {", "ob_journal() { return 0;"),
             Self::EndBeforeEffect => end_first(text),
-            Self::NoGroupNote => lines(&|l| {
-                if l.contains("ob_put") && l.trim_end_matches('\'').ends_with("/.ob/group") {
-                    ":".into()
-                } else {
-                    l.into()
-                }
-            }),
+            Self::NoGroupNote if text.contains("ob-effect begin put_note.sh") => {
+                replace("printf '%s\\n' \"$3\" | ob_put \"$own/$2\"", ":")
+            }
             Self::StoreWiped => replace(
-                "mkdir -p \"$base/log\"; cd /",
-                "rm -rf \"$base/store\"; mkdir -p \"$base/log\"; cd /",
+                "mkdir -p \"$base/log\"\nrc=0",
+                "rm -rf \"$base/store\"; mkdir -p \"$base/log\"\nrc=0",
             ),
-            Self::EffectTwice => lines(&|l| {
-                if l.contains("tail -n 3") {
-                    format!("{0}\n{0}", l.replace("[ \"$ob_old\" = ", "[ \"$ob_old\" = x"))
-                } else {
-                    l.into()
-                }
-            }),
-            Self::BuildingStays => lines(&|l| {
-                if l.starts_with("rm -f ") && l.contains("/.ob/building") {
-                    ":".into()
-                } else {
-                    l.into()
-                }
-            }),
+            Self::EffectTwice => replace("[ \"$old\" = \"$2\" ] ||", "[ \"$old\" = x ] ||")
+                .replace(
+                    "  printf '%s\\n' \"$2\"\n} | ob_put \"$own/root\"",
+                    "  printf '%s\\n' \"$2\" \"$2\"\n} | ob_put \"$own/root\"",
+                ),
+            Self::BuildingStays if text.contains("ob-effect begin end_note.sh") => {
+                replace("do rm -f \"$own/$f\"", "do [ \"$f\" = building ] || rm -f \"$own/$f\"")
+            }
             Self::BootStays => {
                 replace("if command -v crontab >/dev/null && crontab -l", "if false && crontab -l")
             }
-            Self::RestartForgets => lines(&|l| {
-                if l.contains("/.ob/restart") && l.contains("ob_put") {
-                    l.replace("\"$(sdb_process)\"", "''")
-                } else {
-                    l.into()
-                }
-            }),
+            Self::RestartForgets if text.contains("ob-effect begin note_process.sh") => {
+                replace("printf %s \"$p\" |", "[ \"$2\" != restart ] || p=''; printf %s \"$p\" |")
+            }
+            Self::NoGroupNote | Self::BuildingStays | Self::RestartForgets => text.to_owned(),
             Self::FenceLies | Self::BaseLies => text.to_owned(),
         }
     }
@@ -112,10 +96,8 @@ impl Bug {
 /// Moves the end line before the point at which the effect begins.
 fn end_first(text: &str) -> String {
     let marker = "if [ $ob_rc = 0 ]; then ";
-    let end = text
-        .lines()
-        .find_map(|l| l.strip_prefix(marker)?.split_once("; else ").map(|(end, _)| end.to_owned()));
-    let at = text.find("if [ \"$(cat \"$OB_STATE/fault\"");
+    let end = text.lines().find_map(|l| l.strip_prefix(marker));
+    let at = text.find("ob_fault() {");
     match (end, at) {
         (Some(end), Some(at)) => format!("{}{end}\n{}", &text[..at], &text[at..]),
         _ => text.to_owned(),

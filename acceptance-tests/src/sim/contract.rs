@@ -83,14 +83,14 @@ impl Kept {
 #[async_trait]
 impl Watch for Kept {
     async fn before(&self, cx: &Cx, step: &dyn Step) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(step.kind());
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(step.kind().as_str());
         let all = format!("{FILES}; {RECORDS}");
         let before = self.look(step, &all);
         cx.forget();
         let _ = step.check(cx).await;
         let found = digest::differing(&before, &self.look(step, &all));
         self.demand(found.is_empty(), || {
-            format!("{}: the check of \"{}\" changed {found:?}", step.kind(), step.title())
+            format!("{}: the check of \"{}\" changed {found:?}", step.kind().as_str(), step.title())
         });
     }
 
@@ -103,15 +103,15 @@ impl Watch for Kept {
             return;
         }
         self.demand(matches!(found, Ok(Check::Done)), || {
-            format!("{}: \"{}\" was done, and says {found:?}", step.kind(), step.title())
+            format!("{}: \"{}\" was done, and says {found:?}", step.kind().as_str(), step.title())
         });
         // A server may say no to what it has done already; what counts is that nothing changes.
-        let second = step.apply(cx).await.err().map(|p| p.why);
+        let second = cx.execute(step).await.err().map(|p| p.why);
         let found = step.verify(cx).await;
         self.demand(matches!(found, Ok(Check::Done)), || {
             format!(
                 "{}: \"{}\" was applied twice ({second:?}), and says {found:?}",
-                step.kind(),
+                step.kind().as_str(),
                 step.title()
             )
         });
@@ -119,7 +119,7 @@ impl Watch for Kept {
         self.demand(found.is_empty(), || {
             format!(
                 "{}: \"{}\", applied twice, changed {found:?} ({second:?})",
-                step.kind(),
+                step.kind().as_str(),
                 step.title()
             )
         });

@@ -5,6 +5,7 @@
 //! when the link is cut (its streams stay open and silent), until it ends or its watchdog ends it.
 use super::bug::Bug;
 use super::pipe;
+use super::received::{self, Received};
 use crate::Host;
 use crate::process::{Process, until};
 use async_trait::async_trait;
@@ -34,19 +35,25 @@ pub enum State {
 pub struct Links {
     hosts: BTreeMap<String, (Host, watch::Sender<State>)>,
     bug: Option<Bug>,
+    received: Arc<Mutex<Vec<Received>>>,
     /// What stays open beyond a cut: the hosts do not see that nobody listens any more.
     limbo: Mutex<Vec<(Option<Process>, Box<dyn std::any::Any + Send>)>>,
 }
 
 impl Links {
-    /// Open links to all of `hosts`; `bug` changes scripts on their way.
+    /// Open links to all of `hosts`; `bug` changes scripts on their way. The programs of effects are
+    /// kept in `received`.
     #[must_use]
-    pub fn new(hosts: Vec<Host>, bug: Option<Bug>) -> Arc<Self> {
+    pub fn new(
+        hosts: Vec<Host>,
+        bug: Option<Bug>,
+        received: Arc<Mutex<Vec<Received>>>,
+    ) -> Arc<Self> {
         let hosts = hosts
             .into_iter()
             .map(|h| (h.address().to_string(), (h, watch::Sender::new(State::Open))))
             .collect();
-        Arc::new(Self { hosts, bug, limbo: Mutex::default() })
+        Arc::new(Self { hosts, bug, received, limbo: Mutex::default() })
     }
 
     /// Sets the link to one host, or to all.
@@ -162,6 +169,9 @@ impl Transport for Link {
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
         let text = script.body();
         let text = self.links.bug.map_or(text.clone(), |bug| bug.plant(&text));
+        let effects = received::effects(self.host.name(), &text)
+            .map_err(|e| TransportError::Unreachable(format!("a script is none of ours: {e:#}")))?;
+        self.links.received.lock().unwrap_or_else(PoisonError::into_inner).extend(effects);
         let child = self.spawn(&script.command(self.endpoint.login())).await?;
         self.finish(child, Box::new(std::io::Cursor::new(text.into_bytes())), script.deadline).await
     }

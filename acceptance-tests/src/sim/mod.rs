@@ -20,6 +20,7 @@ pub mod digest;
 pub mod link;
 pub mod operation;
 mod pipe;
+pub mod received;
 pub mod runbook;
 pub mod strike;
 pub mod world;

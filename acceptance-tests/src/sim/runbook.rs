@@ -75,6 +75,7 @@ mod tests {
             title: title.into(),
             host: "h".into(),
             effects: vec![format!("DO {title}")],
+            program: None,
             impact: Vec::new(),
             irreversible: false,
             after: after.into(),
@@ -95,6 +96,9 @@ mod tests {
             who: String::new(),
             authority: String::new(),
             epoch: 0,
+            engine: None,
+            nodes: Vec::new(),
+            object: String::new(),
             titles: Vec::new(),
             note: String::new(),
         };

@@ -281,7 +281,7 @@ impl World {
                     .lines()
                     .map(|l| {
                         if l.starts_with("renewed=") {
-                            "renewed=-1000\n".to_owned()
+                            "renewed=0\n".to_owned()
                         } else {
                             format!("{l}\n")
                         }

@@ -4,12 +4,14 @@ use super::config::{self, Packages};
 use super::core::{Core, States};
 use super::link::{Links, Way};
 use super::operation::{Operation, Start};
+use super::received::{self, Received};
 use super::strike::{At, operations};
 use super::{Bug, digest, runbook};
 use crate::options::Options;
 use crate::story::Config;
 use crate::{Lab, process, sql};
 use anyhow::{Context, Result, bail};
+use ob::cli::steps::Line;
 use ob::engine::journal::Event;
 use ob::provider::dispatch::Provider;
 use std::collections::BTreeMap;
@@ -46,6 +48,7 @@ pub struct World {
     packages: Arc<Packages>,
     kept: BTreeMap<Start, States>,
     runs: Arc<Runs>,
+    received: Arc<Mutex<Vec<Received>>>,
     prefix: String,
     /// A bug that is planted from now on.
     pub bug: Option<Bug>,
@@ -115,6 +118,7 @@ impl World {
             packages,
             kept: BTreeMap::new(),
             runs,
+            received: Arc::default(),
             prefix: name.into(),
             bug: None,
             tries: 3,
@@ -146,7 +150,7 @@ impl World {
     ) -> Result<Attempt<T>> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let links = Links::new(self.lab.hosts(), self.bug);
+        let links = Links::new(self.lab.hosts(), self.bug, self.received.clone());
         let way = links.clone();
         let registry = ob::provider::registry(Arc::new(move |_, _| Arc::new(Way(way.clone()))));
         let provider = Provider::new(registry, |_| None);
@@ -358,10 +362,15 @@ impl World {
         Ok(text.lines().map(|l| l.split_once(' ').map_or(l, |l| l.1).to_owned()).collect())
     }
 
+    fn received(&self) -> std::sync::MutexGuard<'_, Vec<Received>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn uninterrupted(&mut self, operation: Operation) -> Result<Run> {
         self.prepare(operation)?;
         let before = operations(&self.trail()?);
         self.states().runbooks.clear();
+        self.received().clear();
         self.apply(operation.asks())?;
         let mut steps = Vec::new();
         let ran: Vec<_> = self
@@ -371,6 +380,11 @@ impl World {
             .filter(|(_, e)| !before.contains(&e.op))
             .collect();
         runbook::compare(&self.states().runbooks, &ran, &self.ledger()?)?;
+        let begun = |l: &Line| {
+            ran.iter()
+                .any(|(h, e)| *h == l.host && e.title == l.title && matches!(e.event, Event::Begin))
+        };
+        received::compare(&self.states().runbooks, &self.received(), begun)?;
         for (host, line) in self.trail()? {
             let at = At { host, kind: line.entry.kind, title: line.entry.title }
                 .map(|text| self.neutral(text));

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub struct Journal {
     /// Host it lies on.
     pub host: String,
-    /// Object key, `cluster.a`.
+    /// The object, `cluster.a`.
     pub object: String,
     /// Its lines.
     pub lines: Vec<Line>,
@@ -35,7 +35,7 @@ pub fn read(lab: &Lab) -> Result<Vec<Journal>> {
                     journal::parse(&String::from_utf8_lossy(&std::fs::read(file.path())?));
                 all.push(Journal {
                     host: host.name().to_owned(),
-                    object: object.file_name().to_string_lossy().into_owned(),
+                    object: lines.first().map(|l| l.entry.object.clone()).unwrap_or_default(),
                     lines,
                     damaged,
                 });

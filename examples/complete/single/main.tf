@@ -27,7 +27,7 @@ resource "ob_cluster" "db" {
   name       = "db"
   engine     = "seekdb"
   package    = data.ob_package.seekdb.package
-  zones      = { z1 = { servers = { s1 = { host = ob_host.db.connection, base_dir = "/data/seekdb-db" } } } }
+  zones      = { z1 = { servers = { s1 = { host = ob_host.db.endpoint, base_dir = "/data/seekdb-db" } } } }
   parameters = { memory_limit = "2G", datafile_size = "256M", log_disk_size = "2G" }
 
   root_password_wo         = var.root_password

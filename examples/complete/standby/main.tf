@@ -30,7 +30,7 @@ resource "ob_cluster" "db" {
   engine     = "seekdb"
   package    = data.ob_package.seekdb.package
   initialize = each.key == "sh" # the other one is built as its standby
-  zones      = { z1 = { servers = { s1 = { host = ob_host.site[each.key].connection, base_dir = "/data/seekdb-${each.key}" } } } }
+  zones      = { z1 = { servers = { s1 = { host = ob_host.site[each.key].endpoint, base_dir = "/data/seekdb-${each.key}" } } } }
   parameters = { memory_limit = "2G", datafile_size = "256M", log_disk_size = "2G" }
 
   root_password_wo         = each.key == "sh" ? var.root_password : null

@@ -1,5 +1,5 @@
 data "ob_host" "a" {
-  connection = ob_host.a.connection
+  endpoint = ob_host.a.endpoint
 }
 
 output "room" {

@@ -3,7 +3,7 @@ resource "ob_cluster" "main" {
   engine  = "seekdb"
   package = data.ob_package.seekdb.package
   zones = {
-    z1 = { servers = { s1 = { host = ob_host.a.connection, base_dir = "/data/seekdb-main" } } }
+    z1 = { servers = { s1 = { host = ob_host.a.endpoint, base_dir = "/data/seekdb-main" } } }
   }
   parameters = {
     memory_limit  = "8G"

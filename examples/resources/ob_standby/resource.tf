@@ -1,6 +1,6 @@
 # Two servers: only the first is initialised, the other one is built as its standby.
 resource "ob_cluster" "site" {
-  for_each   = { sh = ob_host.a.connection, bj = ob_host.b.connection }
+  for_each   = { sh = ob_host.a.endpoint, bj = ob_host.b.endpoint }
   name       = each.key
   engine     = "seekdb"
   package    = data.ob_package.seekdb.package

@@ -1,8 +1,7 @@
 //! A server on a copy of a store that lives as long as an SSH channel.
-use crate::base::shell::quote;
 use crate::base::{Kind, Problem};
-use crate::component::seekdb::Instance;
-use crate::engine::Cx;
+use crate::engine::{Cx, Node, Values};
+use crate::program;
 use crate::transport::{
     Duplex, key_values,
     script::{as_user, shell},
@@ -22,13 +21,9 @@ pub struct Room {
 ///
 /// # Errors
 /// The host does not answer, or there is no store.
-pub async fn room(cx: &Cx, instance: &Instance, source: &str) -> Result<Room, Problem> {
-    let script = format!(
-        "s={}; [ -d \"$s/store\" ] && echo store=1; echo needed=$(du -sk \"$s/store\" \"$s/etc\" 2>/dev/null | awk '{{n+=$1}} END {{print n+0}}'); df -Pk {} | awk 'NR==2 {{print \"free=\" $4}}'",
-        quote(source),
-        instance.base()
-    );
-    let facts = key_values(&cx.read(&instance.host, &script).await?.stdout);
+pub async fn room(cx: &Cx, instance: &Node, source: &str) -> Result<Room, Problem> {
+    let program = program!("room.sh").arg(source).arg(&*instance.directory);
+    let facts = key_values(&cx.read(&instance.host, &program).await?.stdout);
     if !facts.contains_key("store") {
         return Err(Problem::user(format!("there is no store in {source}"))
             .place(instance.host.endpoint.show())
@@ -46,29 +41,11 @@ pub struct Temporary {
     stream: BufReader<Box<dyn Duplex>>,
 }
 
-/// Copies, starts, says READY, waits for the end of its input, stops, removes. The copy's
-/// directories are relative to its own base directory (`data_dir` and `redo_dir` are `store` and
-/// `store/redo`, seen on 1.4.0), so nothing leads back.
-fn script(instance: &Instance, source: &str, port: u16) -> String {
-    let work = format!("{}/.ob/diff-{port}", instance.base_dir);
-    format!(
-        r#"export LC_ALL=C; umask 077; w={work}; s={source}; pid=
-end() {{ trap - EXIT HUP INT TERM PIPE; if [ -n "$pid" ]; then kill -TERM $pid 2>/dev/null; n=0; while kill -0 $pid 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done; kill -KILL $pid 2>/dev/null; fi; rm -rf "$w"; }}
-trap end EXIT; trap 'exit 1' HUP INT TERM PIPE
-mkdir "$w" && mkdir "$w/run" "$w/log" && cp -a --reflink=auto "$s/store" "$s/etc" "$w/" 2>&1 || {{ echo "FAILED the copy"; exit 1; }}
-cd "$w" || exit 1
-{server} --nodaemon --port {port} --base-dir "$w" --parameter enable_rpc_service=False </dev/null >"$w/out" 2>&1 &
-pid=$!
-n=0; while [ $n -lt 240 ]; do n=$((n+1)); kill -0 $pid 2>/dev/null || {{ echo "FAILED it ended: $(grep -hE 'ERROR|ret=-' "$w/log/seekdb.log" 2>/dev/null | tail -n 1 | cut -c1-300)"; exit 1; }}
-grep -qi ":$(printf %04X {port}) .* 0A " /proc/net/tcp && break; sleep 0.25; done
-case $(ls -l /proc/$pid/fd 2>/dev/null | grep -F -e "-> $s/store/" -e "-> $s/etc/") in ?*) echo "FAILED it opened files of the store itself"; exit 1 ;; esac
-echo READY
-cat >/dev/null
-"#,
-        work = quote(&work),
-        source = quote(source),
-        server = quote(&format!("{}/.ob/package/seekdb", instance.base_dir)),
-    )
+/// The program that copies and runs.
+fn script(instance: &Node, source: &str, port: u16) -> Result<String, Problem> {
+    let (work, server) = (instance.own(&format!("diff-{port}")), instance.own("package/seekdb"));
+    let program = program!("temporary.sh").args([&work, source, &port.to_string(), &server]);
+    program.script(&Values::default())
 }
 
 impl Temporary {
@@ -76,13 +53,13 @@ impl Temporary {
     ///
     /// # Errors
     /// The copy failed, the server ended or did not answer.
-    pub async fn start(cx: &Cx, instance: &Instance, source: &str) -> Result<Self, Problem> {
+    pub async fn start(cx: &Cx, instance: &Node, source: &str) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
         let run_as = (!instance.host.run_as.is_empty()).then_some(instance.host.run_as.as_str());
         let command = as_user(
             instance.host.endpoint.login(),
             run_as,
-            &shell(&script(instance, source, port)),
+            &shell(&format!("export LC_ALL=C; {}", script(instance, source, port)?)),
         );
         let stream = cx
             .connect(&instance.host)
@@ -105,7 +82,7 @@ impl Temporary {
         // A copy of a large store takes its time; the channel's own keepalive notices a dead host.
         let ready = tokio::select! {
             ready = tokio::time::timeout(Duration::from_secs(6 * 3600), wait) => ready.unwrap_or(false),
-            () = cx.cancel().cancelled() => return Err(crate::engine::effect::cancelled()),
+            () = cx.cancel().cancelled() => return Err(crate::engine::cancelled()),
         };
         if ready {
             return Ok(Self { port, stream });
@@ -126,8 +103,8 @@ impl Temporary {
 }
 
 /// A random high port on which nobody listens.
-async fn free_port(cx: &Cx, instance: &Instance) -> Result<u16, Problem> {
-    let output = cx.read(&instance.host, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '{n=split($2,a,\":\"); print a[n]}'").await?;
+async fn free_port(cx: &Cx, instance: &Node) -> Result<u16, Problem> {
+    let output = cx.read(&instance.host, &program!("ports.sh")).await?;
     let taken: std::collections::BTreeSet<_> =
         output.stdout.lines().filter_map(|l| u16::from_str_radix(l.trim(), 16).ok()).collect();
     for _ in 0..100 {

@@ -5,6 +5,7 @@ use super::rules::{self, Rules};
 use crate::base::Problem;
 use crate::base::units::Bytes;
 use crate::engine::{Cx, Host};
+use crate::program;
 use crate::transport::key_values;
 use crate::transport::sudo::SYSCTL;
 use serde::Serialize;
@@ -62,21 +63,6 @@ impl Default for Needs {
     }
 }
 
-const LOOK: &str = r#"
-printf 'nofile=%s\nnproc=%s\nstack=%s\n' "$(ulimit -Hn)" "$(sed -n 's/^Max processes *[^ ]* *\([^ ]*\).*/\1/p' /proc/self/limits)" "$(ulimit -Hs)"
-printf 'thp=%s\n' "$(cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)"
-printf 'aio_max=%s\naio_used=%s\n' "$(cat /proc/sys/fs/aio-max-nr 2>/dev/null)" "$(cat /proc/sys/fs/aio-nr 2>/dev/null)"
-printf 'glibc=%s\n' "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
-while read -r k v _; do [ "$k" = MemTotal: ] && printf 'memory=%s\n' "$v"; done < /proc/meminfo
-grep -qw avx /proc/cpuinfo && echo avx=1
-grep -qw atomics /proc/cpuinfo && echo atomics=1
-[ -d /run/systemd/system ] && echo systemd=1
-command -v crontab >/dev/null && echo cron=1
-for t in flock sync timeout sha256sum tar stat cksum readlink; do command -v $t >/dev/null || echo missing.$t=1; done
-command -v getenforce >/dev/null && printf 'selinux=%s\n' "$(getenforce)"
-if [ "$(id -u)" = 0 ]; then echo root=1; elif sudo -n -l >/dev/null 2>&1; then echo sudo=1; fi
-"#;
-
 /// Looks at everything that databases need of a host, as its `run_as` user (a new login of it:
 /// limits come with logins).
 ///
@@ -92,14 +78,9 @@ pub async fn doctor(cx: &Cx, host: &Host) -> Result<Vec<Finding>, Problem> {
 /// The host cannot be reached.
 pub async fn examine(cx: &Cx, host: &Host, needs: &Needs) -> Result<Vec<Finding>, Problem> {
     let rules = rules::rules(&needs.profile, &BTreeMap::new());
-    let keys = crate::base::shell::join(rules.keys());
-    // Files that the next boot reads after ours win over it: sysctl.d in name order, then
-    // sysctl.conf.
-    let sysctl = format!(
-        "for k in {keys}; do f=/proc/sys/$(echo \"$k\" | tr . /); [ ! -r \"$f\" ] || printf 'now.%s=%s\\n' \"$k\" \"$(cat \"$f\")\"; done\nfor f in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ -r \"$f\" ] && sed -n 's/^[ -]*\\([a-z][a-zA-Z0-9_./-]*\\)[ ]*=[ ]*\\(.*\\)$/\\1=\\2/p' \"$f\" | sed \"s|^|boot.$f |\"; done"
-    );
+    let program = program!("doctor.sh").args(rules.keys());
     let (stable, moving) = (facts::read(cx, host).await?, facts::moving(cx, host).await?);
-    let seen = key_values(&cx.read(host, &format!("{LOOK}\n{sysctl}\n:")).await?.stdout);
+    let seen = key_values(&cx.read(host, &program).await?.stdout);
     let mut all = Vec::new();
     system(&mut all, &stable, &seen);
     limits(&mut all, &seen);

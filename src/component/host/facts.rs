@@ -2,6 +2,7 @@
 //! to minute.
 use crate::base::Problem;
 use crate::engine::{Cx, Host};
+use crate::program;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -51,32 +52,15 @@ pub struct Moving {
     pub uptime_seconds: i64,
 }
 
-const STABLE: &str = r#"
-( . /etc/os-release 2>/dev/null; printf 'os=%s\n' "${PRETTY_NAME:-$(uname -s)}" )
-printf 'kernel=%s\narch=%s\n' "$(uname -r)" "$(uname -m)"
-printf 'cores=%s\n' "$(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc)"
-while read -r k v _; do [ "$k" = MemTotal: ] && printf 'memory=%s\n' "$v"; done < /proc/meminfo
-sed -n 's/^ *\([^:]*\):.*/device=\1/p' /proc/net/dev
-"#;
-
-/// Only file systems that live on disks: name, 1 KiB blocks, free, mount point. One that hangs is
-/// not waited for.
-const DISKS: &str = "timeout 10 df -kP -l 2>/dev/null | sed -n '2,$s/^/df=/p'\n";
-
-const MOVING: &str = r#"
-while read -r k v _; do [ "$k" = MemAvailable: ] && printf 'available=%s\n' "$v"; done < /proc/meminfo
-read -r l _ < /proc/loadavg; printf 'load=%s\n' "$l"
-read -r u _ < /proc/uptime; printf 'uptime=%s\n' "${u%%.*}"
-cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ local _ state _; do [ "$state" = 0A ] && printf 'port=%s\n' "${local##*:}"; done
-:
-"#;
+/// Prints the file systems that live on disks.
+const DISKS: &str = include_str!("disks.sh");
 
 /// Reads what stays.
 ///
 /// # Errors
 /// The host cannot be reached.
 pub async fn read(cx: &Cx, host: &Host) -> Result<Facts, Problem> {
-    Ok(parse(&cx.read(host, &format!("{STABLE}{DISKS}:")).await?.stdout))
+    Ok(parse(&cx.read(host, &program!("stable.sh", DISKS)).await?.stdout))
 }
 
 /// Reads what moves.
@@ -84,7 +68,7 @@ pub async fn read(cx: &Cx, host: &Host) -> Result<Facts, Problem> {
 /// # Errors
 /// The host cannot be reached.
 pub async fn moving(cx: &Cx, host: &Host) -> Result<Moving, Problem> {
-    Ok(parse_moving(&cx.read(host, &format!("{DISKS}{MOVING}")).await?.stdout))
+    Ok(parse_moving(&cx.read(host, &program!("moving.sh", DISKS)).await?.stdout))
 }
 
 /// How far the host's clock is ahead of this machine's, in milliseconds, and how sure that is: half
@@ -96,7 +80,7 @@ pub async fn clock(cx: &Cx, host: &Host) -> Result<(i64, Duration), Problem> {
     let mut best: Option<(i64, Duration)> = None;
     for _ in 0..4 {
         let (asked, began) = (SystemTime::now(), Instant::now());
-        let answer = cx.read(host, "date +%s%3N").await?;
+        let answer = cx.read(host, &program!("clock.sh")).await?;
         let half = began.elapsed() / 2;
         let here = (asked + half)
             .duration_since(UNIX_EPOCH)

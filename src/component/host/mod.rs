@@ -17,7 +17,8 @@ pub use facts::{Disk, Facts, Moving};
 pub use flow::{Desired, Prepare};
 pub use record::Record;
 
-use crate::engine::Host;
+use crate::engine::lease::Target;
+use crate::engine::{Host, Key};
 use serde::{Deserialize, Serialize};
 
 /// A host that is prepared: its name in the configuration and the way there, as the login user.
@@ -30,10 +31,15 @@ pub struct Site {
 }
 
 impl Site {
-    /// Key of its gate, journal and record.
+    /// What it is called in messages and journals.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn title(&self) -> String {
         format!("host.{}", self.name)
+    }
+    /// What its lease is taken for: a host has one gate, journal and record of its preparation.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target::new(Key::host(), self.title(), vec![self.host.clone()])
     }
 }
 

@@ -2,13 +2,14 @@
 //! is shown.
 use crate::base::Problem;
 use crate::engine::mark::{Mark, Stage};
-use crate::engine::{Cx, Host, gate};
+use crate::engine::{Cx, Host};
+use crate::program;
 
 /// An object of ours on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// Its key, `cluster.main`.
-    pub key: String,
+    /// What people call it, `cluster.main`; its key when its mark cannot be read.
+    pub title: String,
     /// Its directory.
     pub base: String,
     /// Its mark, if it can be read.
@@ -26,15 +27,7 @@ pub struct Object {
 pub async fn read(cx: &Cx, host: &Host, users: &[String]) -> Result<Vec<Object>, Problem> {
     let mut found = scan(cx, host, "").await?;
     for user in users {
-        let there = cx
-            .read(
-                host,
-                &format!(
-                    "u={}; [ \"$(id -un)\" != \"$u\" ] && id \"$u\" >/dev/null 2>&1 && echo yes; :",
-                    crate::base::shell::quote(user)
-                ),
-            )
-            .await?;
+        let there = cx.read(host, &program!("has_user.sh").arg(user)).await?;
         if there.stdout.contains("yes") {
             found.extend(scan(cx, host, user).await?);
         }
@@ -43,20 +36,18 @@ pub async fn read(cx: &Cx, host: &Host, users: &[String]) -> Result<Vec<Object>,
 }
 
 async fn scan(cx: &Cx, host: &Host, user: &str) -> Result<Vec<Object>, Problem> {
-    let script = format!(
-        "{}for d in \"$OB_STATE\"/objects/*/; do [ -e \"$d/home\" ] || continue; k=${{d%/}}; k=${{k##*/}}; ob_read_gate \"$k\"; b=$(cat \"$d/home\")\nprintf 'object=%s\\nbase=%s\\nlive=%s\\nmark=%s\\n' \"$k\" \"$b\" \"$g_live\" \"$(cat \"$b/.ob/mark\" 2>/dev/null)\"; done; :",
-        gate::LIB
-    );
     let at = Host { run_as: user.to_owned(), ..host.clone() };
-    let text = cx.read(&at, &script).await?.stdout;
+    let text = cx.read(&at, &program!("objects.sh")).await?.stdout;
     let parts = text.split("object=").skip(1).map(|part| {
         let (key, rest) = part.split_once('\n').unwrap_or((part, ""));
         let facts = crate::transport::key_values(rest);
         let value = |name: &str| facts.get(name).cloned().unwrap_or_default();
+        let mark = Mark::parse(&value("mark")).ok();
+        let named = |m: &Mark| format!("cluster.{}", m.node.name);
         Object {
-            key: key.to_owned(),
+            title: mark.as_ref().map_or_else(|| key.to_owned(), named),
             base: value("base"),
-            mark: Mark::parse(&value("mark")),
+            mark,
             live: value("live") == "1",
             user: user.to_owned(),
         }
@@ -82,7 +73,7 @@ impl Object {
         Some(
             Problem::user(format!(
                 "an unfinished {what} of {} lies on host \"{}\"",
-                self.key, host.endpoint.name
+                self.title, host.endpoint.name
             ))
             .place(format!("{} on {}", self.base, host.endpoint.show()))
             .why(format!("operation {} of owner \"{}\" did not end", mark.operation, mark.owner))

@@ -1,14 +1,13 @@
 //! The record of a preparation: whose it is, how far it came, and what it made or changed, each
 //! with what was there before.
 //!
-//! The file `$OB_STATE/objects/host.NAME/made`, lines `key=value`. A line about an effect is
+//! The file `$OB_STATE/objects/host/made`, lines `key=value`. A line about an effect is
 //! written by the same script, before the effect: what is not in it was not done by us and is never
 //! undone by us.
-use super::Site;
 use crate::base::Problem;
-use crate::base::shell::quote;
 use crate::engine::mark::Stage;
-use crate::engine::{Cx, gate};
+use crate::engine::{Cx, Host};
+use crate::program;
 use std::collections::BTreeMap;
 
 /// A record as it lies on a host.
@@ -18,47 +17,18 @@ pub struct Record {
 }
 
 /// Shell: `$made` is the record; `ob_note KEY VALUE`, `ob_forget KEY`, `ob_noted KEY` work on it.
-#[must_use]
-pub fn lib(site: &Site) -> String {
-    format!("made=\"$OB_STATE/objects/\"{}/made\n{LIB}", quote(&site.key()))
-}
+pub(crate) const LIB: &str = include_str!("record.sh");
 
-const LIB: &str = r#"
-ob_without() { [ ! -e "$made" ] || while IFS= read -r ob_l; do case $ob_l in "$1="*) ;; *) printf '%s\n' "$ob_l" ;; esac; done < "$made"; }
-ob_note() { { ob_without "$1"; printf '%s=%s\n' "$1" "$2"; } | ob_put "$made"; }
-ob_forget() { ob_noted "$1" >/dev/null || return 0; ob_without "$1" | ob_put "$made"; }
-ob_noted() { [ -e "$made" ] || return 1; while IFS= read -r ob_l; do case $ob_l in "$1="*) printf '%s\n' "${ob_l#"$1="}"; return 0 ;; esac; done < "$made"; return 1; }
-"#;
-
-/// Shell that prints the record, each line after `made.`; part of what steps read.
-#[must_use]
-pub fn print(site: &Site) -> String {
-    format!("{}{}[ ! -e \"$made\" ] || sed 's/^/made./' \"$made\"\n", gate::LIB, lib(site))
-}
-
-/// Reads the record of a host.
+/// Reads the record of a host. A host has one: two preparations of it would undo each other.
 ///
 /// # Errors
 /// The host cannot be reached.
-pub async fn read(cx: &Cx, site: &Site) -> Result<Record, Problem> {
-    Ok(Record::parse(&cx.read(&site.host, &format!("{}:", print(site))).await?.stdout))
-}
-
-/// Names and records of every preparation on a host, so that an import can find its own.
-///
-/// # Errors
-/// The host cannot be reached.
-pub async fn all(cx: &Cx, host: &crate::engine::Host) -> Result<Vec<Record>, Problem> {
-    let script = format!(
-        "{}for f in \"$OB_STATE\"/objects/host.*/made; do [ -e \"$f\" ] || continue; echo; sed 's/^/made./' \"$f\"; done; :",
-        gate::LIB
-    );
-    let text = cx.read(host, &script).await?.stdout;
-    Ok(text.split("\n\n").map(Record::parse).filter(Record::exists).collect())
+pub async fn read(cx: &Cx, host: &Host) -> Result<Record, Problem> {
+    Ok(Record::parse(&cx.read(host, &program!("read_record.sh", LIB)).await?.stdout))
 }
 
 impl Record {
-    /// From what [`print`] printed.
+    /// From what `ob_record` printed.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter_map(|l| l.strip_prefix("made.")?.split_once('='));

@@ -3,7 +3,6 @@ use super::flow;
 use super::record::{self, Record};
 use super::*;
 use crate::base::OperationId;
-use crate::engine::lease::Target;
 use crate::engine::{Cx, Graph, Operation, Outcome, run};
 use crate::transport::local::Local;
 use crate::transport::{Connector, Endpoint, Transport, TransportError};
@@ -53,9 +52,11 @@ async fn go(cx: &Cx, graph: &Graph, owner: &str) -> Outcome {
         who: "me".into(),
         authority: owner.into(),
         epoch: 0,
+        engine: crate::engine::Engine::None,
+        nodes: Vec::new(),
         titles: graph.titles(),
     };
-    run(cx, operation, graph, vec![Target::new("host.h", vec![site().host])], 2).await
+    run(cx, operation, graph, vec![site().target()], &crate::engine::Limits::of(2)).await
 }
 
 fn full() -> Prepare {
@@ -84,7 +85,7 @@ fn desired(prepare: Option<Prepare>) -> Desired {
 }
 
 fn kinds(graph: &Graph) -> Vec<&'static str> {
-    graph.nodes().iter().map(|n| n.step.kind()).collect()
+    graph.nodes().iter().map(|n| n.step.kind().as_str()).collect()
 }
 
 const ALL: [&str; 10] = [
@@ -220,7 +221,7 @@ async fn directories_are_made_once_and_undone_as_far_as_they_are_empty() {
     let foreign = go(&cx, &graph, "other").await.problem.unwrap();
     assert!(foreign.why.contains("owner \"me\""), "{foreign}");
 
-    let found = record::read(&cx, &d.site).await.unwrap();
+    let found = record::read(&cx, &d.site.host).await.unwrap();
     assert_eq!(found.text("declared"), "{\"a\":\"'$x\"}");
     let wrong = go(&cx, &flow::destroy(&d.site, d.prepare.as_ref(), "another"), "me")
         .await
@@ -239,8 +240,8 @@ async fn directories_are_made_once_and_undone_as_far_as_they_are_empty() {
     };
     assert!(dir.path().join("new/one/data").exists() && !dir.path().join("new/two").exists());
     assert_eq!(mode("there"), 0o755, "what was there gets its mode back");
-    assert!(!record::read(&cx, &d.site).await.unwrap().exists());
-    assert!(dir.path().join("state/objects/host.h/gate").exists(), "gates outlive the object");
+    assert!(!record::read(&cx, &d.site.host).await.unwrap().exists());
+    assert!(dir.path().join("state/objects/host/gate").exists(), "gates outlive the object");
 }
 
 #[tokio::test]

@@ -7,36 +7,23 @@
 //! digest decides then.
 use super::{Package, feed};
 use crate::base::Problem;
-use crate::base::shell::quote;
-use crate::engine::{Cx, Host, gate};
-use crate::transport::files::{self, FileSpec, Place, Placed};
-use std::fmt::Write;
+use crate::engine::effect::{Files, STATE};
+use crate::engine::{Cx, Host, Program, Values};
+use crate::program;
+use crate::transport::files::FileSpec;
+use std::time::Duration;
 
-/// `st NAME` prints a stamp, `hash NAME` a digest; as in `transport::files`, whose notes
-/// [`publish`] reads.
-const FUNCTIONS: &str = r#"export TZ=UTC
-st() { [ -f "$d/$1" ] && [ ! -L "$d/$1" ] && stat -c '%s %i %a %y %z' -- "$d/$1" 2>/dev/null; }
-hash() { { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi; } < "$d/$1" | cut -c1-64; }
-"#;
+/// What the programs here share.
+const LIB: &str = include_str!("stamp.sh");
 
-/// Each file's digest, size, mode, name as arguments of the shell function `one`.
-fn each(package: &Package) -> String {
-    let mut text = String::new();
+/// Each file's digest, size, mode and name, four arguments a file, after the package's id.
+fn each(program: Program, package: &Package) -> Program {
+    let mut program = program.arg(package.id.as_str());
     for (name, file) in &package.files {
-        let _ = writeln!(
-            text,
-            "one {} {} {:o} {}",
-            file.sha256,
-            file.size,
-            file.mode & 0o7777,
-            quote(name)
-        );
+        let mode = format!("{:o}", file.mode & 0o7777);
+        program = program.args([file.sha256.as_str(), &file.size.to_string(), &mode, name]);
     }
-    text
-}
-
-fn head(package: &Package) -> String {
-    format!("{}d=\"$OB_STATE/packages/\"{}\n{FUNCTIONS}", gate::LIB, quote(&package.id))
+    program
 }
 
 /// Tells whether the whole package lies on the host, unchanged since it was placed. Only reads; one
@@ -50,17 +37,8 @@ pub async fn is_there(cx: &Cx, host: &Host, package: &Package) -> Result<bool, P
 
 /// Prints the user's state directory, and `there`.
 async fn look(cx: &Cx, host: &Host, package: &Package) -> Result<String, Problem> {
-    let script = format!(
-        "{}one() {{\n\
-         s=$(st \"$4\") || exit 3\n\
-         grep -qxF -- \"$1 $s $4\" \"$d/.placed\" && return 0\n\
-         case $s in \"$2 \"*\" $3 \"*) ;; *) exit 3 ;; esac\n\
-         [ \"$(hash \"$4\")\" = \"$1\" ] || exit 3\n}}\n\
-         echo \"state=$OB_STATE\"\n( [ -f \"$d/.placed\" ] || exit 3\n{}) >/dev/null 2>&1 && echo there; :",
-        head(package),
-        each(package)
-    );
-    Ok(cx.read(host, &script).await?.stdout)
+    let program = each(program!("is_there.sh", LIB), package);
+    Ok(cx.read(host, &program).await?.stdout)
 }
 
 /// Reads every file of the package again, stamps or not; the names of those that are missing or
@@ -69,28 +47,16 @@ async fn look(cx: &Cx, host: &Host, package: &Package) -> Result<String, Problem
 /// # Errors
 /// The host cannot be reached.
 pub async fn verify_deep(cx: &Cx, host: &Host, package: &Package) -> Result<Vec<String>, Problem> {
-    let script = format!(
-        "{}one() {{ s=$(st \"$4\") && case $s in \"$2 \"*\" $3 \"*) [ \"$(hash \"$4\")\" = \"$1\" ] && return 0 ;; esac; printf 'bad=%s\\n' \"$4\"; }}\n{}:",
-        head(package),
-        each(package)
-    );
-    Ok(cx
-        .read(host, &script)
-        .await?
-        .stdout
-        .lines()
-        .filter_map(|l| l.strip_prefix("bad="))
-        .map(str::to_owned)
-        .collect())
+    let program = each(program!("verify_deep.sh", LIB), package);
+    let said = cx.read(host, &program).await?.stdout;
+    Ok(said.lines().filter_map(|l| l.strip_prefix("bad=")).map(str::to_owned).collect())
 }
 
-/// Puts what is missing there; contents are verified on the host. Names and contents are fixed by
-/// digests, so this needs no gate.
+/// Where the files of a package go on the host: what [`files`] names.
 ///
 /// # Errors
-/// The host cannot be reached, its disk is full, an archive on this machine cannot be read or is
-/// another one.
-pub async fn fill(cx: &Cx, host: &Host, package: &Package) -> Result<Placed, Problem> {
+/// The host cannot be reached, or the id is none.
+pub async fn state(cx: &Cx, host: &Host, package: &Package) -> Result<Values, Problem> {
     let id = &package.id;
     if id.is_empty()
         || id.starts_with(['.', '-'])
@@ -103,6 +69,12 @@ pub async fn fill(cx: &Cx, host: &Host, package: &Package) -> Result<Placed, Pro
     // What the step's check has just asked.
     let said = look(cx, host, package).await?;
     let state = said.lines().find_map(|l| l.strip_prefix("state=")).unwrap_or_default();
+    Ok(Values::default().with(STATE, state))
+}
+
+/// Puts what is missing there and notes the package as whole; contents are verified on the host.
+#[must_use]
+pub fn files(package: &Package) -> Files {
     let openers = feed::openers(package);
     let spec = |(name, file): (&String, &super::File)| {
         Some(FileSpec {
@@ -113,28 +85,16 @@ pub async fn fill(cx: &Cx, host: &Host, package: &Package) -> Result<Placed, Pro
             open: openers.get(name)?.clone(),
         })
     };
-    let specs: Vec<FileSpec> = package.files.iter().filter_map(spec).collect();
-    let to = Place {
-        run_as: host.run_as.clone(),
-        cache: format!("{state}/cache"),
-        dest: format!("{state}/packages/{id}"),
-        deep: false,
-    };
-    files::place(&cx.connect(host).await?, &to, &specs).await
+    Files {
+        files: package.files.iter().filter_map(spec).collect(),
+        folder: format!("packages/{}", package.id),
+        then: publish(package),
+    }
 }
 
-/// Shell that notes the package as whole. A stamp goes in only if the transport's note about it
-/// holds, or the digest is right.
+/// Notes the package as whole. A stamp goes in only if the transport's note about it holds, or the
+/// digest is right.
 #[must_use]
-pub fn publish(package: &Package) -> String {
-    format!(
-        "{}chmod 700 \"$OB_STATE/packages\" \"$OB_STATE/cache\" || exit 1\n\
-         one() {{\n\
-         s=$(st \"$4\") || {{ echo \"$d/$4 is missing\" >&2; exit 1; }}\n\
-         grep -qxF -- \"$s $d/$4\" \"$OB_STATE/cache/$1-$3.stamp\" 2>/dev/null || [ \"$(hash \"$4\")\" = \"$1\" ] || {{ echo \"$d/$4 was changed by somebody: its sha256 is not $1\" >&2; exit 1; }}\n\
-         printf '%s %s %s\\n' \"$1\" \"$s\" \"$4\"\n}}\n\
-         lines=$( {{\n{}}} ) || exit 1\nexec 5<\"$OB_STATE/cache\" && flock -w 50 5 || exit 1\nprintf '%s\\n' \"$lines\" | ob_put \"$d/.placed\"",
-        head(package),
-        each(package)
-    )
+pub fn publish(package: &Package) -> Program {
+    each(program!("publish.sh", LIB), package).within(Duration::from_secs(120))
 }

@@ -3,7 +3,9 @@ use super::archive::making::{M, cpio, file, gz, link, program, rpm, tar, zip, zs
 use super::describe::{Declared, describe};
 use super::*;
 use crate::base::Problem;
+use crate::engine::effect::STATE;
 use crate::engine::{Cx, Host};
+use crate::transport::files::Place;
 use crate::transport::{Connector, Endpoint, Script, Transport, TransportError, local::Local};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -58,10 +60,24 @@ impl Lab {
         self.dir.path().join("st ate/packages").join(&package.id).join(name)
     }
     async fn fill(&self, package: &Package) -> Result<(usize, usize), Problem> {
-        place::fill(&self.cx, &self.host, package).await.map(|p| (p.sent, p.linked))
+        let values = place::state(&self.cx, &self.host, package).await?;
+        let state = crate::engine::Template::value(STATE).fill(&values)?;
+        let files = place::files(package);
+        let to = Place {
+            run_as: String::new(),
+            cache: format!("{state}/cache"),
+            dest: format!("{state}/{}", files.folder),
+            deep: false,
+        };
+        let placed = crate::transport::files::place(&self.transport, &to, &files.files).await?;
+        Ok((placed.sent, placed.linked))
     }
     async fn publish(&self, package: &Package) -> Result<(), String> {
-        let out = self.transport.run(&Script::new(place::publish(package))).await.unwrap();
+        let out = {
+            let program = place::publish(package).script(&Default::default()).unwrap();
+            let script = format!("{}{program}", crate::engine::gate::LIB);
+            self.transport.run(&Script::new(script)).await.unwrap()
+        };
         if out.ok() { Ok(()) } else { Err(out.tail()) }
     }
     async fn place(&self, package: &Package) -> (usize, usize) {

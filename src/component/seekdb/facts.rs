@@ -1,62 +1,11 @@
 //! What the host says about an instance, read by one script.
-use super::{ACCOUNT, Instance};
+use super::{ACCOUNT, about};
 use crate::base::units::Bytes;
 use crate::base::{Problem, Secret};
 use crate::component::sql::Login;
 use crate::engine::mark::Mark;
-use crate::engine::{Cx, gate};
+use crate::engine::{Cx, Node};
 use crate::transport::key_values;
-
-/// Shell functions about one instance: `$base` is its directory.
-const LIB: &str = r#"
-# Leaves in sdb_p the pid of the server of $base, if it lives, and in sdb_s its state and what follows in its stat: the pid
-# file outlives the process, and pids are used again. Nothing is started for it.
-sdb_find() {
-  sdb_p= sdb_s= sdb_c=
-  { read -r sdb_p < "$base/run/seekdb.pid"; } 2>/dev/null
-  [ -n "$sdb_p" ] && { read -r sdb_s < "/proc/$sdb_p/stat"; } 2>/dev/null || { sdb_p=; return 0; }
-  sdb_s=${sdb_s##*) }
-  # A first thread that has ended is not the end: the others still hold store and ports.
-  case $sdb_s in Z*) set -- "/proc/$sdb_p/task"/*; [ $# -gt 1 ] || sdb_p=; return 0 ;; X*|"") sdb_p=; return 0 ;; esac
-  { read -r sdb_c < "/proc/$sdb_p/cmdline"; } 2>/dev/null
-  case $sdb_c in *seekdb*) ;; *) sdb_p=; return 0 ;; esac
-  [ "/proc/$sdb_p/cwd" -ef "$base" ] || sdb_p=
-}
-sdb_pid() { sdb_find; [ -z "$sdb_p" ] || echo "$sdb_p"; }
-# Names the process for ever: after a boot another one may well have its pid.
-sdb_process() {
-  sdb_find; [ -n "$sdb_p" ] || return 1
-  ob_boot; set -- $sdb_s; echo "$sdb_p ${20} $ob_boot"
-}
-# Whether a server of $base is between its start and its pid file, which takes seconds on a busy host.
-sdb_begins() {
-  [ -z "$(sdb_pid)" ] || return 1
-  for sdb_d in /proc/[0-9]*; do
-    sdb_c=
-    { read -r sdb_c < "$sdb_d/cmdline"; } 2>/dev/null
-    case $sdb_c in *"--base-dir$base--"*|*"--base-dir$base") return 0 ;; esac
-  done
-  return 1
-}
-# Waits while it is, 20 s at most.
-sdb_settle() { n=0; while sdb_begins && [ $n -lt 200 ]; do n=$((n+1)); sleep 0.1; done; }
-# Ends the server and waits until it is gone: until then a new one of this directory ends at its start (status 96). Asked
-# first, killed after $1 tenths of a second, at once with 0; fails when it is still there 20 s after that.
-sdb_end() {
-  sdb_n=0
-  while sdb_find; [ -n "$sdb_p" ]; do
-    if [ $sdb_n -eq "$1" ]; then kill -KILL "$sdb_p"; elif [ $sdb_n -eq 0 ]; then kill -TERM "$sdb_p"; fi
-    [ $sdb_n -lt $(($1 + 200)) ] || { echo "pid $sdb_p does not end" >&2; return 1; }
-    sdb_n=$((sdb_n + 1)); sleep 0.1
-  done
-}
-"#;
-
-/// The shell functions every script about this instance begins with.
-#[must_use]
-pub fn lib(instance: &Instance) -> String {
-    format!("base={}\n{LIB}", instance.base())
-}
 
 /// An instance as its host shows it. Nothing here needs SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,8 +19,8 @@ pub struct Facts {
     pub stays: bool,
     /// Who made it.
     pub mark: Option<Mark>,
-    /// There is a mark that cannot be read.
-    pub mark_damaged: bool,
+    /// Why there is a mark that cannot be read.
+    pub mark_damaged: Option<String>,
     /// Its store has been created.
     pub store: bool,
     /// The store was created by a build that has not ended; it may be wiped.
@@ -96,8 +45,8 @@ pub struct Facts {
     pub start_sum: String,
     /// The note of the group it is a member of.
     pub group: Option<super::group::Group>,
-    /// There is a note that cannot be read.
-    pub group_damaged: bool,
+    /// Why there is a note of a group that cannot be read.
+    pub group_damaged: Option<String>,
     /// A restart of it has begun and not ended.
     pub restart: bool,
     /// The process that is to be restarted still runs.
@@ -121,49 +70,16 @@ impl Facts {
     /// It belongs to a group, which alone says whether its server runs: nothing else starts it.
     #[must_use]
     pub fn member(&self) -> bool {
-        self.group.is_some() || self.group_damaged
+        self.group.is_some() || self.group_damaged.is_some()
     }
 }
-
-/// Prints the facts. Every process that it starts costs a host a millisecond, so it starts few.
-const LOOK: &str = r#"
-while read -r k v _; do case $k in MemTotal:) echo "memory=${v}K"; break ;; esac; done < /proc/meminfo
-if [ -d "$base" ]; then
-  echo exists=1
-  empty=1
-  for f in "$base"/* "$base"/.[!.]* "$base"/..?*; do
-    [ -e "$f" ] || [ -L "$f" ] || continue
-    empty=0
-    case ${f##*/} in .ob) ;; *) echo occupied=1; break ;; esac
-  done
-  [ $empty = 1 ] && { [ ! -w "${base%/*}/" ] || mountpoint -q "$base"; } && echo stays=1
-fi
-[ -d "$base/store/redo" ] && echo store=1
-if [ -d "$base/.ob" ]; then
-  for f in mark building group loss restart fenced adopting boot; do [ -e "$base/.ob/$f" ] && echo "has.$f=1"; done
-  for f in "$base"/.ob/aside/*; do [ -e "$f" ] && echo "aside.${f##*/}=1"; done
-  [ -s "$base/.ob/account" ] && { read -r a < "$base/.ob/account"; printf 'account=%s\n' "$a"; }
-  # Each line with the name of its file: "mark:{…".
-  (cd "$base/.ob" && exec grep -s '' mark building group loss restart fenced /dev/null)
-  l=$(readlink "$base/.ob/package") && echo "package=${l##*/}"
-  [ -e "$base/.ob/start" ] && echo "start=$(cksum < "$base/.ob/start")"
-fi
-sdb_find
-if [ -n "$sdb_p" ]; then
-  p=$sdb_p
-  ob_boot; set -- $sdb_s; echo "pid=$p"; echo "process=$p ${20} $ob_boot"
-  x=$(readlink "/proc/$p/exe"); x=${x%/seekdb*}; echo "running=${x##*/}"
-  echo "command=$(tr '\0' ' ' < "/proc/$p/cmdline" 2>/dev/null)"
-fi
-:"#;
 
 /// Reads the facts.
 ///
 /// # Errors
-/// The host cannot be reached or the script failed.
-pub async fn read(cx: &Cx, instance: &Instance) -> Result<Facts, Problem> {
-    let script = format!("{}{}{LOOK}", gate::LIB, lib(instance));
-    Ok(parse(&cx.read(&instance.host, &script).await?.stdout))
+/// The host cannot be reached or the program failed.
+pub async fn read(cx: &Cx, node: &Node) -> Result<Facts, Problem> {
+    Ok(parse(&cx.read(&node.host, &about!(node, "look.sh")).await?.stdout))
 }
 
 fn parse(text: &str) -> Facts {
@@ -174,21 +90,21 @@ fn parse(text: &str) -> Facts {
     let runs = |name: &str| {
         file(name).is_some_and(|noted| facts.get("process").is_some_and(|p| p == noted))
     };
-    let mark = file("mark").and_then(Mark::parse);
-    let group = file("group").and_then(super::group::Group::parse);
+    let mark = note(has("has.mark"), file("mark"), Mark::parse);
+    let group = note(has("has.group"), file("group"), super::group::Group::parse);
     Facts {
         exists: has("exists"),
         occupied: has("occupied"),
         stays: has("stays"),
-        group_damaged: has("has.group") && group.is_none(),
-        group,
+        group_damaged: group.clone().err(),
+        group: group.ok().flatten(),
         loss: file("loss").and_then(|l| serde_json::from_str(l).ok()),
         restart: has("has.restart"),
         restart_runs: runs("restart"),
         fenced: has("has.fenced"),
         fenced_runs: runs("fenced"),
-        mark_damaged: has("has.mark") && mark.is_none(),
-        mark,
+        mark_damaged: mark.clone().err(),
+        mark: mark.ok().flatten(),
         store: has("store"),
         building_store: has("has.building")
             .then(|| file("building").unwrap_or_default().to_owned()),
@@ -203,6 +119,15 @@ fn parse(text: &str) -> Facts {
         start_sum: facts.get("start").cloned().unwrap_or_default(),
         aside: facts.keys().filter_map(|k| k.strip_prefix("aside.")).map(str::to_owned).collect(),
     }
+}
+
+/// A note: none, one, or why it cannot be read.
+fn note<T>(
+    there: bool,
+    text: Option<&str>,
+    parse: fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    if there { parse(text.unwrap_or_default()).map(Some) } else { Ok(None) }
 }
 
 /// The checksum that `cksum` prints for `text`, so that a start script can be compared without
@@ -258,6 +183,8 @@ mod tests {
             (Some(42), Some("p1"), Some("p2"))
         );
         assert_eq!(facts.aside, ["x"]);
-        assert!(parse("has.mark=1\nmark:{half\n").mark_damaged);
+        assert!(parse("has.mark=1\nmark:{half\n").mark_damaged.is_some());
+        let newer = parse("has.mark=1\nmark:{\"format\":99}\n").mark_damaged.unwrap();
+        assert!(newer.contains("newer version"), "{newer}");
     }
 }

@@ -1,13 +1,12 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
-use super::Instance;
 use super::steps::{
-    Adopt, BeginRestart, Claim, CreateAccount, EndNote, EndSessions, KeepRootPassword, Note,
-    PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
+    Adopt, BeginRestart, Claim, CreateAccount, EndFenced, EndNote, EndSessions, KeepRootPassword,
+    Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
     SetRootPassword, SetStage, Start, StartServer, StopServer, UsePackage, WriteAccount,
 };
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
-use crate::engine::{Graph, Step};
+use crate::engine::{Graph, Node, Step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     /// Which one.
-    pub instance: Instance,
+    pub node: Node,
     /// What it runs.
     pub package: Package,
     /// Parameters, passed at every start.
@@ -37,19 +36,20 @@ const STATIC: [&str; 5] =
 pub const READ_ONLY: [&str; 3] = ["server_create_time", "redo_dir", "data_dir"];
 
 fn install(g: &mut Graph, d: &Desired) {
-    g.then(Claim { instance: d.instance.clone() });
-    g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
+    g.then(Claim { node: d.node.clone() });
+    g.then(PlacePackage { node: d.node.clone(), package: d.package.clone() });
     g.then(UsePackage {
-        instance: d.instance.clone(),
+        node: d.node.clone(),
         package: d.package.id.clone(),
         parameters: d.parameters.clone(),
     });
 }
 
 /// What every graph about an instance does first after a take-over.
-fn begin(instance: &Instance) -> Graph {
+fn begin(node: &Node) -> Graph {
     let mut g = Graph::new();
-    g.after_take_over(EndSessions { instance: instance.clone() });
+    g.after_take_over(EndFenced { node: node.clone() });
+    g.after_take_over(EndSessions { node: node.clone() });
     g
 }
 
@@ -57,25 +57,25 @@ fn begin(instance: &Instance) -> Graph {
 /// and is started if it is down.
 #[must_use]
 pub fn adopt(d: &Desired, down: bool) -> Graph {
-    let mut g = begin(&d.instance);
-    g.then(Adopt { instance: d.instance.clone() });
-    g.then(PlacePackage { instance: d.instance.clone(), package: d.package.clone() });
+    let mut g = begin(&d.node);
+    g.then(Adopt { node: d.node.clone() });
+    g.then(PlacePackage { node: d.node.clone(), package: d.package.clone() });
     g.then(UsePackage {
-        instance: d.instance.clone(),
+        node: d.node.clone(),
         package: d.package.id.clone(),
         parameters: d.parameters.clone(),
     });
     if down {
         g.then(StartServer {
-            instance: d.instance.clone(),
+            node: d.node.clone(),
             package: d.package.id.clone(),
             start: Start::Alone,
         });
     }
-    g.then(WriteAccount { instance: d.instance.clone() });
-    g.then(CreateAccount { instance: d.instance.clone() });
-    g.then(SetBoot::new(&d.instance, true));
-    g.then(EndNote { instance: d.instance.clone(), note: Note::Adopting });
+    g.then(WriteAccount { node: d.node.clone() });
+    g.then(CreateAccount { node: d.node.clone() });
+    g.then(SetBoot::new(&d.node, true));
+    g.then(EndNote { node: d.node.clone(), note: Note::Adopting });
     g
 }
 
@@ -85,43 +85,39 @@ fn memory(g: &mut Graph, d: &Desired, prior: Option<&Desired>) {
     if let Some(limit) =
         limit.filter(|l| prior.is_none_or(|p| p.parameters.get("memory_limit") != Some(*l)))
     {
-        g.then(ProveMemory { instance: d.instance.clone(), limit: limit.clone() });
+        g.then(ProveMemory { node: d.node.clone(), limit: limit.clone() });
     }
 }
 
 /// Installs and, unless `initialize` is false, starts a new database.
 #[must_use]
 pub fn create(d: &Desired) -> Graph {
-    let mut g = begin(&d.instance);
+    let mut g = begin(&d.node);
     memory(&mut g, d, None);
     install(&mut g, d);
     if d.initialize {
         g.then(StartServer {
-            instance: d.instance.clone(),
+            node: d.node.clone(),
             package: d.package.id.clone(),
             start: Start::Alone,
         });
-        g.then(WriteAccount { instance: d.instance.clone() });
-        g.then(CreateAccount { instance: d.instance.clone() });
+        g.then(WriteAccount { node: d.node.clone() });
+        g.then(CreateAccount { node: d.node.clone() });
         if d.root_password {
             root_password(&mut g, d);
         }
         for (name, value) in &d.parameters {
-            g.then(SetParameter {
-                instance: d.instance.clone(),
-                name: name.clone(),
-                value: value.clone(),
-            });
+            g.then(SetParameter { node: d.node.clone(), name: name.clone(), value: value.clone() });
         }
-        g.then(SetBoot::new(&d.instance, true));
+        g.then(SetBoot::new(&d.node, true));
     }
-    g.then(SetStage { instance: d.instance.clone(), stage: Stage::Complete, creation: None });
+    g.then(SetStage { node: d.node.clone(), stage: Stage::Complete, creation: None });
     g
 }
 
 fn root_password(g: &mut Graph, d: &Desired) {
-    g.then(KeepRootPassword { instance: d.instance.clone() });
-    g.then(SetRootPassword { instance: d.instance.clone() });
+    g.then(KeepRootPassword { node: d.node.clone() });
+    g.then(SetRootPassword { node: d.node.clone() });
 }
 
 /// Whether and how a changed parameter needs a restart.
@@ -134,14 +130,10 @@ pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
 /// Stop and start of a restart that was noted; a server that does not run stays stopped, in each
 /// step by what the host says.
 #[must_use]
-pub fn restart(i: &Instance, package: &str) -> [Arc<dyn Step>; 2] {
+pub fn restart(i: &Node, package: &str) -> [Arc<dyn Step>; 2] {
     [
-        Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: true }),
-        Arc::new(StartServer {
-            instance: i.clone(),
-            package: package.to_owned(),
-            start: Start::Again,
-        }),
+        Arc::new(StopServer { node: i.clone(), fenced_only: false, restart: true }),
+        Arc::new(StartServer { node: i.clone(), package: package.to_owned(), start: Start::Again }),
     ]
 }
 
@@ -149,17 +141,17 @@ pub fn restart(i: &Instance, package: &str) -> [Arc<dyn Step>; 2] {
 /// change in the start script alone.
 #[must_use]
 pub fn update(prior: &Desired, next: &Desired) -> Graph {
-    let mut g = begin(&next.instance);
-    let (i, package) = (&next.instance, &next.package);
+    let mut g = begin(&next.node);
+    let (i, package) = (&next.node, &next.package);
     memory(&mut g, next, Some(prior));
     let moved = !prior.package.same(package);
     if moved {
-        g.then(PlacePackage { instance: i.clone(), package: package.clone() });
+        g.then(PlacePackage { node: i.clone(), package: package.clone() });
     }
     let restarts = needs_restart(prior, next);
     if restarts {
         g.then(BeginRestart {
-            instance: i.clone(),
+            node: i.clone(),
             package: package.id.clone(),
             from: prior.package.id.clone(),
             parameters: next.parameters.clone(),
@@ -169,13 +161,13 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
     // name they do not have here.
     let before = if moved { &prior.package } else { package };
     let old = UsePackage {
-        instance: i.clone(),
+        node: i.clone(),
         package: before.id.clone(),
         parameters: prior.parameters.clone(),
     };
     if prior.parameters != next.parameters || moved {
         g.then(UsePackage {
-            instance: i.clone(),
+            node: i.clone(),
             package: package.id.clone(),
             parameters: next.parameters.clone(),
         });
@@ -192,21 +184,18 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
         g.way_back(
             start,
             vec![
-                Arc::new(StopServer { instance: i.clone(), fenced_only: false, restart: false }),
+                Arc::new(StopServer { node: i.clone(), fenced_only: false, restart: false }),
                 Arc::new(old.clone()),
                 again,
-                Arc::new(EndNote { instance: i.clone(), note: Note::Restart }),
+                Arc::new(EndNote { node: i.clone(), note: Note::Restart }),
             ],
         );
-        g.then(EndNote { instance: i.clone(), note: Note::Restart });
+        g.then(EndNote { node: i.clone(), note: Note::Restart });
     }
     for (name, value) in &next.parameters {
         if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
-            let set = g.then(SetParameter {
-                instance: i.clone(),
-                name: name.clone(),
-                value: value.clone(),
-            });
+            let set =
+                g.then(SetParameter { node: i.clone(), name: name.clone(), value: value.clone() });
             // What the server refuses must not stay in its start script: its next start would end
             // on it.
             g.way_back(set, vec![Arc::new(old.clone())]);
@@ -223,19 +212,19 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
 
 /// Removes everything of ours; gates and journals stay.
 #[must_use]
-pub fn destroy(instance: &Instance, creation: &str, aside_too: bool) -> Graph {
-    let mut g = begin(instance);
+pub fn destroy(node: &Node, creation: &str, aside_too: bool) -> Graph {
+    let mut g = begin(node);
     g.then(SetStage {
-        instance: instance.clone(),
+        node: node.clone(),
         stage: Stage::Destroying,
         creation: Some(creation.to_owned()),
     });
-    g.then(SetBoot::new(instance, false));
-    g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
-    g.then(RemoveStore { instance: instance.clone() });
-    g.then(PrunePackages { instance: instance.clone() });
+    g.then(SetBoot::new(node, false));
+    g.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
+    g.then(RemoveStore { node: node.clone() });
+    g.then(PrunePackages { node: node.clone() });
     // The mark goes last: cut anywhere before, the object is still known and the same destroy goes
     // on.
-    g.then(RemoveHome { instance: instance.clone(), aside_too });
+    g.then(RemoveHome { node: node.clone(), aside_too });
     g
 }

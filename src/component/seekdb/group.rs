@@ -3,22 +3,24 @@
 //!
 //! The epoch grows with each move of the role. A member whose copy is older than another's was not
 //! there at a move: if it was the primary then, its store must never be started again.
-use super::{Facts, Instance, Role, facts, server};
-use crate::base::Problem;
-use crate::engine::journal::FORMAT;
-use crate::engine::{Check, Cx, Host, Step};
+use super::{Facts, Role, about, facts, server};
+use crate::base::{ObjectName, Problem};
+use crate::engine::journal::{FORMAT, formatted};
+use crate::engine::template::{OWNER, Template};
+use crate::engine::{Check, Cx, Effect, Engine, Host, Node, Step, StepId, StepKind};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// One copy of the note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Group {
     /// Format version.
     pub format: u32,
+    /// What its members are.
+    pub engine: Engine,
     /// Name of the group.
-    pub name: String,
+    pub name: ObjectName,
     /// Who has authority over it.
     pub authority: String,
     /// Grows with each move of the role.
@@ -26,22 +28,23 @@ pub struct Group {
     /// Member that was opened for writes last.
     pub primary: String,
     /// Members by name.
-    pub members: BTreeMap<String, Instance>,
+    pub members: BTreeMap<String, Node>,
 }
 
 impl Group {
     /// A note of the current format.
     #[must_use]
     pub fn new(
-        name: &str,
+        name: &ObjectName,
         authority: &str,
         epoch: u64,
         primary: &str,
-        members: BTreeMap<String, Instance>,
+        members: BTreeMap<String, Node>,
     ) -> Self {
         Self {
             format: FORMAT,
-            name: name.into(),
+            engine: Engine::Seekdb,
+            name: name.clone(),
             authority: authority.into(),
             epoch,
             primary: primary.into(),
@@ -50,13 +53,26 @@ impl Group {
     }
     /// It names this instance as the one that takes writes.
     #[must_use]
-    pub fn led_by(&self, instance: &Instance) -> bool {
-        self.members.get(&self.primary).is_some_and(|m| m.key() == instance.key())
+    pub fn led_by(&self, node: &Node) -> bool {
+        self.members.get(&self.primary).is_some_and(|m| m.same_place(node))
     }
-    /// Reads one.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str(text.trim()).ok()
+    /// Reads one. Its members are where a run may go, so `local`, which leads to whoever reads it,
+    /// is none.
+    ///
+    /// # Errors
+    /// It is damaged, of a newer format, of another engine, or names what no note of ours names.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let group: Self = formatted(text)?;
+        if group.engine != Engine::Seekdb {
+            return Err(format!("it is about the engine {}", group.engine.as_str()));
+        }
+        if let Some((name, _)) = group.members.iter().find(|(_, m)| !m.from_a_host()) {
+            return Err(format!("its member {name:?} has the address \"local\""));
+        }
+        if let Some(name) = group.members.keys().find(|n| ObjectName::parse(n).is_err()) {
+            return Err(format!("its member {name:?} has a name that is none"));
+        }
+        Ok(group)
     }
 }
 
@@ -135,8 +151,8 @@ pub struct Member {
 }
 
 /// Looks at one member; never fails: what cannot be seen is [`Standing::Unreachable`].
-pub async fn look(cx: &Cx, instance: &Instance) -> Member {
-    let facts = match facts::read(cx, instance).await {
+pub async fn look(cx: &Cx, node: &Node) -> Member {
+    let facts = match facts::read(cx, node).await {
         Ok(facts) => facts,
         Err(problem) => {
             return Member {
@@ -148,7 +164,7 @@ pub async fn look(cx: &Cx, instance: &Instance) -> Member {
         }
     };
     let (standing, why) = if facts.pid.is_some() {
-        match server::ask_running(cx, instance, &facts).await {
+        match server::ask_running(cx, node, &facts).await {
             Ok(said) if said.role == Role::Primary => (Standing::Primary, String::new()),
             Ok(_) if facts.fenced => (Standing::Fenced, String::new()),
             Ok(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
@@ -171,11 +187,11 @@ pub async fn look(cx: &Cx, instance: &Instance) -> Member {
 /// Looks at all members at once, and finds who is behind: a stopped member whose note is older than
 /// the newest and names itself as primary has missed a move of the role, and so has a standby whose
 /// note is older and who is not the one to be opened.
-pub async fn look_all(cx: &Cx, members: &BTreeMap<String, Instance>) -> BTreeMap<String, Member> {
+pub async fn look_all(cx: &Cx, members: &BTreeMap<String, Node>) -> BTreeMap<String, Member> {
     let mut set = tokio::task::JoinSet::new();
-    for (name, instance) in members.clone() {
+    for (name, node) in members.clone() {
         let cx = cx.clone();
-        set.spawn(async move { (name, look(&cx, &instance).await) });
+        set.spawn(async move { (name, look(&cx, &node).await) });
     }
     let mut seen = BTreeMap::new();
     while let Some(done) = set.join_next().await {
@@ -213,47 +229,47 @@ pub fn newest(seen: &BTreeMap<String, Member>) -> Option<&Group> {
 #[derive(Clone, Debug)]
 pub struct WriteGroup {
     /// With whom.
-    pub instance: Instance,
-    /// What it will say; `authority` is filled in from the operation.
+    pub node: Node,
+    /// What it will say; `authority` is the owner who runs the operation.
     pub group: Group,
 }
 
 impl WriteGroup {
     fn wanted(&self, cx: &Cx) -> Group {
-        Group {
-            authority: cx.operation().map(|o| o.authority.clone()).unwrap_or_default(),
-            ..self.group.clone()
-        }
+        let authority = cx.operation().map(|o| o.authority.clone()).unwrap_or_default();
+        Group { authority, ..self.group.clone() }
     }
 }
 
 #[async_trait]
 impl Step for WriteGroup {
-    fn kind(&self) -> &'static str {
-        "write_group"
+    fn id(&self) -> StepId {
+        let kind = StepKind("write_group");
+        StepId::new(kind, &self.node.host, &self.node.directory).about(&*self.group.name)
     }
     fn title(&self) -> String {
-        format!("note group {} with {}", self.group.name, self.instance.show())
+        format!("note group {} with {}", self.group.name, self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!(
-            "write {}/.ob/group: epoch {}, primary {}",
-            self.instance.base_dir, self.group.epoch, self.group.primary
-        )]
+    fn effect(&self) -> Effect {
+        let note = Template::json(&self.group, &[("authority", OWNER)]);
+        Effect::Shell(about!(self.node, "steps/put_note.sh").arg("group").arg(note))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = facts::read(cx, &self.instance).await?;
+        let facts = facts::read(cx, &self.node).await?;
+        if let Some(why) = facts.group_damaged {
+            return Ok(Check::Refused(damaged_note(&self.node, &why)));
+        }
         Ok(match facts.group {
             Some(found) if found.name != self.group.name => Check::Refused(
                 Problem::refused(format!(
                     "{} belongs to group \"{}\"",
-                    self.instance.show(),
+                    self.node.show(),
                     found.name
                 ))
-                .place(self.instance.host.endpoint.show())
+                .place(self.node.host.endpoint.show())
                 .why("a member can be in one group only")
                 .fix("remove it from that group first"),
             ),
@@ -262,7 +278,7 @@ impl Step for WriteGroup {
                     "group \"{}\" is at epoch {} already",
                     found.name, found.epoch
                 ))
-                .place(self.instance.host.endpoint.show())
+                .place(self.node.host.endpoint.show())
                 .why("another run moved the role meanwhile")
                 .fix("plan again"),
             ),
@@ -270,57 +286,44 @@ impl Step for WriteGroup {
             _ => Check::Needed("it says otherwise".into()),
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let json = serde_json::to_string(&self.wanted(cx)).unwrap_or_default();
-        let body = format!(
-            "printf '%s\\n' {} | ob_put {}",
-            crate::base::shell::quote(&json),
-            self.instance.own("group")
-        );
-        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
-    }
+}
+
+/// What is said of a note that cannot be read; nothing is done on its ground.
+#[must_use]
+pub fn damaged_note(node: &Node, why: &str) -> Problem {
+    Problem::refused(format!("the note of the group of {} cannot be read", node.show()))
+        .place(format!("{} on {}", node.own("group"), node.host.endpoint.show()))
+        .why(why)
+        .fix(
+            "use the newest release of ob; if the file is damaged, copy it from another member of \
+             the group (the one with the highest epoch), then run the same command again",
+        )
 }
 
 /// Removes a member's copy of the note.
 #[derive(Clone, Debug)]
 pub struct LeaveGroup {
     /// Who leaves.
-    pub instance: Instance,
+    pub node: Node,
 }
 
 #[async_trait]
 impl Step for LeaveGroup {
-    fn kind(&self) -> &'static str {
-        "leave_group"
+    fn id(&self) -> StepId {
+        StepId::new(StepKind("leave_group"), &self.node.host, &self.node.directory)
     }
     fn title(&self) -> String {
-        format!("let {} leave its group", self.instance.show())
+        format!("let {} leave its group", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm {}/.ob/group", self.instance.base_dir)]
+    fn effect(&self) -> Effect {
+        Effect::Shell(about!(self.node, "steps/end_note.sh").args(["group", "fenced"]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = facts::read(cx, &self.instance).await?;
-        Ok(if facts.group.is_some() || facts.group_damaged {
-            Check::Needed("it is a member".into())
-        } else {
-            Check::Done
-        })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(
-            self,
-            &format!(
-                "rm -f {0} {1} && sync \"$(dirname {0})\"",
-                self.instance.own("group"),
-                self.instance.own("fenced")
-            ),
-            Duration::from_secs(30),
-        )
-        .await
-        .map(drop)
+        let facts = facts::read(cx, &self.node).await?;
+        let member = facts.group.is_some() || facts.group_damaged.is_some();
+        Ok(if member { Check::Needed("it is a member".into()) } else { Check::Done })
     }
 }

@@ -1,7 +1,6 @@
 //! Looking at an instance that others made, so that it can be imported. Reads only.
-use super::Instance;
-use super::facts::{self, lib};
-use crate::base::Problem;
+use super::{about, facts};
+use crate::base::{Directory, ObjectName, Problem};
 use crate::component::package::{File, Package, package_id};
 use crate::engine::{Cx, Host};
 use crate::transport::key_values;
@@ -29,15 +28,14 @@ pub struct Probe {
 /// # Errors
 /// Nothing is there, it does not run, the host does not answer.
 pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Problem> {
-    let instance = Instance {
-        name: String::new(),
-        host: host.clone(),
-        base_dir: base_dir.to_owned(),
-        sql_port: 0,
-        rpc_port: 0,
-    };
+    let directory = Directory::parse(base_dir).map_err(|why| {
+        Problem::user("cannot import from that directory").why(why).fix("correct the import id")
+    })?;
+    // Whoever made it gave it no name of ours yet.
+    let nameless = ObjectName::parse("seekdb").map_err(Problem::internal)?;
+    let node = super::node(nameless, host.clone(), directory, 0, 0);
     let place = format!("{base_dir} on {}", host.endpoint.show());
-    let found = facts::read(cx, &instance).await?;
+    let found = facts::read(cx, &node).await?;
     if !found.exists {
         return Err(Problem::user("there is nothing to import")
             .place(place)
@@ -46,15 +44,10 @@ pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Proble
     }
     let name = found.mark.as_ref().map_or_else(
         || base_dir.rsplit('/').next().unwrap_or("seekdb").to_owned(),
-        |m| m.name.clone(),
+        |m| m.node.name.to_string(),
     );
-    let script = format!(
-        "{}p=$(sdb_pid); if [ -n \"$p\" ]; then d=$(dirname \"$(readlink \"/proc/$p/exe\")\"); tr '\\0' '\\n' < \"/proc/$p/cmdline\" | sed 's/^/arg=/'; else d=$(readlink -f \"$base/.ob/package\"); sed -n 's/^exec //p' \"$base/.ob/start\" 2>/dev/null | tr ' ' '\\n' | sed 's/^/arg=/'; fi
-for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %s %s %s\\n' \"${{f##*/}}\" \"$(stat -c '%s %a' \"$f\")\" \"$(sha256sum < \"$f\" | cut -d' ' -f1)\" x; done
-\"$d/seekdb\" --version 2>&1 | head -n 3 | sed 's/^/version=/'; uname -m | sed 's/^/arch=/'; :",
-        lib(&instance)
-    );
-    let output = cx.read(host, &script).await?.stdout;
+    let program = about!(node, "probe.sh").within(DEADLINE);
+    let output = cx.read(host, &program).await?.stdout;
     let args: Vec<&str> = output.lines().filter_map(|l| l.strip_prefix("arg=")).collect();
     let after =
         |flag: &str| args.iter().position(|a| *a == flag).and_then(|i| args.get(i + 1)).copied();
@@ -68,7 +61,7 @@ for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %
         files: [].into(),
     };
     for line in output.lines().filter_map(|l| l.strip_prefix("file=")) {
-        if let [file, size, mode, sha256, _] = line.split(' ').collect::<Vec<_>>()[..] {
+        if let [file, size, mode, sha256] = line.split(' ').collect::<Vec<_>>()[..] {
             package.files.insert(
                 file.into(),
                 File {
@@ -101,7 +94,7 @@ for f in \"$d\"/seekdb \"$d\"/libaio.so.1; do [ -e \"$f\" ] && printf 'file=%s %
 }
 
 /// The deadline of a probe: hashing 140 MB on a slow disk.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn version(output: &str) -> String {
     // `seekdb --version` prints among others "REVISION: …" and "observer (OceanBase seekdb

@@ -1,9 +1,10 @@
-//! Asking a running server: role, version, parameters, lag; and the one way to send it a dangerous
-//! statement.
-use super::{ACCOUNT, Facts, Instance};
+//! Asking a running server (role, version, parameters, lag), and logging in to it for effects.
+use super::steps::working_root;
+use super::{ACCOUNT, Facts, Instance, about};
 use crate::base::{Kind, Problem, Secret};
 use crate::component::sql::{self, Login, Session, SqlError};
-use crate::engine::{Cx, Step};
+use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
+use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,20 +43,18 @@ pub struct Said {
 ///
 /// # Errors
 /// The host cannot be reached; there is no account (not deployed by us, or not that far).
-pub async fn account(cx: &Cx, instance: &Instance) -> Result<Login, Problem> {
-    let output = cx
-        .read(&instance.host, &format!("cat {} 2>/dev/null || :", instance.own("account")))
-        .await?;
+pub async fn account(cx: &Cx, node: &Node) -> Result<Login, Problem> {
+    let output = cx.read(&node.host, &about!(node, "steps/account.sh")).await?;
     let password = output.stdout.trim();
     if password.is_empty() {
-        return Err(no_account(instance));
+        return Err(no_account(node));
     }
     Ok(Login::new(ACCOUNT, &Secret::new(password)))
 }
 
-fn no_account(instance: &Instance) -> Problem {
-    Problem::user(format!("cannot log in to seekdb {}", instance.show()))
-        .place(format!("{}/.ob/account", instance.base_dir))
+fn no_account(node: &Node) -> Problem {
+    Problem::user(format!("cannot log in to seekdb {}", node.show()))
+        .place(node.own("account"))
         .why("there is no account of ours on that instance")
         .fix("an instance that others made gets one with its first change (step \"adopt\"); give root_password_wo for it")
 }
@@ -66,48 +65,42 @@ fn no_account(instance: &Instance) -> Problem {
 /// As [`sql::open`], and what keeps us from reaching the host.
 pub async fn open(
     cx: &Cx,
-    instance: &Instance,
+    node: &Node,
     login: &Login,
 ) -> Result<Result<Session, SqlError>, Problem> {
-    let transport = cx.connect(&instance.host).await?;
-    Ok(sql::open(transport.as_ref(), "127.0.0.1", instance.sql_port, login, STATEMENT).await)
+    let transport = cx.connect(&node.host).await?;
+    Ok(sql::open(transport.as_ref(), "127.0.0.1", node.sql_port(), login, STATEMENT).await)
 }
 
 /// Opens a session with our account.
 ///
 /// # Errors
 /// No account, no host, no server.
-pub async fn session(cx: &Cx, instance: &Instance) -> Result<Session, Problem> {
-    let login = account(cx, instance).await?;
-    session_as(cx, instance, &login).await
+pub async fn session(cx: &Cx, node: &Node) -> Result<Session, Problem> {
+    let login = account(cx, node).await?;
+    session_as(cx, node, &login).await
 }
 
-async fn session_as(cx: &Cx, instance: &Instance, login: &Login) -> Result<Session, Problem> {
-    open(cx, instance, login)
+async fn session_as(cx: &Cx, node: &Node, login: &Login) -> Result<Session, Problem> {
+    open(cx, node, login)
         .await?
-        .map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place(instance)))
-}
-
-/// `host:port` for messages.
-#[must_use]
-pub fn place(instance: &Instance) -> String {
-    format!("{}:{}", instance.host.endpoint.address, instance.sql_port)
+        .map_err(|e| e.explain(&format!("log in to seekdb {}", node.show()), &node.place()))
 }
 
 /// Asks everything we want to know in one session.
 ///
 /// # Errors
 /// No account, no host, no server, or it does not answer as seekdb does.
-pub async fn ask(cx: &Cx, instance: &Instance) -> Result<Said, Problem> {
-    let login = account(cx, instance).await?;
-    ask_as(cx, instance, &login).await
+pub async fn ask(cx: &Cx, node: &Node) -> Result<Said, Problem> {
+    let login = account(cx, node).await?;
+    ask_as(cx, node, &login).await
 }
 
-async fn ask_as(cx: &Cx, instance: &Instance, login: &Login) -> Result<Said, Problem> {
-    let mut session = session_as(cx, instance, login).await?;
+async fn ask_as(cx: &Cx, node: &Node, login: &Login) -> Result<Said, Problem> {
+    let mut session = session_as(cx, node, login).await?;
     let said = ask_in(&mut session)
         .await
-        .map_err(|e| e.explain(&format!("ask seekdb {}", instance.show()), &place(instance)));
+        .map_err(|e| e.explain(&format!("ask seekdb {}", node.show()), &node.place()));
     session.close().await;
     said
 }
@@ -120,11 +113,11 @@ const STARTING: Duration = Duration::from_secs(12);
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn ask_running(cx: &Cx, instance: &Instance, facts: &Facts) -> Result<Said, Problem> {
-    let login = facts.login().ok_or_else(|| no_account(instance))?;
+pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
+    let login = facts.login().ok_or_else(|| no_account(node))?;
     let until = tokio::time::Instant::now() + STARTING;
     loop {
-        match ask_as(cx, instance, &login).await {
+        match ask_as(cx, node, &login).await {
             Err(problem) if is_silence(&problem) && tokio::time::Instant::now() < until => {
                 cx.sleep(Duration::from_millis(500)).await?
             }
@@ -168,47 +161,102 @@ pub async fn role(session: &mut Session) -> Result<Role, SqlError> {
     }
 }
 
-/// Runs a dangerous statement (role, topology, parameter): on a session that was opened while the
-/// gate's lock is held on the host, and proved to be held still after it was opened. A holder that
-/// was frozen and woken finds its lock or its session ended.
-///
-/// # Errors
-/// Somebody took over, the way broke, or the server said no (with its error number in `why`).
-pub async fn dangerous(
-    cx: &Cx,
-    step: &dyn Step,
-    instance: &Instance,
-    login: &Login,
-    statements: &[String],
-) -> Result<(), Problem> {
-    let mut hold = cx.hold(step).await?;
-    let explain = |e: SqlError| e.explain(&step.title(), &place(instance));
-    let mut session = match open(cx, instance, login).await? {
-        Ok(session) => session,
-        Err(error) => {
-            hold.end(false).await?;
-            return Err(explain(error));
-        }
-    };
-    // Asked each time: once it is fenced, a server answers only what it was asked shortly before
-    // (4012 to all else, run on 1.4.0.post1), and whoever takes over has to ask this.
-    let others = others(&mut session, &login.user).await.map_err(explain)?;
-    if cx.took_over() {
-        end_all(&mut session, &others).await.map_err(explain)?;
-    }
-    hold.still().await?;
-    let mut result = Ok(());
-    for statement in statements {
-        result = session.run(statement).await;
-        if result.is_err() {
-            break;
-        }
-    }
-    session.close().await;
-    cx.forget();
-    hold.end(result.is_ok()).await?;
-    result.map_err(explain)
+/// Who logs in for an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    /// Our account.
+    Service,
+    /// root, by whichever of its passwords works.
+    Root,
 }
+
+/// A server as effects see it.
+#[derive(Clone, Debug)]
+pub struct On {
+    node: Node,
+    who: Who,
+}
+
+impl On {
+    /// As our account.
+    #[must_use]
+    pub fn service(node: &Node) -> Self {
+        Self { node: node.clone(), who: Who::Service }
+    }
+    /// As root.
+    #[must_use]
+    pub fn root(node: &Node) -> Self {
+        Self { node: node.clone(), who: Who::Root }
+    }
+}
+
+#[async_trait]
+impl SqlServer for On {
+    fn show(&self) -> String {
+        let user = match self.who {
+            Who::Service => ACCOUNT,
+            Who::Root => "root",
+        };
+        format!("{user} at {}", self.node.place())
+    }
+    async fn open(
+        &self,
+        cx: &Cx,
+        _values: &Values,
+        title: &str,
+    ) -> Result<Box<dyn SqlSession>, Problem> {
+        let login = match self.who {
+            Who::Service => account(cx, &self.node).await?,
+            Who::Root => working_root(cx, &self.node).await?,
+        };
+        let place = self.node.place();
+        let session = open(cx, &self.node, &login).await?;
+        let session = session.map_err(|e| e.explain(title, &place))?;
+        Ok(Box::new(Opened { session, user: login.user, title: title.to_owned(), place }))
+    }
+}
+
+struct Opened {
+    session: Session,
+    user: String,
+    title: String,
+    place: String,
+}
+
+impl Opened {
+    fn explain(&self, error: &SqlError) -> Problem {
+        error.explain(&self.title, &self.place)
+    }
+}
+
+#[async_trait]
+impl SqlSession for Opened {
+    async fn run(&mut self, statement: &str) -> Result<(), Problem> {
+        self.session.run(statement).await.map_err(|e| self.explain(&e))
+    }
+    async fn others(&mut self) -> Result<Vec<String>, Problem> {
+        others(&mut self.session, &self.user).await.map_err(|e| self.explain(&e))
+    }
+    async fn end(&mut self, id: &str) -> Result<(), Problem> {
+        if id.parse::<u64>().is_err() {
+            return Err(Problem::refused(format!("{id:?} is no id of a session"))
+                .place(self.place.clone())
+                .why("SHOW PROCESSLIST gave it")
+                .fix("find out what answers on that port"));
+        }
+        match self.session.run(&format!("kill {id}")).await {
+            // It ended by itself meanwhile.
+            Err(SqlError::Server { code: NO_SESSION, .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(self.explain(&error)),
+        }
+    }
+    async fn close(self: Box<Self>) {
+        self.session.close().await;
+    }
+}
+
+/// `ER_NO_SUCH_THREAD`.
+const NO_SESSION: u16 = 1094;
 
 /// The ids of every other session of `user`.
 ///
@@ -218,24 +266,9 @@ pub async fn others(session: &mut Session, user: &str) -> Result<Vec<String>, Sq
     let own = session.value("select connection_id()").await?.unwrap_or_default();
     let rows = session.query("show processlist").await?;
     // Id, User, Host, db, Command, …
-    Ok(rows
-        .into_iter()
-        .filter(|r| r.get(1).is_some_and(|u| u.as_deref() == Some(user)))
-        .filter_map(|r| r.into_iter().next().flatten())
-        .filter(|id| *id != own)
-        .collect())
-}
-
-/// Ends sessions: what a former holder may still have open.
-async fn end_all(session: &mut Session, ids: &[String]) -> Result<(), SqlError> {
-    for id in ids {
-        // 1094: it ended by itself meanwhile.
-        match session.run(&format!("kill {id}")).await {
-            Err(SqlError::Server { code: 1094, .. }) | Ok(()) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    let of_user = |r: &Vec<Option<String>>| r.get(1).is_some_and(|u| u.as_deref() == Some(user));
+    let ids = rows.into_iter().filter(of_user).filter_map(|r| r.into_iter().next().flatten());
+    Ok(ids.filter(|id| *id != own).collect())
 }
 
 /// Tells whether `problem` only says that nothing answers.

@@ -20,8 +20,9 @@ use super::common;
 use super::execute::{Job, execute, owner, reader};
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
 use crate::base::{Problem, Secret};
-use crate::component::seekdb::{Instance, facts, flow};
+use crate::component::seekdb::{facts, flow};
 use crate::engine::lease::Target;
+use crate::engine::{Engine, Node};
 use crate::engine::{Graph, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
 use async_trait::async_trait;
@@ -95,8 +96,13 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-fn targets(instance: &Instance) -> Vec<Target> {
-    vec![Target::new(instance.key(), vec![instance.host.clone()])]
+fn targets(node: &Node) -> Vec<Target> {
+    vec![Target::node(Engine::Seekdb, node)]
+}
+
+/// The object for people.
+fn title(node: &Node) -> String {
+    format!("cluster.{}", node.name)
 }
 
 async fn create(
@@ -108,13 +114,13 @@ async fn create(
     // A lost state: a member of a group is taken in as it is. Its group says whether its server
     // runs, and asks the others first. A host that does not say whether it carries one is not gone
     // on with: it might answer again a moment later.
-    desired.initialize &= !facts::read(&reader(cx), &desired.instance).await?.member();
+    desired.initialize &= !facts::read(&reader(cx), &desired.node).await?.member();
     let graph = flow::create(&desired);
     let job = Job {
         verb: "create",
-        object: desired.instance.key(),
+        object: title(&desired.node),
         graph: &graph,
-        targets: targets(&desired.instance),
+        targets: targets(&desired.node),
         secrets: secrets(config),
         epoch: 0,
         timeout: common::timeout(&planned.timeouts, "create"),
@@ -144,9 +150,9 @@ async fn update(
     // The planned graph runs: what turned out to be done meanwhile is skipped and said so.
     let job = Job {
         verb: "update",
-        object: desired.instance.key(),
+        object: title(&desired.node),
         graph: &planned_graph,
-        targets: targets(&desired.instance),
+        targets: targets(&desired.node),
         secrets: secrets(config),
         epoch: 0,
         timeout: common::timeout(&planned.timeouts, "update"),
@@ -166,7 +172,7 @@ async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Prob
     let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
     let job = Job {
         verb: "destroy",
-        object: instance.key(),
+        object: title(&instance),
         graph: &graph,
         targets: targets(&instance),
         secrets: BTreeMap::new(),

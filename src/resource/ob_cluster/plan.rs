@@ -3,10 +3,12 @@ use super::schema::{Cluster, InstanceRef, Server};
 use super::{Value, say};
 use crate::base::Problem;
 use crate::base::units::count;
-use crate::component::seekdb::Instance;
+use crate::base::{Directory, ObjectName};
+use crate::component::seekdb;
 use crate::component::seekdb::flow::{self, Desired};
 use crate::component::seekdb::steps::{EndNote, Note, SetBoot, Start, StartServer};
 use crate::engine::Graph;
+use crate::engine::Node;
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report};
@@ -36,23 +38,24 @@ fn server_mut(state: &mut Cluster) -> Option<&mut Server> {
 
 /// The instance a state describes; `None` while something is unknown.
 #[must_use]
-pub fn instance(state: &Cluster) -> Option<Instance> {
+pub fn instance(state: &Cluster) -> Option<Node> {
     let server = server(state)?;
     let endpoint = known(&server.host)??.endpoint()?;
-    Some(Instance {
-        name: text(&state.name)?,
-        host: host(endpoint, &text(&server.run_as)?),
-        base_dir: text(&server.base_dir)?,
-        sql_port: u16::try_from(*known(&server.sql_port)?.unwrap_or(&SQL_PORT)).ok()?,
-        rpc_port: u16::try_from(*known(&server.rpc_port)?.unwrap_or(&RPC_PORT)).ok()?,
-    })
+    let port = |value, default| u16::try_from(*known(value)?.unwrap_or(default)).ok();
+    Some(seekdb::node(
+        ObjectName::parse(&text(&state.name)?).ok()?,
+        host(endpoint, &text(&server.run_as)?),
+        Directory::parse(&text(&server.base_dir)?).ok()?,
+        port(&server.sql_port, &SQL_PORT)?,
+        port(&server.rpc_port, &RPC_PORT)?,
+    ))
 }
 
 /// What a state asks for; `None` while something that shapes the graph is unknown.
 #[must_use]
 pub fn desired(state: &Cluster) -> Option<Desired> {
     Some(Desired {
-        instance: instance(state)?,
+        node: instance(state)?,
         package: known(&state.package)??.package()?,
         parameters: plain_map(&state.parameters)?,
         initialize: known(&state.initialize)?.copied().unwrap_or(true),
@@ -66,12 +69,12 @@ pub fn desired(state: &Cluster) -> Option<Desired> {
 pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let (before, after) = (desired(prior)?, desired(next)?);
     let status = set_text(&prior.status).unwrap_or("running");
-    let (i, package) = (&after.instance, &after.package.id);
+    let (i, package) = (&after.node, &after.package.id);
     let mut first = Graph::new();
     match status {
         "stopped" => {
             first.then(StartServer {
-                instance: i.clone(),
+                node: i.clone(),
                 package: before.package.id.clone(),
                 start: Start::Alone,
             });
@@ -83,10 +86,10 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
             for step in flow::restart(i, package) {
                 first.then_arc(step);
             }
-            first.then(EndNote { instance: i.clone(), note: Note::Restart });
+            first.then(EndNote { node: i.clone(), note: Note::Restart });
         }
         "restarted" if !flow::needs_restart(&before, &after) => {
-            first.then(EndNote { instance: i.clone(), note: Note::Restart });
+            first.then(EndNote { node: i.clone(), note: Note::Restart });
         }
         _ => {}
     }
@@ -309,7 +312,7 @@ fn created(next: &mut Cluster) {
             next.runbook = runbook(
                 &format!(
                     "{verb} seekdb {} \"{}\" on {}",
-                    d.package.version, d.instance.name, d.instance.host.endpoint.name
+                    d.package.version, d.node.name, d.node.host.endpoint.name
                 ),
                 &graph,
             );
@@ -325,7 +328,7 @@ fn id(state: &Cluster) -> Value<String> {
 
 /// The import id of an instance.
 #[must_use]
-pub fn import_id(i: &Instance) -> String {
+pub fn import_id(i: &Node) -> String {
     let e = &i.host.endpoint;
     let user = if e.user.is_empty() { String::new() } else { format!("{}@", e.user) };
     let address =
@@ -338,7 +341,7 @@ pub fn import_id(i: &Instance) -> String {
     format!(
         "ssh://{user}{address}:{}{}{}{query}",
         e.port,
-        i.base_dir,
+        i.directory,
         if query.is_empty() { "" } else { "?" }
     )
 }
@@ -381,10 +384,10 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
         refuse("the engine", "engine");
     }
     if let (Some(a), Some(b)) = (instance(prior), instance(next)) {
-        if a.base_dir != b.base_dir {
+        if a.directory != b.directory {
             refuse("base_dir", "zones");
         }
-        if (a.sql_port, a.rpc_port) != (b.sql_port, b.rpc_port) {
+        if a.ports != b.ports {
             refuse("a port", "zones");
         }
         if a.host.run_as != b.host.run_as {

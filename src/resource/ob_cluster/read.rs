@@ -4,8 +4,9 @@ use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
 use crate::component::seekdb::steps::{ProveMemory, same_value};
-use crate::component::seekdb::{Facts, Instance, facts, server};
+use crate::component::seekdb::{Facts, facts, server};
 use crate::engine::Cx;
+use crate::engine::Node;
 use crate::engine::mark::Stage;
 use crate::resource::common::{self, Connection, plain_map, set_text, text};
 use crate::resource::execute::reader;
@@ -44,7 +45,7 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         }
         Err(problem) => return Err(problem),
     };
-    if !facts.exists || (facts.mark.is_none() && !facts.occupied && !facts.mark_damaged) {
+    if !facts.exists || (facts.mark.is_none() && !facts.occupied && facts.mark_damaged.is_none()) {
         return Ok(Found { state: None, warnings: Vec::new() });
     }
     let mut warnings = Vec::new();
@@ -79,7 +80,7 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     Ok(Found { state: Some(state), warnings })
 }
 
-fn half_gone(state: &Cluster, instance: &Instance, operation: &str) -> Problem {
+fn half_gone(state: &Cluster, instance: &Node, operation: &str) -> Problem {
     Problem::user(format!(
         "the destroy of cluster \"{}\" was not finished",
         text(&state.name).unwrap_or_default()
@@ -177,7 +178,7 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
         }
     };
     if let Some(problem) =
-        limit.and_then(|limit| ProveMemory { instance: instance.clone(), limit }.problem(&facts))
+        limit.and_then(|limit| ProveMemory { node: instance.clone(), limit }.problem(&facts))
     {
         return vec![problem];
     }

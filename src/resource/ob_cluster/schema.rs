@@ -282,7 +282,7 @@ pub fn schema() -> Schema {
                     map_of(
                         "Servers by name.",
                         [
-                            ("host", object("Where it runs: `ob_host.x.connection`, or the same attributes written out.", connection()).required()),
+                            ("host", object("Where it runs: `ob_host.x.endpoint`, or the same attributes written out.", connection()).required()),
                             ("base_dir", string("Directory of the server; it must be empty or absent, and be on a disk with room for the data.").required().check(absolute)),
                             ("sql_port", number("Port of the MySQL protocol. Default: `2881`.").optional_computed().range(1025..=65535)),
                             ("rpc_port", number("Port on which standbys follow. Default: `2882`.").optional_computed().range(1025..=65535)),

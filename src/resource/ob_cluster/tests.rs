@@ -91,7 +91,7 @@ fn steps(prior: &Cluster, next: &Cluster) -> String {
         .unwrap()
         .nodes()
         .iter()
-        .map(|n| n.step.kind())
+        .map(|n| n.step.kind().as_str())
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -17,7 +17,7 @@ use super::execute::{Job, execute, reader};
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, common};
 use crate::base::{Kind, Problem};
 use crate::component::host::objects;
-use crate::engine::lease::Target;
+
 use crate::engine::{Graph, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
 use async_trait::async_trait;
@@ -94,9 +94,9 @@ async fn run(
     let timeout = common::timeout(&state.timeouts, if verb == "destroy" { "delete" } else { verb });
     let job = Job {
         verb,
-        object: site.key(),
+        object: site.title(),
         graph,
-        targets: vec![Target::new(site.key(), vec![site.host])],
+        targets: vec![site.target()],
         secrets: BTreeMap::new(),
         epoch: 0,
         timeout,
@@ -220,7 +220,7 @@ async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, 
             let op = o.mark.as_ref().map_or("?", |m| m.operation.as_str());
             return Err(Problem::refused(format!("an unfinished operation lies on host \"{}\"", plan::name(prior)))
                 .place(at.endpoint.show())
-                .why(format!("{} in {}: operation {op} did not end", o.key, o.base))
+                .why(format!("{} in {}: operation {op} did not end", o.title, o.base))
                 .fix(format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host")));
         }
         return Ok(Applied { state: None, problem: None, warnings: Vec::new() });

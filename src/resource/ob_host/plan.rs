@@ -204,7 +204,7 @@ pub fn plan(
     if input.config.port.is_null() {
         next.port = Value::Value(22);
     }
-    next.connection = Value::Value(connection(&next));
+    next.endpoint = Value::Value(connection(&next));
     next.id = import_id(&next);
     if input.prior.is_none_or(|p| moved(p, &next)) {
         (next.os, next.kernel, next.arch, next.cores, next.memory_bytes) =

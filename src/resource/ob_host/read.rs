@@ -4,8 +4,10 @@ use super::schema::{Disk, HostState, Prepare};
 use crate::base::{Kind, Problem};
 use crate::component::host::flow::{self, Desired};
 use crate::component::host::{Facts, Record, facts, objects, record};
+use crate::engine::Key;
 use crate::engine::mark::Stage;
 use crate::engine::{Check, Cx, Host};
+use crate::program;
 use crate::resource::common::{self, Texts, set_text};
 use crate::resource::execute::reader;
 use crate::resource::ob_cluster::Place;
@@ -46,7 +48,7 @@ async fn look(cx: &Context, state: &mut HostState) -> Result<Vec<Problem>, Probl
     let mut drift = BTreeMap::new();
     let mut status = "ready";
     if d.prepare.is_some() {
-        let found = record::read(&cx, &d.site).await?;
+        let found = record::read(&cx, &d.site.host).await?;
         status = prepared(&cx, &d, &found, owner.as_deref(), &mut drift, &mut warnings).await?;
         if found.exists()
             && owner.as_deref() == Some(found.text("owner"))
@@ -163,7 +165,7 @@ pub fn take(state: &mut HostState, found: &Facts) {
             .collect(),
     );
     state.devices = devices(found);
-    state.connection = Value::Value(connection(state));
+    state.endpoint = Value::Value(connection(state));
     state.id = import_id(state);
 }
 
@@ -194,7 +196,7 @@ pub fn merge(planned: &HostState, found: HostState) -> HostState {
     fill(&mut state.drift, found.drift);
     fill(&mut state.status, found.status);
     fill(&mut state.id, found.id);
-    fill(&mut state.connection, found.connection);
+    fill(&mut state.endpoint, found.endpoint);
     common::settle(&mut state.runbook);
     common::settle(&mut state.impact);
     state
@@ -206,7 +208,7 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
     if d.prepare.is_none() {
         return Vec::new();
     }
-    let found = match record::read(&reader(cx), &d.site).await {
+    let found = match record::read(&reader(cx), &d.site.host).await {
         Ok(found) => found,
         Err(problem) => return vec![common::not_seen(problem)],
     };
@@ -220,7 +222,7 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
             let (done, of) = crate::engine::history::progress(
                 &reader(cx),
                 &d.site.host,
-                &d.site.key(),
+                &Key::host(),
                 operation,
             )
             .await
@@ -281,15 +283,16 @@ pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
 pub async fn import(cx: &Context, id: &str) -> Result<HostState, Problem> {
     let (endpoint, named) = parse_id(id)?;
     let at = common::host(endpoint.clone(), "");
-    let records = record::all(&reader(cx), &at).await?;
-    let ours = records.iter().find(|r| {
-        Some(r.text("owner")) == cx.session.owner.as_deref()
+    let record = record::read(&reader(cx), &at).await?;
+    let ours = Some(&record).filter(|r| {
+        r.exists()
+            && Some(r.text("owner")) == cx.session.owner.as_deref()
             && named.as_deref().is_none_or(|n| n == r.text("name"))
     });
     let name = match (ours, named) {
         (Some(record), _) => record.text("name").to_owned(),
         (None, Some(name)) => name,
-        (None, None) => reader(cx).read(&at, "uname -n").await?.stdout.trim().to_owned(),
+        (None, None) => reader(cx).read(&at, &program!("uname.sh")).await?.stdout.trim().to_owned(),
     };
     let say = |s: &String| if s.is_empty() { Value::Null } else { Value::Value(s.clone()) };
     let state = HostState {

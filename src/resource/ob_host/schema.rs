@@ -37,7 +37,7 @@ pub struct HostState {
     /// Deadlines.
     pub timeouts: Value<Timeouts>,
     /// For others.
-    pub connection: Value<Connection>,
+    pub endpoint: Value<Connection>,
     /// Operating system.
     pub os: Value<String>,
     /// Kernel release.
@@ -280,7 +280,7 @@ pub fn schema() -> Schema {
         .attr("network", object("What servers will use of its network; checked, never changed.", network).optional())
         .attr("prepare", object("What is made of the host.", prepare).optional())
         .attr("timeouts", schema_timeouts())
-        .attr("connection", object("What other resources refer to as their host.", connection().map(|(n, a)| (n, a.computed()))).computed())
+        .attr("endpoint", object("What other resources refer to as their host.", connection().map(|(n, a)| (n, a.computed()))).computed())
         .attr("os", string("Operating system.").computed())
         .attr("kernel", string("Kernel release.").computed())
         .attr("arch", string("Architecture, such as `x86_64`.").computed())

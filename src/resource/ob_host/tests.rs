@@ -76,7 +76,7 @@ fn the_connection_is_known_at_plan_from_the_configuration_alone() {
         .plan(PlanInput { prior: None, config: &c, proposed: &c }, &mut Diagnostics::default())
         .unwrap()
         .state;
-    let endpoint = s.connection.as_ref_option().and_then(|c| c.endpoint()).unwrap();
+    let endpoint = s.endpoint.as_ref_option().and_then(|c| c.endpoint()).unwrap();
     assert_eq!(
         (endpoint.address.as_str(), endpoint.port, endpoint.identity.as_str()),
         ("10.0.0.1", 22, "prod")
@@ -94,7 +94,7 @@ fn the_connection_is_known_at_plan_from_the_configuration_alone() {
         .state;
     assert!(
         s.id.is_unknown()
-            && s.connection
+            && s.endpoint
                 .as_ref_option()
                 .is_some_and(|c| c.address.is_unknown() && c.name.is_value()),
         "what is known stays known"

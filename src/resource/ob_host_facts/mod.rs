@@ -19,7 +19,7 @@ pub struct ObHostFacts;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostFacts {
     /// Which host.
-    pub connection: Value<Connection>,
+    pub endpoint: Value<Connection>,
     /// Operating system.
     pub os: Value<String>,
     /// Kernel release.
@@ -71,7 +71,7 @@ impl DataSource for ObHostFacts {
             ("free_bytes", number("What is free for ordinary users.").computed()),
         ];
         Schema::new(0, "What a host says of itself right now. What stays the same is also in `ob_host`; what moves is only here, so that no plan changes because a disk fills.")
-            .attr("connection", object("Which host: `ob_host.x.connection`, or the same attributes written out.", connection()).required())
+            .attr("endpoint", object("Which host: `ob_host.x.endpoint`, or the same attributes written out.", connection()).required())
             .attr("os", string("Operating system.").computed())
             .attr("kernel", string("Kernel release.").computed())
             .attr("arch", string("Architecture.").computed())
@@ -88,7 +88,7 @@ impl DataSource for ObHostFacts {
     }
 
     async fn read(&self, cx: &Context, config: HostFacts) -> Result<Found<HostFacts>, Problem> {
-        let endpoint = config.connection.as_ref_option().and_then(Connection::endpoint);
+        let endpoint = config.endpoint.as_ref_option().and_then(Connection::endpoint);
         let host = super::common::host(
             endpoint.ok_or_else(|| Problem::internal("the connection is not known"))?,
             "",
@@ -98,7 +98,7 @@ impl DataSource for ObHostFacts {
         let (offset, sure) = facts::clock(&cx, &host).await?;
         let number = Value::Value;
         let state = HostFacts {
-            connection: config.connection,
+            endpoint: config.endpoint,
             devices: devices(&stable),
             os: Value::Value(stable.os),
             kernel: Value::Value(stable.kernel),

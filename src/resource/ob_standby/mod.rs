@@ -19,8 +19,10 @@ use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
 use crate::base::Problem;
 use crate::component::seekdb::group;
 use crate::component::seekdb::pair::{self, Seen, Want};
+use crate::component::seekdb::steps::{Activate, SetAside};
 use crate::engine::Graph;
 use crate::engine::lease::Target;
+use crate::engine::{Engine, Key, Node, StepKind};
 use crate::schema::{Diagnostics, Schema};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -85,15 +87,13 @@ fn unknown_input() -> Problem {
 #[must_use]
 pub fn targets(
     want: &Want,
-    also: &BTreeMap<String, crate::component::seekdb::Instance>,
+    also: &BTreeMap<String, Node>,
     graph: &Graph,
     seen: &Seen,
 ) -> Vec<Target> {
     let members: BTreeMap<_, _> = want.members.iter().chain(also).collect();
     let dead = dead(graph, seen, want);
-    let touched = |i: &crate::component::seekdb::Instance| {
-        graph.nodes().iter().any(|n| *n.step.host() == i.host)
-    };
+    let touched = |i: &Node| graph.nodes().iter().any(|n| *n.step.host() == i.host);
     let off =
         |n: &str, i| seen.standing.get(n) == Some(&group::Standing::Unreachable) && !touched(i);
     let hosts = members.values().map(|i| i.host.clone()).collect();
@@ -102,20 +102,32 @@ pub fn targets(
         .map(|i| i.host.endpoint.name.clone())
         .into_iter()
         .collect();
-    let mut targets = vec![Target { key: format!("standby.{}", want.name), hosts, dead: gone }];
-    targets.extend(
-        members
-            .iter()
-            .filter(|(n, i)| Some(n.as_str()) != dead && !off(n, i))
-            .map(|(_, i)| Target::new(i.key(), vec![i.host.clone()])),
-    );
-    targets
+    let key = Key::group(&want.name, members.values().copied());
+    let group = Target {
+        engine: Engine::Seekdb,
+        nodes: members.values().map(|n| (*n).clone()).collect(),
+        dead: gone,
+        ..Target::new(key, title(want), hosts)
+    };
+    let own = members.iter().filter(|(n, i)| Some(n.as_str()) != dead && !off(n, i));
+    let own = own.map(|(_, node)| Target::node(Engine::Seekdb, node));
+    std::iter::once(group).chain(own).collect()
+}
+
+/// The group for people.
+#[must_use]
+pub fn title(want: &Want) -> String {
+    format!("standby.{}", want.name)
+}
+
+/// A step of this kind is in it.
+fn has(graph: &Graph, kinds: &[StepKind]) -> bool {
+    graph.nodes().iter().any(|n| kinds.contains(&n.step.kind()))
 }
 
 /// The member that a graph with a failover does without.
 fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
-    let failover = graph.nodes().iter().any(|n| n.step.kind() == "activate");
-    if !failover {
+    if !has(graph, &[Activate::KIND]) {
         return None;
     }
     let down = |n: &str, s: &group::Standing| {
@@ -166,7 +178,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     }
     let job = Job {
         verb: "create",
-        object: format!("standby.{}", want.name),
+        object: title(&want),
         graph: &graph,
         targets: targets(&want, &BTreeMap::new(), &graph, &seen),
         secrets: BTreeMap::new(),
@@ -185,7 +197,7 @@ fn under_way(seen: &Seen, want: &Want) -> bool {
 
 /// No store is set aside, and nothing that was acknowledged can be lost.
 fn keeps_all(graph: &Graph) -> bool {
-    !graph.nodes().iter().any(|n| matches!(n.step.kind(), "activate" | "set_aside"))
+    !has(graph, &[Activate::KIND, SetAside::KIND])
 }
 
 async fn update(
@@ -210,7 +222,8 @@ async fn update(
         .into_iter()
         .filter(|(n, _)| !want.members.contains_key(n))
         .collect();
-    let verb = if planned_graph.nodes().iter().any(|n| n.step.kind() == "activate") {
+    let failover = has(&planned_graph, &[Activate::KIND]);
+    let verb = if failover {
         "fail over"
     } else if prior.primary == planned.primary {
         "update"
@@ -219,7 +232,7 @@ async fn update(
     };
     let job = Job {
         verb,
-        object: format!("standby.{}", want.name),
+        object: title(&want),
         graph: &planned_graph,
         targets: targets(&want, &gone, &planned_graph, &seen),
         secrets: BTreeMap::new(),
@@ -234,7 +247,7 @@ async fn update(
         return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
     }
     let mut applied = finish(cx, planned, None).await?;
-    if verb == "fail over"
+    if failover
         && let Some(state) = &applied.state
         && let Some(loss) = common::set_text(&state.last_failover)
     {
@@ -252,7 +265,7 @@ async fn destroy(cx: &Context, prior: &Standby) -> Result<Applied<Standby>, Prob
     let want = want(prior).ok_or_else(unknown_input)?;
     let job = Job {
         verb: "destroy",
-        object: format!("standby.{}", want.name),
+        object: title(&want),
         graph: &graph,
         targets: targets(&want, &BTreeMap::new(), &graph, &plan::seen(prior)),
         secrets: BTreeMap::new(),

@@ -1,11 +1,14 @@
 //! Pure: configuration and prior state to the planned state and the graph.
 use super::schema::Standby;
+use crate::base::ObjectName;
 use crate::base::Problem;
 use crate::base::units::count;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::Standing;
 use crate::component::seekdb::pair::{self, Seen, Want};
+use crate::component::seekdb::steps::{Activate, BeginStore, Promote, SetAside};
 use crate::engine::Graph;
+use crate::engine::{Node, StepKind};
 use crate::resource::common::{impact, known, runbook, set_text, text};
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
@@ -13,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// The members of a state; `None` while one is unknown.
 #[must_use]
-pub fn members(state: &Standby) -> Option<BTreeMap<String, Instance>> {
+pub fn members(state: &Standby) -> Option<BTreeMap<String, Node>> {
     known(&state.members)??
         .iter()
         .map(|(name, m)| Some((name.clone(), known(&known(m)??.instance)??.instance()?)))
@@ -32,7 +35,7 @@ pub fn want(state: &Standby) -> Option<Want> {
         None => None,
     };
     Some(Want {
-        name: text(&state.name)?,
+        name: ObjectName::parse(&text(&state.name)?).ok()?,
         members: members(state)?,
         packages: packages?,
         primary: text(&state.primary)?,
@@ -59,7 +62,7 @@ pub fn seen(prior: &Standby) -> Seen {
 }
 
 /// Members that the new configuration does not name any more.
-fn gone(prior: &Standby, next: &Want) -> BTreeMap<String, Instance> {
+fn gone(prior: &Standby, next: &Want) -> BTreeMap<String, Node> {
     members(prior)
         .unwrap_or_default()
         .into_iter()
@@ -116,7 +119,7 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     for (a, x) in &instances {
         for (b, y) in instances.iter().filter(|(b, _)| *b > a) {
             if x.host.endpoint.address == y.host.endpoint.address
-                && (x.base_dir == y.base_dir || x.sql_port == y.sql_port)
+                && (x.directory == y.directory || x.sql_port() == y.sql_port())
             {
                 diags.problem(
                     Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
@@ -203,10 +206,10 @@ fn unknown_facts(next: &mut Standby) {
 fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
     let (from, to) =
         (text(&prior.current_primary).unwrap_or_default(), text(&next.primary).unwrap_or_default());
-    let has = |kind: &str| graph.nodes().iter().any(|n| n.step.kind() == kind);
-    if has("activate") {
+    let has = |kind: StepKind| graph.nodes().iter().any(|n| n.step.kind() == kind);
+    if has(Activate::KIND) {
         format!("FAIL OVER from {} to {to}", text(&prior.noted_primary).unwrap_or_default())
-    } else if has("promote") {
+    } else if has(Promote::KIND) {
         let from =
             if from.is_empty() { text(&prior.noted_primary).unwrap_or_default() } else { from };
         // Noted already as who has the role: it was cut on its way there.
@@ -215,9 +218,9 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         } else {
             format!("switch over from {from} to {to}")
         }
-    } else if has("set_aside") {
+    } else if has(SetAside::KIND) {
         format!("rebuild the standbys of {to}")
-    } else if has("begin_store") {
+    } else if has(BeginStore::KIND) {
         format!("build standbys of {to}")
     } else {
         "bring members back".to_owned()

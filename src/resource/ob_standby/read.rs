@@ -1,10 +1,13 @@
 //! What is true of a group: every member asked at once, each within its deadline.
 use super::plan::members;
 use super::schema::Standby;
+use crate::base::{Directory, ObjectName};
 use crate::base::{Kind, Problem};
 use crate::component::seekdb::group::{self, Standing};
 use crate::component::seekdb::steps::Loss;
+use crate::component::seekdb::{self, Instance};
 use crate::engine::Cx;
+use crate::engine::Node;
 use crate::resource::common::{known, settle, text};
 use crate::resource::ob_cluster::{Place, parse_id};
 use crate::resource::{Context, Found};
@@ -126,13 +129,14 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let cx = super::reader(cx);
     let Place { endpoint, base_dir, run_as } = parse_id(id)?;
     let place = endpoint.show();
-    let instance = crate::component::seekdb::Instance {
-        name: String::new(),
-        host: crate::resource::common::host(endpoint, &run_as),
-        base_dir,
-        sql_port: 0,
-        rpc_port: 0,
-    };
+    let bad = |why: String| Problem::user(format!("\"{id}\" is no import id")).why(why);
+    let instance = seekdb::node(
+        ObjectName::parse("seekdb").map_err(Problem::internal)?,
+        crate::resource::common::host(endpoint, &run_as),
+        Directory::parse(&base_dir).map_err(bad)?,
+        0,
+        0,
+    );
     let facts = crate::component::seekdb::facts::read(&cx, &instance).await?;
     let Some(group) = facts.group else {
         return Err(Problem::user("there is no group to import")
@@ -145,22 +149,22 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
         .into_iter()
         .map(|(n, m)| (n, m.facts.and_then(|f| f.package).unwrap_or_default()))
         .collect::<BTreeMap<_, _>>();
-    let member = |(name, i): (&String, &crate::component::seekdb::Instance)| {
+    let member = |(name, i): (&String, &Node)| {
         let v = |s: &str| Value::Value(s.to_owned());
         let run_as = if i.host.run_as.is_empty() { Value::Null } else { v(&i.host.run_as) };
         let instance = crate::resource::ob_cluster::InstanceRef {
             name: v(&i.name),
             host: Value::Value(crate::resource::common::Connection::of(&i.host.endpoint)),
-            base_dir: v(&i.base_dir),
-            sql_port: Value::Value(i64::from(i.sql_port)),
-            rpc_port: Value::Value(i64::from(i.rpc_port)),
+            base_dir: v(&i.directory),
+            sql_port: Value::Value(i64::from(i.sql_port())),
+            rpc_port: Value::Value(i64::from(i.rpc_port())),
             run_as,
             package: v(packages.get(name).map_or("", String::as_str)),
         };
         (name.clone(), Value::Value(super::MemberRef { instance: Value::Value(instance) }))
     };
     let state = Standby {
-        name: Value::Value(group.name.clone()),
+        name: Value::Value(group.name.to_string()),
         members: Value::Value(group.members.iter().map(member).collect()),
         primary: Value::Value(group.primary.clone()),
         deletion_protection: Value::Value(true),

@@ -1,6 +1,8 @@
 //! The attributes of `ob_standby`.
-use crate::component::seekdb::Instance;
+use crate::base::{Directory, ObjectName};
+use crate::component::seekdb;
 use crate::component::seekdb::pair::Consent;
+use crate::engine::Node;
 use crate::resource::common::{Map, Texts, connection, known, set_text, text};
 use crate::resource::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use crate::schema::build::{
@@ -69,15 +71,16 @@ pub struct Failover {
 impl InstanceRef {
     /// The instance; `None` while something is unknown.
     #[must_use]
-    pub fn instance(&self) -> Option<Instance> {
+    pub fn instance(&self) -> Option<Node> {
         let endpoint = known(&self.host)??.endpoint()?;
-        Some(Instance {
-            name: text(&self.name)?,
-            host: crate::resource::common::host(endpoint, &text(&self.run_as)?),
-            base_dir: text(&self.base_dir)?,
-            sql_port: u16::try_from(*known(&self.sql_port)??).ok()?,
-            rpc_port: u16::try_from(*known(&self.rpc_port)??).ok()?,
-        })
+        let port = |value| u16::try_from(*known(value)??).ok();
+        Some(seekdb::node(
+            ObjectName::parse(&text(&self.name)?).ok()?,
+            crate::resource::common::host(endpoint, &text(&self.run_as)?),
+            Directory::parse(&text(&self.base_dir)?).ok()?,
+            port(&self.sql_port)?,
+            port(&self.rpc_port)?,
+        ))
     }
 }
 

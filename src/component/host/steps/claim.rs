@@ -2,12 +2,12 @@
 //! end.
 use super::super::record::{self, Record, word};
 use super::super::{Site, objects};
-use super::LIMIT;
-use crate::base::shell::quote;
-use crate::base::{CreationId, Problem};
+use super::{id, prepare};
+use crate::base::Problem;
 use crate::engine::journal::FORMAT;
 use crate::engine::mark::Stage;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::template::{CREATION, EPOCH, OPERATION, OWNER};
+use crate::engine::{Check, Cx, Effect, Form, Host, Step, StepId, Template};
 use async_trait::async_trait;
 
 /// Writes the record `building`, or proves that the one on the host is ours.
@@ -55,8 +55,8 @@ fn other_creation(found: &Record, site: &Site, creation: &str) -> Option<Problem
 
 #[async_trait]
 impl Step for Claim {
-    fn kind(&self) -> &'static str {
-        "claim_host"
+    fn id(&self) -> StepId {
+        id("claim_host", &self.site)
     }
     fn title(&self) -> String {
         if self.creation.is_some() {
@@ -68,15 +68,48 @@ impl Step for Claim {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("write ~/.ob/objects/{}/made: \"building\"", self.site.key())]
+    fn effect(&self) -> Effect {
+        let record = Template::from(format!(
+            "format={FORMAT}
+type=ob_host
+name={}
+",
+            self.site.name
+        ))
+        .then("owner=")
+        .and(OWNER, Form::Plain)
+        .then(
+            "
+creation=",
+        )
+        .and(CREATION, Form::Plain)
+        .then(
+            "
+authority=",
+        )
+        .and(OWNER, Form::Plain)
+        .then(
+            "
+epoch=",
+        )
+        .and(EPOCH, Form::Plain)
+        .then(
+            "
+stage=building
+operation=",
+        )
+        .and(OPERATION, Form::Plain)
+        .then(
+            "
+",
+        );
+        Effect::Shell(prepare!("claim.sh").arg(record))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
         let place = self.site.host.endpoint.show();
-        let all = record::all(cx, &self.site.host).await?;
-        let ours = all.iter().find(|r| r.text("name") == self.site.name);
-        if let Some(found) = ours {
+        let found = &record::read(cx, &self.site.host).await?;
+        if found.exists() && found.text("name") == self.site.name {
             if let Some(problem) = foreign(found, &self.site, owner).or_else(|| {
                 self.creation.as_ref().and_then(|c| other_creation(found, &self.site, c))
             }) {
@@ -100,7 +133,8 @@ impl Step for Claim {
                     .fix("correct the address; or, for a new machine, destroy this host first (or terraform state rm) and apply again"),
             ));
         }
-        if let Some(other) = all.first() {
+        if found.exists() {
+            let other = found;
             return Ok(Check::Refused(
                 Problem::refused(format!("this host is already prepared as \"{}\"", other.text("name")))
                     .place(place)
@@ -109,28 +143,6 @@ impl Step for Claim {
             ));
         }
         Ok(Check::Needed("it is not prepared".into()))
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let Some(operation) = cx.operation() else {
-            return Err(Problem::internal("claim outside an operation"));
-        };
-        let (owner, epoch, op) = (&operation.authority, operation.epoch, &operation.id);
-        let text = format!(
-            "format={FORMAT}\ntype=ob_host\nname={}\nowner={owner}\ncreation={}\nauthority={owner}\nepoch={epoch}\nstage=building\noperation={op}\n",
-            self.site.name,
-            CreationId::fresh()
-        );
-        cx.effect(
-            self,
-            &format!(
-                "{}[ -e \"$made\" ] || printf %s {} | ob_put \"$made\"",
-                record::lib(&self.site),
-                quote(&text)
-            ),
-            LIMIT,
-        )
-        .await
-        .map(drop)
     }
 }
 
@@ -163,7 +175,10 @@ impl SetStage {
                 o.mark.as_ref().map_or(("?", "?"), |m| (m.operation.as_str(), m.owner.as_str()));
             return Ok(refuse(
                 format!("an unfinished operation lies on host \"{}\"", self.site.name),
-                format!("{} in {}: operation {op} of owner \"{owner}\" did not end", o.key, o.base),
+                format!(
+                    "{} in {}: operation {op} of owner \"{owner}\" did not end",
+                    o.title, o.base
+                ),
                 format!(
                     "apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host"
                 ),
@@ -180,9 +195,9 @@ impl SetStage {
                 format!("host \"{}\" is in use", self.site.name),
                 format!(
                     "{} lives in {}, which needs the user or the directory that this preparation made",
-                    o.key, o.base
+                    o.title, o.base
                 ),
-                format!("destroy {} first", o.key),
+                format!("destroy {} first", o.title),
             ));
         }
         Ok(None)
@@ -191,8 +206,8 @@ impl SetStage {
 
 #[async_trait]
 impl Step for SetStage {
-    fn kind(&self) -> &'static str {
-        "set_host_stage"
+    fn id(&self) -> StepId {
+        id("set_host_stage", &self.site).about(word(self.stage))
     }
     fn title(&self) -> String {
         format!(
@@ -204,11 +219,12 @@ impl Step for SetStage {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("write ~/.ob/objects/{}/made: \"{}\"", self.site.key(), word(self.stage))]
+    fn effect(&self) -> Effect {
+        let program = prepare!("set_stage.sh").arg(self.declared.as_str());
+        Effect::Shell(program.arg(Template::value(OPERATION)).arg(word(self.stage)))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let found = record::read(cx, &self.site).await?;
+        let found = record::read(cx, &self.site.host).await?;
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
         if !found.exists() {
             // Gone already: a destroy that was cut off after its last step.
@@ -241,16 +257,6 @@ impl Step for SetStage {
         }
         Ok(Check::Needed(format!("it says {}", found.text("stage"))))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let operation = cx.operation().map(|o| o.id.to_string()).unwrap_or_default();
-        let body = format!(
-            "{}ob_note declared {} && ob_note operation {operation} && ob_note stage {}",
-            record::lib(&self.site),
-            quote(&self.declared),
-            word(self.stage)
-        );
-        cx.effect(self, &body, LIMIT).await.map(drop)
-    }
 }
 
 /// Removes the record, last of all; gate and journal stay.
@@ -262,8 +268,8 @@ pub struct ForgetRecord {
 
 #[async_trait]
 impl Step for ForgetRecord {
-    fn kind(&self) -> &'static str {
-        "forget_record"
+    fn id(&self) -> StepId {
+        id("forget_record", &self.site)
     }
     fn title(&self) -> String {
         format!("remove the record of host {}", self.site.name)
@@ -271,23 +277,14 @@ impl Step for ForgetRecord {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm ~/.ob/objects/{}/made", self.site.key())]
+    fn effect(&self) -> Effect {
+        Effect::Shell(prepare!("forget_record.sh"))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if record::read(cx, &self.site).await?.exists() {
+        Ok(if record::read(cx, &self.site.host).await?.exists() {
             Check::Needed("it is there".into())
         } else {
             Check::Done
         })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(
-            self,
-            &format!("{}rm -f \"$made\" && sync \"$(dirname \"$made\")\"", record::lib(&self.site)),
-            LIMIT,
-        )
-        .await
-        .map(drop)
     }
 }

@@ -1,24 +1,14 @@
 //! Directories for data and logs. One that holds somebody's files is never taken, and never
 //! removed.
 use super::super::{Directory, Site, objects};
-use super::{LIMIT, Seen, lib};
+use super::{Seen, id, prepare};
 use crate::base::Problem;
-use crate::base::shell::quote;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Step, StepId};
 use async_trait::async_trait;
 
 async fn look(cx: &Cx, site: &Site, path: &str) -> Result<Seen, Problem> {
-    let script = format!(
-        "p={}; printf 'me=%s\\n' \"$(id -un)\"; if [ -L \"$p\" ]; then echo link=1; fi\n[ -e \"$p\" ] && stat -c 'owner=%U\nmode=%04a\nkind=%F' \"$p\"\nif [ -d \"$p\" ]; then if l=$(ls -A \"$p\" 2>/dev/null); then for f in $l; do [ \"$f\" = lost+found ] || {{ echo holds=\"$f\"; break; }}; done; else echo hidden=1; fi; fi",
-        quote(path)
-    );
-    Seen::read(cx, site, &script).await
+    Seen::read(cx, site, &prepare!("look_directory.sh").arg(path)).await
 }
-
-/// Shell: `gone DIR` removes an empty directory and says no when it stays, as one that is in use
-/// does. Its content may be hidden from us, so `rmdir` itself is asked.
-const GONE: &str = r#"gone() { [ -d "$1" ] || return 0; e=$(root rmdir "$1" 2>&1) && return 0; case $e in *"not empty"*|*busy*) echo "$1 stays: $e"; return 1 ;; esac; echo "$e" >&2; exit 1; }
-"#;
 
 /// Makes a directory, or gives an empty one of root's to its owner.
 #[derive(Clone, Debug)]
@@ -41,8 +31,8 @@ impl MakeDirectory {
 
 #[async_trait]
 impl Step for MakeDirectory {
-    fn kind(&self) -> &'static str {
-        "make_directory"
+    fn id(&self) -> StepId {
+        id("make_directory", &self.site).about(self.directory.path.as_str())
     }
     fn title(&self) -> String {
         format!("make directory {} on {}", self.directory.path, self.site.name)
@@ -50,10 +40,9 @@ impl Step for MakeDirectory {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
+    fn effect(&self) -> Effect {
         let d = &self.directory;
-        let owner = if d.owner.is_empty() { "LOGIN_USER" } else { &d.owner };
-        vec![format!("mkdir -p {0} && chown {owner} {0} && chmod {1} {0}", d.path, d.mode)]
+        Effect::Shell(prepare!("make_directory.sh").args([&d.path, &d.owner, &d.mode]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (d, seen) = (&self.directory, look(cx, &self.site, &self.directory.path).await?);
@@ -109,17 +98,6 @@ impl Step for MakeDirectory {
             d.mode
         )))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let (d, seen) = (&self.directory, look(cx, &self.site, &self.directory.path).await?);
-        let body = format!(
-            "{}p={}\nif [ ! -d \"$p\" ]; then\n q=$(dirname \"$p\"); while [ ! -d \"$q\" ]; do ob_note \"parent.$q\" made || exit 1; q=$(dirname \"$q\"); done\n ob_note \"dir.$p\" made && root mkdir -p \"$p\" || exit 1\nelif ! ob_noted \"dir.$p\" >/dev/null; then ob_note \"dir.$p\" \"was $(stat -c '%U %04a' \"$p\")\" || exit 1; fi\n[ \"$(stat -c %U \"$p\")\" = {owner} ] || root chown {owner} \"$p\" || exit 1\n[ \"$(stat -c %04a \"$p\")\" = {mode} ] || root chmod {mode} \"$p\"",
-            lib(&self.site),
-            quote(&d.path),
-            owner = quote(&self.owner(&seen)),
-            mode = quote(&d.mode),
-        );
-        cx.effect(self, &body, LIMIT).await.map(drop)
-    }
 }
 
 /// Undoes a directory: removes an empty one that we made, gives one that was there back to its
@@ -134,8 +112,8 @@ pub struct RemoveDirectory {
 
 #[async_trait]
 impl Step for RemoveDirectory {
-    fn kind(&self) -> &'static str {
-        "remove_directory"
+    fn id(&self) -> StepId {
+        id("remove_directory", &self.site).about(self.path.as_str())
     }
     fn title(&self) -> String {
         format!("undo directory {} on {}", self.path, self.site.name)
@@ -143,11 +121,8 @@ impl Step for RemoveDirectory {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!(
-            "rmdir {0}  # if it was made for this host and is empty; one that was there gets its owner and mode back",
-            self.path
-        )]
+    fn effect(&self) -> Effect {
+        Effect::Shell(prepare!("remove_directory.sh").arg(self.path.as_str()))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site, &self.path).await?;
@@ -163,20 +138,10 @@ impl Step for RemoveDirectory {
             return Ok(Check::Refused(
                 Problem::refused(format!("{} on host \"{}\" is in use", self.path, self.site.name))
                     .place(self.site.host.endpoint.show())
-                    .why(format!("{} lives in {}", o.key, o.base))
-                    .fix(format!("destroy {} first", o.key)),
+                    .why(format!("{} lives in {}", o.title, o.base))
+                    .fix(format!("destroy {} first", o.title)),
             ));
         }
         Ok(Check::Needed(format!("its note says: {was}")))
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // Parents go as far as they were made by us and are empty. What is not empty stays as it
-        // is.
-        let body = format!(
-            "{}p={}\n{GONE}w=$(ob_noted \"dir.$p\") || exit 0\nif [ -d \"$p\" ] && [ ! -L \"$p\" ]; then case $w in\nmade) gone \"$p\" ;;\nwas\\ *) set -- $w; [ \"$(stat -c %04a \"$p\")\" = \"$3\" ] || root chmod \"$3\" \"$p\" || exit 1; [ \"$(stat -c %U \"$p\")\" = \"$2\" ] || root chown \"$2\" \"$p\" || exit 1 ;;\nesac; fi\nq=$(dirname \"$p\"); while ob_noted \"parent.$q\" >/dev/null; do gone \"$q\" || break; ob_forget \"parent.$q\"; q=$(dirname \"$q\"); done\nob_forget \"dir.$p\"",
-            lib(&self.site),
-            quote(&self.path),
-        );
-        cx.effect(self, &body, LIMIT).await.map(drop)
     }
 }

@@ -1,9 +1,8 @@
 //! Transparent huge pages: the running kernel, and a unit for the next boot where systemd runs.
 use super::super::Site;
-use super::{LIMIT, Seen, lib, tee};
+use super::{Seen, header_template, id, prepare};
 use crate::base::Problem;
-use crate::base::shell::quote;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Step, StepId};
 use async_trait::async_trait;
 
 const FILE: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -19,10 +18,7 @@ pub struct SetHugepage {
 }
 
 async fn look(cx: &Cx, site: &Site) -> Result<Seen, Problem> {
-    let script = format!(
-        "[ ! -r {FILE} ] || printf 'now=%s\\n' \"$(cat {FILE})\"\n[ ! -d /run/systemd/system ] || echo systemd=1\n[ ! -e /etc/systemd/system/{UNIT} ] || sed 's/^/unit./' /etc/systemd/system/{UNIT}"
-    );
-    Seen::read(cx, site, &script).await
+    Seen::read(cx, site, &prepare!("look_hugepage.sh").args([FILE, UNIT])).await
 }
 
 /// The word in brackets; a kernel prints all words and brackets the one that holds.
@@ -32,17 +28,20 @@ fn current(text: &str) -> &str {
         .map_or(text.trim(), |(word, _)| word)
 }
 
-fn unit(site: &Site, seen: &Seen, want: &str) -> String {
+/// The unit behind its first line.
+fn unit(want: &str) -> String {
     format!(
-        "{}[Unit]\nDescription=Transparent huge pages: {want}\nDefaultDependencies=no\nAfter=sysinit.target local-fs.target\nBefore=basic.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo {want} > {FILE}'\n[Install]\nWantedBy=basic.target\n",
-        seen.header(site)
+        "[Unit]\nDescription=Transparent huge pages: {want}\nDefaultDependencies=no\n\
+         After=sysinit.target local-fs.target\nBefore=basic.target\n[Service]\nType=oneshot\n\
+         RemainAfterExit=yes\nExecStart=/bin/sh -c 'echo {want} > {FILE}'\n[Install]\n\
+         WantedBy=basic.target\n"
     )
 }
 
 #[async_trait]
 impl Step for SetHugepage {
-    fn kind(&self) -> &'static str {
-        "set_hugepage"
+    fn id(&self) -> StepId {
+        id("set_hugepage", &self.site).about(self.want.as_deref().unwrap_or("back"))
     }
     fn title(&self) -> String {
         match &self.want {
@@ -53,17 +52,18 @@ impl Step for SetHugepage {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        match &self.want {
-            Some(want) => vec![
-                format!("echo {want} > {FILE}"),
-                format!("write and enable /etc/systemd/system/{UNIT}  # where systemd runs"),
-            ],
-            None => vec![
-                format!("echo FORMER_VALUE > {FILE}"),
-                format!("disable and remove /etc/systemd/system/{UNIT}"),
-            ],
-        }
+    fn effect(&self) -> Effect {
+        Effect::Shell(match &self.want {
+            Some(want) => {
+                let text = header_template(&self.site).then(format!(
+                    "
+{}",
+                    unit(want)
+                ));
+                prepare!("set_hugepage.sh").args([FILE, UNIT, want]).arg(text)
+            }
+            None => prepare!("unset_hugepage.sh").args([FILE, UNIT]),
+        })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site).await?;
@@ -79,43 +79,13 @@ impl Step for SetHugepage {
         if now != want {
             return Ok(Check::Needed(format!("transparent huge pages are {now}, not {want}")));
         }
-        if ours && seen.has("systemd") && seen.file("unit.") != unit(&self.site, &seen, want) {
+        if ours
+            && seen.has("systemd")
+            && seen.file("unit.") != seen.header(&self.site) + &unit(want)
+        {
             return Ok(Check::Needed(format!("{UNIT} does not set it at boot")));
         }
         Ok(Check::Done)
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let seen = look(cx, &self.site).await?;
-        let (lib, now) = (lib(&self.site), current(seen.get("now")));
-        let body = if let Some(want) = &self.want {
-            let old =
-                seen.record.get("thp").map_or(now, |noted| noted.split('>').next().unwrap_or(now));
-            let boot = if seen.has("systemd") {
-                format!(
-                    " && {} && root systemctl daemon-reload && root systemctl enable {UNIT}",
-                    tee(&format!("/etc/systemd/system/{UNIT}"), &unit(&self.site, &seen, want))
-                )
-            } else {
-                String::new()
-            };
-            format!(
-                "{lib}ob_note thp {} && echo {} | root tee {FILE} >/dev/null{boot}",
-                quote(&format!("{old}>{want}")),
-                quote(want)
-            )
-        } else {
-            // Set by somebody else meanwhile: not ours to set back.
-            let (old, set) = seen.record.text("thp").split_once('>').unwrap_or_default();
-            let back = if now == set && !old.is_empty() {
-                format!("echo {} | root tee {FILE} >/dev/null && ", quote(old))
-            } else {
-                String::new()
-            };
-            format!(
-                "{lib}if [ -e /etc/systemd/system/{UNIT} ]; then root systemctl disable {UNIT} && root rm -f /etc/systemd/system/{UNIT} && root systemctl daemon-reload || exit 1; fi\n{back}ob_forget thp"
-            )
-        };
-        cx.effect(self, &body, LIMIT).await.map(drop)
     }
 }
 

@@ -1,10 +1,14 @@
 //! Limits of the service user's logins, in a file of our own.
 use super::super::{Limits, Site};
-use super::{LIMIT, Seen, lib, tee};
+use super::{Seen, header_template, id, prepare};
 use crate::base::Problem;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::template::OWNER;
+use crate::engine::{Check, Cx, Effect, Form, Host, Name, Step, StepId, Template, Values};
 use crate::transport::sudo::LIMITS as FILE;
 use async_trait::async_trait;
+
+/// The user who logs in.
+const LOGIN: Name = Name("login user");
 
 /// Writes or removes the file of limits. They hold from the next login on.
 #[derive(Clone, Debug)]
@@ -16,32 +20,38 @@ pub struct SetLimits {
 }
 
 async fn look(cx: &Cx, site: &Site) -> Result<Seen, Problem> {
-    Seen::read(
-        cx,
-        site,
-        &format!("printf 'me=%s\\n' \"$(id -un)\"\n[ ! -e {FILE} ] || sed 's/^/file./' {FILE}"),
-    )
-    .await
+    Seen::read(cx, site, &prepare!("look_limits.sh").arg(FILE)).await
 }
 
-fn content(site: &Site, limits: &Limits, seen: &Seen) -> String {
-    let user = if limits.user.is_empty() { seen.get("me") } else { &limits.user };
-    let mut text = seen.header(site);
+/// The file that shall be there.
+fn content(site: &Site, limits: &Limits) -> Template {
+    let mut text = header_template(site).then("\n");
     for (item, value) in [
         ("nofile", &limits.nofile),
         ("nproc", &limits.nproc),
         ("stack", &limits.stack),
         ("core", &limits.core),
     ] {
-        text += &format!("{user} soft {item} {value}\n{user} hard {item} {value}\n");
+        for side in ["soft", "hard"] {
+            text = if limits.user.is_empty() {
+                text.and(LOGIN, Form::Plain)
+            } else {
+                text.then(limits.user.as_str())
+            };
+            text = text.then(format!(" {side} {item} {value}\n"));
+        }
     }
     text
 }
 
+fn values(seen: &Seen) -> Values {
+    Values::default().with(LOGIN, seen.get("me"))
+}
+
 #[async_trait]
 impl Step for SetLimits {
-    fn kind(&self) -> &'static str {
-        "set_limits"
+    fn id(&self) -> StepId {
+        id("set_limits", &self.site).about(if self.limits.is_some() { "set" } else { "removed" })
     }
     fn title(&self) -> String {
         if self.limits.is_some() {
@@ -53,18 +63,11 @@ impl Step for SetLimits {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        match &self.limits {
-            Some(l) => vec![format!(
-                "write {FILE}: {} soft and hard nofile {}, nproc {}, stack {}, core {}",
-                if l.user.is_empty() { "LOGIN_USER" } else { &l.user },
-                l.nofile,
-                l.nproc,
-                l.stack,
-                l.core
-            )],
-            None => vec![format!("rm -f {FILE}")],
-        }
+    fn effect(&self) -> Effect {
+        Effect::Shell(match &self.limits {
+            Some(limits) => prepare!("set_limits.sh").arg(FILE).arg(content(&self.site, limits)),
+            None => prepare!("remove_limits.sh").arg(FILE).arg(header_template(&self.site)),
+        })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site).await?;
@@ -79,7 +82,8 @@ impl Step for SetLimits {
         if let Some(problem) = seen.foreign(&self.site, FILE, &now) {
             return Ok(Check::Refused(problem));
         }
-        let want = content(&self.site, limits, &seen);
+        let owner = seen.record.text("owner");
+        let want = content(&self.site, limits).fill(&values(&seen).with(OWNER, owner))?;
         if now == want {
             return Ok(Check::Done);
         }
@@ -91,19 +95,7 @@ impl Step for SetLimits {
             format!("{FILE} does not say: {}", missing.join(", "))
         }))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let seen = look(cx, &self.site).await?;
-        let body = match &self.limits {
-            Some(limits) => format!(
-                "{}ob_note limits {FILE} && {}",
-                lib(&self.site),
-                tee(FILE, &content(&self.site, limits, &seen))
-            ),
-            None if seen.foreign(&self.site, FILE, &seen.file("file.")).is_some() => {
-                format!("{}ob_forget limits", lib(&self.site))
-            }
-            None => format!("{}root rm -f {FILE} && ob_forget limits", lib(&self.site)),
-        };
-        cx.effect(self, &body, LIMIT).await.map(drop)
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        Ok(Some(values(&look(cx, &self.site).await?)))
     }
 }

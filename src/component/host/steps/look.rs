@@ -1,8 +1,8 @@
 //! Steps that only look: the clock, and the network that servers will use.
 use super::super::{Site, facts};
+use super::{id, prepare};
 use crate::base::Problem;
-use crate::base::shell::quote;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Step, StepId};
 use crate::transport::key_values;
 use async_trait::async_trait;
 
@@ -17,8 +17,8 @@ pub struct CheckClock {
 
 #[async_trait]
 impl Step for CheckClock {
-    fn kind(&self) -> &'static str {
-        "check_clock"
+    fn id(&self) -> StepId {
+        id("check_clock", &self.site)
     }
     fn title(&self) -> String {
         format!("prove that the clock of {} is right within {} ms", self.site.name, self.max_ms)
@@ -26,8 +26,8 @@ impl Step for CheckClock {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["date +%s%3N".into()]
+    fn effect(&self) -> Effect {
+        Effect::Look(vec!["date +%s%3N".into()])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (offset, sure) = facts::clock(cx, &self.site.host).await?;
@@ -46,9 +46,6 @@ impl Step for CheckClock {
                 .attribute(["prepare", "clock", "max_offset"]),
         ))
     }
-    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
-        Ok(())
-    }
 }
 
 /// Proves that the network device exists and carries the address. Only looks.
@@ -64,8 +61,8 @@ pub struct CheckNetwork {
 
 #[async_trait]
 impl Step for CheckNetwork {
-    fn kind(&self) -> &'static str {
-        "check_network"
+    fn id(&self) -> StepId {
+        id("check_network", &self.site)
     }
     fn title(&self) -> String {
         match &self.address {
@@ -78,15 +75,13 @@ impl Step for CheckNetwork {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("cat /proc/net/dev; ip -o addr show dev {}", self.device)]
+    fn effect(&self) -> Effect {
+        let device = &self.device;
+        Effect::Look(vec![format!("cat /proc/net/dev; ip -o addr show dev {device}")])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let script = format!(
-            "sed -n 's/^ *\\([^:]*\\):.*/device.\\1=1/p' /proc/net/dev\nif command -v ip >/dev/null; then echo tool=1; ip -o addr show dev {} 2>/dev/null | while read -r _ _ _ a _; do printf 'address.%s=1\\n' \"${{a%%/*}}\"; done; fi; :",
-            quote(&self.device)
-        );
-        let seen = key_values(&cx.read(&self.site.host, &script).await?.stdout);
+        let program = prepare!("look_network.sh").arg(self.device.as_str());
+        let seen = key_values(&cx.read(&self.site.host, &program).await?.stdout);
         let list = |prefix: &str| {
             seen.keys().filter_map(|k| k.strip_prefix(prefix)).collect::<Vec<_>>().join(", ")
         };
@@ -129,8 +124,5 @@ impl Step for CheckNetwork {
             format!("it carries {}", list("address.")),
             "name one of these, or another device".into(),
         ))
-    }
-    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
-        Ok(())
     }
 }

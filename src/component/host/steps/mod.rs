@@ -17,17 +17,14 @@ pub use sysctl::SetSysctl;
 pub use user::{MakeUser, RemoveUser};
 
 use super::Site;
-use super::record::{self, Record};
+use super::record::Record;
 use crate::base::Problem;
-use crate::engine::Cx;
+use crate::engine::template::OWNER;
+use crate::engine::{Cx, Form, Program, StepId, StepKind, Template};
 use crate::transport::key_values;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// How long an effect on a host may take; none of them does more than write small files.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// What a step's reading script printed, with the record.
+/// What a step's reading program printed, with the record.
 struct Seen {
     text: String,
     facts: BTreeMap<String, String>,
@@ -35,10 +32,9 @@ struct Seen {
 }
 
 impl Seen {
-    /// Runs `script`, which prints `key=value` lines, and reads the record with it.
-    async fn read(cx: &Cx, site: &Site, script: &str) -> Result<Self, Problem> {
-        let text =
-            cx.read(&site.host, &format!("{}{script}\n:", record::print(site))).await?.stdout;
+    /// Runs a program that prints the record and `key=value` lines.
+    async fn read(cx: &Cx, site: &Site, program: &Program) -> Result<Self, Problem> {
+        let text = cx.read(&site.host, program).await?.stdout;
         let (facts, record) = (key_values(&text), Record::parse(&text));
         Ok(Self { text, facts, record })
     }
@@ -52,13 +48,9 @@ impl Seen {
     fn file(&self, prefix: &str) -> String {
         self.text.lines().filter_map(|l| l.strip_prefix(prefix)).flat_map(|l| [l, "\n"]).collect()
     }
-    /// The first line of every file of ours: says whose it is.
+    /// The first line of every file of ours, with its end.
     fn header(&self, site: &Site) -> String {
-        format!(
-            "# Written by ob: host \"{}\" of owner \"{}\". Gone when its preparation is destroyed.\n",
-            site.name,
-            self.record.text("owner")
-        )
+        format!("{}\n", header(site).replace(NOBODY, self.record.text("owner")))
     }
     /// Refuses a file of that name that somebody else wrote.
     fn foreign(&self, site: &Site, path: &str, content: &str) -> Option<Problem> {
@@ -74,12 +66,34 @@ impl Seen {
     }
 }
 
-/// Shell that starts every effect here.
-fn lib(site: &Site) -> String {
-    record::lib(site)
+/// Stands in [`header`] where the owner goes.
+const NOBODY: &str = "<owner>";
+
+/// The first line of every file of ours says whose it is.
+fn header(site: &Site) -> String {
+    format!(
+        "# Written by ob: host \"{}\" of owner \"{NOBODY}\". Gone when its preparation is destroyed.",
+        site.name
+    )
 }
 
-/// `printf` of a text into a root-owned file.
-fn tee(path: &str, text: &str) -> String {
-    format!("printf %s {} | root tee {path} >/dev/null", crate::base::shell::quote(text))
+/// [`header`] as a template: a line without its end.
+fn header_template(site: &Site) -> Template {
+    let text = header(site);
+    let (before, after) = text.split_once(NOBODY).unwrap_or((&text, ""));
+    Template::from(before).and(OWNER, Form::Plain).then(after)
 }
+
+/// A step of this kind about a host.
+fn id(kind: &'static str, site: &Site) -> StepId {
+    StepId::new(StepKind(kind), &site.host, "")
+}
+
+/// A program about a preparation out of the `.sh` file beside the source.
+macro_rules! prepare {
+    ($file:literal) => {
+        $crate::program!($file, $crate::component::host::record::LIB)
+            .within(std::time::Duration::from_secs(60))
+    };
+}
+use prepare;

@@ -2,13 +2,21 @@
 //! back.
 use super::super::Site;
 use super::super::rules::{Rules, normal};
-use super::{LIMIT, Seen, lib, tee};
+use super::{Seen, id, prepare};
 use crate::base::Problem;
-use crate::base::shell::{join, quote};
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Name, Step, StepId, Template, Values};
 use crate::transport::sudo::SYSCTL as FILE;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+
+/// What is noted before anything is set.
+const NOTES: Name = Name("each setting that differs: its old value > its new one");
+/// Our file with what is set back in it.
+const BOTH: Name = Name("the file, with what is set back");
+/// Our file as it stays.
+const STAYS: Name = Name("the file, only what differs");
+/// What is noted no more.
+const FORGET: Name = Name("settings that are no longer asked for");
 
 /// Sets what differs from the rules, and sets back what we once set and no rule asks for.
 #[derive(Clone, Debug)]
@@ -38,11 +46,8 @@ struct Work {
 
 async fn look(cx: &Cx, step: &SetSysctl) -> Result<Seen, Problem> {
     // The keys that are noted are only known on the host; those of the rules only here.
-    let keys = join(step.rules.keys());
-    let script = format!(
-        "while read -r k v _; do [ \"$k\" = MemTotal: ] && printf 'memory=%s\\n' \"$v\"; done < /proc/meminfo\n[ ! -e {FILE} ] || sed 's/^/file./' {FILE}\nfor k in {keys} $([ ! -e \"$made\" ] || sed -n 's/^sysctl\\.\\([^=]*\\)=.*/\\1/p' \"$made\"); do f=/proc/sys/$(echo \"$k\" | tr . /); [ -r \"$f\" ] || continue; printf 'now.%s=%s\\n' \"$k\" \"$(cat \"$f\" 2>/dev/null)\"; case $(stat -c %A \"$f\") in ??-*) printf 'fixed.%s=1\\n' \"$k\" ;; esac; done"
-    );
-    Seen::read(cx, &step.site, &script).await
+    let program = prepare!("look_sysctl.sh").arg(FILE).args(step.rules.keys());
+    Seen::read(cx, &step.site, &program).await
 }
 
 impl SetSysctl {
@@ -118,8 +123,8 @@ fn text(header: &str, lines: &BTreeMap<String, String>) -> String {
 
 #[async_trait]
 impl Step for SetSysctl {
-    fn kind(&self) -> &'static str {
-        "set_sysctl"
+    fn id(&self) -> StepId {
+        id("set_sysctl", &self.site).about(if self.rules.is_empty() { "back" } else { "set" })
     }
     fn title(&self) -> String {
         if self.rules.is_empty() {
@@ -131,13 +136,9 @@ impl Step for SetSysctl {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        if self.rules.is_empty() {
-            return vec![format!("sysctl: what was there before; rm -f {FILE}")];
-        }
-        let lines: Vec<_> =
-            self.rules.iter().map(|(k, (want, _))| format!("{k} {}", want.show())).collect();
-        vec![format!("write {FILE}, only what differs, and sysctl -p {FILE}: {}", lines.join(", "))]
+    fn effect(&self) -> Effect {
+        let values = [NOTES, BOTH, STAYS, FORGET].map(Template::value);
+        Effect::Shell(prepare!("set_sysctl.sh").arg(FILE).args(values))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, self).await?;
@@ -162,31 +163,18 @@ impl Step for SetSysctl {
             Check::Needed(work.why.join("; "))
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         let seen = look(cx, self).await?;
         let (work, header) = (self.work(&seen), seen.header(&self.site));
-        let mut body = lib(&self.site);
-        for (key, note) in &work.notes {
-            body +=
-                &format!("ob_note {} {} || exit 1\n", quote(&format!("sysctl.{key}")), quote(note));
-        }
         let mut both = work.file.clone();
         both.extend(work.back.clone());
-        if !both.is_empty() {
-            body += &format!(
-                "{} && root sysctl -p {FILE} >/dev/null || exit 1\n",
-                tee(FILE, &text(&header, &both))
-            );
-        }
-        if work.file.is_empty() {
-            body += &format!("root rm -f {FILE} || exit 1\n");
-        } else if !work.back.is_empty() {
-            body += &format!("{} || exit 1\n", tee(FILE, &text(&header, &work.file)));
-        }
-        for key in &work.forget {
-            body += &format!("ob_forget {} || exit 1\n", quote(&format!("sysctl.{key}")));
-        }
-        cx.effect(self, &body, LIMIT).await.map(drop)
+        let whole = |lines: &BTreeMap<String, String>| {
+            if lines.is_empty() { String::new() } else { text(&header, lines) }
+        };
+        let notes: String = work.notes.iter().map(|(k, n)| format!("{k} {n}\n")).collect();
+        let forget: String = work.forget.iter().map(|k| format!("{k}\n")).collect();
+        let values = Values::default().with(NOTES, notes).with(FORGET, forget);
+        Ok(Some(values.with(BOTH, whole(&both)).with(STAYS, whole(&work.file))))
     }
 }
 

@@ -1,20 +1,18 @@
 //! The OS user that owns files and runs servers.
 use super::super::{Site, User, objects};
-use super::{LIMIT, Seen, lib};
+use super::{Seen, id, prepare};
 use crate::base::Problem;
-use crate::base::shell::{join, quote};
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Name, Step, StepId, Template, Values};
 use async_trait::async_trait;
 
 /// Stands in the comment of users that we make: the account itself says so.
 const COMMENT: &str = "ob-host";
 
+/// How the home goes.
+const HOME: Name = Name("--remove, unless its home holds other files");
+
 async fn look(cx: &Cx, site: &Site, name: &str) -> Result<Seen, Problem> {
-    let script = format!(
-        "e=$(getent passwd {0} || grep ^{0}: /etc/passwd) && {{ IFS=: read -r _ _ uid _ comment home _ <<EOF\n$e\nEOF\nprintf 'uid=%s\\ncomment=%s\\nhome=%s\\n' \"$uid\" \"$comment\" \"$home\"; }}\ng=$(getent group {0}) && echo group=1",
-        quote(name)
-    );
-    Seen::read(cx, site, &script).await
+    Seen::read(cx, site, &prepare!("look_user.sh").arg(name)).await
 }
 
 /// Makes the user, unless there is one of that name.
@@ -27,21 +25,21 @@ pub struct MakeUser {
 }
 
 impl MakeUser {
-    fn command(&self) -> String {
+    fn command(&self) -> Vec<String> {
         let mut words =
             vec!["useradd".to_owned(), "--create-home".into(), "--comment".into(), COMMENT.into()];
         words.extend(self.user.uid.iter().flat_map(|uid| ["--uid".to_owned(), uid.to_string()]));
         words.extend(["--shell".into(), "/bin/bash".into(), self.user.name.clone()]);
         words
             .extend(self.user.home.iter().flat_map(|home| ["--home-dir".to_owned(), home.clone()]));
-        join(words)
+        words
     }
 }
 
 #[async_trait]
 impl Step for MakeUser {
-    fn kind(&self) -> &'static str {
-        "make_user"
+    fn id(&self) -> StepId {
+        id("make_user", &self.site).about(self.user.name.as_str())
     }
     fn title(&self) -> String {
         format!("make user {} on {}", self.user.name, self.site.name)
@@ -49,8 +47,9 @@ impl Step for MakeUser {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![self.command()]
+    fn effect(&self) -> Effect {
+        let program = prepare!("make_user.sh").arg(self.user.name.as_str());
+        Effect::Shell(program.args(self.command()))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site, &self.user.name).await?;
@@ -90,15 +89,6 @@ impl Step for MakeUser {
         }
         Ok(Check::Done)
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!(
-            "{}ob_note user {} && root {}",
-            lib(&self.site),
-            quote(&self.user.name),
-            self.command()
-        );
-        cx.effect(self, &body, LIMIT).await.map(drop)
-    }
 }
 
 /// Removes the user if we made it; its home too when nothing is in it but what a new home has, and
@@ -113,8 +103,8 @@ pub struct RemoveUser {
 
 #[async_trait]
 impl Step for RemoveUser {
-    fn kind(&self) -> &'static str {
-        "remove_user"
+    fn id(&self) -> StepId {
+        id("remove_user", &self.site).about(self.name.as_str())
     }
     fn title(&self) -> String {
         format!("remove user {} from {} if it was made for it", self.name, self.site.name)
@@ -122,11 +112,9 @@ impl Step for RemoveUser {
     fn host(&self) -> &Host {
         &self.site.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!(
-            "userdel --remove {0}  # without --remove while its home holds other files",
-            self.name
-        )]
+    fn effect(&self) -> Effect {
+        let program = prepare!("remove_user.sh").arg(self.name.as_str());
+        Effect::Shell(program.arg(Template::value(HOME)))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let seen = look(cx, &self.site, &self.name).await?;
@@ -154,43 +142,35 @@ impl Step for RemoveUser {
                     seen.get("comment")
                 ),
                 format!(
-                    "to keep it, remove the line user={0} from ~/.ob/objects/{1}/made; to let it go: usermod --comment {COMMENT} {0}",
-                    self.name,
-                    self.site.key()
+                    "to keep it, remove the line user={0} from ~/.ob/objects/host/made; to let it go: usermod --comment {COMMENT} {0}",
+                    self.name
                 ),
             ));
         }
         let here = objects::read(cx, &self.site.host, std::slice::from_ref(&self.name)).await?;
         if let Some(o) = here.iter().find(|o| o.user == self.name) {
             return Ok(refuse(
-                format!("{} lives in {} and runs as that user", o.key, o.base),
-                format!("destroy {} first", o.key),
+                format!("{} lives in {} and runs as that user", o.title, o.base),
+                format!("destroy {} first", o.title),
             ));
         }
         Ok(Check::Needed("it was made for this host".into()))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         let seen = look(cx, &self.site, &self.name).await?;
-        let mut command = String::new();
-        if seen.has("uid") {
-            let inside = Host { run_as: self.name.clone(), ..self.site.host.clone() };
-            // Said as that user, whose home may be closed to us. Silence means that nobody looked:
-            // then it stays.
-            let look = format!(
-                "cd {} && echo looked && for f in * .[!.]* ..?*; do [ -e \"$f\" ] || [ -L \"$f\" ] || continue; [ -f \"$f\" ] && [ -f \"/etc/skel/$f\" ] && [ \"$(cksum < \"$f\")\" = \"$(cksum < \"/etc/skel/$f\")\" ] && continue; case $f in .ob|.bash_history) ;; *) echo \"$f\" ;; esac; done; :",
-                quote(seen.get("home"))
-            );
-            let said = cx.read(&inside, &look).await?.stdout;
-            let others = said.strip_prefix("looked\n").unwrap_or("it could not be looked at");
-            if others.trim().is_empty() {
-                command = format!("root userdel --remove {} && ", quote(&self.name));
-            } else {
-                tracing::warn!(host = %self.site.name, "the home of {} stays: {}", self.name, others.trim().replace('\n', ", "));
-                command = format!("root userdel {} && ", quote(&self.name));
-            }
+        let gone = Values::default().with(HOME, "");
+        if !seen.has("uid") {
+            return Ok(Some(gone));
         }
-        cx.effect(self, &format!("{}{command}ob_forget user", lib(&self.site)), LIMIT)
-            .await
-            .map(drop)
+        let inside = Host { run_as: self.name.clone(), ..self.site.host.clone() };
+        let said = cx.read(&inside, &prepare!("look_home.sh").arg(seen.get("home"))).await?.stdout;
+        // Silence means that nobody looked: then it stays.
+        let others = said.strip_prefix("looked\n").unwrap_or("it could not be looked at").trim();
+        if others.is_empty() {
+            return Ok(Some(gone.with(HOME, "--remove")));
+        }
+        let list = others.replace('\n', ", ");
+        tracing::warn!(host = %self.site.name, "the home of {} stays: {list}", self.name);
+        Ok(Some(gone))
     }
 }

@@ -10,23 +10,22 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use super::Instance;
 use super::group::{LeaveGroup, Standing};
 use super::steps::{EndNote, Follow, Note, PointSource, SetAside, SetBoot, StopServer};
-use crate::base::Problem;
-use crate::engine::{Graph, Step};
+use crate::base::{ObjectName, Problem};
+use crate::engine::{Graph, Node, Step};
 use open::{open_one, switchover};
 use plan::{Plan, begin};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a group shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// Its name.
-    pub name: String,
+    pub name: ObjectName,
     /// Members by name.
-    pub members: BTreeMap<String, Instance>,
+    pub members: BTreeMap<String, Node>,
     /// Package directory each starts from.
     pub packages: BTreeMap<String, String>,
     /// Who shall take writes.
@@ -81,10 +80,11 @@ pub fn create(want: &Want) -> Graph {
     let Some(primary) = plan.member(&want.primary) else { return plan.g };
     plan.note(&want.primary, 1, &want.primary);
     plan.g.then(SetBoot::new(&primary, false));
-    for name in want.members.keys().filter(|n| **n != want.primary) {
+    let standbys = want.members.keys().filter(|n| **n != want.primary);
+    plan.each(standbys, |plan, name| {
         plan.note(name, 1, &want.primary);
         plan.build(name, &primary);
-    }
+    });
     plan.g
 }
 
@@ -108,11 +108,7 @@ pub fn resume(want: &Want, seen: &Seen) -> Graph {
 ///
 /// # Errors
 /// It must not or cannot be done; the problem says what is missing.
-pub fn update(
-    seen: &Seen,
-    want: &Want,
-    gone: &BTreeMap<String, Instance>,
-) -> Result<Graph, Problem> {
+pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result<Graph, Problem> {
     let alive = want
         .members
         .iter()
@@ -160,86 +156,89 @@ fn follow_up(
     seen: &Seen,
     primary: &str,
     epoch: u64,
-    gone: &BTreeMap<String, Instance>,
+    gone: &BTreeMap<String, Node>,
 ) {
     let Some(source) = plan.member(primary) else { return };
     let moved = seen.noted != primary;
     let changed =
         plan.want.members.keys().any(|n| !seen.standing.contains_key(n)) || !gone.is_empty();
-    for name in plan.want.members.keys().filter(|n| *n != primary).cloned().collect::<Vec<_>>() {
-        let Some(instance) = plan.member(&name) else { continue };
-        match seen.is(&name) {
+    // A switchover that is taken up ends the fence by itself.
+    let ends_fence = |plan: &Plan<'_>, node: &Node| {
+        plan.g.has(&EndNote { node: node.clone(), note: Note::Fence }.id())
+    };
+    let fenced: BTreeSet<String> = plan
+        .want
+        .members
+        .iter()
+        .filter(|(name, node)| seen.is(name) == Some(Standing::Fenced) && !ends_fence(plan, node))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let others = plan.want.members.keys().filter(|n| *n != primary);
+    plan.each(others, |plan, name| {
+        let Some(node) = plan.member(name) else { return };
+        match seen.is(name) {
             Some(Standing::Empty | Standing::Building) | None => {
-                plan.note(&name, epoch, primary);
-                plan.build(&name, &source);
+                plan.note(name, epoch, primary);
+                plan.build(name, &source);
             }
             Some(Standing::Stale) => {
-                plan.g.then(StopServer {
-                    instance: instance.clone(),
-                    fenced_only: false,
-                    restart: false,
-                });
-                plan.g
-                    .then(SetAside { instance: instance.clone(), name: format!("epoch-{epoch}") });
-                plan.note(&name, epoch, primary);
-                plan.build(&name, &source);
+                let (fenced_only, restart) = (false, false);
+                plan.g.then(StopServer { node: node.clone(), fenced_only, restart });
+                plan.g.then(SetAside { node, name: format!("epoch-{epoch}") });
+                plan.note(name, epoch, primary);
+                plan.build(name, &source);
             }
             // The primary that a failover has just passed over: its store holds a history of its
             // own, the next plan rebuilds it.
             Some(Standing::Stopped) if seen.noted == name => {}
             Some(now @ (Standing::Stopped | Standing::Behind)) => {
                 if now == Standing::Stopped {
-                    plan.start(&name, None);
+                    plan.start(name, None);
                 }
-                plan.g.then(PointSource { instance: instance.clone(), source: source.clone() });
-                plan.g.then(Follow { instance, primary: source.clone() });
-                plan.note(&name, epoch, primary);
+                plan.g.then(PointSource { node: node.clone(), source: source.clone() });
+                plan.g.then(Follow { node, primary: source.clone() });
+                plan.note(name, epoch, primary);
             }
-            // Unless it is part of the switchover that is taken up.
-            Some(Standing::Fenced)
-                if !plan.g.titles().contains(
-                    &EndNote { instance: instance.clone(), note: Note::Fence }.title(),
-                ) =>
-            {
-                plan.rejoin(&name, &source)
-            }
+            Some(Standing::Fenced) if fenced.contains(name) => plan.rejoin(name, &source),
             Some(Standing::Standby) if moved => {
-                plan.g.then(PointSource { instance, source: source.clone() });
-                plan.note(&name, epoch, primary);
+                plan.g.then(PointSource { node, source: source.clone() });
+                plan.note(name, epoch, primary);
             }
-            Some(Standing::Standby) if changed => plan.note(&name, epoch, primary),
-            _ => {}
+            Some(Standing::Standby) if changed => plan.note(name, epoch, primary),
+            Some(
+                Standing::Primary | Standing::Standby | Standing::Fenced | Standing::Unreachable,
+            ) => {}
         }
-    }
+    });
     if changed || (moved && plan.g.is_empty()) {
         plan.note(primary, epoch, primary);
     }
     // Whose host does not answer is left as it is: no member starts with its host, and the others
     // do not name it any more.
-    for (name, instance) in gone.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)) {
-        leave(&mut plan.g, name, instance, epoch);
+    for (name, node) in gone.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)) {
+        leave(&mut plan.g, name, node, epoch);
     }
 }
 
 /// A standby leaves: stopped, its store set aside, never opened.
-fn leave(g: &mut Graph, name: &str, instance: &Instance, epoch: u64) {
-    g.then(StopServer { instance: instance.clone(), fenced_only: false, restart: false });
-    g.then(SetAside { instance: instance.clone(), name: format!("left-{name}-{epoch}") });
-    g.then(LeaveGroup { instance: instance.clone() });
+fn leave(g: &mut Graph, name: &str, node: &Node, epoch: u64) {
+    g.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
+    g.then(SetAside { node: node.clone(), name: format!("left-{name}-{epoch}") });
+    g.then(LeaveGroup { node: node.clone() });
 }
 
 /// The group ends: standbys leave, the primary stays what it is and starts with its host again.
 #[must_use]
-pub fn destroy(members: &BTreeMap<String, Instance>, primary: &str, epoch: u64) -> Graph {
+pub fn destroy(members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph {
     let mut g = begin(members.values());
-    for (name, instance) in members.iter().filter(|(n, _)| *n != primary) {
-        leave(&mut g, name, instance, epoch);
+    for (name, node) in members.iter().filter(|(n, _)| *n != primary) {
+        leave(&mut g, name, node, epoch);
     }
-    if let Some(instance) = members.get(primary) {
+    if let Some(node) = members.get(primary) {
         // Its note last: without any note there is no group, and nobody would come back for what is
         // left.
-        g.then(SetBoot::leaving(instance));
-        g.then(LeaveGroup { instance: instance.clone() });
+        g.then(SetBoot::leaving(node));
+        g.then(LeaveGroup { node: node.clone() });
     }
     g
 }

@@ -3,12 +3,12 @@
 use super::Seen;
 use super::plan::Plan;
 use crate::base::Problem;
-use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::Standing;
 use crate::component::seekdb::steps::{
     Activate, EndNote, Fence, Follow, NobodyWrites, Note, NoteFence, NoteLoss, PointSource,
     Promote, ProveGone, Reopen, StopServer, TakeLog,
 };
+use crate::engine::Node;
 
 /// A planned move: nothing that was acknowledged is lost.
 pub(super) fn switchover(
@@ -38,14 +38,14 @@ pub(super) fn switchover(
         .map(|(_, i)| i.clone())
         .collect();
     if seen.is(to) == Some(Standing::Behind) {
-        plan.g.then(PointSource { instance: heir.clone(), source: old.clone() });
+        plan.g.then(PointSource { node: heir.clone(), source: old.clone() });
     }
-    plan.g.then(Follow { instance: heir.clone(), primary: old.clone() });
+    plan.g.then(Follow { node: heir.clone(), primary: old.clone() });
     if others.len() > 1 {
         // Before the fence what the promotion will ask after it: refused there, nobody would take
         // writes.
         plan.g.then(NobodyWrites {
-            instance: heir.clone(),
+            node: heir.clone(),
             others: others.iter().filter(|i| **i != old).cloned().collect(),
         });
     }
@@ -55,7 +55,7 @@ pub(super) fn switchover(
 
 /// Fences the old primary, opens `heir` in its place, and brings the old one back as its standby.
 /// `others` are asked before that.
-fn hand_over(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64, others: Vec<Instance>) {
+fn hand_over(plan: &mut Plan<'_>, from: &str, heir: &Node, epoch: u64, others: Vec<Node>) {
     let Some(old) = plan.member(from) else { return };
     let to = plan.want.primary.as_str();
     plan.g.then(NoteFence { primary: old.clone() });
@@ -89,10 +89,10 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
             }
             // The fenced process itself cannot be opened again (4179, run on 1.4.0.post1); the
             // restarted one can.
-            plan.g.then(StopServer { instance: heir.clone(), fenced_only: true, restart: false });
+            plan.g.then(StopServer { node: heir.clone(), fenced_only: true, restart: false });
             plan.start(target, None);
-            plan.g.then(Reopen { instance: heir.clone(), others, restarted_only: false });
-            plan.g.then(EndNote { instance: heir, note: Note::Fence });
+            plan.g.then(Reopen { node: heir.clone(), others, restarted_only: false });
+            plan.g.then(EndNote { node: heir, note: Note::Fence });
             return Ok(epoch);
         }
         (Some(Standing::Standby), Some(from)) => {
@@ -111,7 +111,7 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
         }
         // The heir lost its power in the middle of a switchover, before or after it was opened.
         (Some(Standing::Stopped), Some(from)) if seen.noted == target => {
-            plan.g.then(NobodyWrites { instance: heir.clone(), others: others.clone() });
+            plan.g.then(NobodyWrites { node: heir.clone(), others: others.clone() });
             plan.start(target, None);
             plan.note(from, epoch, target);
             plan.note(target, epoch, target);
@@ -120,7 +120,7 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
             return Ok(epoch);
         }
         (Some(Standing::Stopped), _) if seen.noted == target && !resumes(plan, seen, target) => {
-            plan.g.then(NobodyWrites { instance: heir, others });
+            plan.g.then(NobodyWrites { node: heir, others });
             plan.start(target, None);
             return Ok(epoch);
         }
@@ -146,22 +146,17 @@ fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
 /// Takes a switchover up whose old primary does not take writes, wherever it was cut: `switchover
 /// to primary` reads the old primary's log to its end, so that one must run, fenced, whatever
 /// became of it since.
-fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Instance, epoch: u64) {
+fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Node, epoch: u64) {
     let Some(old) = plan.member(from) else { return };
     let others = plan.others(from);
-    plan.g.then(NobodyWrites { instance: old.clone(), others: others.clone() });
+    plan.g.then(NobodyWrites { node: old.clone(), others: others.clone() });
     plan.start(from, None);
-    plan.g.then(Reopen { instance: old, others, restarted_only: true });
+    plan.g.then(Reopen { node: old, others, restarted_only: true });
     let others = plan.others(&plan.want.primary);
     hand_over(plan, from, heir, epoch, others);
 }
 
-fn failover(
-    plan: &mut Plan<'_>,
-    seen: &Seen,
-    target: &str,
-    heir: Instance,
-) -> Result<u64, Problem> {
+fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Result<u64, Problem> {
     // A failover that was cut after its note is taken up under the same consent: the note carries
     // the next epoch already. An heir that lost its power too is started first: it is a standby
     // still, or was opened under this very consent.

@@ -4,10 +4,10 @@ use super::Want;
 use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::{Group, WriteGroup};
 use crate::component::seekdb::steps::{
-    BeginStore, CopyAccount, EndNote, EndSessions, Follow, FreezeLog, Note, PointSource, SetBoot,
-    Start, StartServer, StopServer,
+    BeginStore, CopyAccount, EndFenced, EndNote, EndSessions, Follow, FreezeLog, Note, PointSource,
+    SetBoot, Start, StartServer, StopServer,
 };
-use crate::engine::{Graph, Step};
+use crate::engine::{Graph, Node, Step};
 
 /// A graph about one group that is being written.
 pub(super) struct Plan<'a> {
@@ -17,37 +17,54 @@ pub(super) struct Plan<'a> {
 
 /// What every graph about a group does first after a take-over; a member that cannot be asked is
 /// passed over by name.
-pub(super) fn begin<'a>(members: impl Iterator<Item = &'a Instance>) -> Graph {
+pub(super) fn begin<'a>(members: impl Iterator<Item = &'a Node>) -> Graph {
     let mut g = Graph::new();
-    for instance in members {
-        g.after_take_over(EndSessions { instance: instance.clone() });
+    for node in members {
+        g.after_take_over(EndFenced { node: node.clone() });
+        g.after_take_over(EndSessions { node: node.clone() });
     }
     g
 }
 
 impl Plan<'_> {
-    pub fn member(&self, name: &str) -> Option<Instance> {
+    pub fn member(&self, name: &str) -> Option<Node> {
         self.want.members.get(name).cloned()
     }
-    pub fn others(&self, than: &str) -> Vec<Instance> {
+    pub fn others(&self, than: &str) -> Vec<Node> {
         self.want.members.iter().filter(|(n, _)| *n != than).map(|(_, i)| i.clone()).collect()
     }
     pub fn note(&mut self, member: &str, epoch: u64, primary: &str) {
-        if let Some(instance) = self.member(member) {
+        if let Some(node) = self.member(member) {
             let group = Group::new(&self.want.name, "", epoch, primary, self.want.members.clone());
-            let step = WriteGroup { instance, group };
+            let step = WriteGroup { node, group };
             // Once per member: two parts of a plan may ask for the same note.
-            if !self.g.titles().contains(&step.title()) {
+            if !self.g.has(&step.id()) {
                 self.g.then(step);
             }
         }
     }
-    pub fn start(&mut self, member: &str, join: Option<&Instance>) {
-        if let (Some(instance), Some(package)) =
+    /// Writes a part for each of these members. The parts run beside each other; what is written
+    /// next waits for all of them.
+    pub fn each<'n>(
+        &mut self,
+        members: impl Iterator<Item = &'n String>,
+        mut part: impl FnMut(&mut Plan<'_>, &str),
+    ) {
+        let want = self.want;
+        let parts = members.map(|name| {
+            let mut plan = Plan { want, g: Graph::new() };
+            part(&mut plan, name);
+            plan.g
+        });
+        let parts: Vec<_> = parts.collect();
+        self.g.each(parts);
+    }
+    pub fn start(&mut self, member: &str, join: Option<&Node>) {
+        if let (Some(node), Some(package)) =
             (self.member(member), self.want.packages.get(member).cloned())
         {
             self.g.then(StartServer {
-                instance,
+                node,
                 package,
                 start: join.map_or(Start::Member, |p| Start::Join(p.source())),
             });
@@ -55,25 +72,25 @@ impl Plan<'_> {
     }
 
     /// Makes `member` a standby of `primary` from nothing.
-    pub fn build(&mut self, member: &str, primary: &Instance) {
-        let Some(instance) = self.member(member) else { return };
-        self.g.then(SetBoot::new(&instance, false));
-        self.g.then(CopyAccount { from: primary.clone(), to: instance.clone() });
-        self.g.then(BeginStore { instance: instance.clone(), source: primary.source() });
-        self.g.then(FreezeLog { primary: primary.clone(), standby: instance.clone() });
+    pub fn build(&mut self, member: &str, primary: &Node) {
+        let Some(node) = self.member(member) else { return };
+        self.g.then(SetBoot::new(&node, false));
+        self.g.then(CopyAccount { from: primary.clone(), to: node.clone() });
+        self.g.then(BeginStore { node: node.clone(), source: primary.source() });
+        self.g.then(FreezeLog { primary: primary.clone(), standby: node.clone() });
         self.start(member, Some(primary));
-        self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
-        self.g.then(EndNote { instance, note: Note::Store });
+        self.g.then(Follow { node: node.clone(), primary: primary.clone() });
+        self.g.then(EndNote { node, note: Note::Store });
     }
 
     /// Restarts a fenced former primary, which then follows as soon as it is pointed at `primary`
     /// (a fenced process never does).
-    pub fn rejoin(&mut self, member: &str, primary: &Instance) {
-        let Some(instance) = self.member(member) else { return };
-        self.g.then(StopServer { instance: instance.clone(), fenced_only: true, restart: false });
+    pub fn rejoin(&mut self, member: &str, primary: &Node) {
+        let Some(node) = self.member(member) else { return };
+        self.g.then(StopServer { node: node.clone(), fenced_only: true, restart: false });
         self.start(member, Some(primary));
-        self.g.then(PointSource { instance: instance.clone(), source: primary.clone() });
-        self.g.then(Follow { instance: instance.clone(), primary: primary.clone() });
-        self.g.then(EndNote { instance, note: Note::Fence });
+        self.g.then(PointSource { node: node.clone(), source: primary.clone() });
+        self.g.then(Follow { node: node.clone(), primary: primary.clone() });
+        self.g.then(EndNote { node, note: Note::Fence });
     }
 }

@@ -1,11 +1,11 @@
 //! Tables: what a group is and what is asked, to the order of steps.
 use super::*;
-use crate::component::seekdb::Instance;
+use crate::base::Directory;
 use crate::component::seekdb::group::Standing::{self, *};
 use crate::engine::{Graph, Host};
 use crate::transport::Endpoint;
 
-fn member(name: &str, n: u8) -> Instance {
+fn member(name: &str, n: u8) -> Node {
     let endpoint = Endpoint {
         name: format!("h{n}"),
         address: format!("10.0.0.{n}"),
@@ -14,20 +14,16 @@ fn member(name: &str, n: u8) -> Instance {
         identity: String::new(),
         host_key: String::new(),
     };
-    Instance {
-        name: name.into(),
-        host: Host { endpoint, run_as: String::new() },
-        base_dir: format!("/data/{name}"),
-        sql_port: 2881,
-        rpc_port: 2882,
-    }
+    let directory = Directory::parse(&format!("/data/{name}")).unwrap();
+    let host = Host { endpoint, run_as: String::new() };
+    crate::component::seekdb::node(ObjectName::parse(name).unwrap(), host, directory, 2881, 2882)
 }
 
 fn want(primary: &str, names: &[&str]) -> Want {
     let members: BTreeMap<_, _> =
         names.iter().zip(1..).map(|(n, i)| ((*n).to_owned(), member(n, i))).collect();
     Want {
-        name: "g".into(),
+        name: ObjectName::parse("g").unwrap(),
         packages: members.keys().map(|n| (n.clone(), "p1".to_owned())).collect(),
         members,
         primary: primary.into(),

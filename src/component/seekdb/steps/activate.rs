@@ -1,8 +1,10 @@
 //! A failover's own step: a standby is opened without its primary.
-use super::super::{Instance, Role, server};
-use super::replicate::{role_is, run, writable};
+use super::super::Role;
+use super::super::server::{self, On};
+use super::id;
+use super::replicate::{role_is, writable};
 use crate::base::Problem;
-use crate::engine::{Check, Cx, Host, Impact, Step};
+use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Sql, Step, StepId, StepKind};
 use async_trait::async_trait;
 
 /// Opens a standby for writes without its primary: a failover. What the old primary acknowledged
@@ -11,17 +13,22 @@ use async_trait::async_trait;
 #[derive(Clone, Debug)]
 pub struct Activate {
     /// The new primary.
-    pub heir: Instance,
+    pub heir: Node,
     /// The old one, named in the consent.
-    pub dead: Instance,
+    pub dead: Node,
     /// Other members, which must not take writes.
-    pub others: Vec<Instance>,
+    pub others: Vec<Node>,
+}
+
+impl Activate {
+    /// Its kind.
+    pub const KIND: StepKind = StepKind("activate");
 }
 
 #[async_trait]
 impl Step for Activate {
-    fn kind(&self) -> &'static str {
-        "activate"
+    fn id(&self) -> StepId {
+        id(Self::KIND.0, &self.heir)
     }
     fn title(&self) -> String {
         format!("open {} for writes without {}", self.heir.show(), self.dead.show())
@@ -29,8 +36,9 @@ impl Step for Activate {
     fn host(&self) -> &Host {
         &self.heir.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["ALTER SYSTEM ACTIVATE STANDBY".into()]
+    fn effect(&self) -> Effect {
+        let statements = ["ALTER SYSTEM ACTIVATE STANDBY"];
+        Effect::Sql(Sql::new(On::service(&self.heir), statements))
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch, Impact::DataLoss]
@@ -45,14 +53,11 @@ impl Step for Activate {
         }
         Ok(one_writes(cx, &self.title(), &self.others).await.map_or(check, Check::Refused))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.heir).await
-    }
 }
 
 /// Says which of `others` takes writes; one that cannot be asked is passed over, as a failover has
 /// to.
-pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Instance]) -> Option<Problem> {
+pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Node]) -> Option<Problem> {
     for other in others {
         if let Ok(said) = server::ask(cx, other).await
             && said.role == Role::Primary

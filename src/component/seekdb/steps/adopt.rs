@@ -1,72 +1,51 @@
 //! Taking over an instance that others made: the mark, written by the first change after an import,
 //! and a note until the rest of the adoption is done, so that one that was cut is seen and
 //! finished.
-use super::super::Instance;
 use super::claim::{first_mark, foreign};
-use super::facts_of;
+use super::{facts_of, id};
 use crate::base::Problem;
 use crate::engine::mark::Stage;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
-use std::time::Duration;
 
 /// Writes the mark `complete` into a directory that holds an instance of others.
 #[derive(Clone, Debug)]
 pub struct Adopt {
     /// What is adopted.
-    pub instance: Instance,
+    pub node: Node,
 }
 
 #[async_trait]
 impl Step for Adopt {
-    fn kind(&self) -> &'static str {
-        "adopt"
+    fn id(&self) -> StepId {
+        id("adopt", &self.node)
     }
     fn title(&self) -> String {
-        format!("adopt {}", self.instance.show())
+        format!("adopt {}", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!(
-            "mkdir -p {}/.ob  # and write the note \"adopting\" and the mark \"complete\"",
-            self.instance.base_dir
-        )]
+    fn effect(&self) -> Effect {
+        Effect::Shell(first_mark(&self.node, Stage::Complete).arg("adopting"))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = facts_of(cx, &self.instance).await?;
+        let facts = facts_of(cx, &self.node).await?;
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
         Ok(match facts.mark {
-            Some(found) => {
-                foreign(&found, &self.instance, owner).map_or(Check::Done, Check::Refused)
-            }
+            Some(found) => foreign(&found, &self.node, owner).map_or(Check::Done, Check::Refused),
             None if facts.store || facts.pid.is_some() => {
                 Check::Needed("it carries no mark".into())
             }
             None => Check::Refused(
                 Problem::refused(format!(
                     "there is no instance to adopt in {}",
-                    self.instance.base_dir
+                    self.node.directory
                 ))
-                .place(self.instance.host.endpoint.show())
+                .place(self.node.host.endpoint.show())
                 .why("no store is there")
                 .fix("plan again"),
             ),
         })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let Some(operation) = cx.operation() else {
-            return Err(Problem::internal("adopt outside an operation"));
-        };
-        let note =
-            format!("mkdir -p {} && : > {}", self.instance.own(""), self.instance.own("adopting"));
-        cx.effect(
-            self,
-            &first_mark(&self.instance, operation, Stage::Complete, &note),
-            Duration::from_secs(30),
-        )
-        .await
-        .map(drop)
     }
 }

@@ -1,11 +1,10 @@
 //! Removing a note: what it said was begun is over. The notes are written by the steps that begin
 //! it.
-use super::super::Instance;
-use super::facts_of;
+use super::super::about;
+use super::{facts_of, id};
 use crate::base::Problem;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
-use std::time::Duration;
 
 /// What a note of ours beside an instance says is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,23 +34,24 @@ impl Note {
 #[derive(Clone, Debug)]
 pub struct EndNote {
     /// Whose.
-    pub instance: Instance,
+    pub node: Node,
     /// Which one.
     pub note: Note,
 }
 
 #[async_trait]
 impl Step for EndNote {
-    fn kind(&self) -> &'static str {
-        match self.note {
+    fn id(&self) -> StepId {
+        let kind = match self.note {
             Note::Adopting => "end_adopt",
             Note::Restart => "end_restart",
             Note::Fence => "end_fence",
             Note::Store => "end_store",
-        }
+        };
+        id(kind, &self.node)
     }
     fn title(&self) -> String {
-        let who = self.instance.show();
+        let who = self.node.show();
         match self.note {
             Note::Adopting => format!("the adoption of {who} is over"),
             Note::Restart => format!("the restart of {who} is over"),
@@ -60,13 +60,13 @@ impl Step for EndNote {
         }
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm {}/.ob/{}", self.instance.base_dir, self.note.file())]
+    fn effect(&self) -> Effect {
+        Effect::Shell(about!(self.node, "end_note.sh").arg(self.note.file()))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = facts_of(cx, &self.instance).await?;
+        let facts = facts_of(cx, &self.node).await?;
         let noted = match self.note {
             Note::Adopting => facts.adopting,
             Note::Restart => facts.restart,
@@ -74,14 +74,5 @@ impl Step for EndNote {
             Note::Store => facts.building_store.is_some(),
         };
         Ok(if noted { Check::Needed("it is noted".into()) } else { Check::Done })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(
-            self,
-            &format!("rm -f {0} && sync \"$(dirname {0})\"", self.instance.own(self.note.file())),
-            Duration::from_secs(30),
-        )
-        .await
-        .map(drop)
     }
 }

@@ -1,9 +1,9 @@
 //! Around a fence: the note before it, the restart as a standby after it, and proving that the
 //! follower follows.
-use super::super::{Instance, Role, facts, server};
-use super::facts_of;
+use super::super::{Instance, Role, about, server};
+use super::{facts_of, id};
 use crate::base::Problem;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct NoteFence {
     /// The old primary.
-    pub primary: Instance,
+    pub primary: Node,
 }
 
 #[async_trait]
 impl Step for NoteFence {
-    fn kind(&self) -> &'static str {
-        "note_fence"
+    fn id(&self) -> StepId {
+        id("note_fence", &self.primary)
     }
     fn title(&self) -> String {
         format!("note that {} is about to be fenced", self.primary.show())
@@ -26,8 +26,8 @@ impl Step for NoteFence {
     fn host(&self) -> &Host {
         &self.primary.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("write {}/.ob/fenced: which process", self.primary.base_dir)]
+    fn effect(&self) -> Effect {
+        Effect::Shell(about!(self.primary, "note_process.sh").arg("fenced"))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.primary).await?;
@@ -48,14 +48,6 @@ impl Step for NoteFence {
             Check::Needed("it takes writes".into())
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!(
-            "{}p=$(sdb_process) || exit 1; printf %s \"$p\" | ob_put {}",
-            facts::lib(&self.primary),
-            self.primary.own("fenced")
-        );
-        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
-    }
 }
 
 /// Proves that a standby follows its primary: it reaches where the primary's log ended when this
@@ -63,30 +55,33 @@ impl Step for NoteFence {
 #[derive(Clone, Debug)]
 pub struct Follow {
     /// The standby.
-    pub instance: Instance,
+    pub node: Node,
     /// Whom it follows.
-    pub primary: Instance,
+    pub primary: Node,
 }
 
 #[async_trait]
 impl Step for Follow {
-    fn kind(&self) -> &'static str {
-        "follow"
+    fn id(&self) -> StepId {
+        id("follow", &self.node).about(self.primary.source())
     }
     fn title(&self) -> String {
-        format!("wait until {} follows {}", self.instance.show(), self.primary.show())
+        format!("wait until {} follows {}", self.node.show(), self.primary.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["SELECT END_SCN FROM oceanbase.V$OB_LOG_STAT  -- on both, until the standby has what the primary had".into()]
+    fn effect(&self) -> Effect {
+        Effect::Look(vec![
+            "SELECT END_SCN FROM oceanbase.V$OB_LOG_STAT".into(),
+            "-- on both, until the standby has what the primary had".into(),
+        ])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (goal, _) = super::end_of_log(cx, &self.primary).await?;
         let until = tokio::time::Instant::now() + Duration::from_secs(60);
         loop {
-            let now = super::end_of_log(cx, &self.instance).await;
+            let now = super::end_of_log(cx, &self.node).await;
             if now.as_ref().is_ok_and(|(scn, _)| *scn >= goal) {
                 return Ok(Check::Done);
             }
@@ -98,22 +93,19 @@ impl Step for Follow {
                     Err(problem) => problem.why,
                 };
                 return Ok(Check::Refused(
-                    Problem::user(format!("{} does not follow", self.instance.show()))
-                        .place(server::place(&self.instance))
+                    Problem::user(format!("{} does not follow", self.node.show()))
+                        .place(self.node.place())
                         .why(why)
                         .fix(format!(
                             "check that port {} of {} can be reached from {}",
-                            self.primary.rpc_port,
+                            self.primary.rpc_port(),
                             self.primary.host.endpoint.address,
-                            self.instance.host.endpoint.name
+                            self.node.host.endpoint.name
                         )),
                 ));
             }
             cx.sleep(Duration::from_millis(200)).await?;
         }
-    }
-    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
-        Ok(())
     }
 }
 
@@ -121,38 +113,32 @@ impl Step for Follow {
 #[derive(Clone, Debug)]
 pub struct NobodyWrites {
     /// Who is to be started.
-    pub instance: Instance,
+    pub node: Node,
     /// Every other member.
-    pub others: Vec<Instance>,
+    pub others: Vec<Node>,
 }
 
 #[async_trait]
 impl Step for NobodyWrites {
-    fn kind(&self) -> &'static str {
-        "nobody_writes"
+    fn id(&self) -> StepId {
+        id("nobody_writes", &self.node)
     }
     fn title(&self) -> String {
-        format!("prove that no other member takes writes before {} starts", self.instance.show())
+        format!("prove that no other member takes writes before {} starts", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![
-            "SELECT max(tx_blocked) FROM oceanbase.__all_virtual_ls_info  -- on each other member"
-                .into(),
-        ]
+    fn effect(&self) -> Effect {
+        Effect::Look(vec!["the role of each other member: none takes writes".into()])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         Ok(super::replicate::nobody_writes(
             cx,
-            &format!("start {}", self.instance.show()),
+            &format!("start {}", self.node.show()),
             &self.others,
         )
         .await?
         .map_or(Check::Done, Check::Refused))
-    }
-    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
-        Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! Whether a failover may be done at all.
-use super::super::{Instance, Role, server};
+use super::super::{Instance, Role};
 use super::activate::one_writes;
-use super::end_of_log;
 use super::replicate::role_is;
+use super::{end_of_log, id};
 use crate::base::units::show_duration;
 use crate::base::{Kind, Problem};
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct ProveGone {
     /// The new primary; once it takes writes, there is nothing left to prove.
-    pub heir: Instance,
+    pub heir: Node,
     /// The old one; it must not answer.
-    pub dead: Instance,
+    pub dead: Node,
     /// Other members, which must not take writes.
-    pub others: Vec<Instance>,
+    pub others: Vec<Node>,
     /// Go on although the old primary's host answers (`accept_unfenced`).
     pub accept_unfenced: bool,
     /// The most that may be lost, as time between now and the end of the heir's log.
@@ -31,10 +31,10 @@ impl ProveGone {
     fn deed(&self) -> String {
         format!("open {} for writes without {}", self.heir.show(), self.dead.show())
     }
-    fn refused(&self, at: &Instance, why: impl Into<String>, fix: &str) -> Check {
+    fn refused(&self, at: &Node, why: impl Into<String>, fix: &str) -> Check {
         Check::Refused(
             Problem::refused(format!("refused to {}", self.deed()))
-                .place(server::place(at))
+                .place(at.place())
                 .why(why)
                 .fix(fix),
         )
@@ -43,8 +43,8 @@ impl ProveGone {
 
 #[async_trait]
 impl Step for ProveGone {
-    fn kind(&self) -> &'static str {
-        "prove_gone"
+    fn id(&self) -> StepId {
+        id("prove_gone", &self.heir).about(&*self.dead.name)
     }
     fn title(&self) -> String {
         format!("prove that {} is gone", self.dead.show())
@@ -52,18 +52,15 @@ impl Step for ProveGone {
     fn host(&self) -> &Host {
         &self.heir.host
     }
-    fn effects(&self) -> Vec<String> {
+    fn effect(&self) -> Effect {
         let most =
             self.max_loss.map_or(String::new(), |m| format!(", at most {} old", show_duration(m)));
-        vec![
-            format!(
-                "connect to {} from here and from {}  -- must fail",
-                self.dead.host.endpoint.address, self.heir.host.endpoint.name
-            ),
-            format!(
-                "SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT  -- twice, must not move{most}"
-            ),
-        ]
+        let (dead, from) = (self.dead.address(), &self.heir.host.endpoint.name);
+        Effect::Look(vec![
+            format!("connect to {dead} from here and from {from}  -- must fail"),
+            "SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT".into(),
+            format!("-- twice, must not move{most}"),
+        ])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         if role_is(cx, &self.heir, Role::Primary).await? == Check::Done {
@@ -110,18 +107,11 @@ impl Step for ProveGone {
         }
         Ok(Check::Done)
     }
-    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
-        Ok(())
-    }
 }
 
 /// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere. All ways
 /// at once: while they are waited for nobody takes writes.
-async fn still_answers(
-    cx: &Cx,
-    dead: &Instance,
-    heir: &Instance,
-) -> Result<Option<String>, Problem> {
+async fn still_answers(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<String>, Problem> {
     let (from_here, from_heir) = tokio::join!(cx.connect(&dead.host), dial(cx, dead, heir));
     match from_here {
         Ok(_) => Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
@@ -130,7 +120,7 @@ async fn still_answers(
     }
 }
 
-async fn dial(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String>, Problem> {
+async fn dial(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<String>, Problem> {
     let transport = cx.connect(&heir.host).await?;
     let address = &dead.host.endpoint.address;
     let answers = |port: u16| {
@@ -141,8 +131,8 @@ async fn dial(cx: &Cx, dead: &Instance, heir: &Instance) -> Result<Option<String
         }
     };
     let (sql, rpc, ssh) = tokio::join!(
-        answers(dead.sql_port),
-        answers(dead.rpc_port),
+        answers(dead.sql_port()),
+        answers(dead.rpc_port()),
         answers(dead.host.endpoint.port)
     );
     Ok(sql

@@ -1,12 +1,16 @@
 //! Where a log ends: the bound of what a failover can lose.
-use super::super::{Instance, server};
-use super::facts_of;
+use super::super::{about, server};
+use super::{facts_of, id};
 use crate::base::Problem;
-use crate::base::shell::quote;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Name, Node, Step, StepId, Template, Values};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where the heir's log ends.
+const END: Name = Name("end of the log");
+/// How old that is.
+const AGE: Name = Name("its age in ms");
 
 /// What a failover may have lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +32,11 @@ pub struct Loss {
 ///
 /// # Errors
 /// It cannot be asked.
-pub async fn end_of_log(cx: &Cx, instance: &Instance) -> Result<(u64, Duration), Problem> {
+pub async fn end_of_log(cx: &Cx, node: &Node) -> Result<(u64, Duration), Problem> {
     let explain = |e: crate::component::sql::SqlError| {
-        e.explain(
-            &format!("read the log position of {}", instance.show()),
-            &server::place(instance),
-        )
+        e.explain(&format!("read the log position of {}", node.show()), &node.place())
     };
-    let mut session = server::session(cx, instance).await?;
+    let mut session = server::session(cx, node).await?;
     let value =
         session.value("select max(END_SCN) from oceanbase.V$OB_LOG_STAT").await.map_err(explain);
     session.close().await;
@@ -50,7 +51,7 @@ pub async fn end_of_log(cx: &Cx, instance: &Instance) -> Result<(u64, Duration),
 #[derive(Clone, Debug)]
 pub struct NoteLoss {
     /// The heir.
-    pub heir: Instance,
+    pub heir: Node,
     /// Its member name.
     pub member: String,
     /// The epoch that begins.
@@ -59,8 +60,8 @@ pub struct NoteLoss {
 
 #[async_trait]
 impl Step for NoteLoss {
-    fn kind(&self) -> &'static str {
-        "note_loss"
+    fn id(&self) -> StepId {
+        id("note_loss", &self.heir).about(self.epoch.to_string())
     }
     fn title(&self) -> String {
         format!("note where the log of {} ends", self.heir.show())
@@ -68,31 +69,19 @@ impl Step for NoteLoss {
     fn host(&self) -> &Host {
         &self.heir.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![
-            "SELECT max(END_SCN) FROM oceanbase.V$OB_LOG_STAT".into(),
-            format!("write {}/.ob/loss", self.heir.base_dir),
-        ]
+    fn effect(&self) -> Effect {
+        let loss = Loss { epoch: self.epoch, to: self.member.clone(), scn: 0, age_ms: 0 };
+        let line = Template::json(&loss, &[("scn", END), ("age_ms", AGE)]);
+        let program = about!(self.heir, "note_loss.sh");
+        Effect::Shell(program.arg(self.epoch.to_string()).arg(line))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let noted = facts_of(cx, &self.heir).await?.loss.is_some_and(|l| l.epoch == self.epoch);
         Ok(if noted { Check::Done } else { Check::Needed("it is not noted for this epoch".into()) })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         let (scn, age) = end_of_log(cx, &self.heir).await?;
-        let loss = Loss {
-            epoch: self.epoch,
-            to: self.member.clone(),
-            scn,
-            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-        };
-        let json = serde_json::to_string(&loss).unwrap_or_default();
-        // Noted once for an epoch: later the log may be the heir's own.
-        let (file, epoch) = (self.heir.own("loss"), self.epoch);
-        let body = format!(
-            "grep -q '\"epoch\":{epoch},' {file} 2>/dev/null || printf '%s\\n' {} | ob_put {file}",
-            quote(&json)
-        );
-        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Ok(Some(Values::default().with(END, scn).with(AGE, age)))
     }
 }

@@ -1,9 +1,9 @@
 //! Whether a host has the memory that a server is given.
-use super::super::{Facts, Instance};
-use super::facts_of;
+use super::super::Facts;
+use super::{facts_of, id};
 use crate::base::Problem;
 use crate::base::units::Bytes;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 
 /// Proves, before anything is written, that `memory_limit` is no more than the host has. Only
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 #[derive(Clone, Debug)]
 pub struct ProveMemory {
     /// Which server.
-    pub instance: Instance,
+    pub node: Node,
     /// Its `memory_limit`.
     pub limit: String,
 }
@@ -24,8 +24,8 @@ impl ProveMemory {
         let limit = Bytes::parse(&self.limit)?;
         let total = facts.memory.filter(|total| limit > *total)?;
         Some(
-            Problem::user(format!("memory_limit = \"{}\" of seekdb {} is more than its host has", self.limit, self.instance.show()))
-                .place(self.instance.host.endpoint.show())
+            Problem::user(format!("memory_limit = \"{}\" of seekdb {} is more than its host has", self.limit, self.node.show()))
+                .place(self.node.host.endpoint.show())
                 .why(format!("the host has {total}; the server starts all the same, and is ended by the kernel when it uses it"))
                 .fix("set a memory_limit that leaves the system some memory")
                 .attribute(["parameters", "memory_limit"]),
@@ -35,22 +35,19 @@ impl ProveMemory {
 
 #[async_trait]
 impl Step for ProveMemory {
-    fn kind(&self) -> &'static str {
-        "prove_memory"
+    fn id(&self) -> StepId {
+        id("prove_memory", &self.node).about(self.limit.as_str())
     }
     fn title(&self) -> String {
-        format!("prove that the host of {} has {} of memory", self.instance.show(), self.limit)
+        format!("prove that the host of {} has {} of memory", self.node.show(), self.limit)
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["grep MemTotal /proc/meminfo".into()]
+    fn effect(&self) -> Effect {
+        Effect::Look(vec!["grep MemTotal /proc/meminfo".into()])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(self.problem(&facts_of(cx, &self.instance).await?).map_or(Check::Done, Check::Refused))
-    }
-    async fn apply(&self, _cx: &Cx) -> Result<(), Problem> {
-        Ok(())
+        Ok(self.problem(&facts_of(cx, &self.node).await?).map_or(Check::Done, Check::Refused))
     }
 }

@@ -26,6 +26,7 @@ pub use activate::Activate;
 pub use adopt::Adopt;
 pub use boot::SetBoot;
 pub use claim::{Claim, SetStage};
+
 pub use end_note::{EndNote, Note};
 pub use fence::{Follow, NobodyWrites, NoteFence};
 pub use gone::ProveGone;
@@ -37,16 +38,21 @@ pub use prune::PrunePackages;
 pub use remove::{RemoveHome, RemoveStore};
 pub use replicate::{FENCE, Fence, FreezeLog, PointSource, Promote, Reopen};
 pub use restart::BeginRestart;
-pub use root_password::{KeepRootPassword, SetRootPassword};
-pub use sessions::EndSessions;
+pub use root_password::{KeepRootPassword, SetRootPassword, working_root};
+pub use sessions::{EndFenced, EndSessions};
 pub use store::{BeginStore, SetAside};
 pub use take_log::TakeLog;
 pub use use_package::{PlacePackage, UsePackage};
 
-use super::{Facts, Instance, facts};
+use super::{Facts, facts};
 use crate::base::Problem;
-use crate::engine::Cx;
+use crate::engine::{Cx, Node, StepId, StepKind};
 
-async fn facts_of(cx: &Cx, instance: &Instance) -> Result<Facts, Problem> {
-    facts::read(cx, instance).await
+async fn facts_of(cx: &Cx, node: &Node) -> Result<Facts, Problem> {
+    facts::read(cx, node).await
+}
+
+/// A step of this kind about an instance.
+fn id(kind: &'static str, node: &Node) -> StepId {
+    StepId::new(StepKind(kind), &node.host, &node.directory)
 }

@@ -1,16 +1,17 @@
 //! One dynamic parameter.
-use super::super::{Instance, server};
+use super::super::server::{self, On};
+use super::id;
 use crate::base::Problem;
+use crate::base::sql::literal;
 use crate::base::units::Bytes;
-use crate::component::sql::literal;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Sql, Step, StepId};
 use async_trait::async_trait;
 
 /// Sets one parameter of a running server with `ALTER SYSTEM SET`.
 #[derive(Clone, Debug)]
 pub struct SetParameter {
     /// Which instance.
-    pub instance: Instance,
+    pub node: Node,
     /// Parameter name.
     pub name: String,
     /// Wanted value.
@@ -32,28 +33,29 @@ fn sized(text: &str) -> Option<Bytes> {
 
 #[async_trait]
 impl Step for SetParameter {
-    fn kind(&self) -> &'static str {
-        "set_parameter"
+    fn id(&self) -> StepId {
+        id("set_parameter", &self.node).about(format!("{}={}", self.name, self.value))
     }
     fn title(&self) -> String {
-        format!("set {} = {} on {}", self.name, self.value, self.instance.show())
+        format!("set {} = {} on {}", self.name, self.value, self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![self.statement()]
+    fn effect(&self) -> Effect {
+        let statement = format!("ALTER SYSTEM SET {} = {}", self.name, literal(&self.value));
+        Effect::Sql(Sql::new(On::service(&self.node), [statement]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        if super::facts_of(cx, &self.instance).await?.pid.is_none() {
+        if super::facts_of(cx, &self.node).await?.pid.is_none() {
             // Its start script carries the value.
             return Ok(Check::Done);
         }
-        let said = server::ask(cx, &self.instance).await?;
+        let said = server::ask(cx, &self.node).await?;
         Ok(match said.parameters.get(&self.name) {
             None => Check::Refused(
                 Problem::user(format!("parameter {} does not exist", self.name))
-                    .place(server::place(&self.instance))
+                    .place(self.node.place())
                     .why(format!("SHOW PARAMETERS of {} does not list it", said.build))
                     .fix("correct its name in parameters")
                     .attribute(["parameters", self.name.as_str()]),
@@ -62,17 +64,8 @@ impl Step for SetParameter {
             Some(now) => Check::Needed(format!("it is {now}")),
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let login = server::account(cx, &self.instance).await?;
-        server::dangerous(cx, self, &self.instance, &login, &[self.statement()])
-            .await
-            .map_err(|p| p.attribute(["parameters", self.name.as_str()]))
-    }
-}
-
-impl SetParameter {
-    fn statement(&self) -> String {
-        format!("ALTER SYSTEM SET {} = {}", self.name, literal(&self.value))
+    fn attribute(&self) -> Vec<String> {
+        vec!["parameters".into(), self.name.clone()]
     }
 }
 

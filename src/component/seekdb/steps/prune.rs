@@ -1,8 +1,8 @@
 //! Removes packages that no instance on the host starts from, and contents that no package uses.
-use super::super::Instance;
+use super::id;
 use crate::base::Problem;
-use crate::base::shell::quote;
-use crate::engine::{Check, Cx, Host, Step, gate};
+use crate::engine::{Check, Cx, Effect, Host, Node, Program, Step, StepId};
+use crate::program;
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -10,74 +10,50 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct PrunePackages {
     /// The instance that is being removed: what only it uses is not used any more.
-    pub instance: Instance,
+    pub node: Node,
 }
 
-/// Prints cached files that no package links to.
-const LOOSE: &str = r#"find "$OB_STATE/cache" -maxdepth 1 -type f ! -name '*.stamp' ! -name '*.partial' -links 1 2>/dev/null
-"#;
+/// What the programs here share.
+const UNUSED: &str = include_str!("unused.sh");
 
-/// Prints the directories of packages and of cached files, where they are empty: a removal that was
-/// cut leaves them.
-const EMPTY: &str = r#"for d in "$OB_STATE/packages" "$OB_STATE/cache"; do [ -d "$d" ] && [ -z "$(ls -A "$d")" ] && echo "$d"; done
-"#;
-
-/// Prints the unused package directories: those that no other instance links to and no process runs
-/// from. None while an instance is being made that has no package yet: what it is about to use may
-/// be there already.
-const UNUSED: &str = r#"used=" "; for h in "$OB_STATE"/objects/*/home; do [ -e "$h" ] || continue; case $h in */"$leaving"/home) continue ;; esac; b=$(cat "$h"); l=$(readlink "$b/.ob/package" 2>/dev/null) || exit 0; used="$used${l##*/} "; done
-for e in /proc/[0-9]*/exe; do l=$(readlink "$e" 2>/dev/null); case $l in "$OB_STATE"/packages/*) l=${l#"$OB_STATE"/packages/}; used="$used${l%%/*} " ;; esac; done
-for d in "$OB_STATE"/packages/*; do [ -d "$d" ] || continue; case $used in *" ${d##*/} "*) ;; *) echo "$d" ;; esac; done
-"#;
-
-/// Prints all that is to be removed when the object `leaving` goes.
-fn removable(leaving: &str) -> String {
-    format!("leaving={}\n( {UNUSED}{LOOSE}{EMPTY} ); :", quote(leaving))
+/// Prints all that is to be removed when the object with this key goes.
+fn list(leaving: &str) -> Program {
+    program!("list_unused.sh", UNUSED).arg(leaving)
 }
 
 #[async_trait]
 impl Step for PrunePackages {
-    fn kind(&self) -> &'static str {
-        "prune_packages"
+    fn id(&self) -> StepId {
+        id("prune_packages", &self.node)
     }
     fn title(&self) -> String {
-        format!("remove unused packages on {}", self.instance.host.endpoint.name)
+        format!("remove unused packages on {}", self.node.host.endpoint.name)
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["rm -rf ~/.ob/packages/<not used by any instance> ~/.ob/cache/<not linked>".into()]
+    fn effect(&self) -> Effect {
+        let program = program!("prune_packages.sh", UNUSED).arg(self.node.key().as_str());
+        Effect::Shell(program.within(Duration::from_secs(60)))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let unused = cx
-            .read(&self.instance.host, &format!("{}{}", gate::LIB, removable(&self.instance.key())))
-            .await?
-            .stdout
-            .lines()
-            .count();
+        let listed = cx.read(&self.node.host, &list(self.node.key().as_str())).await?;
+        let unused = listed.stdout.lines().count();
         Ok(if unused == 0 { Check::Done } else { Check::Needed(format!("{unused} are not used")) })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // Twice: a file is loose once the last package with it is gone.
-        let body = format!(
-            "leaving={leaving}\nfor pass in 1 2; do ( {UNUSED}{LOOSE} ) | while read -r d; do rm -rf \"$d\" \"$d.stamp\"; done; done\nrmdir \"$OB_STATE/packages\" \"$OB_STATE/cache\" 2>/dev/null\n:",
-            leaving = quote(&self.instance.key())
-        );
-        cx.effect(self, &body, Duration::from_secs(60)).await.map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::shell::quote;
     use std::fs;
     use std::path::Path;
 
     /// What is to be removed from a state directory, without its path.
     fn left(state: &Path) -> Vec<String> {
-        let script =
-            format!("OB_STATE={}; {}", quote(&state.display().to_string()), removable("cluster.a"));
+        let script = list("cluster.a").script(&crate::engine::Values::default()).unwrap();
+        let script = format!("OB_STATE={}; {script}", quote(&state.display().to_string()));
         let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
         assert!(out.status.success());
         String::from_utf8(out.stdout)

@@ -1,31 +1,34 @@
 //! Removing an instance: first its store, then its directory. Gates and journals stay.
-use super::super::{Instance, facts};
-use super::facts_of;
+use super::super::about;
+use super::{facts_of, id};
 use crate::base::Problem;
-use crate::engine::{Check, Cx, Host, Impact, Step};
+use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
+
+/// How long a removal may take.
+const REMOVAL: Duration = Duration::from_secs(120);
 
 /// Removes the store, logs and run files of a stopped instance.
 #[derive(Clone, Debug)]
 pub struct RemoveStore {
     /// Which one.
-    pub instance: Instance,
+    pub node: Node,
 }
 
 #[async_trait]
 impl Step for RemoveStore {
-    fn kind(&self) -> &'static str {
-        "remove_store"
+    fn id(&self) -> StepId {
+        id("remove_store", &self.node)
     }
     fn title(&self) -> String {
-        format!("remove the data of {}", self.instance.show())
+        format!("remove the data of {}", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm -rf {0}/store {0}/etc {0}/log {0}/run", self.instance.base_dir)]
+    fn effect(&self) -> Effect {
+        Effect::Shell(about!(self.node, "remove_store.sh").within(REMOVAL))
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::DataLoss]
@@ -34,23 +37,16 @@ impl Step for RemoveStore {
         true
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = facts_of(cx, &self.instance).await?;
+        let facts = facts_of(cx, &self.node).await?;
         if facts.pid.is_some() {
             return Ok(Check::Refused(
-                Problem::refused(format!("seekdb {} still runs", self.instance.show()))
-                    .place(self.instance.host.endpoint.show())
+                Problem::refused(format!("seekdb {} still runs", self.node.show()))
+                    .place(self.node.host.endpoint.show())
                     .why("its store cannot be removed under it")
                     .fix("run the same command again"),
             ));
         }
         Ok(if facts.occupied { Check::Needed("there is data".into()) } else { Check::Done })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!(
-            "{}[ -z \"$(sdb_pid)\" ] || {{ echo 'it runs' >&2; exit 1; }}; rm -rf \"$base/store\" \"$base/etc\" \"$base/log\" \"$base/run\"",
-            facts::lib(&self.instance)
-        );
-        cx.effect(self, &body, Duration::from_secs(120)).await.map(drop)
     }
 }
 
@@ -59,27 +55,29 @@ impl Step for RemoveStore {
 #[derive(Clone, Debug)]
 pub struct RemoveHome {
     /// Which one.
-    pub instance: Instance,
+    pub node: Node,
     /// Remove set-aside stores as well (a consent names them).
     pub aside_too: bool,
 }
 
 #[async_trait]
 impl Step for RemoveHome {
-    fn kind(&self) -> &'static str {
-        "remove_home"
+    fn id(&self) -> StepId {
+        id("remove_home", &self.node)
     }
     fn title(&self) -> String {
-        format!("remove {} on {}", self.instance.base_dir, self.instance.host.endpoint.name)
+        format!("remove {} on {}", self.node.directory, self.node.host.endpoint.name)
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("rm -rf {0}/.ob && rmdir {0}", self.instance.base_dir)]
+    fn effect(&self) -> Effect {
+        let aside = if self.aside_too { "1" } else { "0" };
+        let program = about!(self.node, "remove_home.sh").arg(self.node.key().as_str());
+        Effect::Shell(program.arg(aside).within(REMOVAL))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = facts_of(cx, &self.instance).await?;
+        let facts = facts_of(cx, &self.node).await?;
         if !facts.exists
             || facts.stays
             || (!self.aside_too && !facts.aside.is_empty() && facts.mark.is_none())
@@ -87,16 +85,5 @@ impl Step for RemoveHome {
             return Ok(Check::Done);
         }
         Ok(Check::Needed("it is there".into()))
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // Set-aside stores without consent stay, and with them the directory; everything else of
-        // ours goes, the mark last.
-        let aside = if self.aside_too { "rm -rf \"$base/.ob/aside\"\n" } else { "" };
-        let body = format!(
-            "{}{aside}for f in \"$base\"/.ob/*; do case ${{f##*/}} in mark|aside) ;; *) rm -rf \"$f\" ;; esac; done\nrmdir \"$base/.ob/aside\" 2>/dev/null\nrm -f \"$base/.ob/mark\" \"$OB_STATE/objects/{}/home\"\nrmdir \"$base/.ob\" 2>/dev/null && rmdir \"$base\" 2>/dev/null\n:",
-            facts::lib(&self.instance),
-            self.instance.key()
-        );
-        cx.effect(self, &body, Duration::from_secs(120)).await.map(drop)
     }
 }

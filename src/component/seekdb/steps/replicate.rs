@@ -4,18 +4,14 @@
 //! Measured on 1.4.0: `switchover to primary` waits for the fenced primary's log end by itself; on
 //! an unfenced primary's standby it answers 4109 and changes nothing; the way back out of a fence
 //! is `activate standby`.
-use super::super::{Instance, Role, server};
+use super::super::server::{self, On};
+use super::super::{Instance, Role};
+use super::{facts_of, id};
+use crate::base::sql::literal;
 use crate::base::{Kind, Problem};
-use crate::component::sql::literal;
-use crate::engine::{Check, Cx, Host, Impact, Step};
+use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Sql, Step, StepId, StepKind};
 use async_trait::async_trait;
 use std::time::Duration;
-
-/// Runs what the step says that it runs, on `instance`.
-pub(super) async fn run(cx: &Cx, step: &dyn Step, instance: &Instance) -> Result<(), Problem> {
-    let login = server::account(cx, instance).await?;
-    server::dangerous(cx, step, instance, &login, &step.effects()).await
-}
 
 /// What fences a primary. The source that it still has from its time as a standby goes first:
 /// should it lose its power before its heir has read its last log, it must start again, and a
@@ -37,15 +33,15 @@ const YOUNG: &str = "1";
 #[derive(Clone, Debug)]
 pub struct FreezeLog {
     /// The primary.
-    pub primary: Instance,
+    pub primary: Node,
     /// For which standby; once that one follows there is nothing to do.
-    pub standby: Instance,
+    pub standby: Node,
 }
 
 #[async_trait]
 impl Step for FreezeLog {
-    fn kind(&self) -> &'static str {
-        "freeze_log"
+    fn id(&self) -> StepId {
+        id("freeze_log", &self.primary).about(self.standby.source())
     }
     fn title(&self) -> String {
         format!("minor freeze on {} for {}", self.primary.show(), self.standby.show())
@@ -53,20 +49,17 @@ impl Step for FreezeLog {
     fn host(&self) -> &Host {
         &self.primary.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["ALTER SYSTEM MINOR FREEZE".into()]
+    fn effect(&self) -> Effect {
+        Effect::Sql(Sql::new(On::service(&self.primary), ["ALTER SYSTEM MINOR FREEZE"]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = super::facts_of(cx, &self.standby).await?;
+        let facts = facts_of(cx, &self.standby).await?;
         // A store without the building note is a whole standby: the freeze was for making it.
         Ok(if facts.store && facts.building_store.is_none() {
             Check::Done
         } else {
             Check::Needed("a standby is to be built".into())
         })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.primary).await
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let until = tokio::time::Instant::now() + BASE;
@@ -82,7 +75,7 @@ impl Step for FreezeLog {
                 Err(error) => {
                     return Err(error.explain(
                         &format!("ask seekdb {}", self.primary.show()),
-                        &server::place(&self.primary),
+                        &self.primary.place(),
                     ));
                 }
             };
@@ -99,40 +92,39 @@ impl Step for FreezeLog {
 #[derive(Clone, Debug)]
 pub struct PointSource {
     /// Who reads.
-    pub instance: Instance,
+    pub node: Node,
     /// From whom.
-    pub source: Instance,
+    pub source: Node,
 }
 
 #[async_trait]
 impl Step for PointSource {
-    fn kind(&self) -> &'static str {
-        "point_source"
+    fn id(&self) -> StepId {
+        id("point_source", &self.node).about(self.source.source())
     }
     fn title(&self) -> String {
-        format!("let {} follow {}", self.instance.show(), self.source.show())
+        format!("let {} follow {}", self.node.show(), self.source.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("ALTER SYSTEM SET log_restore_source = {}", literal(&self.source.source()))]
+    fn effect(&self) -> Effect {
+        let source = literal(&self.source.source());
+        let statement = format!("ALTER SYSTEM SET log_restore_source = {source}");
+        Effect::Sql(Sql::new(On::service(&self.node), [statement]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let said = server::ask(cx, &self.instance).await?;
+        let said = server::ask(cx, &self.node).await?;
         Ok(if said.source == self.source.source() {
             Check::Done
         } else {
             Check::Needed(format!("it follows \"{}\"", said.source))
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.instance).await
-    }
 }
 
-pub(super) async fn role_is(cx: &Cx, instance: &Instance, wanted: Role) -> Result<Check, Problem> {
-    let said = server::ask(cx, instance).await?;
+pub(super) async fn role_is(cx: &Cx, node: &Node, wanted: Role) -> Result<Check, Problem> {
+    let said = server::ask(cx, node).await?;
     Ok(if said.role == wanted {
         Check::Done
     } else {
@@ -144,15 +136,15 @@ pub(super) async fn role_is(cx: &Cx, instance: &Instance, wanted: Role) -> Resul
 #[derive(Clone, Debug)]
 pub struct Fence {
     /// The old primary.
-    pub primary: Instance,
+    pub primary: Node,
     /// The new one: once it takes writes, nothing is left to do here.
-    pub heir: Instance,
+    pub heir: Node,
 }
 
 #[async_trait]
 impl Step for Fence {
-    fn kind(&self) -> &'static str {
-        "fence"
+    fn id(&self) -> StepId {
+        id("fence", &self.primary)
     }
     fn title(&self) -> String {
         format!("fence {}", self.primary.show())
@@ -160,17 +152,14 @@ impl Step for Fence {
     fn host(&self) -> &Host {
         &self.primary.host
     }
-    fn effects(&self) -> Vec<String> {
-        FENCE.map(str::to_owned).into()
+    fn effect(&self) -> Effect {
+        Effect::Sql(Sql::new(On::service(&self.primary), FENCE))
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch, Impact::ClientsCut]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         role_is(cx, &self.primary, Role::Standby).await
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.primary).await
     }
 }
 
@@ -179,15 +168,20 @@ impl Step for Fence {
 #[derive(Clone, Debug)]
 pub struct Promote {
     /// The new primary.
-    pub heir: Instance,
+    pub heir: Node,
     /// Every other member: each must say that it takes no writes, or we do not open this one.
-    pub others: Vec<Instance>,
+    pub others: Vec<Node>,
+}
+
+impl Promote {
+    /// Its kind.
+    pub const KIND: StepKind = StepKind("promote");
 }
 
 #[async_trait]
 impl Step for Promote {
-    fn kind(&self) -> &'static str {
-        "promote"
+    fn id(&self) -> StepId {
+        id(Self::KIND.0, &self.heir)
     }
     fn title(&self) -> String {
         format!("open {} for writes", self.heir.show())
@@ -195,8 +189,9 @@ impl Step for Promote {
     fn host(&self) -> &Host {
         &self.heir.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["ALTER SYSTEM SWITCHOVER TO PRIMARY".into()]
+    fn effect(&self) -> Effect {
+        let statements = ["ALTER SYSTEM SWITCHOVER TO PRIMARY"];
+        Effect::Sql(Sql::new(On::service(&self.heir), statements))
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch]
@@ -208,19 +203,16 @@ impl Step for Promote {
         }
         Ok(nobody_writes(cx, &self.title(), &self.others).await?.map_or(check, Check::Refused))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.heir).await
-    }
 }
 
 /// Says which of `others` takes writes, or cannot be asked: silence is unknown, never fenced.
 pub(super) async fn nobody_writes(
     cx: &Cx,
     title: &str,
-    others: &[Instance],
+    others: &[Node],
 ) -> Result<Option<Problem>, Problem> {
     for other in others {
-        let facts = super::facts_of(cx, other).await;
+        let facts = facts_of(cx, other).await;
         if facts.as_ref().is_ok_and(|f| f.pid.is_none()) {
             continue;
         }
@@ -245,9 +237,9 @@ pub(super) async fn nobody_writes(
 #[derive(Clone, Debug)]
 pub struct Reopen {
     /// The fenced former primary.
-    pub instance: Instance,
+    pub node: Node,
     /// Every other member.
-    pub others: Vec<Instance>,
+    pub others: Vec<Node>,
     /// Only when the process that was fenced is gone: its successor is fenced too, and no standby
     /// of it can be promoted any more (1210 "Invalid argument", run on 1.4.0.post1); it has to be
     /// opened and fenced anew.
@@ -256,39 +248,37 @@ pub struct Reopen {
 
 #[async_trait]
 impl Step for Reopen {
-    fn kind(&self) -> &'static str {
-        "reopen"
+    fn id(&self) -> StepId {
+        id("reopen", &self.node)
     }
     fn title(&self) -> String {
-        format!("open {} for writes again", self.instance.show())
+        format!("open {} for writes again", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec!["ALTER SYSTEM ACTIVATE STANDBY".into()]
+    fn effect(&self) -> Effect {
+        let statements = ["ALTER SYSTEM ACTIVATE STANDBY"];
+        Effect::Sql(Sql::new(On::service(&self.node), statements))
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        if self.restarted_only && super::facts_of(cx, &self.instance).await?.fenced_runs {
+        if self.restarted_only && facts_of(cx, &self.node).await?.fenced_runs {
             return Ok(Check::Done);
         }
-        let check = role_is(cx, &self.instance, Role::Primary).await?;
+        let check = role_is(cx, &self.node, Role::Primary).await?;
         if check == Check::Done {
             return Ok(check);
         }
         Ok(nobody_writes(cx, &self.title(), &self.others).await?.map_or(check, Check::Refused))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        run(cx, self, &self.instance).await
-    }
 }
 
-pub(super) fn writable(title: &str, other: &Instance, why: &str) -> Problem {
+pub(super) fn writable(title: &str, other: &Node, why: &str) -> Problem {
     Problem::refused(format!("refused to {title}"))
-        .place(server::place(other))
+        .place(other.place())
         .why(format!("{}: {why}", other.show()))
         .fix("bring that member back so that it can be asked and fenced; if its host is gone for good, give a failover consent for this epoch")
 }

@@ -1,20 +1,25 @@
 //! The password of root. seekdb lets nobody but root change it (error 1235 "modify on reserved
 //! user", run on 1.4.0.post1), so the last ones are kept in a 0600 file beside our account: a
 //! rotation needs no old password from the user.
-use super::super::{Instance, server};
-use super::account::without;
+use super::super::about;
+use super::super::server::{self, On};
+use super::id;
 use crate::base::{Kind, Problem, Secret};
-use crate::component::sql::{ACCESS_DENIED, Login, literal};
-use crate::engine::{Check, Cx, Host, Step};
+use crate::component::sql::{ACCESS_DENIED, Login};
+use crate::engine::{
+    Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
+};
 use async_trait::async_trait;
-use std::time::Duration;
 
 /// Name of the secret in [`Cx::secret`].
 pub const SECRET: &str = "root_password_wo";
+/// The same, as values name it.
+const PASSWORD: Name = Name(SECRET);
+/// The same, encoded as one line of the file.
+const LINE: Name = Name("root_password_wo, encoded");
 
-async fn kept(cx: &Cx, instance: &Instance) -> Result<Vec<Secret>, Problem> {
-    let output =
-        cx.read(&instance.host, &format!("cat {} 2>/dev/null || :", instance.own("root"))).await?;
+async fn kept(cx: &Cx, node: &Node) -> Result<Vec<Secret>, Problem> {
+    let output = cx.read(&node.host, &about!(node, "kept_root_passwords.sh")).await?;
     Ok(output.stdout.lines().rev().filter_map(decode).collect())
 }
 
@@ -30,28 +35,29 @@ fn encode(secret: &Secret) -> String {
 }
 
 /// Finds a login of root that works: the wanted password, kept ones, none.
-pub(super) async fn working_root(cx: &Cx, instance: &Instance) -> Result<Login, Problem> {
+///
+/// # Errors
+/// None of them works, or the server does not answer.
+pub async fn working_root(cx: &Cx, node: &Node) -> Result<Login, Problem> {
     let mut candidates: Vec<Login> =
         cx.secret(SECRET).iter().map(|s| Login::new("root", s)).collect();
-    candidates.extend(kept(cx, instance).await?.iter().map(|s| Login::new("root", s)));
+    candidates.extend(kept(cx, node).await?.iter().map(|s| Login::new("root", s)));
     candidates.push(Login::fresh_root());
     for login in candidates {
-        match server::open(cx, instance, &login).await? {
+        match server::open(cx, node, &login).await? {
             Ok(session) => {
                 session.close().await;
                 return Ok(login);
             }
             Err(error) if error.code() == Some(ACCESS_DENIED) => {}
             Err(error) => {
-                return Err(error.explain(
-                    &format!("log in as root to seekdb {}", instance.show()),
-                    &server::place(instance),
-                ));
+                return Err(error
+                    .explain(&format!("log in as root to seekdb {}", node.show()), &node.place()));
             }
         }
     }
-    Err(Problem::new(Kind::User, format!("cannot log in as root to seekdb {}", instance.show()))
-        .place(server::place(instance))
+    Err(Problem::new(Kind::User, format!("cannot log in as root to seekdb {}", node.show()))
+        .place(node.place())
         .why("neither the configured password nor a kept one works: it was changed on the server")
         .fix("set root_password_wo to the password that is in force and raise root_password_wo_version"))
 }
@@ -60,48 +66,35 @@ pub(super) async fn working_root(cx: &Cx, instance: &Instance) -> Result<Login, 
 #[derive(Clone, Debug)]
 pub struct KeepRootPassword {
     /// Which one.
-    pub instance: Instance,
+    pub node: Node,
 }
 
 #[async_trait]
 impl Step for KeepRootPassword {
-    fn kind(&self) -> &'static str {
-        "keep_root_password"
+    fn id(&self) -> StepId {
+        id("keep_root_password", &self.node)
     }
     fn title(&self) -> String {
-        format!("keep root's password of {} for its next rotation", self.instance.show())
+        format!("keep root's password of {} for its next rotation", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("append <{SECRET}> to {}/.ob/root (0600)", self.instance.base_dir)]
+    fn effect(&self) -> Effect {
+        let line = Template::value(LINE);
+        Effect::Shell(about!(self.node, "keep_root_password.sh").arg(line))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let wanted = wanted(cx)?;
-        Ok(if kept(cx, &self.instance).await?.first() == Some(wanted) {
+        Ok(if kept(cx, &self.node).await?.first() == Some(wanted) {
             Check::Done
         } else {
             Check::Needed("it is not the last one kept".into())
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        cx.effect(
-            self,
-            &keeping(&self.instance.own("root"), &encode(wanted(cx)?)),
-            Duration::from_secs(30),
-        )
-        .await
-        .map(drop)
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        Ok(Some(Values::default().with(LINE, Secret::new(encode(wanted(cx)?)))))
     }
-}
-
-/// Shell: `line` becomes the last one of the kept ones in `file`. Only what is built into sh sees
-/// it: it is in no argv.
-fn keeping(file: &str, line: &str) -> String {
-    format!(
-        "umask 077; {{ tail -n 3 {file} 2>/dev/null | while IFS= read -r ob_old; do [ \"$ob_old\" = {line} ] || printf '%s\\n' \"$ob_old\"; done; printf '%s\\n' {line}; }} | ob_put {file}"
-    )
 }
 
 fn wanted(cx: &Cx) -> Result<&Secret, Problem> {
@@ -112,26 +105,27 @@ fn wanted(cx: &Cx) -> Result<&Secret, Problem> {
 #[derive(Clone, Debug)]
 pub struct SetRootPassword {
     /// Which one.
-    pub instance: Instance,
+    pub node: Node,
 }
 
 #[async_trait]
 impl Step for SetRootPassword {
-    fn kind(&self) -> &'static str {
-        "set_root_password"
+    fn id(&self) -> StepId {
+        id("set_root_password", &self.node)
     }
     fn title(&self) -> String {
-        format!("set root's password of {}", self.instance.show())
+        format!("set root's password of {}", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![format!("ALTER USER 'root' IDENTIFIED BY <{SECRET}>")]
+    fn effect(&self) -> Effect {
+        let statement = Template::from("ALTER USER 'root' IDENTIFIED BY ").and(PASSWORD, Form::Sql);
+        Effect::Sql(Sql::new(On::root(&self.node), [statement]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let login = Login::new("root", wanted(cx)?);
-        Ok(match server::open(cx, &self.instance, &login).await? {
+        Ok(match server::open(cx, &self.node, &login).await? {
             Ok(session) => {
                 session.close().await;
                 Check::Done
@@ -142,19 +136,11 @@ impl Step for SetRootPassword {
             Err(error) => Check::Unknown(error.to_string()),
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let password = wanted(cx)?.expose().to_owned();
-        let root = working_root(cx, &self.instance).await?;
-        let statement = format!("ALTER USER 'root' IDENTIFIED BY {}", literal(&password));
-        server::dangerous(cx, self, &self.instance, &root, &[statement])
-            .await
-            .map_err(|p| without(p, &password))
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::keeping;
+    use crate::base::shell::quote;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
@@ -171,19 +157,13 @@ mod tests {
             std::fs::set_permissions(at(program), std::fs::Permissions::from_mode(0o700)).unwrap();
         }
         let keep = |line: &str| {
-            let script = format!(
-                "ob_put() {{ cat > {0}.tmp && /bin/mv {0}.tmp {0}; }}; {1}",
-                at("root"),
-                keeping(&at("root"), line)
-            );
-            assert!(
-                Command::new("/bin/sh")
-                    .args(["-c", &script])
-                    .env("PATH", dir.path())
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            let put = "ob_put() { cat > \"$1.tmp\" && /bin/mv \"$1.tmp\" \"$1\"; }";
+            let (own, line) = (quote(&dir.path().display().to_string()), quote(line));
+            let program = include_str!("keep_root_password.sh");
+            let script = format!("{put}; own={own}; set -- x {line}\n{program}");
+            let mut shell = Command::new("/bin/sh");
+            let status = shell.args(["-c", &script]).env("PATH", dir.path()).status().unwrap();
+            assert!(status.success());
             std::fs::read_to_string(at("root")).unwrap()
         };
         assert_eq!(keep("QQ=="), "QQ==\n");

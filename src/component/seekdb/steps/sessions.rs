@@ -1,73 +1,108 @@
 //! After a take-over: what the former holder may still have open in the database is ended before
 //! our first effect.
-use super::super::{Instance, facts, server};
-use super::facts_of;
+use super::super::server::{self, On};
+use super::super::{Facts, about};
+use super::{facts_of, id};
 use crate::base::Problem;
 use crate::component::sql::{ACCESS_DENIED, STATEMENT_TIMEOUT, SqlError};
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Sql, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Ends all sessions of our account on an instance.
-///
-/// A server that was fenced a while ago answers nothing that is new to it (4012, run on
-/// 1.4.0.post1): its process is ended, and every session with it. It takes no writes, and whatever
-/// takes the switchover up starts it again.
-#[derive(Clone, Debug)]
-pub struct EndSessions {
-    /// Which one.
-    pub instance: Instance,
+/// How long a server that has just been started may take to answer.
+const ANSWERS: Duration = Duration::from_secs(40);
+
+/// How many other sessions of our account a server has.
+async fn open(cx: &Cx, node: &Node) -> Result<Result<usize, SqlError>, Problem> {
+    let login = server::account(cx, node).await?;
+    Ok(match server::open(cx, node, &login).await? {
+        Ok(mut session) => {
+            let others = server::others(&mut session, &login.user).await;
+            session.close().await;
+            others.map(|o| o.len())
+        }
+        Err(error) => Err(error),
+    })
 }
 
-impl EndSessions {
-    /// How many other sessions of our account there are.
-    async fn open(&self, cx: &Cx) -> Result<Result<usize, SqlError>, Problem> {
-        let login = server::account(cx, &self.instance).await?;
-        Ok(match server::open(cx, &self.instance, &login).await? {
-            Ok(mut session) => {
-                let others = server::others(&mut session, &login.user).await;
-                session.close().await;
-                others.map(|o| o.len())
+/// A session of our account can be open there.
+fn may_have(facts: &Facts) -> bool {
+    facts.pid.is_some() && facts.account.is_some()
+}
+
+/// Ends the process of a server that is fenced and answers nothing.
+///
+/// A server that was fenced a while ago answers nothing that is new to it (4012, run on
+/// 1.4.0.post1), so that its sessions cannot be ended one by one. It takes no writes, and whatever
+/// takes the switchover up starts it again.
+#[derive(Clone, Debug)]
+pub struct EndFenced {
+    /// Which one.
+    pub node: Node,
+}
+
+#[async_trait]
+impl Step for EndFenced {
+    fn id(&self) -> StepId {
+        id("end_fenced", &self.node)
+    }
+    fn title(&self) -> String {
+        format!("end {} if it is fenced and answers nothing", self.node.show())
+    }
+    fn host(&self) -> &Host {
+        &self.node.host
+    }
+    fn effect(&self) -> Effect {
+        let program = about!(self.node, "end_fenced.sh");
+        Effect::Shell(program.within(Duration::from_secs(40)))
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let facts = facts_of(cx, &self.node).await?;
+        if !facts.fenced || !may_have(&facts) {
+            return Ok(Check::Done);
+        }
+        Ok(match open(cx, &self.node).await? {
+            Err(error) if error.code() == Some(STATEMENT_TIMEOUT) => {
+                Check::Needed("it is fenced and answers nothing".into())
             }
-            Err(error) => Err(error),
+            _ => Check::Done,
         })
     }
 }
 
+/// Ends all other sessions of our account on an instance.
+#[derive(Clone, Debug)]
+pub struct EndSessions {
+    /// Which one.
+    pub node: Node,
+}
+
 #[async_trait]
 impl Step for EndSessions {
-    fn kind(&self) -> &'static str {
-        "end_sessions"
+    fn id(&self) -> StepId {
+        id("end_sessions", &self.node)
     }
     fn title(&self) -> String {
-        format!("end what the former holder has open in {}", self.instance.show())
+        format!("end what the former holder has open in {}", self.node.show())
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        vec![
-            "SHOW PROCESSLIST".into(),
-            "KILL <each other session of ob_service>".into(),
-            "kill -KILL <the server>  -- only one that is fenced and answers no statement".into(),
-        ]
+    fn effect(&self) -> Effect {
+        let sql = Sql::new(On::service(&self.node), <[&str; 0]>::default());
+        Effect::Sql(Sql { end_others: true, ..sql })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let until = tokio::time::Instant::now() + Duration::from_secs(40);
+        let until = tokio::time::Instant::now() + ANSWERS;
         loop {
-            let facts = facts_of(cx, &self.instance).await?;
-            if facts.pid.is_none() || facts.account.is_none() {
+            if !may_have(&facts_of(cx, &self.node).await?) {
                 return Ok(Check::Done);
             }
-            let why = match self.open(cx).await? {
+            let why = match open(cx, &self.node).await? {
                 Ok(0) => return Ok(Check::Done),
                 Ok(n) => return Ok(Check::Needed(format!("{n} are open"))),
                 // A server that does not let our account in has no session of it.
                 Err(error) if error.code() == Some(ACCESS_DENIED) => return Ok(Check::Done),
-                Err(error) if error.code() == Some(STATEMENT_TIMEOUT) && facts.fenced => {
-                    return Ok(Check::Needed("it is fenced and answers nothing".into()));
-                }
-                // One that has just been started.
                 Err(error) => error.to_string(),
             };
             if tokio::time::Instant::now() >= until {
@@ -75,17 +110,5 @@ impl Step for EndSessions {
             }
             cx.sleep(Duration::from_millis(500)).await?;
         }
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        if self.open(cx).await?.is_err_and(|e| e.code() == Some(STATEMENT_TIMEOUT)) {
-            let body = format!(
-                "{}[ -e {} ] || exit 1; sdb_end 0",
-                facts::lib(&self.instance),
-                self.instance.own("fenced")
-            );
-            return cx.effect(self, &body, Duration::from_secs(40)).await.map(drop);
-        }
-        let login = server::account(cx, &self.instance).await?;
-        server::dangerous(cx, self, &self.instance, &login, &[]).await
     }
 }

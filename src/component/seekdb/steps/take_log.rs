@@ -1,11 +1,17 @@
 //! What the other living members have more of a dead primary's log, before one of them is opened in
 //! its place.
-use super::super::{Instance, Role, server};
+use super::super::server::{self, On};
+use super::super::{Instance, Role};
+use super::id;
 use crate::base::Problem;
-use crate::component::sql::literal;
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{
+    Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
+};
 use async_trait::async_trait;
 use std::time::Duration;
+
+/// Where the member answers that has the most of the log.
+const LONGEST: Name = Name("the member whose log ends last, when later than its own");
 
 /// How long the heir may take to read what it lacks.
 const READS: Duration = Duration::from_secs(60);
@@ -16,17 +22,17 @@ const READS: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct TakeLog {
     /// The new primary.
-    pub heir: Instance,
+    pub heir: Node,
     /// The old one; that it is gone was proved before ([`super::ProveGone`]).
-    pub dead: Instance,
+    pub dead: Node,
     /// The other members.
-    pub others: Vec<Instance>,
+    pub others: Vec<Node>,
 }
 
 impl TakeLog {
     /// The member with the longest log, and where that ends. Who does not answer is passed over:
     /// the consent covers it.
-    async fn longest(&self, cx: &Cx) -> Option<(&Instance, u64)> {
+    async fn longest(&self, cx: &Cx) -> Option<(&Node, u64)> {
         let mut longest = None;
         for other in &self.others {
             if let Ok((end, _)) = super::end_of_log(cx, other).await
@@ -41,8 +47,8 @@ impl TakeLog {
 
 #[async_trait]
 impl Step for TakeLog {
-    fn kind(&self) -> &'static str {
-        "take_log"
+    fn id(&self) -> StepId {
+        id("take_log", &self.heir)
     }
     fn title(&self) -> String {
         format!(
@@ -54,12 +60,10 @@ impl Step for TakeLog {
     fn host(&self) -> &Host {
         &self.heir.host
     }
-    fn effects(&self) -> Vec<String> {
-        let from: Vec<_> = self.others.iter().map(|o| o.source()).collect();
-        vec![format!(
-            "ALTER SYSTEM SET log_restore_source = <the longest log of {}>  -- when it ends later than its own",
-            from.join(", ")
-        )]
+    fn effect(&self) -> Effect {
+        let statement =
+            Template::from("ALTER SYSTEM SET log_restore_source = ").and(LONGEST, Form::Sql);
+        Effect::Sql(Sql::new(On::service(&self.heir), [statement]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         if server::ask(cx, &self.heir).await?.role == Role::Primary {
@@ -71,17 +75,9 @@ impl Step for TakeLog {
         };
         Ok(Check::Needed(format!("the log of {} ends later", member.show())))
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let Some((member, _)) = self.longest(cx).await else { return Ok(()) };
-        let login = server::account(cx, &self.heir).await?;
-        server::dangerous(
-            cx,
-            self,
-            &self.heir,
-            &login,
-            &[format!("ALTER SYSTEM SET log_restore_source = {}", literal(&member.source()))],
-        )
-        .await
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        let longest = self.longest(cx).await;
+        Ok(longest.map(|(member, _)| Values::default().with(LONGEST, member.source())))
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let Some((member, goal)) = self.longest(cx).await else { return Ok(Check::Done) };
@@ -98,7 +94,7 @@ impl Step for TakeLog {
                         self.heir.show(),
                         member.show()
                     ))
-                    .place(server::place(&self.heir))
+                    .place(self.heir.place())
                     .why(format!("its log ends at SCN {own}, the other's at {goal}"))
                     .fix(format!(
                         "consent to a failover to {} instead; nothing was opened yet",

@@ -1,10 +1,9 @@
 //! The package on the host, and which one the instance starts from.
-use super::super::{Instance, facts};
-use super::facts_of;
+use super::super::{Instance, about, facts};
+use super::{facts_of, id};
 use crate::base::Problem;
-use crate::base::shell::quote;
 use crate::component::package::{Package, place};
-use crate::engine::{Check, Cx, Host, Step};
+use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId, Values};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,52 +13,40 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct PlacePackage {
     /// For which instance (packages are shared by all instances of one run user).
-    pub instance: Instance,
+    pub node: Node,
     /// The package.
     pub package: Package,
 }
 
 #[async_trait]
 impl Step for PlacePackage {
-    fn kind(&self) -> &'static str {
-        "place_package"
+    fn id(&self) -> StepId {
+        id("place_package", &self.node).about(self.package.id.as_str())
     }
     fn title(&self) -> String {
         format!(
             "place {} {} on {}",
-            self.package.name, self.package.version, self.instance.host.endpoint.name
+            self.package.name, self.package.version, self.node.host.endpoint.name
         )
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        self.package
-            .files
-            .iter()
-            .map(|(name, file)| {
-                format!(
-                    "write ~/.ob/packages/{}/{name} ({} bytes, sha256 {})",
-                    self.package.id, file.size, file.sha256
-                )
-            })
-            .collect()
+    fn effect(&self) -> Effect {
+        Effect::Files(place::files(&self.package))
     }
     fn deadline(&self) -> Duration {
         Duration::from_secs(60)
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(if place::is_there(cx, &self.instance.host, &self.package).await? {
+        Ok(if place::is_there(cx, &self.node.host, &self.package).await? {
             Check::Done
         } else {
             Check::Needed("files are missing or differ".into())
         })
     }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        // Cache files are named by their content: writing them needs no gate. Publishing them under
-        // the package's name does.
-        place::fill(cx, &self.instance.host, &self.package).await?;
-        cx.effect(self, &place::publish(&self.package), Duration::from_secs(120)).await.map(drop)
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        place::state(cx, &self.node.host, &self.package).await.map(Some)
     }
 }
 
@@ -67,7 +54,7 @@ impl Step for PlacePackage {
 #[derive(Clone, Debug)]
 pub struct UsePackage {
     /// Which one.
-    pub instance: Instance,
+    pub node: Node,
     /// Package directory name.
     pub package: String,
     /// Parameters passed at every start.
@@ -76,31 +63,24 @@ pub struct UsePackage {
 
 #[async_trait]
 impl Step for UsePackage {
-    fn kind(&self) -> &'static str {
-        "use_package"
+    fn id(&self) -> StepId {
+        id("use_package", &self.node).about(self.package.as_str())
     }
     fn title(&self) -> String {
-        format!("start {} from {}", self.instance.show(), self.package)
+        format!("start {} from {}", self.node.show(), self.package)
     }
     fn host(&self) -> &Host {
-        &self.instance.host
+        &self.node.host
     }
-    fn effects(&self) -> Vec<String> {
-        let mut lines = vec![
-            format!(
-                "ln -sfn ~/.ob/packages/{} {}/.ob/package",
-                self.package, self.instance.base_dir
-            ),
-            format!("write {}/.ob/start (0755):", self.instance.base_dir),
-        ];
-        lines
-            .extend(self.instance.start_script(&self.parameters).lines().map(|l| format!("  {l}")));
-        lines
+    fn effect(&self) -> Effect {
+        let script = self.node.start_script(&self.parameters);
+        let program = about!(self.node, "use_package.sh");
+        Effect::Shell(program.args([self.package.as_str(), script.as_str()]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let found = facts_of(cx, &self.instance).await?;
+        let found = facts_of(cx, &self.node).await?;
         let same = found.package.as_ref() == Some(&self.package)
-            && found.start_sum == facts::cksum(&self.instance.start_script(&self.parameters));
+            && found.start_sum == facts::cksum(&self.node.start_script(&self.parameters));
         Ok(if same {
             Check::Done
         } else {
@@ -109,15 +89,5 @@ impl Step for UsePackage {
                 found.package.unwrap_or_else(|| "nothing".into())
             ))
         })
-    }
-    async fn apply(&self, cx: &Cx) -> Result<(), Problem> {
-        let body = format!(
-            "printf %s {} | ob_put {start} && chmod 755 {start} && ln -sfn \"$OB_STATE/packages/\"{} {link}.new && mv -T {link}.new {link}",
-            quote(&self.instance.start_script(&self.parameters)),
-            quote(&self.package),
-            start = self.instance.own("start"),
-            link = self.instance.own("package"),
-        );
-        cx.effect(self, &body, Duration::from_secs(30)).await.map(drop)
     }
 }

@@ -1,0 +1,2 @@
+# Prints this host's clock, in milliseconds since 1970.
+date +%s%3N

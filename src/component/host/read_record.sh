@@ -1,0 +1,4 @@
+# Prints the record.
+# needs: component/host/record.sh
+ob_record
+:

@@ -1,0 +1,2 @@
+# Removes the record.
+rm -f "$made" && sync "${made%/*}"

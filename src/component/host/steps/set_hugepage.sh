@@ -1,0 +1,8 @@
+# Sets transparent huge pages to WANT, and at boot by UNIT with TEXT where systemd runs. What was
+# there before our first change is noted. FILE UNIT WANT TEXT
+file=$1 unit=$2 want=$3
+noted=$(ob_noted thp) && old=${noted%%>*} || { old=$(cat "$file"); old=${old#*[}; old=${old%%]*}; }
+ob_note thp "$old>$want" && echo "$want" | root tee "$file" >/dev/null || exit 1
+[ -d /run/systemd/system ] || exit 0
+printf %s "$4" | root tee "/etc/systemd/system/$unit" >/dev/null &&
+  root systemctl daemon-reload && root systemctl enable "$unit"

@@ -1,0 +1,2 @@
+# Notes how far the preparation is. DECLARED OPERATION STAGE
+ob_note declared "$1" && ob_note operation "$2" && ob_note stage "$3"

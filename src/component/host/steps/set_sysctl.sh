@@ -1,0 +1,15 @@
+# Sets kernel settings by our file. NOTES are lines "key value" for the record, written first; BOTH
+# is the file with what is set back, FILE_TEXT the file as it stays (empty: none), FORGET the keys
+# that are noted no more. FILE NOTES BOTH FILE_TEXT FORGET
+file=$1
+printf %s "$2" | {
+  while read -r k v; do ob_note "sysctl.$k" "$v" || exit 1; done
+} || exit 1
+if [ -n "$3" ]; then
+  printf %s "$3" | root tee "$file" >/dev/null && root sysctl -p "$file" >/dev/null || exit 1
+fi
+if [ -z "$4" ]; then root rm -f "$file" || exit 1
+elif [ "$3" != "$4" ]; then printf %s "$4" | root tee "$file" >/dev/null || exit 1; fi
+printf %s "$5" | {
+  while read -r k; do ob_forget "sysctl.$k" || exit 1; done
+}

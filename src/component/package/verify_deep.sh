@@ -1,0 +1,11 @@
+# Prints the names of files that are missing or differ, stamps or not.
+# needs: component/package/stamp.sh
+while [ $# -gt 0 ]; do
+  ok=0
+  s=$(st "$4") && case $s in
+    "$2 "*" $3 "*) [ "$(hash "$4")" = "$1" ] && ok=1 ;;
+  esac
+  [ $ok = 1 ] || printf 'bad=%s\n' "$4"
+  shift 4
+done
+:

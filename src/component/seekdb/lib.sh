@@ -1,0 +1,72 @@
+# What every program about one instance begins with; the first argument is its directory.
+# needs: engine/host.sh
+base=${1:?} own=$1/.ob
+
+# Leaves in sdb_p the pid of the server of $base, if it lives, and in sdb_s its state and what
+# follows in its stat: the pid file outlives the process, and pids are used again. No process is
+# started for it.
+sdb_find() {
+  sdb_p='' sdb_s='' sdb_c=''
+  { read -r sdb_p < "$base/run/seekdb.pid"; } 2>/dev/null
+  ob_numbers "$sdb_p" && { read -r sdb_s < "/proc/$sdb_p/stat"; } 2>/dev/null ||
+    { sdb_p=''; return 0; }
+  sdb_s=${sdb_s##*) }
+  case $sdb_s in
+    # A first thread that has ended is not the end: the others still hold store and ports.
+    Z*) set -- "/proc/$sdb_p/task"/*; [ $# -gt 1 ] || sdb_p=''; return 0 ;;
+    X*|'') sdb_p=''; return 0 ;;
+  esac
+  { read -r sdb_c < "/proc/$sdb_p/cmdline"; } 2>/dev/null
+  case $sdb_c in *seekdb*) ;; *) sdb_p=''; return 0 ;; esac
+  # shellcheck disable=SC3013 # Every sh that we meet has -ef: dash, bash, busybox.
+  [ "/proc/$sdb_p/cwd" -ef "$base" ] || sdb_p=''
+}
+sdb_pid() { sdb_find; [ -z "$sdb_p" ] || echo "$sdb_p"; }
+
+# Names the process for ever: after a boot another one may well have its pid.
+sdb_process() {
+  sdb_find
+  [ -n "$sdb_p" ] || return 1
+  ob_boot
+  # shellcheck disable=SC2086 # The fields of the line.
+  set -- $sdb_s
+  echo "$sdb_p ${20} $ob_boot"
+}
+
+# Whether a server of $base is between its start and its pid file, which takes seconds on a busy
+# host.
+sdb_begins() {
+  [ -z "$(sdb_pid)" ] || return 1
+  for sdb_d in /proc/[0-9]*; do
+    sdb_c=''
+    { read -r sdb_c < "$sdb_d/cmdline"; } 2>/dev/null
+    case $sdb_c in *"--base-dir$base--"*|*"--base-dir$base") return 0 ;; esac
+  done
+  return 1
+}
+# Waits while it is, 20 s at most.
+sdb_settle() {
+  sdb_n=0
+  while sdb_begins && [ $sdb_n -lt 200 ]; do sdb_n=$((sdb_n + 1)); sleep 0.1; done
+}
+
+# Ends the server and waits until it is gone: until then a new one of this directory ends at its
+# start (status 96). It is asked first and killed after $1 tenths of a second, at once with 0; fails
+# when it is still there 20 s after that.
+sdb_end() {
+  sdb_n=0
+  while sdb_find; [ -n "$sdb_p" ]; do
+    if [ "$sdb_n" -eq "$1" ]; then kill -KILL "$sdb_p"
+    elif [ "$sdb_n" -eq 0 ]; then kill -TERM "$sdb_p"; fi
+    [ "$sdb_n" -lt $(($1 + 200)) ] || { echo "pid $sdb_p does not end" >&2; return 1; }
+    sdb_n=$((sdb_n + 1)); sleep 0.1
+  done
+}
+
+# Writes MARK into $base, and that its object is KEY.
+sdb_mark() {
+  mkdir -p "$own" "$OB_STATE/objects/$1" && printf '%s\n' "$2" | ob_put "$own/mark" || return 1
+  sdb_h="$OB_STATE/objects/$1/home" sdb_b=''
+  [ -r "$sdb_h" ] && read -r sdb_b < "$sdb_h"
+  [ "$sdb_b" = "$base" ] || printf '%s\n' "$base" | ob_put "$sdb_h"
+}

@@ -1,0 +1,39 @@
+# Prints the facts of an instance. Every process that it starts costs a host a millisecond, so it
+# starts few. BASE
+while read -r k v _; do
+  case $k in MemTotal:) echo "memory=${v}K"; break ;; esac
+done < /proc/meminfo
+if [ -d "$base" ]; then
+  echo exists=1
+  empty=1
+  for f in "$base"/* "$base"/.[!.]* "$base"/..?*; do
+    [ -e "$f" ] || [ -L "$f" ] || continue
+    empty=0
+    case ${f##*/} in .ob) ;; *) echo occupied=1; break ;; esac
+  done
+  [ $empty = 1 ] && { [ ! -w "${base%/*}/" ] || mountpoint -q "$base"; } && echo stays=1
+fi
+[ -d "$base/store/redo" ] && echo store=1
+if [ -d "$own" ]; then
+  for f in mark building group loss restart fenced adopting boot; do
+    [ -e "$own/$f" ] && echo "has.$f=1"
+  done
+  for f in "$own"/aside/*; do [ -e "$f" ] && echo "aside.${f##*/}=1"; done
+  [ -s "$own/account" ] && { read -r a < "$own/account"; printf 'account=%s\n' "$a"; }
+  # Each line with the name of its file: "mark:{…".
+  (cd "$own" && exec grep -s '' mark building group loss restart fenced /dev/null)
+  l=$(readlink "$own/package") && echo "package=${l##*/}"
+  [ -e "$own/start" ] && echo "start=$(cksum < "$own/start")"
+fi
+sdb_find
+if [ -n "$sdb_p" ]; then
+  p=$sdb_p
+  ob_boot
+  # shellcheck disable=SC2086 # The fields of the line.
+  set -- $sdb_s
+  echo "pid=$p"
+  echo "process=$p ${20} $ob_boot"
+  x=$(readlink "/proc/$p/exe"); x=${x%/seekdb*}; echo "running=${x##*/}"
+  echo "command=$(tr '\0' ' ' < "/proc/$p/cmdline" 2>/dev/null)"
+fi
+:

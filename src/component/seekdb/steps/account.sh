@@ -1,0 +1,2 @@
+# Prints the password of our account. BASE
+cat "$own/account" 2>/dev/null || :

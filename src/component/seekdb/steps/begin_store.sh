@@ -1,0 +1,11 @@
+# Notes that a store is being built from SOURCE, and empties what a former try of the same build
+# left. The note comes before the first byte of the store; a store without it is never wiped here.
+# BASE SOURCE
+if [ -e "$own/building" ]; then
+  sdb_end 0 || exit 1
+  rm -rf "${base:?}/store" "${base:?}/etc" "${base:?}/run" "$base/log"
+elif [ -n "$(sdb_pid)" ] || [ -d "$base/store/redo" ]; then
+  echo 'there is a server or a store that this build did not make' >&2
+  exit 1
+fi
+printf %s "$2" | ob_put "$own/building"

@@ -1,0 +1,3 @@
+# Keeps PASSWORD as that of our account (0600). Only what is built into sh sees it. BASE PASSWORD
+umask 077
+printf %s "$2" | ob_put "$own/account"

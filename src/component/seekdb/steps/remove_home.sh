@@ -1,0 +1,10 @@
+# Removes our own files, the mark last, and the empty directory. Stores that were set aside go only
+# with ASIDE=1; else they stay, and with them the directory. BASE KEY ASIDE
+[ "$3" = 0 ] || rm -rf "$own/aside"
+for f in "$own"/*; do
+  case ${f##*/} in mark|aside) ;; *) rm -rf "$f" ;; esac
+done
+rmdir "$own/aside" 2>/dev/null
+rm -f "$own/mark" "$OB_STATE/objects/$2/home"
+rmdir "$own" 2>/dev/null && rmdir "$base" 2>/dev/null
+:

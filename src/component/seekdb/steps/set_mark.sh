@@ -1,0 +1,2 @@
+# Replaces the mark. BASE KEY MARK
+sdb_mark "$2" "$3"

@@ -1,0 +1,3 @@
+# Stops the server: SIGTERM, and SIGKILL after TENTHS of a second (redo makes that safe); with
+# TENTHS=0 at once. BASE TENTHS
+sdb_end "$2"

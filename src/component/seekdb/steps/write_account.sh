@@ -1,0 +1,3 @@
+# Makes a password for our account (0600), unless there is one. BASE
+umask 077
+[ -s "$own/account" ] || tr -dc A-Za-z0-9 < /dev/urandom | head -c 32 | ob_put "$own/account"

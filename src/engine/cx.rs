@@ -1,0 +1,340 @@
+//! What steps work with: reading hosts, effects under the gate, secrets by name.
+use super::along::{self, Along, Nonce};
+use super::event::{At, Event, Sink, What, nobody};
+use super::gate::{self, Lines, Pass};
+use super::hold::Hold;
+use super::journal::{self, Entry};
+use super::lease::Lease;
+use super::program::Program;
+use super::step::{Host, Step, StepId};
+use super::template::{CREATION, EPOCH, OPERATION, OWNER, Values};
+use super::{Operation, fault};
+use crate::base::{CreationId, Kind, OperationId, Problem, Secret};
+use crate::transport::{
+    Connector, Output, Script, Transport,
+    script::{as_user, shell},
+};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The running operation, shared by its steps.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub operation: Operation,
+    pub leases: Vec<Lease>,
+    /// Lines about steps that were found done, waiting for the next effect to carry them to a host.
+    pub waiting: Mutex<Vec<Entry>>,
+    /// Step numbers by identity.
+    pub numbers: BTreeMap<StepId, usize>,
+    /// What was read along with effects.
+    pub along: Along,
+}
+
+/// The context of checks and effects. Cheap to clone.
+#[derive(Clone)]
+pub struct Cx {
+    connector: Arc<dyn Connector>,
+    cancel: CancellationToken,
+    secrets: Arc<BTreeMap<String, Secret>>,
+    running: Option<Arc<Running>>,
+    events: Sink,
+}
+
+impl Cx {
+    /// A context that can only read.
+    #[must_use]
+    pub fn new(
+        connector: Arc<dyn Connector>,
+        cancel: CancellationToken,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Self {
+        let secrets = Arc::new(secrets);
+        Self { connector, cancel, secrets, running: None, events: nobody() }
+    }
+
+    /// The same, with somebody who listens.
+    #[must_use]
+    pub fn heard_by(&self, events: Sink) -> Self {
+        Self { events, ..self.clone() }
+    }
+
+    /// Tells what happened in an operation.
+    pub(super) fn tell(&self, operation: &OperationId, what: What) {
+        tracing::info!(%operation, ?what);
+        (self.events)(&Event { operation: operation.clone(), what });
+    }
+
+    /// Tells what happened to a step of the running operation.
+    pub(super) fn tell_of(&self, step: &dyn Step, what: impl FnOnce(At) -> What) {
+        let Some(running) = self.running.as_deref() else { return };
+        let at = At {
+            number: running.numbers.get(&step.id()).copied().unwrap_or(0),
+            of: running.operation.titles.len(),
+            title: step.title(),
+            host: step.host().endpoint.name.clone(),
+        };
+        self.tell(&running.operation.id, what(at));
+    }
+
+    pub(super) fn running(&self, running: Arc<Running>) -> Self {
+        Self { running: Some(running), ..self.clone() }
+    }
+
+    /// The same without the operation's cancellation.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { cancel: CancellationToken::new(), ..self.clone() }
+    }
+
+    /// The cancellation of this run.
+    #[must_use]
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// A secret of the configuration by its attribute name.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name)
+    }
+
+    /// The running operation's id and owner, for marks.
+    #[must_use]
+    pub fn operation(&self) -> Option<&Operation> {
+        self.running.as_deref().map(|r| &r.operation)
+    }
+
+    /// True when the lease was taken over from a holder that did not give it back.
+    #[must_use]
+    pub fn took_over(&self) -> bool {
+        self.running.as_deref().is_some_and(|r| r.leases.iter().any(|l| l.took_over))
+    }
+
+    /// Connects to a host.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`], explained.
+    pub async fn connect(&self, host: &Host) -> Result<Arc<dyn Transport>, Problem> {
+        tokio::select! {
+            done = self.connector.connect(&host.endpoint) => done.map_err(|e| e.explain(&host.endpoint)),
+            () = self.cancel.cancelled() => Err(cancelled()),
+        }
+    }
+
+    /// Runs a script as the host's run user and hands out whatever it said.
+    pub(super) async fn run_on(
+        &self,
+        host: &Host,
+        text: &str,
+        deadline: Duration,
+        effect: bool,
+    ) -> Result<Output, Problem> {
+        let transport = self.connect(host).await?;
+        let script = if effect { Script::new(text) } else { Script::read(text) };
+        let script = script.within(deadline).run_as(&host.run_as);
+        transport.run(&script).await.map_err(|e| e.explain(&host.endpoint))
+    }
+
+    /// Runs a program that only reads. Within an operation its answer may have come along with the
+    /// last effect there.
+    ///
+    /// # Errors
+    /// The host cannot be reached; the program itself failed.
+    pub async fn read(&self, host: &Host, program: &Program) -> Result<Output, Problem> {
+        let question = program.script(&Values::default())?;
+        if let Some(known) = self.along().and_then(|a| a.ask(host, &question)) {
+            return Ok(known);
+        }
+        let turn = self.along().map(Along::turn);
+        let script = format!("{}{question}", gate::LIB);
+        let output = self.run_on(host, &script, program.deadline, false).await?;
+        if output.ok() {
+            if let (Some(along), Some(turn)) = (self.along(), turn) {
+                along.keep(host, &question, &output.stdout, turn);
+            }
+            return Ok(output);
+        }
+        Err(Problem::user(format!("cannot read host \"{}\"", host.endpoint.name))
+            .place(host.endpoint.show())
+            .why(format!("exit status {}: {}", output.status, output.tail()))
+            .fix("check the user's rights on the host, then run the same command again"))
+    }
+
+    /// What an effect of `step` has to show on its host. An operation that holds gates has no
+    /// effect beside them.
+    fn passes(&self, step: &dyn Step) -> Result<Vec<Pass>, Problem> {
+        let leases = self.running.as_deref().map_or(&[][..], |r| &r.leases);
+        let passes: Vec<_> = leases.iter().filter_map(|l| l.pass(step.host())).collect();
+        if passes.is_empty() && !leases.is_empty() {
+            return Err(Problem::internal(format!(
+                "step {} would have an effect on {} under no gate",
+                step.kind().as_str(),
+                step.host().endpoint.show()
+            )));
+        }
+        Ok(passes)
+    }
+
+    fn lines(&self, step: &dyn Step) -> Option<(String, Vec<Entry>, Entry, Entry)> {
+        let running = self.running.as_deref()?;
+        let title = step.title();
+        let number = running.numbers.get(&step.id()).copied().unwrap_or(0);
+        let lease = running.leases.first().map_or(0, Lease::number);
+        let kind = step.kind().as_str();
+        let entry = |event| running.operation.entry(event, number, kind, &title, lease);
+        let mut before =
+            std::mem::take(&mut *running.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        before.push(entry(journal::Event::Begin));
+        Some((
+            running.operation.journal(),
+            before,
+            entry(journal::Event::End),
+            entry(journal::Event::Fail),
+        ))
+    }
+
+    /// What every effect may name, with what its step has read.
+    pub(super) fn known(&self, mut values: Values) -> Values {
+        for (name, secret) in self.secrets.iter() {
+            values.secret(name, secret);
+        }
+        let Some(operation) = self.operation() else { return values };
+        values
+            .with(OPERATION, operation.id.as_str())
+            .with(OWNER, operation.authority.as_str())
+            .with(EPOCH, operation.epoch)
+            .with(CREATION, CreationId::fresh().as_str())
+    }
+
+    /// Runs a program as the effect of `step` on its host: gate, journal line, program, journal
+    /// line, in one script.
+    pub(super) async fn shell(
+        &self,
+        step: &dyn Step,
+        program: &Program,
+        values: &Values,
+    ) -> Result<(), Problem> {
+        let host = step.host();
+        let Some((journal, before, end, fail)) = self.lines(step) else {
+            return Err(outside(step));
+        };
+        let lines =
+            Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        let body = gate::Body { name: program.name, text: &program.script(values)? };
+        let (questions, turn) = self.along().map_or_else(Default::default, |a| a.begin(host));
+        let nonce = Nonce::fresh();
+        let questions_too = along::script(&questions, &nonce);
+        let script = gate::effect(&self.passes(step)?, &lines, &body, &questions_too);
+        // It may have happened, whatever is known of it.
+        let mut output = self
+            .run_on(host, &script, program.deadline, true)
+            .await
+            .inspect_err(|_| self.forget())?;
+        if let Some(along) = self.along() {
+            along.end(host, &questions, &mut output, turn, &nonce);
+        }
+        self.judge(step, &output)
+    }
+
+    fn along(&self) -> Option<&Along> {
+        self.running.as_deref().map(|r| &r.along)
+    }
+
+    fn judge(&self, step: &dyn Step, output: &Output) -> Result<(), Problem> {
+        let place = step.host().endpoint.show();
+        match output.status {
+            0 => Ok(()),
+            gate::BUSY | gate::SUPERSEDED | gate::EXPIRED => Err(gone(&place, &output.tail())),
+            status => Err(Problem::user(format!("cannot {}", step.title()))
+                .place(place)
+                .why(format!("exit status {status}: {}", output.tail()))
+                .fix(fix_for(&output.tail()))),
+        }
+    }
+
+    /// Holds the gate's lock on the step's host while SQL runs there. Open the session between this
+    /// and [`Hold::still`].
+    pub(super) async fn hold(&self, step: &dyn Step) -> Result<Hold, Problem> {
+        let host = step.host();
+        let Some((journal, before, end, fail)) = self.lines(step) else {
+            return Err(outside(step));
+        };
+        let lines =
+            Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        if let Some(along) = self.along() {
+            along.begin(host);
+        }
+        let script = gate::hold(&self.passes(step)?, &lines);
+        let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
+        let command = as_user(
+            host.endpoint.login(),
+            run_as,
+            &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")),
+        );
+        let stream = self
+            .connect(host)
+            .await?
+            .open(&command)
+            .await
+            .map_err(|e| e.explain(&host.endpoint))?;
+        let mut hold = Hold::new(stream, host.endpoint.show());
+        hold.expect("READY").await?;
+        Ok(hold)
+    }
+
+    /// Waits, unless cancelled first.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`].
+    pub async fn sleep(&self, time: Duration) -> Result<(), Problem> {
+        self.forget();
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.cancel.cancelled() => Err(cancelled()),
+        }
+    }
+
+    /// What came along with an effect is not used any more.
+    pub fn forget(&self) {
+        if let Some(along) = self.along() {
+            along.forget();
+        }
+    }
+
+    /// A fault point of the runner.
+    pub(super) async fn fault(&self, step: &dyn Step, point: fault::Point) {
+        fault::here(step, point).await;
+    }
+}
+
+fn outside(step: &dyn Step) -> Problem {
+    Problem::internal(format!("step {} has an effect outside an operation", step.kind().as_str()))
+}
+
+pub(super) fn gone(place: &str, why: &str) -> Problem {
+    Problem::new(Kind::Locked, "stopped: this run does not hold the object any more")
+        .place(place)
+        .why(why)
+        .fix("wait for the other run to end, then plan again: what this one did not finish is seen on the hosts")
+}
+
+/// The failure every cancelled wait ends with.
+#[must_use]
+pub fn cancelled() -> Problem {
+    Problem::new(Kind::Cancelled, "stopped as asked")
+        .why("the run was interrupted")
+        .fix("run the same command again: it goes on where this one stopped")
+}
+
+fn fix_for(tail: &str) -> String {
+    if tail.contains("No space left") {
+        "free space on that file system (df -h), then run the same command again: finished steps are skipped".into()
+    } else if tail.contains("Permission denied") || tail.contains("a password is required") {
+        "give the login user the rights that `ob sudoers` prints, or log in as another user".into()
+    } else {
+        "correct the cause on the host, then run the same command again: finished steps are skipped"
+            .into()
+    }
+}

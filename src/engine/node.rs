@@ -1,0 +1,122 @@
+//! A member of a database, whatever its engine: what marks, notes, kits and journals say of it.
+use super::key::Key;
+use super::step::Host;
+use crate::base::{Directory, ObjectName};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A database engine by name. What it is, the components know.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The single-node engine.
+    Seekdb,
+    /// No database: a prepared host.
+    None,
+}
+
+impl Engine {
+    /// The word in files and in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seekdb => "seekdb",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What a port of a node is for.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Port {
+    /// The MySQL protocol.
+    Sql,
+    /// What other members talk to.
+    Rpc,
+}
+
+/// One server: where it is and where it answers.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct Node {
+    /// Name of the object that it belongs to.
+    pub name: ObjectName,
+    /// Its host.
+    pub host: Host,
+    /// Address at which other members and clients reach it; that of SSH when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_address: Option<String>,
+    /// Its directory; everything of it is below.
+    pub directory: Directory,
+    /// Its ports.
+    pub ports: BTreeMap<Port, u16>,
+}
+
+impl Node {
+    /// Key of its gate, lock and journal: its place on its host.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key::place(&self.directory)
+    }
+    /// `name on host`, for titles.
+    #[must_use]
+    pub fn show(&self) -> String {
+        format!("\"{}\" on {}", self.name, self.host.endpoint.name)
+    }
+    /// The address at which others reach it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.service_address.as_deref().unwrap_or(&self.host.endpoint.address)
+    }
+    /// A port, 0 when it has none of that name.
+    #[must_use]
+    pub fn port(&self, port: Port) -> u16 {
+        self.ports.get(&port).copied().unwrap_or(0)
+    }
+    /// `address:port` of the MySQL protocol, for messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.address(), self.port(Port::Sql))
+    }
+    /// A file in our own directory inside it.
+    #[must_use]
+    pub fn own(&self, file: &str) -> String {
+        self.directory.join(&format!(".ob/{file}"))
+    }
+    /// Whether it may come from a host: `local` leads to whoever reads it, so no host may say it.
+    #[must_use]
+    pub fn from_a_host(&self) -> bool {
+        self.host.endpoint.address != "local"
+    }
+    /// The same node on a host, without the names people give: two of them are one place.
+    #[must_use]
+    pub fn same_place(&self, other: &Self) -> bool {
+        self.host.same_machine(&other.host) && self.directory == other.directory
+    }
+}

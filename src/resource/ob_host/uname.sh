@@ -1,0 +1,2 @@
+# Prints the name of this host.
+uname -n
