@@ -3,6 +3,7 @@
 //! The client library wants a socket of its own, so each session gets a private one (directory
 //! 0700, one connection, removed at once) that is joined to the stream the transport opened. No
 //! port is opened on this machine.
+pub use crate::base::sql::{identifier, literal};
 use crate::base::{Kind, Problem, Secret};
 use crate::transport::{Duplex, Transport, TransportError};
 use mysql_async::prelude::Queryable;
@@ -218,48 +219,5 @@ fn text(value: mysql_async::Value) -> Option<String> {
         mysql_async::Value::NULL => None,
         mysql_async::Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
-    }
-}
-
-/// Quotes a string literal. OceanBase in MySQL mode takes backslash escapes, so both are doubled.
-#[must_use]
-pub fn literal(text: &str) -> String {
-    let mut out = String::from("'");
-    for c in text.chars() {
-        match c {
-            '\'' => out.push_str("''"),
-            '\\' => out.push_str("\\\\"),
-            '\0' => out.push_str("\\0"),
-            c => out.push(c),
-        }
-    }
-    out.push('\'');
-    out
-}
-
-/// Quotes an identifier with back-quotes (double quotes are strings in OceanBase's grammar).
-#[must_use]
-pub fn identifier(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hostile_names_stay_inside_their_quotes() {
-        for (text, want) in [
-            ("a", "'a'"),
-            ("it's", "'it''s'"),
-            ("a\\", "'a\\\\'"),
-            ("\\'; drop", "'\\\\''; drop'"),
-            ("\"`", "'\"`'"),
-        ] {
-            assert_eq!(literal(text), want);
-        }
-        for (name, want) in [("a", "`a`"), ("a`b", "`a``b`"), ("a'b\"", "`a'b\"`")] {
-            assert_eq!(identifier(name), want);
-        }
     }
 }

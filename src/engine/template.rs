@@ -75,14 +75,6 @@ impl Values {
     pub(super) fn secret(&mut self, name: &str, secret: &Secret) {
         self.0.entry(name.to_owned()).or_insert_with(|| Value::Secret(secret.clone()));
     }
-    /// A secret among them.
-    #[must_use]
-    pub fn get_secret(&self, name: Name) -> Option<&Secret> {
-        match self.0.get(name.0) {
-            Some(Value::Secret(secret)) => Some(secret),
-            _ => None,
-        }
-    }
     /// Takes every secret among them out of a problem's text, in case a host repeated it.
     #[must_use]
     pub fn hide(&self, mut problem: Problem) -> Problem {
