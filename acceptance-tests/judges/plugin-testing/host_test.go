@@ -21,7 +21,7 @@ resource "ob_host" "a" {
 }
 
 data "ob_host" "a" {
-  connection = ob_host.a.endpoint
+  endpoint = ob_host.a.endpoint
 }
 `
 
@@ -38,7 +38,7 @@ resource "ob_host" "a" {
 }
 
 data "ob_host" "a" {
-  connection = ob_host.a.endpoint
+  endpoint = ob_host.a.endpoint
 }
 `
 
@@ -49,7 +49,7 @@ func TestHost(t *testing.T) {
 			ConfigPlanChecks: expect(map[string]plancheck.ResourceActionType{"ob_host.a": plancheck.ResourceActionCreate}),
 			Check: resource.ComposeAggregateTestCheckFunc(
 				resource.TestCheckResourceAttr("ob_host.a", "status", "ready"),
-				resource.TestCheckResourceAttr("ob_host.a", "connection.port", "22"),
+				resource.TestCheckResourceAttr("ob_host.a", "endpoint.port", "22"),
 				resource.TestCheckResourceAttrPair("ob_host.a", "cores", "data.ob_host.a", "cores"),
 				resource.TestCheckResourceAttrSet("data.ob_host.a", "memory_available_bytes"),
 			),

@@ -70,7 +70,7 @@ resource "ob_cluster" %[1]q {
   name    = %[1]q
   engine  = "seekdb"
   package = data.ob_package.seekdb.package
-  zones   = { z1 = { servers = { s1 = { host = ob_host.%[1]s.connection, base_dir = "/data/%[1]s" } } } }
+  zones   = { z1 = { servers = { s1 = { host = ob_host.%[1]s.endpoint, base_dir = "/data/%[1]s" } } } }
 
   deletion_protection = false
   allow_data_loss     = [%[1]q, "%[1]s/aside"]
