@@ -10,8 +10,10 @@ OB_LAB  := $(TARGET)/debug/ob-lab
 setup:
 	@sh acceptance-tests/setup.sh
 
+# tools/protoc goes first: the others ask for it while they are built.
 build: setup
-	@$(CARGO) build --locked --workspace --bins
+	@$(CARGO) build --locked --workspace --bin protoc
+	@$(CARGO) build --locked --workspace --bin terraform-provider-ob --bin ob --bin ob-lab
 
 # Two lab hosts, a primary and its standby by terraform, a switchover under load, destroy.
 demo: build

@@ -16,7 +16,7 @@ use ob::engine::lease::Target;
 use ob::engine::{Cx, Graph, Host, Outcome, run};
 use ob::transport::Endpoint;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};

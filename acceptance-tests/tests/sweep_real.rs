@@ -13,7 +13,7 @@ use lab::story::{Config, Consent, Story, all, login, trail};
 use lab::writer::{self, Writer};
 use ob::engine::journal::Event;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
