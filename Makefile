@@ -5,31 +5,29 @@ CARGO   ?= cargo
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 OB_LAB  := $(TARGET)/debug/ob-lab
 
-.PHONY: bench demo explore sweep test test-all setup build lint deny clean-lab
+.PHONY: bench demo explore test test-all setup build lint deny clean-lab
 
 setup:
 	@sh acceptance-tests/setup.sh
 
+# tools/protoc goes first: the others ask for it while they are built.
 build: setup
-	@$(CARGO) build --locked --workspace --bins
+	@$(CARGO) build --locked --workspace --bin protoc
+	@$(CARGO) build --locked --workspace --bin terraform-provider-ob --bin ob --bin ob-lab
 
 # Two lab hosts, a primary and its standby by terraform, a switchover under load, destroy.
 demo: build
 	@$(OB_LAB) demo examples/complete/standby
 
-# All tests: formatting, lints, unit and contract tests, the plugin under a real terraform, stories with real sshd and
-# seekdb, a sample of both crash sweeps from committed seeds. The sweep on real hosts waits for leases most of its time: it runs beside
-# the others, in hosts of its own, and its output follows theirs.
+# All tests, the same each time: formatting, lints, unit and contract tests, the plugin under a real terraform, stories
+# with real sshd and seekdb, the committed points of both crash sweeps. What CI runs.
 test: build lint deny
 	@CARGO="$(CARGO)" sh acceptance-tests/test.sh
 	@$(TARGET)/debug/ob schema write --check
 
-# What explores: a sample of both crash sweeps that is another one each time; prints its seeds. By hand, never in CI.
-explore: sweep
-
-# A rotating sample of the crash sweeps alone: OB_SIM_MINUTES (4), OB_SIM_SEED, OB_SWEEP_MINUTES (12), OB_SWEEP_SEED.
-sweep: build
-	@$(CARGO) test --locked --workspace --no-fail-fast --test sweep_sim --test sweep_real -- --nocapture
+# Looks where `make test` does not: other points of the sweeps each time, for OB_EXPLORE_MINUTES each. OB_SEED repeats a run.
+explore: build
+	@OB_EXPLORE_MINUTES=$(or $(OB_EXPLORE_MINUTES),12) $(CARGO) test --locked --workspace --no-fail-fast --test sweeps -- --nocapture
 
 # Every point of every sweep (hours); the harness of terraform-plugin-testing drives the release build.
 test-all: build lint deny

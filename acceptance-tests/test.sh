@@ -1,6 +1,5 @@
 #!/bin/sh
-# Runs all tests: the crash sweep on real hosts beside the others, which take turns among themselves.
-# Its output comes when both have ended.
+# Runs all tests: the sweeps, which wait for leases most of their time, beside the others. Their output follows.
 set -u
 cargo=${CARGO:-cargo}
 # The same points each time, from committed seeds: what explores is `make explore`.
@@ -8,15 +7,20 @@ export OB_SIM_SEED="${OB_SIM_SEED:-1795869781}" OB_SWEEP_SEED="${OB_SWEEP_SEED:-
 export OB_CONTRACT_SEED="${OB_CONTRACT_SEED:-1795911369}"
 "$cargo" test --locked --workspace --no-run || exit 1
 log=$(mktemp)
-turn=$(mktemp)
-OB_LAB_TURN=$turn "$cargo" test --locked --workspace --test sweep_real -- --nocapture >"$log" 2>&1 &
-sweep=$!
-trap 'kill "$sweep" 2>/dev/null; rm -f "$log" "$turn"' EXIT
+turn=$(mktemp -d)
+# The sweep on real hosts has a turn of its own: it begins at once, however many stories wait.
+OB_LAB_TURN=$turn/sweep "$cargo" test --locked --workspace --no-fail-fast --test sweeps -- --nocapture >"$log" 2>&1 &
+sweeps=$!
+trap 'kill "$sweeps" 2>/dev/null; rm -rf "$log" "$turn"' EXIT
 trap 'exit 1' INT TERM
-"$cargo" test --locked --workspace --no-fail-fast -- --skip whatever_is_killed_at_whatever_point
+# One thread more than there are turns: what needs no database goes on meanwhile.
+OB_LAB_TURN=$turn/story RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} \
+    "$cargo" test --locked --workspace --no-fail-fast --lib --bins --test plugin --test stories
 tests=$?
-wait "$sweep"
+"$cargo" test --locked --workspace --doc
+docs=$?
+wait "$sweeps"
 swept=$?
-echo "--- the crash sweep on real hosts, which ran beside the tests above"
+echo "--- the sweeps, which ran beside the tests above"
 cat "$log"
-[ "$tests" = 0 ] && [ "$swept" = 0 ]
+[ "$tests" = 0 ] && [ "$docs" = 0 ] && [ "$swept" = 0 ]

@@ -6,6 +6,7 @@
 //! - [`seekdb`]: fetches real database packages.
 //! - [`terraform`]: drives the real terraform or tofu; [`outside`]: other judges.
 //! - [`story`]: what the stories share: configuration as data, journals read back, turns.
+//! - [`scope`]: how much a sweep tries: committed points, others each time, all.
 //! - [`sim`]: the simulated crash sweep, with stand-ins for sshd and seekdb.
 //! - [`writer`]: writes under load and counts what was lost.
 //! - [`bench`]: the benchmark of docs/benchmarks.md.
@@ -26,6 +27,7 @@ mod plain;
 pub mod process;
 pub mod registry;
 mod run;
+pub mod scope;
 pub mod seekdb;
 pub mod sim;
 pub mod sql;

@@ -4,7 +4,7 @@ use super::codec::{self, Decoded, Refused};
 use super::tree::{self, Tree};
 use super::*;
 use crate::base::Problem;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rmpv::Value as V;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -228,21 +228,19 @@ fn equal_sets_and_maps_have_equal_trees() {
 
 #[test]
 fn random_states_survive_the_round_trip() {
-    let seed: u64 = rand::rng().random();
-    println!("seed {seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(1);
     for round in 0..300 {
         let state = random_state(&mut rng);
         let mut diags = Diagnostics::default();
         let tree = codec::encode(&schema(), "state", &state, &mut diags)
-            .unwrap_or_else(|_| panic!("seed {seed} round {round}: {diags:?}"));
+            .unwrap_or_else(|_| panic!("round {round}: {diags:?}"));
         let V::Map(all) = &tree else { panic!("not an object") };
         assert_eq!(all.len(), 10, "every attribute is present");
         let back: Decoded<State> =
             codec::decode(&schema(), "state", &tree::write(&tree), &mut diags).unwrap().unwrap();
-        assert_eq!(back.tree, tree, "seed {seed} round {round}");
+        assert_eq!(back.tree, tree, "round {round}");
         let again = codec::encode(&schema(), "state", &back.state, &mut diags).unwrap();
-        assert_eq!(again, tree, "seed {seed} round {round}");
+        assert_eq!(again, tree, "round {round}");
     }
 }
 

@@ -1,7 +1,7 @@
 // Package judge drives the provider's binary with HashiCorp's own acceptance harness: each step is an apply, an empty
 // plan, a refresh and an empty plan again; imports are compared with the state attribute by attribute.
 //
-// It is started by acceptance-tests/tests/judge_plugin_testing.rs, which makes the lab hosts and says in the
+// It is started by acceptance-tests/tests/stories/judge_plugin_testing.rs, which makes the lab hosts and says in the
 // environment where they are.
 package judge
 
@@ -21,7 +21,7 @@ func variable(t *testing.T, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatalf("%s is not set: run `cargo test -p acceptance-tests --test judge_plugin_testing`", name)
+		t.Fatalf("%s is not set: run `cargo test --workspace --test stories judge_plugin_testing`", name)
 	}
 	return value
 }

@@ -4,7 +4,7 @@ use crate::files::{self, c};
 use crate::keys;
 use crate::registry::{HostInfo, Info};
 use anyhow::{Context, Result};
-use rand::Rng;
+use rand::RngExt;
 use rustix::fs::{XattrFlags, setxattr, statfs};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::ffi::CString;

@@ -6,7 +6,7 @@ use crate::process::Process;
 use crate::registry::{self, HostInfo, Info};
 use crate::run::{command, run};
 use anyhow::{Context, Result, bail};
-use rand::Rng;
+use rand::RngExt;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,

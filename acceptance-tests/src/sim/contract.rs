@@ -7,7 +7,7 @@ use ob::base::Kind;
 use ob::engine::fault::{self, Watch};
 use ob::engine::{Check, Cx, Step};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a step may change on a host. Gates are renewed by the run itself; what lies in a store is
 /// the server's.
@@ -20,9 +20,12 @@ const FILES: &str = "for d in /data /root/.ob /srv /home /etc/sysctl.d /etc/secu
 /// What even a step that acts twice may write once more.
 const RECORDS: &str = "find /root/.ob/objects -path '*/journal/*' -exec sha256sum {} + 2>/dev/null | sort; cat /var/log/sim-seekdb.ledger 2>/dev/null; :";
 
-/// Holds each step of this process to its contract until it is dropped.
+/// Holds each step on the hosts of a lab to its contract until it is dropped. One lab at a time:
+/// the product tells one watcher of this process.
 #[derive(Debug)]
-pub struct Contract(Arc<Kept>);
+pub struct Contract(Arc<Kept>, #[allow(dead_code)] MutexGuard<'static, ()>);
+
+static ONE: Mutex<()> = Mutex::new(());
 
 #[derive(Debug)]
 struct Kept {
@@ -35,10 +38,11 @@ impl Contract {
     /// Begins, for steps on the hosts of `lab`.
     #[must_use]
     pub fn hold(lab: &Lab) -> Self {
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let hosts = lab.hosts().into_iter().map(|h| (h.name().to_owned(), h)).collect();
         let kept = Arc::new(Kept { hosts, seen: Mutex::default(), broken: Mutex::default() });
         fault::watch(Some(kept.clone()));
-        Self(kept)
+        Self(kept, one)
     }
 
     /// Kinds of the steps that were looked at.
@@ -61,6 +65,11 @@ impl Drop for Contract {
 }
 
 impl Kept {
+    /// Other labs of this process have steps, too.
+    fn concerns(&self, step: &dyn Step) -> bool {
+        self.hosts.contains_key(&step.host().endpoint.name)
+    }
+
     fn look(&self, step: &dyn Step, what: &str) -> Vec<String> {
         let Some(host) = self.hosts.get(&step.host().endpoint.name) else { return Vec::new() };
         tokio::task::block_in_place(|| {
@@ -83,6 +92,9 @@ impl Kept {
 #[async_trait]
 impl Watch for Kept {
     async fn before(&self, cx: &Cx, step: &dyn Step) {
+        if !self.concerns(step) {
+            return;
+        }
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(step.kind().as_str());
         let all = format!("{FILES}; {RECORDS}");
         let before = self.look(step, &all);
@@ -95,6 +107,9 @@ impl Watch for Kept {
     }
 
     async fn after(&self, cx: &Cx, step: &dyn Step) {
+        if !self.concerns(step) {
+            return;
+        }
         let before = self.look(step, FILES);
         cx.forget();
         let found = step.verify(cx).await;

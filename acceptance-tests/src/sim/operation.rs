@@ -1,29 +1,7 @@
 //! What is swept: operations, where each begins, and the configuration that asks for it.
 use super::config::VERSIONS;
 use crate::story::{Cluster, Config, Consent, Group};
-
-/// An operation of the product as a user asks for it: a change of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Operation {
-    Create,
-    Install,
-    Parameter,
-    Restart,
-    Version,
-    Destroy,
-    Adopt,
-    Build,
-    Switchover,
-    SwitchBack,
-    Failover,
-    FailoverOfThree,
-    Rejoin,
-    Grow,
-    Leave,
-    Disband,
-    DestroyPair,
-}
+use Start::{Failed, Foreign, Nothing, Pair, Single, Switched, Trio, Two};
 
 /// Where an operation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,99 +24,104 @@ pub enum Start {
     Failed,
 }
 
-impl Operation {
-    /// All of them.
-    pub const ALL: [Self; 17] = [
-        Self::Create,
-        Self::Install,
-        Self::Parameter,
-        Self::Restart,
-        Self::Version,
-        Self::Destroy,
-        Self::Adopt,
-        Self::Build,
-        Self::Switchover,
-        Self::SwitchBack,
-        Self::Failover,
-        Self::FailoverOfThree,
-        Self::Rejoin,
-        Self::Grow,
-        Self::Leave,
-        Self::Disband,
-        Self::DestroyPair,
-    ];
-
+/// What is swept of one operation.
+#[derive(Clone, Debug)]
+pub struct Row {
     /// Where it begins.
-    #[must_use]
-    pub fn start(self) -> Start {
-        match self {
-            Self::Create | Self::Install => Start::Nothing,
-            Self::Adopt => Start::Foreign,
-            Self::Parameter | Self::Restart | Self::Version | Self::Destroy => Start::Single,
-            Self::Build => Start::Two,
-            Self::Switchover | Self::Failover | Self::Grow | Self::Disband | Self::DestroyPair => {
-                Start::Pair
-            }
-            Self::SwitchBack => Start::Switched,
-            Self::Leave | Self::FailoverOfThree => Start::Trio,
-            Self::Rejoin => Start::Failed,
-        }
-    }
-
-    /// It is a planned move of the role.
-    #[must_use]
-    pub fn moves(self) -> bool {
-        matches!(self, Self::Switchover | Self::SwitchBack)
-    }
-
-    /// It begins with the host of the primary off.
-    #[must_use]
-    pub fn without_primary(self) -> bool {
-        matches!(self, Self::Failover | Self::FailoverOfThree)
-    }
-
+    pub start: Start,
     /// The configuration that asks for it; `None` is `destroy`.
-    #[must_use]
-    pub fn asks(self) -> Option<Config> {
-        Some(match self {
-            Self::Create => Start::Single.config(),
-            Self::Install => {
-                let mut config = Start::Single.config();
-                config.clusters.insert("a".into(), cluster("a", 0, false));
-                config
-            }
-            Self::Parameter | Self::Adopt => {
-                Start::Single.config().parameter("a", "syslog_level", "WARN")
-            }
-            Self::Restart => Start::Single.config().parameter("a", "stack_size", "1M"),
-            Self::Version => Start::Single.config().version(VERSIONS[1]),
-            Self::Destroy | Self::DestroyPair => return None,
-            Self::Build | Self::SwitchBack | Self::Leave => Start::Pair.config(),
-            Self::Switchover => Start::Switched.config(),
-            Self::Failover | Self::Rejoin => Start::Failed.config(),
-            Self::FailoverOfThree => {
-                Config { group: Start::Failed.config().group, ..Start::Trio.config() }
-            }
-            Self::Grow => Start::Trio.config(),
-            Self::Disband => Start::Two.config(),
-        })
-    }
-
+    pub asks: Option<Config>,
     /// Hosts whose servers a writer may find open while it runs.
-    #[must_use]
-    pub fn writers(self) -> &'static [usize] {
-        match self {
-            Self::Create
-            | Self::Install
-            | Self::Destroy
-            | Self::DestroyPair
-            | Self::Failover
-            | Self::FailoverOfThree
-            | Self::Adopt => &[],
-            Self::Parameter | Self::Restart | Self::Version => &[0],
-            _ => &[0, 1],
+    pub writers: &'static [usize],
+    /// It begins with the host of the primary off.
+    pub without_primary: bool,
+    /// It is a planned move of the role.
+    pub moves: bool,
+    /// The same command can be meant after Terraform's state is lost: it changes and removes
+    /// nothing that only the state names.
+    pub stateless: bool,
+    /// It ends with members that do not start with their hosts.
+    pub members_stay_off: bool,
+}
+
+impl Row {
+    fn new(start: Start, asks: impl Into<Option<Config>>) -> Self {
+        Self {
+            start,
+            asks: asks.into(),
+            writers: &[],
+            without_primary: false,
+            moves: false,
+            stateless: false,
+            members_stay_off: false,
         }
     }
+}
+
+macro_rules! operations {
+    ($($name:ident: $row:expr,)*) => {
+        /// An operation of the product as a user asks for it: a change of the configuration.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs)]
+        pub enum Operation { $($name,)* }
+
+        impl Operation {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// What is swept of it.
+            #[must_use]
+            pub fn row(self) -> Row {
+                match self { $(Self::$name => $row,)* }
+            }
+        }
+    };
+}
+
+// One row is all that a new operation needs. Its steps are found by running it once.
+operations! {
+    Create: Row { stateless: true, ..Row::new(Nothing, Single.config()) },
+    Install: Row { stateless: true, ..Row::new(Nothing, installed()) },
+    Parameter: Row { writers: &[0], ..Row::new(Single, set("syslog_level", "WARN")) },
+    Restart: Row { writers: &[0], ..Row::new(Single, set("stack_size", "1M")) },
+    Version: Row { writers: &[0], ..Row::new(Single, Single.config().version(VERSIONS[1])) },
+    Destroy: Row::new(Single, None),
+    Adopt: Row::new(Foreign, set("syslog_level", "WARN")),
+    Build: Row { writers: &[0, 1], stateless: true, ..Row::new(Two, Pair.config()) },
+    Switchover: Row {
+        writers: &[0, 1],
+        moves: true,
+        stateless: true,
+        ..Row::new(Pair, Switched.config())
+    },
+    SwitchBack: Row {
+        writers: &[0, 1],
+        moves: true,
+        stateless: true,
+        ..Row::new(Switched, Pair.config())
+    },
+    Failover: Row { without_primary: true, ..Row::new(Pair, Failed.config()) },
+    FailoverOfThree: Row {
+        without_primary: true,
+        ..Row::new(Trio, Config { group: Failed.config().group, ..Trio.config() })
+    },
+    Rejoin: Row { writers: &[0, 1], ..Row::new(Failed, Failed.config()) },
+    Grow: Row { writers: &[0, 1], stateless: true, ..Row::new(Pair, Trio.config()) },
+    Leave: Row { writers: &[0, 1], ..Row::new(Trio, Pair.config()) },
+    Disband: Row { writers: &[0, 1], members_stay_off: true, ..Row::new(Pair, Two.config()) },
+    DestroyPair: Row::new(Pair, None),
+}
+
+/// One database that is only installed.
+fn installed() -> Config {
+    let mut config = Single.config();
+    config.clusters.insert("a".into(), cluster("a", 0, false));
+    config
+}
+
+/// One database with this parameter.
+fn set(name: &str, value: &str) -> Config {
+    Single.config().parameter("a", name, value)
 }
 
 fn cluster(name: &str, host: usize, initialize: bool) -> Cluster {

@@ -38,9 +38,7 @@ impl Blow {
     /// to change or to remove.
     #[must_use]
     pub fn fits(self, operation: Operation) -> bool {
-        use Operation::{Build, Create, Grow, Install, SwitchBack, Switchover};
-        self != Self::State
-            || matches!(operation, Create | Install | Build | Grow | Switchover | SwitchBack)
+        self != Self::State || operation.row().stateless
     }
 }
 
@@ -123,7 +121,7 @@ impl World {
         self.prepare(strike.operation)?;
         let writer = self.writer(strike.operation)?;
         let before = operations(&self.trail()?);
-        let (config, mut passed) = (strike.operation.asks(), Passed::default());
+        let (config, mut passed) = (strike.operation.row().asks, Passed::default());
         // A frozen provider's terraform has its own copy of the state: what it says when it wakes
         // is not what is kept.
         let states = if strike.blow == Blow::Frozen {
@@ -170,7 +168,7 @@ impl World {
             user: "root".into(),
             password: Some(crate::story::config::PASSWORD.into()),
         };
-        let servers: Vec<_> = operation.writers().iter().map(login).collect();
+        let servers: Vec<_> = operation.row().writers.iter().map(login).collect();
         if servers.is_empty() {
             return Ok(None);
         }
@@ -258,7 +256,7 @@ impl World {
         let mut said = String::new();
         for tries in 1..=self.tries {
             self.age_leases()?;
-            match self.apply(strike.operation.asks()) {
+            match self.apply(strike.operation.row().asks) {
                 Ok(()) => return Ok(tries),
                 Err(e) => said = format!("{e:#}"),
             }
@@ -296,11 +294,11 @@ impl World {
     fn check(&self, strike: &Strike, end: &[String]) -> Result<()> {
         let tainted = self.states().tainted.clone();
         ensure!(tainted.is_empty(), "tainted: {tainted:?}");
-        match strike.operation.asks() {
+        let row = strike.operation.row();
+        match row.asks {
             Some(config) => {
-                // A member does not start with its host: what a disband leaves without power is
-                // started by the next apply.
-                if strike.operation == Operation::Disband && strike.blow == Blow::Host {
+                // What a disband leaves without power is started by the next apply.
+                if row.members_stay_off && strike.blow == Blow::Host {
                     self.apply(Some(config.clone()))?;
                 }
                 let differences = self.differences(config)?;
@@ -312,7 +310,7 @@ impl World {
         }
         // Without a state nobody asked for another primary: where the role had not begun to move,
         // it stays.
-        if strike.blow == Blow::State && strike.operation.moves() {
+        if strike.blow == Blow::State && row.moves {
             return Ok(());
         }
         let found = differing(end, &digest::of(&self.lab)?);

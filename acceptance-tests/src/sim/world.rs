@@ -201,13 +201,13 @@ impl World {
     /// It could not be led there.
     pub fn prepare(&mut self, operation: Operation) -> Result<()> {
         let bug = self.bug.take();
-        let done = self.restore(operation.start());
+        let done = self.restore(operation.row().start);
         self.bug = bug;
         done?;
         if let Some(lie) = bug.and_then(Bug::lie) {
             self.everywhere(&format!("echo {lie} > /etc/sim-seekdb.lies"))?;
         }
-        if operation.without_primary() {
+        if operation.row().without_primary {
             self.lab.host(0).kill()?;
         }
         Ok(())
@@ -371,7 +371,8 @@ impl World {
         let before = operations(&self.trail()?);
         self.states().runbooks.clear();
         self.received().clear();
-        self.apply(operation.asks())?;
+
+        self.apply(operation.row().asks)?;
         let mut steps = Vec::new();
         let ran: Vec<_> = self
             .trail()?

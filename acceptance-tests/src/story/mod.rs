@@ -7,7 +7,7 @@
 //! - [`config`]: clusters and groups rendered as HCL.
 //! - [`login`]: as whom stories log in; `OB_LAB_LOGIN=dba` runs all of them as an ordinary user.
 //! - [`trail`]: the journals of all hosts read back: which step began how often.
-//! - [`turn`]: heavy stories of several test programs run one after the other.
+//! - [`turn`]: as many stories run at once as the machine carries.
 pub mod blow;
 pub mod config;
 pub mod login;
@@ -260,10 +260,4 @@ pub fn nothing_lost(report: &Report) -> Result<()> {
         bail!("two members took writes at {:?}", report.two_writable);
     }
     Ok(())
-}
-
-/// Whether everything is to be tried, however long it takes (`OB_TEST_ALL=1`).
-#[must_use]
-pub fn all() -> bool {
-    std::env::var_os("OB_TEST_ALL").is_some_and(|v| v != "0" && !v.is_empty())
 }

@@ -1,24 +1,46 @@
-//! Heavy stories take turns: cargo runs test functions of one program side by side, and two
-//! programs may run at once.
+//! Turns: whatever runs databases takes one, so that as many run at once as the machine carries.
+//! cargo runs test functions of one program side by side, and programs may run at once, too.
 use anyhow::{Context, Result};
 use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// Held while a heavy story runs; the kernel gives it back when its process dies.
+/// What one turn may need: three databases, their disks (which lie in memory), terraform.
+const EACH: u64 = 6 << 30;
+
+/// Held while a story runs; the kernel gives it back when its process dies.
 #[derive(Debug)]
 pub struct Turn(#[allow(dead_code)] File);
 
-/// Waits until no other heavy story runs on this machine. `OB_LAB_TURN` names another lock file.
+/// Waits until one of this machine's turns is free. `OB_LAB_TURN` names other lock files,
+/// `OB_LAB_TURNS` says how many there are.
 ///
 /// # Errors
-/// The lock file cannot be made.
+/// A lock file cannot be made.
 pub fn take() -> Result<Turn> {
     let path = std::env::var_os("OB_LAB_TURN")
-        .map_or_else(|| std::env::temp_dir().join("ob-lab.turn"), Into::into);
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-    Ok(Turn(file))
+        .map_or_else(|| std::env::temp_dir().join("ob-lab.turn"), PathBuf::from);
+    let given = std::env::var("OB_LAB_TURNS").ok().and_then(|n| n.parse().ok());
+    let turns = (1..=given.unwrap_or_else(carried).max(1))
+        .map(|n| {
+            let path = PathBuf::from(format!("{}.{n}", path.display()));
+            let file = File::options().create(true).append(true).open(&path);
+            file.with_context(|| format!("cannot open {}", path.display()))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    loop {
+        if let Some(free) = turns.iter().position(|t| t.try_lock().is_ok()) {
+            return Ok(Turn(turns.into_iter().nth(free).context("a turn that was there is gone")?));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// How many this machine carries: its memory decides, and one more than it has processors, as
+/// stories wait for servers most of their time.
+fn carried() -> usize {
+    let memory = rustix::system::sysinfo();
+    let memory = u64::from(memory.mem_unit) * memory.totalram;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    usize::try_from(memory / EACH).unwrap_or(1).min(processors + 1)
 }

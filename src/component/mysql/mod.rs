@@ -2,7 +2,7 @@
 //! [`link`].
 //!
 //! What this stands on was run on seekdb 1.4.0.post1 and is kept by the story
-//! `acceptance-tests/tests/sql_objects.rs`:
+//! `acceptance-tests/tests/stories/sql_objects.rs`:
 //! - `SHOW GRANTS` leaves out the host and does not quote back-quotes in names: it cannot be read
 //!   back. The tables behind it can (`mysql.db`, `information_schema.*_privileges`), and for all
 //!   users at once ([`catalog`]).

@@ -2,7 +2,7 @@
 use super::making::*;
 use super::*;
 use crate::component::package::listing;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 fn read(data: &[u8]) -> Result<listing::Listing, ArchiveError> {
     listing::read(&mut on_disk(data), &Limits::default())
@@ -216,9 +216,7 @@ fn cut_damaged_and_foreign_files_are_told_apart() {
 /// size does not warrant.
 #[test]
 fn a_storm_of_damaged_archives_never_panics() {
-    let seed: u64 = rand::random();
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(1);
     let t = tar(&good());
     let all = [
         t.clone(),

@@ -5,25 +5,25 @@
 //! nothing interrupted, the next plan is empty, nothing is tainted, no effect ran twice, no
 //! acknowledged row is lost, never two take writes.
 //!
-//! By default a seeded sample within `OB_SIM_MINUTES` (4); `OB_TEST_ALL=1`: every point.
-//! `OB_SIM_SEED` repeats a sample, `OB_SIM_ONLY=part of a point's name,…` chooses, `OB_SIM_WORKERS`
-//! labs run side by side.
+//! By default the points that are committed in `sim.points`. `OB_EXPLORE_MINUTES` chooses others by
+//! `OB_SEED`, `OB_TEST_ALL=1` takes every point, `OB_SIM_ONLY=part of a point's name,…` those.
+//! `OB_SIM_WORKERS` labs run side by side.
 use lab::may_make_hosts;
+use lab::scope::{Scope, number, scope, seed};
 use lab::sim::core::GROUP;
 use lab::sim::world::{LIMIT, Runs};
 use lab::sim::{At, Blow, Bug, Operation, Strike, World, digest};
-use lab::story::{all, say};
+use lab::story::say;
 use ob::engine::fault::Point;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|v| v.parse().ok())
-}
+/// The points that are committed, one a line.
+const COMMITTED: &str = include_str!("sim.points");
 
 /// Every point of an operation.
 fn points(operation: Operation, steps: &[At]) -> Vec<Strike> {
@@ -34,18 +34,48 @@ fn points(operation: Operation, steps: &[At]) -> Vec<Strike> {
     steps.iter().flat_map(at).flatten().filter(|s| s.blow.fits(operation)).collect()
 }
 
+/// The committed points of `every`. Of steps of one kind on one host, the first by its title.
+fn committed(every: &[Strike]) -> Vec<Strike> {
+    let named = |name: &str| every.iter().filter(|s| s.to_string() == name).min_by_key(|s| &s.at);
+    let names = || COMMITTED.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let unknown: Vec<_> = names().filter(|n| named(n).is_none()).collect();
+    assert!(unknown.is_empty(), "sim.points names what no operation does: {unknown:#?}");
+    let chosen: Vec<_> = names().filter_map(named).cloned().collect();
+    let missing: Vec<_> = parts(every).difference(&parts(&chosen)).cloned().collect();
+    assert!(missing.is_empty(), "no line of sim.points has {missing:#?}");
+    chosen
+}
+
+/// What points are made of: operations, kinds of steps, places in a step, blows.
+fn parts(points: &[Strike]) -> BTreeSet<String> {
+    let of = |s: &Strike| {
+        let (operation, place, blow) = (s.operation, s.point.as_str(), s.blow);
+        [
+            format!("{operation:?}:"),
+            format!(":{}@", s.at.kind),
+            format!(":{place}:"),
+            format!(":{blow:?}"),
+        ]
+    };
+    points.iter().flat_map(of).collect()
+}
+
 /// What the workers share.
 struct Sweep {
     left: Mutex<Vec<Strike>>,
     failed: Mutex<Vec<String>>,
     missed: Mutex<Vec<String>>,
     done: Mutex<BTreeMap<String, usize>>,
-    until: Instant,
+    until: Option<Instant>,
 }
 
 impl Sweep {
     fn next(&self) -> Option<Strike> {
-        if Instant::now() >= self.until { None } else { self.left.lock().unwrap().pop() }
+        if self.until.is_some_and(|u| Instant::now() >= u) {
+            None
+        } else {
+            self.left.lock().unwrap().pop()
+        }
     }
 
     fn work(&self, mut world: World) {
@@ -79,13 +109,7 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
         return;
     }
     let begun = Instant::now();
-    let seed = number("OB_SIM_SEED")
-        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
-    let limit = if all() {
-        Duration::from_secs(24 * 3600)
-    } else {
-        Duration::from_secs(60 * number("OB_SIM_MINUTES").unwrap_or(4))
-    };
+    let (scope, seed) = (scope(), seed());
     let workers = usize::try_from(number("OB_SIM_WORKERS").unwrap_or(3)).unwrap().max(1);
     let name = |n: usize| format!("s{n}x");
     let runs = Arc::new(Runs::default());
@@ -93,9 +117,9 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
     let mut worlds: Vec<World> = std::thread::scope(|s| {
         let find = |n: usize| {
             let mut world = World::new(&name(n), runs.clone()).unwrap();
-            for operation in Operation::ALL.into_iter().skip(n).step_by(workers) {
+            for operation in Operation::ALL.iter().skip(n).step_by(workers) {
                 let begun = Instant::now();
-                world.run(operation).unwrap();
+                world.run(*operation).unwrap();
                 if std::env::var_os("OB_SIM_VERBOSE").is_some() {
                     say(&format!("{operation:?}: found in {:.1} s", begun.elapsed().as_secs_f64()));
                 }
@@ -105,24 +129,32 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
         let all: Vec<_> = (0..workers).map(|n| s.spawn(move || find(n))).collect();
         all.into_iter().map(|t| t.join().unwrap()).collect()
     });
-    let mut every: Vec<_> = runs
+    let every: Vec<_> = runs
         .lock()
         .unwrap()
         .iter()
         .flat_map(|(operation, run)| points(*operation, &run.steps))
         .collect();
     let total = every.len();
-    if let Ok(only) = std::env::var("OB_SIM_ONLY") {
-        every.retain(|s| only.split(',').any(|o| s.to_string().contains(o)));
+    let mut left = if let Ok(only) = std::env::var("OB_SIM_ONLY") {
+        every.into_iter().filter(|s| only.split(',').any(|o| s.to_string().contains(o))).collect()
+    } else if scope == Scope::Fixed {
+        committed(&every)
+    } else {
+        every
+    };
+    if scope == Scope::Fixed {
+        left.reverse(); // Workers take from the end.
+    } else {
+        left.shuffle(&mut StdRng::seed_from_u64(seed));
     }
-    every.shuffle(&mut StdRng::seed_from_u64(seed));
     let found = begun.elapsed().as_secs_f64();
     let sweep = Sweep {
-        left: Mutex::new(every),
+        left: Mutex::new(left),
         failed: Mutex::default(),
         missed: Mutex::default(),
         done: Mutex::default(),
-        until: begun + limit,
+        until: if let Scope::Explore(limit) = scope { Some(begun + limit) } else { None },
     };
     std::thread::scope(|s| {
         for world in worlds.drain(..) {
@@ -136,9 +168,13 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
         sweep.done.into_inner().unwrap(),
     );
     let count: usize = done.values().sum();
+    let chosen = match scope {
+        Scope::Fixed => "committed ones".to_owned(),
+        _ => format!("OB_SEED={seed}"),
+    };
     say(&format!("points by operation: {done:?}; the steps were found in {found:.0} s"));
     say(&format!(
-        "sim sweep: {count} of {total} points, {} failed, {} not reached, OB_SIM_SEED={seed}, {:.0} s",
+        "simulated sweep: {count} of {total} points ({chosen}), {} failed, {} not reached, {:.0} s",
         failed.len(),
         missed.len(),
         begun.elapsed().as_secs_f64()
@@ -170,7 +206,7 @@ fn a_lost_state_starts_no_former_primary() {
     world.prepare(Operation::Rejoin).unwrap();
     world.states().objects.clear();
     for _ in 0..2 {
-        let said = format!("{:#}", world.apply(Operation::Rejoin.asks()).unwrap_err());
+        let said = format!("{:#}", world.apply(Operation::Rejoin.row().asks).unwrap_err());
         assert!(said.contains("import it"), "{said}");
         assert!(!runs(&world, 0), "the former primary was started");
         assert_eq!(
@@ -218,7 +254,7 @@ fn a_start_that_ends_by_itself_is_made_once_more() {
         for host in world.lab.hosts() {
             host.exec("touch /etc/sim-seekdb.ends").unwrap().ok().unwrap();
         }
-        world.apply(operation.asks()).unwrap_or_else(|e| panic!("{operation:?}: {e:#}"));
+        world.apply(operation.row().asks).unwrap_or_else(|e| panic!("{operation:?}: {e:#}"));
         let left =
             world.lab.hosts().iter().filter(|h| h.path("/etc/sim-seekdb.ends").exists()).count();
         assert!(left < 3, "{operation:?}: a start has ended by itself");

@@ -1,6 +1,7 @@
 //! HashiCorp's own acceptance harness, terraform-plugin-testing, drives the provider
 //! (judges/plugin-testing, in Go).
-use lab::story::{Story, all};
+use lab::scope::all;
+use lab::story::Story;
 use lab::terraform::{Source, Terraform, default_program, provider};
 use lab::{command, may_make_hosts, outside, run, seekdb};
 use std::path::PathBuf;

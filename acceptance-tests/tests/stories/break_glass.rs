@@ -1,6 +1,6 @@
 //! The break-glass commands of `ob` on a real pair: terraform deploys it, its state goes away, `ob`
 //! alone moves the role.
-use lab::story::login;
+use lab::story::{login, turn};
 use lab::terraform::{Source, Terraform};
 use lab::writer::{Config, Writer};
 use lab::{Host, Lab, command, may_make_hosts, run, seekdb};
@@ -83,6 +83,7 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     if !may_make_hosts("break-glass") {
         return;
     }
+    let _turn = turn::take().unwrap();
     let lab = hosts();
     let (a, b) = (lab.host(0), lab.host(1));
     let dir = tempfile::tempdir().unwrap();
@@ -250,6 +251,7 @@ fn an_unfinished_create_can_be_given_up_and_leaves_nothing() {
     if !may_make_hosts("ob operation abandon") {
         return;
     }
+    let _turn = turn::take().unwrap();
     let lab = hosts();
     let a = lab.host(0);
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
 //! Real seekdb on lab hosts, and the writer's verdicts about it.
+use lab::story::turn;
 use lab::writer::{Config, Writer};
 use lab::{Lab, may_make_hosts, seekdb, sql};
 use ob::base::{Directory, ObjectName};
@@ -15,6 +16,7 @@ fn a_real_seekdb_survives_a_power_loss_under_load_and_loses_nothing_it_acknowled
     if !may_make_hosts("real seekdb") {
         return;
     }
+    let _turn = turn::take().unwrap();
     let lab = Lab::up(1).unwrap();
     let host = lab.host(0);
     let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
@@ -53,6 +55,7 @@ fn the_writer_notices_two_servers_that_both_take_writes() {
     if !may_make_hosts("two primaries") {
         return;
     }
+    let _turn = turn::take().unwrap();
     let lab = Lab::up(2).unwrap();
     let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
     let servers: Vec<_> = lab.hosts().iter().map(|h| h.at(2881)).collect();
@@ -79,6 +82,7 @@ fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     if !may_make_hosts("a fenced primary that dies") {
         return;
     }
+    let _turn = turn::take().unwrap();
     let lab = Lab::up(2).unwrap();
     let (a, b) = (lab.host(0), lab.host(1));
     let program = seekdb::pair(&lab, "/home/admin/db").unwrap();
@@ -104,6 +108,7 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     if !may_make_hosts("starts in the same moment") {
         return;
     }
+    let _turn = turn::take().unwrap();
     let lab = Lab::up(1).unwrap();
     let host = lab.host(0);
     let program = seekdb::share(&lab, seekdb::DEFAULT).unwrap();
@@ -158,6 +163,7 @@ fn the_writer_follows_a_switchover_and_sees_one_primary_at_a_time() {
     if !may_make_hosts("switchover under the writer") {
         return;
     }
+    let _turn = turn::take().unwrap();
     let lab = Lab::up(2).unwrap();
     let (a, b) = (lab.host(0), lab.host(1));
     seekdb::pair(&lab, "/home/admin/db").unwrap();

@@ -2,20 +2,22 @@
 //! command finishes the job. Checked each time: same end state, an empty plan, nothing tainted, no
 //! acknowledged row lost, never two writable, and no effect done twice.
 //!
-//! By default a random sample within `OB_SWEEP_MINUTES` (12), at least 12 points; `OB_SWEEP_SEED`
-//! repeats one, and `OB_SWEEP_ONLY=operation:kind:point:blow,…` single points. `OB_TEST_ALL=1`:
-//! every step of every operation at each of its five points, blows in turn (`OB_SWEEP_BLOWS=all`:
-//! each blow at each point), or with `OB_SWEEP_PART=K/N` one of N parts.
+//! By default the points that are committed in `real.points`. `OB_EXPLORE_MINUTES` chooses others by
+//! `OB_SEED`; `OB_SWEEP_ONLY=operation:kind:place:blow,…` takes those. `OB_TEST_ALL=1`: every step of
+//! every operation at each of its five places, blows in turn (`OB_SWEEP_BLOWS=all`: each blow at each
+//! place), or with `OB_SWEEP_PART=K/N` one of N parts.
+mod points;
+mod twice;
+
 use anyhow::Context;
 use lab::may_make_hosts;
-use lab::story::blow::{Blow, Point, Strike, Struck, strike};
-use lab::story::{Config, Consent, Story, all, login, trail};
+use lab::scope::{Scope, scope, seed};
+use lab::story::blow::{Blow, Strike, Struck, strike};
+use lab::story::{Config, Consent, Story, login, trail};
 use lab::writer::{self, Writer};
 use ob::engine::journal::Event;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const APPLY: &[&str] = &["apply", "-auto-approve", "-no-color"];
 const DESTROY: &[&str] = &["destroy", "-auto-approve", "-no-color"];
@@ -400,87 +402,7 @@ fn again(
         .filter(|l| l.entry.event == Event::Begin && !first.contains(&l.entry.op));
     let later: Vec<(&str, &str)> =
         later.map(|l| (l.entry.kind.as_str(), l.entry.title.as_str())).collect();
-    Ok(twice(&later, finished, blow.blow))
-}
-
-/// Which of `later`, kind and title of each effect that began after the blow, must not have begun
-/// once more.
-fn twice(later: &[(&str, &str)], finished: &BTreeMap<String, String>, blow: Blow) -> Vec<String> {
-    let rebuilt = later.iter().any(|(kind, _)| *kind == "begin_store");
-    // A store is young until its build has written that it is whole.
-    let whole = finished.keys().any(|title| title.starts_with("the standby store of"));
-    let allowed = |kind: &str, title: &str| match kind {
-        // A server that lost its power has to be started again. So has a young standby that has
-        // ended by itself, on the new store of a new try or by the step's own tries: it does so in
-        // one of fifteen starts, and always when cut from its primary.
-        "start_server" => {
-            blow == Blow::PowerLoss || rebuilt || (!whole && title.contains(" as standby of "))
-        }
-        // A restart is of one process: one that the host started meanwhile, by the old script, has
-        // to be restarted too.
-        "begin_restart" => blow == Blow::PowerLoss,
-        // A fence is of one process: its successor has to be opened and fenced anew before anybody
-        // can be promoted.
-        "note_fence" | "fence" => blow == Blow::PowerLoss,
-        // Part of each new try to build a store, which is one step in parts.
-        "freeze_log" | "begin_store" => true,
-        _ => false,
-    };
-    let repeated = later
-        .iter()
-        .filter(|(_, title)| finished.get(*title).is_some_and(|kind| !allowed(kind, title)));
-    repeated.map(|(_, title)| (*title).to_owned()).collect()
-}
-
-#[test]
-fn what_may_be_done_twice() {
-    let (alone, joined, whole) = (
-        r#"start seekdb "b" on h2"#,
-        r#"start seekdb "b" on h2 as standby of 10.0.0.1:2882"#,
-        r#"the standby store of "b" on h2 is whole"#,
-    );
-    let ended = |titles: &[(&str, &str)]| {
-        titles
-            .iter()
-            .map(|(kind, title)| ((*title).to_owned(), (*kind).to_owned()))
-            .collect::<BTreeMap<_, _>>()
-    };
-    let start = ("start_server", joined);
-    for (what, finished, later, blow, bad) in [
-        (
-            "a server",
-            &[("start_server", alone)][..],
-            &[("start_server", alone)][..],
-            Blow::CtrlC,
-            true,
-        ),
-        (
-            "a server without power",
-            &[("start_server", alone)],
-            &[("start_server", alone)],
-            Blow::PowerLoss,
-            false,
-        ),
-        ("a young standby, by the step's own tries", &[start], &[start, start], Blow::CtrlC, false),
-        ("a standby that is whole", &[start, ("end_note", whole)], &[start], Blow::CtrlC, true),
-        (
-            "a standby on a new store",
-            &[start, ("end_note", whole)],
-            &[("begin_store", "begin"), start],
-            Blow::CtrlC,
-            false,
-        ),
-        (
-            "a promotion",
-            &[("promote", "promote")],
-            &[("promote", "promote")],
-            Blow::PowerLoss,
-            true,
-        ),
-        ("another step", &[("promote", "promote")], &[start], Blow::CtrlC, false),
-    ] {
-        assert_eq!(!twice(later, &ended(finished), blow).is_empty(), bad, "{what}");
-    }
+    Ok(twice::twice(&later, finished, blow.blow))
 }
 
 fn run(
@@ -517,105 +439,29 @@ fn run(
     }
 }
 
-fn pick<T: Clone>(rng: &mut StdRng, from: &[T]) -> T {
-    from[rng.random_range(0..from.len())].clone()
-}
-
-/// Which of how many parts of all points this process runs: `OB_SWEEP_PART=1/3`, beside two others
-/// with turns of their own.
-fn part() -> (usize, usize) {
-    let Ok(text) = std::env::var("OB_SWEEP_PART") else { return (0, 1) };
-    let numbers = text
-        .split_once('/')
-        .and_then(|(k, n)| Some((k.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
-    numbers
-        .filter(|(k, n)| (1..=*n).contains(k))
-        .map(|(k, n)| (k - 1, n))
-        .expect("OB_SWEEP_PART is K/N with 1 <= K <= N")
-}
-
 #[test]
 fn whatever_is_killed_at_whatever_point_the_same_command_finishes_the_job() {
     if !may_make_hosts("the crash sweep on real hosts") {
         return;
     }
-    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    let seed = number("OB_SWEEP_SEED")
-        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
-    let minutes = number("OB_SWEEP_MINUTES").unwrap_or(12);
-    let mut rng = StdRng::seed_from_u64(seed);
+    let (scope, seed) = (scope(), seed());
+    let chosen = match scope {
+        Scope::Fixed => "committed ones".to_owned(),
+        _ => format!("OB_SEED={seed}"),
+    };
     let mut sweep = Sweep::new();
     let (mut failed, mut missed, mut done) = (Vec::new(), Vec::new(), 0);
     let begun = Instant::now();
-    sweep.s.say(&format!("crash sweep, OB_SWEEP_SEED={seed}"));
-    if let Ok(only) = std::env::var("OB_SWEEP_ONLY") {
-        for one in only.split(',') {
-            let words: Vec<&str> = one.split(':').collect();
-            let [name, kind, point, blow] = words[..] else {
-                panic!("{one:?} is not operation:kind:point:blow")
-            };
-            let operation = OPERATIONS
-                .iter()
-                .find(|o| format!("{:?}", o.0) == name)
-                .expect("no such operation")
-                .0;
-            let point =
-                Point::ALL.into_iter().find(|p| p.as_str() == point).expect("no such point");
-            let blow =
-                Blow::ALL.into_iter().find(|b| format!("{b:?}") == blow).expect("no such blow");
-            run(
-                &mut sweep,
-                operation,
-                &Strike { kind: kind.into(), point, blow, host: 0 },
-                &mut failed,
-                &mut missed,
-            );
-            done += 1;
+    sweep.s.say(&format!("crash sweep on real hosts: {chosen}"));
+    for (operation, blow) in points::chosen(scope, seed) {
+        if matches!(scope, Scope::Explore(limit) if begun.elapsed() > limit) {
+            break;
         }
-    } else if all() {
-        let each = std::env::var("OB_SWEEP_BLOWS").is_ok_and(|b| b == "all");
-        let (mine, parts) = part();
-        let mut turn = usize::try_from(seed).unwrap_or(0);
-        let mut count = 0;
-        for (operation, kinds) in OPERATIONS {
-            for (kind, point) in kinds.iter().flat_map(|k| Point::ALL.map(|p| (*k, p))) {
-                turn += 1;
-                let blows =
-                    if each { Blow::ALL.to_vec() } else { vec![Blow::ALL[turn % Blow::ALL.len()]] };
-                for blow in blows {
-                    count += 1;
-                    if count % parts == mine {
-                        run(
-                            &mut sweep,
-                            operation,
-                            &Strike { kind: kind.into(), point, blow, host: (count / parts) % 2 },
-                            &mut failed,
-                            &mut missed,
-                        );
-                        done += 1;
-                    }
-                }
-            }
-        }
-    } else {
-        'time: loop {
-            for (operation, kinds) in OPERATIONS {
-                if done >= 12 && begun.elapsed() > Duration::from_secs(minutes * 60) {
-                    break 'time;
-                }
-                let blow = Strike {
-                    kind: pick(&mut rng, kinds).to_owned(),
-                    point: pick(&mut rng, &Point::ALL),
-                    blow: pick(&mut rng, &Blow::ALL),
-                    host: rng.random_range(0..2),
-                };
-                run(&mut sweep, operation, &blow, &mut failed, &mut missed);
-                done += 1;
-            }
-        }
+        run(&mut sweep, operation, &blow, &mut failed, &mut missed);
+        done += 1;
     }
     sweep.s.say(&format!(
-        "crash sweep: {done} points in {:.1} min, {} failed, {} not reached {missed:?}; OB_SWEEP_SEED={seed}",
+        "real sweep: {done} points ({chosen}) in {:.1} min, {} failed, {} not reached {missed:?}",
         begun.elapsed().as_secs_f64() / 60.0,
         failed.len(),
         missed.len()

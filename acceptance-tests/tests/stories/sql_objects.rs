@@ -4,6 +4,7 @@
 use lab::process::Process;
 use lab::seekdb;
 use lab::sql::{self, Login};
+use lab::story::turn::{self, Turn};
 use lab::terraform::{Source, Terraform};
 use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener};
@@ -17,10 +18,12 @@ const SERVES: Duration = Duration::from_secs(90);
 struct Server {
     dir: tempfile::TempDir,
     at: SocketAddr,
+    _turn: Turn,
 }
 
 impl Server {
     fn start() -> Self {
+        let turn = turn::take().unwrap();
         let program: PathBuf = seekdb::server(seekdb::DEFAULT).unwrap().join("seekdb");
         let dir = tempfile::Builder::new().prefix("ob-sql-").tempdir_in("/tmp").unwrap();
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -47,7 +50,7 @@ impl Server {
             .status()
             .unwrap();
         assert!(status.success());
-        let server = Self { dir, at };
+        let server = Self { dir, at, _turn: turn };
         sql::wait(at, SERVES).unwrap();
         server
     }

@@ -4,22 +4,23 @@
 //!
 //! Kinds of steps are read from the product's sources: a new step is held to this by being there.
 use lab::may_make_hosts;
+use lab::scope::{Scope, scope, seed};
 use lab::sim::contract::Contract;
 use lab::sim::link::{Links, Way};
 use lab::sim::strike::reach;
 use lab::sim::{At, Blow, Bug, Operation, Strike, World, digest};
-use lab::story::{all, say};
+use lab::story::say;
 use ob::base::OperationId;
 use ob::component::host::{Desired, Directory, Limits, Prepare, Site, User, flow, record};
 use ob::engine::fault::Point;
 use ob::engine::{Cx, Engine, Graph, Host, Outcome, run};
 use ob::transport::Endpoint;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +43,9 @@ const OPERATIONS: [Operation; 12] = [
 /// How many kinds of steps the sources have.
 const KINDS: usize = 54;
 
-/// How many of the 80 points of a preparation are tried, about.
-const FEW: usize = 8;
+/// One of how many points of a preparation is tried; no multiple of five, so that the place in the
+/// step changes.
+const EVERY: usize = 11;
 
 /// Kinds that a command of the CLI runs, and the test that proves them.
 const ELSEWHERE: [(&str, &str); 1] = [("end_record", "break_glass")];
@@ -79,7 +81,7 @@ fn every_step_reads_only_in_its_check_and_applied_twice_is_applied_once() {
     for (operation, run) in &ends {
         let begun = Instant::now();
         world.prepare(*operation).unwrap();
-        world.apply(operation.asks()).unwrap();
+        world.apply(operation.row().asks).unwrap();
         let found = digest::differing(&run.end, &digest::of(&world.lab).unwrap());
         assert!(
             found.is_empty(),
@@ -144,7 +146,7 @@ fn an_effect_that_is_not_safe_to_repeat_is_found() {
     world.bug = Some(Bug::EffectTwice);
     let contract = Contract::hold(&world.lab);
     world.prepare(Operation::Create).unwrap();
-    world.apply(Operation::Create.asks()).unwrap();
+    world.apply(Operation::Create.row().asks).unwrap();
     assert!(
         contract.broken().iter().any(|b| b.starts_with("keep_root_password")),
         "{:?}",
@@ -295,19 +297,22 @@ fn prepare_and_undo(world: &World, making: &Making) -> (Vec<String>, Done) {
     (before.clone(), [("create", created, prepared), ("destroy", destroyed, before)])
 }
 
-/// The same, killed at points of its steps: at every one with `OB_TEST_ALL=1`, else at a few
-/// (`OB_CONTRACT_SEED` repeats them).
+/// The same, killed at points of its steps: at every one with `OB_TEST_ALL=1`, else at a few, each
+/// of the five places among them; `OB_EXPLORE_MINUTES` chooses others by `OB_SEED`.
 fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &Done) {
     let machine = world.lab.host(0);
-    let seed = std::env::var("OB_CONTRACT_SEED")
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let (scope, seed) = (scope(), seed());
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut points = 0;
+    let mut chosen = |n: usize| match scope {
+        Scope::All => true,
+        Scope::Fixed => n.is_multiple_of(EVERY),
+        Scope::Explore(_) => rng.random_range(0..EVERY) == 0,
+    };
+    let (mut all, mut points) = (0, 0);
     for (verb, steps, end) in done {
         for (at, point) in steps.iter().flat_map(|at| Point::ALL.map(|point| (at, point))) {
-            if !all() && rng.random_range(0..80) >= FEW {
+            all += 1;
+            if !chosen(all - 1) {
                 continue;
             }
             if *verb == "destroy" {
@@ -334,6 +339,11 @@ fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &D
         }
     }
     say(&format!(
-        "a preparation and its end, killed at {points} points, were finished by the same command; OB_CONTRACT_SEED={seed}"
+        "a preparation and its end, killed at {points} of {all} points, were finished by the same command{}",
+        if matches!(scope, Scope::Explore(_)) {
+            format!("; OB_SEED={seed}")
+        } else {
+            String::new()
+        }
     ));
 }

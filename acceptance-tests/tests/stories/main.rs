@@ -1,0 +1,23 @@
+//! The product with real programs: terraform, sshd, seekdb, Go's harness; and the lab they run in.
+//! One module is one story or one subject: `cargo test --test stories story_pair::`.
+//!
+//! Whatever runs a database takes a turn (`lab::story::turn`), so that as many run at once as the
+//! machine carries.
+mod break_glass;
+mod database;
+mod examples;
+mod host_prepare;
+mod hosts;
+mod judge_docs;
+mod judge_newer_terraform;
+mod judge_plugin_testing;
+mod leftovers;
+mod programs;
+mod sql_objects;
+mod story_bad_input;
+mod story_cut;
+mod story_pair;
+mod story_trio;
+mod story_two_runs;
+mod story_upgrade;
+mod story_user;
