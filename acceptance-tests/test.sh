@@ -2,9 +2,7 @@
 # Runs all tests: the sweeps, which wait for leases most of their time, beside the others. Their output follows.
 set -u
 cargo=${CARGO:-cargo}
-# The same points each time, from committed seeds: what explores is `make explore`.
-export OB_SIM_SEED="${OB_SIM_SEED:-1795869781}" OB_SWEEP_SEED="${OB_SWEEP_SEED:-1795869781}"
-export OB_CONTRACT_SEED="${OB_CONTRACT_SEED:-1795911369}"
+# Fixed points (sim.points, real.points): what explores is `make explore`.
 "$cargo" test --locked --workspace --no-run || exit 1
 log=$(mktemp)
 turn=$(mktemp -d)
