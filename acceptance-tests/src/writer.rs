@@ -224,7 +224,8 @@ async fn prepare(config: &Config) -> Result<usize> {
     while Instant::now() < end {
         'server: for (i, login) in config.servers.iter().enumerate() {
             let mut conn = None;
-            let there = attempt(&mut conn, login, &probe_of(config, i), Duration::from_secs(10));
+            let probe = probe_of(config, i);
+            let there = attempt(&mut conn, login, &probe, Duration::from_secs(10));
             // Asks for no table that is there: once, a server that had just been started left DDL
             // without an answer for 30 s (1.4.0.post1).
             if matches!(there.await, Outcome::Done) {
@@ -340,8 +341,13 @@ async fn probe(config: &Config, stop: &AtomicBool) -> (u64, Vec<u64>) {
         let mut again = 0;
         for i in took.iter().chain(&took) {
             again += usize::from(matches!(
-                attempt(&mut conns[*i], &config.servers[*i], &statements[*i], config.patience)
-                    .await,
+                attempt(
+                    &mut conns[*i],
+                    &config.servers[*i],
+                    &probe_of(config, *i),
+                    config.patience
+                )
+                .await,
                 Outcome::Done
             ));
         }

@@ -16,6 +16,13 @@ provider "ob" {
 
   # Only for servers that this provider did not deploy.
   sql = {
-    credentials = { reporting = { user = "root", password = var.reporting_password } }
+    credentials = {
+      reporting = {
+        user     = "root"
+        password = var.reporting_password
+        tls      = "verify"
+        ca_file  = "/etc/ssl/reporting-ca.pem"
+      }
+    }
   }
 }

@@ -2,16 +2,18 @@
 //!
 //! An unknown value (at plan time) counts as absent: whoever needs it learns at apply, when it is
 //! known.
-use super::config_schema::{BastionBlock, Block, IdentityBlock};
+use super::config_schema::{BastionBlock, Block, CredentialBlock, IdentityBlock};
 use super::registry::Connect;
 use crate::base::units::parse_duration;
 use crate::base::{Problem, Secret};
+use crate::component::sql::{Ca, Tls, TlsMode};
 use crate::engine::Limits;
 use crate::resource::Session;
 use crate::resource::session::SqlCredential;
 use crate::schema::{Diagnostics, Report, Value};
 use crate::transport::Endpoint;
 use crate::transport::config::{HostKeyPolicy, Identity, KeySource, SshConfig};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +23,12 @@ pub type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// Finds what is wrong with the block beyond its schema: unknown is never wrong.
 pub(super) fn validate(block: &Block, diags: &mut Diagnostics) {
+    let logins = block.sql.as_ref_option().and_then(|s| s.credentials.as_ref_option());
+    for (name, login) in logins.into_iter().flatten() {
+        if let Some(login) = login.as_ref_option() {
+            validate_tls(name, login, diags);
+        }
+    }
     let identities = block.ssh.as_ref_option().and_then(|s| s.identities.as_ref_option());
     for (name, identity) in identities.into_iter().flatten() {
         let Some(identity) = identity.as_ref_option() else { continue };
@@ -97,7 +105,7 @@ pub(super) fn session(
         owner,
         who: who(&env),
         connector: connect(ssh, cancel),
-        sql_credentials: credentials(block),
+        sql_credentials: credentials(block, &env),
         observe,
         sudo,
         limits: Limits::of(usize::try_from(parallelism).unwrap_or(16)),
@@ -106,14 +114,69 @@ pub(super) fn session(
     })
 }
 
-fn credentials(block: &Block) -> std::collections::BTreeMap<String, SqlCredential> {
+/// A login of which something is not known yet is left out until it is.
+fn credentials(
+    block: &Block,
+    env: &impl Fn(&str) -> Option<String>,
+) -> BTreeMap<String, SqlCredential> {
     let all = block.sql.as_ref_option().and_then(|s| s.credentials.as_ref_option());
-    let one = |(name, credential): (&String, &Value<super::config_schema::CredentialBlock>)| {
+    let one = |(name, credential): (&String, &Value<CredentialBlock>)| {
         let credential = credential.as_ref_option()?;
         let password = Secret::new(credential.password.clone().as_option()?);
-        Some((name.clone(), SqlCredential { user: credential.user.clone().as_option()?, password }))
+        let user = credential.user.clone().as_option()?;
+        Some((name.clone(), SqlCredential { user, password, tls: tls(credential, env)? }))
     };
     all.into_iter().flatten().filter_map(one).collect()
+}
+
+fn tls(block: &CredentialBlock, env: &impl Fn(&str) -> Option<String>) -> Option<Tls> {
+    let all = [&block.tls, &block.ca, &block.ca_file, &block.server_name];
+    if all.iter().any(|v| v.is_unknown()) {
+        return None;
+    }
+    let mode = match &block.tls {
+        Value::Value(name) => TlsMode::named(name)?,
+        _ => TlsMode::default(),
+    };
+    let ca = block.ca.clone().as_option().map(Ca::Text);
+    let file = || block.ca_file.clone().as_option().map(|path| Ca::File(home(&path, env)));
+    Some(Tls { mode, ca: ca.or_else(file), server_name: block.server_name.clone().as_option() })
+}
+
+/// Finds what is wrong with the TLS of a login.
+fn validate_tls(name: &str, block: &CredentialBlock, diags: &mut Diagnostics) {
+    let given =
+        [("ca", &block.ca), ("ca_file", &block.ca_file), ("server_name", &block.server_name)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_null());
+    let given: Vec<_> = given.map(|(attribute, _)| attribute).collect();
+    let verify = match &block.tls {
+        Value::Unknown => return,
+        Value::Value(mode) => TlsMode::named(mode) == Some(TlsMode::Verify),
+        Value::Null => false,
+    };
+    let authorities = given.iter().filter(|a| a.starts_with("ca")).count();
+    let (why, attribute) = match given.first() {
+        Some(first) if !verify => (format!("{first} has no effect without verification"), *first),
+        _ if verify && authorities != 1 => {
+            let why = "to verify a server, exactly one of ca and ca_file says who may sign";
+            (why.to_owned(), "tls")
+        }
+        _ => {
+            let text = block.ca.clone().as_option().map(Ca::Text);
+            let tls = Tls { ca: text, ..Tls::off() };
+            match tls.ca.is_some().then(|| tls.authorities()) {
+                Some(Err(error)) => (error.to_string(), "ca"),
+                _ => return,
+            }
+        }
+    };
+    diags.problem(
+        Problem::user(format!("the SQL login \"{name}\" cannot be used"))
+            .why(why)
+            .fix("set tls = \"verify\" together with ca (PEM) or ca_file, or neither of them")
+            .attribute(["sql", "credentials", name, attribute]),
+    );
 }
 
 fn ssh(
@@ -127,7 +190,7 @@ fn ssh(
         ssh.and_then(|s| pick(s).clone().as_option()).or_else(|| env(name))
     };
     let configured = ssh.and_then(|s| s.identities.as_ref_option());
-    let mut identities: std::collections::BTreeMap<_, _> = configured
+    let mut identities: BTreeMap<_, _> = configured
         .into_iter()
         .flatten()
         .filter_map(|(name, i)| Some((name.clone(), identity(i.as_ref_option()?, env)?)))

@@ -1,4 +1,5 @@
 //! The provider block: its attributes and their documentation.
+use crate::component::sql::TlsMode;
 use crate::schema::build::{
     Named, STRING, boolean, duration, list, map_of, not_empty, number, object, object_name, string,
 };
@@ -68,7 +69,11 @@ fn bastion() -> Vec<Named> {
 fn credential() -> Vec<Named> {
     vec![
         ("user", string("User name.").required().check(not_empty)),
-        ("password", string("Password.").required().sensitive()),
+        ("password", string("Password. It is proved to the server and never told to it, unless the server's certificate was verified: only `mysql_native_password` and `caching_sha2_password` are answered, the latter's full authentication only with `tls = \"verify\"`.").required().sensitive()),
+        ("tls", string("`verify`: TLS to a server whose certificate is signed by `ca` and names it. `required`: TLS with any certificate, which stops who listens, not who stands in the middle. `preferred`: TLS if the server offers it; who stands in the middle can take the offer away. `off`: none. On a plain link that leaves the host it starts on, statements that set passwords are refused unless `off` says on purpose that the network may be trusted.").optional().one_of(&TlsMode::NAMES).default_is("preferred")),
+        ("ca", string("Certificates of the authorities that may sign the server's, as PEM; with `tls = \"verify\"`.").optional().check(not_empty)),
+        ("ca_file", string("File with the same on the machine that runs Terraform, such as the system's own bundle. Exactly one of `ca` and `ca_file` goes with `tls = \"verify\"`.").optional().check(not_empty)),
+        ("server_name", string("Name in the server's certificate, where it is not the endpoint's address; with `tls = \"verify\"`.").optional().check(not_empty)),
     ]
 }
 
@@ -126,4 +131,8 @@ pub(super) struct SqlBlock {
 pub(super) struct CredentialBlock {
     pub user: Value<String>,
     pub password: Value<String>,
+    pub tls: Value<String>,
+    pub ca: Value<String>,
+    pub ca_file: Value<String>,
+    pub server_name: Value<String>,
 }

@@ -17,6 +17,8 @@ pub mod wire;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_sql;
 
 pub use document::schema_document;
 pub use registry::{Connect, Registry};

@@ -316,13 +316,13 @@ fn computed_values_of_new_objects_are_proposed_as_unknown() {
     }
 }
 
-struct Configured {
-    session: Option<crate::resource::Session>,
+pub(super) struct Configured {
+    pub session: Option<crate::resource::Session>,
     ssh: SshConfig,
-    errors: Vec<String>,
+    pub errors: Vec<String>,
 }
 
-fn configure(block: &str, env: &[(&str, &str)]) -> Configured {
+pub(super) fn configure(block: &str, env: &[(&str, &str)]) -> Configured {
     struct Nowhere;
     #[async_trait::async_trait]
     impl crate::transport::Connector for Nowhere {

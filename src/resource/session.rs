@@ -1,6 +1,7 @@
 //! The configured provider as resources see it.
 use super::looks::Looks;
 use crate::base::Secret;
+use crate::component::sql::Tls;
 use crate::engine::Limits;
 use crate::transport::Connector;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ pub struct SqlCredential {
     pub user: String,
     /// Password.
     pub password: Secret,
+    /// Whether the link is encrypted, and to whom.
+    pub tls: Tls,
 }
 
 /// What `provider "ob"` says, after environment variables. Made by Configure; never connects by

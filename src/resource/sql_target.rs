@@ -299,7 +299,7 @@ async fn own(cx: &Cx, instance: &Node) -> Result<Link, Problem> {
     let session = server::open(cx, instance, &login)
         .await?
         .map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place))?;
-    Link::new(session, place, login.user).await
+    Ok(Link::new(session, place, login.user))
 }
 
 async fn foreign(
@@ -334,11 +334,21 @@ async fn foreign(
     let way = via.unwrap_or(&here);
     let transport = cx.session.connector.connect(way).await.map_err(|e| e.explain(way))?;
     let login = Login::new(&found.user, &found.password);
-    let session = sql::open(transport.as_ref(), address, port, &login, server::STATEMENT).await.map_err(|e| {
+    let (way, limit) = (transport.as_ref(), server::STATEMENT);
+    let session = sql::open_with(way, address, port, &login, &found.tls, limit).await;
+    let session = session.map_err(|e| {
         let problem = e.explain("log in", &place);
-        if e.code() == Some(sql::ACCESS_DENIED) { problem.fix(format!("correct user and password of sql.credentials.{credential} in the provider configuration")) } else { problem }
+        match e.code() {
+            Some(sql::ACCESS_DENIED) => problem.fix(format!(
+                "correct user and password of sql.credentials.{credential} in the provider configuration; should the server require TLS of this user, set tls there"
+            )),
+            Some(sql::SECURE_TRANSPORT) => problem.fix(format!(
+                "set tls = \"verify\" (or \"required\") in sql.credentials.{credential} of the provider configuration"
+            )),
+            _ => problem,
+        }
     })?;
-    Link::new(session, place, login.user).await
+    Ok(Link::new(session, place, login.user))
 }
 
 /// The member that takes writes. A dead member is waited for only shortly once another one has said

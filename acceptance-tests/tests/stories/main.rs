@@ -13,6 +13,7 @@ mod judge_newer_terraform;
 mod judge_plugin_testing;
 mod leftovers;
 mod programs;
+mod sql_door;
 mod sql_objects;
 mod story_bad_input;
 mod story_cut;

@@ -1,62 +1,20 @@
 //! Databases, users and grants on a real seekdb, through the real terraform: hostile names, drift,
 //! import, moves between the single objects and `ob_access`. What `component::mysql` relies on is
 //! kept true here.
-use lab::process::Process;
 use lab::seekdb;
 use lab::sql::{self, Login};
-use lab::story::turn::{self, Turn};
 use lab::terraform::{Source, Terraform};
-use rustix::process::Signal;
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
-const SERVES: Duration = Duration::from_secs(90);
 
 /// A server of this test's own; it ends with the test.
-struct Server {
-    dir: tempfile::TempDir,
-    at: SocketAddr,
-    _turn: Turn,
-}
+struct Server(seekdb::Alone);
 
 impl Server {
     fn start() -> Self {
-        let turn = turn::take().unwrap();
-        let program: PathBuf = seekdb::server(seekdb::DEFAULT).unwrap().join("seekdb");
-        let dir = tempfile::Builder::new().prefix("ob-sql-").tempdir_in("/tmp").unwrap();
-        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let base = dir.path().display().to_string();
-        let words = [
-            "--port",
-            &at.port().to_string(),
-            "--base-dir",
-            &base,
-            "--parameter",
-            "datafile_size=256M",
-            "--parameter",
-            "log_disk_size=2G",
-            "--parameter",
-            "memory_limit=2G",
-        ]
-        .map(str::to_owned);
-        let status = Command::new(program)
-            .args(words)
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        let server = Self { dir, at, _turn: turn };
-        sql::wait(at, SERVES).unwrap();
-        server
+        Self(seekdb::Alone::start().unwrap())
     }
 
     fn ask(&self, statement: &str) -> Vec<Vec<String>> {
-        sql::query(self.at, statement).unwrap_or_else(|e| panic!("{statement}: {e:#}"))
+        sql::query(self.0.at, statement).unwrap_or_else(|e| panic!("{statement}: {e:#}"))
     }
 
     fn login(
@@ -66,7 +24,7 @@ impl Server {
         statement: &str,
     ) -> anyhow::Result<Vec<Vec<String>>> {
         sql::query(
-            Login { at: self.at, user: user.into(), password: Some(password.into()) },
+            Login { at: self.0.at, user: user.into(), password: Some(password.into()) },
             statement,
         )
     }
@@ -76,24 +34,12 @@ impl Server {
         format!(
             "terraform {{\n required_providers {{\n ob = {{ source = \"oceanbase/ob\" }}\n }}\n}}\nprovider \"ob\" {{\n sql = {{ credentials = {{ db = {{ user = \"root\", password = \"\" }} }} }}\n}}\n\
              locals {{\n at = {{ address = \"127.0.0.1\", port = {}, credential = \"db\" }}\n}}\n",
-            self.at.port()
+            self.0.at.port()
         )
     }
 
     fn id(&self, object: &str) -> String {
-        format!("sql://db@127.0.0.1:{}{object}", self.at.port())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let pid = std::fs::read_to_string(self.dir.path().join("run/seekdb.pid"))
-            .ok()
-            .and_then(|p| p.trim().parse().ok());
-        if let Some(process) = pid.and_then(Process::of) {
-            process.signal(Signal::KILL);
-            let _ = process.gone_within(Duration::from_secs(20));
-        }
+        format!("sql://db@127.0.0.1:{}{object}", self.0.at.port())
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Buckets that a table's keys fall into; only differing ones are read row by row.
 const BUCKETS: u32 = 1024;
+/// Rows whose digests are read at once, unless one bucket has more.
+const CHUNK: u64 = 100_000;
 
 /// What one table has more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,9 +50,6 @@ pub async fn all(
     here: &mut Session,
     limit: usize,
 ) -> Result<Vec<TableDiff>, SqlError> {
-    for session in [&mut *there, &mut *here] {
-        session.run("set ob_query_timeout = 1800000000").await?;
-    }
     let (left, right) = (shapes(there).await?, shapes(here).await?);
     let mut out = Vec::new();
     for ((database, name), shape) in &left {
@@ -164,25 +163,25 @@ async fn table(
     }
     let buckets = format!("select {key} % {BUCKETS} b, count(*), sum({row}) from {at} group by b");
     let known: BTreeSet<Row> = here.query(&buckets).await?.into_iter().collect();
-    let differ: Vec<String> = there
-        .query(&buckets)
-        .await?
-        .into_iter()
-        .filter(|r| !known.contains(r))
-        .filter_map(|r| r.into_iter().next().flatten())
-        .collect();
-    for some in differ.chunks(64) {
+    let theirs = there.query(&buckets).await?;
+    let differ: Vec<Row> = theirs.into_iter().filter(|r| !known.contains(r)).collect();
+    let mut largest: BTreeMap<&str, u64> = BTreeMap::new();
+    for (bucket, rows) in known.iter().chain(&differ).filter_map(size) {
+        let most = largest.entry(bucket).or_default();
+        *most = rows.max(*most);
+    }
+    // Digests of the keys of the rows to show, and whether the primary has that key.
+    let mut shown: Vec<(String, bool)> = Vec::new();
+    for some in chunks(differ.iter().filter_map(size).map(|(b, _)| (b, largest[b]))) {
         let filter = some.iter().map(|b| literal(b)).collect::<Vec<_>>().join(", ");
-        let from = format!("from {at} where {key} % {BUCKETS} in ({filter})");
+        let rows = format!("select {key}, {row} from {at} where {key} % {BUCKETS} in ({filter})");
         let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for r in here.query(&format!("select {key}, {row} {from}")).await? {
+        for r in here.query(&rows).await? {
             if let [Some(k), Some(h)] = &r[..] {
                 known.entry(k.clone()).or_default().push(h.clone());
             }
         }
-        let columns = shape.columns.iter().map(|c| identifier(&c.0)).collect::<Vec<_>>().join(", ");
-        for mut r in there.query(&format!("select {key}, {row}, {columns} {from}")).await? {
-            let values = r.split_off(2);
+        for r in there.query(&rows).await? {
             let [Some(k), Some(h)] = &r[..] else { continue };
             let same = known.get_mut(k).map(|all| {
                 // Each row of ours answers for one row there: without a key the same row may be
@@ -193,23 +192,87 @@ async fn table(
                 }
                 found.is_some()
             });
-            let (count, list) = match same {
+            let differs = match same {
                 Some(true) => continue,
-                Some(false) if by_key => (&mut d.differ, &mut d.differing),
-                _ => (&mut d.only_there, &mut d.rows),
+                Some(false) => by_key,
+                None => false,
             };
+            let count = if differs { &mut d.differ } else { &mut d.only_there };
             *count += 1;
-            if list.len() < limit {
-                list.push(values);
+            if *count <= limit as u64 {
+                shown.push((k.clone(), differs));
             }
         }
     }
+    show(there, &mut d, shape, &key, &shown).await?;
     Ok(d)
+}
+
+/// Reads the rows that are to be shown.
+async fn show(
+    there: &mut Session,
+    d: &mut TableDiff,
+    shape: &Shape,
+    key: &str,
+    shown: &[(String, bool)],
+) -> Result<(), SqlError> {
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let columns = shape.columns.iter().map(|c| identifier(&c.0)).collect::<Vec<_>>().join(", ");
+    let keys: BTreeSet<_> = shown.iter().map(|(k, _)| literal(k)).collect();
+    let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
+    let rows = format!("select {key}, {columns} from {} where {key} in ({keys})", place(d));
+    let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for mut r in there.query(&rows).await? {
+        let values = r.split_off(1);
+        if let [Some(k)] = &r[..] {
+            found.entry(k.clone()).or_default().push(values);
+        }
+    }
+    for (k, differs) in shown {
+        if let Some(values) = found.get_mut(k).and_then(Vec::pop) {
+            if *differs { &mut d.differing } else { &mut d.rows }.push(values);
+        }
+    }
+    Ok(())
+}
+
+/// A bucket and how many rows it has.
+fn size(row: &Row) -> Option<(&str, u64)> {
+    match &row[..] {
+        [Some(bucket), Some(rows), ..] => Some((bucket, rows.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// Buckets in groups that fit into one answer.
+fn chunks<'a>(buckets: impl Iterator<Item = (&'a str, u64)>) -> Vec<Vec<&'a str>> {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    let mut rows = 0;
+    for (bucket, more) in buckets {
+        rows += more;
+        match groups.last_mut() {
+            Some(group) if rows <= CHUNK && group.len() < 64 => group.push(bucket),
+            _ => {
+                groups.push(vec![bucket]);
+                rows = more;
+            }
+        }
+    }
+    groups
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_are_read_in_groups_that_fit() {
+        let grouped = chunks([("a", 60_000), ("b", 40_000), ("c", 1), ("d", 400_000)].into_iter());
+        assert_eq!(grouped, [vec!["a", "b"], vec!["c"], vec!["d"]]);
+        assert_eq!(chunks((0..70).map(|_| ("x", 0))).iter().map(Vec::len).max(), Some(64));
+    }
 
     #[test]
     fn hostile_column_names_stay_inside_their_quotes() {

@@ -3,10 +3,6 @@ use super::Statement;
 use crate::base::{Kind, Problem};
 use crate::component::sql::{ACCESS_DENIED, READ_ONLY, Row, Session, SqlError};
 
-/// The `sql_mode` in which every statement of ours runs, whatever the server's default is:
-/// backslashes escape, and `GRANT` never makes a user.
-pub const SQL_MODE: &str = "set session sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_CREATE_USER'";
-
 /// A session that knows where it leads.
 pub struct Link {
     session: Session,
@@ -16,16 +12,10 @@ pub struct Link {
 }
 
 impl Link {
-    /// Takes an open session and sets its mode.
-    ///
-    /// # Errors
-    /// The server does not answer.
-    pub async fn new(mut session: Session, place: String, user: String) -> Result<Self, Problem> {
-        session
-            .run(SQL_MODE)
-            .await
-            .map_err(|e| e.explain("set the SQL mode of the session", &place))?;
-        Ok(Self { session, place, user })
+    /// Takes an open session.
+    #[must_use]
+    pub fn new(session: Session, place: String, user: String) -> Self {
+        Self { session, place, user }
     }
 
     /// Rows of a query.
@@ -50,7 +40,8 @@ impl Link {
     /// # Errors
     /// As [`Session::run`], explained; no secret of the statement is repeated.
     pub async fn run(&mut self, statement: &Statement) -> Result<(), Problem> {
-        self.session.run(statement.text()).await.map_err(|e| explain(&e, statement, &self.place))
+        let done = self.session.run_with(statement.text(), statement.secrets()).await;
+        done.map_err(|e| explain(&e, statement, &self.place))
     }
 
     /// Where it leads.
@@ -67,13 +58,6 @@ impl Link {
 
 pub(super) fn explain(error: &SqlError, statement: &Statement, place: &str) -> Problem {
     let mut problem = error.explain(&format!("run {}", statement.shown), place);
-    if statement.holds_secret()
-        && let SqlError::Server { code, .. } = error
-    {
-        // A syntax error repeats the rest of the statement, and with it the password.
-        problem.why =
-            format!("server error {code} (its text is left out: it may repeat the password)");
-    }
     let grant = statement.shown.starts_with("GRANT ");
     let fix = match error.code() {
         Some(ACCESS_DENIED | 1410) if grant => {

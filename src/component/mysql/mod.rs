@@ -45,8 +45,8 @@ use crate::base::Secret;
 pub struct Statement {
     /// As people read it, secrets by name.
     pub shown: String,
-    /// As it is sent, when it holds a secret.
-    secret: Option<Secret>,
+    /// As it is sent, when it holds secrets, and these.
+    secret: Option<(Secret, Vec<Secret>)>,
 }
 
 impl Statement {
@@ -55,17 +55,22 @@ impl Statement {
     pub fn new(text: impl Into<String>) -> Self {
         Self { shown: text.into(), secret: None }
     }
-    /// One that holds a secret; `shown` names it.
+    /// One that holds `secrets`; `shown` names them.
     #[must_use]
-    pub fn secret(shown: impl Into<String>, text: Secret) -> Self {
-        Self { shown: shown.into(), secret: Some(text) }
+    pub fn secret(shown: impl Into<String>, text: Secret, secrets: Vec<Secret>) -> Self {
+        Self { shown: shown.into(), secret: Some((text, secrets)) }
     }
     /// What is sent.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.secret.as_ref().map_or(&self.shown, Secret::expose)
+        self.secret.as_ref().map_or(&self.shown, |(text, _)| text.expose())
     }
-    /// True when errors about it may repeat a secret.
+    /// The secrets in it.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        self.secret.as_ref().map_or(&[], |(_, secrets)| secrets)
+    }
+    /// True when it is sent with a secret.
     #[must_use]
     pub fn holds_secret(&self) -> bool {
         self.secret.is_some()

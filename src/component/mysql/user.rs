@@ -105,6 +105,7 @@ fn identified(start: &str, password: &Password) -> Statement {
         Some(value) => Statement::secret(
             shown,
             Secret::new(format!("{start} IDENTIFIED BY {}", literal(value.expose()))),
+            vec![value.clone()],
         ),
         None => Statement::new(shown),
     }

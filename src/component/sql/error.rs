@@ -1,0 +1,162 @@
+//! What can go wrong with SQL, and what people read about it.
+use crate::base::{Kind, Problem, Secret};
+use crate::transport::TransportError;
+use std::time::Duration;
+
+/// What can go wrong with a session or a statement.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// The server answered with an error.
+    #[error("server error {code}: {message}")]
+    Server {
+        /// OceanBase or MySQL error number.
+        code: u16,
+        /// Its text.
+        message: String,
+    },
+    /// The way to the server failed.
+    #[error(transparent)]
+    Link(#[from] TransportError),
+    /// The session broke or answered nonsense.
+    #[error("the SQL session broke: {0}")]
+    Broken(String),
+    /// No answer in time: the effect is unknown.
+    #[error("no answer to the statement within {0:?}")]
+    Timeout(Duration),
+    /// More came than is read; nothing of it is used.
+    #[error("{0}")]
+    TooMuch(&'static str),
+    /// TLS did not come about.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// We do not go on.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+/// What we do not do, whatever the server asks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// `caching_sha2_password` does not know the password yet and asks for it.
+    #[error(
+        "the server asks for the password itself (caching_sha2_password, full authentication), and \
+         nothing proves that it is the right server: whoever answers there would learn the password"
+    )]
+    FullAuthentication,
+    /// An authentication that sends the password, or that we do not know.
+    #[error(
+        "the server asks for authentication by {plugin:?}, which reveals the password or is not \
+         known to this program"
+    )]
+    Password {
+        /// Name of the plugin.
+        plugin: String,
+        /// The server's certificate was verified.
+        verified: bool,
+    },
+    /// A server that knows only what was in use before MySQL 4.1.
+    #[error("the server only offers a login whose password can be computed from what is sent")]
+    OldServer,
+    /// `LOAD DATA LOCAL`, unasked.
+    #[error("the server asks for a file of this machine instead of answering")]
+    File,
+    /// A certificate is to be verified, or the link encrypted, and the server cannot.
+    #[error("the server offers no TLS")]
+    NoTls,
+    /// A statement with a password on a link that others can read.
+    #[error(
+        "the statement carries a password, and the link to the server is not encrypted and leaves \
+         the host it starts on"
+    )]
+    SecretInClear,
+}
+
+impl Refusal {
+    fn fix(&self) -> &'static str {
+        match self {
+            Self::FullAuthentication => {
+                "on a server of this provider: find out what listens on that port of the host; on \
+                 an endpoint: set tls = \"verify\" and its CA in sql.credentials, or give the \
+                 account mysql_native_password"
+            }
+            Self::Password { verified: false, .. } => {
+                "on a server of this provider: find out what listens on that port of the host; on \
+                 an endpoint: give the account mysql_native_password or caching_sha2_password"
+            }
+            Self::Password { verified: true, .. } => {
+                "give the account mysql_native_password or caching_sha2_password"
+            }
+            Self::OldServer => "use a server of the protocol of MySQL 5.5 or later",
+            Self::File => "find out what answers on that port: no server does that unasked",
+            Self::NoTls => {
+                "switch TLS on at the server, or set tls = \"preferred\" or \"off\" in \
+                 sql.credentials"
+            }
+            Self::SecretInClear => {
+                "set tls = \"verify\" in sql.credentials (the server must offer TLS), go through a \
+                 host beside the server with via, or say with tls = \"off\" that the network \
+                 between may be trusted"
+            }
+        }
+    }
+}
+
+/// Login refused (`ER_ACCESS_DENIED_ERROR`).
+pub const ACCESS_DENIED: u16 = 1045;
+/// The server takes no login without TLS (`ER_SECURE_TRANSPORT_REQUIRED`).
+pub const SECURE_TRANSPORT: u16 = 3159;
+/// Write on a standby or fenced server (`tenant is read only`).
+pub const READ_ONLY: u16 = 4688;
+/// The statement did not end in time (`OB_TIMEOUT`); a fenced server says it to all that it has not
+/// been asked shortly before.
+pub const STATEMENT_TIMEOUT: u16 = 4012;
+
+impl SqlError {
+    /// The server's error number, if it was the server.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        if let Self::Server { code, .. } = self { Some(*code) } else { None }
+    }
+    /// The same without what a server repeated of `secrets`.
+    #[must_use]
+    pub fn masked(self, secrets: &[Secret]) -> Self {
+        match self {
+            Self::Server { code, message } => {
+                let message = secrets.iter().fold(message, |m, s| super::mask::mask(&m, s));
+                Self::Server { code, message }
+            }
+            other => other,
+        }
+    }
+    /// What people read.
+    #[must_use]
+    pub fn explain(&self, what: &str, place: &str) -> Problem {
+        let (kind, fix) = match self {
+            Self::Server { code: ACCESS_DENIED, .. } => (
+                Kind::User,
+                "the account of this provider or the given password was changed on the server: set it back, or import the object again",
+            ),
+            Self::Server { .. } => (
+                Kind::User,
+                "look the error number up in OceanBase's documentation; nothing else was changed",
+            ),
+            Self::Link(TransportError::Cancelled) => {
+                (Kind::Cancelled, "run the same command again")
+            }
+            Self::TooMuch(_) => (
+                Kind::User,
+                "nothing of the answer is used: find out what answers on that port; if it is the right server, it holds more than this program takes into memory",
+            ),
+            Self::Tls(_) => (
+                Kind::User,
+                "compare ca and server_name in sql.credentials with the server's certificate",
+            ),
+            Self::Refused(refusal) => (Kind::Refused, refusal.fix()),
+            Self::Link(_) | Self::Broken(_) | Self::Timeout(_) => (
+                Kind::Unreachable,
+                "check that the server runs (its log is in log/ of its base directory), then run the same command again",
+            ),
+        };
+        Problem::new(kind, format!("cannot {what}")).place(place).why(self.to_string()).fix(fix)
+    }
+}

@@ -1,0 +1,167 @@
+//! One open session: statements out, bounded answers in.
+use super::wire::{Fields, Wire, server_error};
+use super::{Refusal, SqlError};
+use crate::base::Secret;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A result row: each value as text, `None` for NULL.
+pub type Row = Vec<Option<String>>;
+
+/// The most rows of one answer.
+pub const ROWS: usize = 500_000;
+/// The most memory that one answer may take, roughly.
+pub const BYTES: usize = 64 << 20;
+const ROWS_BEYOND: &str = "the answer has more than 500000 rows";
+const BYTES_BEYOND: &str = "the answer has more than 64 MiB";
+
+/// The most columns of a table (MySQL's own limit).
+const COLUMNS: u64 = 4096;
+/// What a row and a value take beside their bytes.
+const OVERHEAD: usize = 24;
+
+const QUIT: u8 = 1;
+const QUERY: u8 = 3;
+/// More results follow: only asked for with capabilities that we do not have.
+const MORE_RESULTS: u64 = 8;
+
+/// One open SQL session.
+pub struct Session {
+    wire: Wire,
+    deadline: Duration,
+    /// Statements may carry secrets.
+    confidential: bool,
+    /// The last answer was read to its end.
+    ready: bool,
+}
+
+impl Session {
+    pub(super) fn new(wire: Wire, deadline: Duration, confidential: bool) -> Self {
+        Self { wire, deadline, confidential, ready: true }
+    }
+
+    /// Runs one statement and collects its rows.
+    ///
+    /// # Errors
+    /// As [`SqlError`]. After any but the server's own the session is of no more use: what it would
+    /// read next belongs to this statement.
+    pub async fn query(&mut self, statement: &str) -> Result<Vec<Row>, SqlError> {
+        if !self.ready {
+            return Err(SqlError::Broken("an earlier statement was not read to its end".into()));
+        }
+        self.ready = false;
+        let answer = timeout(self.deadline, ask(&mut self.wire, statement)).await;
+        let answer = answer.unwrap_or(Err(SqlError::Timeout(self.deadline)));
+        self.ready = matches!(answer, Ok(_) | Err(SqlError::Server { .. }));
+        answer
+    }
+
+    /// Runs one statement whose rows do not matter.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn run(&mut self, statement: &str) -> Result<(), SqlError> {
+        self.query(statement).await.map(drop)
+    }
+
+    /// Runs a statement that carries `secrets`.
+    ///
+    /// # Errors
+    /// As [`Session::query`], without the secrets in its text; [`Refusal::SecretInClear`] when
+    /// others could read them on the way.
+    pub async fn run_with(&mut self, statement: &str, secrets: &[Secret]) -> Result<(), SqlError> {
+        if !self.confidential && !secrets.is_empty() {
+            return Err(SqlError::Refused(Refusal::SecretInClear));
+        }
+        self.run(statement).await.map_err(|e| e.masked(secrets))
+    }
+
+    /// The first value of the first row.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn value(&mut self, statement: &str) -> Result<Option<String>, SqlError> {
+        let rows = self.query(statement).await?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+    }
+
+    /// Ends the session.
+    pub async fn close(mut self) {
+        let quit = async {
+            if self.ready {
+                self.wire.begin();
+                let _ = self.wire.write(&[QUIT]).await;
+            }
+            self.wire.shut().await;
+        };
+        let _ = timeout(Duration::from_secs(2), quit).await;
+    }
+}
+
+fn nonsense(what: &str) -> SqlError {
+    SqlError::Broken(format!("{what} cannot be read"))
+}
+
+/// Fails when a status says that more results follow.
+fn single(status: Option<u64>) -> Result<(), SqlError> {
+    match status {
+        Some(status) if status & MORE_RESULTS == 0 => Ok(()),
+        Some(_) => Err(SqlError::Broken("the server gave more results than were asked".into())),
+        None => Err(nonsense("the end of an answer")),
+    }
+}
+
+/// The status of the packet that ends columns and rows; such a packet is shorter than any row that
+/// begins alike.
+fn end(packet: &[u8]) -> Option<Option<u64>> {
+    let mut fields = Fields(packet.strip_prefix(&[0xfe])?);
+    (packet.len() < 9).then(|| {
+        fields.number(2)?;
+        fields.number(2)
+    })
+}
+
+async fn ask(wire: &mut Wire, statement: &str) -> Result<Vec<Row>, SqlError> {
+    wire.begin();
+    wire.write(&[&[QUERY], statement.as_bytes()].concat()).await?;
+    let first = wire.read(BYTES, BYTES_BEYOND).await?;
+    let columns = match first.split_first() {
+        Some((0x00, ok)) => {
+            let mut fields = Fields(ok);
+            let status = fields.length().and(fields.length()).and(fields.number(2));
+            return single(status).map(|()| Vec::new());
+        }
+        Some((0xff, error)) => return Err(server_error(error)),
+        Some((0xfb, _)) => return Err(SqlError::Refused(Refusal::File)),
+        _ => Fields(&first).length().filter(|n| (1..=COLUMNS).contains(n)),
+    };
+    let columns = columns.ok_or_else(|| nonsense("an answer"))?;
+    let mut room = BYTES;
+    for _ in 0..columns {
+        room -= wire.read(room, BYTES_BEYOND).await?.len();
+    }
+    let packet = wire.read(room, BYTES_BEYOND).await?;
+    single(end(&packet).ok_or_else(|| nonsense("the head of an answer"))?)?;
+    let mut rows = Vec::new();
+    loop {
+        let packet = wire.read(room, BYTES_BEYOND).await?;
+        if let Some(status) = end(&packet) {
+            return single(status).map(|()| rows);
+        }
+        if let Some((0xff, error)) = packet.split_first() {
+            return Err(server_error(error));
+        }
+        let mut fields = Fields(&packet);
+        let row: Option<Row> = (0..columns)
+            .map(|_| fields.value().map(|v| v.map(|b| String::from_utf8_lossy(b).into_owned())))
+            .collect();
+        let row = row.filter(|_| fields.0.is_empty()).ok_or_else(|| nonsense("a row"))?;
+        let text: usize = row.iter().flatten().map(String::len).sum();
+        let taken = text.max(packet.len()) + OVERHEAD * (row.len() + 1);
+        room = room.checked_sub(taken).ok_or(SqlError::TooMuch(BYTES_BEYOND))?;
+        rows.push(row);
+        if rows.len() > ROWS {
+            return Err(SqlError::TooMuch(ROWS_BEYOND));
+        }
+    }
+}
