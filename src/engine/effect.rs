@@ -6,15 +6,15 @@ use super::lease::Lease;
 use super::step::{Host, Step};
 use super::{Operation, fault};
 use crate::base::{Kind, Problem, Secret};
-use crate::transport::{
-    Connector, Duplex, Output, Script, Transport,
-    script::{as_user, shell},
-};
+use crate::transport::{Connector, Duplex, Output, Script, Transport, TransportError, line};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio_util::sync::CancellationToken;
+
+/// The longest line of a script that holds a lock, in bytes.
+const LINE: usize = 4 << 10;
 
 /// The running operation, shared by its steps.
 #[derive(Debug)]
@@ -231,22 +231,13 @@ impl Cx {
         if let Some(along) = self.along() {
             along.begin(host);
         }
-        let script = gate::hold(&self.passes(step)?, &lines);
-        let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
-        let command = as_user(
-            host.endpoint.login(),
-            run_as,
-            &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")),
-        );
-        let stream = self
-            .connect(host)
-            .await?
-            .open(&command)
-            .await
-            .map_err(|e| e.explain(&host.endpoint))?;
-        let mut hold = Hold { stream: BufReader::new(stream), place: host.endpoint.show() };
-        hold.expect("READY").await?;
-        Ok(hold)
+        let script = Script::new(gate::hold(&self.passes(step)?, &lines)).run_as(&host.run_as);
+        let place = host.endpoint.show();
+        let stream = self.connect(host).await?.open(&script).await.map_err(|e| match e {
+            TransportError::Ended(said) => gone(&place, &said),
+            e => e.explain(&host.endpoint),
+        })?;
+        Ok(Hold { stream: BufReader::new(stream), place })
     }
 
     /// Waits, unless cancelled first.
@@ -304,14 +295,16 @@ impl Hold {
     async fn expect(&mut self, word: &str) -> Result<(), Problem> {
         let mut said = String::new();
         let wait = tokio::time::timeout(Duration::from_secs(30), async {
-            loop {
-                let mut line = String::new();
-                match self.stream.read_line(&mut line).await {
-                    Ok(0) | Err(_) => return false,
-                    Ok(_) if line.trim() == word => return true,
-                    Ok(_) => said.push_str(&line),
+            while let Ok(Some(line)) = line(&mut self.stream, LINE).await {
+                if line.trim() == word {
+                    return true;
+                }
+                if said.len() < LINE {
+                    said.push_str(&line);
+                    said.push('\n');
                 }
             }
+            false
         });
         if wait.await == Ok(true) {
             Ok(())

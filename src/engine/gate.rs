@@ -169,15 +169,15 @@ pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &str, then: &str) -> Str
     )
 }
 
-/// A command that enters, says `READY`, then obeys lines on stdin: `ping` checks the gate again and
+/// A script that enters, says that it is ready, then obeys lines on stdin: `ping` checks the gate again and
 /// says `OK`; `end` and `fail` write the journal's last line. It ends with its stdin. SQL effects
-/// run on a session opened between READY and OK.
+/// run on a session opened between that and OK.
 #[must_use]
 pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
     let checks: String =
         passes.iter().map(|p| format!("ob_check_gate {} {}; ", quote(&p.key), p.number)).collect();
     format!(
-        "{}echo READY\nwhile read -r ob_cmd; do case $ob_cmd in\nping) {checks}echo OK ;;\nend) {}ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nfail) ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nesac; done",
+        "{}ob_ready\nwhile read -r ob_cmd; do case $ob_cmd in\nping) {checks}echo OK ;;\nend) {}ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nfail) ob_journal \"$ob_log\" {}; echo BYE; exit 0 ;;\nesac; done",
         enter(passes, lines),
         fault::on_host(lines.kind, Point::Effected),
         quote(&lines.end.seal()),

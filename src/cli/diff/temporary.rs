@@ -3,12 +3,9 @@ use crate::base::shell::quote;
 use crate::base::{Kind, Problem};
 use crate::component::seekdb::Instance;
 use crate::engine::Cx;
-use crate::transport::{
-    Duplex, key_values,
-    script::{as_user, shell},
-};
+use crate::transport::{Duplex, Script, TransportError, key_values};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Space on the host, in bytes.
 pub struct Room {
@@ -43,16 +40,16 @@ pub async fn room(cx: &Cx, instance: &Instance, source: &str) -> Result<Room, Pr
 pub struct Temporary {
     /// Its SQL port.
     pub port: u16,
-    stream: BufReader<Box<dyn Duplex>>,
+    stream: Box<dyn Duplex>,
 }
 
-/// Copies, starts, says READY, waits for the end of its input, stops, removes. The copy's
+/// Copies, starts, says that it is ready, waits for the end of its input, stops, removes. The copy's
 /// directories are relative to its own base directory (`data_dir` and `redo_dir` are `store` and
 /// `store/redo`, seen on 1.4.0), so nothing leads back.
 fn script(instance: &Instance, source: &str, port: u16) -> String {
     let work = format!("{}/.ob/diff-{port}", instance.base_dir);
     format!(
-        r#"export LC_ALL=C; umask 077; w={work}; s={source}; pid=
+        r#"umask 077; w={work}; s={source}; pid=
 end() {{ trap - EXIT HUP INT TERM PIPE; if [ -n "$pid" ]; then kill -TERM $pid 2>/dev/null; n=0; while kill -0 $pid 2>/dev/null && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done; kill -KILL $pid 2>/dev/null; fi; rm -rf "$w"; }}
 trap end EXIT; trap 'exit 1' HUP INT TERM PIPE
 mkdir "$w" && mkdir "$w/run" "$w/log" && cp -a --reflink=auto "$s/store" "$s/etc" "$w/" 2>&1 || {{ echo "FAILED the copy"; exit 1; }}
@@ -62,7 +59,7 @@ pid=$!
 n=0; while [ $n -lt 240 ]; do n=$((n+1)); kill -0 $pid 2>/dev/null || {{ echo "FAILED it ended: $(grep -hE 'ERROR|ret=-' "$w/log/seekdb.log" 2>/dev/null | tail -n 1 | cut -c1-300)"; exit 1; }}
 grep -qi ":$(printf %04X {port}) .* 0A " /proc/net/tcp && break; sleep 0.25; done
 case $(ls -l /proc/$pid/fd 2>/dev/null | grep -F -e "-> $s/store/" -e "-> $s/etc/") in ?*) echo "FAILED it opened files of the store itself"; exit 1 ;; esac
-echo READY
+ob_ready
 cat >/dev/null
 "#,
         work = quote(&work),
@@ -78,38 +75,20 @@ impl Temporary {
     /// The copy failed, the server ended or did not answer.
     pub async fn start(cx: &Cx, instance: &Instance, source: &str) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
-        let run_as = (!instance.host.run_as.is_empty()).then_some(instance.host.run_as.as_str());
-        let command = as_user(
-            instance.host.endpoint.login(),
-            run_as,
-            &shell(&script(instance, source, port)),
-        );
-        let stream = cx
-            .connect(&instance.host)
-            .await?
-            .open(&command)
-            .await
-            .map_err(|e| e.explain(&instance.host.endpoint))?;
-        let mut stream = BufReader::new(stream);
-        let mut said = String::new();
-        let wait = async {
-            loop {
-                let mut line = String::new();
-                match stream.read_line(&mut line).await {
-                    Ok(0) | Err(_) => return false,
-                    Ok(_) if line.trim() == "READY" => return true,
-                    Ok(_) => said.push_str(&line),
-                }
-            }
-        };
         // A copy of a large store takes its time; the channel's own keepalive notices a dead host.
-        let ready = tokio::select! {
-            ready = tokio::time::timeout(Duration::from_secs(6 * 3600), wait) => ready.unwrap_or(false),
+        let script = Script::new(script(instance, source, port))
+            .run_as(&instance.host.run_as)
+            .within(Duration::from_secs(6 * 3600));
+        let transport = cx.connect(&instance.host).await?;
+        let opened = tokio::select! {
+            opened = transport.open(&script) => opened,
             () = cx.cancel().cancelled() => return Err(crate::engine::effect::cancelled()),
         };
-        if ready {
-            return Ok(Self { port, stream });
-        }
+        let said = match opened {
+            Ok(stream) => return Ok(Self { port, stream }),
+            Err(TransportError::Ended(said)) => said,
+            Err(e) => return Err(e.explain(&instance.host.endpoint)),
+        };
         Err(Problem::new(Kind::User, "the copy of the store could not be read")
             .place(instance.host.endpoint.show())
             .why(said.trim().trim_start_matches("FAILED ").to_owned())
@@ -118,7 +97,7 @@ impl Temporary {
 
     /// Stops the server and removes the copy.
     pub async fn end(mut self) {
-        let _ = self.stream.get_mut().shutdown().await;
+        let _ = self.stream.shutdown().await;
         let mut rest = Vec::new();
         let _ =
             tokio::time::timeout(Duration::from_secs(30), self.stream.read_to_end(&mut rest)).await;
