@@ -1,10 +1,12 @@
-//! Words that every layer shares: names, problems, secrets, units, shell quoting.
+//! Words that every layer shares: names, problems, secrets, units, shell quoting, safe text.
 pub mod ids;
 pub mod problem;
 pub mod secret;
 pub mod shell;
 pub mod units;
+pub mod visible;
 
 pub use ids::{CreationId, OperationId};
 pub use problem::{Kind, Problem};
 pub use secret::Secret;
+pub use visible::visible;

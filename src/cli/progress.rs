@@ -24,11 +24,7 @@ struct Told {
 impl Told {
     fn say(&self, word: &str, color: &str, more: &str) {
         let more = if more.is_empty() { String::new() } else { format!("   {more}") };
-        self.out.say(&format!(
-            "  {}  {}{more}",
-            self.out.paint(&format!("{word:<7}"), color),
-            self.step.title()
-        ));
+        self.out.tell(&format!("  {word:<7}"), color, &format!("  {}{more}", self.step.title()));
     }
     fn time(&self) -> String {
         self.began
