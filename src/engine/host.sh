@@ -14,7 +14,7 @@ ob_boot() { read -r ob_boot < /proc/sys/kernel/random/boot_id; }
 
 # Reads the gate of object KEY into g_*.
 ob_read_gate() {
-  g_number=0 g_holder= g_who= g_boot= g_renewed=0 g_ttl=0
+  g_number=0 g_holder='' g_who='' g_boot='' g_renewed=0 g_ttl=0
   if [ -r "$OB_STATE/objects/$1/gate" ]; then
     while IFS='=' read -r ob_k ob_v; do
       case $ob_k in
@@ -64,7 +64,10 @@ ob_evict() {
     # Its whole process group: the shell, what it runs, and the watchdog above it.
     ob_stat=$(cat "/proc/$ob_pid/stat" 2>/dev/null); ob_stat=${ob_stat##*) }
     ob_own=$(cat "/proc/$$/stat"); ob_own=${ob_own##*) }
-    ob_group=$(set -- $ob_stat; echo "$3"); ob_own=$(set -- $ob_own; echo "$3")
+    # shellcheck disable=SC2086
+    ob_group=$(set -- $ob_stat; echo "$3")
+    # shellcheck disable=SC2086
+    ob_own=$(set -- $ob_own; echo "$3")
     [ "${ob_group:-0}" -gt 1 ] && [ "$ob_group" != "$ob_own" ] && kill -9 "-$ob_group" 2>/dev/null
     kill -9 "$ob_pid" 2>/dev/null
   fi
