@@ -322,6 +322,11 @@ async fn run_as(host: &Host, user: Option<&str>) -> Result<(), String> {
     let out =
         host.run(&Script::new("id -un").run_as(mine.trim())).await.map_err(|e| e.to_string())?;
     same("as oneself", out.stdout, mine)?;
+    let nobody = taking("echo never").run_as("no-such-user");
+    let out = host.run(&nobody).await.map_err(|e| e.to_string())?;
+    same("as nobody", (out.ok(), out.stdout.as_str(), out.stderr.is_empty()), (false, "", false))?;
+    let open = host.open(&nobody).await.err();
+    same("open as nobody", matches!(open, Some(TransportError::Ended(_))), true)?;
     let out = host.stream(&taking("id -un; cat").run_as(user), Box::new(&b"input"[..])).await;
     let out = out.map_err(|e| e.to_string())?;
     same("with input", out.stdout, format!("{user}\ninput"))?;
