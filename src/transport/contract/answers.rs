@@ -43,7 +43,9 @@ pub(super) async fn bound(host: &Host) -> Result<(), String> {
     let out = run(host, "head -c 9000000 /dev/zero | tr '\\0' y >&2; echo end >&2; exit 5").await?;
     let end = out.stderr.ends_with("y\nend\n") || out.stderr.ends_with("yend\n");
     same("the end of stderr", (out.status, out.stderr.len(), end), (5, Output::ERRORS, true))?;
-    for endless in [format!("yes {mark}"), format!("echo said; yes '' & : {mark}; wait")] {
+    // The second one would stay if nobody killed it: it has said all that it says.
+    let silent = format!("head -c 5000000 /dev/zero | tr '\\0' x; sh -c 'sleep 40; : {mark}'");
+    for endless in [format!("yes {mark}"), silent] {
         let over = Err(TransportError::TooMuch { read: 0, bound: Output::LIMIT });
         same("without end", host.run(&Script::new(endless)).await.map_err(uncounted), over)?;
     }
