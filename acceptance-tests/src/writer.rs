@@ -325,10 +325,9 @@ async fn probe(config: &Config, stop: &AtomicBool) -> (u64, Vec<u64>) {
     while !config.probe.is_zero() && config.servers.len() > 1 && !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(config.probe).await;
         let mut took = Vec::new();
-        for i in 0..conns.len() {
+        for (i, conn) in conns.iter_mut().enumerate() {
             if matches!(
-                attempt(&mut conns[i], &config.servers[i], &probe_of(config, i), config.patience)
-                    .await,
+                attempt(conn, &config.servers[i], &probe_of(config, i), config.patience).await,
                 Outcome::Done
             ) {
                 took.push(i);

@@ -1,4 +1,4 @@
-//! Words that every layer shares: names, problems, secrets, units, shell quoting.
+//! Words that every layer shares: names, problems, secrets, units, shell quoting, safe text.
 pub mod ids;
 pub mod names;
 pub mod problem;
@@ -6,8 +6,10 @@ pub mod secret;
 pub mod shell;
 pub mod sql;
 pub mod units;
+pub mod visible;
 
 pub use ids::{CreationId, OperationId};
 pub use names::{Directory, ObjectName};
 pub use problem::{Kind, Problem};
 pub use secret::Secret;
+pub use visible::visible;

@@ -3,6 +3,8 @@
 //!
 //! Modules keep their own precise error enums and turn them into a [`Problem`] at the layer's edge,
 //! where the fix is known.
+use super::visible;
+use std::borrow::Cow;
 use std::fmt;
 
 /// What a problem means for the caller.
@@ -99,6 +101,13 @@ impl Problem {
         self
     }
 
+    /// The first line. Hosts and servers have a part in all of these texts: like [`Self::detail`],
+    /// it is safe to show.
+    #[must_use]
+    pub fn headline(&self) -> Cow<'_, str> {
+        visible(&self.what)
+    }
+
     /// The lines below the first: `where`, `why`, `fix`, `then`, those that are set.
     #[must_use]
     pub fn detail(&self) -> String {
@@ -107,7 +116,7 @@ impl Problem {
         let lines = rows
             .iter()
             .filter(|(_, v)| !v.is_empty())
-            .map(|(k, v)| format!("{k:<7}{}", v.replace('\n', "\n       ")));
+            .map(|(k, v)| format!("{k:<7}{}", visible(v).replace('\n', "\n       ")));
         lines.collect::<Vec<_>>().join("\n")
     }
 }
@@ -115,7 +124,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = self.detail();
-        f.write_str(&self.what)?;
+        f.write_str(&self.headline())?;
         if detail.is_empty() { Ok(()) } else { write!(f, "\n  {}", detail.replace('\n', "\n  ")) }
     }
 }

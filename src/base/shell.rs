@@ -32,6 +32,11 @@ pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     words.into_iter().map(|w| quote(w.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
+/// A program with its arguments: `words` become `$1`, `$2`, …, each as it is.
+pub fn program<S: AsRef<str>>(text: &str, words: impl IntoIterator<Item = S>) -> String {
+    format!("set -- {}\n{text}", join(words))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,7 +141,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     )
     .await?;
     match &args.out {
-        None => out.print(&serde_json::to_string_pretty(&kit).unwrap_or_default())?,
+        None => out.json(&serde_json::to_string_pretty(&kit).unwrap_or_default())?,
         Some(file) => {
             let text = serde_json::to_string_pretty(&kit).unwrap_or_default() + "\n";
             std::fs::write(file, text).map_err(|e| {

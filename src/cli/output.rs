@@ -1,6 +1,7 @@
 //! What commands print and how they end: data on stdout, everything else on stderr, plain when
-//! piped.
-use crate::base::{Kind, Problem};
+//! piped. All text goes through [`visible`]; colour and cursor moves are added here, behind it.
+use crate::base::visible::visible_json;
+use crate::base::{Kind, Problem, visible};
 use serde::Serialize;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
@@ -65,12 +66,19 @@ impl Out {
         value: &T,
         human: impl FnOnce() -> String,
     ) -> Result<(), Problem> {
-        let text = if self.json {
-            serde_json::to_string_pretty(value).map_err(|e| Problem::internal(e.to_string()))?
-        } else {
-            human()
-        };
-        self.print(text.trim_end_matches('\n'))
+        if self.json {
+            let text = serde_json::to_string_pretty(value);
+            return self.json(&text.map_err(|e| Problem::internal(e.to_string()))?);
+        }
+        self.print(human().trim_end_matches('\n'))
+    }
+
+    /// Prints a JSON document as it comes.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub fn json(&self, document: &str) -> Result<(), Problem> {
+        write(&visible_json(document))
     }
 
     /// Prints a line of data as it comes.
@@ -78,26 +86,26 @@ impl Out {
     /// # Errors
     /// stdout cannot be written.
     pub fn print(&self, text: &str) -> Result<(), Problem> {
-        let mut stdout = std::io::stdout().lock();
-        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-            // `ob … | head` is no failure.
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Problem::user("cannot write to standard output")
-                    .why(e.to_string())
-                    .fix("free space, or send the output elsewhere"))
-            }
-            _ => Ok(()),
-        }
+        write(&visible(text))
+    }
+
+    /// Prints text in the place of the last `lines` lines of a terminal.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub fn redraw(&self, lines: usize, text: &str) -> Result<(), Problem> {
+        let back = if lines > 0 { format!("\x1b[{lines}F\x1b[J") } else { String::new() };
+        write(&(back + &visible(text)))
     }
 
     /// Says something to the person in front of it.
     pub fn say(&self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        self.tell("", "", text);
     }
 
     /// Says what went wrong and how the process ends because of it.
     pub fn fail(&self, problem: &Problem) -> End {
-        self.say(&format!("{} {problem}", self.paint("Error:", "1;31")));
+        self.tell("Error:", "1;31", &format!(" {problem}"));
         match problem.kind {
             Kind::Locked => End::Locked,
             Kind::Refused => End::Refused,
@@ -107,13 +115,18 @@ impl Out {
 
     /// Says something that can be acted on.
     pub fn warn(&self, problem: &Problem) {
-        self.say(&format!("{} {problem}", self.paint("Warning:", "1;33")));
+        self.tell("Warning:", "1;33", &format!(" {problem}"));
     }
 
-    /// Text in a colour, where stderr takes one.
-    #[must_use]
-    pub fn paint(&self, text: &str, code: &str) -> String {
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    /// Says `text` behind a word in a colour, where stderr takes one.
+    pub fn tell(&self, word: &str, color: &str, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{}", self.told(word, color, text));
+    }
+
+    fn told(&self, word: &str, color: &str, text: &str) -> String {
+        let (word, text) = (visible(word), visible(text));
+        let colored = self.color && !color.is_empty();
+        if colored { format!("\x1b[{color}m{word}\x1b[0m{text}") } else { format!("{word}{text}") }
     }
 
     /// Lets the user type `word` before something is changed; `yes` is the answer given in advance.
@@ -132,11 +145,24 @@ impl Out {
         if !std::io::stdin().is_terminal() {
             return Err(refuse("standard input is no terminal, so nobody can say yes"));
         }
-        let _ = write!(std::io::stderr(), "\nType \"{word}\" to go on: ");
+        let _ = write!(std::io::stderr(), "\nType \"{}\" to go on: ", visible(word));
         let _ = std::io::stderr().flush();
         let mut line = String::new();
         let _ = std::io::stdin().lock().read_line(&mut line);
         if line.trim() == word { Ok(()) } else { Err(refuse("it was not confirmed")) }
+    }
+}
+
+fn write(text: &str) -> Result<(), Problem> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        // `ob … | head` is no failure.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Problem::user("cannot write to standard output")
+                .why(e.to_string())
+                .fix("free space, or send the output elsewhere"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -164,5 +190,53 @@ pub fn span(from: i64, to: i64) -> String {
         format!("{seconds}s")
     } else {
         crate::base::units::show_duration(Duration::from_secs(seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Cx;
+    use crate::transport::{Endpoint, Pool, SshConfig};
+    use std::collections::BTreeMap;
+    use tokio_util::sync::CancellationToken;
+
+    /// A host that says what takes over a terminal, and where that would arrive.
+    #[tokio::test]
+    async fn nothing_a_host_says_steers_the_terminal() {
+        let endpoint = Endpoint {
+            name: "hostile".into(),
+            address: "local".into(),
+            port: 0,
+            user: String::new(),
+            identity: String::new(),
+            host_key: String::new(),
+        };
+        let cancel = CancellationToken::new();
+        let cx = Cx::new(Pool::new(SshConfig::default(), cancel.clone()), cancel, BTreeMap::new());
+        let host = crate::engine::Host { endpoint, run_as: String::new() };
+        const CLEAR: crate::engine::Program = crate::engine::Program::of(
+            "clear.sh",
+            &[
+                "printf '\\033]0;owned\\007\\033[2J\\302\\2332J\\342\\200\\256Apply complete!\\r' >&2; exit 9",
+            ],
+        );
+        let problem = cx.read(&host, &CLEAR).await.unwrap_err();
+        assert!(problem.why.contains("\x1b[2J\u{9b}2J\u{202e}Apply"), "it came: {problem:?}");
+        let shown = "\\x1b]0;owned\\x07\\x1b[2J\\u{9b}2J\\u{202e}Apply complete!";
+        let diagnostic = crate::schema::report::diagnostic(problem.clone());
+        let plain = Out::default();
+        for text in [
+            problem.to_string(),
+            format!("{}{}", diagnostic.summary, diagnostic.detail),
+            plain.told("Error:", "1;31", &format!("{problem}")),
+            plain.told("", "", &problem.why),
+            Out { color: true, ..plain }.told("", "1;31", &problem.why),
+            visible(&table(&[vec![problem.why.clone()]])).into_owned(),
+        ] {
+            assert!(text.contains(shown), "{text:?}");
+            let raw = text.replace("\x1b[1;31m\x1b[0m", "");
+            assert!(!raw.contains(['\x1b', '\u{9b}', '\u{202e}', '\r', '\x07']), "{text:?}");
+        }
     }
 }

@@ -10,8 +10,7 @@ pub fn sink(out: Out) -> Sink {
     Arc::new(move |event: &Event| {
         if let Some((word, color, text, more)) = line(&event.what) {
             let more = if more.is_empty() { String::new() } else { format!("   {more}") };
-            let word = out.paint(&format!("{word:<7}"), color);
-            out.say(&format!("  {word}  {text}{more}"));
+            out.tell(&format!("  {word:<7}"), color, &format!("  {text}{more}"));
         }
     })
 }

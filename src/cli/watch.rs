@@ -104,14 +104,12 @@ impl Shown {
             .collect();
         if out.json {
             if states != self.states {
-                out.print(&serde_json::to_string(whole).unwrap_or_default())?;
+                out.json(&serde_json::to_string(whole).unwrap_or_default())?;
             }
         } else if out.terminal {
             let text = whole.show();
-            let back =
-                if self.lines > 0 { format!("\x1b[{}F\x1b[J", self.lines) } else { String::new() };
+            out.redraw(self.lines, &text)?;
             self.lines = text.lines().count();
-            out.print(&format!("{back}{text}"))?;
         } else {
             for line in self.changes(whole, &states) {
                 out.print(&line)?;

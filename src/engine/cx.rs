@@ -10,10 +10,7 @@ use super::step::{Host, Step, StepId};
 use super::template::{CREATION, EPOCH, OPERATION, OWNER, Values};
 use super::{Operation, fault};
 use crate::base::{CreationId, Kind, OperationId, Problem, Secret};
-use crate::transport::{
-    Connector, Output, Script, Transport,
-    script::{as_user, shell},
-};
+use crate::transport::{Connector, Output, Script, Transport, TransportError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -266,22 +263,13 @@ impl Cx {
         if let Some(along) = self.along() {
             along.begin(host);
         }
-        let script = gate::hold(&self.passes(step)?, &lines);
-        let run_as = (!host.run_as.is_empty()).then_some(host.run_as.as_str());
-        let command = as_user(
-            host.endpoint.login(),
-            run_as,
-            &shell(&format!("export LC_ALL=C; exec 2>&1; {script}")),
-        );
-        let stream = self
-            .connect(host)
-            .await?
-            .open(&command)
-            .await
-            .map_err(|e| e.explain(&host.endpoint))?;
-        let mut hold = Hold::new(stream, host.endpoint.show());
-        hold.expect("READY").await?;
-        Ok(hold)
+        let script = Script::new(gate::hold(&self.passes(step)?, &lines)).run_as(&host.run_as);
+        let place = host.endpoint.show();
+        let stream = self.connect(host).await?.open(&script).await.map_err(|e| match e {
+            TransportError::Ended(said) => gone(&place, &said),
+            e => e.explain(&host.endpoint),
+        })?;
+        Ok(Hold::new(stream, place))
     }
 
     /// Waits, unless cancelled first.

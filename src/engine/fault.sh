@@ -1,5 +1,6 @@
 # A fault point on the host: stops at KIND:POINT when $OB_STATE/fault names it, until fault.hit is
 # removed. Only the acceptance tests send it.
+# needs: engine/host.sh
 ob_fault() {
   ob_at=''
   [ ! -e "$OB_STATE/fault" ] || read -r ob_at < "$OB_STATE/fault"

@@ -186,9 +186,9 @@ pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, then: &str) -
     text
 }
 
-/// A script that enters, says `READY`, then obeys lines on stdin: `ping` checks the gate again and
+/// A script that enters, says that it is ready, then obeys lines on stdin: `ping` checks the gate again and
 /// says `OK`; `end` and `fail` write the journal's last line. It ends with its stdin. SQL effects
-/// run on a session opened between READY and OK.
+/// run on a session opened between that and OK.
 #[must_use]
 pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
     let mut text = enter(passes, lines);
@@ -198,7 +198,7 @@ pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
     }
     text += "}\n";
     let effected = fault::on_host(lines.kind, Point::Effected);
-    let _ = write!(text, "ob_effected() {{\n:\n{effected}}}\necho READY\n");
+    let _ = write!(text, "ob_effected() {{\n:\n{effected}}}\nob_ready\n");
     let words = [lines.end.seal(), lines.fail.seal()];
     let _ = write!(text, "ob_obey {}", join(words));
     text

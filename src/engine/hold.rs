@@ -21,7 +21,7 @@ impl Hold {
         Self { stream: BufReader::new(stream), place }
     }
 
-    pub async fn expect(&mut self, word: &str) -> Result<(), Problem> {
+    async fn expect(&mut self, word: &str) -> Result<(), Problem> {
         let mut said = String::new();
         let mut bounded = (&mut self.stream).take(MOST);
         let wait = tokio::time::timeout(ANSWER, async {

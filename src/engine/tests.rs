@@ -29,16 +29,11 @@ impl Transport for Counted {
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.run(script).await
     }
-    async fn stream(
-        &self,
-        command: &str,
-        input: Input,
-        deadline: Duration,
-    ) -> Result<Output, TransportError> {
-        self.0.stream(command, input, deadline).await
+    async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError> {
+        self.0.stream(script, input).await
     }
-    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
-        self.0.open(command).await
+    async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        self.0.open(script).await
     }
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
         self.0.dial(address, port).await

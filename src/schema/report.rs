@@ -23,7 +23,7 @@ pub fn diagnostic(problem: Problem) -> Diagnostic {
     let steps =
         problem.attribute.iter().map(|s| AttributePathStep::Attribute(s.clone().into())).collect();
     Diagnostic {
-        summary: headline(&problem.what).into(),
+        summary: headline(&problem.headline()).into(),
         detail: problem.detail().into(),
         attribute: AttributePath { steps },
     }

@@ -3,11 +3,13 @@
 //! [`check`] gives back the promises that were broken, so that one run shows all of them. It leaves
 //! nothing on the host.
 use super::{Input, Output, Script, Transport, TransportError};
-use crate::base::shell::quote;
+use crate::base::shell::{program, quote};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadBuf};
+
+mod answers;
 
 /// What the suite may use on the host.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,11 @@ pub struct Options {
 type Kept<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 type Host = Arc<dyn Transport>;
 
+/// For scripts that take input.
+fn taking(text: impl AsRef<str>) -> Script {
+    Script::new(format!("ob_ready\n{}", text.as_ref())).within(Duration::from_secs(30))
+}
+
 /// Runs the whole suite; the result names each broken promise and what was seen instead. Empty
 /// means that all is well.
 pub async fn check(host: &Host, options: &Options) -> Vec<String> {
@@ -31,10 +38,11 @@ pub async fn check(host: &Host, options: &Options) -> Vec<String> {
             Box::pin(environment(host)),
         ),
         ("hostile words arrive as they were quoted", Box::pin(quoting(host))),
-        ("large output is read to its end and kept to its limit", Box::pin(large_output(host))),
+        ("an answer is what the script said, all of it", Box::pin(answers::whole(host))),
+        ("an answer beyond its bound is an error and ends", Box::pin(answers::bound(host))),
         ("every byte of a stream arrives", Box::pin(bytes(host))),
         (
-            "a source that fails is an input error and ends the command",
+            "a source that fails is an input error and ends the script",
             Box::pin(failing_source(host)),
         ),
         ("no secret of a script is in the host's process list", Box::pin(secrets(host))),
@@ -42,7 +50,9 @@ pub async fn check(host: &Host, options: &Options) -> Vec<String> {
         ("a deadline ends the wait and the processes", Box::pin(deadline(host))),
         ("a daemon that keeps the streams open holds nobody up", Box::pin(daemon(host))),
         ("more scripts than sessions run at once", Box::pin(concurrency(host))),
-        ("an open command talks both ways and ends with its stream", Box::pin(open(host))),
+        ("an open script talks both ways and ends with its stream", Box::pin(open(host))),
+        ("a script that is not ready is not opened", Box::pin(answers::not_ready(host))),
+        ("input is never taken for commands", Box::pin(answers::input(host))),
         (
             "a port that is closed is a dial error, one that listens answers",
             Box::pin(dial(host, options.listening)),
@@ -129,46 +139,25 @@ async fn quoting(host: &Host) -> Result<(), String> {
         "'\\''",
     ] {
         same(word, run(host, format!("printf %s {}", quote(word))).await?.stdout, word.to_owned())?;
-        let out = host
-            .stream(
-                &format!("printf %s {}", quote(word)),
-                Box::new(tokio::io::empty()),
-                Duration::from_secs(10),
-            )
-            .await
-            .map_err(|e| e.to_string())?;
-        same("as a command line", out.stdout, word.to_owned())?;
+        let text = program("printf '<%s>' \"$@\"", [word, "", word]);
+        same("as arguments", run(host, text).await?.stdout, format!("<{word}><><{word}>"))?;
     }
     Ok(())
-}
-
-async fn large_output(host: &Host) -> Result<(), String> {
-    let out = run(host, "head -c 12000000 /dev/zero | tr '\\0' x; head -c 9000000 /dev/zero | tr '\\0' y >&2; exit 5").await?;
-    same("status", out.status, 5)?;
-    same("kept", (out.stdout.len(), out.stderr.len()), (Output::LIMIT, Output::LIMIT))
 }
 
 async fn bytes(host: &Host) -> Result<(), String> {
     let all: Vec<u8> = (0..=255).collect();
     let want: String = all.iter().map(|b| format!("{b:02x}")).collect();
-    let out = host
-        .stream(
-            "od -An -v -tx1 | tr -d ' \\n'",
-            Box::new(std::io::Cursor::new(all)),
-            Duration::from_secs(10),
-        )
-        .await
-        .map_err(|e| e.to_string())?;
-    same("each byte", out.stdout, want)?;
+    let out = stream(host, "od -An -v -tx1 | tr -d ' \\n'", Box::new(std::io::Cursor::new(all)));
+    same("each byte", out.await?.stdout, want)?;
     let zeros: Input = Box::new(tokio::io::repeat(0).take(30_000_000));
-    let out =
-        host.stream("wc -c", zeros, Duration::from_secs(30)).await.map_err(|e| e.to_string())?;
-    same("30 MB", out.stdout.trim(), "30000000")?;
-    let early = host
-        .stream("exit 4", Box::new(tokio::io::repeat(0)), Duration::from_secs(20))
-        .await
-        .map_err(|e| e.to_string())?;
-    same("a command that does not read", early.status, 4)
+    same("30 MB", stream(host, "wc -c", zeros).await?.stdout.trim(), "30000000")?;
+    let early = stream(host, "exit 4", Box::new(tokio::io::repeat(0))).await?;
+    same("a script that does not read", early.status, 4)
+}
+
+async fn stream(host: &Host, text: &str, input: Input) -> Result<Output, String> {
+    host.stream(&taking(text), input).await.map_err(|e| e.to_string())
 }
 
 /// Gives some bytes, then an error.
@@ -191,27 +180,17 @@ impl tokio::io::AsyncRead for Broken {
 
 async fn failing_source(host: &Host) -> Result<(), String> {
     let mark = marker();
-    let out = host
-        .stream(
-            &format!("cat; sleep 30; : {mark}"),
-            Box::new(Broken(false)),
-            Duration::from_secs(20),
-        )
-        .await;
+    let out =
+        host.stream(&taking(format!("cat; sleep 30; : {mark}")), Box::new(Broken(false))).await;
     match out {
         Err(TransportError::Input(why)) => same("why", why.as_str(), "the source broke")?,
         other => return Err(format!("got {other:?}")),
     }
     gone(host, &mark).await?;
     // What it began it may take away.
-    let (begun, tidy) = (format!("/tmp/{mark}"), Duration::from_secs(20));
-    let out = host
-        .stream(
-            &format!("trap 'sleep 0.1; rm -f {begun}' EXIT; cat >{begun}"),
-            Box::new(Broken(false)),
-            tidy,
-        )
-        .await;
+    let begun = format!("/tmp/{mark}");
+    let tidy = format!("(trap 'sleep 0.1; rm -f {begun}' EXIT; cat >{begun})");
+    let out = host.stream(&taking(tidy), Box::new(Broken(false))).await;
     same("an error of the input", matches!(out, Err(TransportError::Input(_))), true)?;
     same(
         "what is left",
@@ -304,10 +283,13 @@ async fn concurrency(host: &Host) -> Result<(), String> {
 async fn open(host: &Host) -> Result<(), String> {
     let mark = marker();
     let text = |e: std::io::Error| e.to_string();
-    let mut stream = host
-        .open(&format!("while read -r line; do echo \"got $line\"; done; : {mark}"))
-        .await
-        .map_err(|e| e.to_string())?;
+    let script = Script::new(format!(
+        "echo before; ob_ready; echo first; while read -r line; do echo \"got $line\"; done; : {mark}"
+    ));
+    let stream = host.open(&script).await.map_err(|e| e.to_string())?;
+    let mut stream = BufReader::new(stream);
+    let first = super::line(&mut stream, 80).await.map_err(text)?;
+    same("what comes first", first.as_deref(), Some("first"))?;
     for line in ["one", "two"] {
         stream.write_all(format!("{line}\n").as_bytes()).await.map_err(text)?;
         let want = format!("got {line}\n");
@@ -339,5 +321,19 @@ async fn run_as(host: &Host, user: Option<&str>) -> Result<(), String> {
     let mine = run(host, "id -un").await?.stdout;
     let out =
         host.run(&Script::new("id -un").run_as(mine.trim())).await.map_err(|e| e.to_string())?;
-    same("as oneself", out.stdout, mine)
+    same("as oneself", out.stdout, mine)?;
+    let nobody = taking("echo never").run_as("no-such-user");
+    let out = host.run(&nobody).await.map_err(|e| e.to_string())?;
+    same("as nobody", (out.ok(), out.stdout.as_str(), out.stderr.is_empty()), (false, "", false))?;
+    let open = host.open(&nobody).await.err();
+    same("open as nobody", matches!(open, Some(TransportError::Ended(_))), true)?;
+    let out = host.stream(&taking("id -un; cat").run_as(user), Box::new(&b"input"[..])).await;
+    let out = out.map_err(|e| e.to_string())?;
+    same("with input", out.stdout, format!("{user}\ninput"))?;
+    let open = host.open(&taking("id -un; read -r x; echo $x").run_as(user)).await;
+    let mut open = BufReader::new(open.map_err(|e| e.to_string())?);
+    let text = |e: std::io::Error| e.to_string();
+    same("open", super::line(&mut open, 80).await.map_err(text)?.as_deref(), Some(user))?;
+    open.write_all(b"word\n").await.map_err(text)?;
+    same("talk", super::line(&mut open, 80).await.map_err(text)?.as_deref(), Some("word"))
 }

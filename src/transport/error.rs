@@ -51,6 +51,26 @@ pub enum TransportError {
     /// The host answered, the port behind it did not.
     #[error("nothing listens on {0}: {1}")]
     Dial(String, String),
+    /// The login shell did not hand on to `/bin/sh`; what it said instead.
+    #[error("the host's login shell did not run our script{}", said(.0))]
+    NoShell(String),
+    /// A script's end is missing although nothing says that it was ended.
+    #[error(
+        "the answer is not whole: the script's last line is missing; it may have done its work{}",
+        said(.0)
+    )]
+    NotWhole(String),
+    /// More than the script may print.
+    #[error("the host answered {read} bytes and went on; at most {bound} are read")]
+    TooMuch {
+        /// Bytes read until then.
+        read: usize,
+        /// The bound.
+        bound: usize,
+    },
+    /// An open script ended before it was ready; what it said.
+    #[error("a script ended before it was ready{}", said(.0))]
+    Ended(String),
     /// The operation was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -60,6 +80,10 @@ pub enum TransportError {
     /// Reading the local input failed.
     #[error("cannot read {0}")]
     Input(String),
+}
+
+fn said(text: &str) -> String {
+    if text.is_empty() { "; it said nothing".to_owned() } else { format!("; it said: {text}") }
 }
 
 impl TransportError {
@@ -94,6 +118,33 @@ impl TransportError {
             Self::Auth { user, .. } => (Kind::User, "login was refused by host", format!("add the public key to ~{user}/.ssh/authorized_keys there, or name another identity")),
             Self::Identity(..) => (Kind::User, "cannot log in to host", "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned()),
             Self::Dial(..) => (Kind::Unreachable, "cannot connect through host", "check that the server runs and listens there".to_owned()),
+            Self::NoShell(_) => (
+                Kind::User,
+                "cannot run scripts on host",
+                "log in as a user whose shell runs commands (`chsh -s /bin/sh USER`), with a key \
+                 that has no forced command in authorized_keys; `ssh USER@HOST /bin/sh -c id` \
+                 must print who that is"
+                    .to_owned(),
+            ),
+            Self::NotWhole(_) => (
+                Kind::Unreachable,
+                "no whole answer from host",
+                "run the same command again: it looks at the host afresh; if this stays, see what \
+                 on the host ends our shell or closes its output"
+                    .to_owned(),
+            ),
+            Self::TooMuch { .. } => (
+                Kind::User,
+                "too long an answer from host",
+                "find out what prints so much there (a start file of the login shell, a listing of \
+                 far more than is usual); nothing of the answer was used"
+                    .to_owned(),
+            ),
+            Self::Ended(_) => (
+                Kind::User,
+                "a script ended early on host",
+                "correct what it says, then run the same command again".to_owned(),
+            ),
             Self::Cancelled => (Kind::Cancelled, "stopped as asked while talking to host", "run the same command again: it goes on where this one stopped".to_owned()),
             Self::Observe => (Kind::Refused, "refused to change host", "set mode = \"apply\" in the provider block to allow changes".to_owned()),
             Self::Input(_) => (Kind::User, "cannot send a file to host", "check the file's path and rights on this machine".to_owned()),

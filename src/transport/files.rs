@@ -5,11 +5,9 @@
 //! set costs one round trip, and a set that was here before is linked without a copy. What is
 //! missing is streamed to a `.partial` file, its digest taken there, then synced and renamed. Links
 //! share an inode with the cache: who writes into one is found by its stamp and re-sent.
-use super::script::{as_user, shell};
 use super::{Input, Script, Transport};
-use crate::base::{Kind, Problem, shell::quote};
+use crate::base::{Kind, Problem, shell};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -173,65 +171,24 @@ impl Look {
     }
 }
 
-/// Shell functions shared by both scripts. `st` prints what a stamp holds; `note` writes one down:
-/// a line once verified stays true for ever, because the same inode with the same times has the
-/// same content.
-const FUNCTIONS: &str = r#"export TZ=UTC
-st() { stat -c '%s %i %a %y %z' -- "$1" 2>/dev/null; }
-note() { s=$(st "$1") && printf '%s %s\n' "$s" "$1" >>"$cache/$key.stamp"; }
-hash() { if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi | cut -c1-64; }
-"#;
-
-const LOOK: &str = r#"mkdir -p -- "$cache" "$dest" || exit 9
-# One look at a time: two that link the same file would take each other's temporary names away.
-exec 5<"$cache" && flock -w 50 5 || { echo "another run is placing files into $cache" >&2; exit 9; }
-find "$cache" -maxdepth 1 -name '*.partial' -mmin +600 -delete 2>/dev/null
-good() {
-  [ -f "$1" ] && [ ! -L "$1" ] && s=$(st "$1") || return 1
-  case $s in "$size "*" $mode "*) ;; *) return 1 ;; esac
-  [ "$deep" = 0 ] && grep -qxF -- "$s $1" "$cache/$key.stamp" 2>/dev/null && return 0
-  [ "$(hash <"$1")" = "$sha" ] || return 1
-  note "$1"
-}
-one() {
-  key=$1 sha=${1%%-*} mode=${1##*-} size=$2 c=$cache/$1 d=$dest/$3
-  if good "$d"; then echo same; return; fi
-  if ! good "$c"; then rm -f -- "$c" "$c.stamp"; echo missing; return; fi
-  if [ -d "$d" ] && [ ! -L "$d" ]; then echo "$d is a folder" >&2; exit 9; fi
-  n=$d.ob-new
-  mkdir -p -- "${d%/*}" && rm -f -- "$n" || exit 9
-  ln -- "$c" "$n" 2>/dev/null || cp --reflink=auto -p -- "$c" "$n" || { rm -f -- "$n"; exit 9; }
-  mv -f -- "$n" "$d" && sync -- "${d%/*}" || exit 9
-  [ "$(wc -l <"$c.stamp")" -lt 64 ] || : >"$c.stamp"
-  note "$c"; note "$d"
-  echo linked
-}
-"#;
-
-fn variables(to: &Place) -> String {
-    format!(
-        "cache={} dest={} deep={}\n{FUNCTIONS}",
-        quote(&to.cache),
-        quote(&to.dest),
-        u8::from(to.deep)
-    )
-}
+const LOOK: &str = concat!(include_str!("files/lib.sh"), include_str!("files/look.sh"));
+const TAKE: &str = concat!(include_str!("files/lib.sh"), include_str!("files/take.sh"));
 
 async fn look(
     transport: &Arc<dyn Transport>,
     to: &Place,
     files: &[FileSpec],
 ) -> Result<Look, Problem> {
-    let mut text = variables(to) + LOOK;
+    let deep = u8::from(to.deep).to_string();
+    let mut words = vec![to.cache.clone(), to.dest.clone(), deep];
     for file in files {
-        let _ = writeln!(text, "one {} {} {}", key(file), file.size, quote(&file.name));
+        words.extend([key(file), file.size.to_string(), file.name.clone()]);
     }
-    text.push_str("stat -f -c 'available %a %S' -- \"$cache\"\n");
     // A look may have to read every file once: half the speed of the slowest digest seen.
     let bytes: u64 = files.iter().map(|f| f.size).sum();
     let deadline = Duration::from_secs(60 + bytes / (100 << 20) * 2);
     let out = transport
-        .run(&Script::new(text).run_as(&to.run_as).within(deadline))
+        .run(&Script::new(shell::program(LOOK, words)).run_as(&to.run_as).within(deadline))
         .await
         .map_err(|e| e.explain(transport.endpoint()))?;
     let (states, rest): (Vec<&str>, Vec<&str>) =
@@ -284,37 +241,18 @@ async fn send(
     let key = key(file);
     let partial =
         format!("{}/{key}.{:08x}.partial", to.cache.trim_end_matches('/'), rand::random::<u32>());
-    let (mode, size) = (file.mode & 0o7777, file.size);
-    // The trap also removes the partial when the stream is cut: `cat` then sees its end and the
-    // digest is wrong. The digest is taken of what was written, not of what came: reading it again
-    // costs less than a second pipe for all of it.
-    let script = format!(
-        r#"{}key={key} p={}
-trap 'rm -f -- "$p"' EXIT; trap 'exit 1' HUP INT TERM
-cat >"$p"
-d=$(hash <"$p")
-n=$(stat -c %s -- "$p" 2>/dev/null)
-echo "digest=$d"; echo "size=$n"; stat -f -c 'available=%a %S' -- "$cache"
-[ "$n" = {size} ] && [ "$d" = {} ] || exit 3
-chmod {mode:o} -- "$p" && {{ sync -- "$p" || sync; }} && exec 5<"$cache" && flock -w 50 5 && mv -f -- "$p" "$cache/$key" && sync -- "$cache" || exit 4
-note "$cache/$key"
-"#,
-        variables(to),
-        quote(&partial),
-        file.sha256,
-    );
-    let user = (!to.run_as.is_empty()).then_some(to.run_as.as_str());
+    let size = file.size;
+    let words = [to.cache.as_str(), &key, &partial, &size.to_string()];
+    let deadline = Duration::from_secs(120 + size / (512 << 10));
+    let script = Script::new(shell::program(TAKE, words)).run_as(&to.run_as).within(deadline);
     let input = (file.open)().map_err(|e| {
         Problem::user(format!("cannot read file \"{}\" to send it", file.name))
             .why(e.to_string())
             .fix("check the file's path and rights on this machine")
     })?;
     let input = Box::new(Stoppable { input, stop: Box::pin(stop.cancelled_owned()) });
-    let deadline = Duration::from_secs(120 + size / (512 << 10));
-    let out = transport
-        .stream(&as_user(transport.endpoint().login(), user, &shell(&script)), input, deadline)
-        .await
-        .map_err(|e| e.explain(transport.endpoint()))?;
+    let out =
+        transport.stream(&script, input).await.map_err(|e| e.explain(transport.endpoint()))?;
     if out.ok() {
         return Ok(());
     }

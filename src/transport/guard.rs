@@ -53,22 +53,17 @@ impl Transport for Guarded {
         }
         self.until_cancelled(self.inner.run(script), SETTLE).await
     }
-    async fn stream(
-        &self,
-        command: &str,
-        input: Input,
-        deadline: Duration,
-    ) -> Result<Output, TransportError> {
-        if self.observe {
+    async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError> {
+        if self.observe && script.effect {
             return Err(TransportError::Observe);
         }
-        self.until_cancelled(self.inner.stream(command, input, deadline), Duration::ZERO).await
+        self.until_cancelled(self.inner.stream(script, input), Duration::ZERO).await
     }
-    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
-        if self.observe {
+    async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        if self.observe && script.effect {
             return Err(TransportError::Observe);
         }
-        self.until_cancelled(self.inner.open(command), Duration::ZERO).await
+        self.until_cancelled(self.inner.open(script), Duration::ZERO).await
     }
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
         self.until_cancelled(self.inner.dial(address, port), Duration::ZERO).await

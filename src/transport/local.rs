@@ -1,6 +1,6 @@
 //! This machine itself, without SSH. Also the base of the simulated hosts: a private HOME is all
 //! they need.
-use super::script::{keep, limited, unlimited};
+use super::frame::{COMMAND, Frame};
 use super::{Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -8,7 +8,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Runs scripts with this machine's `/bin/sh`.
 pub struct Local {
@@ -23,10 +25,10 @@ impl Local {
         Self { endpoint, env }
     }
 
-    fn spawn(&self, command: &str) -> Result<Child, TransportError> {
-        Command::new("/bin/sh")
+    fn spawn(&self) -> Result<(Child, Group), TransportError> {
+        let child = Command::new("/bin/sh")
             .arg("-c")
-            .arg(command)
+            .arg(COMMAND)
             .envs(&self.env)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -35,8 +37,50 @@ impl Local {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|e| TransportError::Unreachable(format!("cannot start /bin/sh: {e}")))
+            .map_err(|e| TransportError::Unreachable(format!("cannot start /bin/sh: {e}")))?;
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Ok((child, Group(id.and_then(rustix::process::Pid::from_raw))))
     }
+
+    async fn finish(
+        &self,
+        script: &Script,
+        input: Option<Input>,
+    ) -> Result<Output, TransportError> {
+        let (child, mut group) = self.spawn()?;
+        let talk = converse(child, Frame::run(script, ""), input);
+        let done = tokio::time::timeout(script.deadline, talk)
+            .await
+            .map_err(|_| TransportError::Timeout(script.deadline, "a script ran".into()))?;
+        if done.is_ok() {
+            group.0 = None;
+        }
+        done
+    }
+}
+
+/// Gives a child that runs [`COMMAND`] its script and waits until it is ready to talk.
+///
+/// # Errors
+/// As [`Transport::open`].
+pub async fn open(
+    child: &mut Child,
+    frame: Frame,
+    deadline: Duration,
+) -> Result<Box<dyn Duplex>, TransportError> {
+    let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(TransportError::Unreachable("no pipes".into()));
+    };
+    let mut answer = frame.answer();
+    let start = async {
+        // A script that has ended closes its stdin; what it said is on its way.
+        let _ = stdin.write_all(frame.text.as_bytes()).await;
+        answer.until_ready(&mut stdout).await
+    };
+    let ahead = tokio::time::timeout(deadline, start)
+        .await
+        .map_err(|_| TransportError::Timeout(deadline, "a script was started".into()))??;
+    Ok(Box::new(tokio::io::join(std::io::Cursor::new(ahead).chain(stdout), stdin)))
 }
 
 /// Ends the whole process group when the wait for it is given up.
@@ -50,66 +94,76 @@ impl Drop for Group {
     }
 }
 
-async fn finish(
+/// Gives a child that runs [`COMMAND`] its script and input, and reads its answer to the end.
+///
+/// # Errors
+/// As [`Transport::run`] and [`Transport::stream`].
+pub async fn converse(
     mut child: Child,
-    mut input: Input,
-    deadline: Duration,
+    frame: Frame,
+    input: Option<Input>,
 ) -> Result<Output, TransportError> {
-    let mut group = Group(
-        child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw),
-    );
-    let (mut stdin, mut stdout, mut stderr) =
+    let (stdin, mut stdout, mut stderr) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let feed = async move {
-        let Some(mut stdin) = stdin.take() else { return Ok(()) };
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            let n =
-                input.read(&mut buffer).await.map_err(|e| TransportError::Input(e.to_string()))?;
-            if n == 0 || stdin.write_all(&buffer[..n]).await.is_err() {
-                return Ok(());
+    let (mut answer, ready) = (frame.answer(), Notify::new());
+    let feed = feed(stdin, frame, input, &ready);
+    tokio::pin!(feed);
+    let (mut fed, mut status, mut cut) = (false, None, None);
+    let (mut from_out, mut from_err) = (vec![0; 32 << 10], vec![0; 32 << 10]);
+    let mut over = Instant::now();
+    while status.is_none() || stdout.is_some() || stderr.is_some() {
+        // A daemon that the script left behind may hold our pipes for ever, and write into them.
+        if status.is_none() || !answer.ended() {
+            over = Instant::now() + Output::GRACE;
+        }
+        tokio::select! {
+            done = &mut feed, if !fed => { cut = done.err(); fed = true; }
+            n = read(&mut stdout, &mut from_out), if stdout.is_some() => match n {
+                0 => stdout = None,
+                n => {
+                    answer.stdout(&from_out[..n])?;
+                    if answer.is_ready() {
+                        ready.notify_one();
+                    }
+                }
+            },
+            n = read(&mut stderr, &mut from_err), if stderr.is_some() => match n {
+                0 => stderr = None,
+                n => answer.stderr(&from_err[..n]),
+            },
+            exit = child.wait(), if status.is_none() => {
+                let exit = exit.map_err(|e| TransportError::Unreachable(e.to_string()))?;
+                status = Some(exit.code().unwrap_or_else(|| 128 + exit.signal().unwrap_or(0)));
             }
+            () = tokio::time::sleep_until(over), if status.is_some() || cut.is_some() => break,
         }
-    };
-    let all = async {
-        tokio::pin!(feed);
-        let (mut fed, mut status, mut cut) = (false, None, None);
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let (mut from_out, mut from_err) = (vec![0; 32 << 10], vec![0; 32 << 10]);
-        while status.is_none() || stdout.is_some() || stderr.is_some() {
-            tokio::select! {
-                done = &mut feed, if !fed => { cut = done.err(); fed = true; }
-                n = read(&mut stdout, &mut from_out), if stdout.is_some() => match n {
-                    0 => stdout = None,
-                    n => keep(&mut out, &from_out[..n]),
-                },
-                n = read(&mut stderr, &mut from_err), if stderr.is_some() => match n {
-                    0 => stderr = None,
-                    n => keep(&mut err, &from_err[..n]),
-                },
-                exit = child.wait(), if status.is_none() => status = Some(exit.map_err(|e| TransportError::Unreachable(e.to_string()))?),
-                // A daemon the script left behind may hold our pipes for ever.
-                () = tokio::time::sleep(Output::GRACE), if status.is_some() || cut.is_some() => break,
-            }
-        }
-        if let Some(cut) = cut {
-            return Err(cut);
-        }
-        let status =
-            status.map_or(-1, |s| s.code().unwrap_or_else(|| 128 + s.signal().unwrap_or(0)));
-        Ok(Output {
-            status,
-            stdout: String::from_utf8_lossy(&out).into_owned(),
-            stderr: String::from_utf8_lossy(&err).into_owned(),
-        })
-    };
-    let done = tokio::time::timeout(deadline, all)
-        .await
-        .map_err(|_| TransportError::Timeout(deadline, "a script ran".into()))?;
-    if done.is_ok() {
-        group.0 = None;
     }
-    done
+    match cut {
+        Some(cut) => Err(cut),
+        None => answer.finish(status),
+    }
+}
+
+/// Sends the script, then, once it is ready, its input.
+async fn feed(
+    stdin: Option<ChildStdin>,
+    frame: Frame,
+    input: Option<Input>,
+    ready: &Notify,
+) -> Result<(), TransportError> {
+    let Some(mut stdin) = stdin else { return Ok(()) };
+    if stdin.write_all(frame.text.as_bytes()).await.is_err() {
+        return Ok(());
+    }
+    let Some(mut input) = input else { return Ok(()) };
+    ready.notified().await;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let n = input.read(&mut buffer).await.map_err(|e| TransportError::Input(e.to_string()))?;
+        if n == 0 || stdin.write_all(&buffer[..n]).await.is_err() {
+            return Ok(());
+        }
+    }
 }
 
 async fn read(from: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
@@ -126,29 +180,21 @@ impl Transport for Local {
     }
 
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
-        let body = std::io::Cursor::new(script.body().into_bytes());
-        finish(self.spawn(&script.command(""))?, Box::new(body), script.deadline).await
+        self.finish(script, None).await
     }
 
-    async fn stream(
-        &self,
-        command: &str,
-        input: Input,
-        deadline: Duration,
-    ) -> Result<Output, TransportError> {
-        finish(self.spawn(&limited(command, deadline))?, input, deadline).await
+    async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError> {
+        self.finish(script, Some(input)).await
     }
 
-    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
-        let mut child = self.spawn(&unlimited(command))?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(TransportError::Unreachable("no pipes".into()));
-        };
-        drop(child.stderr.take());
+    async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        let (mut child, mut group) = self.spawn()?;
+        let stream = open(&mut child, Frame::open(script, ""), script.deadline).await?;
+        group.0 = None;
         // The child lives as long as its stdin: it is waited for in the background, so that no
         // zombie stays.
         tokio::spawn(async move { child.wait().await });
-        Ok(Box::new(tokio::io::join(stdout, stdin)))
+        Ok(stream)
     }
 
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {

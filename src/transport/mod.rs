@@ -6,18 +6,18 @@
 //!
 //! Scripts are POSIX sh, sent on stdin and never in argv, run with `LC_ALL=C`: one script per host
 //! and phase is one round trip (a channel each for ten small commands costs twice as much and meets
-//! sshd's `MaxSessions`).
+//! sshd's `MaxSessions`). What a host answers is data: framed, whole and bounded ([`frame`]).
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite};
 
 mod auth;
 pub mod config;
 pub mod contract;
 pub mod error;
 pub mod files;
+pub mod frame;
 pub mod guard;
 mod handshake;
 mod host_key;
@@ -29,6 +29,7 @@ pub mod pool;
 pub mod script;
 mod socket;
 pub mod ssh;
+mod stream;
 pub mod sudo;
 
 pub use config::{HostKeyPolicy, Identity, KeySource, SshConfig};
@@ -104,25 +105,21 @@ pub trait Transport: Send + Sync {
     /// Nothing answered within the script's deadline, the link broke, login failed.
     async fn run(&self, script: &Script) -> Result<Output, TransportError>;
 
-    /// Runs `command` (one sh command line, visible in the host's process list: no secrets) with
-    /// `input` as its stdin. An `input` that breaks looks to it like one that ends, as with a cut
+    /// Runs a script that takes `input` on its stdin once it has called `ob_ready`; until then it
+    /// may look and refuse. An `input` that breaks looks to it like one that ends, as with a cut
     /// link: it has [`Output::GRACE`] to tidy up.
     ///
     /// # Errors
     /// As [`Transport::run`]; also when `input` cannot be read.
-    async fn stream(
-        &self,
-        command: &str,
-        input: Input,
-        deadline: Duration,
-    ) -> Result<Output, TransportError>;
+    async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError>;
 
-    /// Starts `command` and hands out its stdin and stdout. Dropping the stream ends its stdin and,
-    /// with SSH, its channel.
+    /// Starts a script and waits until it calls `ob_ready`, at most its deadline. From then on the
+    /// stream is its stdin and stdout (stderr goes the same way). Dropping the stream ends its
+    /// stdin and, with SSH, its channel.
     ///
     /// # Errors
-    /// As [`Transport::run`].
-    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError>;
+    /// As [`Transport::run`]; [`TransportError::Ended`] when it ends without being ready.
+    async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError>;
 
     /// Opens a TCP stream to `address:port` as seen from the host (SSH: a `direct-tcpip` channel).
     ///
@@ -139,6 +136,26 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// The host does not answer, its key is not the expected one, or login is refused.
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError>;
+}
+
+/// The next line of a host, without its end; none at the end of the stream.
+///
+/// # Errors
+/// The stream broke, or the line has more than `most` bytes.
+pub async fn line(
+    from: &mut (impl AsyncBufRead + Unpin),
+    most: usize,
+) -> std::io::Result<Option<String>> {
+    let mut line = Vec::new();
+    from.take(u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1))
+        .read_until(b'\n', &mut line)
+        .await?;
+    let whole = line.pop_if(|last| *last == b'\n').is_some();
+    if !whole && line.len() > most {
+        return Err(std::io::Error::other(format!("a line has more than {most} bytes")));
+    }
+    let some = whole || !line.is_empty();
+    Ok(some.then(|| String::from_utf8_lossy(&line).into_owned()))
 }
 
 /// Facts that a script printed as `key=value` lines; later lines win.

@@ -1,9 +1,9 @@
 //! The pool: one connection per host and login, made once, replaced when dead.
 use super::config::SshConfig;
+use super::frame::Frame;
 use super::guard::Guarded;
 use super::handshake::{self, Failure};
 use super::local::Local;
-use super::script::{limited, unlimited};
 use super::socket::Socket;
 use super::ssh::Connection;
 use super::{
@@ -275,27 +275,16 @@ impl Transport for Remote {
         &self.endpoint
     }
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
-        let body = std::io::Cursor::new(script.body().into_bytes());
-        self.pool
-            .connection(&self.endpoint)
-            .await?
-            .exec(script.command(self.endpoint.login()), Box::new(body), script.deadline)
-            .await
+        let frame = Frame::run(script, self.endpoint.login());
+        self.pool.connection(&self.endpoint).await?.exec(frame, None, script.deadline).await
     }
-    async fn stream(
-        &self,
-        command: &str,
-        input: Input,
-        deadline: Duration,
-    ) -> Result<Output, TransportError> {
-        self.pool
-            .connection(&self.endpoint)
-            .await?
-            .exec(limited(command, deadline), input, deadline)
-            .await
+    async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError> {
+        let frame = Frame::run(script, self.endpoint.login());
+        self.pool.connection(&self.endpoint).await?.exec(frame, Some(input), script.deadline).await
     }
-    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
-        self.pool.connection(&self.endpoint).await?.start(unlimited(command)).await
+    async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        let frame = Frame::open(script, self.endpoint.login());
+        self.pool.connection(&self.endpoint).await?.start(frame, script.deadline).await
     }
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
         self.pool.connection(&self.endpoint).await?.dial(address, port).await

@@ -1,26 +1,26 @@
 //! A script and what came out of it.
-use super::sudo::ROOT;
-use crate::base::shell::quote;
 use std::time::Duration;
 
 /// One POSIX sh script with its deadline.
+///
+/// At its outermost level it sets no trap for `EXIT` and ends with no `exec COMMAND`: its shell
+/// itself says that the script has ended ([`super::frame`]). Who needs such a trap puts it, with
+/// what it stands for, into parentheses.
 #[derive(Clone)]
 pub struct Script {
     /// The text; it goes over stdin, so it may hold secrets (never log it).
     text: String,
-    /// How long it may take from being sent to its exit. The host's own `timeout` ends it a second
-    /// later even if the link is cut.
+    /// How long it may take from being sent to its exit (when it is opened: until it is ready). The
+    /// host's own `timeout` ends it a second later even if the link is cut.
     pub deadline: Duration,
     /// Run as this user instead of the login user (`runuser` for root, `sudo -n -u` otherwise).
     pub run_as: Option<String>,
     /// Whether it may change anything: refused in observe mode. The default; [`Script::read`] makes
     /// the other kind.
     pub effect: bool,
+    /// The most that it may print, in bytes.
+    pub limit: usize,
 }
-
-/// Put before every script: the C locale, system commands in reach, no umask surprises, and the
-/// function [`ROOT`].
-const PRELUDE: &str = "export LC_ALL=C PATH=\"${PATH:-/usr/local/bin:/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin\"; umask 022\n";
 
 impl Script {
     /// A script that may change the host, with the usual deadline of 30 s.
@@ -30,6 +30,7 @@ impl Script {
             deadline: Duration::from_secs(30),
             run_as: None,
             effect: true,
+            limit: Output::LIMIT,
         }
     }
     /// A script that only looks: it also runs in observe mode.
@@ -42,34 +43,22 @@ impl Script {
         self.deadline = deadline;
         self
     }
+    /// Sets how much it may print.
+    #[must_use]
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
     /// Runs it as `user`; an empty name means the login user.
     #[must_use]
     pub fn run_as(mut self, user: &str) -> Self {
         self.run_as = (!user.is_empty()).then(|| user.to_owned());
         self
     }
-    /// The whole text that the shell gets.
-    #[must_use]
-    pub fn body(&self) -> String {
-        let home = self.run_as.as_deref().map_or(String::new(), home);
-        // The braces make the shell read the whole script before it runs a line: a cut link cannot
-        // run half of it.
-        format!("{PRELUDE}{home}{ROOT}{{\n{}\n}}\n", self.text)
+    /// What it does.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
-    /// The sh command line that reads [`Script::body`] on its stdin, for the login user `login`
-    /// (empty: not known).
-    #[must_use]
-    pub fn command(&self, login: &str) -> String {
-        as_user(login, self.run_as.as_deref(), &format!("{} /bin/sh -s", watchdog(self.deadline)))
-    }
-}
-
-/// Tells the script its user's home, which the shell looks up without starting anything; `$HOME`
-/// may be somebody else's.
-fn home(user: &str) -> String {
-    let plain = user.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && user.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    if plain { format!("ob_home=~{user}\n") } else { String::new() }
 }
 
 impl std::fmt::Debug for Script {
@@ -83,57 +72,22 @@ impl std::fmt::Debug for Script {
     }
 }
 
-/// Ends what follows on the host itself, a second after we stopped waiting: also when the link was
-/// cut meanwhile.
-fn watchdog(deadline: Duration) -> String {
-    format!("timeout -k 5 {}", deadline.as_secs().saturating_add(2))
-}
-
-/// Wraps one sh command line, with the C locale and the host's own deadline.
-#[must_use]
-pub fn limited(command: &str, deadline: Duration) -> String {
-    format!("exec env LC_ALL=C {} {}", watchdog(deadline), shell(command))
-}
-
-/// Wraps one sh command line for any login shell, with the C locale and no deadline.
-#[must_use]
-pub fn unlimited(command: &str) -> String {
-    format!("exec env LC_ALL=C {}", shell(command))
-}
-
-/// A sh command line as one command in words.
-#[must_use]
-pub fn shell(command: &str) -> String {
-    format!("/bin/sh -c {}", quote(command))
-}
-
-/// The sh command line by which the login user `login` (empty: not known) becomes the command
-/// `words`, run as `user`: directly if that is the same one, by `runuser` for root, else by `sudo
-/// -n`.
-#[must_use]
-pub fn as_user(login: &str, user: Option<&str>, words: &str) -> String {
-    let Some(user) = user.filter(|user| *user != login) else { return format!("exec {words}") };
-    let (user, sudo) = (quote(user), shell(&format!("exec {words}")));
-    format!(
-        "ob_me=$(id -un); if [ \"$ob_me\" = {user} ]; then exec {words}; elif [ \"$ob_me\" = root ] || [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- {words}; \
-         else exec sudo -n -H -u {user} {sudo}; fi"
-    )
-}
-
 /// What a script left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
     /// Exit status; 128 + signal when killed.
     pub status: i32,
-    /// Standard output, at most [`Output::LIMIT`] bytes.
+    /// Standard output, whole.
     pub stdout: String,
-    /// Standard error, at most [`Output::LIMIT`] bytes.
+    /// The end of standard error, at most [`Output::ERRORS`] bytes; for people only.
     pub stderr: String,
 }
 
 impl Output {
-    /// The most that is kept of each stream; the rest is read and dropped.
+    /// The most that a script may print, unless it says otherwise ([`Script::at_most`]).
     pub const LIMIT: usize = 4 << 20;
+    /// The most that is kept of standard error.
+    pub const ERRORS: usize = 64 << 10;
     /// After the exit, how long to wait in silence for output of children that kept the streams
     /// open.
     pub const GRACE: Duration = Duration::from_millis(700);
@@ -146,14 +100,13 @@ impl Output {
     /// The last lines of stderr (else stdout) for a message.
     #[must_use]
     pub fn tail(&self) -> String {
-        let text = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(6)..].join("\n")
+        last_lines(if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr })
     }
 }
 
-/// Keeps the first [`Output::LIMIT`] bytes of a stream.
-pub(super) fn keep(kept: &mut Vec<u8>, data: &[u8]) {
-    let room = Output::LIMIT.saturating_sub(kept.len());
-    kept.extend_from_slice(&data[..data.len().min(room)]);
+/// The last lines of `text` that are not empty, a page at most.
+pub(super) fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(6)..].join("\n");
+    last.chars().skip(last.chars().count().saturating_sub(4 << 10)).collect()
 }

@@ -2,17 +2,16 @@
 //!
 //! A script whose answer never comes may or may not have run: such errors say so, and nothing is
 //! repeated here.
+use super::frame::{COMMAND, Frame};
 use super::handshake::{Client, Ended};
-use super::script::keep;
+use super::stream::Stream;
 use super::{Duplex, Input, Output, TransportError};
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Sig};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Sessions at once on one connection; sshd's `MaxSessions` is 10 unless somebody lowered it.
@@ -21,8 +20,6 @@ const SESSIONS: usize = 8;
 const NO_ROOM: Duration = Duration::from_secs(3);
 /// To end a command that was given up; the host's own `timeout` does it later if this fails.
 const KILL: Duration = Duration::from_secs(5);
-/// Before the pid that a command reports.
-const PID: &str = "ob-pid=";
 /// To open a forwarded port.
 const DIAL: Duration = Duration::from_secs(10);
 
@@ -74,22 +71,23 @@ impl Connection {
         TransportError::Unreachable(format!("{} {while_}", self.ended.why()))
     }
 
-    /// Runs `command` with `input` as its stdin. The deadline covers the wait for a free session
-    /// too; when it ends, the command is killed on the host.
+    /// Runs a script, with `input` once it is ready for it. The deadline covers the wait for a free
+    /// session too; when it ends, or the answer is longer than its bound, the script is killed on
+    /// the host.
     ///
     /// # Errors
-    /// No answer in time, the link broke, or `input` cannot be read.
+    /// No whole answer in time, the link broke, or `input` cannot be read.
     pub async fn exec(
         self: &Arc<Self>,
-        command: String,
-        input: Input,
+        frame: Frame,
+        input: Option<Input>,
         deadline: Duration,
     ) -> Result<Output, TransportError> {
         let sent = AtomicBool::new(false);
         let work = async {
             let session = self.session().await?;
             sent.store(true, Ordering::Relaxed);
-            self.converse(session, command, input).await
+            self.converse(session, frame, input).await
         };
         tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
             self.suspect.store(true, Ordering::Relaxed);
@@ -105,37 +103,20 @@ impl Connection {
     async fn converse(
         &self,
         session: Session,
-        command: String,
-        mut input: Input,
+        frame: Frame,
+        input: Option<Input>,
     ) -> Result<Output, TransportError> {
         let Session { mut read, write, mut end } = session;
-        // Command, input and its end leave in one go: no wait for the host's "yes" in between.
-        write
-            .exec(true, with_pid(&command))
-            .await
-            .map_err(|_| self.broken("before a script could be sent"))?;
-        let feed = async {
-            loop {
-                let mut chunk = Vec::with_capacity(256 << 10);
-                match input.read_buf(&mut chunk).await {
-                    Ok(0) => {
-                        return write.eof().await.map_err(|_| self.broken("while input was sent"));
-                    }
-                    Ok(_) => write
-                        .data_bytes(chunk)
-                        .await
-                        .map_err(|_| self.broken("while input was sent"))?,
-                    Err(e) => {
-                        let _ = write.eof().await;
-                        return Err(TransportError::Input(e.to_string()));
-                    }
-                }
-            }
-        };
+        let (mut answer, ready) = (frame.answer(), Notify::new());
+        let feed = self.feed(&write, frame, input, &ready);
         tokio::pin!(feed);
         let (mut fed, mut status, mut cut) = (false, None, None);
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut over = Instant::now();
         loop {
+            // A daemon that the script left behind may keep the streams for ever, and write.
+            if status.is_none() || !answer.ended() {
+                over = Instant::now() + Output::GRACE;
+            }
             let message = tokio::select! {
                 message = read.wait() => message,
                 done = &mut feed, if !fed => {
@@ -144,25 +125,27 @@ impl Connection {
                     cut = done.err().filter(|e| matches!(e, TransportError::Input(_)));
                     continue;
                 }
-                () = tokio::time::sleep(Output::GRACE), if status.is_some() || cut.is_some() => break,
+                () = tokio::time::sleep_until(over.into()), if status.is_some() || cut.is_some() => {
+                    break;
+                }
             };
             match message {
-                Some(ChannelMsg::Data { data }) => keep(&mut out, &data),
-                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
-                    keep(&mut err, &data);
-                    if end.pid.is_none() {
-                        end.pid = take_pid(&mut err);
+                Some(ChannelMsg::Data { data }) => {
+                    let taken = answer.stdout(&data);
+                    end.pid = answer.pid;
+                    taken?;
+                    if answer.is_ready() {
+                        ready.notify_one();
                     }
                 }
+                Some(ChannelMsg::ExtendedData { data, ext: 1 }) => answer.stderr(&data),
                 Some(ChannelMsg::ExitStatus { exit_status }) => {
                     status = Some(i32::try_from(exit_status).unwrap_or(-1))
                 }
                 Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                     status = Some(128 + number(&signal_name))
                 }
-                Some(ChannelMsg::Failure) => {
-                    return Err(TransportError::Unreachable("the host logs us in and refuses to run commands (a forced command or a restricted key?)".into()));
-                }
+                Some(ChannelMsg::Failure) => return Err(refused()),
                 Some(ChannelMsg::Close) => {
                     end.closed = true;
                     break;
@@ -171,64 +154,81 @@ impl Connection {
                 Some(_) => {}
             }
         }
+        end.done = status.is_some() || answer.ended();
         if let Some(cut) = cut {
-            end.done = status.is_some();
             return Err(cut);
         }
-        let Some(status) = status else {
-            return Err(if end.closed {
-                TransportError::Unreachable(
-                    "the host ended a script without saying how; it may have done its work".into(),
-                )
-            } else {
-                self.broken("while a script ran; it may have done its work")
-            });
-        };
-        end.done = true;
-        Ok(Output {
-            status,
-            stdout: String::from_utf8_lossy(&out).into_owned(),
-            stderr: String::from_utf8_lossy(&err).into_owned(),
-        })
+        if end.done || end.closed {
+            return answer.finish(status);
+        }
+        Err(self.broken("while a script ran; it may have done its work"))
     }
 
-    /// Starts `command` and hands out its stdin and stdout.
+    /// Sends command, script and, once it is ready, its input.
+    async fn feed(
+        &self,
+        write: &ChannelWriteHalf<Msg>,
+        frame: Frame,
+        input: Option<Input>,
+        ready: &Notify,
+    ) -> Result<(), TransportError> {
+        let broken = |_| self.broken("while a script was sent");
+        // Command, script and its end leave in one go: no wait for the host's "yes" in between.
+        write.exec(true, COMMAND).await.map_err(broken)?;
+        write.data_bytes(frame.text.into_bytes()).await.map_err(broken)?;
+        if let Some(mut input) = input {
+            ready.notified().await;
+            loop {
+                let mut chunk = Vec::with_capacity(256 << 10);
+                match input.read_buf(&mut chunk).await {
+                    Ok(0) => break,
+                    Ok(_) => write.data_bytes(chunk).await.map_err(broken)?,
+                    Err(e) => {
+                        let _ = write.eof().await;
+                        return Err(TransportError::Input(e.to_string()));
+                    }
+                }
+            }
+        }
+        write.eof().await.map_err(broken)
+    }
+
+    /// Starts a script, waits until it is ready, and hands out its stdin and stdout. The deadline is
+    /// for its being ready; when it ends, the script is killed on the host.
     ///
     /// # Errors
-    /// No session, or the host does not start it.
+    /// No session, or the script ends before it is ready.
     pub async fn start(
         self: &Arc<Self>,
-        command: String,
+        frame: Frame,
+        deadline: Duration,
     ) -> Result<Box<dyn Duplex>, TransportError> {
+        let mut answer = frame.answer();
         let start = async {
             let permit = self.permit().await?;
             let mut channel = self.session_channel().await?;
-            channel
-                .exec(true, command)
-                .await
-                .map_err(|_| self.broken("before a command could be sent"))?;
+            let broken = |_| self.broken("before a script could be sent");
+            channel.exec(true, COMMAND).await.map_err(broken)?;
+            channel.data_bytes(frame.text.into_bytes()).await.map_err(broken)?;
             loop {
                 match channel.wait().await {
-                    Some(ChannelMsg::Success) => return Ok((channel, permit)),
-                    Some(ChannelMsg::Failure) => {
-                        return Err(TransportError::Unreachable(
-                            "the host refuses to run commands".into(),
-                        ));
-                    }
+                    Some(ChannelMsg::Success) => break,
+                    Some(ChannelMsg::Failure) => return Err(refused()),
                     Some(_) => {}
-                    None => return Err(self.broken("while a command was started")),
+                    None => return Err(self.broken("while a script was started")),
                 }
             }
+            let mut inner: Box<dyn Duplex> = Box::new(channel.into_stream());
+            let ahead = answer.until_ready(&mut inner).await?;
+            Ok(Stream::new(ahead, inner, (self.clone(), permit)))
         };
-        let limit = Duration::from_secs(30);
-        let (channel, permit) = tokio::time::timeout(limit, start).await.unwrap_or_else(|_| {
-            Err(TransportError::Timeout(limit, "a command was started".into()))
-        })?;
-        Ok(Box::new(Stream {
-            inner: Box::pin(channel.into_stream()),
-            _permit: Some(permit),
-            _connection: self.clone(),
-        }))
+        let started = tokio::time::timeout(deadline, start).await.unwrap_or_else(|_| {
+            Err(TransportError::Timeout(deadline, "a script was started".into()))
+        });
+        if let Err(TransportError::Timeout(..) | TransportError::TooMuch { .. }) = &started {
+            self.end(answer.pid);
+        }
+        Ok(Box::new(started?))
     }
 
     /// Opens a TCP stream to `address:port` as seen from the host.
@@ -267,11 +267,10 @@ impl Connection {
         place: String,
     ) -> Result<Box<dyn Duplex>, TransportError> {
         match tokio::time::timeout(DIAL, open).await {
-            Ok(Ok(channel)) => Ok(Box::new(Stream {
-                inner: Box::pin(channel.into_stream()),
-                _permit: None,
-                _connection: self.clone(),
-            })),
+            Ok(Ok(channel)) => {
+                let inner = Box::new(channel.into_stream());
+                Ok(Box::new(Stream::new(Vec::new(), inner, self.clone())))
+            }
             Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(TransportError::Dial(
                 place,
                 match reason {
@@ -315,6 +314,12 @@ impl Connection {
         channel.exec(true, format!("exec /bin/sh -c 'kill -s KILL -- -{group}'")).await?;
         while channel.wait().await.is_some() {}
         Ok(())
+    }
+
+    /// Kills what was given up, in the background.
+    fn end(self: &Arc<Self>, group: Option<u32>) {
+        let (connection, Some(group)) = (self.clone(), group) else { return };
+        tokio::spawn(async move { tokio::time::timeout(KILL, connection.kill(group)).await });
     }
 
     async fn permit(&self) -> Result<Permit, TransportError> {
@@ -414,23 +419,11 @@ impl Drop for End {
     }
 }
 
-/// Makes the shell say its pid, which is that of the whole process group, as the first line of
-/// stderr.
-fn with_pid(command: &str) -> String {
-    format!(
-        "exec /bin/sh -c {}",
-        crate::base::shell::quote(&format!("echo {PID}$$ >&2; {command}"))
+fn refused() -> TransportError {
+    TransportError::Unreachable(
+        "the host logs us in and refuses to run commands (a forced command or a restricted key?)"
+            .into(),
     )
-}
-
-/// Takes the line of [`with_pid`] out of what came on stderr, wherever the login shell's own noise
-/// left it.
-fn take_pid(err: &mut Vec<u8>) -> Option<u32> {
-    let start = err.windows(PID.len()).position(|w| w == PID.as_bytes())?;
-    let length = err[start..].iter().position(|b| *b == b'\n')?;
-    let pid = std::str::from_utf8(&err[start + PID.len()..start + length]).ok()?.parse().ok()?;
-    err.drain(start..=start + length);
-    Some(pid)
 }
 
 /// A place among the connection's sessions.
@@ -462,38 +455,5 @@ fn number(signal: &Sig) -> i32 {
         Sig::ALRM => 14,
         Sig::TERM => 15,
         Sig::Custom(_) => 0,
-    }
-}
-
-/// A channel as a byte stream; holds its place and its connection.
-struct Stream {
-    inner: Pin<Box<dyn Duplex>>,
-    _permit: Option<Permit>,
-    _connection: Arc<Connection>,
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        self.inner.as_mut().poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        self.inner.as_mut().poll_write(cx, buf)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.inner.as_mut().poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.inner.as_mut().poll_shutdown(cx)
     }
 }

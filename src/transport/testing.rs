@@ -3,6 +3,7 @@ use super::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A private folder with keys; everything in it goes away with it.
 pub struct Keys {
@@ -191,4 +192,10 @@ pub fn trusted(extra: &str) -> (Keys, Sshd, Arc<Pool>) {
     keys.write("known_hosts", &format!("[127.0.0.1]:{} {}\n", sshd.port, keys.public("host")));
     config.known_hosts_files = vec![keys.path("known_hosts")];
     (keys, sshd, pool(config))
+}
+
+/// Whether this machine has a program.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).exists())
 }

@@ -2,7 +2,7 @@
 use super::testing::*;
 use super::*;
 use rustix::process::Signal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 async fn hello(pool: &Arc<Pool>, endpoint: &Endpoint) -> Result<String, TransportError> {
     let t = pool.connect(endpoint).await?;
@@ -191,4 +191,77 @@ async fn local_keeps_the_contract() {
     )
     .await;
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// What stands where a login shell should be: a forced command of the key.
+#[tokio::test]
+async fn a_host_that_runs_no_script_of_ours_is_named_as_that() {
+    let (keys, sshd, _) = trusted("");
+    let key = keys.public("user");
+    for (command, said) in [
+        ("true", ""),
+        ("/bin/false", ""),
+        // These send our script back, which may hold secrets.
+        ("cat", "our own script"),
+        ("read -r x; cat >&2", "our own script"),
+        ("echo 'This account is not available.'; exit 1", "This account is not available."),
+        ("while read -r choice; do echo \"no choice: $choice\"; done", "our own script"),
+        ("echo menu >&2; exit 3", "menu"),
+    ] {
+        let line = format!("command=\"{}\" {key}\n", command.replace('"', "\\\""));
+        keys.write("authorized_keys", &line);
+        let t = pool(config(&keys)).connect(&sshd.endpoint()).await.unwrap();
+        let script = Script::new("echo hello").within(Duration::from_secs(2));
+        let run = t.run(&script).await.unwrap_err();
+        let TransportError::NoShell(what) = &run else { panic!("{command}: {run:?}") };
+        assert_eq!((what.contains(said), what.contains("hello")), (true, false), "{command}");
+        // What reads on for ever is only seen not to answer.
+        let input = Box::new(tokio::io::empty());
+        let others = [t.stream(&script, input).await.err(), t.open(&script).await.err()];
+        let ends = !command.contains("cat") && !command.contains("while");
+        for error in others.into_iter().flatten() {
+            let named = matches!(error, TransportError::NoShell(_));
+            let late = matches!(error, TransportError::Timeout(..));
+            assert!(named || (late && !ends), "{command}: {error:?}");
+        }
+        let problem = run.explain(t.endpoint());
+        assert!(problem.why.contains("login shell") && problem.fix.contains("chsh"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_login_shell_prints_is_no_answer() {
+    let (keys, sshd, _) = trusted("");
+    let key = keys.public("user");
+    // bash reads its start file when sshd starts it; a wrapper speaks before and after.
+    keys.write(".bashrc", "echo a=1; echo warning >&2; printf 'no end'\n");
+    let wrapper = "printf before; eval \\\"${SSH_ORIGINAL_COMMAND#exec}\\\"; echo after=$?";
+    for line in [format!("{key}\n"), format!("command=\"{wrapper}\" {key}\n")] {
+        keys.write("authorized_keys", &line);
+        let t = pool(config(&keys)).connect(&sshd.endpoint()).await.unwrap();
+        let out = t.run(&Script::new("echo said; exit 5")).await.unwrap();
+        assert_eq!((out.stdout.as_str(), out.status), ("said\n", 5), "{line}");
+        let input = Box::new(&b"input"[..]);
+        let out = t.stream(&Script::new("ob_ready; cat; exit 6"), input).await.unwrap();
+        assert_eq!((out.stdout.as_str(), out.status), ("input", 6), "{line}");
+        let stream = t.open(&Script::new("ob_ready; echo open; read -r x")).await.unwrap();
+        let mut stream = tokio::io::BufReader::new(stream);
+        assert_eq!(line_of(&mut stream).await, Some("open".into()));
+    }
+}
+
+async fn line_of(from: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> Option<String> {
+    line(from, 100).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_line_of_a_host_has_an_end() {
+    let mut from = &b"one\n\n12345\n123456\n"[..];
+    assert_eq!(line(&mut from, 5).await.unwrap(), Some("one".into()));
+    assert_eq!(line(&mut from, 5).await.unwrap(), Some(String::new()));
+    assert_eq!(line(&mut from, 5).await.unwrap(), Some("12345".into()));
+    assert!(line(&mut from, 5).await.is_err());
+    let mut rest = &b"rest"[..];
+    assert_eq!(line(&mut rest, 5).await.unwrap(), Some("rest".into()));
+    assert_eq!(line(&mut rest, 5).await.unwrap(), None);
 }

@@ -2,7 +2,7 @@
 use super::testing::*;
 use super::*;
 use crate::base::Secret;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 fn with(base: &SshConfig, key: KeySource, certificate: Option<String>) -> SshConfig {
@@ -243,10 +243,8 @@ async fn a_jump_chain_verifies_each_hop() {
     );
     // 20 MB through two hops.
     let zeros: Input = Box::new(tokio::io::AsyncReadExt::take(tokio::io::repeat(0), 20_000_000));
-    assert_eq!(
-        host.stream("wc -c", zeros, Duration::from_secs(30)).await.unwrap().stdout.trim(),
-        "20000000"
-    );
+    let count = Script::new("ob_ready; wc -c");
+    assert_eq!(host.stream(&count, zeros).await.unwrap().stdout.trim(), "20000000");
     // The second hop's key is not known: its name is in the message, and the target is never
     // reached.
     keys.write("known_hosts", &(line(&outer) + &line(&target)));
@@ -281,11 +279,10 @@ async fn observe_mode_refuses_effects_and_allows_reading() {
         let host = pool.connect(&endpoint).await.unwrap();
         assert_eq!(host.run(&Script::read("echo seen")).await.unwrap().stdout, "seen\n");
         assert_eq!(host.run(&Script::new("true")).await, Err(TransportError::Observe));
-        assert_eq!(
-            host.stream("cat", Box::new(tokio::io::empty()), Duration::from_secs(1)).await,
-            Err(TransportError::Observe)
-        );
-        assert!(matches!(host.open("cat").await, Err(TransportError::Observe)));
+        let (effect, nothing) = (Script::new("ob_ready; cat"), Box::new(tokio::io::empty()));
+        assert_eq!(host.stream(&effect, nothing).await, Err(TransportError::Observe));
+        assert!(matches!(host.open(&effect).await, Err(TransportError::Observe)));
+        assert!(host.open(&Script::read("ob_ready; cat")).await.is_ok());
         assert!(host.dial("127.0.0.1", sshd.port).await.is_ok());
     }
 }

@@ -9,7 +9,7 @@ use super::received::{self, Received};
 use crate::Host;
 use crate::process::{Process, until};
 use async_trait::async_trait;
-use ob::transport::script::{limited, unlimited};
+use ob::transport::frame::{COMMAND, Frame};
 use ob::transport::{
     Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError,
 };
@@ -130,11 +130,19 @@ impl Link {
         self.links.keep(script, one);
     }
 
-    async fn spawn(&self, command: &str) -> Result<Child, TransportError> {
+    /// What the product sends, with the bug if there is one.
+    fn plant(&self, mut frame: Frame) -> Frame {
+        if let Some(bug) = self.links.bug {
+            frame.text = bug.plant(&frame.text);
+        }
+        frame
+    }
+
+    async fn spawn(&self) -> Result<Child, TransportError> {
         self.pass().await?;
         // sshd starts a session of its own for every command.
         let command =
-            self.host.command(&["setsid", "-w", "/bin/sh", "-c", command]).map_err(|_| gone())?;
+            self.host.command(&["setsid", "-w", "/bin/sh", "-c", COMMAND]).map_err(|_| gone())?;
         let mut command = Command::from(command);
         command
             .stdin(Stdio::piped())
@@ -146,11 +154,14 @@ impl Link {
 
     async fn finish(
         &self,
-        child: Child,
-        input: Input,
-        deadline: Duration,
+        script: &Script,
+        input: Option<Input>,
     ) -> Result<Output, TransportError> {
-        let done = pipe::finish(self, child, input, deadline).await?;
+        let frame = self.plant(Frame::run(script, self.endpoint.login()));
+        let effects = received::effects(self.host.name(), &frame.text)
+            .map_err(|e| TransportError::Unreachable(format!("a script is none of ours: {e:#}")))?;
+        self.links.received.lock().unwrap_or_else(PoisonError::into_inner).extend(effects);
+        let done = pipe::finish(self, self.spawn().await?, frame, input, script.deadline).await?;
         self.pass().await?;
         Ok(done)
     }
@@ -167,33 +178,16 @@ impl Transport for Link {
     }
 
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
-        let text = script.body();
-        let text = self.links.bug.map_or(text.clone(), |bug| bug.plant(&text));
-        let effects = received::effects(self.host.name(), &text)
-            .map_err(|e| TransportError::Unreachable(format!("a script is none of ours: {e:#}")))?;
-        self.links.received.lock().unwrap_or_else(PoisonError::into_inner).extend(effects);
-        let child = self.spawn(&script.command(self.endpoint.login())).await?;
-        self.finish(child, Box::new(std::io::Cursor::new(text.into_bytes())), script.deadline).await
+        self.finish(script, None).await
     }
 
-    async fn stream(
-        &self,
-        command: &str,
-        input: Input,
-        deadline: Duration,
-    ) -> Result<Output, TransportError> {
-        let child = self.spawn(&limited(command, deadline)).await?;
-        self.finish(child, input, deadline).await
+    async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError> {
+        self.finish(script, Some(input)).await
     }
 
-    async fn open(&self, command: &str) -> Result<Box<dyn Duplex>, TransportError> {
-        let command = self.links.bug.map_or(command.to_owned(), |bug| bug.plant(command));
-        let mut child = self.spawn(&unlimited(&command)).await?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(gone());
-        };
-        drop(child.stderr.take());
-        Ok(pipe::duplex(self, tokio::io::join(stdout, stdin), Some(child)))
+    async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        let frame = self.plant(Frame::open(script, self.endpoint.login()));
+        pipe::open(self, self.spawn().await?, frame, script.deadline).await
     }
 
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {

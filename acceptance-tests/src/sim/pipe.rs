@@ -2,61 +2,60 @@
 //! link is cut.
 use super::link::Link;
 use crate::process::Process;
-use ob::transport::{Duplex, Input, Output, TransportError};
-use std::os::unix::process::ExitStatusExt;
+use ob::transport::frame::Frame;
+use ob::transport::{Duplex, Input, Output, TransportError, local};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
-async fn all(from: Option<impl AsyncRead + Unpin>) -> String {
-    let (mut bytes, Some(mut from)) = (Vec::new(), from) else { return String::new() };
-    let _ = from.read_to_end(&mut bytes).await;
-    String::from_utf8_lossy(&bytes).into_owned()
+fn process(child: &Child) -> Option<Process> {
+    child.id().and_then(|id| Process::of(i32::try_from(id).ok()?))
+}
+
+fn cut() -> TransportError {
+    TransportError::Unreachable("the simulated link was cut".into())
 }
 
 /// Feeds a child and waits for its end and its output. A cut leaves it running, its streams open.
 pub(super) async fn finish(
     link: &Link,
-    mut child: Child,
-    mut input: Input,
+    child: Child,
+    frame: Frame,
+    input: Option<Input>,
     deadline: Duration,
 ) -> Result<Output, TransportError> {
-    let process = child.id().and_then(|id| Process::of(i32::try_from(id).ok()?));
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let feed = async move {
-        let Some(mut stdin) = stdin else { return Ok(()) };
-        match tokio::io::copy(&mut input, &mut stdin).await {
-            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(TransportError::Input(e.to_string()))
-            }
-            _ => Ok(()),
-        }
-    };
-    let end = async move {
-        let mut read = Box::pin(async { tokio::join!(all(stdout), all(stderr)) });
-        tokio::select! {
-            // A daemon that was left behind may hold the streams for ever.
-            status = child.wait() => (status, tokio::time::timeout(Duration::from_millis(500), read).await.unwrap_or_default()),
-            output = &mut read => (child.wait().await, output),
-        }
-    };
-    let mut work = Box::pin(async move {
-        let (fed, (status, (stdout, stderr))) = tokio::join!(feed, end);
-        fed?;
-        let status = status.map_err(|e| TransportError::Unreachable(e.to_string()))?;
-        Ok(Output {
-            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-            stdout,
-            stderr,
-        })
-    });
+    let process = process(&child);
+    let mut work = Box::pin(local::converse(child, frame, input));
     tokio::select! {
         done = &mut work => return done,
-        () = tokio::time::sleep(deadline) => return Err(TransportError::Timeout(deadline, "a script ran".into())),
+        () = tokio::time::sleep(deadline) => {
+            return Err(TransportError::Timeout(deadline, "a script ran".into()));
+        }
         () = link.cut() => {}
     }
     link.keep(process, work);
-    Err(TransportError::Unreachable("the simulated link was cut".into()))
+    Err(cut())
+}
+
+/// Starts a child that is talked with. A cut before it is ready leaves it running, too.
+pub(super) async fn open(
+    link: &Link,
+    child: Child,
+    frame: Frame,
+    deadline: Duration,
+) -> Result<Box<dyn Duplex>, TransportError> {
+    let process = process(&child);
+    let mut work = Box::pin(async move {
+        let mut child = child;
+        let stream = local::open(&mut child, frame, deadline).await;
+        (stream, child)
+    });
+    tokio::select! {
+        (stream, child) = &mut work => return Ok(duplex(link, stream?, Some(child))),
+        () = link.cut() => {}
+    }
+    link.keep(process, work);
+    Err(cut())
 }
 
 /// Joins `far` (and the child behind it) to a stream for the product. Held: nothing moves. Cut: the

@@ -2,12 +2,9 @@
 use crate::base::{Kind, Problem};
 use crate::engine::{Cx, Node, Values};
 use crate::program;
-use crate::transport::{
-    Duplex, key_values,
-    script::{as_user, shell},
-};
+use crate::transport::{Duplex, Script, TransportError, key_values};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Space on the host, in bytes.
 pub struct Room {
@@ -38,7 +35,7 @@ pub async fn room(cx: &Cx, instance: &Node, source: &str) -> Result<Room, Proble
 pub struct Temporary {
     /// Its SQL port.
     pub port: u16,
-    stream: BufReader<Box<dyn Duplex>>,
+    stream: Box<dyn Duplex>,
 }
 
 /// The program that copies and runs.
@@ -55,38 +52,20 @@ impl Temporary {
     /// The copy failed, the server ended or did not answer.
     pub async fn start(cx: &Cx, instance: &Node, source: &str) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
-        let run_as = (!instance.host.run_as.is_empty()).then_some(instance.host.run_as.as_str());
-        let command = as_user(
-            instance.host.endpoint.login(),
-            run_as,
-            &shell(&format!("export LC_ALL=C; {}", script(instance, source, port)?)),
-        );
-        let stream = cx
-            .connect(&instance.host)
-            .await?
-            .open(&command)
-            .await
-            .map_err(|e| e.explain(&instance.host.endpoint))?;
-        let mut stream = BufReader::new(stream);
-        let mut said = String::new();
-        let wait = async {
-            loop {
-                let mut line = String::new();
-                match stream.read_line(&mut line).await {
-                    Ok(0) | Err(_) => return false,
-                    Ok(_) if line.trim() == "READY" => return true,
-                    Ok(_) => said.push_str(&line),
-                }
-            }
-        };
         // A copy of a large store takes its time; the channel's own keepalive notices a dead host.
-        let ready = tokio::select! {
-            ready = tokio::time::timeout(Duration::from_secs(6 * 3600), wait) => ready.unwrap_or(false),
+        let script = Script::new(script(instance, source, port)?)
+            .run_as(&instance.host.run_as)
+            .within(Duration::from_secs(6 * 3600));
+        let transport = cx.connect(&instance.host).await?;
+        let opened = tokio::select! {
+            opened = transport.open(&script) => opened,
             () = cx.cancel().cancelled() => return Err(crate::engine::cancelled()),
         };
-        if ready {
-            return Ok(Self { port, stream });
-        }
+        let said = match opened {
+            Ok(stream) => return Ok(Self { port, stream }),
+            Err(TransportError::Ended(said)) => said,
+            Err(e) => return Err(e.explain(&instance.host.endpoint)),
+        };
         Err(Problem::new(Kind::User, "the copy of the store could not be read")
             .place(instance.host.endpoint.show())
             .why(said.trim().trim_start_matches("FAILED ").to_owned())
@@ -95,7 +74,7 @@ impl Temporary {
 
     /// Stops the server and removes the copy.
     pub async fn end(mut self) {
-        let _ = self.stream.get_mut().shutdown().await;
+        let _ = self.stream.shutdown().await;
         let mut rest = Vec::new();
         let _ =
             tokio::time::timeout(Duration::from_secs(30), self.stream.read_to_end(&mut rest)).await;

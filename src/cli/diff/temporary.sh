@@ -1,4 +1,4 @@
-# Copies a store, starts a server on the copy, says READY, waits for the end of its input, stops the
+# Copies a store, starts a server on the copy, says that it is ready, waits for the end of its input, stops the
 # server and removes the copy. The copy's directories are relative to its own base directory
 # (data_dir and redo_dir are store and store/redo, seen on 1.4.0), so nothing leads back.
 # WORK SOURCE PORT SERVER
@@ -41,5 +41,5 @@ for fd in "/proc/$pid/fd"/*; do
     "$s"/store/*|"$s"/etc/*) echo "FAILED it opened files of the store itself"; exit 1 ;;
   esac
 done
-echo READY
+ob_ready
 cat >/dev/null

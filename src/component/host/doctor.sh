@@ -1,6 +1,7 @@
 # Prints what databases need of a host, and the kernel settings KEY... as they are and as the next
 # boot sets them.
 # shellcheck disable=SC3045 # Every sh that we meet knows hard limits: dash, bash, busybox.
+# needs: engine/host.sh
 printf 'nofile=%s\nstack=%s\n' "$(ulimit -Hn)" "$(ulimit -Hs)"
 printf 'nproc=%s\n' "$(sed -n 's/^Max processes *[^ ]* *\([^ ]*\).*/\1/p' /proc/self/limits)"
 printf 'thp=%s\n' "$(cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)"

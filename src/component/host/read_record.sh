@@ -1,4 +1,4 @@
 # Prints the record.
-# needs: component/host/record.sh
+# needs: engine/host.sh component/host/record.sh
 ob_record
 :

@@ -1,5 +1,5 @@
 # Prints the user's state directory, and "there" when the whole package is.
-# needs: component/package/stamp.sh
+# needs: engine/host.sh component/package/stamp.sh
 echo "state=$OB_STATE"
 (
   [ -f "$d/.placed" ] || exit 3

@@ -1,5 +1,5 @@
 # Notes the package as whole.
-# needs: component/package/stamp.sh
+# needs: engine/host.sh component/package/stamp.sh
 chmod 700 "$OB_STATE/packages" "$OB_STATE/cache" || exit 1
 lines=$(
   while [ $# -gt 0 ]; do

@@ -1,5 +1,5 @@
 # Prints the names of files that are missing or differ, stamps or not.
-# needs: component/package/stamp.sh
+# needs: engine/host.sh component/package/stamp.sh
 while [ $# -gt 0 ]; do
   ok=0
   s=$(st "$4") && case $s in

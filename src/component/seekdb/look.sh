@@ -1,5 +1,6 @@
 # Prints the facts of an instance. Every process that it starts costs a host a millisecond, so it
 # starts few. BASE
+# needs: engine/host.sh component/seekdb/lib.sh
 while read -r k v _; do
   case $k in MemTotal:) echo "memory=${v}K"; break ;; esac
 done < /proc/meminfo

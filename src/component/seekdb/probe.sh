@@ -1,4 +1,5 @@
 # Prints what an instance of others runs from: its arguments, files and version. BASE
+# needs: engine/host.sh component/seekdb/lib.sh
 p=$(sdb_pid)
 if [ -n "$p" ]; then
   d=$(dirname "$(readlink "/proc/$p/exe")")

@@ -142,10 +142,10 @@ impl Transport for Way {
     async fn run(&self, _: &Script) -> Result<Output, TransportError> {
         unreachable!("only dialled")
     }
-    async fn stream(&self, _: &str, _: Input, _: Duration) -> Result<Output, TransportError> {
+    async fn stream(&self, _: &Script, _: Input) -> Result<Output, TransportError> {
         unreachable!("only dialled")
     }
-    async fn open(&self, _: &str) -> Result<Box<dyn Duplex>, TransportError> {
+    async fn open(&self, _: &Script) -> Result<Box<dyn Duplex>, TransportError> {
         unreachable!("only dialled")
     }
     async fn dial(&self, _: &str, _: u16) -> Result<Box<dyn Duplex>, TransportError> {

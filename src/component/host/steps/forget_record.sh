@@ -1,2 +1,3 @@
 # Removes the record.
+# needs: engine/host.sh component/host/record.sh
 rm -f "$made" && sync "${made%/*}"

@@ -1,4 +1,5 @@
 # Prints what a directory is. PATH
+# needs: engine/host.sh component/host/record.sh
 ob_record
 printf 'me=%s\n' "$(id -un)"
 if [ -L "$1" ]; then echo link=1; fi

@@ -1,4 +1,5 @@
 # Prints the network devices and the addresses of DEVICE.
+# needs: engine/host.sh component/host/record.sh
 sed -n 's/^ *\([^:]*\):.*/device.\1=1/p' /proc/net/dev
 if command -v ip >/dev/null; then
   echo tool=1

@@ -1,5 +1,6 @@
 # Prints our file of kernel settings and each setting of it: those asked for and those that are
 # noted. FILE KEY...
+# needs: engine/host.sh component/host/record.sh
 ob_record
 file=$1
 shift

@@ -1,5 +1,6 @@
 # Makes a directory, or gives an empty one of root's to its OWNER; none means the login user.
 # PATH OWNER MODE
+# needs: engine/host.sh component/host/record.sh
 p=$1 owner=${2:-$(id -un)} mode=$3
 if [ ! -d "$p" ]; then
   q=$(dirname "$p")

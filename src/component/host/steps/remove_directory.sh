@@ -1,5 +1,6 @@
 # Undoes a directory: removes an empty one that we made, gives one that was there back to its owner.
 # Parents go as far as they were made by us and are empty. What is not empty stays. PATH
+# needs: engine/host.sh component/host/record.sh
 p=$1
 
 # Removes an empty directory, and fails when it stays, as one that is in use does. Its content may

@@ -1,4 +1,5 @@
 # Removes the file of limits, if its first line is HEADER: else somebody else wrote it. FILE HEADER
+# needs: engine/host.sh component/host/record.sh
 first=''
 [ ! -r "$1" ] || IFS= read -r first < "$1"
 [ "$first" != "$2" ] || root rm -f "$1" || exit 1

@@ -1,4 +1,5 @@
 # Removes the user, if it still exists, with its home when HOME=--remove. NAME HOME
+# needs: engine/host.sh component/host/record.sh
 name=$1 home=${2:-}
 if getent passwd "$name" >/dev/null || grep -q "^$name:" /etc/passwd; then
   if [ -n "$home" ]; then root userdel "$home" "$name"; else root userdel "$name"; fi || exit 1

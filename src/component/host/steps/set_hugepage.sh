@@ -1,5 +1,6 @@
 # Sets transparent huge pages to WANT, and at boot by UNIT with TEXT where systemd runs. What was
 # there before our first change is noted. FILE UNIT WANT TEXT
+# needs: engine/host.sh component/host/record.sh
 file=$1 unit=$2 want=$3
 noted=$(ob_noted thp) && old=${noted%%>*} || { old=$(cat "$file"); old=${old#*[}; old=${old%%]*}; }
 ob_note thp "$old>$want" && echo "$want" | root tee "$file" >/dev/null || exit 1

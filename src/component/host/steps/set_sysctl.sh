@@ -1,6 +1,7 @@
 # Sets kernel settings by our file. NOTES are lines "key value" for the record, written first; BOTH
 # is the file with what is set back, FILE_TEXT the file as it stays (empty: none), FORGET the keys
 # that are noted no more. FILE NOTES BOTH FILE_TEXT FORGET
+# needs: engine/host.sh component/host/record.sh
 file=$1
 printf %s "$2" | {
   while read -r k v; do ob_note "sysctl.$k" "$v" || exit 1; done

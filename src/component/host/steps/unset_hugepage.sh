@@ -1,5 +1,6 @@
 # Sets transparent huge pages back to what they were, unless somebody else set them meanwhile.
 # FILE UNIT
+# needs: engine/host.sh component/host/record.sh
 file=$1 unit=$2
 if [ -e "/etc/systemd/system/$unit" ]; then
   root systemctl disable "$unit" && root rm -f "/etc/systemd/system/$unit" &&

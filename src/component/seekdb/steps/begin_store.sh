@@ -1,6 +1,7 @@
 # Notes that a store is being built from SOURCE, and empties what a former try of the same build
 # left. The note comes before the first byte of the store; a store without it is never wiped here.
 # BASE SOURCE
+# needs: engine/host.sh component/seekdb/lib.sh
 if [ -e "$own/building" ]; then
   sdb_end 0 || exit 1
   rm -rf "${base:?}/store" "${base:?}/etc" "${base:?}/run" "$base/log"

@@ -1,3 +1,4 @@
 # Keeps PASSWORD as that of our account (0600). Only what is built into sh sees it. BASE PASSWORD
+# needs: engine/host.sh component/seekdb/lib.sh
 umask 077
 printf %s "$2" | ob_put "$own/account"

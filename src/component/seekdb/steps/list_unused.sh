@@ -1,5 +1,5 @@
 # Prints all that is to be removed when the object LEAVING goes. LEAVING
-# needs: component/seekdb/steps/unused.sh
+# needs: engine/host.sh component/seekdb/steps/unused.sh
 unused_packages "$1" || exit 0
 loose_files
 empty_directories

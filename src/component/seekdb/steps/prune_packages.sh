@@ -1,6 +1,6 @@
 # Removes packages that no instance starts from, and contents that no package uses, when the object
 # LEAVING goes. Twice: a file is loose once the last package with it is gone. LEAVING
-# needs: component/seekdb/steps/unused.sh
+# needs: engine/host.sh component/seekdb/steps/unused.sh
 for _ in 1 2; do
   { unused_packages "$1" && loose_files; } |
     while IFS= read -r d; do rm -rf "$d" "$d.stamp"; done

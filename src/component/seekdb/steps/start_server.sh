@@ -1,5 +1,6 @@
 # Starts the server, unless it runs or is being started. HOW: alone, member, again, or join, which
 # starts a standby of SOURCE on the new store of its build. BASE HOW [SOURCE]
+# needs: engine/host.sh component/seekdb/lib.sh
 how=$2
 sdb_settle
 [ -z "$(sdb_pid)" ] || exit 0

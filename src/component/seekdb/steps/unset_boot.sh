@@ -1,4 +1,5 @@
 # Undoes set_boot.sh. BASE UNIT LINE
+# needs: engine/host.sh component/seekdb/lib.sh
 if [ -e "/etc/systemd/system/$2" ]; then
   root systemctl disable "$2" && root rm -f "/etc/systemd/system/$2" &&
     root systemctl daemon-reload || exit 1

@@ -1,0 +1,306 @@
+//! What goes to a host for one script, and which part of what comes back is its answer.
+//!
+//! The login shell of a host is unknown: it may be fish or csh, its start files may print, a forced
+//! command may stand in its place. So it gets one constant line, [`COMMAND`], and everything else
+//! goes over stdin to `/bin/sh`: a first line that becomes the user and starts the watchdog, then
+//! the script. The script's shell prints a line with a fresh random number before it begins and
+//! after it has ended. What lies between these lines is the answer; all else is noise.
+use super::TransportError;
+use super::script::{Output, Script, last_lines};
+use super::sudo::ROOT;
+use crate::base::shell::quote;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// All that the login shell sees. Every known shell takes it for the same three words: it holds no
+/// quote in a quote, no backslash, no `!` and no line end.
+///
+/// `read` takes the first line and not a byte more (POSIX asks that of it; a shell that reads a
+/// script from stdin may read ahead), so the rest is there for the shell that the line starts.
+pub const COMMAND: &str = "exec /bin/sh -c 'read -r ob && eval \"$ob\"'";
+
+/// The C locale, system commands in reach.
+const ENVIRONMENT: &str = "export LC_ALL=C \
+    PATH=\"${PATH:-/usr/local/bin:/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin\"";
+
+/// The most that an open script may say before it is ready, and that is kept of noise.
+const TALK: usize = 64 << 10;
+
+/// One script on its way to a host.
+pub struct Frame {
+    /// What the host gets on stdin.
+    pub text: String,
+    nonce: String,
+    limit: usize,
+}
+
+impl Frame {
+    /// For a script that runs to its end; what input it gets, it gets once it has called
+    /// `ob_ready`. `login` is the login user (empty: not known).
+    #[must_use]
+    pub fn run(script: &Script, login: &str) -> Self {
+        Self::new(script, login, Some(script.deadline))
+    }
+
+    /// For a script that is talked with once it has called `ob_ready`, as long as both sides like.
+    #[must_use]
+    pub fn open(script: &Script, login: &str) -> Self {
+        Self { limit: TALK, ..Self::new(script, login, None) }
+    }
+
+    fn new(script: &Script, login: &str, watchdog: Option<Duration>) -> Self {
+        let nonce = format!("{:032x}", rand::random::<u128>());
+        let user = script.run_as.as_deref();
+        // Ends the script on the host itself, also when the link was cut meanwhile.
+        let shell = watchdog.map_or_else(
+            || "/bin/sh -s".to_owned(),
+            |limit| format!("timeout -k 5 {} /bin/sh -s", limit.as_secs().saturating_add(2)),
+        );
+        // An open script has one stream for all it says, and no end to be told.
+        let (merge, end) = match watchdog {
+            Some(_) => {
+                let end = format!("printf \"\\nob-{nonce} end %s\\n\" \"$?\" 2>/dev/null");
+                ("", format!("trap '{end}' EXIT\n"))
+            }
+            None => ("exec 2>&1; ", String::new()),
+        };
+        let become_user = as_user(login, user, &shell);
+        let home = user.map_or(String::new(), home);
+        // The braces make the shell read the whole script before it runs a line: a cut link cannot
+        // run half of it. The `exit` behind them keeps the shell from taking input for commands.
+        let text = format!(
+            "{merge}{ENVIRONMENT}; printf '\\nob-{nonce} pid %s\\n' $$; {become_user}\n\
+             {ENVIRONMENT}; umask 022\n{home}{ROOT}\
+             ob_ready() {{ printf '\\nob-{nonce} ready\\n'; }}\n\
+             {end}printf '\\nob-{nonce} begin\\n'\n{{\n{}\n}}; exit\n",
+            script.text(),
+        );
+        Self { text, nonce, limit: script.limit }
+    }
+
+    /// Reads the answer to it.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        Answer {
+            mark: format!("\nob-{} ", self.nonce).into_bytes(),
+            limit: self.limit,
+            read: 0,
+            pid: None,
+            ready: None,
+            stage: Stage::Noise,
+            out: Vec::new(),
+            err: Vec::new(),
+            scanned: 0,
+        }
+    }
+}
+
+/// Tells the script its user's home, which the shell looks up without starting anything; `$HOME`
+/// may be somebody else's.
+fn home(user: &str) -> String {
+    let plain = user.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && user.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    if plain { format!("ob_home=~{user}\n") } else { String::new() }
+}
+
+/// One line of sh by which the login user `login` (empty: not known) becomes the command `words`,
+/// run as `user`: directly if that is the same one, by `runuser` for root, else by `sudo -n`.
+fn as_user(login: &str, user: Option<&str>, words: &str) -> String {
+    let Some(user) = user.filter(|user| *user != login) else { return format!("exec {words}") };
+    let (user, sudo) = (quote(&user.replace('\n', " ")), quote(&format!("exec {words}")));
+    format!(
+        "ob_me=$(id -un); if [ \"$ob_me\" = {user} ]; then exec {words}; \
+         elif [ \"$ob_me\" = root ] || [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- {words}; \
+         else exec sudo -n -H -u {user} /bin/sh -c {sudo}; fi"
+    )
+}
+
+/// How far an answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The script has not begun.
+    Noise,
+    /// The script says this.
+    Within,
+    /// The script has ended with this status.
+    Ended(i32),
+}
+
+/// Reads what a host answers to a [`Frame`]: bounded, and only what the script itself said.
+#[derive(Debug)]
+pub struct Answer {
+    mark: Vec<u8>,
+    limit: usize,
+    read: usize,
+    /// The process group on the host, as soon as it is known.
+    pub pid: Option<u32>,
+    /// Where the script called `ob_ready`, in `out`.
+    ready: Option<usize>,
+    stage: Stage,
+    out: Vec<u8>,
+    err: Vec<u8>,
+    /// No line of ours begins before this place of `out`.
+    scanned: usize,
+}
+
+impl Answer {
+    /// Takes what came on stdout.
+    ///
+    /// # Errors
+    /// [`TransportError::TooMuch`].
+    pub fn stdout(&mut self, data: &[u8]) -> Result<(), TransportError> {
+        if self.ended() {
+            return Ok(());
+        }
+        self.read = self.read.saturating_add(data.len());
+        self.out.extend_from_slice(data);
+        while let Some((at, next)) = self.line() {
+            let word = String::from_utf8_lossy(&self.out[at + self.mark.len()..next - 1]);
+            let (word, number) = word.split_once(' ').unwrap_or((&word, ""));
+            match (word, self.stage, number.parse::<u32>()) {
+                ("pid", Stage::Noise, Ok(pid)) => {
+                    self.pid = Some(pid);
+                    self.out.drain(at..next);
+                    self.scanned = at;
+                }
+                ("begin", Stage::Noise, _) => {
+                    self.out.drain(..next);
+                    (self.stage, self.scanned) = (Stage::Within, 0);
+                }
+                ("ready", Stage::Within, _) if self.ready.is_none() => {
+                    self.ready = Some(at);
+                    self.out.drain(at..next);
+                    self.scanned = at;
+                }
+                ("end", Stage::Within, Ok(status)) => {
+                    self.out.truncate(at);
+                    self.stage = Stage::Ended(i32::try_from(status).unwrap_or(-1));
+                    return self.bounded(self.out.len(), self.limit);
+                }
+                _ => self.scanned = at + 1,
+            }
+        }
+        if self.stage == Stage::Noise {
+            let surplus = self.out.len().saturating_sub(TALK);
+            self.out.drain(..surplus);
+            self.scanned = self.scanned.saturating_sub(surplus);
+            return self.bounded(self.read, self.limit.max(TALK));
+        }
+        // What may still turn out to be our own line does not count.
+        self.bounded(self.scanned, self.limit)
+    }
+
+    fn bounded(&self, length: usize, bound: usize) -> Result<(), TransportError> {
+        let read = self.read;
+        if length <= bound { Ok(()) } else { Err(TransportError::TooMuch { read, bound }) }
+    }
+
+    /// The next whole line of ours: where it begins, and what comes behind it.
+    fn line(&mut self) -> Option<(usize, usize)> {
+        let from = self.scanned;
+        for at in (from..self.out.len()).filter(|at| self.out[*at] == b'\n') {
+            let rest = &self.out[at..];
+            if rest.len() < self.mark.len() {
+                if self.mark.starts_with(rest) {
+                    self.scanned = at;
+                    return None;
+                }
+            } else if rest.starts_with(&self.mark) {
+                let behind = &rest[self.mark.len()..];
+                match behind.iter().take(24).position(|b| *b == b'\n') {
+                    Some(length) => return Some((at, at + self.mark.len() + length + 1)),
+                    None if behind.len() < 24 => {
+                        self.scanned = at;
+                        return None;
+                    }
+                    None => {}
+                }
+            }
+        }
+        self.scanned = self.out.len();
+        None
+    }
+
+    /// Takes what came on stderr, which is for people only: its end is kept.
+    pub fn stderr(&mut self, data: &[u8]) {
+        self.err.extend_from_slice(data);
+        let surplus = self.err.len().saturating_sub(Output::ERRORS);
+        self.err.drain(..surplus);
+    }
+
+    /// Whether the script has called `ob_ready`.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
+    /// Whether the script has said that it has ended.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// The whole answer of a script whose channel closed with `status` (none: the host did not say
+    /// how).
+    ///
+    /// # Errors
+    /// [`TransportError::NoShell`], [`TransportError::NotWhole`].
+    pub fn finish(self, status: Option<i32>) -> Result<Output, TransportError> {
+        let status = match (self.stage, status) {
+            // Who runs the script for us may lose its status; a signal may come after its last line.
+            (Stage::Ended(status), None | Some(0)) => status,
+            (Stage::Noise, _) if self.pid.is_none() => {
+                return Err(TransportError::NoShell(self.said()));
+            }
+            (_, None | Some(0)) => return Err(TransportError::NotWhole(self.said())),
+            (_, Some(status)) => status,
+        };
+        // Before its begin a script said nothing; what did is worth reading when it went wrong.
+        let (mut out, mut err) = (self.out, self.err);
+        if self.stage == Stage::Noise {
+            err.splice(..0, std::mem::take(&mut out));
+        }
+        Ok(Output {
+            status,
+            stdout: String::from_utf8_lossy(&out).into_owned(),
+            stderr: String::from_utf8_lossy(&err).into_owned(),
+        })
+    }
+
+    /// The last lines of all that came, for a message.
+    fn said(&self) -> String {
+        let text = [&self.out[..self.scanned], b"\n", &self.err[..]].concat();
+        let text = String::from_utf8_lossy(&text);
+        // Whoever reads our script as if it were typed may print it; there may be secrets in it.
+        if text.contains(String::from_utf8_lossy(&self.mark).trim()) {
+            return "our own script".to_owned();
+        }
+        last_lines(&text)
+    }
+
+    /// Reads until the script is ready, and hands out what came behind that line.
+    ///
+    /// # Errors
+    /// [`TransportError::Ended`] with what the script said instead.
+    pub async fn until_ready(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Result<Vec<u8>, TransportError> {
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            if let Some(at) = self.ready {
+                return Ok(std::mem::take(&mut self.out).split_off(at));
+            }
+            match from.read(&mut buffer).await {
+                Ok(n) if n > 0 => self.stdout(&buffer[..n])?,
+                _ if self.stage == Stage::Noise && self.pid.is_none() => {
+                    return Err(TransportError::NoShell(self.said()));
+                }
+                _ => return Err(TransportError::Ended(self.said())),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
