@@ -4,24 +4,16 @@
 //! The same graphs by the same pure functions, under the same lease and journal; only consent and
 //! wishes come from the command line. What is not asked for (a rebuild of a stale member, a first
 //! build) is left to the next apply.
-use super::kit::{Kit, check_note};
 use super::output::{End, Out};
 use super::reach::{Ssh, who};
-use super::{progress, steps};
+use super::{progress, state_file, steps};
 use crate::base::OperationId;
 use crate::base::units::{count, parse_duration, show_duration};
 use crate::base::{Kind, Problem};
-use crate::component::seekdb::group::{self, Member, Standing};
-use crate::component::seekdb::pair::{self, Consent, Seen, Want};
-use crate::component::seekdb::steps::StopServer;
-use crate::engine::{Cx, Graph};
-use crate::engine::{Executor, Job, Key, Limits};
-use crate::program;
-use crate::resource::ob_standby;
-use crate::transport::Connector;
-use std::collections::BTreeMap;
+use crate::component::database::{self, Consent, Seen, Standing};
+use crate::engine::{Executor, Graph, Limits};
+use crate::operate::group::{self, Moving, Opened};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -90,19 +82,6 @@ fn time(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration is written like 500ms, 30s, 10m or 1h30m".to_owned())
 }
 
-/// A group as it is now.
-pub struct Opened {
-    /// The kit, its packages as the hosts know them.
-    pub kit: Kit,
-    /// The members.
-    pub members: BTreeMap<String, Member>,
-    /// What they are, for the pure functions.
-    pub seen: Seen,
-    /// For reading.
-    pub cx: Cx,
-    connector: Arc<dyn Connector>,
-}
-
 /// Reads the kit and looks at all members.
 ///
 /// # Errors
@@ -112,173 +91,77 @@ pub async fn open(
     ssh: &Ssh,
     cancel: CancellationToken,
 ) -> Result<Opened, Problem> {
-    let mut kit = Kit::load(file)?;
+    let kit = state_file::kit(file)?;
     let connector = ssh.connector(kit.users.clone(), cancel.clone())?;
-    let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
-    let members = group::look_all(&cx, &kit.members).await;
-    for (name, member) in &members {
-        if let Some(package) = member.facts.as_ref().and_then(|f| f.package.clone()) {
-            kit.packages.insert(name.clone(), package);
-        }
-    }
-    same_home(&cx, &kit, &members).await?;
-    let mut seen = Seen {
-        standing: members.iter().map(|(n, m)| (n.clone(), m.standing)).collect(),
-        ..Seen::default()
-    };
-    if let Some(note) = group::newest(&members) {
-        check_note(&kit.group, &kit.owner, note)?;
-        if let Some(unknown) = note.members.keys().find(|n| !kit.members.contains_key(*n)) {
-            return Err(Problem::refused(format!("the kit does not know member \"{unknown}\""))
-                .why(format!("the note of epoch {} names it", note.epoch))
-                .fix("write a new kit: ob kit --host user@address"));
-        }
-        (seen.epoch, seen.noted) = (note.epoch, note.primary.clone());
-    }
-    seen.asked = seen.primary().map_or_else(|| seen.noted.clone(), str::to_owned);
-    Ok(Opened { kit, members, seen, cx, connector })
+    group::open(kit, connector, cancel).await
 }
 
-/// Gates lie in the home of the user that logs in (or runs the servers). Another user would take
-/// gates that nobody else looks at.
-async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Result<(), Problem> {
-    for name in members.iter().filter(|(_, m)| m.note.is_some()).map(|(n, _)| n) {
-        let host = &kit.members[name].host;
-        let key = Key::group(&kit.group, kit.members.values());
-        let said = cx.read(host, &program!("home.sh").arg(key.as_str())).await?;
-        let mut lines = said.stdout.lines();
-        let user = lines.next().unwrap_or_default();
-        if lines.next().is_none() {
-            return Err(Problem::refused(format!("user \"{user}\" is not the one that manages group \"{}\" on {}", kit.group, host.endpoint.name))
-                .place(host.endpoint.show())
-                .why("the group's gate is not in its home: what it did would not be kept apart from what Terraform does")
-                .fix("name the login user of the provider's configuration: --user USER"));
-        }
-    }
-    Ok(())
-}
-
-impl Opened {
-    fn member(&self, name: &str) -> Result<(), Problem> {
-        if self.kit.members.contains_key(name) {
-            return Ok(());
-        }
-        let names: Vec<_> = self.kit.members.keys().map(String::as_str).collect();
-        Err(Problem::user(format!("\"{name}\" is no member of group \"{}\"", self.kit.group))
-            .why(format!("members: {}", names.join(", ")))
-            .fix("name one of them"))
-    }
-
-    fn noted(&self) -> Result<(), Problem> {
-        if self.seen.epoch > 0 {
-            return Ok(());
-        }
-        let why = self
-            .members
-            .iter()
-            .map(|(n, m)| {
-                format!(
-                    "{n} is {}{}",
-                    m.standing.as_str(),
-                    if m.why.is_empty() { String::new() } else { format!(" ({})", m.why) }
-                )
-            })
-            .collect::<Vec<_>>()
-            .join(", ");
-        Err(Problem::new(
-            Kind::Unreachable,
-            format!("no member of group \"{}\" shows its note", self.kit.group),
-        )
-        .why(why)
-        .fix("bring at least one member's host back"))
-    }
-
-    fn want(&self, primary: &str, failover: Option<Consent>) -> Want {
-        Want {
-            name: self.kit.group.clone(),
-            members: self.kit.members.clone(),
-            packages: self.kit.packages.clone(),
-            primary: primary.to_owned(),
-            failover,
-        }
-    }
-
-    /// What this command leaves alone counts as not there: members that only an apply may rebuild
-    /// or build.
-    fn without(&self, out: &Out, leave: impl Fn(&str, Standing) -> bool) -> Seen {
-        let mut seen = self.seen.clone();
-        for (name, standing) in &mut seen.standing {
-            if leave(name, *standing) {
-                if matches!(standing, Standing::Stale | Standing::Empty | Standing::Building) {
-                    out.warn(
-                        &Problem::user(format!("member \"{name}\" is {} and left alone", standing.as_str()))
-                            .fix("the next terraform apply sets its store aside where need be and builds it again"),
-                    );
-                }
-                *standing = Standing::Unreachable;
+/// What a command leaves alone counts as not there: members that only an apply may rebuild or build.
+fn without(group: &Opened, out: &Out, leave: impl Fn(&str, Standing) -> bool) -> Seen {
+    let mut seen = group.seen.clone();
+    for (name, standing) in &mut seen.standing {
+        if leave(name, *standing) {
+            if matches!(standing, Standing::Stale | Standing::Empty | Standing::Building) {
+                out.warn(
+                    &Problem::user(format!("member \"{name}\" is {} and left alone", standing.as_str()))
+                        .fix("the next terraform apply sets its store aside where need be and builds it again"),
+                );
             }
+            *standing = Standing::Unreachable;
         }
-        seen
     }
+    seen
+}
 
-    #[allow(clippy::too_many_arguments)] // one call, one place: a struct for it would only be unpacked again
-    async fn carry_out(
-        &self,
-        out: &Out,
-        common: &Common,
-        verb: &'static str,
-        confirm: &str,
-        want: &Want,
-        seen: &Seen,
-        graph: &Graph,
-    ) -> Result<End, Problem> {
-        if graph.is_empty() {
-            out.data(&serde_json::json!({ "verb": verb, "done": [], "skipped": [] }), || {
-                format!("{verb} {}: nothing to do", self.kit.group)
-            })?;
-            return Ok(End::Done);
-        }
-        let impact = steps::impact(graph);
-        out.say(&format!(
-            "{verb} group \"{}\" (epoch {}): {}{}{}\n",
-            self.kit.group,
-            self.seen.epoch,
-            count(graph.nodes().len(), "step"),
-            if impact.is_empty() { "" } else { ", " },
-            impact.join(", ")
-        ));
-        out.say(&steps::show(&steps::lines(graph)));
-        out.confirm(confirm, common.yes)?;
-        let limits = Limits::of(16);
-        let mut executor = Executor::new(self.connector.clone(), &*self.kit.owner, who(), limits);
-        executor.events = progress::sink(*out);
-        let began = std::time::Instant::now();
-        let targets = ob_standby::targets(want, &BTreeMap::new(), graph, seen);
-        let job = Job {
-            id: OperationId::fresh(),
-            verb,
-            object: ob_standby::title(want),
-            graph,
-            targets,
-            secrets: BTreeMap::new(),
-            epoch: self.seen.epoch,
-            timeout: Duration::from_secs(7200),
-            cancel: self.cx.cancel().clone(),
-        };
-        let outcome = executor.run(job).await;
-        if let Some(problem) = outcome.problem {
-            return Err(problem);
-        }
-        let done: Vec<_> = outcome
-            .done
-            .iter()
-            .map(|(t, d)| serde_json::json!({ "title": t, "seconds": d.as_secs_f64() }))
-            .collect();
-        out.data(&serde_json::json!({ "verb": verb, "group": self.kit.group, "done": done, "skipped": outcome.skipped }), || {
-            format!("{verb} {}: done in {}, {}, {} had nothing to do", self.kit.group, show_duration(began.elapsed()), count(outcome.done.len(), "step"), outcome.skipped.len())
+/// Shows an operation, lets the operator say yes, and runs it.
+async fn carry_out(
+    out: &Out,
+    common: &Common,
+    confirm: &str,
+    group: &Opened,
+    moving: Moving<'_>,
+) -> Result<End, Problem> {
+    let (verb, graph, name) = (moving.verb, moving.graph, &group.kit.group);
+    if graph.is_empty() {
+        out.data(&serde_json::json!({ "verb": verb, "done": [], "skipped": [] }), || {
+            format!("{verb} {name}: nothing to do")
         })?;
-        Ok(End::Done)
+        return Ok(End::Done);
     }
+    let impact = steps::impact(graph);
+    out.say(&format!(
+        "{verb} group \"{name}\" (epoch {}): {}{}{}\n",
+        group.seen.epoch,
+        count(graph.nodes().len(), "step"),
+        if impact.is_empty() { "" } else { ", " },
+        impact.join(", ")
+    ));
+    out.say(&steps::show(&steps::lines(graph)));
+    out.confirm(confirm, common.yes)?;
+    let limits = Limits::of(16);
+    let mut executor = Executor::new(group.connector.clone(), &*group.kit.owner, who(), limits);
+    executor.events = progress::sink(*out);
+    let began = std::time::Instant::now();
+    let outcome = group.run(&executor, OperationId::fresh(), &moving).await;
+    if let Some(problem) = outcome.problem {
+        return Err(problem);
+    }
+    let done: Vec<_> = outcome
+        .done
+        .iter()
+        .map(|(t, d)| serde_json::json!({ "title": t, "seconds": d.as_secs_f64() }))
+        .collect();
+    let skipped = outcome.skipped;
+    let said = serde_json::json!({ "verb": verb, "group": name, "done": done, "skipped": skipped });
+    out.data(&said, || {
+        format!(
+            "{verb} {name}: done in {}, {}, {} had nothing to do",
+            show_duration(began.elapsed()),
+            count(done.len(), "step"),
+            skipped.len()
+        )
+    })?;
+    Ok(End::Done)
 }
 
 /// Members whose stores an apply must see to.
@@ -327,9 +210,10 @@ pub async fn switchover(
             )));
     }
     let want = group.want(&to, None);
-    let seen = group.without(out, for_apply);
-    let graph = pair::update(&seen, &want, &BTreeMap::new())?;
-    group.carry_out(out, &args.common, "switch over", &to, &want, &seen, &graph).await
+    let seen = without(&group, out, for_apply);
+    let graph = group.lead(&seen, &want)?;
+    let moving = Moving { verb: "switch over", want: &want, seen: &seen, graph: &graph };
+    carry_out(out, &args.common, &to, &group, moving).await
 }
 
 /// Runs `ob failover`.
@@ -360,8 +244,8 @@ pub async fn failover(
             max_loss: args.max_loss,
         }),
     );
-    let seen = group.without(out, for_apply);
-    let graph = pair::update(&seen, &want, &BTreeMap::new()).map_err(|problem| {
+    let seen = without(&group, out, for_apply);
+    let graph = group.lead(&seen, &want).map_err(|problem| {
         let consented = !problem.attribute.contains(&"failover".to_owned());
         let again = Problem {
             fix: format!("bring it back; or consent for this epoch: ob failover --to {} --epoch {} (it is {} now)", args.to, group.seen.epoch, group.seen.epoch),
@@ -369,9 +253,9 @@ pub async fn failover(
         };
         if consented { problem } else { again }
     })?;
-    let end =
-        group.carry_out(out, &args.common, "fail over", &args.to, &want, &seen, &graph).await?;
-    let after = group::look_all(&group.cx, &group.kit.members).await;
+    let moving = Moving { verb: "fail over", want: &want, seen: &seen, graph: &graph };
+    let end = carry_out(out, &args.common, &args.to, &group, moving).await?;
+    let after = database::look_all(group.database, &group.cx, &group.kit.members).await;
     if let Some(loss) =
         after.values().filter_map(|m| m.facts.as_ref()?.loss.clone()).max_by_key(|l| l.epoch)
     {
@@ -410,9 +294,10 @@ pub async fn start(out: &Out, args: Start, cancel: CancellationToken) -> Result<
         for_apply(name, standing)
             || (standing == Standing::Stopped && args.member.as_deref().is_some_and(|m| m != name))
     };
-    let seen = group.without(out, only);
-    let graph = pair::update(&seen, &want, &BTreeMap::new())?;
-    group.carry_out(out, &args.common, "start", &group.kit.group, &want, &seen, &graph).await
+    let seen = without(&group, out, only);
+    let graph = group.lead(&seen, &want)?;
+    let moving = Moving { verb: "start", want: &want, seen: &seen, graph: &graph };
+    carry_out(out, &args.common, &group.kit.group, &group, moving).await
 }
 
 /// Runs `ob stop`.
@@ -437,9 +322,10 @@ pub async fn stop(out: &Out, args: Stop, cancel: CancellationToken) -> Result<En
             .fix("bring its host back"));
         };
         if facts.pid.is_some() {
-            graph.then(StopServer { node: instance.clone(), fenced_only: false, restart: false });
+            graph = group.database.stop(instance);
         }
     }
     let want = group.want(&group.seen.asked, None);
-    group.carry_out(out, &args.common, "stop", &args.member, &want, &group.seen, &graph).await
+    let moving = Moving { verb: "stop", want: &want, seen: &group.seen, graph: &graph };
+    carry_out(out, &args.common, &args.member, &group, moving).await
 }

@@ -6,15 +6,14 @@
 mod compare;
 mod temporary;
 
-use super::break_glass::{Opened, open};
+use super::break_glass::open;
 use super::output::{End, Out, table};
 use super::reach::Ssh;
 use crate::base::units::Bytes;
 use crate::base::{Kind, Problem};
-use crate::component::seekdb::group::Standing;
-use crate::component::seekdb::{Instance, server};
-use crate::component::sql;
+use crate::component::database::Standing;
 use crate::engine::{Node, Port};
+use crate::operate::group::Opened;
 use compare::TableDiff;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,7 +76,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
             .fix("free space on that file system"));
     }
     out.confirm(&args.member, args.yes)?;
-    let temporary = Temporary::start(&group.cx, &instance, &source).await?;
+    let temporary = Temporary::start(group.database, &group.cx, &instance, &source).await?;
     let result = compare_all(&group, &instance, primary, &temporary, args.limit).await;
     temporary.end().await;
     let tables = result?;
@@ -153,32 +152,13 @@ async fn compare_all(
 ) -> Result<Vec<TableDiff>, Problem> {
     let cx = &group.cx;
     // The accounts of a group are the same with all members, and were when this store was in use.
-    let login = server::account(cx, instance).await?;
-    let explain = |what: &str, i: &Node, e: &sql::SqlError| e.explain(what, &i.place());
     let mut copy = instance.clone();
     copy.ports.insert(Port::Sql, temporary.port);
-    let mut left = sql::open(
-        cx.connect(&copy.host).await?.as_ref(),
-        "127.0.0.1",
-        copy.sql_port(),
-        &login,
-        STATEMENT,
-    )
-    .await
-    .map_err(|e| explain("log in to the copy of the store", &copy, &e))?;
-    let login = server::account(cx, primary).await?;
-    let mut right = sql::open(
-        cx.connect(&primary.host).await?.as_ref(),
-        "127.0.0.1",
-        primary.sql_port(),
-        &login,
-        STATEMENT,
-    )
-    .await
-    .map_err(|e| explain("log in to the primary", primary, &e))?;
+    let (mut left, _) = group.database.session(cx, &copy, STATEMENT).await?;
+    let (mut right, _) = group.database.session(cx, primary, STATEMENT).await?;
     let tables = compare::all(&mut left, &mut right, limit)
         .await
-        .map_err(|e| explain("compare the tables", &copy, &e));
+        .map_err(|e| e.explain("compare the tables", &copy.place()));
     left.close().await;
     right.close().await;
     tables

@@ -2,11 +2,12 @@
 use super::journal;
 use super::output::{End, Out, table};
 use super::reach::Where;
-use super::survey::{self, Survey};
 use crate::base::Problem;
-use crate::component::seekdb::group::{self, Standing};
+use crate::component::database::{self, Standing};
 use crate::engine::mark::Stage;
 use crate::engine::{Cx, Host};
+use crate::operate::history::{self, Whole};
+use crate::operate::inventory::{self, Survey};
 use crate::program;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +70,7 @@ impl Finding {
 /// No host is named.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, _, cx) = args.at.open(cancel)?;
-    let (surveys, bad) = survey::look_all(&cx, &hosts).await;
+    let (surveys, bad) = inventory::look_all(&cx, &hosts).await;
     let mut found: Vec<_> = bad
         .iter()
         .map(|(h, p)| Finding::new(h, "login", Level::Bad, p.why.clone(), p.fix.clone()))
@@ -198,8 +199,8 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
         }
         // What is not finished says nothing yet: the finding above names the way out.
         let whole = object.mark.as_ref().is_none_or(|m| m.stage == Stage::Complete);
-        if let Some(instance) = object.instance(host).filter(|_| whole) {
-            let what = format!("seekdb {}", instance.name);
+        if let Some((database, instance)) = object.node(host).filter(|_| whole) {
+            let what = format!("{} {}", database.engine().as_str(), instance.name);
             let member = match &object.group {
                 // In a group its standing follows from all members' notes.
                 Some(note) => {
@@ -209,9 +210,9 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                         .find(|(_, i)| i.name == instance.name)
                         .map(|(n, _)| n.clone())
                         .unwrap_or_default();
-                    group::look_all(cx, &note.members).await.remove(&name)
+                    database::look_all(database, cx, &note.members).await.remove(&name)
                 }
-                None => Some(group::look(cx, &instance).await),
+                None => Some(database.look(cx, &instance).await),
             };
             let Some(member) = member else { continue };
             let (state, fix) = judge(member.standing, object.group.is_some());
@@ -270,14 +271,14 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
 }
 
 fn operations(surveys: &[Survey]) -> Vec<Finding> {
-    let all = journal::merge(surveys);
+    let all = history::merge(surveys);
     // One that runs is no trouble.
-    let open = journal::unfinished(&all).into_iter().filter(|w| w.over());
-    let finding = |w: &journal::Whole| Finding {
+    let open = history::unfinished(&all).into_iter().filter(|w| w.over());
+    let finding = |w: &Whole| Finding {
         host: w.hosts.iter().cloned().collect::<Vec<_>>().join(", "),
         what: format!("operation {}", w.operation),
         state: Level::Warn,
-        why: w.headline(),
+        why: journal::headline(w),
         fix: "run the same command again; `ob operation show` says how far it is".into(),
     };
     open.map(finding).collect()

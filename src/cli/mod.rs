@@ -19,7 +19,6 @@ mod schema;
 mod state_file;
 mod status;
 pub mod steps;
-mod survey;
 mod watch;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `ob operation list | show | abandon`.
 use super::abandon;
-use super::journal::{self, Whole};
+use super::journal;
 use super::output::{End, Out};
-use super::reach::Where;
-use super::survey;
+use super::reach::{Where, look};
 use crate::base::Problem;
+use crate::operate::history;
 use tokio_util::sync::CancellationToken;
 
 /// What to do with operations.
@@ -38,35 +38,18 @@ pub async fn run(out: &Out, verb: Verb, cancel: CancellationToken) -> Result<End
     match verb {
         Verb::List { open, at } => {
             let (hosts, _, cx) = at.open(cancel)?;
-            let all = journal::merge(&survey::look_any(out, &cx, &hosts).await?);
-            let shown = if open { journal::unfinished(&all) } else { all.iter().collect() };
+            let all = history::merge(&look(out, &cx, &hosts).await?);
+            let shown = if open { history::unfinished(&all) } else { all.iter().collect() };
             out.data(&shown, || journal::list(&shown))?;
             Ok(End::Done)
         }
         Verb::Show { id, at } => {
             let (hosts, _, cx) = at.open(cancel)?;
-            let all = journal::merge(&survey::look_any(out, &cx, &hosts).await?);
-            let whole = find(&all, &id)?;
-            out.data(whole, || whole.show())?;
+            let all = history::merge(&look(out, &cx, &hosts).await?);
+            let whole = history::find(&all, &id)?;
+            out.data(whole, || journal::show(whole))?;
             Ok(End::Done)
         }
         Verb::Abandon(args) => abandon::run(out, args, cancel).await,
-    }
-}
-
-/// The operation whose id begins with `id`.
-///
-/// # Errors
-/// There is none, or more than one.
-pub fn find<'a>(all: &'a [Whole], id: &str) -> Result<&'a Whole, Problem> {
-    let id = id.to_ascii_uppercase();
-    let found: Vec<_> = all.iter().filter(|w| w.operation.starts_with(&id)).collect();
-    match found[..] {
-        [one] => Ok(one),
-        [] => Err(Problem::user(format!("there is no operation {id}"))
-            .why("no journal of these hosts knows it")
-            .fix("`ob operation list` shows what there is")),
-        _ => Err(Problem::user(format!("{} operations begin with {id}", found.len()))
-            .fix("give more of the id")),
     }
 }

@@ -1,8 +1,9 @@
 //! Which hosts a command talks to, and how it logs in.
-use super::kit::Kit;
+use super::output::Out;
 use super::state_file;
 use crate::base::Problem;
 use crate::engine::{Cx, Host};
+use crate::operate::inventory::{self, Survey};
 use crate::transport::{
     Connector, Endpoint, HostKeyPolicy, Identity, KeySource, Pool, SshConfig, Transport,
     TransportError,
@@ -68,7 +69,7 @@ impl Where {
             });
         }
         if let Some(file) = &self.group {
-            let kit = Kit::load(file)?;
+            let kit = state_file::kit(file)?;
             hosts.extend(kit.members.values().map(|i| i.host.clone()));
             users = kit.users;
         }
@@ -91,6 +92,16 @@ impl Where {
         let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
         Ok((hosts, connector, cx))
     }
+}
+
+/// Looks at all hosts and warns about those that do not answer; one has to.
+///
+/// # Errors
+/// None answers.
+pub async fn look(out: &Out, cx: &Cx, hosts: &[Host]) -> Result<Vec<Survey>, Problem> {
+    let (good, bad) = inventory::look_any(cx, hosts).await?;
+    bad.iter().for_each(|problem| out.warn(problem));
+    Ok(good)
 }
 
 /// Takes `user@address:port` apart; `[…]` around an IPv6 address.

@@ -1,15 +1,15 @@
 //! `ob schema write`: schemas/*.json and the registry pages under docs/, written by the program and
 //! checked in CI.
-use super::kit::Kit;
 use super::output::{End, Out};
 use super::pages;
 use super::runbook::Part;
-use super::survey::Gate;
 use crate::base::Problem;
-use crate::component::seekdb::group::Group;
+use crate::component::database::Group;
 use crate::engine::history::Record;
 use crate::engine::journal::Entry;
 use crate::engine::mark::Mark;
+use crate::operate::Kit;
+use crate::operate::inventory::Gate;
 use crate::provider::document::{Document, Page, Row};
 use crate::transport::Pool;
 use serde_json::{Map, Value as Json, json};

@@ -2,6 +2,7 @@
 //! is changed.
 use crate::base::Problem;
 use crate::engine::Host;
+use crate::operate::Kit;
 use crate::resource::ob_standby::{ObStandby, Standby};
 use crate::resource::{Resource, common};
 use crate::schema::{Diagnostics, codec};
@@ -25,6 +26,16 @@ pub fn json(file: &Path, what: &str, fix: &str) -> Result<Json, Problem> {
         std::fs::read_to_string(file)
     };
     serde_json::from_str(&text.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))
+}
+
+/// Reads a kit.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn kit(file: &Path) -> Result<Kit, Problem> {
+    let fix = "`ob kit --state FILE` or `ob kit --host user@address` writes one";
+    Kit::parse(json(file, "kit", fix)?)
+        .map_err(|why| Problem::user(format!("{} is no kit", file.display())).why(why).fix(fix))
 }
 
 /// Reads the state.

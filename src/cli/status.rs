@@ -4,8 +4,7 @@ use super::output::{End, Out, table};
 use super::reach::Ssh;
 use crate::base::Problem;
 use crate::base::units::show_duration;
-use crate::component::seekdb::group::Standing;
-use crate::component::seekdb::steps::end_of_log;
+use crate::component::database::Standing;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,11 +56,8 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         let Some(instance) = group.kit.members.get(name) else { continue };
         let running = member.facts.as_ref().is_some_and(|f| f.pid.is_some())
             && member.standing != Standing::Unreachable;
-        let end = if running {
-            end_of_log(&group.cx, instance).await.ok().map(|(scn, _)| scn)
-        } else {
-            None
-        };
+        let end =
+            if running { group.database.end_of_log(&group.cx, instance).await.ok() } else { None };
         rows.push(Row {
             name: name.clone(),
             standing: member.standing.as_str(),

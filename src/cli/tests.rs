@@ -1,13 +1,15 @@
 //! Tables: the command line, what commands print, runbooks of recorded plans. Real hosts are in
 //! `acceptance-tests`.
-use super::journal::{self, State};
-use super::survey::{Gate, Object, Survey};
+use super::journal;
 use super::*;
 use crate::base::{Directory, ObjectName};
 use crate::engine::Host;
 use crate::engine::history::record;
 use crate::engine::journal::{Entry, Event, FORMAT, Line};
-use crate::engine::{Engine, Key};
+use crate::engine::{Engine, Key, Node, Port};
+use crate::operate::Kit;
+use crate::operate::history::{State, find, merge, unfinished};
+use crate::operate::inventory::{Gate, Object, Survey};
 use serde_json::{Value as Json, json};
 
 fn host(name: &str) -> Host {
@@ -147,41 +149,41 @@ fn an_operation_is_put_together_from_the_journals_of_all_its_hosts() {
         line(103, Event::End, 1, &[], ""),
     ];
     let two = [line(100, Event::Open, 0, &TITLES, ""), line(103, Event::Begin, 2, &[], "")];
-    let running = journal::merge(&[
+    let running = merge(&[
         survey("h1", "cluster.a", 292, true, &one),
         survey("h2", "standby.g", 292, true, &two),
     ]);
     assert_eq!(
-        running[0].show(),
+        journal::show(&running[0]),
         "switch over standby.g   running 3m12s   step 2 of 3   lease #41 held by ci-runner-3\n  done      fence \"a\" on h1                                2s\n  running   open \"b\" on h2 for writes                      3m09s\n  next      start seekdb \"a\" on h1 as standby of h2:2882"
     );
-    let cut = journal::merge(&[
+    let cut = merge(&[
         survey("h1", "cluster.a", 292, false, &one),
         survey("h2", "standby.g", 292, false, &two),
     ]);
     assert_eq!((cut[0].state, cut[0].objects.len()), (State::CutOff, 2));
     assert!(
-        cut[0].show().contains("cut off   open \"b\"")
-            && cut[0].show().contains("ob operation abandon"),
+        journal::show(&cut[0]).contains("cut off   open \"b\"")
+            && journal::show(&cut[0]).contains("ob operation abandon"),
         "{}",
-        cut[0].show()
+        journal::show(&cut[0])
     );
     let ended =
         [&two[..], &[line(110, Event::End, 2, &[], ""), line(111, Event::Close, 0, &[], "done")]]
             .concat();
-    let done = journal::merge(&[
+    let done = merge(&[
         survey("h1", "cluster.a", 300, false, &one),
         survey("h2", "standby.g", 300, false, &ended),
     ]);
     assert_eq!(done[0].state, State::Done);
     assert!(journal::list(&[&done[0]]).contains("2/3"));
-    assert!(operation::find(&done, "01kab4").is_ok() && operation::find(&done, "zz").is_err());
+    assert!(find(&done, "01kab4").is_ok() && find(&done, "zz").is_err());
 }
 
 #[test]
 fn an_operation_is_unfinished_until_a_later_one_on_its_object_ended_well() {
     let of = |state: State, started: i64, object: &str| {
-        let mut whole = journal::merge(&[survey(
+        let mut whole = merge(&[survey(
             "h1",
             object,
             300,
@@ -217,7 +219,7 @@ fn an_operation_is_unfinished_until_a_later_one_on_its_object_ended_well() {
             vec![3],
         ),
     ] {
-        let got: Vec<_> = journal::unfinished(&all).iter().map(|w| w.started).collect();
+        let got: Vec<_> = unfinished(&all).iter().map(|w| w.started).collect();
         assert_eq!(got, want, "{:?}", all.iter().map(|w| (w.state, w.started)).collect::<Vec<_>>());
     }
 }
@@ -326,8 +328,9 @@ fn a_change_a_destroy_and_a_refusal_have_their_runbooks() {
 fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
     let name = |n: &str| ObjectName::parse(n).unwrap();
     let directory = Directory::parse("/data/a").unwrap();
-    let instance = crate::component::seekdb::node(name("a"), host("h1"), directory, 2881, 2882);
-    let kit = kit::Kit {
+    let ports = [(Port::Sql, 2881), (Port::Rpc, 2882)];
+    let instance = Node::new(name("a"), host("h1"), directory, ports);
+    let kit = Kit {
         format: FORMAT,
         engine: Engine::Seekdb,
         group: name("g"),
@@ -348,11 +351,11 @@ fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
         let mut json = good.clone();
         *json.pointer_mut(pointer).unwrap() = value;
         std::fs::write(&file, json.to_string()).unwrap();
-        assert_eq!(kit::Kit::load(&file).is_ok(), ok, "{what}");
+        assert_eq!(state_file::kit(&file).is_ok(), ok, "{what}");
     }
     std::fs::write(&file, good.to_string()).unwrap();
-    assert_eq!(kit::Kit::load(&file).unwrap(), kit);
-    assert!(kit::Kit::load(&dir.path().join("none")).unwrap_err().fix.contains("ob kit"));
+    assert_eq!(state_file::kit(&file).unwrap(), kit);
+    assert!(state_file::kit(&dir.path().join("none")).unwrap_err().fix.contains("ob kit"));
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! `ob watch`: follows an operation by the journals on the hosts, from any terminal.
-use super::journal::{self, State, Whole};
-use super::operation::find;
+use super::journal;
 use super::output::{End, Out};
-use super::reach::Where;
-use super::survey;
+use super::reach::{Where, look};
 use crate::base::Problem;
 use crate::engine::history::StepState;
 use crate::engine::{Cx, Host};
+use crate::operate::history::{self, State, Whole, find};
+use crate::operate::inventory;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +37,8 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     };
     let mut shown = Shown::default();
     loop {
-        let (surveys, bad) = survey::look_all(&cx, &hosts).await;
-        let all = journal::merge(&surveys);
+        let (surveys, bad) = inventory::look_all(&cx, &hosts).await;
+        let all = history::merge(&surveys);
         match all.iter().find(|w| w.operation == id) {
             Some(whole) => {
                 shown.next(out, whole)?;
@@ -72,7 +72,7 @@ async fn choose(
     args: &Args,
 ) -> Result<Option<String>, Problem> {
     loop {
-        let all = journal::merge(&survey::look_any(out, cx, hosts).await?);
+        let all = history::merge(&look(out, cx, hosts).await?);
         if let Some(id) = &args.id {
             return find(&all, id).map(|w| Some(w.operation.clone()));
         }
@@ -107,7 +107,7 @@ impl Shown {
                 out.json(&serde_json::to_string(whole).unwrap_or_default())?;
             }
         } else if out.terminal {
-            let text = whole.show();
+            let text = journal::show(whole);
             out.redraw(self.lines, &text)?;
             self.lines = text.lines().count();
         } else {
@@ -124,9 +124,11 @@ impl Shown {
         let mut lines = Vec::new();
         if !self.headed {
             self.headed = true;
-            lines.push(whole.headline());
+            lines.push(journal::headline(whole));
         }
-        for (n, (line, step)) in whole.step_lines().into_iter().zip(&whole.steps).enumerate() {
+        for (n, (line, step)) in
+            journal::step_lines(whole).into_iter().zip(&whole.steps).enumerate()
+        {
             if step.state != StepState::Next && self.states.get(n) != Some(&states[n]) {
                 lines.push(line);
             }

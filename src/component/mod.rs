@@ -1,5 +1,6 @@
 //! What we know about each piece of software: how to install, start, ask and change it. Facts are
 //! read, never guessed.
+pub mod database;
 pub mod host;
 pub mod mysql;
 pub mod package;

@@ -30,11 +30,16 @@ pub enum Engine {
 impl Engine {
     /// The word in files and in the configuration.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Seekdb => "seekdb",
             Self::None => "none",
         }
+    }
+    /// Back from the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Seekdb, Self::None].into_iter().find(|e| e.as_str() == word)
     }
 }
 
@@ -79,6 +84,17 @@ pub struct Node {
 }
 
 impl Node {
+    /// A node whose others reach it at its host's address.
+    #[must_use]
+    pub fn new(
+        name: ObjectName,
+        host: Host,
+        directory: Directory,
+        ports: impl IntoIterator<Item = (Port, u16)>,
+    ) -> Self {
+        let ports = ports.into_iter().collect();
+        Self { name, host, service_address: None, directory, ports }
+    }
     /// Key of its gate, lock and journal: its place on its host.
     #[must_use]
     pub fn key(&self) -> Key {

@@ -5,6 +5,8 @@
 //! object looks like now comes from `read`, through the state. One generic adapter
 //! (`provider::adapter`) carries all of them to the wire.
 use crate::base::Problem;
+use crate::component::mysql::Statement;
+use crate::engine::Graph;
 use crate::schema::{AttributePath, Diagnostics, Schema};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
@@ -76,6 +78,23 @@ pub struct Planned<S> {
     pub replace: Vec<AttributePath>,
 }
 
+/// What a change does.
+#[derive(Debug)]
+pub enum Work {
+    /// Steps on hosts.
+    Steps(Graph),
+    /// Statements in one session.
+    Sql(Vec<Statement>),
+    /// An input that shapes it is not known before apply.
+    Unknown,
+}
+
+impl From<Option<Graph>> for Work {
+    fn from(graph: Option<Graph>) -> Self {
+        graph.map_or(Self::Unknown, Self::Steps)
+    }
+}
+
 /// What an apply works from.
 pub struct ApplyInput<'a, S> {
     /// The state before; `None` for a create.
@@ -133,6 +152,17 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Pure: what a destroy must refuse or say (for instance `deletion_protection`).
     fn plan_destroy(&self, _prior: &Self::State, _diags: &mut Diagnostics) {}
+
+    /// Pure: what an apply of this change does, by the functions that apply itself uses. `None` on a
+    /// side: there is no object.
+    ///
+    /// # Errors
+    /// It must not be done.
+    fn planned(
+        &self,
+        prior: Option<&Self::State>,
+        planned: Option<&Self::State>,
+    ) -> Result<Work, Problem>;
 
     /// Live look at plan time that can only warn: "resumes operation X at step n of m".
     async fn foresee(

@@ -4,14 +4,12 @@
 //!
 //! The second form names a login of the provider's `sql.credentials`. Names are percent-encoded.
 use super::Context;
-use super::common::{Connection, Map, host};
+use super::common::{Map, host};
 use super::execute::reader;
-use super::ob_cluster::{InstanceRef, Place, import_id, parse_id};
+use super::ob_cluster::{InstanceRef, Place, directory, import_id, parse_id};
 use super::sql_target::{SqlEndpoint, Target};
-use crate::base::Problem;
-use crate::base::{Directory, ObjectName};
-use crate::component::seekdb;
-use crate::component::seekdb::{Instance, facts, import};
+use crate::base::{ObjectName, Problem};
+use crate::component::database;
 use crate::engine::Node;
 use crate::schema::Value;
 use std::collections::BTreeMap;
@@ -49,8 +47,8 @@ fn bad(id: &str, why: &str) -> Problem {
 #[must_use]
 pub fn id(target: &Target, object: &[(&str, &str)]) -> String {
     let place = match target {
-        Target::Instance(i) => import_id(i),
-        Target::Group(members) => members.values().next().map(import_id).unwrap_or_default(),
+        Target::Instance(_, i) => import_id(i),
+        Target::Group(_, members) => members.values().next().map(import_id).unwrap_or_default(),
         Target::Endpoint { address, port, credential, .. } => {
             let address =
                 if address.contains(':') { format!("[{address}]") } else { address.clone() };
@@ -139,41 +137,24 @@ pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     let Place { endpoint, base_dir, run_as } = parse_id(place).map_err(|p| bad(id, &p.why))?;
     let cx = reader(cx);
     let there = host(endpoint, &run_as);
-    let probe = import::probe(&cx, &there, &base_dir).await?;
-    let instance = seekdb::node(
-        ObjectName::parse(&probe.name).map_err(|why| bad(id, &why))?,
-        there,
-        Directory::parse(&base_dir).map_err(|why| bad(id, &why))?,
-        probe.sql_port,
-        probe.rpc_port,
-    );
-    let found = facts::read(&cx, &instance).await?;
+    let directory = directory(id, &base_dir)?;
+    let (database, probe) = database::probe(&cx, &there, &directory).await?;
+    let name = ObjectName::parse(&probe.name).map_err(|why| bad(id, &why))?;
+    let instance = Node::new(name, there, directory, probe.ports);
+    let found = database.facts(&cx, &instance).await?;
+    let engine = database.engine();
     // The package that the host is set to, under the name its deployment gave it.
     let package = found.package.unwrap_or(probe.package.id);
     match found.group {
         Some(note) => {
-            let members = note
-                .members
-                .iter()
-                .map(|(name, i)| (name.clone(), Value::Value(reference(i, &package))));
+            let members = note.members.iter().map(|(name, i)| {
+                (name.clone(), Value::Value(InstanceRef::of(engine, i, &package)))
+            });
             named.group = Value::Value(members.collect());
         }
-        None => named.instance = Value::Value(reference(&instance, &package)),
+        None => named.instance = Value::Value(InstanceRef::of(engine, &instance, &package)),
     }
     Ok(named)
-}
-
-fn reference(i: &Node, package: &str) -> InstanceRef {
-    let v = |s: &str| Value::Value(s.to_owned());
-    InstanceRef {
-        name: v(&i.name),
-        host: Value::Value(Connection::of(&i.host.endpoint)),
-        base_dir: v(&i.directory),
-        sql_port: Value::Value(i64::from(i.sql_port())),
-        rpc_port: Value::Value(i64::from(i.rpc_port())),
-        run_as: if i.host.run_as.is_empty() { Value::Null } else { v(&i.host.run_as) },
-        package: v(package),
-    }
 }
 
 #[cfg(test)]

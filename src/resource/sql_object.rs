@@ -368,3 +368,16 @@ fn impact_of(statements: &[Statement]) -> BTreeSet<Value<String>> {
     .then_some(Impact::ClientsCut);
     [lost, cut].into_iter().flatten().map(|i| Value::Value(i.as_str().to_owned())).collect()
 }
+
+/// The statements that a resource says a change runs.
+#[cfg(test)]
+pub fn statements_of<R: super::Resource>(
+    resource: &R,
+    prior: Option<&R::State>,
+    next: Option<&R::State>,
+) -> Result<Vec<Statement>, Problem> {
+    match resource.planned(prior, next)? {
+        super::Work::Sql(statements) => Ok(statements),
+        work => Err(Problem::internal(format!("{work:?} is no SQL"))),
+    }
+}

@@ -8,12 +8,10 @@ use super::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use super::ob_standby::instance_attributes;
 use super::{Context, execute::reader};
 use crate::base::{Kind, Problem};
+use crate::component::database::{self, Database, Member, Standing};
 use crate::component::mysql::Link;
-use crate::component::seekdb::group::{self, Member, Standing};
-use crate::component::seekdb::{Instance, server};
 use crate::component::sql::{self, Login};
-use crate::engine::Cx;
-use crate::engine::Node;
+use crate::engine::{Cx, Engine, Node, Port};
 use crate::schema::build::{Named, STRING, map_of, not_empty, number, object, set, string};
 use crate::schema::{Diagnostics, Report, Value};
 use crate::transport::Endpoint;
@@ -105,9 +103,9 @@ pub(crate) use targeted;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// One of our instances.
-    Instance(Box<Node>),
+    Instance(Engine, Box<Node>),
     /// Whoever of these takes writes.
-    Group(BTreeMap<String, Node>),
+    Group(Engine, BTreeMap<String, Node>),
     /// A server that is not ours.
     Endpoint {
         /// Address as seen from `via`.
@@ -146,14 +144,16 @@ pub fn attributes() -> [Named; 7] {
 pub fn target(state: &impl Targeted) -> Option<Target> {
     let Fields { instance, group, endpoint } = state.fields();
     if let Some(instance) = known(instance)? {
-        return instance.instance().map(Box::new).map(Target::Instance);
+        return Some(Target::Instance(instance.engine()?, Box::new(instance.instance()?)));
     }
     if let Some(members) = known(group)? {
+        let first = members.values().next()?;
+        let engine = known(first)??.engine()?;
         let members = members
             .iter()
             .map(|(name, m)| Some((name.clone(), known(m)??.instance()?)))
             .collect::<Option<_>>();
-        return members.map(Target::Group);
+        return Some(Target::Group(engine, members?));
     }
     let endpoint = known(endpoint)??;
     let via = match known(&endpoint.via)? {
@@ -214,7 +214,7 @@ pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
 fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
     let place = |r: &InstanceRef| {
         let i = r.instance()?;
-        let sql_port = i.sql_port();
+        let sql_port = i.port(Port::Sql);
         let Endpoint { address, port, user, identity, host_key, .. } = i.host.endpoint;
         let way = (address, port, user, identity, host_key, i.host.run_as);
         Some((way, i.directory, sql_port))
@@ -247,8 +247,8 @@ pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
 /// An instance and the group it is in are one place; two addresses may be one server that moved.
 fn may_be_one(a: &Target, b: &Target) -> bool {
     let all = |t: &Target| match t {
-        Target::Instance(i) => vec![i.name.to_string()],
-        Target::Group(m) => m.values().map(|i| i.name.to_string()).collect(),
+        Target::Instance(_, i) => vec![i.name.to_string()],
+        Target::Group(_, m) => m.values().map(|i| i.name.to_string()).collect(),
         Target::Endpoint { address, port, .. } => vec![format!("{address}:{port}")],
     };
     all(a).iter().any(|x| all(b).contains(x))
@@ -264,8 +264,8 @@ pub fn key(target: &Target) -> String {
 #[must_use]
 pub fn show(target: &Target) -> String {
     match target {
-        Target::Instance(i) => i.show(),
-        Target::Group(members) => {
+        Target::Instance(_, i) => i.show(),
+        Target::Group(_, members) => {
             format!("the group of {}", members.keys().cloned().collect::<Vec<_>>().join(", "))
         }
         Target::Endpoint { address, port, .. } => format!("{address}:{port}"),
@@ -277,11 +277,16 @@ pub fn show(target: &Target) -> String {
 /// # Errors
 /// No way, no login, no server; a group in which nobody takes writes.
 pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
-    let engine = reader(cx);
+    let engine_cx = reader(cx);
     let work = async {
         match target {
-            Target::Instance(instance) => own(&engine, instance).await,
-            Target::Group(members) => own(&engine, &primary(&engine, members).await?).await,
+            Target::Instance(engine, node) => {
+                own(&engine_cx, database::named(*engine)?, node).await
+            }
+            Target::Group(engine, members) => {
+                let database = database::named(*engine)?;
+                own(&engine_cx, database, &primary(&engine_cx, database, members).await?).await
+            }
             Target::Endpoint { address, port, credential, via } => {
                 foreign(cx, address, *port, credential, via.as_ref()).await
             }
@@ -293,13 +298,9 @@ pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
     }
 }
 
-async fn own(cx: &Cx, instance: &Node) -> Result<Link, Problem> {
-    let login = server::account(cx, instance).await?;
-    let place = instance.place();
-    let session = server::open(cx, instance, &login)
-        .await?
-        .map_err(|e| e.explain(&format!("log in to seekdb {}", instance.show()), &place))?;
-    Ok(Link::new(session, place, login.user))
+async fn own(cx: &Cx, database: &dyn Database, node: &Node) -> Result<Link, Problem> {
+    let (session, user) = database.session(cx, node, sql::STATEMENT).await?;
+    Ok(Link::new(session, node.place(), user))
 }
 
 async fn foreign(
@@ -334,7 +335,7 @@ async fn foreign(
     let way = via.unwrap_or(&here);
     let transport = cx.session.connector.connect(way).await.map_err(|e| e.explain(way))?;
     let login = Login::new(&found.user, &found.password);
-    let (way, limit) = (transport.as_ref(), server::STATEMENT);
+    let (way, limit) = (transport.as_ref(), sql::STATEMENT);
     let session = sql::open_with(way, address, port, &login, &found.tls, limit).await;
     let session = session.map_err(|e| {
         let problem = e.explain("log in", &place);
@@ -353,11 +354,15 @@ async fn foreign(
 
 /// The member that takes writes. A dead member is waited for only shortly once another one has said
 /// that it is the one.
-async fn primary(cx: &Cx, members: &BTreeMap<String, Node>) -> Result<Node, Problem> {
+async fn primary(
+    cx: &Cx,
+    database: &'static dyn Database,
+    members: &BTreeMap<String, Node>,
+) -> Result<Node, Problem> {
     let mut looks = tokio::task::JoinSet::new();
     for (name, instance) in members {
         let (cx, name, instance) = (cx.clone(), name.clone(), instance.clone());
-        looks.spawn(async move { (name, group::look(&cx, &instance).await) });
+        looks.spawn(async move { (name, database.look(&cx, &instance).await) });
     }
     let mut seen: BTreeMap<String, Member> = BTreeMap::new();
     let mut until = None;
@@ -386,7 +391,7 @@ async fn primary(cx: &Cx, members: &BTreeMap<String, Node>) -> Result<Node, Prob
 
 /// The one that takes writes and did not miss a move of the role.
 fn choose(seen: &BTreeMap<String, Member>) -> Option<&String> {
-    let epoch = group::newest(seen).map_or(0, |g| g.epoch);
+    let epoch = database::newest(seen).map_or(0, |g| g.epoch);
     let current = |m: &Member| {
         m.standing == Standing::Primary && m.note.as_ref().is_none_or(|n| n.epoch >= epoch)
     };
@@ -398,7 +403,7 @@ fn choose(seen: &BTreeMap<String, Member>) -> Option<&String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::seekdb::group::Group;
+    use crate::component::database::Group;
 
     #[test]
     fn the_primary_is_who_takes_writes_at_the_newest_epoch() {
@@ -426,6 +431,7 @@ mod tests {
         ] {
             let note = |e: u64| {
                 Group::new(
+                    Engine::Seekdb,
                     &crate::base::ObjectName::parse("g").unwrap(),
                     "o",
                     e,

@@ -8,9 +8,9 @@ use ob::cli::steps::{self, Line};
 use ob::protocol::convert;
 use ob::protocol::pb::tf::{self, provider_server::Provider as _};
 use ob::provider::dispatch::Provider;
-use ob::resource::Resource;
-use ob::resource::ob_cluster::{self, ObCluster};
-use ob::resource::ob_standby::{self, ObStandby};
+use ob::resource::ob_cluster::ObCluster;
+use ob::resource::ob_standby::ObStandby;
+use ob::resource::{Resource, Work};
 use ob::schema::{
     Attribute, AttributeConstraint as C, AttributeType as T, Diagnostics, Schema, Tree, codec, tree,
 };
@@ -266,13 +266,15 @@ fn runbook(address: &str, planned: &Planned) -> Result<Vec<Line>> {
             )
         })
     }
-    let graph = if address == GROUP {
-        ob_standby::planned_graph(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref())
-            .map_err(|p| anyhow::anyhow!("{p}"))?
-    } else {
-        ob_cluster::planned_graph(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref())
-    };
-    Ok(steps::lines(&graph.context("the steps of a change are not known")?))
+    fn work<R: Resource>(resource: &R, planned: &Planned) -> Result<Work> {
+        resource
+            .planned(typed(&planned.prior)?.as_ref(), typed(&planned.state)?.as_ref())
+            .map_err(|p| anyhow::anyhow!("{p}"))
+    }
+    let work =
+        if address == GROUP { work(&ObStandby, planned)? } else { work(&ObCluster, planned)? };
+    let Work::Steps(graph) = work else { bail!("the steps of a change are not known") };
+    Ok(steps::lines(&graph))
 }
 
 fn kind(address: &str) -> String {

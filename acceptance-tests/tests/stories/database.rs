@@ -3,9 +3,9 @@ use lab::story::turn;
 use lab::writer::{Config, Writer};
 use lab::{Lab, may_make_hosts, seekdb, sql};
 use ob::base::{Directory, ObjectName};
+use ob::component::seekdb::Instance;
 use ob::component::seekdb::steps::FENCE;
-use ob::component::seekdb::{Instance, node};
-use ob::engine::Host;
+use ob::engine::{Host, Node, Port};
 use ob::transport::Endpoint;
 use std::time::Duration;
 
@@ -121,12 +121,11 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
         identity: String::new(),
         host_key: String::new(),
     };
-    let instance = node(
+    let instance = Node::new(
         ObjectName::parse("a").unwrap(),
         Host { endpoint, run_as: String::new() },
         Directory::parse("/data/a").unwrap(),
-        2881,
-        2882,
+        [(Port::Sql, 2881), (Port::Rpc, 2882)],
     );
     let sizes = ["datafile_size=256M", "log_disk_size=2G", "memory_limit=2G"]
         .map(|p| p.split_once('=').unwrap());

@@ -1,5 +1,6 @@
 //! A server on a copy of a store that lives as long as an SSH channel.
 use crate::base::{Kind, Problem};
+use crate::component::database::Database;
 use crate::engine::{Cx, Node, Values};
 use crate::program;
 use crate::transport::{Duplex, Script, TransportError, key_values};
@@ -38,24 +39,23 @@ pub struct Temporary {
     stream: Box<dyn Duplex>,
 }
 
-/// The program that copies and runs.
-fn script(instance: &Node, source: &str, port: u16) -> Result<String, Problem> {
-    let (work, server) = (instance.own(&format!("diff-{port}")), instance.own("package/seekdb"));
-    let program = program!("temporary.sh").args([&work, source, &port.to_string(), &server]);
-    program.script(&Values::default())
-}
-
 impl Temporary {
     /// Copies the store and starts the server.
     ///
     /// # Errors
     /// The copy failed, the server ended or did not answer.
-    pub async fn start(cx: &Cx, instance: &Node, source: &str) -> Result<Self, Problem> {
+    pub async fn start(
+        database: &dyn Database,
+        cx: &Cx,
+        instance: &Node,
+        source: &str,
+    ) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
         // A copy of a large store takes its time; the channel's own keepalive notices a dead host.
-        let script = Script::new(script(instance, source, port)?)
-            .run_as(&instance.host.run_as)
-            .within(Duration::from_secs(6 * 3600));
+        let script =
+            Script::new(database.on_copy(instance, source, port).script(&Values::default())?)
+                .run_as(&instance.host.run_as)
+                .within(Duration::from_secs(6 * 3600));
         let transport = cx.connect(&instance.host).await?;
         let opened = tokio::select! {
             opened = transport.open(&script) => opened,

@@ -1,78 +1,13 @@
 //! What the host says about an instance, read by one script.
-use super::{ACCOUNT, about};
+use super::about;
 use crate::base::units::Bytes;
 use crate::base::{Problem, Secret};
-use crate::component::sql::Login;
 use crate::engine::mark::Mark;
-use crate::engine::{Cx, Node};
+use crate::engine::{Cx, Engine, Node};
 use crate::transport::key_values;
 
-/// An instance as its host shows it. Nothing here needs SQL.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The base directory exists.
-    pub exists: bool,
-    /// It holds something that is not ours (`.ob` aside).
-    pub occupied: bool,
-    /// It is empty and cannot be removed by its user: a mount point, or in a directory of somebody
-    /// else.
-    pub stays: bool,
-    /// Who made it.
-    pub mark: Option<Mark>,
-    /// Why there is a mark that cannot be read.
-    pub mark_damaged: Option<String>,
-    /// Its store has been created.
-    pub store: bool,
-    /// The store was created by a build that has not ended; it may be wiped.
-    pub building_store: Option<String>,
-    /// Process id while it runs.
-    pub pid: Option<u32>,
-    /// Package directory name its start script uses.
-    pub package: Option<String>,
-    /// The running process's command line, words separated by blanks.
-    pub command: String,
-    /// Package directory name of the running process.
-    pub running_package: Option<String>,
-    /// The password of our SQL account, if it was made.
-    pub account: Option<Secret>,
-    /// The host's memory in bytes.
-    pub memory: Option<Bytes>,
-    /// An adoption of it has begun and not ended.
-    pub adopting: bool,
-    /// It starts with its host.
-    pub boot: bool,
-    /// Checksum (crc32 of cksum) of the start script.
-    pub start_sum: String,
-    /// The note of the group it is a member of.
-    pub group: Option<super::group::Group>,
-    /// Why there is a note of a group that cannot be read.
-    pub group_damaged: Option<String>,
-    /// A restart of it has begun and not ended.
-    pub restart: bool,
-    /// The process that is to be restarted still runs.
-    pub restart_runs: bool,
-    /// What the last failover to it may have lost.
-    pub loss: Option<super::steps::Loss>,
-    /// It was fenced by a switchover that has not ended.
-    pub fenced: bool,
-    /// The process that was fenced still runs.
-    pub fenced_runs: bool,
-    /// Set-aside stores.
-    pub aside: Vec<String>,
-}
-
-impl Facts {
-    /// How we log in, once our account was made.
-    #[must_use]
-    pub fn login(&self) -> Option<Login> {
-        self.account.as_ref().map(|password| Login::new(ACCOUNT, password))
-    }
-    /// It belongs to a group, which alone says whether its server runs: nothing else starts it.
-    #[must_use]
-    pub fn member(&self) -> bool {
-        self.group.is_some() || self.group_damaged.is_some()
-    }
-}
+pub use crate::component::database::Facts;
+use crate::component::database::Group;
 
 /// Reads the facts.
 ///
@@ -91,7 +26,7 @@ fn parse(text: &str) -> Facts {
         file(name).is_some_and(|noted| facts.get("process").is_some_and(|p| p == noted))
     };
     let mark = note(has("has.mark"), file("mark"), Mark::parse);
-    let group = note(has("has.group"), file("group"), super::group::Group::parse);
+    let group = note(has("has.group"), file("group"), parse_group);
     Facts {
         exists: has("exists"),
         occupied: has("occupied"),
@@ -119,6 +54,15 @@ fn parse(text: &str) -> Facts {
         start_sum: facts.get("start").cloned().unwrap_or_default(),
         aside: facts.keys().filter_map(|k| k.strip_prefix("aside.")).map(str::to_owned).collect(),
     }
+}
+
+/// The note of a group, which is one of this engine.
+fn parse_group(text: &str) -> Result<Group, String> {
+    let group = Group::parse(text)?;
+    if group.engine == Engine::Seekdb {
+        return Ok(group);
+    }
+    Err(format!("it is about the engine {}", group.engine.as_str()))
 }
 
 /// A note: none, one, or why it cannot be read.

@@ -4,28 +4,11 @@ use super::steps::{
     Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
     SetRootPassword, SetStage, Start, StartServer, StopServer, UsePackage, WriteAccount,
 };
-use crate::component::package::Package;
 use crate::engine::mark::Stage;
 use crate::engine::{Graph, Node, Step};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// An instance as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Desired {
-    /// Which one.
-    pub node: Node,
-    /// What it runs.
-    pub package: Package,
-    /// Parameters, passed at every start.
-    pub parameters: BTreeMap<String, String>,
-    /// Make a database; false only installs, for a future standby.
-    pub initialize: bool,
-    /// root gets a password (from the configuration's write-only attribute).
-    pub root_password: bool,
-    /// Changes whenever root's password shall be set again.
-    pub root_password_version: i64,
-}
+pub use crate::component::database::Desired;
 
 /// Parameters that only a restart brings into force (`edit_level` of SHOW PARAMETERS on
 /// 1.4.0.post1: STATIC_EFFECTIVE).

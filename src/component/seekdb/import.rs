@@ -1,40 +1,22 @@
 //! Looking at an instance that others made, so that it can be imported. Reads only.
 use super::{about, facts};
 use crate::base::{Directory, ObjectName, Problem};
+use crate::component::database::Probe;
 use crate::component::package::{File, Package, package_id};
-use crate::engine::{Cx, Host};
+use crate::engine::{Cx, Host, Node, Port};
 use crate::transport::key_values;
+use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// What an instance says of itself without a login.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// Name in its mark, else its directory's.
-    pub name: String,
-    /// SQL port.
-    pub sql_port: u16,
-    /// RPC port.
-    pub rpc_port: u16,
-    /// Files it runs from.
-    pub package: Package,
-    /// There is a store.
-    pub initialized: bool,
-    /// What its log or binary says of its build; may be empty.
-    pub build: String,
-}
 
 /// Reads it.
 ///
 /// # Errors
 /// Nothing is there, it does not run, the host does not answer.
-pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Problem> {
-    let directory = Directory::parse(base_dir).map_err(|why| {
-        Problem::user("cannot import from that directory").why(why).fix("correct the import id")
-    })?;
+pub async fn probe(cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe, Problem> {
     // Whoever made it gave it no name of ours yet.
     let nameless = ObjectName::parse("seekdb").map_err(Problem::internal)?;
-    let node = super::node(nameless, host.clone(), directory, 0, 0);
-    let place = format!("{base_dir} on {}", host.endpoint.show());
+    let node = Node::new(nameless, host.clone(), directory.clone(), []);
+    let place = format!("{directory} on {}", host.endpoint.show());
     let found = facts::read(cx, &node).await?;
     if !found.exists {
         return Err(Problem::user("there is nothing to import")
@@ -43,7 +25,7 @@ pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Proble
             .fix("correct the import id"));
     }
     let name = found.mark.as_ref().map_or_else(
-        || base_dir.rsplit('/').next().unwrap_or("seekdb").to_owned(),
+        || directory.rsplit('/').next().unwrap_or("seekdb").to_owned(),
         |m| m.node.name.to_string(),
     );
     let program = about!(node, "probe.sh").within(DEADLINE);
@@ -85,8 +67,10 @@ pub async fn probe(cx: &Cx, host: &Host, base_dir: &str) -> Result<Probe, Proble
         |text: Option<&str>, default: u16| text.and_then(|t| t.parse().ok()).unwrap_or(default);
     Ok(Probe {
         name,
-        sql_port: port(after("--port"), 2881),
-        rpc_port: port(parameter("rpc_port"), 2882),
+        ports: BTreeMap::from([
+            (Port::Sql, port(after("--port"), 2881)),
+            (Port::Rpc, port(parameter("rpc_port"), 2882)),
+        ]),
         package,
         initialized: found.store && found.group.is_none(),
         build: String::new(),

@@ -4,6 +4,7 @@
 //! What the steps rely on was measured on 1.4.0 (docs/testing.md says what was proven on the real
 //! server): exit status 0 of the start command proves nothing, the pid file outlives the process,
 //! only `tx_blocked` tells the role.
+mod database;
 pub mod facts;
 pub mod flow;
 pub mod group;
@@ -12,12 +13,12 @@ pub mod pair;
 pub mod server;
 pub mod steps;
 
+pub use database::Seekdb;
 pub use facts::Facts;
 pub use server::Role;
 
 use crate::base::shell::{join, quote};
-use crate::base::{Directory, ObjectName};
-use crate::engine::{Host, Node, Port};
+use crate::engine::{Node, Port};
 use std::collections::BTreeMap;
 
 /// The SQL account that we make for ourselves on what we deploy.
@@ -40,13 +41,6 @@ pub trait Instance {
     fn start_script(&self, parameters: &BTreeMap<String, String>) -> String;
     /// The words of that command line.
     fn command(&self, parameters: &BTreeMap<String, String>) -> Vec<String>;
-}
-
-/// A node of a seekdb server.
-#[must_use]
-pub fn node(name: ObjectName, host: Host, directory: Directory, sql: u16, rpc: u16) -> Node {
-    let ports = BTreeMap::from([(Port::Sql, sql), (Port::Rpc, rpc)]);
-    Node { name, host, service_address: None, directory, ports }
 }
 
 impl Instance for Node {

@@ -1,6 +1,8 @@
 //! Asking a running server (role, version, parameters, lag), and logging in to it for effects.
 use super::steps::working_root;
 use super::{ACCOUNT, Facts, Instance, about};
+pub use crate::component::database::{Role, Said};
+
 use crate::base::{Kind, Problem, Secret};
 use crate::component::sql::{self, Login, Session, SqlError};
 use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
@@ -8,36 +10,7 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long one statement may take.
-pub const STATEMENT: Duration = Duration::from_secs(30);
-
-/// What an instance is in a replication group. Read by `tx_blocked`, never from role columns (they
-/// are not refreshed).
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Takes writes.
-    Primary,
-    /// Follows another one, or is fenced.
-    Standby,
-}
-
-/// What a running server says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// Its role.
-    pub role: Role,
-    /// `@@version_comment`: the only place that tells two builds of one version apart.
-    pub build: String,
-    /// Where it reads its log from; empty if nowhere.
-    pub source: String,
-    /// All parameters.
-    pub parameters: BTreeMap<String, String>,
-    /// Those that differ from their default, hidden ones left out.
-    pub changed: BTreeMap<String, String>,
-}
+pub use sql::STATEMENT;
 
 /// Reads our account's password from the instance's host.
 ///
@@ -68,8 +41,17 @@ pub async fn open(
     node: &Node,
     login: &Login,
 ) -> Result<Result<Session, SqlError>, Problem> {
+    open_within(cx, node, login, STATEMENT).await
+}
+
+async fn open_within(
+    cx: &Cx,
+    node: &Node,
+    login: &Login,
+    limit: Duration,
+) -> Result<Result<Session, SqlError>, Problem> {
     let transport = cx.connect(&node.host).await?;
-    Ok(sql::open(transport.as_ref(), "127.0.0.1", node.sql_port(), login, STATEMENT).await)
+    Ok(sql::open(transport.as_ref(), "127.0.0.1", node.sql_port(), login, limit).await)
 }
 
 /// Opens a session with our account.
@@ -77,12 +59,25 @@ pub async fn open(
 /// # Errors
 /// No account, no host, no server.
 pub async fn session(cx: &Cx, node: &Node) -> Result<Session, Problem> {
-    let login = account(cx, node).await?;
-    session_as(cx, node, &login).await
+    session_within(cx, node, STATEMENT).await
 }
 
-async fn session_as(cx: &Cx, node: &Node, login: &Login) -> Result<Session, Problem> {
-    open(cx, node, login)
+/// As [`session`], with this deadline for each statement.
+///
+/// # Errors
+/// As [`session`].
+pub async fn session_within(cx: &Cx, node: &Node, limit: Duration) -> Result<Session, Problem> {
+    let login = account(cx, node).await?;
+    session_as(cx, node, &login, limit).await
+}
+
+async fn session_as(
+    cx: &Cx,
+    node: &Node,
+    login: &Login,
+    limit: Duration,
+) -> Result<Session, Problem> {
+    open_within(cx, node, login, limit)
         .await?
         .map_err(|e| e.explain(&format!("log in to seekdb {}", node.show()), &node.place()))
 }
@@ -97,7 +92,7 @@ pub async fn ask(cx: &Cx, node: &Node) -> Result<Said, Problem> {
 }
 
 async fn ask_as(cx: &Cx, node: &Node, login: &Login) -> Result<Said, Problem> {
-    let mut session = session_as(cx, node, login).await?;
+    let mut session = session_as(cx, node, login, STATEMENT).await?;
     let said = ask_in(&mut session)
         .await
         .map_err(|e| e.explain(&format!("ask seekdb {}", node.show()), &node.place()));
@@ -114,7 +109,7 @@ const STARTING: Duration = Duration::from_secs(12);
 /// # Errors
 /// As [`ask`].
 pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
-    let login = facts.login().ok_or_else(|| no_account(node))?;
+    let login = facts.login(ACCOUNT).ok_or_else(|| no_account(node))?;
     let until = tokio::time::Instant::now() + STARTING;
     loop {
         match ask_as(cx, node, &login).await {

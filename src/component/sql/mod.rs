@@ -40,6 +40,9 @@ use crate::transport::Transport;
 use login::Channel;
 use std::time::Duration;
 
+/// How long one statement usually may take.
+pub const STATEMENT: Duration = Duration::from_secs(30);
+
 /// Who logs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {

@@ -15,9 +15,8 @@ mod tests;
 pub use schema::AccessState;
 
 use super::sql_object;
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::Problem;
-use crate::component::mysql::Statement;
 use crate::schema::{Diagnostics, Schema};
 use async_trait::async_trait;
 
@@ -46,6 +45,13 @@ impl Resource for ObAccess {
     fn plan_destroy(&self, prior: &AccessState, diags: &mut Diagnostics) {
         plan::plan_destroy(prior, diags);
     }
+    fn planned(
+        &self,
+        prior: Option<&AccessState>,
+        planned: Option<&AccessState>,
+    ) -> Result<Work, Problem> {
+        sql_object::planned_statements(prior, planned, &object::believed(prior)).map(Work::Sql)
+    }
     async fn read(&self, cx: &Context, state: AccessState) -> Result<Found<AccessState>, Problem> {
         sql_object::read(cx, state).await
     }
@@ -62,15 +68,4 @@ impl Resource for ObAccess {
     fn identity(&self) -> &'static [&'static str] {
         &["id"]
     }
-}
-
-/// The statements of a planned change, for `ob runbook`.
-///
-/// # Errors
-/// It must not be done.
-pub fn planned_statements(
-    prior: Option<&AccessState>,
-    planned: Option<&AccessState>,
-) -> Result<Vec<Statement>, Problem> {
-    sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

@@ -1,8 +1,9 @@
 //! Tables: plans of `ob_access`, from which the single objects differ only in number.
 use super::object::{believed, everything};
 use super::schema::{AccessState, DatabaseEntry, GrantEntry, Unmanaged, UserEntry};
-use super::{ObAccess, plan, planned_statements};
+use super::{ObAccess, plan};
 use crate::component::mysql::{Account, Catalog, Database, Held, Scope, User};
+use crate::resource::sql_object::statements_of;
 use crate::resource::sql_object::{Change, Fill, Passwords, SqlObject};
 use crate::resource::sql_target::SqlEndpoint;
 use crate::resource::{PlanInput, Resource};
@@ -62,7 +63,7 @@ fn state() -> AccessState {
     }
 }
 fn shown(prior: Option<&AccessState>, next: Option<&AccessState>) -> Vec<String> {
-    planned_statements(prior, next)
+    statements_of(&ObAccess, prior, next)
         .map_or_else(|p| vec![p.what], |all| all.into_iter().map(|s| s.shown).collect())
 }
 

@@ -1,4 +1,4 @@
-//! `ob_cluster`: a database cluster on hosts. Today `engine = "seekdb"`: one server in one zone.
+//! `ob_cluster`: a database cluster on hosts, of the engine that it names.
 //!
 //! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what
 //!   is true
@@ -10,7 +10,7 @@ mod schema;
 mod tests;
 
 pub use plan::{desired, import_id};
-pub use read::{Place, parse_id};
+pub use read::{Place, directory, parse_id};
 pub use schema::{
     Cluster, InstanceRef, PackageRef, Server, Timeouts, Zone, package_attributes,
     timeouts as schema_timeouts,
@@ -18,12 +18,11 @@ pub use schema::{
 
 use super::common;
 use super::execute::{Job, execute, owner, reader};
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::{Problem, Secret};
-use crate::component::seekdb::{facts, flow};
+use crate::component::database::Database;
 use crate::engine::lease::Target;
-use crate::engine::{Engine, Node};
-use crate::engine::{Graph, Outcome};
+use crate::engine::{Graph, Node, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -61,6 +60,9 @@ impl Resource for ObCluster {
     ) -> Vec<Problem> {
         read::foresee(cx, prior, planned).await
     }
+    fn planned(&self, prior: Option<&Cluster>, planned: Option<&Cluster>) -> Result<Work, Problem> {
+        Ok(planned_graph(prior, planned).into())
+    }
     async fn read(&self, cx: &Context, state: Cluster) -> Result<Found<Cluster>, Problem> {
         read::read(&reader(cx), state).await
     }
@@ -96,8 +98,8 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-fn targets(node: &Node) -> Vec<Target> {
-    vec![Target::node(Engine::Seekdb, node)]
+fn targets(database: &dyn Database, node: &Node) -> Vec<Target> {
+    vec![Target::node(database.engine(), node)]
 }
 
 /// The object for people.
@@ -111,16 +113,17 @@ async fn create(
     config: Option<&Cluster>,
 ) -> Result<Applied<Cluster>, Problem> {
     let mut desired = desired(planned).ok_or_else(unknown_input)?;
+    let database = plan::database(planned).ok_or_else(unknown_input)?;
     // A lost state: a member of a group is taken in as it is. Its group says whether its server
     // runs, and asks the others first. A host that does not say whether it carries one is not gone
     // on with: it might answer again a moment later.
-    desired.initialize &= !facts::read(&reader(cx), &desired.node).await?.member();
-    let graph = flow::create(&desired);
+    desired.initialize &= !database.facts(&reader(cx), &desired.node).await?.member();
+    let graph = database.create(&desired);
     let job = Job {
         verb: "create",
         object: title(&desired.node),
         graph: &graph,
-        targets: targets(&desired.node),
+        targets: targets(database, &desired.node),
         secrets: secrets(config),
         epoch: 0,
         timeout: common::timeout(&planned.timeouts, "create"),
@@ -147,12 +150,13 @@ async fn update(
         &format!("ob_cluster \"{}\"", common::text(&prior.name).unwrap_or_default()),
     )?;
     let desired = desired(planned).ok_or_else(unknown_input)?;
+    let database = plan::database(planned).ok_or_else(unknown_input)?;
     // The planned graph runs: what turned out to be done meanwhile is skipped and said so.
     let job = Job {
         verb: "update",
         object: title(&desired.node),
         graph: &planned_graph,
-        targets: targets(&desired.node),
+        targets: targets(database, &desired.node),
         secrets: secrets(config),
         epoch: 0,
         timeout: common::timeout(&planned.timeouts, "update"),
@@ -169,12 +173,13 @@ async fn update(
 async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Problem> {
     owner(&cx.session)?;
     let instance = plan::instance(prior).ok_or_else(unknown_input)?;
+    let database = plan::database(prior).ok_or_else(unknown_input)?;
     let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
     let job = Job {
         verb: "destroy",
         object: title(&instance),
         graph: &graph,
-        targets: targets(&instance),
+        targets: targets(database, &instance),
         secrets: BTreeMap::new(),
         epoch: 0,
         timeout: common::timeout(&prior.timeouts, "delete"),
@@ -217,11 +222,10 @@ fn settle(state: &mut Cluster) {
     common::settle(&mut state.instance);
 }
 
-/// The graph that apply runs for a change of state, for `ob runbook`.
-#[must_use]
-pub fn planned_graph(prior: Option<&Cluster>, planned: Option<&Cluster>) -> Option<Graph> {
+/// The graph that apply runs for a change of state.
+fn planned_graph(prior: Option<&Cluster>, planned: Option<&Cluster>) -> Option<Graph> {
     match (prior, planned) {
-        (None, Some(planned)) => desired(planned).map(|d| flow::create(&d)),
+        (None, Some(planned)) => Some(plan::database(planned)?.create(&desired(planned)?)),
         (Some(prior), Some(planned)) => plan::graph(prior, planned),
         (Some(prior), None) => plan::destroy_graph(prior),
         (None, None) => None,

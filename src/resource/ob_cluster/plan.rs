@@ -1,27 +1,22 @@
 //! Pure: configuration and prior state to the planned state and the graph.
-use super::schema::{Cluster, InstanceRef, Server};
+use super::schema::{Cluster, InstanceRef};
 use super::{Value, say};
 use crate::base::Problem;
 use crate::base::units::count;
 use crate::base::{Directory, ObjectName};
-use crate::component::seekdb;
-use crate::component::seekdb::flow::{self, Desired};
-use crate::component::seekdb::steps::{EndNote, Note, SetBoot, Start, StartServer};
-use crate::engine::Graph;
-use crate::engine::Node;
+use crate::component::database::{self, Database, Desired, Server, State};
+use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report};
 
 /// Default SQL port.
 pub const SQL_PORT: i64 = 2881;
-/// Status of an instance whose adoption was cut, and that does not run.
-pub const ADOPTING_DOWN: &str = "adopting, stopped";
 /// Default RPC port.
 pub const RPC_PORT: i64 = 2882;
 
-/// The only server of a seekdb cluster; `None` while unknown or when there is not exactly one.
-fn server(state: &Cluster) -> Option<&Server> {
+/// The only server of a cluster; `None` while unknown or when there is not exactly one.
+fn server(state: &Cluster) -> Option<&super::Server> {
     let zones = known(&state.zones)??;
     let [zone] = zones.values().collect::<Vec<_>>()[..] else { return None };
     let servers = known(&known(zone)??.servers)??;
@@ -29,7 +24,7 @@ fn server(state: &Cluster) -> Option<&Server> {
     known(server)?
 }
 
-fn server_mut(state: &mut Cluster) -> Option<&mut Server> {
+fn server_mut(state: &mut Cluster) -> Option<&mut super::Server> {
     let Value::Value(zones) = &mut state.zones else { return None };
     let Value::Value(zone) = zones.values_mut().next()? else { return None };
     let Value::Value(servers) = &mut zone.servers else { return None };
@@ -42,12 +37,14 @@ pub fn instance(state: &Cluster) -> Option<Node> {
     let server = server(state)?;
     let endpoint = known(&server.host)??.endpoint()?;
     let port = |value, default| u16::try_from(*known(value)?.unwrap_or(default)).ok();
-    Some(seekdb::node(
+    Some(Node::new(
         ObjectName::parse(&text(&state.name)?).ok()?,
         host(endpoint, &text(&server.run_as)?),
         Directory::parse(&text(&server.base_dir)?).ok()?,
-        port(&server.sql_port, &SQL_PORT)?,
-        port(&server.rpc_port, &RPC_PORT)?,
+        [
+            (Port::Sql, port(&server.sql_port, &SQL_PORT)?),
+            (Port::Rpc, port(&server.rpc_port, &RPC_PORT)?),
+        ],
     ))
 }
 
@@ -64,50 +61,28 @@ pub fn desired(state: &Cluster) -> Option<Desired> {
     })
 }
 
-/// The graph that leads from what `prior` (refreshed) shows to what `next` asks for.
+/// The engine of a cluster; `None` while unknown.
+#[must_use]
+pub fn database(state: &Cluster) -> Option<&'static dyn Database> {
+    database::of(Engine::parse(&text(&state.engine)?)?)
+}
+
+/// How far a state says that its server is.
+fn state(of: &Cluster) -> State {
+    set_text(&of.status).and_then(State::parse).unwrap_or(State::Running)
+}
+
+/// The graph that leads from what `prior` (refreshed) shows to what `next` asks for; `None` while
+/// something that shapes it is unknown.
 #[must_use]
 pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let (before, after) = (desired(prior)?, desired(next)?);
-    let status = set_text(&prior.status).unwrap_or("running");
-    let (i, package) = (&after.node, &after.package.id);
-    let mut first = Graph::new();
-    match status {
-        "stopped" => {
-            first.then(StartServer {
-                node: i.clone(),
-                package: before.package.id.clone(),
-                start: Start::Alone,
-            });
-            first.then(SetBoot::new(i, true));
-        }
-        // A restart that was cut: finished from the package that the host is set to, unless this
-        // change restarts anyway.
-        "restarting" if !flow::needs_restart(&before, &after) => {
-            for step in flow::restart(i, package) {
-                first.then_arc(step);
-            }
-            first.then(EndNote { node: i.clone(), note: Note::Restart });
-        }
-        "restarted" if !flow::needs_restart(&before, &after) => {
-            first.then(EndNote { node: i.clone(), note: Note::Restart });
-        }
-        _ => {}
-    }
-    let changes = flow::update(&before, &after);
-    // An imported object is adopted by its first change; an adoption that was cut is finished.
-    if adopting(prior) || (prior.creation_id.is_null() && !(first.is_empty() && changes.is_empty()))
-    {
-        // Its start script is written once, as it shall be; it was never stopped by us, so that
-        // nothing else is to be finished first.
-        first = flow::adopt(&after, matches!(status, "stopped" | ADOPTING_DOWN));
-    }
-    first.append(changes);
-    Some(first)
+    Some(database(next)?.update(state(prior), prior.creation_id.is_null(), &before, &after))
 }
 
 /// An adoption of it was cut.
 fn adopting(prior: &Cluster) -> bool {
-    matches!(set_text(&prior.status), Some("adopting" | ADOPTING_DOWN))
+    state(prior).adopting()
 }
 
 /// The graph of a destroy.
@@ -115,23 +90,30 @@ fn adopting(prior: &Cluster) -> bool {
 pub fn destroy_graph(prior: &Cluster) -> Option<Graph> {
     let name = text(&prior.name)?;
     let aside_too = texts(&prior.allow_data_loss).contains(&format!("{name}/aside"));
-    Some(flow::destroy(&instance(prior)?, &text(&prior.creation_id)?, aside_too))
+    Some(database(prior)?.destroy(&instance(prior)?, &text(&prior.creation_id)?, aside_too))
+}
+
+/// What a configuration asks for, as far as it is known.
+fn asked(config: &Cluster) -> Server {
+    let zones = known(&config.zones).flatten();
+    let servers =
+        |z: &super::Zone| if let Value::Value(s) = &z.servers { Some(s.len()) } else { None };
+    let parameters = known(&config.parameters).flatten().into_iter().flatten();
+    let each = |z: &Value<super::Zone>| if let Value::Value(z) = z { servers(z) } else { None };
+    Server {
+        zones: zones.map(|z| z.len()),
+        servers: zones.and_then(|z| z.values().map(each).sum()),
+        parameters: parameters
+            .filter_map(|(name, value)| Some((name.clone(), set_text(value)?.to_owned())))
+            .collect(),
+    }
 }
 
 /// Everything wrong with a configuration by itself.
 pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
-    if let Value::Value(zones) = &config.zones {
-        let servers =
-            |z: &super::Zone| if let Value::Value(s) = &z.servers { Some(s.len()) } else { None };
-        let total: Option<usize> =
-            zones.values().map(|z| if let Value::Value(z) = z { servers(z) } else { None }).sum();
-        if zones.len() != 1 || total.is_some_and(|n| n != 1) {
-            diags.problem(
-                Problem::user("a seekdb cluster has exactly one zone with one server")
-                    .why(format!("there are {} zones with {} servers", zones.len(), total.map_or("?".into(), |n| n.to_string())))
-                    .fix("keep one server here; make each further one an ob_cluster of its own and join them with ob_standby")
-                    .attribute(["zones"]),
-            );
+    if let Some(database) = database(config) {
+        for problem in database.validate(&asked(config)) {
+            diags.problem(problem);
         }
     }
     if let Some(server) = server(config)
@@ -143,32 +125,6 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
                 .fix("choose two ports")
                 .attribute(["zones"]),
         );
-    }
-    if let Value::Value(parameters) = &config.parameters {
-        for (name, value) in parameters {
-            let at = ["parameters".to_owned(), name.clone()];
-            if flow::READ_ONLY.contains(&name.as_str()) {
-                diags.problem(
-                    Problem::user(format!("parameter {name} cannot be set"))
-                        .why("the server fixes it when the store is made (edit level READONLY)")
-                        .fix("remove it")
-                        .attribute(at.clone()),
-                );
-            }
-            if ["rpc_port", "enable_rpc_service", "log_restore_source", "server_role_info"]
-                .contains(&name.as_str())
-            {
-                diags.problem(
-                    Problem::user(format!("parameter {name} is set by this provider"))
-                        .why("ports come from rpc_port, roles from ob_standby")
-                        .fix("remove it from parameters")
-                        .attribute(at.clone()),
-                );
-            }
-            if let Value::Value(value) = value {
-                check_size(name, value, &at, diags);
-            }
-        }
     }
     if let (Value::Value(name), Value::Value(false)) = (&config.name, &config.initialize)
         && !config.root_password_wo.is_null()
@@ -189,33 +145,6 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
                 .why("a write-only value is in no state: only its version tells that it changed")
                 .fix("set both, or none")
                 .attribute(["root_password_wo_version"]),
-        );
-    }
-}
-
-/// Sizes the server is known to refuse by ending after a good start (run on 1.4.0).
-fn check_size(name: &str, value: &str, at: &[String; 2], diags: &mut Diagnostics) {
-    let least = match name {
-        "memory_limit" => "1G",
-        "log_disk_size" => "2G",
-        _ => return,
-    };
-    let (Some(size), Some(floor)) =
-        (crate::base::units::Bytes::parse(value), crate::base::units::Bytes::parse(least))
-    else {
-        diags.problem(
-            Problem::user(format!("{name} = \"{value}\" is no size"))
-                .fix("write a whole number with K, M, G or T, like 2G")
-                .attribute(at.clone()),
-        );
-        return;
-    };
-    if size < floor {
-        diags.problem(
-            Problem::user(format!("{name} = \"{value}\" is too small"))
-                .why(format!("the server ends right after its start below {least}"))
-                .fix(format!("set at least {least}"))
-                .attribute(at.clone()),
         );
     }
 }
@@ -249,13 +178,14 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         return Some(Planned { state: next, replace: Vec::new() });
     }
     let name = text(&next.name).unwrap_or_default();
+    let engine = text(&next.engine).unwrap_or_default();
     let adopts = prior.creation_id.is_null() || adopting(prior);
     let what = if adopts {
-        format!("adopt and change seekdb \"{name}\"")
+        format!("adopt and change {engine} \"{name}\"")
     } else if !same_package(prior, &next) {
-        format!("move seekdb \"{name}\" to {}", package_version(&next))
+        format!("move {engine} \"{name}\" to {}", package_version(&next))
     } else {
-        format!("change seekdb \"{name}\"")
+        format!("change {engine} \"{name}\"")
     };
     next.runbook = runbook(&what, &graph);
     next.impact = impact(&graph);
@@ -305,14 +235,17 @@ fn created(next: &mut Cluster) {
     (next.creation_id, next.status, next.build, next.unmanaged) =
         (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
     (next.id, next.instance) = (id(next), reference(next));
-    match desired(next) {
-        Some(d) => {
-            let graph = flow::create(&d);
+    match desired(next).zip(database(next)) {
+        Some((d, database)) => {
+            let graph = database.create(&d);
             let verb = if d.initialize { "deploy" } else { "install" };
             next.runbook = runbook(
                 &format!(
-                    "{verb} seekdb {} \"{}\" on {}",
-                    d.package.version, d.node.name, d.node.host.endpoint.name
+                    "{verb} {} {} \"{}\" on {}",
+                    database.engine().as_str(),
+                    d.package.version,
+                    d.node.name,
+                    d.node.host.endpoint.name
                 ),
                 &graph,
             );
@@ -356,6 +289,7 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
         return Value::Unknown;
     }
     Value::Value(InstanceRef {
+        engine: state.engine.clone(),
         name: state.name.clone(),
         host: server.host.clone(),
         base_dir: server.base_dir.clone(),
@@ -409,6 +343,12 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
     }
     if prior.initialize == Value::Value(false) && next.initialize == Value::Value(true) {
         refuse("initialize", "initialize");
+    }
+    if let (Some(database), Some(before), Some(after)) =
+        (database(next), desired(prior), desired(next))
+        && let Err(problem) = database.changes(&before, &after)
+    {
+        diags.problem(problem);
     }
 }
 

@@ -1,34 +1,16 @@
 //! What is true: facts into the state, what others changed into `unmanaged`.
-use super::plan::{ADOPTING_DOWN, import_id, instance, reference};
+use super::plan::{database, desired, import_id, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
-use crate::base::{Kind, Problem};
-use crate::component::seekdb::steps::{ProveMemory, same_value};
-use crate::component::seekdb::{Facts, facts, server};
-use crate::engine::Cx;
-use crate::engine::Node;
+use crate::base::{Directory, Kind, Problem};
+use crate::component::database::{self, Database, Desired, Facts, Said, State};
 use crate::engine::mark::Stage;
-use crate::resource::common::{self, Connection, plain_map, set_text, text};
+use crate::engine::{Cx, Node, Port};
+use crate::resource::common::{self, Connection, set_text, text};
 use crate::resource::execute::reader;
 use crate::resource::{Context, Found};
 use crate::transport::Endpoint;
 use std::collections::BTreeMap;
-
-/// Parameters that differ from their default without anybody's doing.
-const OWN: [&str; 12] = [
-    "server_role_info",
-    "log_restore_source",
-    "server_create_time",
-    "rpc_port",
-    "enable_rpc_service",
-    "mysql_port",
-    "redo_dir",
-    "data_dir",
-    "enable_record_trace_log",
-    "datafile_size",
-    "log_disk_size",
-    "memory_limit",
-];
 
 /// Looks at the host.
 ///
@@ -38,7 +20,10 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     let Some(instance) = instance(&state) else {
         return Err(Problem::internal("the state does not say where the cluster is"));
     };
-    let facts = match facts::read(cx, &instance).await {
+    let Some(database) = database(&state) else {
+        return Err(Problem::internal("the state does not say which engine the cluster is"));
+    };
+    let facts = match database.facts(cx, &instance).await {
         Ok(facts) => facts,
         Err(problem) if problem.kind == Kind::Unreachable => {
             return Ok(unreachable(state, problem));
@@ -56,7 +41,7 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         state.creation_id = say(&mark.creation);
     }
     state.id = say(import_id(&instance));
-    state.status = say(status(&state, &facts));
+    state.status = say(State::of(&facts, state.initialize != Value::Value(false)).as_str());
     take_package(&mut state, &facts);
     // A member that others build (initialize = false) says nothing of its server: the group does.
     // Nor does one whose account may be half made.
@@ -65,10 +50,10 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         && !facts.adopting
         && state.initialize != Value::Value(false)
     {
-        match server::ask_running(cx, &instance, &facts).await {
-            Ok(said) => take_answers(&mut state, &said),
+        match database.ask(cx, &instance, &facts).await {
+            Ok(said) => take_answers(database, &mut state, &said),
             Err(problem) => {
-                state.status = say("unreachable");
+                state.status = say(State::Unreachable.as_str());
                 warnings.push(problem);
             }
         }
@@ -92,7 +77,7 @@ fn half_gone(state: &Cluster, instance: &Node, operation: &str) -> Problem {
 
 fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
     let name = text(&state.name).unwrap_or_default();
-    state.status = say("unreachable");
+    state.status = say(State::Unreachable.as_str());
     let warning = Problem {
         kind: Kind::Unreachable,
         what: format!("cluster \"{name}\" could not be looked at"),
@@ -100,31 +85,6 @@ fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
         ..problem
     };
     Found { state: Some(state), warnings: vec![warning] }
-}
-
-fn status(state: &Cluster, facts: &Facts) -> &'static str {
-    match facts.mark.as_ref().map(|m| m.stage) {
-        Some(Stage::Destroying) => return "being destroyed",
-        Some(Stage::Building) if state.initialize != Value::Value(false) => return "building",
-        _ => {}
-    }
-    match facts.pid {
-        _ if facts.restart => restart(facts),
-        Some(_) if facts.adopting => "adopting",
-        None if facts.adopting => ADOPTING_DOWN,
-        // What a group builds, starts and stops is the group's business: it must not show as a
-        // change of this object.
-        _ if state.initialize == Value::Value(false) => "installed",
-        _ if facts.group.is_some() => "running",
-        Some(_) => "running",
-        None if facts.store => "stopped",
-        None => "installed",
-    }
-}
-
-/// How far a restart that was cut has come: `restarted` when its new process is there.
-fn restart(facts: &Facts) -> &'static str {
-    if facts.pid.is_some() && !facts.restart_runs { "restarted" } else { "restarting" }
 }
 
 /// Another package than the state's is drift: its id is shown, the rest stays as last known.
@@ -140,14 +100,15 @@ fn take_package(state: &mut Cluster, facts: &Facts) {
     }
 }
 
-fn take_answers(state: &mut Cluster, said: &server::Said) {
+fn take_answers(database: &dyn Database, state: &mut Cluster, said: &Said) {
     state.build = say(&said.build);
     let mut declared = BTreeMap::new();
     if let Value::Value(parameters) = &mut state.parameters {
         for (name, value) in parameters.iter_mut() {
             let Some(now) = said.parameters.get(name) else { continue };
             // Another spelling of the same value is no drift.
-            if !set_text(value).is_some_and(|wanted| same_value(wanted, now)) && !value.is_null() {
+            let same = set_text(value).is_some_and(|wanted| database.same_value(wanted, now));
+            if !same && !value.is_null() {
                 *value = say(now);
             }
             declared.insert(name.clone(), ());
@@ -156,30 +117,30 @@ fn take_answers(state: &mut Cluster, said: &server::Said) {
     let others = said
         .changed
         .iter()
-        .filter(|(name, _)| !declared.contains_key(*name) && !OWN.contains(&name.as_str()));
+        .filter(|(name, _)| !declared.contains_key(*name) && !database.is_own(name));
     state.unmanaged = Value::Value(others.map(|(k, v)| (k.clone(), say(v))).collect());
 }
 
 /// Warns at plan about what apply will meet: too little memory, an unfinished create, a complete
 /// object to adopt.
 pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
-    let Some(instance) = instance(planned) else { return Vec::new() };
-    let limit =
-        |state: &Cluster| plain_map(&state.parameters).and_then(|p| p.get("memory_limit").cloned());
-    let limit = limit(planned).filter(|l| prior.and_then(limit).as_ref() != Some(l));
-    if prior.is_some() && limit.is_none() {
+    let (Some(instance), Some(database)) = (instance(planned), database(planned)) else {
+        return Vec::new();
+    };
+    let (before, after) = (prior.and_then(desired), desired(planned));
+    // An update is looked at only where its host may have too little for it.
+    let unchanged = |d: &Desired| before.as_ref().is_some_and(|b| b.parameters == d.parameters);
+    if prior.is_some() && after.as_ref().is_none_or(unchanged) {
         return Vec::new();
     }
-    let facts = match facts::read(&reader(cx), &instance).await {
+    let facts = match database.facts(&reader(cx), &instance).await {
         Ok(facts) => facts,
         // The refresh has said it already of what is in the state.
         Err(problem) => {
             return prior.is_none().then(|| common::not_seen(problem)).into_iter().collect();
         }
     };
-    if let Some(problem) =
-        limit.and_then(|limit| ProveMemory { node: instance.clone(), limit }.problem(&facts))
-    {
+    if let Some(problem) = after.and_then(|next| database.foresee(before.as_ref(), &next, &facts)) {
         return vec![problem];
     }
     if prior.is_some() {
@@ -226,29 +187,43 @@ pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
     let Place { endpoint, base_dir, run_as } = parse_id(id)?;
     let cx = reader(cx);
     let host = crate::resource::common::host(endpoint.clone(), &run_as);
-    let probe = crate::component::seekdb::import::probe(&cx, &host, &base_dir).await?;
+    let (database, probe) = database::probe(&cx, &host, &directory(id, &base_dir)?).await?;
+    let port =
+        |port: Port| probe.ports.get(&port).map_or(Value::Null, |p| Value::Value((*p).into()));
     let server = Server {
         host: Value::Value(Connection::of(&endpoint)),
         base_dir: say(&base_dir),
-        sql_port: Value::Value(i64::from(probe.sql_port)),
-        rpc_port: Value::Value(i64::from(probe.rpc_port)),
+        sql_port: port(Port::Sql),
+        rpc_port: port(Port::Rpc),
         run_as: if run_as.is_empty() { Value::Null } else { say(&run_as) },
     };
     let zone = Zone { servers: Value::Value([("s1".to_owned(), Value::Value(server))].into()) };
     let state = Cluster {
         name: say(&probe.name),
-        engine: say("seekdb"),
+        engine: say(database.engine().as_str()),
         package: Value::Value(super::schema::PackageRef::of(&probe.package)),
         zones: Value::Value([("z1".to_owned(), Value::Value(zone))].into()),
         initialize: Value::Value(probe.initialized),
         deletion_protection: Value::Value(true),
-        status: say("running"),
+        status: say(State::Running.as_str()),
         build: say(&probe.build),
         instance: Value::Value(InstanceRef::default()),
         unmanaged: Value::Value(BTreeMap::new()),
         ..Cluster::default()
     };
     Ok(read(&cx, state).await?.state.unwrap_or_default())
+}
+
+/// The directory of an import id.
+///
+/// # Errors
+/// It is none.
+pub fn directory(id: &str, path: &str) -> Result<Directory, Problem> {
+    Directory::parse(path).map_err(|why| {
+        Problem::user(format!("\"{id}\" is no import id"))
+            .why(why)
+            .fix("name the directory of the server, such as ssh://user@address:22/data/main")
+    })
 }
 
 /// Where an import id leads.

@@ -12,9 +12,8 @@ pub use schema::DatabaseState;
 pub(crate) use schema::name as name_check;
 
 use super::sql_object;
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::Problem;
-use crate::component::mysql::Statement;
 use crate::schema::{Diagnostics, Schema};
 use async_trait::async_trait;
 
@@ -43,6 +42,13 @@ impl Resource for ObDatabase {
     fn plan_destroy(&self, prior: &DatabaseState, diags: &mut Diagnostics) {
         plan::plan_destroy(prior, diags);
     }
+    fn planned(
+        &self,
+        prior: Option<&DatabaseState>,
+        planned: Option<&DatabaseState>,
+    ) -> Result<Work, Problem> {
+        sql_object::planned_statements(prior, planned, &object::believed(prior)).map(Work::Sql)
+    }
     async fn read(
         &self,
         cx: &Context,
@@ -63,15 +69,4 @@ impl Resource for ObDatabase {
     fn identity(&self) -> &'static [&'static str] {
         &["id"]
     }
-}
-
-/// The statements of a planned change, for `ob runbook`.
-///
-/// # Errors
-/// It must not be done.
-pub fn planned_statements(
-    prior: Option<&DatabaseState>,
-    planned: Option<&DatabaseState>,
-) -> Result<Vec<Statement>, Problem> {
-    sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

@@ -1,7 +1,8 @@
 //! Tables: the plan of one database.
-use super::{DatabaseState, ObDatabase, planned_statements};
+use super::{DatabaseState, ObDatabase};
 use crate::resource::common::Connection;
 use crate::resource::ob_cluster::InstanceRef;
+use crate::resource::sql_object::statements_of;
 use crate::resource::{PlanInput, Resource};
 use crate::schema::{Diagnostics, Value};
 
@@ -11,6 +12,7 @@ fn v(text: &str) -> Value<String> {
 fn instance(package: &str, address: &str) -> Value<InstanceRef> {
     let host = Connection { name: v("h"), address: v(address), ..Connection::default() };
     Value::Value(InstanceRef {
+        engine: Value::Value("seekdb".into()),
         name: v("main"),
         host: Value::Value(host),
         base_dir: v("/d"),
@@ -95,8 +97,8 @@ fn rows_are_dropped_only_with_both_consents() {
         };
         let mut diags = Diagnostics::default();
         ObDatabase.plan_destroy(&prior, &mut diags);
-        let said =
-            planned_statements(Some(&prior), None).map_or_else(|p| p.what, |s| s[0].shown.clone());
+        let said = statements_of(&ObDatabase, Some(&prior), None)
+            .map_or_else(|p| p.what, |s| s[0].shown.clone());
         assert_eq!((diags.errors.len(), said.as_str()), (errors, want), "{protection} {allowed:?}");
     }
     let (_, diags) = plan(Some(&state("a")), &state("b"), &state("b"));

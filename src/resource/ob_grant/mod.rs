@@ -12,9 +12,8 @@ pub mod view;
 pub use schema::GrantState;
 
 use super::sql_object;
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::Problem;
-use crate::component::mysql::Statement;
 use crate::schema::{Diagnostics, Schema};
 use async_trait::async_trait;
 
@@ -41,6 +40,13 @@ impl Resource for ObGrant {
     ) -> Option<Planned<GrantState>> {
         Some(plan::plan(input, diags))
     }
+    fn planned(
+        &self,
+        prior: Option<&GrantState>,
+        planned: Option<&GrantState>,
+    ) -> Result<Work, Problem> {
+        sql_object::planned_statements(prior, planned, &object::believed(prior)).map(Work::Sql)
+    }
     async fn read(&self, cx: &Context, state: GrantState) -> Result<Found<GrantState>, Problem> {
         sql_object::read(cx, state).await
     }
@@ -53,15 +59,4 @@ impl Resource for ObGrant {
     fn identity(&self) -> &'static [&'static str] {
         &["id"]
     }
-}
-
-/// The statements of a planned change, for `ob runbook`.
-///
-/// # Errors
-/// It must not be done.
-pub fn planned_statements(
-    prior: Option<&GrantState>,
-    planned: Option<&GrantState>,
-) -> Result<Vec<Statement>, Problem> {
-    sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

@@ -1,6 +1,7 @@
 //! Tables: the plan of one grant.
-use super::{GrantState, ObGrant, planned_statements};
+use super::{GrantState, ObGrant};
 use crate::component::mysql::{Account, Catalog, Held, Scope, User};
+use crate::resource::sql_object::statements_of;
 use crate::resource::sql_object::{Fill, SqlObject};
 use crate::resource::sql_target::SqlEndpoint;
 use crate::resource::{PlanInput, Resource};
@@ -93,13 +94,13 @@ fn a_read_keeps_the_spelling_and_shows_what_is_lost_and_what_others_added() {
 fn the_runbook_has_the_statements_of_the_change() {
     let (a, b) = (state("u", "my_d", &["SELECT"]), state("u", "my_d", &["INSERT"]));
     let lines: Vec<_> =
-        planned_statements(Some(&a), Some(&b)).unwrap().into_iter().map(|s| s.shown).collect();
+        statements_of(&ObGrant, Some(&a), Some(&b)).unwrap().into_iter().map(|s| s.shown).collect();
     assert_eq!(
         lines,
         ["GRANT INSERT ON `my\\_d`.* TO 'u'@'%'", "REVOKE SELECT ON `my\\_d`.* FROM 'u'@'%'"]
     );
     let table = GrantState { table: v("t"), ..a };
     let lines: Vec<_> =
-        planned_statements(Some(&table), None).unwrap().into_iter().map(|s| s.shown).collect();
+        statements_of(&ObGrant, Some(&table), None).unwrap().into_iter().map(|s| s.shown).collect();
     assert_eq!(lines, ["REVOKE SELECT ON `my_d`.`t` FROM 'u'@'%'"]);
 }

@@ -9,12 +9,12 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{connection, desired, graph as planned_graph};
+pub use plan::{connection, desired};
 pub use read::{devices, host, parse_id};
 pub use schema::{Disk, HostState, Network, Prepare};
 
 use super::execute::{Job, execute, reader};
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, common};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work, common};
 use crate::base::{Kind, Problem};
 use crate::component::host::objects;
 
@@ -55,6 +55,13 @@ impl Resource for ObHost {
         planned: &HostState,
     ) -> Vec<Problem> {
         read::foresee(cx, prior, planned).await
+    }
+    fn planned(
+        &self,
+        prior: Option<&HostState>,
+        planned: Option<&HostState>,
+    ) -> Result<Work, Problem> {
+        Ok(plan::graph(prior, planned).into())
     }
     async fn read(&self, cx: &Context, state: HostState) -> Result<Found<HostState>, Problem> {
         read::read(cx, state).await
@@ -109,7 +116,7 @@ async fn make(
     prior: Option<&HostState>,
     planned: &HostState,
 ) -> Result<Applied<HostState>, Problem> {
-    let graph = planned_graph(prior, Some(planned)).ok_or_else(unknown_input)?;
+    let graph = plan::graph(prior, Some(planned)).ok_or_else(unknown_input)?;
     let asked = desired(planned).ok_or_else(unknown_input)?;
     let moved = prior.is_none_or(|p| plan::moved(p, planned));
     if graph.is_empty() && !moved {
@@ -190,12 +197,12 @@ async fn within(
         (fresh.address, fresh.port, fresh.drift) =
             (prior.address.clone(), prior.port, prior.drift.clone());
     }
-    let fresh = planned_graph(Some(&fresh), Some(planned)).ok_or_else(unknown_input)?;
+    let fresh = plan::graph(Some(&fresh), Some(planned)).ok_or_else(unknown_input)?;
     common::within_plan(graph, &fresh, &format!("host \"{}\"", plan::name(planned)))
 }
 
 async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, Problem> {
-    let graph = planned_graph(Some(prior), None).ok_or_else(unknown_input)?;
+    let graph = plan::graph(Some(prior), None).ok_or_else(unknown_input)?;
     if graph.is_empty() {
         let at = host(prior)?;
         let here = match objects::read(&reader(cx), &at, &[]).await {

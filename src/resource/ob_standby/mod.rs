@@ -1,8 +1,7 @@
-//! `ob_standby`: a replication group of seekdb instances: build, follow, switch over, fail over,
-//! rejoin.
+//! `ob_standby`: a replication group: build, follow, switch over, fail over, rejoin.
 //!
-//! All knowledge about order is in `component::seekdb::pair`, shared with the break-glass commands
-//! of `ob`.
+//! All knowledge about order is with the engine (`component::database`), shared with the
+//! break-glass commands of `ob`.
 mod plan;
 mod read;
 mod schema;
@@ -15,17 +14,14 @@ pub use schema::{Failover, MemberRef, Standby, instance_attributes};
 use super::common::{self, within_plan};
 use super::execute::{Job, execute, owner, reader};
 use super::ob_cluster;
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::Problem;
-use crate::component::seekdb::group;
-use crate::component::seekdb::pair::{self, Seen, Want};
-use crate::component::seekdb::steps::{Activate, SetAside};
-use crate::engine::Graph;
+use crate::component::database::{self, Database, Move, Seen, Standing, Want};
 use crate::engine::lease::Target;
-use crate::engine::{Engine, Key, Node, StepKind};
+use crate::engine::{Graph, Key, Node};
 use crate::schema::{Diagnostics, Schema};
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The resource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +47,9 @@ impl Resource for ObStandby {
     }
     fn plan_destroy(&self, prior: &Standby, diags: &mut Diagnostics) {
         plan::plan_destroy(prior, diags);
+    }
+    fn planned(&self, prior: Option<&Standby>, planned: Option<&Standby>) -> Result<Work, Problem> {
+        planned_graph(prior, planned).map(Into::into)
     }
     async fn read(&self, cx: &Context, state: Standby) -> Result<Found<Standby>, Problem> {
         read::read(&reader(cx), state).await
@@ -86,16 +85,16 @@ fn unknown_input() -> Problem {
 /// failover consent.
 #[must_use]
 pub fn targets(
+    database: &dyn Database,
     want: &Want,
     also: &BTreeMap<String, Node>,
     graph: &Graph,
     seen: &Seen,
 ) -> Vec<Target> {
     let members: BTreeMap<_, _> = want.members.iter().chain(also).collect();
-    let dead = dead(graph, seen, want);
+    let dead = dead(database, graph, seen, want);
     let touched = |i: &Node| graph.nodes().iter().any(|n| *n.step.host() == i.host);
-    let off =
-        |n: &str, i| seen.standing.get(n) == Some(&group::Standing::Unreachable) && !touched(i);
+    let off = |n: &str, i| seen.standing.get(n) == Some(&Standing::Unreachable) && !touched(i);
     let hosts = members.values().map(|i| i.host.clone()).collect();
     let gone: Vec<_> = dead
         .and_then(|d| members.get(&d.to_owned()))
@@ -104,13 +103,13 @@ pub fn targets(
         .collect();
     let key = Key::group(&want.name, members.values().copied());
     let group = Target {
-        engine: Engine::Seekdb,
+        engine: want.engine,
         nodes: members.values().map(|n| (*n).clone()).collect(),
         dead: gone,
         ..Target::new(key, title(want), hosts)
     };
     let own = members.iter().filter(|(n, i)| Some(n.as_str()) != dead && !off(n, i));
-    let own = own.map(|(_, node)| Target::node(Engine::Seekdb, node));
+    let own = own.map(|(_, node)| Target::node(want.engine, node));
     std::iter::once(group).chain(own).collect()
 }
 
@@ -120,22 +119,19 @@ pub fn title(want: &Want) -> String {
     format!("standby.{}", want.name)
 }
 
-/// A step of this kind is in it.
-fn has(graph: &Graph, kinds: &[StepKind]) -> bool {
-    graph.nodes().iter().any(|n| kinds.contains(&n.step.kind()))
-}
-
 /// The member that a graph with a failover does without.
-fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
-    if !has(graph, &[Activate::KIND]) {
+fn dead<'a>(
+    database: &dyn Database,
+    graph: &Graph,
+    seen: &'a Seen,
+    want: &Want,
+) -> Option<&'a str> {
+    if !database.moves(graph).contains(&Move::FailOver) {
         return None;
     }
-    let down = |n: &str, s: &group::Standing| {
+    let down = |n: &str, s: &Standing| {
         n != want.primary
-            && matches!(
-                s,
-                group::Standing::Unreachable | group::Standing::Stopped | group::Standing::Stale
-            )
+            && matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale)
     };
     seen.standing
         .iter()
@@ -147,11 +143,12 @@ fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
 async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Problem> {
     let want = want(planned).ok_or_else(unknown_input)?;
     let owner = owner(&cx.session)?;
-    let planned_graph = pair::create(&want);
+    let database = database::named(want.engine)?;
+    let planned_graph = database.group(&want)?;
     // A lost state: the notes with the members say how far the group is; its role is not moved
     // here.
-    let looked = group::look_all(&reader(cx), &want.members).await;
-    let (graph, seen) = match group::newest(&looked) {
+    let looked = database::look_all(database, &reader(cx), &want.members).await;
+    let (graph, seen) = match database::newest(&looked) {
         Some(note) if note.name == want.name && note.authority == owner => {
             let seen = Seen {
                 standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(),
@@ -159,19 +156,17 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
                 noted: note.primary.clone(),
                 asked: want.primary.clone(),
             };
-            let built = seen
-                .standing
-                .values()
-                .all(|s| !matches!(s, group::Standing::Empty | group::Standing::Building));
+            let built =
+                seen.standing.values().all(|s| !matches!(s, Standing::Empty | Standing::Building));
             if built {
-                (pair::update(&seen, &want, &BTreeMap::new())?, seen)
+                (database.lead(&seen, &want, &BTreeMap::new())?, seen)
             } else {
-                (pair::resume(&want, &seen), seen)
+                (database.resume(&want, &seen)?, seen)
             }
         }
         _ => (planned_graph.clone(), Seen::default()),
     };
-    if seen.epoch > 1 && !(under_way(&seen, &want) && keeps_all(&graph)) {
+    if seen.epoch > 1 && !(under_way(&seen, &want) && keeps_all(&database.moves(&graph))) {
         within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name)).map_err(|p| {
             p.fix(format!("its state was lost, and bringing it back needs more than a create shows: import it (terraform import ob_standby.NAME with the id of a member's directory, such as \"{}\"), then plan again; nothing was done", want.members.values().next().map(ob_cluster::import_id).unwrap_or_default()))
         })?;
@@ -180,7 +175,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
         verb: "create",
         object: title(&want),
         graph: &graph,
-        targets: targets(&want, &BTreeMap::new(), &graph, &seen),
+        targets: targets(database, &want, &BTreeMap::new(), &graph, &seen),
         secrets: BTreeMap::new(),
         epoch: seen.epoch.max(1),
         timeout: common::timeout(&planned.timeouts, "create"),
@@ -192,12 +187,15 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
 /// The group is on its way to the primary that is asked for, or a planned move of it was cut after
 /// its fence: nobody takes writes until it is finished, so that it is, without a new plan.
 fn under_way(seen: &Seen, want: &Want) -> bool {
-    seen.noted == want.primary || seen.standing.values().any(|s| *s == group::Standing::Fenced)
+    seen.noted == want.primary || seen.standing.values().any(|s| *s == Standing::Fenced)
 }
 
 /// No store is set aside, and nothing that was acknowledged can be lost.
-fn keeps_all(graph: &Graph) -> bool {
-    !has(graph, &[Activate::KIND, SetAside::KIND])
+fn keeps_all(moves: &BTreeSet<Move>) -> bool {
+    moves.iter().all(|m| match m {
+        Move::Build | Move::SwitchOver => true,
+        Move::Rebuild | Move::FailOver => false,
+    })
 }
 
 async fn update(
@@ -215,6 +213,7 @@ async fn update(
         .ok_or_else(|| Problem::user("the group is gone").fix("plan again"))?;
     let graph = plan::graph(&fresh, planned)?.unwrap_or_default();
     let want = want(planned).ok_or_else(unknown_input)?;
+    let database = database::named(want.engine)?;
     within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name))?;
     let seen = plan::seen(prior);
     let gone: BTreeMap<_, _> = members(prior)
@@ -222,7 +221,7 @@ async fn update(
         .into_iter()
         .filter(|(n, _)| !want.members.contains_key(n))
         .collect();
-    let failover = has(&planned_graph, &[Activate::KIND]);
+    let failover = database.moves(&planned_graph).contains(&Move::FailOver);
     let verb = if failover {
         "fail over"
     } else if prior.primary == planned.primary {
@@ -234,7 +233,7 @@ async fn update(
         verb,
         object: title(&want),
         graph: &planned_graph,
-        targets: targets(&want, &gone, &planned_graph, &seen),
+        targets: targets(database, &want, &gone, &planned_graph, &seen),
         secrets: BTreeMap::new(),
         epoch: seen.epoch,
         timeout: common::timeout(&planned.timeouts, "update"),
@@ -263,11 +262,12 @@ async fn update(
 async fn destroy(cx: &Context, prior: &Standby) -> Result<Applied<Standby>, Problem> {
     let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
     let want = want(prior).ok_or_else(unknown_input)?;
+    let database = database::named(want.engine)?;
     let job = Job {
         verb: "destroy",
         object: title(&want),
         graph: &graph,
-        targets: targets(&want, &BTreeMap::new(), &graph, &plan::seen(prior)),
+        targets: targets(database, &want, &BTreeMap::new(), &graph, &plan::seen(prior)),
         secrets: BTreeMap::new(),
         epoch: plan::seen(prior).epoch,
         timeout: common::timeout(&prior.timeouts, "delete"),
@@ -289,16 +289,19 @@ async fn finish(
     Ok(Applied { state: found.state, problem: None, warnings: found.warnings })
 }
 
-/// The graph that apply runs for a change of state, for `ob runbook`.
+/// The graph that apply runs for a change of state.
 ///
 /// # Errors
 /// As the plan itself.
-pub fn planned_graph(
+fn planned_graph(
     prior: Option<&Standby>,
     planned: Option<&Standby>,
 ) -> Result<Option<Graph>, Problem> {
     match (prior, planned) {
-        (None, Some(planned)) => Ok(want(planned).map(|w| pair::create(&w))),
+        (None, Some(planned)) => {
+            let Some(want) = want(planned) else { return Ok(None) };
+            database::named(want.engine)?.group(&want).map(Some)
+        }
         (Some(prior), Some(planned)) => plan::graph(prior, planned),
         (Some(prior), None) => Ok(plan::destroy_graph(prior)),
         (None, None) => Ok(None),

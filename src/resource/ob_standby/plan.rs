@@ -3,16 +3,12 @@ use super::schema::Standby;
 use crate::base::ObjectName;
 use crate::base::Problem;
 use crate::base::units::count;
-use crate::component::seekdb::Instance;
-use crate::component::seekdb::group::Standing;
-use crate::component::seekdb::pair::{self, Seen, Want};
-use crate::component::seekdb::steps::{Activate, BeginStore, Promote, SetAside};
-use crate::engine::Graph;
-use crate::engine::{Node, StepKind};
+use crate::component::database::{self, Database, Move, Seen, Standing, Want};
+use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{impact, known, runbook, set_text, text};
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The members of a state; `None` while one is unknown.
 #[must_use]
@@ -21,6 +17,23 @@ pub fn members(state: &Standby) -> Option<BTreeMap<String, Node>> {
         .iter()
         .map(|(name, m)| Some((name.clone(), known(&known(m)??.instance)??.instance()?)))
         .collect()
+}
+
+/// The engine of the members; `None` while one is unknown, or when they differ (which
+/// [`validate`] refuses).
+#[must_use]
+pub fn engine(state: &Standby) -> Option<Engine> {
+    let members = known(&state.members)??;
+    let engines: Option<Vec<_>> =
+        members.values().map(|m| known(&known(m)??.instance)??.engine()).collect();
+    let engines = engines?;
+    let first = *engines.first()?;
+    engines.iter().all(|e| *e == first).then_some(first)
+}
+
+/// What answers for them.
+fn database_of(want: &Want) -> Result<&'static dyn Database, Problem> {
+    database::named(want.engine)
 }
 
 /// What a state asks for; `None` while something that shapes the graph is unknown.
@@ -35,6 +48,7 @@ pub fn want(state: &Standby) -> Option<Want> {
         None => None,
     };
     Some(Want {
+        engine: engine(state)?,
         name: ObjectName::parse(&text(&state.name)?).ok()?,
         members: members(state)?,
         packages: packages?,
@@ -76,7 +90,7 @@ fn gone(prior: &Standby, next: &Want) -> BTreeMap<String, Node> {
 /// It must not or cannot be done.
 pub fn graph(prior: &Standby, next: &Standby) -> Result<Option<Graph>, Problem> {
     let Some(want) = want(next) else { return Ok(None) };
-    pair::update(&seen(prior), &want, &gone(prior, &want)).map(Some)
+    database_of(&want)?.lead(&seen(prior), &want, &gone(prior, &want)).map(Some)
 }
 
 /// Everything wrong with a configuration by itself.
@@ -112,6 +126,20 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
                 .attribute(["failover", "to"]),
         );
     }
+    let engines: BTreeMap<_, _> = members
+        .iter()
+        .filter_map(|(n, m)| Some((n, known(&known(m)??.instance)??.engine()?)))
+        .collect();
+    if let Some((a, x)) = engines.iter().next()
+        && let Some((b, y)) = engines.iter().find(|(_, y)| *y != x)
+    {
+        diags.problem(
+            Problem::user(format!("members \"{a}\" and \"{b}\" cannot be one group"))
+                .why(format!("one is of the engine {}, the other of {}", x.as_str(), y.as_str()))
+                .fix("give all members the same engine")
+                .attribute(["members"]),
+        );
+    }
     let instances: BTreeMap<_, _> = members
         .iter()
         .filter_map(|(n, m)| Some((n, known(&known(m)??.instance)??.instance()?)))
@@ -119,7 +147,7 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     for (a, x) in &instances {
         for (b, y) in instances.iter().filter(|(b, _)| *b > a) {
             if x.host.endpoint.address == y.host.endpoint.address
-                && (x.directory == y.directory || x.sql_port() == y.sql_port())
+                && (x.directory == y.directory || x.port(Port::Sql) == y.port(Port::Sql))
             {
                 diags.problem(
                     Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
@@ -143,9 +171,12 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
     next.id = next.name.clone();
     let Some(prior) = input.prior else {
         unknown_facts(&mut next);
-        match want(&next) {
-            Some(want) => {
-                let graph = pair::create(&want);
+        match want(&next).map(|w| (database_of(&w).and_then(|d| d.group(&w)), w)) {
+            Some((Err(problem), _)) => {
+                diags.problem(problem);
+                return None;
+            }
+            Some((Ok(graph), want)) => {
                 let others: Vec<_> = want
                     .members
                     .keys()
@@ -203,27 +234,29 @@ fn unknown_facts(next: &mut Standby) {
         (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
 }
 
+/// What a graph does to roles and stores.
+fn moves(of: &Standby, graph: &Graph) -> BTreeSet<Move> {
+    engine(of).and_then(database::of).map_or_else(BTreeSet::new, |d| d.moves(graph))
+}
+
 fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
     let (from, to) =
         (text(&prior.current_primary).unwrap_or_default(), text(&next.primary).unwrap_or_default());
-    let has = |kind: StepKind| graph.nodes().iter().any(|n| n.step.kind() == kind);
-    if has(Activate::KIND) {
-        format!("FAIL OVER from {} to {to}", text(&prior.noted_primary).unwrap_or_default())
-    } else if has(Promote::KIND) {
-        let from =
-            if from.is_empty() { text(&prior.noted_primary).unwrap_or_default() } else { from };
-        // Noted already as who has the role: it was cut on its way there.
-        if from == to {
-            format!("finish the switchover to {to}")
-        } else {
-            format!("switch over from {from} to {to}")
+    let noted = || text(&prior.noted_primary).unwrap_or_default();
+    match moves(next, graph).last() {
+        Some(Move::FailOver) => format!("FAIL OVER from {} to {to}", noted()),
+        Some(Move::SwitchOver) => {
+            let from = if from.is_empty() { noted() } else { from };
+            // Noted already as who has the role: it was cut on its way there.
+            if from == to {
+                format!("finish the switchover to {to}")
+            } else {
+                format!("switch over from {from} to {to}")
+            }
         }
-    } else if has(SetAside::KIND) {
-        format!("rebuild the standbys of {to}")
-    } else if has(BeginStore::KIND) {
-        format!("build standbys of {to}")
-    } else {
-        "bring members back".to_owned()
+        Some(Move::Rebuild) => format!("rebuild the standbys of {to}"),
+        Some(Move::Build) => format!("build standbys of {to}"),
+        None => "bring members back".to_owned(),
     }
 }
 
@@ -285,5 +318,6 @@ pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
 pub fn destroy_graph(prior: &Standby) -> Option<Graph> {
     let seen = seen(prior);
     let primary = seen.primary().map_or_else(|| seen.noted.clone(), str::to_owned);
-    Some(pair::destroy(&members(prior)?, &primary, seen.epoch))
+    let database = database::of(engine(prior)?)?;
+    Some(database.disband(&members(prior)?, &primary, seen.epoch))
 }

@@ -1,15 +1,11 @@
 //! What is true of a group: every member asked at once, each within its deadline.
-use super::plan::members;
+use super::plan::{engine, members};
 use super::schema::Standby;
-use crate::base::{Directory, ObjectName};
-use crate::base::{Kind, Problem};
-use crate::component::seekdb::group::{self, Standing};
-use crate::component::seekdb::steps::Loss;
-use crate::component::seekdb::{self, Instance};
-use crate::engine::Cx;
-use crate::engine::Node;
+use crate::base::{Kind, ObjectName, Problem};
+use crate::component::database::{self, Loss, Standing};
+use crate::engine::{Cx, Node};
 use crate::resource::common::{known, settle, text};
-use crate::resource::ob_cluster::{Place, parse_id};
+use crate::resource::ob_cluster::{InstanceRef, Place, directory, parse_id};
 use crate::resource::{Context, Found};
 use crate::schema::Value;
 use std::collections::BTreeMap;
@@ -19,10 +15,10 @@ use std::collections::BTreeMap;
 /// # Errors
 /// The state does not say who the members are.
 pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem> {
-    let Some(members) = members(&state) else {
+    let (Some(members), Some(engine)) = (members(&state), engine(&state)) else {
         return Err(Problem::internal("the state does not say who the members are"));
     };
-    let seen = group::look_all(cx, &members).await;
+    let seen = database::look_all(database::named(engine)?, cx, &members).await;
     let mut warnings = Vec::new();
     let name = text(&state.name).unwrap_or_default();
     for (member, at) in seen.iter().filter(|(_, m)| m.standing == Standing::Unreachable) {
@@ -34,7 +30,7 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
                 .fix("bring it back; if it was the primary and is gone, a failover consent opens another member"),
         );
     }
-    let note = group::newest(&seen);
+    let note = database::newest(&seen);
     if note.is_none()
         && seen.values().all(|m| m.standing != Standing::Unreachable)
         && state.epoch.is_value()
@@ -129,38 +125,31 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let cx = super::reader(cx);
     let Place { endpoint, base_dir, run_as } = parse_id(id)?;
     let place = endpoint.show();
-    let bad = |why: String| Problem::user(format!("\"{id}\" is no import id")).why(why);
-    let instance = seekdb::node(
-        ObjectName::parse("seekdb").map_err(Problem::internal)?,
-        crate::resource::common::host(endpoint, &run_as),
-        Directory::parse(&base_dir).map_err(bad)?,
-        0,
-        0,
-    );
-    let facts = crate::component::seekdb::facts::read(&cx, &instance).await?;
-    let Some(group) = facts.group else {
+    // Whoever is there, its note is read alike.
+    let nameless = ObjectName::parse("member").map_err(Problem::internal)?;
+    let host = crate::resource::common::host(endpoint, &run_as);
+    let node = Node::new(nameless, host, directory(id, &base_dir)?, []);
+    let mut note = None;
+    for database in database::ALL {
+        note = database.facts(&cx, &node).await?.group.map(|group| (database, group));
+        if note.is_some() {
+            break;
+        }
+    }
+    let Some((database, group)) = note else {
         return Err(Problem::user("there is no group to import")
             .place(place)
             .why("the instance carries no group note")
             .fix("give the directory of a member; an instance outside a group is an ob_cluster"));
     };
-    let packages = group::look_all(&cx, &group.members)
+    let packages = database::look_all(database, &cx, &group.members)
         .await
         .into_iter()
         .map(|(n, m)| (n, m.facts.and_then(|f| f.package).unwrap_or_default()))
         .collect::<BTreeMap<_, _>>();
     let member = |(name, i): (&String, &Node)| {
-        let v = |s: &str| Value::Value(s.to_owned());
-        let run_as = if i.host.run_as.is_empty() { Value::Null } else { v(&i.host.run_as) };
-        let instance = crate::resource::ob_cluster::InstanceRef {
-            name: v(&i.name),
-            host: Value::Value(crate::resource::common::Connection::of(&i.host.endpoint)),
-            base_dir: v(&i.directory),
-            sql_port: Value::Value(i64::from(i.sql_port())),
-            rpc_port: Value::Value(i64::from(i.rpc_port())),
-            run_as,
-            package: v(packages.get(name).map_or("", String::as_str)),
-        };
+        let package = packages.get(name).map_or("", String::as_str);
+        let instance = InstanceRef::of(group.engine, i, package);
         (name.clone(), Value::Value(super::MemberRef { instance: Value::Value(instance) }))
     };
     let state = Standby {

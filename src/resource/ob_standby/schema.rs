@@ -1,9 +1,8 @@
 //! The attributes of `ob_standby`.
 use crate::base::{Directory, ObjectName};
-use crate::component::seekdb;
-use crate::component::seekdb::pair::Consent;
-use crate::engine::Node;
-use crate::resource::common::{Map, Texts, connection, known, set_text, text};
+use crate::component::database::{self, Consent};
+use crate::engine::{Engine, Node, Port};
+use crate::resource::common::{Connection, Map, Texts, connection, known, set_text, text};
 use crate::resource::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use crate::schema::build::{
     STRING, boolean, duration, map, map_of, number, object, object_name, set, string,
@@ -74,13 +73,34 @@ impl InstanceRef {
     pub fn instance(&self) -> Option<Node> {
         let endpoint = known(&self.host)??.endpoint()?;
         let port = |value| u16::try_from(*known(value)??).ok();
-        Some(seekdb::node(
+        Some(Node::new(
             ObjectName::parse(&text(&self.name)?).ok()?,
             crate::resource::common::host(endpoint, &text(&self.run_as)?),
             Directory::parse(&text(&self.base_dir)?).ok()?,
-            port(&self.sql_port)?,
-            port(&self.rpc_port)?,
+            [(Port::Sql, port(&self.sql_port)?), (Port::Rpc, port(&self.rpc_port)?)],
         ))
+    }
+    /// What it is; `None` while unknown.
+    #[must_use]
+    pub fn engine(&self) -> Option<Engine> {
+        Engine::parse(&text(&self.engine)?)
+    }
+    /// The reference to a node.
+    #[must_use]
+    pub fn of(engine: Engine, node: &Node, package: &str) -> Self {
+        let text = |s: &str| Value::Value(s.to_owned());
+        let port = |port| Value::Value(i64::from(node.port(port)));
+        let run_as = &node.host.run_as;
+        Self {
+            engine: text(engine.as_str()),
+            name: text(&node.name),
+            host: Value::Value(Connection::of(&node.host.endpoint)),
+            base_dir: text(&node.directory),
+            sql_port: port(Port::Sql),
+            rpc_port: port(Port::Rpc),
+            run_as: if run_as.is_empty() { Value::Null } else { text(run_as) },
+            package: text(package),
+        }
     }
 }
 
@@ -101,6 +121,7 @@ impl Failover {
 #[must_use]
 pub fn instance_attributes() -> Vec<crate::schema::build::Named> {
     vec![
+        ("engine", string("Its database engine.").required().one_of(&database::NAMES)),
         ("name", string("Name of the cluster.").required()),
         ("host", object("Where it is.", connection()).required()),
         ("base_dir", string("Its directory.").required()),
@@ -124,7 +145,7 @@ pub fn schema() -> Schema {
             },
         )
     });
-    Schema::new(0, "A replication group: one member takes writes, the others follow it.\n\nMembers are `ob_cluster` objects with `engine = \"seekdb\"`: the first primary with `initialize = true`, the others with `initialize = false`. Changing `primary` is a planned switchover in which no acknowledged row is lost. When the primary's host is gone, a **failover** needs a consent that names the epoch.\n\n`primary` is what was asked last, `current_primary` is what is. When they differ without a change of the configuration, nothing is planned and a warning names both ways out. Members do not start with their hosts: a former primary that boots would take writes next to the new one; the next apply (or `ob start`) starts them after it has asked the others.")
+    Schema::new(0, "A replication group: one member takes writes, the others follow it.\n\nMembers are `ob_cluster` objects of one engine: the first primary with `initialize = true`, the others with `initialize = false`. Changing `primary` is a planned switchover in which no acknowledged row is lost. When the primary's host is gone, a **failover** needs a consent that names the epoch.\n\n`primary` is what was asked last, `current_primary` is what is. When they differ without a change of the configuration, nothing is planned and a warning names both ways out. Members do not start with their hosts: a former primary that boots would take writes next to the new one; the next apply (or `ob start`) starts them after it has asked the others.")
         .attr("id", string("The name.").computed())
         .attr("name", string("Name of the group.").required().check(object_name))
         .attr("members", map_of("Members by name.", [("instance", object("`ob_cluster.x.instance`.", instance_attributes()).required())]).required().keys(object_name))

@@ -20,6 +20,7 @@ fn member(name: &str, n: u8) -> Value<MemberRef> {
     };
     Value::Value(MemberRef {
         instance: Value::Value(InstanceRef {
+            engine: Value::Value("seekdb".into()),
             name: v(name),
             host: Value::Value(host),
             base_dir: v("/d"),

@@ -13,9 +13,8 @@ pub use schema::UserState;
 pub(crate) use schema::{host as host_pattern, name as user_name};
 
 use super::sql_object;
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource};
+use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::Problem;
-use crate::component::mysql::Statement;
 use crate::schema::{Diagnostics, Schema};
 use async_trait::async_trait;
 
@@ -41,6 +40,13 @@ impl Resource for ObUser {
     ) -> Option<Planned<UserState>> {
         plan::plan(input, diags)
     }
+    fn planned(
+        &self,
+        prior: Option<&UserState>,
+        planned: Option<&UserState>,
+    ) -> Result<Work, Problem> {
+        sql_object::planned_statements(prior, planned, &object::believed(prior)).map(Work::Sql)
+    }
     async fn read(&self, cx: &Context, state: UserState) -> Result<Found<UserState>, Problem> {
         sql_object::read(cx, state).await
     }
@@ -53,15 +59,4 @@ impl Resource for ObUser {
     fn identity(&self) -> &'static [&'static str] {
         &["id"]
     }
-}
-
-/// The statements of a planned change, for `ob runbook`.
-///
-/// # Errors
-/// It must not be done.
-pub fn planned_statements(
-    prior: Option<&UserState>,
-    planned: Option<&UserState>,
-) -> Result<Vec<Statement>, Problem> {
-    sql_object::planned_statements(prior, planned, &object::believed(prior))
 }

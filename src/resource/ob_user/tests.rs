@@ -1,7 +1,8 @@
 //! Tables: the plan of one account.
-use super::{ObUser, UserState, planned_statements};
+use super::{ObUser, UserState};
 use crate::base::Secret;
 use crate::component::mysql::{Account, Catalog, User};
+use crate::resource::sql_object::statements_of;
 use crate::resource::sql_object::{Change, Fill, Passwords, SqlObject};
 use crate::resource::sql_target::SqlEndpoint;
 use crate::resource::{PlanInput, Resource};
@@ -58,7 +59,7 @@ fn the_statements_follow_from_the_change() {
         ),
         ("removed", Some(state("a", Some(1))), None, vec!["DROP USER IF EXISTS 'a'@'%'"]),
     ] {
-        let lines: Vec<_> = planned_statements(prior.as_ref(), next.as_ref())
+        let lines: Vec<_> = statements_of(&ObUser, prior.as_ref(), next.as_ref())
             .unwrap()
             .into_iter()
             .map(|s| s.shown)

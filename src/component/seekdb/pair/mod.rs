@@ -12,66 +12,13 @@ mod tests;
 
 use super::group::{LeaveGroup, Standing};
 use super::steps::{EndNote, Follow, Note, PointSource, SetAside, SetBoot, StopServer};
-use crate::base::{ObjectName, Problem};
+use crate::base::Problem;
 use crate::engine::{Graph, Node, Step};
 use open::{open_one, switchover};
 use plan::{Plan, begin};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-/// What a group shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
-    /// Its name.
-    pub name: ObjectName,
-    /// Members by name.
-    pub members: BTreeMap<String, Node>,
-    /// Package directory each starts from.
-    pub packages: BTreeMap<String, String>,
-    /// Who shall take writes.
-    pub primary: String,
-    /// Consent to lose what an unreachable primary has not sent.
-    pub failover: Option<Consent>,
-}
-
-/// A failover consent: names its case, void at any other epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consent {
-    /// The epoch it is for.
-    pub epoch: u64,
-    /// The member to open.
-    pub to: String,
-    /// Go on although the old primary's host answers.
-    pub accept_unfenced: bool,
-    /// The most that may be lost.
-    pub max_loss: Option<Duration>,
-}
-
-/// What a group is, in words that stay equal while nothing changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Members by name.
-    pub standing: BTreeMap<String, Standing>,
-    /// Newest epoch; 0 when there is no note.
-    pub epoch: u64,
-    /// Who the newest note says is primary.
-    pub noted: String,
-    /// What was asked last.
-    pub asked: String,
-}
-
-impl Seen {
-    /// Who takes writes; `None` when nobody does or several do.
-    #[must_use]
-    pub fn primary(&self) -> Option<&str> {
-        let mut all = self.standing.iter().filter(|(_, s)| **s == Standing::Primary);
-        let first = all.next()?;
-        all.next().is_none().then_some(first.0.as_str())
-    }
-    fn is(&self, member: &str) -> Option<Standing> {
-        self.standing.get(member).copied()
-    }
-}
+pub use crate::component::database::{Consent, Seen, Want};
 
 /// The first build of a group: `primary` runs, the others are installed.
 #[must_use]

@@ -7,7 +7,7 @@ use crate::component::seekdb::steps::{
     BeginStore, CopyAccount, EndFenced, EndNote, EndSessions, Follow, FreezeLog, Note, PointSource,
     SetBoot, Start, StartServer, StopServer,
 };
-use crate::engine::{Graph, Node, Step};
+use crate::engine::{Engine, Graph, Node, Step};
 
 /// A graph about one group that is being written.
 pub(super) struct Plan<'a> {
@@ -35,7 +35,14 @@ impl Plan<'_> {
     }
     pub fn note(&mut self, member: &str, epoch: u64, primary: &str) {
         if let Some(node) = self.member(member) {
-            let group = Group::new(&self.want.name, "", epoch, primary, self.want.members.clone());
+            let group = Group::new(
+                Engine::Seekdb,
+                &self.want.name,
+                "",
+                epoch,
+                primary,
+                self.want.members.clone(),
+            );
             let step = WriteGroup { node, group };
             // Once per member: two parts of a plan may ask for the same note.
             if !self.g.has(&step.id()) {

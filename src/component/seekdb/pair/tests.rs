@@ -1,8 +1,8 @@
 //! Tables: what a group is and what is asked, to the order of steps.
 use super::*;
-use crate::base::Directory;
+use crate::base::{Directory, ObjectName};
 use crate::component::seekdb::group::Standing::{self, *};
-use crate::engine::{Graph, Host};
+use crate::engine::{Engine, Graph, Host, Port};
 use crate::transport::Endpoint;
 
 fn member(name: &str, n: u8) -> Node {
@@ -16,13 +16,15 @@ fn member(name: &str, n: u8) -> Node {
     };
     let directory = Directory::parse(&format!("/data/{name}")).unwrap();
     let host = Host { endpoint, run_as: String::new() };
-    crate::component::seekdb::node(ObjectName::parse(name).unwrap(), host, directory, 2881, 2882)
+    let ports = [(Port::Sql, 2881), (Port::Rpc, 2882)];
+    Node::new(ObjectName::parse(name).unwrap(), host, directory, ports)
 }
 
 fn want(primary: &str, names: &[&str]) -> Want {
     let members: BTreeMap<_, _> =
         names.iter().zip(1..).map(|(n, i)| ((*n).to_owned(), member(n, i))).collect();
     Want {
+        engine: Engine::Seekdb,
         name: ObjectName::parse("g").unwrap(),
         packages: members.keys().map(|n| (n.clone(), "p1".to_owned())).collect(),
         members,

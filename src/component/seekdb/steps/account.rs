@@ -120,7 +120,7 @@ impl Step for CopyAccount {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let from = server::account(cx, &self.from).await?;
-        Ok(if facts_of(cx, &self.to).await?.login() == Some(from) {
+        Ok(if facts_of(cx, &self.to).await?.login(ACCOUNT) == Some(from) {
             Check::Done
         } else {
             Check::Needed("it is another one".into())

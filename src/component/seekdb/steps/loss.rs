@@ -2,31 +2,15 @@
 use super::super::{about, server};
 use super::{facts_of, id};
 use crate::base::Problem;
+pub use crate::component::database::Loss;
 use crate::engine::{Check, Cx, Effect, Host, Name, Node, Step, StepId, Template, Values};
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where the heir's log ends.
 const END: Name = Name("end of the log");
 /// How old that is.
 const AGE: Name = Name("its age in ms");
-
-/// What a failover may have lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loss {
-    /// Epoch that the failover began.
-    pub epoch: u64,
-    /// Member that was opened.
-    pub to: String,
-    /// End of its log before it was opened, in ns since 1970 by the log's own clock: everything
-    /// acknowledged later may be lost. After a start or a move of the role that clock leaps ahead
-    /// of the primary's (8.1 s seen on 1.4.0.post1) and waits until it is caught up; then the two
-    /// are one.
-    pub scn: u64,
-    /// Age of that end when it was read, in ms.
-    pub age_ms: u64,
-}
 
 /// The end of an instance's log (SCN, ns since 1970) and how old that is by our clock.
 ///

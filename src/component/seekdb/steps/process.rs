@@ -1,6 +1,6 @@
 //! The server process: start and stop. Exit status 0 of the start command says nothing; the SQL
 //! port does.
-use super::super::{Facts, Instance, about, server};
+use super::super::{ACCOUNT, Facts, Instance, about, server};
 use super::{facts_of, id};
 use crate::base::{Kind, Problem};
 use crate::component::sql::{ACCESS_DENIED, Login};
@@ -46,7 +46,7 @@ enum Answer {
 
 impl StartServer {
     async fn answers(&self, cx: &Cx, facts: &Facts) -> Result<Answer, Problem> {
-        let login = facts.login().unwrap_or_else(Login::fresh_root);
+        let login = facts.login(ACCOUNT).unwrap_or_else(Login::fresh_root);
         Ok(match server::open(cx, &self.node, &login).await? {
             Ok(mut session) => {
                 session.value("select 1").await.map_or(Answer::Nothing, |_| Answer::Serves)

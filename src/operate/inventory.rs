@@ -1,9 +1,9 @@
 //! Everything of ours that lies on a host: gates, marks, notes and journals, read by two scripts.
 use crate::base::Problem;
-use crate::component::seekdb::group::Group;
+use crate::component::database::{self, Database, Group};
 use crate::engine::history::{self, Record};
 use crate::engine::mark::Mark;
-use crate::engine::{Cx, Engine, Host, Key, Node};
+use crate::engine::{Cx, Host, Key, Node};
 use crate::program;
 use crate::transport::key_values;
 use serde::Serialize;
@@ -58,7 +58,7 @@ const SEPARATOR: &str = "ob-object ";
 /// # Errors
 /// It cannot be reached.
 pub async fn look(cx: &Cx, host: &Host) -> Result<Survey, Problem> {
-    let text = cx.read(host, &program!("survey.sh")).await?.stdout;
+    let text = cx.read(host, &program!("inventory.sh")).await?.stdout;
     let (head, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let now = key_values(head).get("now").and_then(|n| n.parse().ok()).unwrap_or(0);
     let parts = rest.strip_prefix(SEPARATOR).unwrap_or("").split("\nob-object ");
@@ -89,12 +89,13 @@ fn object(part: &str) -> Option<Object> {
 }
 
 impl Object {
-    /// The node behind it, when it is one: what its mark says, on the host where it was found.
+    /// The database behind it, when it is one: what its mark says, on the host where it was found.
     #[must_use]
-    pub fn instance(&self, host: &Host) -> Option<Node> {
-        let mark = self.mark.as_ref().filter(|m| m.engine == Engine::Seekdb)?;
+    pub fn node(&self, host: &Host) -> Option<(&'static dyn Database, Node)> {
+        let mark = self.mark.as_ref()?;
+        let database = database::of(mark.engine)?;
         let here = self.home.as_deref() == Some(&*mark.node.directory);
-        here.then(|| Node { host: host.clone(), ..mark.node.clone() })
+        here.then(|| (database, Node { host: host.clone(), ..mark.node.clone() }))
     }
 }
 
@@ -120,21 +121,22 @@ pub async fn look_all(cx: &Cx, hosts: &[Host]) -> (Vec<Survey>, Vec<(Host, Probl
     (good, bad)
 }
 
-/// As [`look_all`], where at least one host must answer; the others are warned about.
+/// As [`look_all`], where at least one host must answer; what is wrong with the others comes along,
+/// to be told.
 ///
 /// # Errors
 /// None answers.
-pub async fn look_any(out: &super::Out, cx: &Cx, hosts: &[Host]) -> Result<Vec<Survey>, Problem> {
+pub async fn look_any(cx: &Cx, hosts: &[Host]) -> Result<(Vec<Survey>, Vec<Problem>), Problem> {
     let (good, bad) = look_all(cx, hosts).await;
-    match bad.into_iter().next() {
-        Some((_, problem)) if good.is_empty() => Err(problem),
-        Some((host, problem)) => {
-            out.warn(&Problem {
-                what: format!("host \"{}\" could not be looked at", host.endpoint.name),
-                ..problem
-            });
-            Ok(good)
-        }
-        None => Ok(good),
+    let mut bad = bad.into_iter();
+    if good.is_empty()
+        && let Some((_, problem)) = bad.next()
+    {
+        return Err(problem);
     }
+    let told = |(host, problem): (Host, Problem)| Problem {
+        what: format!("host \"{}\" could not be looked at", host.endpoint.name),
+        ..problem
+    };
+    Ok((good, bad.map(told).collect()))
 }

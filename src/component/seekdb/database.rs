@@ -1,0 +1,262 @@
+//! seekdb behind the seam: what resources and commands ask of it.
+use super::steps::{
+    Activate, BeginStore, EndNote, Note, Promote, ProveMemory, RemoveStore, SetAside, SetBoot,
+    Start, StartServer, StopServer, same_value,
+};
+use super::{ACCOUNT, facts, flow, group, import, pair, server};
+use crate::base::{Directory, Kind, Problem, units::Bytes};
+use crate::component::database::{
+    Database, Desired, Facts, Member, Move, Probe, Said, Seen, Server, State, Want,
+};
+use crate::component::sql::Session;
+use crate::engine::{Cx, Engine, Graph, Host, Node, Program, StepKind};
+use crate::program;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// OceanBase's single-node engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Seekdb;
+
+/// Parameters that differ from their default without anybody's doing.
+const OWN: [&str; 12] = [
+    "server_role_info",
+    "log_restore_source",
+    "server_create_time",
+    "rpc_port",
+    "enable_rpc_service",
+    "mysql_port",
+    "redo_dir",
+    "data_dir",
+    "enable_record_trace_log",
+    "datafile_size",
+    "log_disk_size",
+    "memory_limit",
+];
+
+/// Parameters that this provider sets.
+const OURS: [&str; 4] =
+    ["rpc_port", "enable_rpc_service", "log_restore_source", "server_role_info"];
+
+/// Asks for tables of users.
+const TABLES: &str = "select count(*) from information_schema.tables \
+    where table_type = 'BASE TABLE' and table_schema not in ('oceanbase', 'mysql', \
+    'information_schema', 'sys', 'SYS', 'LBACSYS', 'ORAAUDITOR', '__public', '__recyclebin')";
+
+#[async_trait]
+impl Database for Seekdb {
+    fn engine(&self) -> Engine {
+        Engine::Seekdb
+    }
+
+    fn validate(&self, asked: &Server) -> Vec<Problem> {
+        let mut found = Vec::new();
+        if [asked.zones, asked.servers].into_iter().flatten().any(|n| n != 1) {
+            let [zones, servers] = [asked.zones, asked.servers]
+                .map(|n| n.map_or_else(|| "?".to_owned(), |n| n.to_string()));
+            found.push(
+                Problem::user("a seekdb cluster has exactly one zone with one server")
+                    .why(format!("there are {zones} zones with {servers} servers"))
+                    .fix("keep one server here; make each further one an ob_cluster of its own and join them with ob_standby")
+                    .attribute(["zones"]),
+            );
+        }
+        found.extend(asked.parameters.iter().filter_map(|(name, value)| parameter(name, value)));
+        found
+    }
+    fn changes(&self, _prior: &Desired, _next: &Desired) -> Result<(), Problem> {
+        Ok(())
+    }
+    fn same_value(&self, asked: &str, found: &str) -> bool {
+        same_value(asked, found)
+    }
+    fn is_own(&self, parameter: &str) -> bool {
+        OWN.contains(&parameter)
+    }
+    fn foresee(&self, prior: Option<&Desired>, next: &Desired, facts: &Facts) -> Option<Problem> {
+        let limit = next.parameters.get("memory_limit")?;
+        if prior.is_some_and(|p| p.parameters.get("memory_limit") == Some(limit)) {
+            return None;
+        }
+        ProveMemory { node: next.node.clone(), limit: limit.clone() }.problem(facts)
+    }
+
+    fn create(&self, wanted: &Desired) -> Graph {
+        flow::create(wanted)
+    }
+    fn update(&self, state: State, adopt: bool, prior: &Desired, next: &Desired) -> Graph {
+        let (node, changes) = (&next.node, flow::update(prior, next));
+        let mut first = Graph::new();
+        match state {
+            State::Stopped => {
+                first.then(StartServer {
+                    node: node.clone(),
+                    package: prior.package.id.clone(),
+                    start: Start::Alone,
+                });
+                first.then(SetBoot::new(node, true));
+            }
+            // A restart that was cut: finished from the package that the host is set to, unless
+            // this change restarts anyway.
+            State::Restarting if !flow::needs_restart(prior, next) => {
+                for step in flow::restart(node, &next.package.id) {
+                    first.then_arc(step);
+                }
+                first.then(EndNote { node: node.clone(), note: Note::Restart });
+            }
+            State::Restarted if !flow::needs_restart(prior, next) => {
+                first.then(EndNote { node: node.clone(), note: Note::Restart });
+            }
+            State::Restarting
+            | State::Restarted
+            | State::Running
+            | State::Installed
+            | State::Building
+            | State::Destroying
+            | State::Adopting
+            | State::AdoptingDown
+            | State::Unreachable => {}
+        }
+        // What is imported is adopted by its first change; an adoption that was cut is finished. The
+        // start script is written once, as it shall be; the server was never stopped by us, so that
+        // nothing else is to be finished first.
+        if state.adopting() || (adopt && !(first.is_empty() && changes.is_empty())) {
+            first = flow::adopt(next, matches!(state, State::Stopped | State::AdoptingDown));
+        }
+        first.append(changes);
+        first
+    }
+    fn stop(&self, node: &Node) -> Graph {
+        let mut graph = Graph::new();
+        graph.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
+        graph
+    }
+    fn destroy(&self, node: &Node, creation: &str, aside_too: bool) -> Graph {
+        flow::destroy(node, creation, aside_too)
+    }
+    fn unbuild(&self, node: &Node) -> Graph {
+        let mut graph = self.stop(node);
+        graph.then(RemoveStore { node: node.clone() });
+        graph.then(EndNote { node: node.clone(), note: Note::Store });
+        graph.then(group::LeaveGroup { node: node.clone() });
+        graph
+    }
+
+    async fn facts(&self, cx: &Cx, node: &Node) -> Result<Facts, Problem> {
+        facts::read(cx, node).await
+    }
+    async fn ask(&self, cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
+        server::ask_running(cx, node, facts).await
+    }
+    async fn session(
+        &self,
+        cx: &Cx,
+        node: &Node,
+        limit: Duration,
+    ) -> Result<(Session, String), Problem> {
+        Ok((server::session_within(cx, node, limit).await?, ACCOUNT.to_owned()))
+    }
+    fn on_copy(&self, node: &Node, source: &str, port: u16) -> Program {
+        let (work, program) = (node.own(&format!("diff-{port}")), node.own("package/seekdb"));
+        program!("temporary.sh").args([&work, source, &port.to_string(), &program])
+    }
+    async fn rows(&self, cx: &Cx, node: &Node, facts: &Facts) -> Result<Option<String>, Problem> {
+        if facts.pid.is_none() {
+            return Ok(Some(
+                "there is a store and its server does not run, so it cannot be asked for tables"
+                    .into(),
+            ));
+        }
+        let mut session = match server::session(cx, node).await {
+            Ok(session) => session,
+            Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
+            Err(problem) => {
+                return Ok(Some(format!("its server cannot be asked for tables: {}", problem.why)));
+            }
+        };
+        let count = session.value(TABLES).await;
+        session.close().await;
+        Ok(match count {
+            Ok(Some(n)) if n == "0" => None,
+            Ok(n) => Some(format!("its server has {} tables of users", n.unwrap_or_default())),
+            Err(error) => Some(format!("its server cannot be asked for tables: {error}")),
+        })
+    }
+    async fn probe(&self, cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe, Problem> {
+        import::probe(cx, host, directory).await
+    }
+
+    async fn look(&self, cx: &Cx, node: &Node) -> Member {
+        group::look(cx, node).await
+    }
+    async fn end_of_log(&self, cx: &Cx, node: &Node) -> Result<u64, Problem> {
+        Ok(super::steps::end_of_log(cx, node).await?.0)
+    }
+    fn group(&self, want: &Want) -> Result<Graph, Problem> {
+        Ok(pair::create(want))
+    }
+    fn resume(&self, want: &Want, seen: &Seen) -> Result<Graph, Problem> {
+        Ok(pair::resume(want, seen))
+    }
+    fn lead(
+        &self,
+        seen: &Seen,
+        want: &Want,
+        gone: &BTreeMap<String, Node>,
+    ) -> Result<Graph, Problem> {
+        pair::update(seen, want, gone)
+    }
+    fn disband(&self, members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph {
+        pair::destroy(members, primary, epoch)
+    }
+    fn moves(&self, graph: &Graph) -> BTreeSet<Move> {
+        let has = |kind: StepKind| graph.nodes().iter().any(|n| n.step.kind() == kind);
+        [
+            (Activate::KIND, Move::FailOver),
+            (Promote::KIND, Move::SwitchOver),
+            (SetAside::KIND, Move::Rebuild),
+            (BeginStore::KIND, Move::Build),
+        ]
+        .into_iter()
+        .filter_map(|(kind, what)| has(kind).then_some(what))
+        .collect()
+    }
+}
+
+/// What is wrong with a parameter, if anything is.
+fn parameter(name: &str, value: &str) -> Option<Problem> {
+    let at = ["parameters".to_owned(), name.to_owned()];
+    let problem = if flow::READ_ONLY.contains(&name) {
+        Problem::user(format!("parameter {name} cannot be set"))
+            .why("the server fixes it when the store is made (edit level READONLY)")
+            .fix("remove it")
+    } else if OURS.contains(&name) {
+        Problem::user(format!("parameter {name} is set by this provider"))
+            .why("ports come from rpc_port, roles from ob_standby")
+            .fix("remove it from parameters")
+    } else {
+        size(name, value)?
+    };
+    Some(problem.attribute(at))
+}
+
+/// Sizes the server is known to refuse by ending after a good start (run on 1.4.0).
+fn size(name: &str, value: &str) -> Option<Problem> {
+    let least = match name {
+        "memory_limit" => "1G",
+        "log_disk_size" => "2G",
+        _ => return None,
+    };
+    let (Some(size), Some(floor)) = (Bytes::parse(value), Bytes::parse(least)) else {
+        return Some(
+            Problem::user(format!("{name} = \"{value}\" is no size"))
+                .fix("write a whole number with K, M, G or T, like 2G"),
+        );
+    };
+    (size < floor).then(|| {
+        Problem::user(format!("{name} = \"{value}\" is too small"))
+            .why(format!("the server ends right after its start below {least}"))
+            .fix(format!("set at least {least}"))
+    })
+}

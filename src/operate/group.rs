@@ -1,0 +1,181 @@
+//! A group as it is now, opened by its kit: what the break-glass commands and a server begin with.
+use super::Kit;
+use super::kit::check_note;
+use crate::base::{Kind, OperationId, Problem};
+use crate::component::database::{self, Consent, Database, Member, Seen, Want};
+use crate::engine::lease::Target;
+use crate::engine::{Cx, Executor, Graph, Job, Key, Outcome};
+use crate::program;
+use crate::resource::ob_standby;
+use crate::transport::Connector;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A group as it is now.
+pub struct Opened {
+    /// The kit, its packages as the hosts know them.
+    pub kit: Kit,
+    /// The members.
+    pub members: BTreeMap<String, Member>,
+    /// What they are, for the pure functions.
+    pub seen: Seen,
+    /// What answers for them.
+    pub database: &'static dyn Database,
+    /// For reading.
+    pub cx: Cx,
+    /// The way to them.
+    pub connector: Arc<dyn Connector>,
+}
+
+/// Looks at all members of a kit's group.
+///
+/// # Errors
+/// The members' notes contradict the kit.
+pub async fn open(
+    mut kit: Kit,
+    connector: Arc<dyn Connector>,
+    cancel: CancellationToken,
+) -> Result<Opened, Problem> {
+    let database = kit.database()?;
+    let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
+    let members = database::look_all(database, &cx, &kit.members).await;
+    for (name, member) in &members {
+        if let Some(package) = member.facts.as_ref().and_then(|f| f.package.clone()) {
+            kit.packages.insert(name.clone(), package);
+        }
+    }
+    same_home(&cx, &kit, &members).await?;
+    let mut seen = Seen {
+        standing: members.iter().map(|(n, m)| (n.clone(), m.standing)).collect(),
+        ..Seen::default()
+    };
+    if let Some(note) = database::newest(&members) {
+        check_note(&kit.group, &kit.owner, note)?;
+        if let Some(unknown) = note.members.keys().find(|n| !kit.members.contains_key(*n)) {
+            return Err(Problem::refused(format!("the kit does not know member \"{unknown}\""))
+                .why(format!("the note of epoch {} names it", note.epoch))
+                .fix("write a new kit: ob kit --host user@address"));
+        }
+        (seen.epoch, seen.noted) = (note.epoch, note.primary.clone());
+    }
+    seen.asked = seen.primary().map_or_else(|| seen.noted.clone(), str::to_owned);
+    Ok(Opened { kit, members, seen, database, cx, connector })
+}
+
+/// Gates lie in the home of the user that logs in (or runs the servers). Another user would take
+/// gates that nobody else looks at.
+async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Result<(), Problem> {
+    for name in members.iter().filter(|(_, m)| m.note.is_some()).map(|(n, _)| n) {
+        let host = &kit.members[name].host;
+        let key = Key::group(&kit.group, kit.members.values());
+        let said = cx.read(host, &program!("home.sh").arg(key.as_str())).await?;
+        let mut lines = said.stdout.lines();
+        let user = lines.next().unwrap_or_default();
+        if lines.next().is_none() {
+            return Err(Problem::refused(format!("user \"{user}\" is not the one that manages group \"{}\" on {}", kit.group, host.endpoint.name))
+                .place(host.endpoint.show())
+                .why("the group's gate is not in its home: what it did would not be kept apart from what Terraform does")
+                .fix("name the login user of the provider's configuration: --user USER"));
+        }
+    }
+    Ok(())
+}
+
+impl Opened {
+    /// Proves that somebody is a member.
+    ///
+    /// # Errors
+    /// There is no such member.
+    pub fn member(&self, name: &str) -> Result<(), Problem> {
+        if self.kit.members.contains_key(name) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.kit.members.keys().map(String::as_str).collect();
+        Err(Problem::user(format!("\"{name}\" is no member of group \"{}\"", self.kit.group))
+            .why(format!("members: {}", names.join(", ")))
+            .fix("name one of them"))
+    }
+
+    /// Proves that at least one member shows its note.
+    ///
+    /// # Errors
+    /// None does.
+    pub fn noted(&self) -> Result<(), Problem> {
+        if self.seen.epoch > 0 {
+            return Ok(());
+        }
+        let why = self
+            .members
+            .iter()
+            .map(|(n, m)| {
+                format!(
+                    "{n} is {}{}",
+                    m.standing.as_str(),
+                    if m.why.is_empty() { String::new() } else { format!(" ({})", m.why) }
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(", ");
+        Err(Problem::new(
+            Kind::Unreachable,
+            format!("no member of group \"{}\" shows its note", self.kit.group),
+        )
+        .why(why)
+        .fix("bring at least one member's host back"))
+    }
+
+    /// What an operation on it asks for.
+    #[must_use]
+    pub fn want(&self, primary: &str, failover: Option<Consent>) -> Want {
+        Want {
+            engine: self.kit.engine,
+            name: self.kit.group.clone(),
+            members: self.kit.members.clone(),
+            packages: self.kit.packages.clone(),
+            primary: primary.to_owned(),
+            failover,
+        }
+    }
+
+    /// The graph that leads to what is wanted from what is seen.
+    ///
+    /// # Errors
+    /// It must not or cannot be done.
+    pub fn lead(&self, seen: &Seen, want: &Want) -> Result<Graph, Problem> {
+        self.database.lead(seen, want, &BTreeMap::new())
+    }
+
+    /// Runs a graph about it under the leases that terraform takes for the same.
+    pub async fn run(&self, executor: &Executor, id: OperationId, move_: &Moving<'_>) -> Outcome {
+        let Moving { verb, want, seen, graph } = move_;
+        let targets: Vec<Target> =
+            ob_standby::targets(self.database, want, &BTreeMap::new(), graph, seen);
+        let job = Job {
+            id,
+            verb,
+            object: ob_standby::title(want),
+            graph,
+            targets,
+            secrets: BTreeMap::new(),
+            epoch: self.seen.epoch,
+            timeout: Duration::from_secs(7200),
+            cancel: self.cx.cancel().clone(),
+        };
+        executor.run(job).await
+    }
+}
+
+/// One operation on a group.
+#[derive(Debug)]
+pub struct Moving<'a> {
+    /// `switch over`, `fail over`, `start`, `stop`.
+    pub verb: &'static str,
+    /// What it asks for.
+    pub want: &'a Want,
+    /// What it starts from.
+    pub seen: &'a Seen,
+    /// Its steps.
+    pub graph: &'a Graph,
+}
