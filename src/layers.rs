@@ -3,8 +3,17 @@
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A file may use its own layer and lower ones.
-const LAYERS: [&str; 8] =
-    ["base", "schema", "transport", "engine", "component", "resource", "provider", "cli"];
+const LAYERS: [&str; 9] = [
+    "base",
+    "schema",
+    "transport",
+    "engine",
+    "component",
+    "resource",
+    "operate",
+    "provider",
+    "cli",
+];
 
 /// `schema` needs only `base`, `protocol` these two; neither knows OceanBase.
 fn may_use(layer: &str, other: &str) -> bool {
@@ -14,6 +23,8 @@ fn may_use(layer: &str, other: &str) -> bool {
         ("schema", b) => b == "base",
         ("protocol", b) => b == "base" || b == "schema",
         ("provider", "protocol") => true,
+        // The plugin serves resources; what an operator does with objects is not its business.
+        ("provider", "operate") => false,
         ("transport" | "engine", "schema") => false,
         (a, b) => matches!((rank(a), rank(b)), (Some(x), Some(y)) if y < x),
     }
@@ -65,6 +76,12 @@ fn imports_point_downwards_only() {
         }
     }
     assert!(all.len() > 50, "the sources were found");
+    // A folder that is no layer would be held to nothing.
+    let folders = std::fs::read_dir(&src).unwrap().flatten().filter(|e| e.path().is_dir());
+    for name in folders.map(|e| e.file_name().into_string().unwrap()) {
+        let known = LAYERS.contains(&name.as_str()) || ["protocol", "bin"].contains(&&*name);
+        assert!(known, "src/{name} is in no layer");
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -77,6 +94,9 @@ fn an_upward_edge_would_be_seen() {
         ("protocol", "resource", false),
         ("component", "engine", true),
         ("provider", "protocol", true),
+        ("resource", "operate", false),
+        ("provider", "operate", false),
+        ("operate", "resource", true),
         ("cli", "provider", true),
     ] {
         assert_eq!(may_use(layer, other), ok, "{layer} → {other}");
@@ -87,7 +107,7 @@ fn an_upward_edge_would_be_seen() {
 fn nothing_below_the_cli_prints_or_ends_the_process() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut all = Vec::new();
-    for layer in ["base", "schema", "transport", "engine", "component", "resource", "provider"] {
+    for layer in LAYERS.into_iter().filter(|l| *l != "cli") {
         files(&src.join(layer), &mut all);
     }
     for file in all.iter().filter(|f| !f.file_name().unwrap().to_str().unwrap().contains("test")) {
@@ -97,5 +117,28 @@ fn nothing_below_the_cli_prints_or_ends_the_process() {
             let used = code.lines().any(|l| !l.trim_start().starts_with("//") && l.contains(word));
             assert!(!used || file.ends_with("serve.rs"), "{} uses {word}", file.display());
         }
+    }
+}
+
+/// Engines by name: nobody above the seam knows one.
+#[test]
+fn nothing_above_the_components_names_an_engine() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    for layer in ["resource", "operate", "provider", "cli"] {
+        files(&src.join(layer), &mut all);
+    }
+    let named = |text: &str| {
+        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        let words = ["component::seekdb", "Engine::Seekdb", "seekdb::"];
+        let line = code
+            .lines()
+            .find(|l| !l.trim_start().starts_with("//") && words.iter().any(|w| l.contains(w)));
+        line.map(str::to_owned)
+    };
+    assert!(named("use crate::component::seekdb::pair;\n").is_some(), "one would be seen");
+    for file in all.iter().filter(|f| !f.file_name().unwrap().to_str().unwrap().contains("test")) {
+        let found = named(&std::fs::read_to_string(file).unwrap());
+        assert_eq!(found, None, "{}", file.display());
     }
 }

@@ -1,7 +1,9 @@
 //! Types that exercise every trap of the protocol; `name` decides what goes wrong.
 use async_trait::async_trait;
 use ob::base::Problem;
-use ob::resource::{Applied, ApplyInput, Context, DataSource, Found, PlanInput, Planned, Resource};
+use ob::resource::{
+    Applied, ApplyInput, Context, DataSource, Found, PlanInput, Planned, Resource, Work,
+};
 use ob::schema::build::*;
 use ob::schema::{Diagnostics, Report, Schema, Value};
 use ob::transport::{Connector, Endpoint, Transport, TransportError};
@@ -191,6 +193,9 @@ impl Resource for Thing {
         }
     }
 
+    fn planned(&self, _: Option<&State>, _: Option<&State>) -> Result<Work, Problem> {
+        Ok(Work::Unknown)
+    }
     async fn read(&self, _: &Context, mut state: State) -> Result<Found<State>, Problem> {
         let mut warnings = Vec::new();
         match known(&state.name) {
@@ -312,6 +317,9 @@ impl Resource for Wrong {
         _: &mut Diagnostics,
     ) -> Option<Planned<WrongState>> {
         Some(Planned { state: input.proposed.clone(), replace: Vec::new() })
+    }
+    fn planned(&self, _: Option<&WrongState>, _: Option<&WrongState>) -> Result<Work, Problem> {
+        Ok(Work::Unknown)
     }
     async fn read(&self, _: &Context, state: WrongState) -> Result<Found<WrongState>, Problem> {
         Ok(Found { state: Some(state), warnings: Vec::new() })

@@ -263,6 +263,7 @@ fn parameter_name(name: &str) -> Result<(), String> {
 #[must_use]
 pub fn schema() -> Schema {
     let instance = [
+        ("engine", string("Its database engine.").computed()),
         ("name", string("Name of the cluster.").computed()),
         ("host", object("Where it is.", connection().map(|(n, a)| (n, a.computed()))).computed()),
         ("base_dir", string("Its directory.").computed()),
