@@ -90,6 +90,9 @@ pub enum Standing {
     Behind,
     /// Was fenced for a switchover and has not followed yet.
     Fenced,
+    /// Its promotion was cut in the middle: it has to be made again, and nobody else may be opened
+    /// until it was.
+    Opening,
     /// Whole, not running, not behind a move of the role.
     Stopped,
     /// Was primary at an older epoch: never to be started on its store again.
@@ -111,6 +114,7 @@ impl Standing {
             Self::Standby => "standby",
             Self::Behind => "behind",
             Self::Fenced => "fenced",
+            Self::Opening => "opening",
             Self::Stopped => "stopped",
             Self::Stale => "stale",
             Self::Empty => "empty",
@@ -126,6 +130,7 @@ impl Standing {
             Self::Standby,
             Self::Behind,
             Self::Fenced,
+            Self::Opening,
             Self::Stopped,
             Self::Stale,
             Self::Empty,
@@ -165,10 +170,7 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
     };
     let (standing, why) = if facts.pid.is_some() {
         match server::ask_running(cx, node, &facts).await {
-            Ok(said) if said.role == Role::Primary => (Standing::Primary, String::new()),
-            Ok(_) if facts.fenced => (Standing::Fenced, String::new()),
-            Ok(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
-            Ok(_) => (Standing::Standby, String::new()),
+            Ok(said) => (running(said.role, &facts), String::new()),
             // A young standby says nothing yet.
             Err(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
             Err(problem) => (Standing::Unreachable, problem.why),
@@ -182,6 +184,18 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
     };
     let note = facts.group.clone();
     Member { standing, facts: Some(facts), note, why }
+}
+
+/// What a member is whose server says this of its role.
+fn running(role: Role, facts: &Facts) -> Standing {
+    match role {
+        Role::Primary => Standing::Primary,
+        Role::Opening => Standing::Opening,
+        Role::Fencing => Standing::Fenced,
+        Role::Standby if facts.fenced => Standing::Fenced,
+        Role::Standby if facts.building_store.is_some() => Standing::Building,
+        Role::Standby => Standing::Standby,
+    }
 }
 
 /// Looks at all members at once, and finds who is behind: a stopped member whose note is older than
@@ -211,7 +225,10 @@ pub async fn look_all(cx: &Cx, members: &BTreeMap<String, Node>) -> BTreeMap<Str
         let behind = member.note.as_ref().is_some_and(|n| n.epoch < epoch && n.primary == *name);
         // A former primary that runs, whatever it says of itself, has a log of its own.
         if behind
-            && matches!(member.standing, Standing::Stopped | Standing::Primary | Standing::Fenced)
+            && matches!(
+                member.standing,
+                Standing::Stopped | Standing::Primary | Standing::Fenced | Standing::Opening
+            )
         {
             member.standing = Standing::Stale;
         }

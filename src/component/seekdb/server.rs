@@ -1,8 +1,8 @@
 //! Asking a running server (role, version, parameters, lag), and logging in to it for effects.
 use super::steps::working_root;
-use super::{ACCOUNT, Facts, Instance, about};
+use super::{ACCOUNT, Dialect, Facts, Instance, about, dialect};
 use crate::base::{Kind, Problem, Secret};
-use crate::component::sql::{self, Login, Session, SqlError};
+use crate::component::sql::{self, Login, STARTING, Session, SqlError};
 use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -11,17 +11,41 @@ use std::time::Duration;
 /// How long one statement may take.
 pub const STATEMENT: Duration = Duration::from_secs(30);
 
-/// What an instance is in a replication group. Read by `tx_blocked`, never from role columns (they
-/// are not refreshed).
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
+/// What an instance is in a replication group, in the words of its [`Dialect`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Takes writes.
     Primary,
     /// Follows another one, or is fenced.
     Standby,
+    /// Takes no writes, and its fence has not come to its end: the fence has to be made again.
+    Fencing,
+    /// Its promotion has not come to its end: made again, it opens this server whatever the others
+    /// are (run on 1.3.0.post5: a second one then takes writes).
+    Opening,
+}
+
+impl Role {
+    /// Why it cannot be said that this server takes no writes; `None` when it takes none.
+    #[must_use]
+    pub fn may_write(self) -> Option<&'static str> {
+        match self {
+            Self::Standby => None,
+            Self::Primary => Some("it takes writes"),
+            Self::Fencing => Some("its fence has not come to its end"),
+            Self::Opening => Some("its promotion has not come to its end"),
+        }
+    }
+    /// For people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::Fencing => "in the middle of its fence",
+            Self::Opening => "in the middle of its promotion",
+        }
+    }
 }
 
 /// What a running server says.
@@ -35,7 +59,7 @@ pub struct Said {
     pub source: String,
     /// All parameters.
     pub parameters: BTreeMap<String, String>,
-    /// Those that differ from their default, hidden ones left out.
+    /// Those that somebody has set: hidden ones and the server's own are left out.
     pub changed: BTreeMap<String, String>,
 }
 
@@ -59,7 +83,8 @@ fn no_account(node: &Node) -> Problem {
         .fix("an instance that others made gets one with its first change (step \"adopt\"); give root_password_wo for it")
 }
 
-/// Opens a session on the instance's own host.
+/// Opens a session on the instance's own host. A server that says that it is starting is waited
+/// for.
 ///
 /// # Errors
 /// As [`sql::open`], and what keeps us from reaching the host.
@@ -69,8 +94,20 @@ pub async fn open(
     login: &Login,
 ) -> Result<Result<Session, SqlError>, Problem> {
     let transport = cx.connect(&node.host).await?;
-    Ok(sql::open(transport.as_ref(), "127.0.0.1", node.sql_port(), login, STATEMENT).await)
+    let until = tokio::time::Instant::now() + STARTS;
+    loop {
+        let port = node.sql_port();
+        match sql::open(transport.as_ref(), "127.0.0.1", port, login, STATEMENT).await {
+            Err(e) if e.code() == Some(STARTING) && tokio::time::Instant::now() < until => {
+                cx.sleep(Duration::from_millis(500)).await?;
+            }
+            done => return Ok(done),
+        }
+    }
 }
+
+/// How long a server may say that it is starting (8001, up to 11 s on 1.3.0.post5).
+const STARTS: Duration = Duration::from_secs(30);
 
 /// Opens a session with our account.
 ///
@@ -98,24 +135,21 @@ pub async fn ask(cx: &Cx, node: &Node) -> Result<Said, Problem> {
 
 async fn ask_as(cx: &Cx, node: &Node, login: &Login) -> Result<Said, Problem> {
     let mut session = session_as(cx, node, login).await?;
-    let said = ask_in(&mut session)
-        .await
-        .map_err(|e| e.explain(&format!("ask seekdb {}", node.show()), &node.place()));
+    let said = ask_in(&mut session, node).await;
     session.close().await;
     said
 }
 
-/// How long a server whose process runs may take until it answers: one that has just been started
-/// is no dead one.
-const STARTING: Duration = Duration::from_secs(12);
-
-/// As [`ask`], of a server whose process is known to run: silence is waited out for a while.
+/// As [`ask`], of a server whose process is known to run: silence is waited out for a while, as one
+/// that has just been started is no dead one.
 ///
 /// # Errors
 /// As [`ask`].
 pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
     let login = facts.login().ok_or_else(|| no_account(node))?;
-    let until = tokio::time::Instant::now() + STARTING;
+    let runs = facts.running_package.as_deref().and_then(Dialect::of_package);
+    let silence = runs.unwrap_or(&dialect::V1_4).silence;
+    let until = tokio::time::Instant::now() + silence;
     loop {
         match ask_as(cx, node, &login).await {
             Err(problem) if is_silence(&problem) && tokio::time::Instant::now() < until => {
@@ -126,39 +160,30 @@ pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Pr
     }
 }
 
-async fn ask_in(session: &mut Session) -> Result<Said, SqlError> {
-    let role = role(session).await?;
-    let build = session.value("select @@version_comment").await?.unwrap_or_default();
+async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
+    let explain = |e: SqlError| e.explain(&format!("ask seekdb {}", node.show()), &node.place());
+    // First, in every session: which words it is asked in follows from it.
+    let build = session.value("select @@version_comment").await.map_err(explain)?;
+    let build = build.unwrap_or_default();
+    let dialect =
+        Dialect::of_version(&build).ok_or_else(|| dialect::unknown(&node.place(), &build))?;
+    let words = session.value(dialect.role).await.map_err(explain)?;
+    let role = words.as_deref().and_then(dialect.read_role);
+    let role =
+        role.ok_or_else(|| explain(SqlError::Broken(format!("it says of its role: {words:?}"))))?;
+    let answer = session.table("show parameters").await.map_err(explain)?;
     let (mut parameters, mut changed) = (BTreeMap::new(), BTreeMap::new());
-    for row in session.query("show parameters").await? {
-        // svr_type, name, data_type, value, info, section, scope, source, edit_level,
-        // default_value, isdefault
-        if let (Some(Some(name)), Some(value)) = (row.get(1), row.get(3)) {
-            let value = value.clone().unwrap_or_default();
-            if row.get(10).is_some_and(|d| d.as_deref() == Some("0")) && !name.starts_with('_') {
-                changed.insert(name.clone(), value.clone());
-            }
-            parameters.insert(name.clone(), value);
+    for row in &answer.rows {
+        let Some(name) = answer.get(row, "name") else { continue };
+        let value = answer.get(row, "value").unwrap_or_default();
+        let set = answer.get(row, "isdefault") == Some("0");
+        if set && !name.starts_with('_') && !dialect.own.contains(&name) {
+            changed.insert(name.to_owned(), value.to_owned());
         }
+        parameters.insert(name.to_owned(), value.to_owned());
     }
     let source = parameters.get("log_restore_source").cloned().unwrap_or_default();
     Ok(Said { role, build, source, parameters, changed })
-}
-
-/// Reads the role.
-///
-/// # Errors
-/// As [`SqlError`]; a server without the column is none we know.
-pub async fn role(session: &mut Session) -> Result<Role, SqlError> {
-    match session
-        .value("select max(tx_blocked) from oceanbase.__all_virtual_ls_info")
-        .await?
-        .as_deref()
-    {
-        Some("0") => Ok(Role::Primary),
-        Some("1") => Ok(Role::Standby),
-        other => Err(SqlError::Broken(format!("tx_blocked is {other:?}"))),
-    }
 }
 
 /// Who logs in for an effect.

@@ -4,11 +4,11 @@ use super::{Value, say};
 use crate::base::Problem;
 use crate::base::units::count;
 use crate::base::{Directory, ObjectName};
-use crate::component::seekdb;
 use crate::component::seekdb::flow::{self, Desired};
 use crate::component::seekdb::steps::{EndNote, Note, SetBoot, Start, StartServer};
+use crate::component::seekdb::{self, Dialect};
 use crate::engine::Graph;
-use crate::engine::Node;
+use crate::engine::{Node, Port};
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report};
@@ -144,10 +144,11 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
                 .attribute(["zones"]),
         );
     }
+    let dialect = Dialect::planned(&package_text(config, |p| &p.version));
     if let Value::Value(parameters) = &config.parameters {
         for (name, value) in parameters {
             let at = ["parameters".to_owned(), name.clone()];
-            if flow::READ_ONLY.contains(&name.as_str()) {
+            if dialect.read_only.contains(&name.as_str()) {
                 diags.problem(
                     Problem::user(format!("parameter {name} cannot be set"))
                         .why("the server fixes it when the store is made (edit level READONLY)")
@@ -224,6 +225,12 @@ fn check_size(name: &str, value: &str, at: &[String; 2], diags: &mut Diagnostics
 pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Planned<Cluster>> {
     let mut next = input.proposed.clone();
     defaults(&mut next, input.config);
+    let before = input.prior.and_then(desired);
+    if let Some(next) = desired(&next)
+        && let Some(problem) = flow::refused_package(before.as_ref(), &next)
+    {
+        diags.problem(problem);
+    }
     let Some(prior) = input.prior else {
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
@@ -276,10 +283,12 @@ fn same_package(prior: &Cluster, next: &Cluster) -> bool {
     matches!((package(prior), package(next)), (Some(a), Some(b)) if a.same(&b))
 }
 
+fn package_text(state: &Cluster, attribute: fn(&super::PackageRef) -> &Value<String>) -> String {
+    known(&state.package).flatten().and_then(|p| text(attribute(p))).unwrap_or_default()
+}
+
 fn package_version(state: &Cluster) -> String {
-    known(&state.package).flatten().map_or_else(String::new, |p| {
-        format!("{} ({})", text(&p.version).unwrap_or_default(), text(&p.id).unwrap_or_default())
-    })
+    format!("{} ({})", package_text(state, |p| &p.version), package_text(state, |p| &p.id))
 }
 
 fn defaults(next: &mut Cluster, config: &Cluster) {
@@ -368,30 +377,36 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
 
 /// What cannot change in place is refused by name: nothing healthy is ever replaced unasked.
 fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
-    let mut refuse = |what: &str, attribute: &str| {
+    let mut refuse = |what: &str, why: &str, attribute: &str| {
         diags.problem(
             Problem::refused(format!("{what} of a cluster cannot change"))
-                .why("a replacement would drop its data")
+                .why(why)
                 .fix("make a second ob_cluster, move the data to it with ob_standby, then destroy this one; or give it a new resource address with a new name")
                 .attribute([attribute]),
         );
     };
+    let drops = "a replacement would drop its data";
     let adopted = !prior.creation_id.is_null();
     if prior.name != next.name && !next.name.is_unknown() && adopted {
-        refuse("the name", "name");
+        refuse("the name", drops, "name");
     }
     if prior.engine != next.engine && !next.engine.is_unknown() {
-        refuse("the engine", "engine");
+        refuse("the engine", drops, "engine");
     }
     if let (Some(a), Some(b)) = (instance(prior), instance(next)) {
         if a.directory != b.directory {
-            refuse("base_dir", "zones");
+            refuse("base_dir", drops, "zones");
         }
         if a.ports != b.ports {
-            refuse("a port", "zones");
+            let fixed = a.ports.get(&Port::Rpc) != b.ports.get(&Port::Rpc);
+            let version = package_text(prior, |p| &p.version);
+            match Dialect::planned(&version).fixed_rpc_port.filter(|_| fixed) {
+                Some(why) => refuse("rpc_port", why, "zones"),
+                None => refuse("a port", drops, "zones"),
+            }
         }
         if a.host.run_as != b.host.run_as {
-            refuse("run_as", "zones");
+            refuse("run_as", drops, "zones");
         }
         // Identity is name and mark, never address: the step SetStage proves the mark at the new
         // address. An import knows no name of the host and takes its address: another name at the
@@ -401,14 +416,14 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
             && here.name != there.name
             && (&here.address, here.port) != (&there.address, there.port)
         {
-            refuse("the host", "zones");
+            refuse("the host", drops, "zones");
         }
     }
     if prior.initialize == Value::Value(true) && next.initialize == Value::Value(false) {
-        refuse("initialize", "initialize");
+        refuse("initialize", drops, "initialize");
     }
     if prior.initialize == Value::Value(false) && next.initialize == Value::Value(true) {
-        refuse("initialize", "initialize");
+        refuse("initialize", drops, "initialize");
     }
 }
 

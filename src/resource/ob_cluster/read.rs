@@ -14,22 +14,6 @@ use crate::resource::{Context, Found};
 use crate::transport::Endpoint;
 use std::collections::BTreeMap;
 
-/// Parameters that differ from their default without anybody's doing.
-const OWN: [&str; 12] = [
-    "server_role_info",
-    "log_restore_source",
-    "server_create_time",
-    "rpc_port",
-    "enable_rpc_service",
-    "mysql_port",
-    "redo_dir",
-    "data_dir",
-    "enable_record_trace_log",
-    "datafile_size",
-    "log_disk_size",
-    "memory_limit",
-];
-
 /// Looks at the host.
 ///
 /// # Errors
@@ -153,10 +137,7 @@ fn take_answers(state: &mut Cluster, said: &server::Said) {
             declared.insert(name.clone(), ());
         }
     }
-    let others = said
-        .changed
-        .iter()
-        .filter(|(name, _)| !declared.contains_key(*name) && !OWN.contains(&name.as_str()));
+    let others = said.changed.iter().filter(|(name, _)| !declared.contains_key(*name));
     state.unmanaged = Value::Value(others.map(|(k, v)| (k.clone(), say(v))).collect());
 }
 

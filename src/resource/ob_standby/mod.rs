@@ -147,7 +147,7 @@ fn dead<'a>(graph: &Graph, seen: &'a Seen, want: &Want) -> Option<&'a str> {
 async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Problem> {
     let want = want(planned).ok_or_else(unknown_input)?;
     let owner = owner(&cx.session)?;
-    let planned_graph = pair::create(&want);
+    let planned_graph = pair::create(&want)?;
     // A lost state: the notes with the members say how far the group is; its role is not moved
     // here.
     let looked = group::look_all(&reader(cx), &want.members).await;
@@ -166,7 +166,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
             if built {
                 (pair::update(&seen, &want, &BTreeMap::new())?, seen)
             } else {
-                (pair::resume(&want, &seen), seen)
+                (pair::resume(&want, &seen)?, seen)
             }
         }
         _ => (planned_graph.clone(), Seen::default()),
@@ -298,7 +298,7 @@ pub fn planned_graph(
     planned: Option<&Standby>,
 ) -> Result<Option<Graph>, Problem> {
     match (prior, planned) {
-        (None, Some(planned)) => Ok(want(planned).map(|w| pair::create(&w))),
+        (None, Some(planned)) => want(planned).map(|w| pair::create(&w)).transpose(),
         (Some(prior), Some(planned)) => plan::graph(prior, planned),
         (Some(prior), None) => Ok(plan::destroy_graph(prior)),
         (None, None) => Ok(None),

@@ -145,7 +145,10 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
         unknown_facts(&mut next);
         match want(&next) {
             Some(want) => {
-                let graph = pair::create(&want);
+                let graph = pair::create(&want).unwrap_or_else(|problem| {
+                    diags.problem(problem);
+                    Graph::new()
+                });
                 let others: Vec<_> = want
                     .members
                     .keys()
