@@ -28,6 +28,7 @@ test: build lint deny
 # Looks where `make test` does not: other points of the sweeps each time, for OB_EXPLORE_MINUTES each. OB_SEED repeats a run.
 explore: build
 	@OB_EXPLORE_MINUTES=$(or $(OB_EXPLORE_MINUTES),12) $(CARGO) test --locked --workspace --no-fail-fast --test sweeps -- --nocapture
+	@OB_EXPLORE_MINUTES=$(or $(OB_EXPLORE_MINUTES),12) $(CARGO) test --locked --workspace --no-fail-fast --test stories _1_3 -- --nocapture
 
 # Every point of every sweep (hours); the harness of terraform-plugin-testing drives the release build.
 test-all: build lint deny

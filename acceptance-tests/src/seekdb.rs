@@ -23,6 +23,9 @@ pub const VERSIONS: &[&str] = &["1.3.0.post5", "1.4.0", "1.4.0.post1"];
 /// The version that stories take when it does not matter.
 pub const DEFAULT: &str = "1.4.0.post1";
 
+/// The other family that is supported, for its own stories.
+pub const OTHER: &str = "1.3.0.post5";
+
 /// A package file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Wheel {

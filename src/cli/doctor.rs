@@ -256,6 +256,10 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
             Level::Warn,
             "a switchover was not finished: `ob switchover --to MEMBER` or terraform apply finishes it",
         ),
+        Standing::Opening => (
+            Level::Warn,
+            "it was cut while it was opened for writes: `ob switchover --to` it, or terraform apply with primary = it, finishes that",
+        ),
         Standing::Building => {
             (Level::Warn, "a standby is being built: terraform apply finishes it")
         }

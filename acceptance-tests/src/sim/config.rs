@@ -14,7 +14,7 @@ use std::time::Duration;
 pub type Packages = BTreeMap<String, Value>;
 
 /// Versions there are: the same program, another file beside it.
-pub const VERSIONS: [&str; 2] = ["1", "2"];
+pub const VERSIONS: [&str; 2] = ["1.4.1", "1.4.2"];
 
 /// Packs the stand-in into archives below `dir`, one for each version.
 ///

@@ -182,16 +182,18 @@ impl Story {
         }
     }
 
-    /// Whether the server on a host takes writes, by the only column that tells.
+    /// Whether the server on a host takes writes, by what alone tells in its family.
     ///
     /// # Errors
     /// It does not answer.
     pub fn writable(&self, index: usize) -> Result<bool> {
-        Ok(sql::query(
-            self.root(index),
-            "select max(tx_blocked) from oceanbase.__all_virtual_ls_info",
-        )?[0][0]
-            == "0")
+        let ask = |statement| Ok::<_, anyhow::Error>(sql::query(self.root(index), statement)?);
+        let build = &ask("select @@version_comment")?[0][0];
+        Ok(if build.contains("(r1.3.") {
+            ask("select role from oceanbase.V$OB_SERVER_STAT")?[0][0] == "PRIMARY"
+        } else {
+            ask("select max(tx_blocked) from oceanbase.__all_virtual_ls_info")?[0][0] == "0"
+        })
     }
 
     /// Demands that a host carries nothing of ours but gates and journals (and what `also` names).

@@ -1,5 +1,6 @@
 //! Versions, told with real packages: a server that does not come up goes back by itself, a pair is
 //! upgraded standby first under load and loses nothing.
+use lab::story::config::package;
 use lab::story::{Config, Story, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{may_make_hosts, sql};
@@ -28,23 +29,32 @@ fn keep_rows(s: &Story) {
     }
 }
 
-/// Proves: 1.3 to 1.4 cannot work in place; the old server is back by itself with its rows, and the
-/// error says so.
+/// Proves: 1.3 to 1.4 is refused by the plan; a package that says it is another 1.3 and is a 1.4
+/// does not come up on the store, the old server is back by itself with its rows, and the error says
+/// so.
 #[test]
 fn a_new_version_that_does_not_come_up_leaves_the_old_one_running_with_its_rows() {
     if !may_make_hosts("an upgrade that cannot work") {
         return;
     }
     let s = Story::new(1).unwrap();
-    let mut old = Config::single().version(OLD);
-    // That version lists none of the sizes among its parameters.
-    old.clusters.get_mut("a").unwrap().parameters.clear();
+    let old = Config::single().version(OLD);
     s.apply(&old).unwrap();
+    s.settled().unwrap();
     keep_rows(&s);
     let before = build(&s, 0);
     s.say(&format!("{OLD} deployed"));
 
-    let why = s.refused(&old.clone().version(NEW)).unwrap();
+    s.write(&old.clone().version(NEW)).unwrap();
+    let why = s.fails(&["plan", "-no-color"]).unwrap();
+    assert!(why.contains("cannot move from 1.3 to 1.4"), "{why}");
+
+    let mut lies = old.clone();
+    let other = package(NEW).unwrap().replace(NEW, "1.3.9");
+    // Only what it says of itself is another: it lies where it did.
+    let other = other.replace("pylibseekdb-1.3.9-", &format!("pylibseekdb-{NEW}-"));
+    lies.clusters.get_mut("a").unwrap().package = Some(other);
+    let why = s.refused(&lies).unwrap();
     assert!(why.contains("cannot start seekdb") || why.contains("Cannot start seekdb"), "{why}");
     assert!(
         why.contains("went back") && why.contains("why") && why.contains("fix"),

@@ -74,15 +74,40 @@ impl Facts {
 }
 
 /// What an instance is in a replication group.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Takes writes.
     Primary,
     /// Follows another one, or is fenced.
     Standby,
+    /// Takes no writes, and its fence has not come to its end: the fence has to be made again.
+    Fencing,
+    /// Its promotion has not come to its end: made again, it opens this server whatever the others
+    /// are (run on 1.3.0.post5: a second one then takes writes).
+    Opening,
+}
+
+impl Role {
+    /// Why it cannot be said that this server takes no writes; `None` when it takes none.
+    #[must_use]
+    pub fn may_write(self) -> Option<&'static str> {
+        match self {
+            Self::Standby => None,
+            Self::Primary => Some("it takes writes"),
+            Self::Fencing => Some("its fence has not come to its end"),
+            Self::Opening => Some("its promotion has not come to its end"),
+        }
+    }
+    /// For people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::Fencing => "in the middle of its fence",
+            Self::Opening => "in the middle of its promotion",
+        }
+    }
 }
 
 /// What a running server says.
@@ -96,6 +121,6 @@ pub struct Said {
     pub source: String,
     /// All parameters.
     pub parameters: BTreeMap<String, String>,
-    /// Those that differ from their default, hidden ones left out.
+    /// Those that somebody has set: hidden ones and the server's own are left out.
     pub changed: BTreeMap<String, String>,
 }

@@ -90,6 +90,9 @@ pub enum Standing {
     Behind,
     /// Was fenced for a switchover and has not followed yet.
     Fenced,
+    /// Its promotion was cut in the middle: it has to be made again, and nobody else may be opened
+    /// until it was.
+    Opening,
     /// Whole, not running, not behind a move of the role.
     Stopped,
     /// Was primary at an older epoch: never to be started on its store again.
@@ -111,6 +114,7 @@ impl Standing {
             Self::Standby => "standby",
             Self::Behind => "behind",
             Self::Fenced => "fenced",
+            Self::Opening => "opening",
             Self::Stopped => "stopped",
             Self::Stale => "stale",
             Self::Empty => "empty",
@@ -126,6 +130,7 @@ impl Standing {
             Self::Standby,
             Self::Behind,
             Self::Fenced,
+            Self::Opening,
             Self::Stopped,
             Self::Stale,
             Self::Empty,
@@ -255,7 +260,10 @@ pub async fn look_all(
         let behind = member.note.as_ref().is_some_and(|n| n.epoch < epoch && n.primary == *name);
         // A former primary that runs, whatever it says of itself, has a log of its own.
         if behind
-            && matches!(member.standing, Standing::Stopped | Standing::Primary | Standing::Fenced)
+            && matches!(
+                member.standing,
+                Standing::Stopped | Standing::Primary | Standing::Fenced | Standing::Opening
+            )
         {
             member.standing = Standing::Stale;
         }

@@ -35,15 +35,10 @@ pub trait Database: Debug + Send + Sync {
     /// Everything wrong with what a configuration asks for. Attributes of the problems are those of
     /// `ob_cluster`.
     fn validate(&self, asked: &Server) -> Vec<Problem>;
-    /// What a running server cannot change from `prior` to `next`, if anything.
-    ///
-    /// # Errors
-    /// Why it cannot, and how to get there.
-    fn changes(&self, prior: &Desired, next: &Desired) -> Result<(), Problem>;
+    /// Why a server cannot become `next` in place; without `prior` there is none yet.
+    fn refused(&self, prior: Option<&Desired>, next: &Desired) -> Option<Problem>;
     /// Whether a parameter's value on a server is what was asked for, in another spelling perhaps.
     fn same_value(&self, asked: &str, found: &str) -> bool;
-    /// Whether a parameter differs from its default without anybody's doing.
-    fn is_own(&self, parameter: &str) -> bool;
     /// What the host has too little of for the change, so that a plan can warn.
     fn foresee(&self, prior: Option<&Desired>, next: &Desired, facts: &Facts) -> Option<Problem>;
 

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 /// What a configuration asks for, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
+    /// Version of its package.
+    pub version: Option<String>,
     /// How many zones it names; `None` while unknown.
     pub zones: Option<usize>,
     /// How many servers, in all of them; `None` while unknown.

@@ -160,7 +160,7 @@ impl Catalog {
         for row in rows {
             let [Some(grantee), Some(name)] = &row[..] else { continue };
             let Some(account) = accounts.get(grantee).filter(|_| name != "USAGE") else { continue };
-            if account.user == ROOT.0 {
+            if account.user == ROOT.0 && !privilege::ROOT_ONLY.contains(&name.as_str()) {
                 self.all.entry(Level::Global).or_default().insert(name.clone());
             }
             self.grants

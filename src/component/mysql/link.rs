@@ -1,7 +1,7 @@
 //! One session on a server, for one verb of one object.
 use super::Statement;
 use crate::base::{Kind, Problem};
-use crate::component::sql::{ACCESS_DENIED, READ_ONLY, Row, Session, SqlError};
+use crate::component::sql::{ACCESS_DENIED, READ_ONLY, READ_ONLY_USERS, Row, Session, SqlError};
 
 /// A session that knows where it leads.
 pub struct Link {
@@ -77,7 +77,7 @@ pub(super) fn explain(error: &SqlError, statement: &Statement, place: &str) -> P
             "choose a character set and collation that the server has: SHOW COLLATION lists them"
         }
         Some(1235) => "the server keeps this name for itself: choose another",
-        Some(READ_ONLY) => {
+        Some(READ_ONLY | READ_ONLY_USERS) => {
             "this server does not take writes now: target the group instead of one member, then run the same command again"
         }
         _ => return problem,

@@ -90,6 +90,7 @@ pub fn is_system_database(name: &str) -> bool {
         "lbacsys",
         "oraauditor",
         "ocs",
+        "sys_external_tbs",
     ]
     .contains(&name.as_str())
         || name.starts_with("__")

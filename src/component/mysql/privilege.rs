@@ -45,11 +45,13 @@ const GLOBAL: [&str; 14] = [
     "CREATE AI MODEL",
 ];
 /// The same, of other builds.
-const GLOBAL_ELSEWHERE: [&str; 11] = [
+const GLOBAL_ELSEWHERE: [&str; 14] = [
     "ACCESS AI MODEL",
     "ALTER AI MODEL",
     "ALTER TENANT",
+    "CREATE CATALOG",
     "CREATE DATABASE LINK",
+    "CREATE LOCATION",
     "CREATE RESOURCE POOL",
     "CREATE RESOURCE UNIT",
     "DECRYPT",
@@ -57,7 +59,10 @@ const GLOBAL_ELSEWHERE: [&str; 11] = [
     "DROP DATABASE LINK",
     "ENCRYPT",
     "PLUGIN",
+    "USE CATALOG",
 ];
+/// What root holds and [`ALL`] does not give (seekdb 1.3.0.post5).
+pub const ROOT_ONLY: [&str; 2] = ["DECRYPT", "ENCRYPT"];
 
 /// A name in its one spelling: upper case, single blanks, `ALL` in full.
 #[must_use]

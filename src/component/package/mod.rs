@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod describe;
 pub mod feed;
+mod id;
 pub mod layout;
 pub mod listing;
 pub mod place;
@@ -14,6 +15,8 @@ pub mod store;
 mod tests;
 #[cfg(test)]
 mod tests_store;
+
+pub use id::PackageId;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,5 +74,5 @@ pub fn package_id(name: &str, version: &str, files: &BTreeMap<String, File>) -> 
     }
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
     let hex: String = digest.as_ref().iter().take(6).map(|b| format!("{b:02x}")).collect();
-    format!("{name}-{version}-{hex}")
+    PackageId { name: name.into(), version: version.into(), digest: hex }.to_string()
 }

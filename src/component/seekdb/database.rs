@@ -3,7 +3,7 @@ use super::steps::{
     Activate, BeginStore, EndNote, Note, Promote, ProveMemory, RemoveStore, SetAside, SetBoot,
     Start, StartServer, StopServer, same_value,
 };
-use super::{ACCOUNT, facts, flow, group, import, pair, server};
+use super::{ACCOUNT, Dialect, facts, flow, group, import, pair, server};
 use crate::base::{Directory, Kind, Problem, units::Bytes};
 use crate::component::database::{
     Database, Desired, Facts, Member, Move, Probe, Said, Seen, Server, State, Want,
@@ -18,22 +18,6 @@ use std::time::Duration;
 /// OceanBase's single-node engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Seekdb;
-
-/// Parameters that differ from their default without anybody's doing.
-const OWN: [&str; 12] = [
-    "server_role_info",
-    "log_restore_source",
-    "server_create_time",
-    "rpc_port",
-    "enable_rpc_service",
-    "mysql_port",
-    "redo_dir",
-    "data_dir",
-    "enable_record_trace_log",
-    "datafile_size",
-    "log_disk_size",
-    "memory_limit",
-];
 
 /// Parameters that this provider sets.
 const OURS: [&str; 4] =
@@ -62,17 +46,16 @@ impl Database for Seekdb {
                     .attribute(["zones"]),
             );
         }
-        found.extend(asked.parameters.iter().filter_map(|(name, value)| parameter(name, value)));
+        let dialect = Dialect::planned(asked.version.as_deref().unwrap_or_default());
+        let wrong = |(name, value): (&String, &String)| parameter(dialect, name, value);
+        found.extend(asked.parameters.iter().filter_map(wrong));
         found
     }
-    fn changes(&self, _prior: &Desired, _next: &Desired) -> Result<(), Problem> {
-        Ok(())
+    fn refused(&self, prior: Option<&Desired>, next: &Desired) -> Option<Problem> {
+        flow::refused_package(prior, next).or_else(|| flow::refused_port(prior?, next))
     }
     fn same_value(&self, asked: &str, found: &str) -> bool {
         same_value(asked, found)
-    }
-    fn is_own(&self, parameter: &str) -> bool {
-        OWN.contains(&parameter)
     }
     fn foresee(&self, prior: Option<&Desired>, next: &Desired, facts: &Facts) -> Option<Problem> {
         let limit = next.parameters.get("memory_limit")?;
@@ -194,10 +177,10 @@ impl Database for Seekdb {
         Ok(super::steps::end_of_log(cx, node).await?.0)
     }
     fn group(&self, want: &Want) -> Result<Graph, Problem> {
-        Ok(pair::create(want))
+        pair::create(want)
     }
     fn resume(&self, want: &Want, seen: &Seen) -> Result<Graph, Problem> {
-        Ok(pair::resume(want, seen))
+        pair::resume(want, seen)
     }
     fn lead(
         &self,
@@ -225,9 +208,9 @@ impl Database for Seekdb {
 }
 
 /// What is wrong with a parameter, if anything is.
-fn parameter(name: &str, value: &str) -> Option<Problem> {
+fn parameter(dialect: &Dialect, name: &str, value: &str) -> Option<Problem> {
     let at = ["parameters".to_owned(), name.to_owned()];
-    let problem = if flow::READ_ONLY.contains(&name) {
+    let problem = if dialect.read_only.contains(&name) {
         Problem::user(format!("parameter {name} cannot be set"))
             .why("the server fixes it when the store is made (edit level READONLY)")
             .fix("remove it")

@@ -1,22 +1,51 @@
 //! What is done in which order: pure functions from what is wanted to graphs of steps.
+use super::dialect::{self, Dialect};
 use super::steps::{
     Adopt, BeginRestart, Claim, CreateAccount, EndFenced, EndNote, EndSessions, KeepRootPassword,
     Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
     SetRootPassword, SetStage, Start, StartServer, StopServer, UsePackage, WriteAccount,
 };
+use crate::base::Problem;
 use crate::engine::mark::Stage;
-use crate::engine::{Graph, Node, Step};
+use crate::engine::{Graph, Node, Port, Step};
 use std::sync::Arc;
 
 pub use crate::component::database::Desired;
 
-/// Parameters that only a restart brings into force (`edit_level` of SHOW PARAMETERS on
-/// 1.4.0.post1: STATIC_EFFECTIVE).
-const STATIC: [&str; 5] =
-    ["strict_check_os_params", "use_ipv6", "stack_size", "net_thread_count", "enable_rpc_tls"];
+/// How the server of a plan is talked to.
+fn dialect_of(wanted: &Desired) -> &'static Dialect {
+    Dialect::planned(&wanted.package.version)
+}
 
-/// Parameters that no server takes after its first start (READONLY).
-pub const READ_ONLY: [&str; 3] = ["server_create_time", "redo_dir", "data_dir"];
+/// Why a server shall not run from its package: of a version that we do not know, or on the store
+/// of another family.
+#[must_use]
+pub fn refused_package(prior: Option<&Desired>, next: &Desired) -> Option<Problem> {
+    let (name, version) = (next.node.show(), &next.package.version);
+    let Some(to) = Dialect::of_version(version) else {
+        return Some(dialect::unknown(&name, version).attribute(["package"]));
+    };
+    // What an import could not tell is left to the server.
+    let from = Dialect::of_version(&prior?.package.version)?;
+    (from.family != to.family).then(|| {
+        Problem::refused(format!("seekdb {name} cannot move from {} to {}", from.family, to.family))
+            .why("neither family starts on a store of the other (-4070, run both ways)")
+            .fix("make a second ob_cluster with the new package and copy the databases to it; ob_standby cannot, as a group is of one family")
+            .attribute(["package"])
+    })
+}
+
+/// Why the RPC port of a server cannot change, where its store alone forbids it.
+#[must_use]
+pub fn refused_port(prior: &Desired, next: &Desired) -> Option<Problem> {
+    let why = dialect_of(prior).fixed_rpc_port?;
+    (prior.node.port(Port::Rpc) != next.node.port(Port::Rpc)).then(|| {
+        Problem::refused("rpc_port of a cluster cannot change")
+            .why(why)
+            .fix("make a second ob_cluster, move the data to it with ob_standby, then destroy this one")
+            .attribute(["zones"])
+    })
+}
 
 fn install(g: &mut Graph, d: &Desired) {
     g.then(Claim { node: d.node.clone() });
@@ -28,11 +57,19 @@ fn install(g: &mut Graph, d: &Desired) {
     });
 }
 
-/// What every graph about an instance does first after a take-over.
-fn begin(node: &Node) -> Graph {
+/// What every graph about instances does first after a take-over; one that cannot be asked is
+/// passed over by name. Where the dialect is not known, whether it is silent is asked.
+pub(super) fn begin<'a>(
+    nodes: impl IntoIterator<Item = &'a Node>,
+    dialect: Option<&Dialect>,
+) -> Graph {
     let mut g = Graph::new();
-    g.after_take_over(EndFenced { node: node.clone() });
-    g.after_take_over(EndSessions { node: node.clone() });
+    for node in nodes {
+        if dialect.is_none_or(|d| d.silent_when_fenced) {
+            g.after_take_over(EndFenced { node: node.clone() });
+        }
+        g.after_take_over(EndSessions { node: node.clone() });
+    }
     g
 }
 
@@ -40,7 +77,7 @@ fn begin(node: &Node) -> Graph {
 /// and is started if it is down.
 #[must_use]
 pub fn adopt(d: &Desired, down: bool) -> Graph {
-    let mut g = begin(&d.node);
+    let mut g = begin([&d.node], Some(dialect_of(d)));
     g.then(Adopt { node: d.node.clone() });
     g.then(PlacePackage { node: d.node.clone(), package: d.package.clone() });
     g.then(UsePackage {
@@ -75,7 +112,7 @@ fn memory(g: &mut Graph, d: &Desired, prior: Option<&Desired>) {
 /// Installs and, unless `initialize` is false, starts a new database.
 #[must_use]
 pub fn create(d: &Desired) -> Graph {
-    let mut g = begin(&d.node);
+    let mut g = begin([&d.node], Some(dialect_of(d)));
     memory(&mut g, d, None);
     install(&mut g, d);
     if d.initialize {
@@ -99,15 +136,21 @@ pub fn create(d: &Desired) -> Graph {
 }
 
 fn root_password(g: &mut Graph, d: &Desired) {
-    g.then(KeepRootPassword { node: d.node.clone() });
-    g.then(SetRootPassword { node: d.node.clone() });
+    let dialect = dialect_of(d);
+    if !dialect.sets_root_password {
+        g.then(KeepRootPassword { node: d.node.clone() });
+    }
+    g.then(SetRootPassword { node: d.node.clone(), dialect });
 }
 
 /// Whether and how a changed parameter needs a restart.
 #[must_use]
 pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
     !prior.package.same(&next.package)
-        || STATIC.iter().any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
+        || dialect_of(next)
+            .statics
+            .iter()
+            .any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
 }
 
 /// Stop and start of a restart that was noted; a server that does not run stays stopped, in each
@@ -124,7 +167,7 @@ pub fn restart(i: &Node, package: &str) -> [Arc<dyn Step>; 2] {
 /// change in the start script alone.
 #[must_use]
 pub fn update(prior: &Desired, next: &Desired) -> Graph {
-    let mut g = begin(&next.node);
+    let mut g = begin([&next.node], Some(dialect_of(next)));
     let (i, package) = (&next.node, &next.package);
     memory(&mut g, next, Some(prior));
     let moved = !prior.package.same(package);
@@ -176,7 +219,9 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
         g.then(EndNote { node: i.clone(), note: Note::Restart });
     }
     for (name, value) in &next.parameters {
-        if prior.parameters.get(name) != Some(value) && !STATIC.contains(&name.as_str()) {
+        if prior.parameters.get(name) != Some(value)
+            && !dialect_of(next).statics.contains(&name.as_str())
+        {
             let set =
                 g.then(SetParameter { node: i.clone(), name: name.clone(), value: value.clone() });
             // What the server refuses must not stay in its start script: its next start would end
@@ -196,7 +241,7 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
 /// Removes everything of ours; gates and journals stay.
 #[must_use]
 pub fn destroy(node: &Node, creation: &str, aside_too: bool) -> Graph {
-    let mut g = begin(node);
+    let mut g = begin([node], None);
     g.then(SetStage {
         node: node.clone(),
         stage: Stage::Destroying,

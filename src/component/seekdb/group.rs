@@ -1,5 +1,5 @@
 //! A member of a group: looking at it, and the steps that write its copy of the note.
-use super::{Role, about, facts, server};
+use super::{Facts, Role, about, facts, server};
 use crate::base::Problem;
 use crate::engine::template::{OWNER, Template};
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId, StepKind};
@@ -22,10 +22,7 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
     };
     let (standing, why) = if facts.pid.is_some() {
         match server::ask_running(cx, node, &facts).await {
-            Ok(said) if said.role == Role::Primary => (Standing::Primary, String::new()),
-            Ok(_) if facts.fenced => (Standing::Fenced, String::new()),
-            Ok(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
-            Ok(_) => (Standing::Standby, String::new()),
+            Ok(said) => (running(said.role, &facts), String::new()),
             // A young standby says nothing yet.
             Err(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
             Err(problem) => (Standing::Unreachable, problem.why),
@@ -39,6 +36,18 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
     };
     let note = facts.group.clone();
     Member { standing, facts: Some(facts), note, why }
+}
+
+/// What a member is whose server says this of its role.
+fn running(role: Role, facts: &Facts) -> Standing {
+    match role {
+        Role::Primary => Standing::Primary,
+        Role::Opening => Standing::Opening,
+        Role::Fencing => Standing::Fenced,
+        Role::Standby if facts.fenced => Standing::Fenced,
+        Role::Standby if facts.building_store.is_some() => Standing::Building,
+        Role::Standby => Standing::Standby,
+    }
 }
 
 /// Writes a member's copy of the note.

@@ -1,10 +1,11 @@
 //! seekdb, OceanBase's single-node engine: one process, one base directory, one SQL port, one RPC
 //! port for standbys.
 //!
-//! What the steps rely on was measured on 1.4.0 (docs/testing.md says what was proven on the real
-//! server): exit status 0 of the start command proves nothing, the pid file outlives the process,
-//! only `tx_blocked` tells the role.
+//! What the steps rely on was measured on 1.4.0.post1 and 1.3.0.post5 (docs/testing.md says what was
+//! proven on the real servers): exit status 0 of the start command proves nothing, and the pid file
+//! outlives the process. What differs between the two is in [`dialect`], nothing else.
 mod database;
+pub mod dialect;
 pub mod facts;
 pub mod flow;
 pub mod group;
@@ -14,6 +15,7 @@ pub mod server;
 pub mod steps;
 
 pub use database::Seekdb;
+pub use dialect::Dialect;
 pub use facts::Facts;
 pub use server::Role;
 

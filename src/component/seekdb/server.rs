@@ -1,10 +1,9 @@
 //! Asking a running server (role, version, parameters, lag), and logging in to it for effects.
 use super::steps::working_root;
-use super::{ACCOUNT, Facts, Instance, about};
-pub use crate::component::database::{Role, Said};
-
+use super::{ACCOUNT, Dialect, Facts, Instance, about, dialect};
 use crate::base::{Kind, Problem, Secret};
-use crate::component::sql::{self, Login, Session, SqlError};
+pub use crate::component::database::{Role, Said};
+use crate::component::sql::{self, Login, STARTING, Session, SqlError};
 use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -32,7 +31,8 @@ fn no_account(node: &Node) -> Problem {
         .fix("an instance that others made gets one with its first change (step \"adopt\"); give root_password_wo for it")
 }
 
-/// Opens a session on the instance's own host.
+/// Opens a session on the instance's own host. A server that says that it is starting is waited
+/// for.
 ///
 /// # Errors
 /// As [`sql::open`], and what keeps us from reaching the host.
@@ -51,8 +51,20 @@ async fn open_within(
     limit: Duration,
 ) -> Result<Result<Session, SqlError>, Problem> {
     let transport = cx.connect(&node.host).await?;
-    Ok(sql::open(transport.as_ref(), "127.0.0.1", node.sql_port(), login, limit).await)
+    let until = tokio::time::Instant::now() + STARTS;
+    loop {
+        let port = node.sql_port();
+        match sql::open(transport.as_ref(), "127.0.0.1", port, login, limit).await {
+            Err(e) if e.code() == Some(STARTING) && tokio::time::Instant::now() < until => {
+                cx.sleep(Duration::from_millis(500)).await?;
+            }
+            done => return Ok(done),
+        }
+    }
 }
+
+/// How long a server may say that it is starting (8001, up to 11 s on 1.3.0.post5).
+const STARTS: Duration = Duration::from_secs(30);
 
 /// Opens a session with our account.
 ///
@@ -93,24 +105,21 @@ pub async fn ask(cx: &Cx, node: &Node) -> Result<Said, Problem> {
 
 async fn ask_as(cx: &Cx, node: &Node, login: &Login) -> Result<Said, Problem> {
     let mut session = session_as(cx, node, login, STATEMENT).await?;
-    let said = ask_in(&mut session)
-        .await
-        .map_err(|e| e.explain(&format!("ask seekdb {}", node.show()), &node.place()));
+    let said = ask_in(&mut session, node).await;
     session.close().await;
     said
 }
 
-/// How long a server whose process runs may take until it answers: one that has just been started
-/// is no dead one.
-const STARTING: Duration = Duration::from_secs(12);
-
-/// As [`ask`], of a server whose process is known to run: silence is waited out for a while.
+/// As [`ask`], of a server whose process is known to run: silence is waited out for a while, as one
+/// that has just been started is no dead one.
 ///
 /// # Errors
 /// As [`ask`].
 pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
     let login = facts.login(ACCOUNT).ok_or_else(|| no_account(node))?;
-    let until = tokio::time::Instant::now() + STARTING;
+    let runs = facts.running_package.as_deref().and_then(Dialect::of_package);
+    let silence = runs.unwrap_or(&dialect::V1_4).silence;
+    let until = tokio::time::Instant::now() + silence;
     loop {
         match ask_as(cx, node, &login).await {
             Err(problem) if is_silence(&problem) && tokio::time::Instant::now() < until => {
@@ -121,39 +130,30 @@ pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Pr
     }
 }
 
-async fn ask_in(session: &mut Session) -> Result<Said, SqlError> {
-    let role = role(session).await?;
-    let build = session.value("select @@version_comment").await?.unwrap_or_default();
+async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
+    let explain = |e: SqlError| e.explain(&format!("ask seekdb {}", node.show()), &node.place());
+    // First, in every session: which words it is asked in follows from it.
+    let build = session.value("select @@version_comment").await.map_err(explain)?;
+    let build = build.unwrap_or_default();
+    let dialect =
+        Dialect::of_version(&build).ok_or_else(|| dialect::unknown(&node.place(), &build))?;
+    let words = session.value(dialect.role).await.map_err(explain)?;
+    let role = words.as_deref().and_then(dialect.read_role);
+    let role =
+        role.ok_or_else(|| explain(SqlError::Broken(format!("it says of its role: {words:?}"))))?;
+    let answer = session.table("show parameters").await.map_err(explain)?;
     let (mut parameters, mut changed) = (BTreeMap::new(), BTreeMap::new());
-    for row in session.query("show parameters").await? {
-        // svr_type, name, data_type, value, info, section, scope, source, edit_level,
-        // default_value, isdefault
-        if let (Some(Some(name)), Some(value)) = (row.get(1), row.get(3)) {
-            let value = value.clone().unwrap_or_default();
-            if row.get(10).is_some_and(|d| d.as_deref() == Some("0")) && !name.starts_with('_') {
-                changed.insert(name.clone(), value.clone());
-            }
-            parameters.insert(name.clone(), value);
+    for row in &answer.rows {
+        let Some(name) = answer.get(row, "name") else { continue };
+        let value = answer.get(row, "value").unwrap_or_default();
+        let set = answer.get(row, "isdefault") == Some("0");
+        if set && !name.starts_with('_') && !dialect.own.contains(&name) {
+            changed.insert(name.to_owned(), value.to_owned());
         }
+        parameters.insert(name.to_owned(), value.to_owned());
     }
     let source = parameters.get("log_restore_source").cloned().unwrap_or_default();
     Ok(Said { role, build, source, parameters, changed })
-}
-
-/// Reads the role.
-///
-/// # Errors
-/// As [`SqlError`]; a server without the column is none we know.
-pub async fn role(session: &mut Session) -> Result<Role, SqlError> {
-    match session
-        .value("select max(tx_blocked) from oceanbase.__all_virtual_ls_info")
-        .await?
-        .as_deref()
-    {
-        Some("0") => Ok(Role::Primary),
-        Some("1") => Ok(Role::Standby),
-        other => Err(SqlError::Broken(format!("tx_blocked is {other:?}"))),
-    }
 }
 
 /// Who logs in for an effect.

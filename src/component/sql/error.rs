@@ -107,6 +107,10 @@ pub const ACCESS_DENIED: u16 = 1045;
 pub const SECURE_TRANSPORT: u16 = 3159;
 /// Write on a standby or fenced server (`tenant is read only`).
 pub const READ_ONLY: u16 = 4688;
+/// User changes on such a server (1.3.0.post5).
+pub const READ_ONLY_USERS: u16 = 4767;
+/// Login at a server that is starting ("Server is initializing", 1.3.0.post5).
+pub const STARTING: u16 = 8001;
 /// The statement did not end in time (`OB_TIMEOUT`); a fenced server says it to all that it has not
 /// been asked shortly before.
 pub const STATEMENT_TIMEOUT: u16 = 4012;
@@ -135,6 +139,10 @@ impl SqlError {
             Self::Server { code: ACCESS_DENIED, .. } => (
                 Kind::User,
                 "the account of this provider or the given password was changed on the server: set it back, or import the object again",
+            ),
+            Self::Server { code: STARTING, .. } => (
+                Kind::Unreachable,
+                "it is starting: run the same command again in a minute; if it stays so, read log/seekdb.log in its base directory",
             ),
             Self::Server { .. } => (
                 Kind::User,

@@ -30,9 +30,12 @@ mod tests_login;
 mod tests_tls;
 
 pub use crate::base::sql::{identifier, literal};
-pub use error::{ACCESS_DENIED, READ_ONLY, Refusal, SECURE_TRANSPORT, STATEMENT_TIMEOUT, SqlError};
+pub use error::{
+    ACCESS_DENIED, READ_ONLY, READ_ONLY_USERS, Refusal, SECURE_TRANSPORT, STARTING,
+    STATEMENT_TIMEOUT, SqlError,
+};
 pub use mask::mask;
-pub use session::{Row, Session};
+pub use session::{Answer, Row, Session};
 pub use tls::{Ca, Tls, TlsMode};
 
 use crate::base::Secret;

@@ -25,6 +25,24 @@ const QUERY: u8 = 3;
 /// More results follow: only asked for with capabilities that we do not have.
 const MORE_RESULTS: u64 = 8;
 
+/// What a statement answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Rows.
+    pub rows: Vec<Row>,
+}
+
+impl Answer {
+    /// The value of a row in the column of this name, in whatever case the server writes it.
+    #[must_use]
+    pub fn get<'a>(&self, row: &'a Row, column: &str) -> Option<&'a str> {
+        let at = self.columns.iter().position(|c| c.eq_ignore_ascii_case(column))?;
+        row.get(at)?.as_deref()
+    }
+}
+
 /// One open SQL session.
 pub struct Session {
     wire: Wire,
@@ -46,6 +64,14 @@ impl Session {
     /// As [`SqlError`]. After any but the server's own the session is of no more use: what it would
     /// read next belongs to this statement.
     pub async fn query(&mut self, statement: &str) -> Result<Vec<Row>, SqlError> {
+        self.table(statement).await.map(|answer| answer.rows)
+    }
+
+    /// As [`Session::query`], with the names of the columns.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn table(&mut self, statement: &str) -> Result<Answer, SqlError> {
         if !self.ready {
             return Err(SqlError::Broken("an earlier statement was not read to its end".into()));
         }
@@ -121,7 +147,14 @@ fn end(packet: &[u8]) -> Option<Option<u64>> {
     })
 }
 
-async fn ask(wire: &mut Wire, statement: &str) -> Result<Vec<Row>, SqlError> {
+/// The name in the definition of a column: what stands fifth, after catalogue, schema and tables.
+fn column(definition: &[u8]) -> Option<String> {
+    let mut fields = Fields(definition);
+    let name = (0..5).try_fold(None, |_, _| fields.value())?;
+    name.map(|name| String::from_utf8_lossy(name).into_owned())
+}
+
+async fn ask(wire: &mut Wire, statement: &str) -> Result<Answer, SqlError> {
     wire.begin();
     wire.write(&[&[QUERY], statement.as_bytes()].concat()).await?;
     let first = wire.read(BYTES, BYTES_BEYOND).await?;
@@ -129,16 +162,18 @@ async fn ask(wire: &mut Wire, statement: &str) -> Result<Vec<Row>, SqlError> {
         Some((0x00, ok)) => {
             let mut fields = Fields(ok);
             let status = fields.length().and(fields.length()).and(fields.number(2));
-            return single(status).map(|()| Vec::new());
+            return single(status).map(|()| Answer::default());
         }
         Some((0xff, error)) => return Err(server_error(error)),
         Some((0xfb, _)) => return Err(SqlError::Refused(Refusal::File)),
         _ => Fields(&first).length().filter(|n| (1..=COLUMNS).contains(n)),
     };
     let columns = columns.ok_or_else(|| nonsense("an answer"))?;
-    let mut room = BYTES;
+    let (mut room, mut names) = (BYTES, Vec::new());
     for _ in 0..columns {
-        room -= wire.read(room, BYTES_BEYOND).await?.len();
+        let definition = wire.read(room, BYTES_BEYOND).await?;
+        room -= definition.len();
+        names.push(column(&definition).ok_or_else(|| nonsense("a column"))?);
     }
     let packet = wire.read(room, BYTES_BEYOND).await?;
     single(end(&packet).ok_or_else(|| nonsense("the head of an answer"))?)?;
@@ -146,7 +181,7 @@ async fn ask(wire: &mut Wire, statement: &str) -> Result<Vec<Row>, SqlError> {
     loop {
         let packet = wire.read(room, BYTES_BEYOND).await?;
         if let Some(status) = end(&packet) {
-            return single(status).map(|()| rows);
+            return single(status).map(|()| Answer { columns: names, rows });
         }
         if let Some((0xff, error)) = packet.split_first() {
             return Err(server_error(error));

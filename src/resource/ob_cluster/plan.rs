@@ -101,6 +101,7 @@ fn asked(config: &Cluster) -> Server {
     let parameters = known(&config.parameters).flatten().into_iter().flatten();
     let each = |z: &Value<super::Zone>| if let Value::Value(z) = z { servers(z) } else { None };
     Server {
+        version: Some(package_text(config, |p| &p.version)).filter(|v| !v.is_empty()),
         zones: zones.map(|z| z.len()),
         servers: zones.and_then(|z| z.values().map(each).sum()),
         parameters: parameters
@@ -153,11 +154,16 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
 pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Planned<Cluster>> {
     let mut next = input.proposed.clone();
     defaults(&mut next, input.config);
+    let refused = desired(&next).zip(database(&next)).and_then(|(next, database)| {
+        database.refused(input.prior.and_then(desired).as_ref(), &next)
+    });
+    let told = refused.is_some();
+    refused.into_iter().for_each(|problem| diags.problem(problem));
     let Some(prior) = input.prior else {
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
     };
-    fixed(prior, &next, diags);
+    fixed(prior, &next, told, diags);
     let Some(graph) = graph(prior, &next) else {
         (next.status, next.build, next.unmanaged) =
             (Value::Unknown, Value::Unknown, Value::Unknown);
@@ -206,10 +212,12 @@ fn same_package(prior: &Cluster, next: &Cluster) -> bool {
     matches!((package(prior), package(next)), (Some(a), Some(b)) if a.same(&b))
 }
 
+fn package_text(state: &Cluster, attribute: fn(&super::PackageRef) -> &Value<String>) -> String {
+    known(&state.package).flatten().and_then(|p| text(attribute(p))).unwrap_or_default()
+}
+
 fn package_version(state: &Cluster) -> String {
-    known(&state.package).flatten().map_or_else(String::new, |p| {
-        format!("{} ({})", text(&p.version).unwrap_or_default(), text(&p.id).unwrap_or_default())
-    })
+    format!("{} ({})", package_text(state, |p| &p.version), package_text(state, |p| &p.id))
 }
 
 fn defaults(next: &mut Cluster, config: &Cluster) {
@@ -301,7 +309,8 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
 }
 
 /// What cannot change in place is refused by name: nothing healthy is ever replaced unasked.
-fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
+/// `told`: the engine has said already what of it cannot change.
+fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
     let mut refuse = |what: &str, attribute: &str| {
         diags.problem(
             Problem::refused(format!("{what} of a cluster cannot change"))
@@ -321,7 +330,7 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
         if a.directory != b.directory {
             refuse("base_dir", "zones");
         }
-        if a.ports != b.ports {
+        if a.ports != b.ports && !told {
             refuse("a port", "zones");
         }
         if a.host.run_as != b.host.run_as {
@@ -343,12 +352,6 @@ fn fixed(prior: &Cluster, next: &Cluster, diags: &mut Diagnostics) {
     }
     if prior.initialize == Value::Value(false) && next.initialize == Value::Value(true) {
         refuse("initialize", "initialize");
-    }
-    if let (Some(database), Some(before), Some(after)) =
-        (database(next), desired(prior), desired(next))
-        && let Err(problem) = database.changes(&before, &after)
-    {
-        diags.problem(problem);
     }
 }
 

@@ -114,10 +114,7 @@ fn take_answers(database: &dyn Database, state: &mut Cluster, said: &Said) {
             declared.insert(name.clone(), ());
         }
     }
-    let others = said
-        .changed
-        .iter()
-        .filter(|(name, _)| !declared.contains_key(*name) && !database.is_own(name));
+    let others = said.changed.iter().filter(|(name, _)| !declared.contains_key(*name));
     state.unmanaged = Value::Value(others.map(|(k, v)| (k.clone(), say(v))).collect());
 }
 

@@ -164,7 +164,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
         (
             "another version",
             s.clone(),
-            with(|c| c.package = package("1.5.0")),
+            with(|c| c.package = package("1.4.1")),
             "place_package begin_restart use_package stop_server start_server end_restart",
         ),
         (
@@ -266,6 +266,45 @@ fn what_cannot_change_in_place_is_refused_by_name() {
             "{what}: {diags:?}"
         );
     }
+}
+
+#[test]
+fn a_version_that_no_store_takes_and_the_rpc_port_of_1_3_are_refused_with_the_reason() {
+    let old = |c: Cluster| Cluster { package: package("1.3.0.post5"), ..c };
+    let moved = zones(Server { rpc_port: Value::Value(4000), ..server() });
+    let rows = [
+        ("another family", Some(state()), old(config()), "cannot move from 1.4 to 1.3"),
+        ("another family", Some(old(state())), config(), "cannot move from 1.3 to 1.4"),
+        (
+            "unknown",
+            None,
+            Cluster { package: package("1.5.0"), ..config() },
+            "\"1.5.0\"; known are",
+        ),
+        (
+            "its RPC port",
+            Some(old(state())),
+            old(Cluster { zones: moved.clone(), ..config() }),
+            "never starts on its store with another RPC port",
+        ),
+        ("that of 1.4", Some(state()), Cluster { zones: moved, ..config() }, "would drop its data"),
+    ];
+    for (what, prior, next, why) in rows {
+        let (_, diags) = run(prior.as_ref(), &next);
+        let said = format!("{:?}", diags.errors);
+        assert!(said.contains(&why.replace('"', "\\\"")), "{what}: {said}");
+    }
+    let mut c = old(config());
+    c.parameters = Value::Value([("observer_id".to_owned(), v("2"))].into());
+    let mut diags = Diagnostics::default();
+    plan::validate(&c, &mut diags);
+    assert!(format!("{diags:?}").contains("observer_id cannot be set"), "{diags:?}");
+    let wide = |c: Cluster| Cluster {
+        parameters: Value::Value([("sql_work_area".to_owned(), v("2G"))].into()),
+        ..c
+    };
+    assert!(steps(&old(state()), &old(wide(config()))).contains("begin_restart"));
+    assert!(!steps(&state(), &wide(config())).contains("begin_restart"));
 }
 
 #[test]

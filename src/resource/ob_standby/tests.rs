@@ -27,7 +27,7 @@ fn member(name: &str, n: u8) -> Value<MemberRef> {
             sql_port: Value::Value(2881),
             rpc_port: Value::Value(2882),
             run_as: Value::Null,
-            package: v("p1"),
+            package: v("seekdb-1.4.0-0123456789ab"),
         }),
     })
 }

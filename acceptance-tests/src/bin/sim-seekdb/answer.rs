@@ -49,7 +49,9 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
     match lower.as_str() {
         "select 1" => one("1", "1"),
         "select connection_id()" => one("connection_id()", id.to_string()),
-        "select @@version_comment" => one("@@version_comment", format!("sim seekdb {}", build())),
+        "select @@version_comment" => {
+            one("@@version_comment", format!("stand-in for seekdb (r1.4.0.0) ({})", build()))
+        }
         "select max(tx_blocked) from oceanbase.__all_virtual_ls_info" => {
             one("max(tx_blocked)", if server.store().role == Role::Primary { "0" } else { "1" })
         }

@@ -1,30 +1,41 @@
 //! Replication groups: pure functions from what the members are and what is wanted to a graph.
 //!
 //! Everything is re-entered from the observed standings, never from a journal. The safe order of a
-//! switchover, run on 1.4.0.post1: fence the old primary, open the new one (which reads the log to
-//! its end by itself), restart the old one, point it at the new one. Not pointed before it was
-//! fenced: a fenced store that is ahead of its source never starts again after a power loss (-4234
+//! switchover, run on both families: fence the old primary, open the new one (which reads the log to
+//! its end by itself), restart the old one (1.4 only), point it at the new one. Not pointed before it
+//! was fenced: a fenced store that is ahead of its source never starts again after a power loss (-4234
 //! at start), and one without a source does.
 mod open;
 mod plan;
 #[cfg(test)]
 mod tests;
 
+use super::Dialect;
+use super::flow::begin;
 use super::group::{LeaveGroup, Standing};
 use super::steps::{EndNote, Follow, Note, PointSource, SetAside, SetBoot, StopServer};
 use crate::base::Problem;
 use crate::engine::{Graph, Node, Step};
 use open::{open_one, switchover};
-use plan::{Plan, begin};
+use plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::component::database::{Consent, Seen, Want};
 
+impl Want {
+    fn dialect(&self) -> Result<&'static Dialect, Problem> {
+        Dialect::of_group(&self.name, &self.packages)
+    }
+}
+
 /// The first build of a group: `primary` runs, the others are installed.
-#[must_use]
-pub fn create(want: &Want) -> Graph {
-    let mut plan = Plan { want, g: begin(want.members.values()) };
-    let Some(primary) = plan.member(&want.primary) else { return plan.g };
+///
+/// # Errors
+/// The members cannot be one group.
+pub fn create(want: &Want) -> Result<Graph, Problem> {
+    let dialect = want.dialect()?;
+    let mut plan = Plan { want, dialect, g: begin(want.members.values(), Some(dialect)) };
+    let Some(primary) = plan.member(&want.primary) else { return Ok(plan.g) };
     plan.note(&want.primary, 1, &want.primary);
     plan.g.then(SetBoot::new(&primary, false));
     let standbys = want.members.keys().filter(|n| **n != want.primary);
@@ -32,22 +43,25 @@ pub fn create(want: &Want) -> Graph {
         plan.note(name, 1, &want.primary);
         plan.build(name, &primary);
     });
-    plan.g
+    Ok(plan.g)
 }
 
 /// Goes on with a first build that was cut. Its primary may have lost its power, and members do not
 /// start with their hosts; as long as no role ever moved it can only be the primary still.
-#[must_use]
-pub fn resume(want: &Want, seen: &Seen) -> Graph {
-    let mut plan = Plan { want, g: begin(want.members.values()) };
+///
+/// # Errors
+/// The members cannot be one group.
+pub fn resume(want: &Want, seen: &Seen) -> Result<Graph, Problem> {
+    let dialect = want.dialect()?;
+    let mut plan = Plan { want, dialect, g: begin(want.members.values(), Some(dialect)) };
     if seen.epoch == 1
         && seen.noted == want.primary
         && seen.is(&want.primary) == Some(Standing::Stopped)
     {
         plan.start(&want.primary, None);
     }
-    plan.g.append(create(want));
-    plan.g
+    plan.g.append(create(want)?);
+    Ok(plan.g)
 }
 
 /// Leads from what is seen to what is wanted. An empty graph: nothing to do, or nothing that we do
@@ -61,7 +75,8 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
         .iter()
         .filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable))
         .map(|(_, i)| i);
-    let mut plan = Plan { want, g: begin(alive) };
+    let dialect = want.dialect()?;
+    let mut plan = Plan { want, dialect, g: begin(alive, Some(dialect)) };
     let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
     if writers > 1 {
         return Err(Problem::refused(format!(
@@ -82,6 +97,17 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
             .attribute(["members"]));
     }
     let target = want.primary.as_str();
+    let moves = current.as_deref().is_none_or(|now| asked_to_move && now != target);
+    let opening = seen.standing.iter().find(|(n, s)| **s == Standing::Opening && *n != target);
+    if let Some((name, _)) = opening.filter(|_| moves) {
+        return Err(Problem::refused(format!(
+            "the promotion of \"{name}\" in group \"{}\" was cut",
+            want.name
+        ))
+        .why("it has to come to its end before another member is opened, or both may take writes")
+        .fix(format!("set primary = \"{name}\" and apply; then move the role to \"{target}\""))
+        .attribute(["primary"]));
+    }
     let (epoch, primary) = match &current {
         Some(now) if now == target || !asked_to_move => {
             (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone())
@@ -146,14 +172,18 @@ fn follow_up(
                 plan.g.then(Follow { node, primary: source.clone() });
                 plan.note(name, epoch, primary);
             }
-            Some(Standing::Fenced) if fenced.contains(name) => plan.rejoin(name, &source),
+            Some(Standing::Fenced) if fenced.contains(name) => plan.rejoin(name, &source, false),
             Some(Standing::Standby) if moved => {
                 plan.g.then(PointSource { node, source: source.clone() });
                 plan.note(name, epoch, primary);
             }
             Some(Standing::Standby) if changed => plan.note(name, epoch, primary),
             Some(
-                Standing::Primary | Standing::Standby | Standing::Fenced | Standing::Unreachable,
+                Standing::Primary
+                | Standing::Standby
+                | Standing::Fenced
+                | Standing::Opening
+                | Standing::Unreachable,
             ) => {}
         }
     });
@@ -177,7 +207,7 @@ fn leave(g: &mut Graph, name: &str, node: &Node, epoch: u64) {
 /// The group ends: standbys leave, the primary stays what it is and starts with its host again.
 #[must_use]
 pub fn destroy(members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph {
-    let mut g = begin(members.values());
+    let mut g = begin(members.values(), None);
     for (name, node) in members.iter().filter(|(n, _)| *n != primary) {
         leave(&mut g, name, node, epoch);
     }

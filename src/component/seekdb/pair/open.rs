@@ -20,7 +20,7 @@ pub(super) fn switchover(
     let (Some(old), Some(heir)) = (plan.member(from), plan.member(to)) else {
         return Err(Problem::internal("a member of the switchover is not in the group"));
     };
-    if !matches!(seen.is(to), Some(Standing::Standby | Standing::Behind)) {
+    if !matches!(seen.is(to), Some(Standing::Standby | Standing::Behind | Standing::Opening)) {
         let now = seen.is(to).map_or("unknown", Standing::as_str);
         return Err(Problem::refused(format!("cannot switch over to \"{to}\""))
             .why(format!("it is {now}, not a standby that follows"))
@@ -59,13 +59,13 @@ fn hand_over(plan: &mut Plan<'_>, from: &str, heir: &Node, epoch: u64, others: V
     let Some(old) = plan.member(from) else { return };
     let to = plan.want.primary.as_str();
     plan.g.then(NoteFence { primary: old.clone() });
-    plan.g.then(Fence { primary: old, heir: heir.clone() });
+    plan.g.then(Fence { primary: old, dialect: plan.dialect, cut_only: false });
     // The old primary's note first: a member whose note is behind and names itself is never started
     // again.
     plan.note(from, epoch, to);
     plan.note(to, epoch, to);
-    plan.g.then(Promote { heir: heir.clone(), others });
-    plan.rejoin(from, heir);
+    plan.g.then(Promote { heir: heir.clone(), others, dialect: plan.dialect });
+    plan.rejoin(from, heir, true);
 }
 
 /// Nobody takes writes: finish a switchover, go back on it, start a stopped primary, or fail over
@@ -84,29 +84,43 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
         .collect();
     match (seen.is(target), fenced.first()) {
         (Some(Standing::Fenced), _) => {
-            for name in plan.want.members.keys().cloned().collect::<Vec<_>>() {
-                plan.note(&name, epoch, target);
+            note_all(plan, target, epoch);
+            // On 1.4 the fenced process itself cannot be opened again (4179, run on 1.4.0.post1);
+            // the restarted one can.
+            if plan.dialect.restart_after_fence {
+                plan.g.then(StopServer { node: heir.clone(), fenced_only: true, restart: false });
             }
-            // The fenced process itself cannot be opened again (4179, run on 1.4.0.post1); the
-            // restarted one can.
-            plan.g.then(StopServer { node: heir.clone(), fenced_only: true, restart: false });
             plan.start(target, None);
-            plan.g.then(Reopen { node: heir.clone(), others, restarted_only: false });
-            plan.g.then(EndNote { node: heir, note: Note::Fence });
+            if plan.dialect.unsettled {
+                let (primary, dialect) = (heir.clone(), plan.dialect);
+                plan.g.then(Fence { primary, dialect, cut_only: true });
+            }
+            reopen(plan, &heir, others);
             return Ok(epoch);
         }
-        (Some(Standing::Standby), Some(from)) => {
-            take_up(plan, from, &heir, epoch);
+        (Some(Standing::Standby | Standing::Opening), Some(from)) => {
+            take_up(plan, seen, from, &heir, epoch);
+            return Ok(epoch);
+        }
+        // It was fenced, then asked back, and cut while it was opened again: nobody else can have
+        // been opened since, and everybody can be asked.
+        (Some(Standing::Opening), None)
+            if !seen.standing.values().any(|s| {
+                matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale)
+            }) =>
+        {
+            note_all(plan, target, epoch);
+            reopen(plan, &heir, others);
             return Ok(epoch);
         }
         // The old primary lost its power, and its host is back: no member of a group starts with
         // its host. Nothing is lost, so it is a planned move still; with a consent it is a failover
         // (its store may be beyond starting).
-        (Some(Standing::Standby), None)
+        (Some(Standing::Standby | Standing::Opening), None)
             if seen.is(&seen.noted) == Some(Standing::Stopped)
                 && !consented(plan, seen, target) =>
         {
-            take_up(plan, &seen.noted, &heir, epoch);
+            take_up(plan, seen, &seen.noted, &heir, epoch);
             return Ok(epoch);
         }
         // The heir lost its power in the middle of a switchover, before or after it was opened.
@@ -115,8 +129,8 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
             plan.start(target, None);
             plan.note(from, epoch, target);
             plan.note(target, epoch, target);
-            plan.g.then(Promote { heir: heir.clone(), others });
-            plan.rejoin(from, &heir);
+            plan.g.then(Promote { heir: heir.clone(), others, dialect: plan.dialect });
+            plan.rejoin(from, &heir, false);
             return Ok(epoch);
         }
         (Some(Standing::Stopped), _) if seen.noted == target && !resumes(plan, seen, target) => {
@@ -127,6 +141,19 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
         _ => {}
     }
     failover(plan, seen, target, heir)
+}
+
+fn note_all(plan: &mut Plan<'_>, primary: &str, epoch: u64) {
+    for name in plan.want.members.keys().cloned().collect::<Vec<_>>() {
+        plan.note(&name, epoch, primary);
+    }
+}
+
+/// Opens a fenced member again; its fence is over then.
+fn reopen(plan: &mut Plan<'_>, heir: &Node, others: Vec<Node>) {
+    let dialect = plan.dialect;
+    plan.g.then(Reopen { node: heir.clone(), others, restarted_only: false, dialect });
+    plan.g.then(EndNote { node: heir.clone(), note: Note::Fence });
 }
 
 fn consented(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
@@ -146,12 +173,21 @@ fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
 /// Takes a switchover up whose old primary does not take writes, wherever it was cut: `switchover
 /// to primary` reads the old primary's log to its end, so that one must run, fenced, whatever
 /// became of it since.
-fn take_up(plan: &mut Plan<'_>, from: &str, heir: &Node, epoch: u64) {
+fn take_up(plan: &mut Plan<'_>, seen: &Seen, from: &str, heir: &Node, epoch: u64) {
     let Some(old) = plan.member(from) else { return };
-    let others = plan.others(from);
+    let mut others = plan.others(from);
+    // An heir whose promotion was cut cannot say that it takes no writes. A fenced member takes none
+    // either way, so it is started beside it.
+    let goes_on = seen.is(&plan.want.primary) == Some(Standing::Opening);
+    if goes_on && seen.is(from) == Some(Standing::Fenced) {
+        others.retain(|other| other != heir);
+    }
     plan.g.then(NobodyWrites { node: old.clone(), others: others.clone() });
     plan.start(from, None);
-    plan.g.then(Reopen { node: old, others, restarted_only: true });
+    if plan.dialect.restart_after_fence {
+        let dialect = plan.dialect;
+        plan.g.then(Reopen { node: old, others, restarted_only: true, dialect });
+    }
     let others = plan.others(&plan.want.primary);
     hand_over(plan, from, heir, epoch, others);
 }
@@ -162,7 +198,8 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
     // still, or was opened under this very consent.
     let gone = consented(plan, seen, target) && seen.is(&seen.noted) == Some(Standing::Unreachable);
     let down = seen.is(target) == Some(Standing::Stopped) && (gone || resumes(plan, seen, target));
-    let resumed = seen.noted == target && (down || seen.is(target) == Some(Standing::Standby));
+    let opens = matches!(seen.is(target), Some(Standing::Standby | Standing::Opening));
+    let resumed = seen.noted == target && (down || opens);
     let epoch = if resumed { seen.epoch } else { seen.epoch + 1 };
     let ask_for = epoch - 1;
     let lost = seen
@@ -190,7 +227,7 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
             .fix(format!("bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = {{ epoch = {ask_for}, to = \"{target}\" }}"))
             .attribute(["failover"]));
     };
-    if seen.is(target) != Some(Standing::Standby) && !down {
+    if !opens && !down {
         return Err(Problem::refused(format!("cannot fail over to \"{target}\""))
             .why(format!("it is {}", seen.is(target).map_or("unknown", Standing::as_str)))
             .fix("choose a member that is standby")
@@ -226,7 +263,7 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
     // whenever this is cut.
     plan.note(target, epoch, target);
     plan.g.then(NoteLoss { heir: heir.clone(), member: target.to_owned(), epoch });
-    plan.g.then(Activate { heir, dead, others });
+    plan.g.then(Activate { heir, dead, others, dialect: plan.dialect });
     Ok(epoch)
 }
 

@@ -1,29 +1,19 @@
 //! What graphs about a group are written with: the parts that moves of the role, builds and rejoins
 //! share.
 use super::Want;
-use crate::component::seekdb::Instance;
 use crate::component::seekdb::group::{Group, WriteGroup};
 use crate::component::seekdb::steps::{
-    BeginStore, CopyAccount, EndFenced, EndNote, EndSessions, Follow, FreezeLog, Note, PointSource,
-    SetBoot, Start, StartServer, StopServer,
+    BeginStore, CopyAccount, EndNote, Follow, FreezeLog, Note, PointSource, SetBoot, Start,
+    StartServer, StopServer,
 };
+use crate::component::seekdb::{Dialect, Instance};
 use crate::engine::{Engine, Graph, Node, Step};
 
 /// A graph about one group that is being written.
 pub(super) struct Plan<'a> {
     pub want: &'a Want,
+    pub dialect: &'static Dialect,
     pub g: Graph,
-}
-
-/// What every graph about a group does first after a take-over; a member that cannot be asked is
-/// passed over by name.
-pub(super) fn begin<'a>(members: impl Iterator<Item = &'a Node>) -> Graph {
-    let mut g = Graph::new();
-    for node in members {
-        g.after_take_over(EndFenced { node: node.clone() });
-        g.after_take_over(EndSessions { node: node.clone() });
-    }
-    g
 }
 
 impl Plan<'_> {
@@ -57,9 +47,9 @@ impl Plan<'_> {
         members: impl Iterator<Item = &'n String>,
         mut part: impl FnMut(&mut Plan<'_>, &str),
     ) {
-        let want = self.want;
+        let (want, dialect) = (self.want, self.dialect);
         let parts = members.map(|name| {
-            let mut plan = Plan { want, g: Graph::new() };
+            let mut plan = Plan { want, dialect, g: Graph::new() };
             part(&mut plan, name);
             plan.g
         });
@@ -84,18 +74,24 @@ impl Plan<'_> {
         self.g.then(SetBoot::new(&node, false));
         self.g.then(CopyAccount { from: primary.clone(), to: node.clone() });
         self.g.then(BeginStore { node: node.clone(), source: primary.source() });
-        self.g.then(FreezeLog { primary: primary.clone(), standby: node.clone() });
+        if self.dialect.freeze {
+            self.g.then(FreezeLog { primary: primary.clone(), standby: node.clone() });
+        }
         self.start(member, Some(primary));
         self.g.then(Follow { node: node.clone(), primary: primary.clone() });
         self.g.then(EndNote { node, note: Note::Store });
     }
 
-    /// Restarts a fenced former primary, which then follows as soon as it is pointed at `primary`
-    /// (a fenced process never does).
-    pub fn rejoin(&mut self, member: &str, primary: &Node) {
+    /// Makes a fenced former primary follow `primary`. On 1.4 it is restarted first, as a fenced
+    /// process follows nobody; on 1.3 it is started only where it may have lost its power.
+    pub fn rejoin(&mut self, member: &str, primary: &Node, runs: bool) {
         let Some(node) = self.member(member) else { return };
-        self.g.then(StopServer { node: node.clone(), fenced_only: true, restart: false });
-        self.start(member, Some(primary));
+        if self.dialect.restart_after_fence {
+            self.g.then(StopServer { node: node.clone(), fenced_only: true, restart: false });
+        }
+        if self.dialect.restart_after_fence || !runs {
+            self.start(member, Some(primary));
+        }
         self.g.then(PointSource { node: node.clone(), source: primary.clone() });
         self.g.then(Follow { node: node.clone(), primary: primary.clone() });
         self.g.then(EndNote { node, note: Note::Fence });

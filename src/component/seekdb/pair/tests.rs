@@ -20,13 +20,23 @@ fn member(name: &str, n: u8) -> Node {
     Node::new(ObjectName::parse(name).unwrap(), host, directory, ports)
 }
 
+fn package(version: &str) -> String {
+    format!("seekdb-{version}-0123456789ab")
+}
+
+/// The same group on 1.3.
+fn on_1_3(want: &Want) -> Want {
+    let packages = want.members.keys().map(|n| (n.clone(), package("1.3.0.post5"))).collect();
+    Want { packages, ..want.clone() }
+}
+
 fn want(primary: &str, names: &[&str]) -> Want {
     let members: BTreeMap<_, _> =
         names.iter().zip(1..).map(|(n, i)| ((*n).to_owned(), member(n, i))).collect();
     Want {
         engine: Engine::Seekdb,
         name: ObjectName::parse("g").unwrap(),
-        packages: members.keys().map(|n| (n.clone(), "p1".to_owned())).collect(),
+        packages: members.keys().map(|n| (n.clone(), package("1.4.0.post1"))).collect(),
         members,
         primary: primary.into(),
         failover: None,
@@ -64,42 +74,144 @@ const SWITCH: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_grou
 const TAKE_UP: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
 const BUILD_B: &str = "set_boot(b) copy_account(b) begin_store(b) freeze_log(a) start_server(b) follow(b) end_store(b)";
 
+/// The same on 1.3, where nothing is restarted and nothing frozen.
+const SWITCH_1_3: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) point_source(a) follow(a) end_fence(a)";
+const TAKE_UP_1_3: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) point_source(a) follow(a) end_fence(a)";
+const BUILD_B_1_3: &str =
+    "set_boot(b) copy_account(b) begin_store(b) start_server(b) follow(b) end_store(b)";
+
+/// What is seen and asked, and the steps on 1.4 and on 1.3.
+type Case = (&'static str, Seen, &'static str, String, String);
+
+fn cases() -> Vec<Case> {
+    let case = |name, noted, epoch, a, b, primary, new: &str, old: &str| -> Case {
+        let seen = seen("a", noted, epoch, &[("a", a), ("b", b)]);
+        (name, seen, primary, new.to_owned(), old.to_owned())
+    };
+    let same = |name, noted, epoch, a, b, primary, steps: &str| {
+        case(name, noted, epoch, a, b, primary, steps, steps)
+    };
+    let built = |before: &str, name, epoch, b| {
+        let (new, old) = (format!("{before}{BUILD_B}"), format!("{before}{BUILD_B_1_3}"));
+        case(name, "a", epoch, Primary, b, "a", &new, &old)
+    };
+    let take_up = format!("nobody_writes(a) start_server(a) reopen(a) {TAKE_UP}");
+    let take_up_1_3 = format!("nobody_writes(a) start_server(a) {TAKE_UP_1_3}");
+    vec![
+        same("nothing to do", "a", 1, Primary, Standby, "a", ""),
+        case("switchover", "a", 1, Primary, Standby, "b", SWITCH, SWITCH_1_3),
+        case("cut after the fence", "a", 1, Fenced, Standby, "b", &take_up, &take_up_1_3),
+        case("the primary lost its power", "a", 1, Stopped, Standby, "b", &take_up, &take_up_1_3),
+        case(
+            "cut after the promotion",
+            "b",
+            2,
+            Fenced,
+            Primary,
+            "b",
+            "stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)",
+            "start_server(a) point_source(a) follow(a) end_fence(a)",
+        ),
+        case(
+            "the heir lost its power in the middle",
+            "b",
+            2,
+            Fenced,
+            Stopped,
+            "b",
+            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)",
+            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) start_server(a) point_source(a) follow(a) end_fence(a)",
+        ),
+        case(
+            "cut, then asked back",
+            "b",
+            2,
+            Fenced,
+            Standby,
+            "a",
+            "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) point_source(b)",
+            "write_group(a) write_group(b) start_server(a) fence(a) reopen(a) end_fence(a) point_source(b)",
+        ),
+        same("the role is elsewhere and nobody asked", "b", 2, Standby, Primary, "a", ""),
+        same(
+            "a stopped standby",
+            "a",
+            1,
+            Primary,
+            Stopped,
+            "a",
+            "start_server(b) point_source(b) follow(b) write_group(b)",
+        ),
+        built("write_group(b) ", "a standby that was never built", 1, Empty),
+        built("write_group(b) ", "a half-built standby", 1, Building),
+        built(
+            "stop_server(b) set_aside(b) write_group(b) ",
+            "a former primary after a failover",
+            2,
+            Stale,
+        ),
+        same(
+            "everything off, then on: the noted primary starts first",
+            "a",
+            1,
+            Stopped,
+            Stopped,
+            "a",
+            "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b) write_group(b)",
+        ),
+        same("the standby's host is off", "a", 1, Primary, Unreachable, "a", ""),
+        same("the primary's host is off and nobody asked", "a", 1, Unreachable, Standby, "a", ""),
+    ]
+}
+
 #[test]
 fn what_is_seen_and_asked_decides_the_steps() {
-    let ab = |p| want(p, &["a", "b"]);
-    let rows: Vec<(&str, Seen, Want, String)> = vec![
-        ("nothing to do", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("a"), String::new()),
-        ("switchover", seen("a", "a", 1, &[("a", Primary), ("b", Standby)]), ab("b"), SWITCH.into()),
-        ("cut after the fence", seen("a", "a", 1, &[("a", Fenced), ("b", Standby)]), ab("b"), format!("nobody_writes(a) start_server(a) reopen(a) {TAKE_UP}")),
-        ("cut after the promotion", seen("a", "b", 2, &[("a", Fenced), ("b", Primary)]), ab("b"), "stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into()),
-        (
-            "the heir lost its power in the middle",
-            seen("a", "b", 2, &[("a", Fenced), ("b", Stopped)]),
-            ab("b"),
-            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)".into(),
-        ),
-        (
-            "cut, then asked back",
-            seen("a", "b", 2, &[("a", Fenced), ("b", Standby)]),
-            ab("a"),
-            "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) point_source(b)".into(),
-        ),
-        ("the role is elsewhere and nobody asked", seen("a", "b", 2, &[("a", Standby), ("b", Primary)]), ab("a"), String::new()),
-        ("a stopped standby", seen("a", "a", 1, &[("a", Primary), ("b", Stopped)]), ab("a"), "start_server(b) point_source(b) follow(b) write_group(b)".into()),
-        ("a standby that was never built", seen("a", "a", 1, &[("a", Primary), ("b", Empty)]), ab("a"), format!("write_group(b) {BUILD_B}")),
-        ("a half-built standby", seen("a", "a", 1, &[("a", Primary), ("b", Building)]), ab("a"), format!("write_group(b) {BUILD_B}")),
-        ("a former primary after a failover", seen("a", "a", 2, &[("a", Primary), ("b", Stale)]), ab("a"), format!("stop_server(b) set_aside(b) write_group(b) {BUILD_B}")),
-        (
-            "everything off, then on: the noted primary starts first",
-            seen("a", "a", 1, &[("a", Stopped), ("b", Stopped)]),
-            ab("a"),
-            "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b) write_group(b)".into(),
-        ),
-        ("the standby's host is off", seen("a", "a", 1, &[("a", Primary), ("b", Unreachable)]), ab("a"), String::new()),
-        ("the primary's host is off and nobody asked", seen("a", "a", 1, &[("a", Unreachable), ("b", Standby)]), ab("a"), String::new()),
-    ];
-    for (name, seen, want, expected) in rows {
-        assert_eq!(kinds(&seen, &want), expected, "{name}");
+    for (name, seen, primary, new, old) in cases() {
+        let want = want(primary, &["a", "b"]);
+        assert_eq!(kinds(&seen, &want), new, "{name}");
+        assert_eq!(kinds(&seen, &on_1_3(&want)), old, "{name}, on 1.3");
+    }
+}
+
+#[test]
+fn a_promotion_that_was_cut_goes_on_and_nobody_else_is_opened_beside_it() {
+    let ab = |p| on_1_3(&want(p, &["a", "b"]));
+    let cut = seen("a", "b", 2, &[("a", Fenced), ("b", Opening)]);
+    assert_eq!(
+        kinds(&cut, &ab("b")),
+        format!("nobody_writes(a) start_server(a) {TAKE_UP_1_3}"),
+        "to the end"
+    );
+    // The one that is in the middle is not asked before a fenced member starts: it could not say
+    // that it takes no writes.
+    let graph = update(&cut, &ab("b"), &BTreeMap::new()).unwrap();
+    let asks = graph.nodes().iter().any(|n| {
+        format!("{:?}", n.step).contains("NobodyWrites")
+            && format!("{:?}", n.step).contains("/data/b")
+    });
+    assert!(!asks);
+    let back = kinds(&cut, &ab("a"));
+    assert!(back.starts_with("refused") && back.contains("set primary = \"b\""), "{back}");
+    let again = seen("a", "a", 3, &[("a", Opening), ("b", Standby)]);
+    assert_eq!(
+        kinds(&again, &ab("a")),
+        "write_group(a) write_group(b) reopen(a) end_fence(a)",
+        "it was opened again, and cut in it"
+    );
+    let third = on_1_3(&want("c", &["a", "b", "c"]));
+    let three = seen("a", "a", 1, &[("a", Primary), ("b", Opening), ("c", Standby)]);
+    assert!(kinds(&three, &third).starts_with("refused"), "beside a primary, too");
+    assert_eq!(kinds(&three, &on_1_3(&want("a", &["a", "b", "c"]))), "", "nobody asked");
+}
+
+#[test]
+fn members_of_two_families_are_no_group() {
+    let mut w = want("a", &["a", "b"]);
+    w.packages.insert("b".into(), package("1.3.0.post5"));
+    let s = seen("a", "a", 1, &[("a", Primary), ("b", Empty)]);
+    for refused in [create(&w), resume(&w, &s), update(&s, &w, &BTreeMap::new())] {
+        let why = refused.err().unwrap().to_string();
+        assert!(why.contains("\"a\" and \"b\" cannot be one group"), "{why}");
     }
 }
 
@@ -208,7 +320,8 @@ fn a_role_is_never_given_to_who_does_not_follow() {
 
 #[test]
 fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() {
-    let all = [Primary, Standby, Behind, Fenced, Stopped, Stale, Empty, Building, Unreachable];
+    let all =
+        [Primary, Standby, Behind, Fenced, Opening, Stopped, Stale, Empty, Building, Unreachable];
     for a in all {
         for b in all {
             for c in all {
@@ -226,9 +339,12 @@ fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() 
                         accept_unfenced: false,
                         max_loss: None,
                     });
-                    for failover in [None, consent] {
+                    let both =
+                        [None, consent].into_iter().flat_map(|c| [(c.clone(), false), (c, true)]);
+                    for (failover, old) in both {
                         let w =
                             Want { failover: failover.clone(), ..want(target, &["a", "b", "c"]) };
+                        let w = if old { on_1_3(&w) } else { w };
                         let Ok(g) = update(&s, &w, &BTreeMap::new()) else { continue };
                         let done = steps(&g);
                         let opens: Vec<_> = done
@@ -339,7 +455,7 @@ fn a_member_whose_host_is_gone_leaves_without_being_asked_and_a_primary_never_le
 #[test]
 fn a_first_build_whose_primary_lost_its_power_starts_it_unless_a_role_has_moved() {
     let w = want("a", &["a", "b"]);
-    let built = steps(&create(&w)).join(" ");
+    let built = steps(&create(&w).unwrap()).join(" ");
     for (name, noted, epoch, a, starts) in [
         ("off", "a", 1, Stopped, true),
         ("on", "a", 1, Primary, false),
@@ -347,7 +463,8 @@ fn a_first_build_whose_primary_lost_its_power_starts_it_unless_a_role_has_moved(
         ("moved back", "a", 3, Stopped, false),
     ] {
         let done =
-            steps(&resume(&w, &seen("a", noted, epoch, &[("a", a), ("b", Building)]))).join(" ");
+            steps(&resume(&w, &seen("a", noted, epoch, &[("a", a), ("b", Building)])).unwrap())
+                .join(" ");
         assert_eq!(
             done,
             if starts { format!("start_server(a) {built}") } else { built.clone() },

@@ -1,8 +1,8 @@
 //! A failover's own step: a standby is opened without its primary.
-use super::super::Role;
+use super::super::Dialect;
 use super::super::server::{self, On};
 use super::id;
-use super::replicate::{role_is, writable};
+use super::replicate::{opens, writable};
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Sql, Step, StepId, StepKind};
 use async_trait::async_trait;
@@ -18,6 +18,8 @@ pub struct Activate {
     pub dead: Node,
     /// Other members, which must not take writes.
     pub others: Vec<Node>,
+    /// The words of the server.
+    pub dialect: &'static Dialect,
 }
 
 impl Activate {
@@ -37,7 +39,7 @@ impl Step for Activate {
         &self.heir.host
     }
     fn effect(&self) -> Effect {
-        let statements = ["ALTER SYSTEM ACTIVATE STANDBY"];
+        let statements = self.dialect.moves(&["ALTER SYSTEM ACTIVATE STANDBY"]);
         Effect::Sql(Sql::new(On::service(&self.heir), statements))
     }
     fn impact(&self) -> &'static [Impact] {
@@ -47,7 +49,7 @@ impl Step for Activate {
         true
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let check = role_is(cx, &self.heir, Role::Primary).await?;
+        let check = opens(cx, &self.heir).await?;
         if check == Check::Done {
             return Ok(check);
         }
@@ -55,14 +57,14 @@ impl Step for Activate {
     }
 }
 
-/// Says which of `others` takes writes; one that cannot be asked is passed over, as a failover has
+/// Says which of `others` takes writes, or may; one that cannot be asked is passed over, as a failover has
 /// to.
 pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Node]) -> Option<Problem> {
     for other in others {
         if let Ok(said) = server::ask(cx, other).await
-            && said.role == Role::Primary
+            && let Some(why) = said.role.may_write()
         {
-            return Some(writable(title, other, "it takes writes"));
+            return Some(writable(title, other, why));
         }
     }
     None

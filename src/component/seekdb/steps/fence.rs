@@ -40,12 +40,12 @@ impl Step for NoteFence {
                 Check::Needed("it is noted for a process that is gone".into())
             });
         }
-        // A standby without the note has been through all of it.
-        let role = server::ask(cx, &self.primary).await?.role;
-        Ok(if role == Role::Standby {
-            Check::Done
-        } else {
-            Check::Needed("it takes writes".into())
+        Ok(match server::ask(cx, &self.primary).await?.role {
+            // A standby without the note has been through all of it.
+            Role::Standby => Check::Done,
+            role @ (Role::Primary | Role::Fencing | Role::Opening) => {
+                Check::Needed(format!("it is {}", role.as_str()))
+            }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a failover may be done at all.
-use super::super::{Instance, Role};
+use super::super::Instance;
 use super::activate::one_writes;
-use super::replicate::role_is;
+use super::replicate::opens;
 use super::{end_of_log, id};
 use crate::base::units::show_duration;
 use crate::base::{Kind, Problem};
@@ -63,7 +63,7 @@ impl Step for ProveGone {
         ])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        if role_is(cx, &self.heir, Role::Primary).await? == Check::Done {
+        if opens(cx, &self.heir).await? == Check::Done {
             return Ok(Check::Done);
         }
         if !self.accept_unfenced

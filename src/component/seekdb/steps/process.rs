@@ -1,6 +1,6 @@
 //! The server process: start and stop. Exit status 0 of the start command says nothing; the SQL
 //! port does.
-use super::super::{ACCOUNT, Facts, Instance, about, server};
+use super::super::{ACCOUNT, Dialect, Facts, Instance, about, dialect, server};
 use super::{facts_of, id};
 use crate::base::{Kind, Problem};
 use crate::component::sql::{ACCESS_DENIED, Login};
@@ -45,6 +45,10 @@ enum Answer {
 }
 
 impl StartServer {
+    /// How long it may take.
+    fn limit(&self) -> Duration {
+        Dialect::of_package(&self.package).unwrap_or(&dialect::V1_4).start
+    }
     async fn answers(&self, cx: &Cx, facts: &Facts) -> Result<Answer, Problem> {
         let login = facts.login(ACCOUNT).unwrap_or_else(Login::fresh_root);
         Ok(match server::open(cx, &self.node, &login).await? {
@@ -78,7 +82,7 @@ impl Step for StartServer {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let program = about!(self.node, "start_server.sh").within(Duration::from_secs(90));
+        let program = about!(self.node, "start_server.sh").within(self.limit());
         Effect::Shell(match &self.start {
             Start::Alone => program.arg("alone"),
             Start::Member => program.arg("member"),
@@ -87,7 +91,7 @@ impl Step for StartServer {
         })
     }
     fn deadline(&self) -> Duration {
-        Duration::from_secs(90)
+        self.limit()
     }
     fn tries(&self) -> usize {
         // A young standby exits by itself in about one of fifteen starts (run on 1.4.0); its store

@@ -1,11 +1,12 @@
 //! Roles: where a server reads its log from, fence, promotion. Every statement runs under the
 //! gate's lock.
 //!
-//! Measured on 1.4.0: `switchover to primary` waits for the fenced primary's log end by itself; on
-//! an unfenced primary's standby it answers 4109 and changes nothing; the way back out of a fence
+//! Measured: `switchover to primary` waits for the fenced primary's log end by itself; on
+//! an unfenced primary's standby it answers 4109 (1.4) or 4179
+//! (1.3) and changes nothing; the way back out of a fence
 //! is `activate standby`.
 use super::super::server::{self, On};
-use super::super::{Instance, Role};
+use super::super::{Dialect, Instance, Role};
 use super::{facts_of, id};
 use crate::base::sql::literal;
 use crate::base::{Kind, Problem};
@@ -123,12 +124,13 @@ impl Step for PointSource {
     }
 }
 
-pub(super) async fn role_is(cx: &Cx, node: &Node, wanted: Role) -> Result<Check, Problem> {
-    let said = server::ask(cx, node).await?;
-    Ok(if said.role == wanted {
-        Check::Done
-    } else {
-        Check::Needed(format!("it is {:?}", said.role).to_lowercase())
+/// Whether an instance is still to be opened for writes. A promotion that was cut is made again.
+pub(super) async fn opens(cx: &Cx, node: &Node) -> Result<Check, Problem> {
+    Ok(match server::ask(cx, node).await?.role {
+        Role::Primary => Check::Done,
+        role @ (Role::Standby | Role::Fencing | Role::Opening) => {
+            Check::Needed(format!("it is {}", role.as_str()))
+        }
     })
 }
 
@@ -137,8 +139,10 @@ pub(super) async fn role_is(cx: &Cx, node: &Node, wanted: Role) -> Result<Check,
 pub struct Fence {
     /// The old primary.
     pub primary: Node,
-    /// The new one: once it takes writes, nothing is left to do here.
-    pub heir: Node,
+    /// The words of the server.
+    pub dialect: &'static Dialect,
+    /// Only a fence that was cut is made again; one that takes writes goes on to do so.
+    pub cut_only: bool,
 }
 
 #[async_trait]
@@ -147,19 +151,35 @@ impl Step for Fence {
         id("fence", &self.primary)
     }
     fn title(&self) -> String {
-        format!("fence {}", self.primary.show())
+        if self.cut_only {
+            format!("fence {} to the end, if that was cut", self.primary.show())
+        } else {
+            format!("fence {}", self.primary.show())
+        }
     }
     fn host(&self) -> &Host {
         &self.primary.host
     }
     fn effect(&self) -> Effect {
-        Effect::Sql(Sql::new(On::service(&self.primary), FENCE))
+        Effect::Sql(Sql::new(On::service(&self.primary), self.dialect.moves(&FENCE)))
     }
     fn impact(&self) -> &'static [Impact] {
-        &[Impact::LeaderSwitch, Impact::ClientsCut]
+        if self.cut_only { &[] } else { &[Impact::LeaderSwitch, Impact::ClientsCut] }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        role_is(cx, &self.primary, Role::Standby).await
+        Ok(match server::ask(cx, &self.primary).await?.role {
+            Role::Standby => Check::Done,
+            Role::Primary | Role::Opening if self.cut_only => Check::Done,
+            Role::Primary => Check::Needed("it takes writes".into()),
+            role @ Role::Fencing => Check::Needed(format!("it is {}", role.as_str())),
+            // The server refuses it (4179): which way it is going was decided.
+            role @ Role::Opening => Check::Refused(
+                Problem::refused(format!("refused to {}", self.title()))
+                    .place(self.primary.place())
+                    .why(format!("it is {}", role.as_str()))
+                    .fix("plan again: it is opened to the end first"),
+            ),
+        })
     }
 }
 
@@ -171,6 +191,8 @@ pub struct Promote {
     pub heir: Node,
     /// Every other member: each must say that it takes no writes, or we do not open this one.
     pub others: Vec<Node>,
+    /// The words of the server.
+    pub dialect: &'static Dialect,
 }
 
 impl Promote {
@@ -190,14 +212,14 @@ impl Step for Promote {
         &self.heir.host
     }
     fn effect(&self) -> Effect {
-        let statements = ["ALTER SYSTEM SWITCHOVER TO PRIMARY"];
+        let statements = self.dialect.moves(&["ALTER SYSTEM SWITCHOVER TO PRIMARY"]);
         Effect::Sql(Sql::new(On::service(&self.heir), statements))
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let check = role_is(cx, &self.heir, Role::Primary).await?;
+        let check = opens(cx, &self.heir).await?;
         if check == Check::Done {
             return Ok(check);
         }
@@ -217,8 +239,11 @@ pub(super) async fn nobody_writes(
             continue;
         }
         match server::ask(cx, other).await {
-            Ok(said) if said.role == Role::Standby => {}
-            Ok(_) => return Ok(Some(writable(title, other, "it takes writes"))),
+            Ok(said) => {
+                if let Some(why) = said.role.may_write() {
+                    return Ok(Some(writable(title, other, why)));
+                }
+            }
             Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
             Err(problem) => {
                 return Ok(Some(writable(
@@ -244,6 +269,8 @@ pub struct Reopen {
     /// of it can be promoted any more (1210 "Invalid argument", run on 1.4.0.post1); it has to be
     /// opened and fenced anew.
     pub restarted_only: bool,
+    /// The words of the server.
+    pub dialect: &'static Dialect,
 }
 
 #[async_trait]
@@ -258,7 +285,7 @@ impl Step for Reopen {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let statements = ["ALTER SYSTEM ACTIVATE STANDBY"];
+        let statements = self.dialect.moves(&["ALTER SYSTEM ACTIVATE STANDBY"]);
         Effect::Sql(Sql::new(On::service(&self.node), statements))
     }
     fn impact(&self) -> &'static [Impact] {
@@ -268,7 +295,7 @@ impl Step for Reopen {
         if self.restarted_only && facts_of(cx, &self.node).await?.fenced_runs {
             return Ok(Check::Done);
         }
-        let check = role_is(cx, &self.node, Role::Primary).await?;
+        let check = opens(cx, &self.node).await?;
         if check == Check::Done {
             return Ok(check);
         }

@@ -72,8 +72,9 @@ impl Step for BeginRestart {
 impl BeginRestart {
     /// The standby that still runs another package than the one this primary is to get.
     async fn behind(&self, cx: &Cx, group: &Group) -> Result<Option<Problem>, Problem> {
-        if server::ask(cx, &self.node).await?.role != Role::Primary {
-            return Ok(None);
+        match server::ask(cx, &self.node).await?.role {
+            Role::Primary | Role::Opening => {}
+            Role::Standby | Role::Fencing => return Ok(None),
         }
         for (name, member) in group.members.iter().filter(|(_, m)| m.name != self.node.name) {
             let found = facts_of(cx, member).await?;

@@ -1,8 +1,8 @@
-//! The password of root. seekdb lets nobody but root change it (error 1235 "modify on reserved
-//! user", run on 1.4.0.post1), so the last ones are kept in a 0600 file beside our account: a
-//! rotation needs no old password from the user.
-use super::super::about;
+//! The password of root. 1.4 lets nobody but root change it (error 1235 "modify on reserved user",
+//! run on 1.4.0.post1), so the last ones are kept in a 0600 file beside our account: a rotation
+//! needs no old password from the user. On 1.3 our account may change it.
 use super::super::server::{self, On};
+use super::super::{Dialect, about};
 use super::id;
 use crate::base::{Kind, Problem, Secret};
 use crate::component::sql::{ACCESS_DENIED, Login};
@@ -106,6 +106,8 @@ fn wanted(cx: &Cx) -> Result<&Secret, Problem> {
 pub struct SetRootPassword {
     /// Which one.
     pub node: Node,
+    /// The words of the server.
+    pub dialect: &'static Dialect,
 }
 
 #[async_trait]
@@ -121,7 +123,9 @@ impl Step for SetRootPassword {
     }
     fn effect(&self) -> Effect {
         let statement = Template::from("ALTER USER 'root' IDENTIFIED BY ").and(PASSWORD, Form::Sql);
-        Effect::Sql(Sql::new(On::root(&self.node), [statement]))
+        let ours = self.dialect.sets_root_password;
+        let on = if ours { On::service(&self.node) } else { On::root(&self.node) };
+        Effect::Sql(Sql::new(on, [statement]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let login = Login::new("root", wanted(cx)?);

@@ -1,8 +1,9 @@
 //! What the other living members have more of a dead primary's log, before one of them is opened in
 //! its place.
-use super::super::server::{self, On};
-use super::super::{Instance, Role};
+use super::super::Instance;
+use super::super::server::On;
 use super::id;
+use super::replicate::opens;
 use crate::base::Problem;
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
@@ -66,7 +67,7 @@ impl Step for TakeLog {
         Effect::Sql(Sql::new(On::service(&self.heir), [statement]))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        if server::ask(cx, &self.heir).await?.role == Role::Primary {
+        if opens(cx, &self.heir).await? == Check::Done {
             return Ok(Check::Done);
         }
         let (own, _) = super::end_of_log(cx, &self.heir).await?;
