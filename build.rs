@@ -8,6 +8,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_client(true)
         .build_transport(false)
+        // They are no Markdown: rustdoc takes what is indented in them for tests.
+        .disable_comments(["."])
         .compile_fds(descriptors)?;
     Ok(())
 }

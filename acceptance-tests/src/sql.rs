@@ -67,10 +67,25 @@ pub(crate) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 /// # Errors
 /// No connection, or the server refused the statement.
 pub fn query(login: impl Into<Login>, statement: &str) -> Result<Vec<Vec<String>>> {
+    query_with(login, "", statement)
+}
+
+/// As [`query`], after the session got a setting.
+///
+/// # Errors
+/// As [`query`].
+pub fn query_with(
+    login: impl Into<Login>,
+    setting: &str,
+    statement: &str,
+) -> Result<Vec<Vec<String>>> {
     let login = login.into();
     block(async {
         let limit = Duration::from_secs(10);
         let mut conn = login.connect(limit).await?;
+        if !setting.is_empty() {
+            conn.query_drop(setting).await?;
+        }
         let rows: Vec<Row> = tokio::time::timeout(limit, conn.query(statement))
             .await
             .with_context(|| format!("{statement:?} did not end within {limit:?}"))??;

@@ -224,11 +224,14 @@ async fn prepare(config: &Config) -> Result<usize> {
     while Instant::now() < end {
         'server: for (i, login) in config.servers.iter().enumerate() {
             let mut conn = None;
-            let probe = probe_of(config, i);
-            let there = attempt(&mut conn, login, &probe, Duration::from_secs(10));
             // Asks for no table that is there: once, a server that had just been started left DDL
             // without an answer for 30 s (1.4.0.post1).
-            if matches!(there.await, Outcome::Done) {
+            let mut there = true;
+            for s in [format!("select 1 from `{db}`.rows_written limit 1"), probe_of(config, i)] {
+                let done = attempt(&mut conn, login, &s, Duration::from_secs(10)).await;
+                there &= matches!(done, Outcome::Done);
+            }
+            if there {
                 return Ok(i);
             }
             for s in &statements {

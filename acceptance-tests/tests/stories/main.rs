@@ -15,6 +15,7 @@ mod leftovers;
 mod programs;
 mod sql_door;
 mod sql_objects;
+mod story_1_3;
 mod story_bad_input;
 mod story_cut;
 mod story_pair;
