@@ -187,7 +187,7 @@ impl Story {
     /// # Errors
     /// It does not answer.
     pub fn writable(&self, index: usize) -> Result<bool> {
-        let ask = |statement| Ok::<_, anyhow::Error>(sql::query(self.root(index), statement)?);
+        let ask = |statement| sql::query(self.root(index), statement);
         let build = &ask("select @@version_comment")?[0][0];
         Ok(if build.contains("(r1.3.") {
             ask("select role from oceanbase.V$OB_SERVER_STAT")?[0][0] == "PRIMARY"
