@@ -29,7 +29,6 @@ test: build lint deny
 # With them go the stories that only 1.3 of seekdb has, and the whole life of a pair of it.
 explore: build
 	@OB_EXPLORE_MINUTES=$(or $(OB_EXPLORE_MINUTES),12) $(CARGO) test --locked --workspace --no-fail-fast --test sweeps -- --nocapture
-	@OB_EXPLORE_MINUTES=1 $(CARGO) test --locked --workspace --no-fail-fast --test stories -- --nocapture 1_3
 	@OB_EXPLORE_MINUTES=$(or $(OB_EXPLORE_MINUTES),12) $(CARGO) test --locked --workspace --no-fail-fast --test stories _1_3 -- --nocapture
 
 # Every point of every sweep (hours); the harness of terraform-plugin-testing drives the release build.
