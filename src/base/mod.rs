@@ -1,4 +1,5 @@
-//! Words that every layer shares: names, problems, secrets, units, shell quoting, safe text.
+//! Words that every layer shares: names, problems, secrets, units, shell quoting, safe text and dates.
+pub mod date;
 pub mod ids;
 pub mod names;
 pub mod problem;

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use std::io::Write;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
@@ -87,25 +87,7 @@ where
 /// `2006-01-02T15:04:05.000000Z`, the form without which hclog prints the year 1.
 #[must_use]
 pub fn timestamp(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let (days, secs) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Days to year, month and day in eras of 400 years that begin on the first of March.
-    let z = days + 719_468;
-    let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
-        secs / 3600,
-        secs / 60 % 60,
-        secs % 60,
-        since.subsec_micros()
-    )
+    crate::base::date::stamp(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Sends the program's log to stderr in hclog's form. `filter` is in `EnvFilter`'s syntax; a bad

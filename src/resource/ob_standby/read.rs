@@ -1,7 +1,8 @@
 //! What is true of a group: every member asked at once, each within its deadline.
 use super::plan::{engine, members};
 use super::schema::Standby;
-use crate::base::{Kind, ObjectName, Problem};
+use crate::base::units::show_duration;
+use crate::base::{Kind, ObjectName, Problem, date};
 use crate::component::database::{self, Loss, Standing};
 use crate::engine::{Cx, Node};
 use crate::resource::common::{known, settle, text};
@@ -9,6 +10,7 @@ use crate::resource::ob_cluster::{InstanceRef, Place, directory, parse_id};
 use crate::resource::{Context, Found};
 use crate::schema::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Looks at all members.
 ///
@@ -84,35 +86,13 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
 }
 
 fn show(loss: &Loss) -> String {
-    let seconds = loss.scn / 1_000_000_000;
-    let nanos = loss.scn % 1_000_000_000;
     format!(
         "epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead by up to 10 s within that time after a start or a move of the role), known {} before it was opened; what the old primary acknowledged later may be lost",
         loss.epoch,
         loss.to,
         loss.scn,
-        utc(seconds, nanos),
-        crate::base::units::show_duration(std::time::Duration::from_millis(loss.age_ms))
-    )
-}
-
-/// `2026-11-23 08:00:01.234` from seconds since 1970 (days to civil date by Howard Hinnant's
-/// algorithm).
-fn utc(seconds: u64, nanos: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{:03}",
-        rest / 3600,
-        rest % 3600 / 60,
-        rest % 60,
-        nanos / 1_000_000
+        date::plain(Duration::from_nanos(loss.scn)),
+        show_duration(Duration::from_millis(loss.age_ms))
     )
 }
 
