@@ -142,3 +142,37 @@ fn nothing_above_the_components_names_an_engine() {
         assert_eq!(found, None, "{}", file.display());
     }
 }
+
+/// Decisions are made by types: a word is for people, and may be changed by whoever finds a better
+/// one.
+#[test]
+fn nothing_is_decided_by_comparing_words() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    let found = |text: &str| {
+        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        let word = |l: &&str| {
+            let compared = [" == \"", " != \"", "== Some(\"", "!= Some(\"", "contains(\""];
+            let subject = ["kind()", "title()", "titles()", "outcome", "as_str()", "what", "why"];
+            let before = |at: usize| l[..at].trim_end().trim_end_matches(['=', '!', ' ', '.']);
+            compared.iter().any(|c| {
+                l.match_indices(c).any(|(at, _)| subject.iter().any(|s| before(at).ends_with(s)))
+            })
+        };
+        let mut lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+        lines.find(word).map(str::to_owned)
+    };
+    for planted in [
+        "if step.kind() == \"promote\" {",
+        "graph.titles().contains(\"open\")",
+        "if state.as_str() != \"running\" {",
+        "whole.outcome == Some(\"done\")",
+    ] {
+        assert!(found(planted).is_some(), "{planted} would be seen");
+    }
+    for file in all.iter().filter(|f| !f.file_name().unwrap().to_str().unwrap().contains("test")) {
+        let line = found(&std::fs::read_to_string(file).unwrap());
+        assert_eq!(line, None, "{}", file.display());
+    }
+}

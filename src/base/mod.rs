@@ -1,6 +1,7 @@
 //! Words that every layer shares: names, problems, secrets, units, shell quoting, safe text and dates.
 pub mod date;
 pub mod ids;
+pub mod import_id;
 pub mod names;
 pub mod problem;
 pub mod secret;
@@ -10,6 +11,7 @@ pub mod units;
 pub mod visible;
 
 pub use ids::{CreationId, OperationId};
+pub use import_id::ImportId;
 pub use names::{Directory, ObjectName};
 pub use problem::{Kind, Problem};
 pub use secret::Secret;

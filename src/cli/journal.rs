@@ -1,6 +1,7 @@
 //! How operations are shown.
 use super::output::{span, table};
 use crate::engine::history::{StepRecord, StepState};
+use crate::engine::journal::Ending;
 use crate::operate::history::{State, Whole};
 
 /// `create cluster.main   running 3m12s   step 7 of 12   lease #41 held by ci-runner-3`.
@@ -47,7 +48,7 @@ pub fn step_lines(whole: &Whole) -> Vec<String> {
 pub fn show(whole: &Whole) -> String {
     let mut lines = vec![headline(whole)];
     lines.extend(step_lines(whole));
-    if let Some(outcome) = whole.outcome.as_ref().filter(|o| *o != "done") {
+    if let Some(outcome) = whole.outcome.as_ref().filter(|_| whole.ending != Some(Ending::Done)) {
         lines.push(format!("  ended: {outcome}"));
     }
     if whole.state == State::CutOff {

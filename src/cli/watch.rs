@@ -4,6 +4,7 @@ use super::output::{End, Out};
 use super::reach::{Where, look};
 use crate::base::Problem;
 use crate::engine::history::StepState;
+use crate::engine::journal::Ending;
 use crate::engine::{Cx, Host};
 use crate::operate::history::{self, State, Whole, find};
 use crate::operate::inventory;
@@ -46,7 +47,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
                 // away may hold it.
                 if whole.over() && bad.is_empty() || whole.outcome.is_some() {
                     return Ok(
-                        if whole.state == State::Done || whole.outcome.as_deref() == Some("done") {
+                        if whole.state == State::Done || whole.ending == Some(Ending::Done) {
                             End::Done
                         } else {
                             End::Failed

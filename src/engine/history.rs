@@ -1,5 +1,5 @@
 //! Journals read back: what runs or ran on a host's objects, for people and for hints.
-use super::journal::{self, Event, Line};
+use super::journal::{self, Ending, Event, Line};
 use super::step::Host;
 use super::{Cx, Key};
 use crate::base::Problem;
@@ -25,6 +25,8 @@ pub struct Record {
     /// Host's clock at its last line.
     pub last: i64,
     /// How it ended; `None` while it runs or when it was cut off.
+    pub ending: Option<Ending>,
+    /// The same for people, with the problem or who gave it up.
     pub outcome: Option<String>,
     /// Its steps in order.
     pub steps: Vec<StepRecord>,
@@ -90,11 +92,13 @@ pub fn record(key: &Key, lines: &[Line], damaged: usize) -> Option<Record> {
         .iter()
         .map(|t| StepRecord { title: t.clone(), state: StepState::Next, began: None, ended: None })
         .collect();
-    let mut outcome = None;
+    let (mut ending, mut outcome) = (None, None);
     for line in lines {
+        if let Some(how) = line.entry.event.ending() {
+            (ending, outcome) = (Some(how), Some(line.entry.note.clone()));
+        }
         let step = line.entry.step.checked_sub(1).and_then(|i| steps.get_mut(i));
         match (line.entry.event, step) {
-            (Event::Close, _) => outcome = Some(line.entry.note.clone()),
             (Event::Begin, Some(step)) => {
                 (step.state, step.began) = (StepState::Running, Some(line.at))
             }
@@ -117,6 +121,7 @@ pub fn record(key: &Key, lines: &[Line], damaged: usize) -> Option<Record> {
         lease: open.entry.lease,
         started: open.at,
         last: lines.last().map_or(open.at, |l| l.at),
+        ending,
         outcome,
         steps,
         damaged,

@@ -160,7 +160,7 @@ ob_prune_journals() (
   set -- *.log
   [ $# -ge 20 ] || return 0
   {
-    grep -L '"event":"close"' -- "$@" | sed 's/$/ ~/'
+    grep -L -e '"event":"close"' -e '"event":"stop"' -e '"event":"abandon"' -- "$@" | sed 's/$/ ~/'
     wc -c -- "$@" | sed -n 's/^ *\([0-9][0-9]*\) \(.*\.log\)$/\2 \1/p'
   } | sort -r | awk '
     $2 == "~" { open[$1] = 1; next }

@@ -41,8 +41,39 @@ pub enum Event {
     End,
     /// It failed on the host.
     Fail,
-    /// The operation ended; `note` says how.
+    /// The operation ended well.
     Close,
+    /// The operation ended with a problem; `note` says with which.
+    Stop,
+    /// Somebody gave the operation up; `note` says who.
+    Abandon,
+}
+
+/// How an operation ended; the gravest is the last.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Well.
+    Done,
+    /// With a problem.
+    Stopped,
+    /// Somebody gave it up.
+    Abandoned,
+}
+
+impl Event {
+    /// How the operation ended, if this ends it.
+    #[must_use]
+    pub fn ending(self) -> Option<Ending> {
+        match self {
+            Self::Close => Some(Ending::Done),
+            Self::Stop => Some(Ending::Stopped),
+            Self::Abandon => Some(Ending::Abandoned),
+            Self::Open | Self::Skip | Self::Begin | Self::End | Self::Fail => None,
+        }
+    }
 }
 
 /// One line.

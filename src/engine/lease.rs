@@ -120,7 +120,7 @@ pub async fn take_all(
             Ok(lease) => leases.push(lease),
             Err(problem) => {
                 for lease in leases {
-                    lease.release(cx, operation, Vec::new(), "not started").await;
+                    lease.release(cx, operation, Vec::new(), Some("not started")).await;
                 }
                 return Err(problem);
             }
@@ -324,10 +324,17 @@ impl Lease {
         &self.target.key
     }
 
-    /// Gives it back with the journal's last lines. Failing that it runs out by itself.
-    pub async fn release(self, cx: &Cx, operation: &Operation, mut lines: Vec<Entry>, note: &str) {
+    /// Gives it back with the journal's last lines; `problem` is what stopped the operation. Failing
+    /// that it runs out by itself.
+    pub async fn release(
+        self,
+        cx: &Cx,
+        operation: &Operation,
+        mut lines: Vec<Entry>,
+        problem: Option<&str>,
+    ) {
         self.renewing.abort();
-        lines.push(operation.closing(self.number, note));
+        lines.push(operation.closing(self.number, problem));
         let script = gate::release(
             &self.target.key,
             self.number,

@@ -76,9 +76,10 @@ impl Operation {
         }
     }
 
-    /// The last line.
+    /// The last line; `problem` is what stopped it.
     #[must_use]
-    pub fn closing(&self, lease: u64, note: &str) -> Entry {
-        Entry { note: note.into(), ..self.entry(Event::Close, 0, &self.verb, &self.title(), lease) }
+    pub fn closing(&self, lease: u64, problem: Option<&str>) -> Entry {
+        let (event, note) = problem.map_or((Event::Close, "done"), |why| (Event::Stop, why));
+        Entry { note: note.into(), ..self.entry(event, 0, &self.verb, &self.title(), lease) }
     }
 }

@@ -111,12 +111,12 @@ async fn in_span(
     }
     execute(&inner, &running, graph, limits, stop, &mut outcome).await;
     drop(inner);
-    let note =
-        outcome.problem.as_ref().map_or("done".to_owned(), |p| format!("stopped: {}", p.what));
+    let why = outcome.problem.as_ref().map(|p| format!("stopped: {}", p.what));
     if let Ok(running) = Arc::try_unwrap(running) {
         let mut waiting = running.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         for lease in running.leases {
-            lease.release(cx, &running.operation, std::mem::take(&mut waiting), &note).await;
+            let lines = std::mem::take(&mut waiting);
+            lease.release(cx, &running.operation, lines, why.as_deref()).await;
         }
         outcome.problem = outcome.explain(&running.operation);
     }

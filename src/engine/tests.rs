@@ -590,7 +590,7 @@ async fn journals_are_bounded_and_the_newest_operation_is_found() {
         let mut op = operation(&g, "before");
         op.object = format!("old {n}");
         let open = format!("{} {}\n", 100 + n, op.opening(1).seal());
-        let close = format!("{} {}\n", 101 + n, op.closing(1, "done").seal());
+        let close = format!("{} {}\n", 101 + n, op.closing(1, None).seal());
         let text = if n % 100 == 0 { open } else { open + &close };
         // Names sort by time.
         std::fs::write(dir.join(format!("0{n:025}.log")), text).unwrap();

@@ -213,7 +213,7 @@ impl Step for EndRecord {
         let entry = Entry {
             v: FORMAT,
             op: self.operation.clone(),
-            event: Event::Close,
+            event: Event::Abandon,
             step: 0,
             of: 0,
             kind: String::new(),
@@ -233,7 +233,7 @@ impl Step for EndRecord {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let program = program!("print_journal.sh").arg(self.file());
         let (lines, _) = parse(&cx.read(&self.host, &program).await?.stdout);
-        let ended = lines.is_empty() || lines.iter().any(|l| l.entry.event == Event::Close);
+        let ended = lines.is_empty() || lines.iter().any(|l| l.entry.event.ending().is_some());
         Ok(if ended { Check::Done } else { Check::Needed("it has no end".into()) })
     }
 }

@@ -3,6 +3,7 @@ use super::inventory::Survey;
 use crate::base::Problem;
 use crate::engine::Key;
 use crate::engine::history::{StepRecord, StepState};
+use crate::engine::journal::Ending;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +63,8 @@ pub struct Whole {
     /// Host's clock now.
     pub now: i64,
     /// How it ended.
+    pub ending: Option<Ending>,
+    /// The same for people.
     pub outcome: Option<String>,
     /// Its steps.
     pub steps: Vec<StepRecord>,
@@ -98,6 +101,7 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
                 started: record.started,
                 last: record.last,
                 now: survey.now,
+                ending: None,
                 outcome: None,
                 steps: record.steps.clone(),
                 damaged: 0,
@@ -114,8 +118,8 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
             whole.started = whole.started.min(record.started);
             whole.last = whole.last.max(record.last);
             whole.now = whole.now.max(survey.now);
-            if whole.outcome.is_none() || record.outcome.as_deref().is_some_and(|o| o != "done") {
-                whole.outcome = record.outcome.clone().or(whole.outcome.take());
+            if record.ending > whole.ending {
+                (whole.ending, whole.outcome) = (record.ending, record.outcome.clone());
             }
             for (known, other) in whole.steps.iter_mut().zip(&record.steps) {
                 if rank(other.state) > rank(known.state) {
@@ -129,11 +133,11 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
             .iter()
             .flat_map(|s| &s.objects)
             .any(|o| o.gate.live && o.gate.holder == whole.operation);
-        whole.state = match whole.outcome.as_deref() {
+        whole.state = match whole.ending {
             _ if held => State::Running,
-            Some("done") => State::Done,
-            Some(note) if note.starts_with("abandoned") => State::Abandoned,
-            Some(_) => State::Stopped,
+            Some(Ending::Done) => State::Done,
+            Some(Ending::Abandoned) => State::Abandoned,
+            Some(Ending::Stopped) => State::Stopped,
             None => State::CutOff,
         };
     }

@@ -26,6 +26,7 @@ pub mod ob_host_facts;
 pub mod ob_package;
 pub mod ob_standby;
 pub mod ob_user;
+pub mod place;
 pub mod session;
 pub mod sql_import;
 pub mod sql_object;

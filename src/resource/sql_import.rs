@@ -6,9 +6,11 @@
 use super::Context;
 use super::common::{Map, host};
 use super::execute::reader;
-use super::ob_cluster::{InstanceRef, Place, directory, import_id, parse_id};
+use super::ob_cluster::InstanceRef;
+use super::place::{Place, id_at};
 use super::sql_target::{SqlEndpoint, Target};
-use crate::base::{ObjectName, Problem};
+use crate::base::import_id::Way;
+use crate::base::{ImportId, ObjectName, Problem};
 use crate::component::database;
 use crate::engine::Node;
 use crate::schema::Value;
@@ -46,78 +48,37 @@ fn bad(id: &str, why: &str) -> Problem {
 /// The import id of an object.
 #[must_use]
 pub fn id(target: &Target, object: &[(&str, &str)]) -> String {
+    let at = |i: &Node| id_at(&i.host.endpoint, &i.directory, &i.host.run_as);
     let place = match target {
-        Target::Instance(_, i) => import_id(i),
-        Target::Group(_, members) => members.values().next().map(import_id).unwrap_or_default(),
-        Target::Endpoint { address, port, credential, .. } => {
-            let address =
-                if address.contains(':') { format!("[{address}]") } else { address.clone() };
-            format!("sql://{}@{address}:{port}", encode(credential))
-        }
+        Target::Instance(_, i) => at(i),
+        Target::Group(_, members) => match members.values().next() {
+            Some(first) => at(first),
+            None => return String::new(),
+        },
+        Target::Endpoint { address, port, credential, .. } => ImportId {
+            way: Way::Sql,
+            user: credential.clone(),
+            address: address.clone(),
+            port: Some(*port),
+            ..ImportId::default()
+        },
     };
-    let object: Vec<_> =
-        object.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
-    if object.is_empty() { place } else { format!("{place}#{}", object.join("&")) }
+    let object = object.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    ImportId { object: object.collect(), ..place }.to_string()
 }
 
-fn encode(text: &str) -> String {
-    let mut out = String::new();
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || b"-_.~*".contains(&b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&format!("%{b:02X}"));
-        }
+fn sql_endpoint(place: ImportId) -> Result<SqlEndpoint, String> {
+    let port = place.port.ok_or("it names no port")?;
+    if place.user.is_empty() {
+        return Err("it names no credential".into());
     }
-    out
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut out = Vec::new();
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        if b == b'%' {
-            let pair = [bytes.next()?, bytes.next()?];
-            out.push(u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?);
-        } else {
-            out.push(b);
-        }
+    if !place.path.is_empty() || !place.identity.is_empty() || !place.run_as.is_empty() {
+        return Err("an endpoint of SQL has no directory, identity or run_as".into());
     }
-    String::from_utf8(out).ok()
-}
-
-/// Takes the object's part of an id apart.
-fn object(id: &str) -> Result<(&str, BTreeMap<String, String>), Problem> {
-    let Some((place, rest)) = id.split_once('#') else { return Ok((id, BTreeMap::new())) };
-    let pair = |p: &str| {
-        let (key, value) = p.split_once('=')?;
-        Some((key.to_owned(), decode(value)?))
-    };
-    let object = rest
-        .split('&')
-        .filter(|p| !p.is_empty())
-        .map(|p| {
-            pair(p)
-                .ok_or_else(|| bad(id, &format!("\"{p}\" is not name=value in percent-encoding")))
-        })
-        .collect::<Result<_, _>>()?;
-    Ok((place, object))
-}
-
-fn sql_endpoint(id: &str, rest: &str) -> Result<SqlEndpoint, Problem> {
-    let (credential, at) = rest.split_once('@').ok_or_else(|| bad(id, "it names no credential"))?;
-    let (address, port) = at.rsplit_once(':').ok_or_else(|| bad(id, "it names no port"))?;
-    let port: u16 = port.parse().map_err(|_| bad(id, "its port is no number"))?;
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    if address.is_empty() {
-        return Err(bad(id, "it names no address"));
-    }
-    let credential =
-        decode(credential).ok_or_else(|| bad(id, "its credential is not percent-encoded"))?;
     Ok(SqlEndpoint {
-        address: Value::Value(address.to_owned()),
+        address: Value::Value(place.address),
         port: Value::Value(i64::from(port)),
-        credential: Value::Value(credential),
+        credential: Value::Value(place.user),
         via: Value::Null,
     })
 }
@@ -127,17 +88,20 @@ fn sql_endpoint(id: &str, rest: &str) -> Result<SqlEndpoint, Problem> {
 /// # Errors
 /// It is no id, or the host does not answer.
 pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
-    let (place, object) = object(id)?;
-    let mut named =
-        Named { instance: Value::Null, group: Value::Null, endpoint: Value::Null, object };
-    if let Some(rest) = place.strip_prefix("sql://") {
-        named.endpoint = Value::Value(sql_endpoint(id, rest)?);
+    let place = ImportId::parse(id).map_err(|why| bad(id, &why))?;
+    let mut named = Named {
+        instance: Value::Null,
+        group: Value::Null,
+        endpoint: Value::Null,
+        object: place.object.iter().cloned().collect(),
+    };
+    if place.way == Way::Sql {
+        named.endpoint = Value::Value(sql_endpoint(place).map_err(|why| bad(id, &why))?);
         return Ok(named);
     }
-    let Place { endpoint, base_dir, run_as } = parse_id(place).map_err(|p| bad(id, &p.why))?;
+    let Place { endpoint, directory, run_as } = Place::of(place).map_err(|why| bad(id, &why))?;
     let cx = reader(cx);
     let there = host(endpoint, &run_as);
-    let directory = directory(id, &base_dir)?;
     let (database, probe) = database::probe(&cx, &there, &directory).await?;
     let name = ObjectName::parse(&probe.name).map_err(|why| bad(id, &why))?;
     let instance = Node::new(name, there, directory, probe.ports);
@@ -171,9 +135,10 @@ mod tests {
                 via: None,
             };
             let id = id(&at, &[("user", name), ("host", "%")]);
-            let (place, object) = object(&id).unwrap();
+            let place = ImportId::parse(&id).unwrap();
+            let object: BTreeMap<_, _> = place.object.iter().cloned().collect();
             assert_eq!((object["user"].as_str(), object["host"].as_str()), (name, "%"), "{id}");
-            let endpoint = sql_endpoint(&id, place.strip_prefix("sql://").unwrap()).unwrap();
+            let endpoint = sql_endpoint(place).unwrap();
             assert_eq!(
                 (endpoint.address, endpoint.port, endpoint.credential),
                 (Value::Value("::1".into()), Value::Value(2881), Value::Value("r@p".into()))
@@ -188,15 +153,12 @@ mod tests {
             ("sql://c@a", "port"),
             ("sql://c@a:x", "number"),
             ("sql://c@:1", "address"),
+            ("sql://c@a:1/d", "directory"),
+            ("ssh://h/d#user", "name=value"),
+            ("ssh://h/d#user=%zz", "percent-encoding"),
         ] {
-            assert!(
-                sql_endpoint(text, text.strip_prefix("sql://").unwrap())
-                    .unwrap_err()
-                    .why
-                    .contains(want),
-                "{text}"
-            );
+            let why = ImportId::parse(text).and_then(sql_endpoint).unwrap_err();
+            assert!(why.contains(want), "{text}: {why}");
         }
-        assert!(object("ssh://h/d#user").is_err() && object("ssh://h/d#user=%zz").is_err());
     }
 }

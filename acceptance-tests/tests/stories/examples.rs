@@ -4,7 +4,7 @@
 use lab::terraform::{Source, Terraform, default_program};
 use lab::{outside, seekdb};
 use ob::provider::{registry, schema_document};
-use ob::resource::ob_cluster::parse_id;
+use ob::resource::place::parse_id;
 use ob::transport::Pool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -28,7 +28,7 @@ pub fn describe(
     for (index, archive) in archives.iter().enumerate() {
         let listing = listing::list(&archive.location, &archive.sha256)
             .map_err(|e| explain(&e, index, archive))?;
-        let label = layout::label(Path::new(&archive.location), &listing);
+        let label = layout::label(&store::file_name(&archive.location), &listing);
         known.push((index, archive, listing, label));
     }
     let one = |what: &str, given: Option<&str>, all: Vec<&str>| -> Result<String, Problem> {

@@ -2,11 +2,10 @@
 use super::archive::{ArchiveError, Format, Kind, Label};
 use super::listing::{Listing, Member};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// What an archive says of itself, by its metadata or else its file name.
 #[must_use]
-pub fn label(path: &Path, listing: &Listing) -> Label {
+pub fn label(file_name: &str, listing: &Listing) -> Label {
     if listing.format == Format::Rpm {
         return listing.label.clone();
     }
@@ -30,7 +29,7 @@ pub fn label(path: &Path, listing: &Listing) -> Label {
             arch: arch(&field(wheel, "Tag:")).unwrap_or("noarch").to_owned(),
         };
     }
-    by_file_name(&path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default())
+    by_file_name(file_name)
 }
 
 fn arch(text: &str) -> Option<&'static str> {

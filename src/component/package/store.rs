@@ -6,6 +6,7 @@
 //! its archive's digest alone.
 use super::archive::{ArchiveError, Limits};
 use super::listing::{self, Listing};
+use percent_encoding::percent_decode_str;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -58,6 +59,17 @@ pub fn folder(var: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
 pub fn is_url(location: &str) -> bool {
     let lower = location.to_ascii_lowercase();
     lower.starts_with("https://") || lower.starts_with("http://")
+}
+
+/// The name of an archive's file: of one by URL, the last part of its path, without a query.
+#[must_use]
+pub fn file_name(location: &str) -> String {
+    let url = is_url(location).then(|| url::Url::parse(location).ok()).flatten();
+    let last = url.as_ref().and_then(|u| u.path_segments()?.next_back());
+    match last {
+        Some(name) => percent_decode_str(name).decode_utf8_lossy().into_owned(),
+        None => Path::new(location).file_name().unwrap_or_default().to_string_lossy().into_owned(),
+    }
 }
 
 /// A folder for nobody else.

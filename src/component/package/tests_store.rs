@@ -107,3 +107,16 @@ fn the_store_is_where_the_environment_says() {
         assert_eq!(store::folder(var), want.map(Into::into), "{xdg:?} {home:?}");
     }
 }
+
+#[test]
+fn an_archive_is_named_by_its_file() {
+    for (location, want) in [
+        ("/data/seekdb-1.0-x86_64.tar.gz", "seekdb-1.0-x86_64.tar.gz"),
+        ("a?b#c%2B.whl", "a?b#c%2B.whl"),
+        ("https://h/a/b.whl", "b.whl"),
+        ("https://h/a/b%2B1.whl?token=x/y#sha", "b+1.whl"),
+        ("HTTP://h", ""),
+    ] {
+        assert_eq!(store::file_name(location), want, "{location}");
+    }
+}

@@ -9,8 +9,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{desired, import_id};
-pub use read::{Place, directory, parse_id};
+pub use plan::desired;
 pub use schema::{
     Cluster, InstanceRef, PackageRef, Server, Timeouts, Zone, package_attributes,
     timeouts as schema_timeouts,

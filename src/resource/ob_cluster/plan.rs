@@ -7,6 +7,7 @@ use crate::base::{Directory, ObjectName};
 use crate::component::database::{self, Database, Desired, Server, State};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
+use crate::resource::place::import_id;
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report};
 
@@ -265,26 +266,6 @@ fn created(next: &mut Cluster) {
 
 fn id(state: &Cluster) -> Value<String> {
     instance(state).map_or(Value::Unknown, |i| say(import_id(&i)))
-}
-
-/// The import id of an instance.
-#[must_use]
-pub fn import_id(i: &Node) -> String {
-    let e = &i.host.endpoint;
-    let user = if e.user.is_empty() { String::new() } else { format!("{}@", e.user) };
-    let address =
-        if e.address.contains(':') { format!("[{}]", e.address) } else { e.address.clone() };
-    let words = [("identity", &e.identity), ("run_as", &i.host.run_as)]
-        .into_iter()
-        .filter(|(_, v)| !v.is_empty())
-        .map(|(k, v)| format!("{k}={v}"));
-    let query = words.collect::<Vec<_>>().join("&");
-    format!(
-        "ssh://{user}{address}:{}{}{}{query}",
-        e.port,
-        i.directory,
-        if query.is_empty() { "" } else { "?" }
-    )
 }
 
 /// What other resources refer to.

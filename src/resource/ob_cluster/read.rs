@@ -1,15 +1,15 @@
 //! What is true: facts into the state, what others changed into `unmanaged`.
-use super::plan::{database, desired, import_id, instance, reference};
+use super::plan::{database, desired, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
-use crate::base::{Directory, Kind, Problem};
+use crate::base::{Kind, Problem};
 use crate::component::database::{self, Database, Desired, Facts, Said, State};
 use crate::engine::mark::Stage;
 use crate::engine::{Cx, Node, Port};
 use crate::resource::common::{self, Connection, set_text, text};
 use crate::resource::execute::reader;
+use crate::resource::place::{Place, import_id, parse_id};
 use crate::resource::{Context, Found};
-use crate::transport::Endpoint;
 use std::collections::BTreeMap;
 
 /// Looks at the host.
@@ -181,15 +181,15 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
 /// # Errors
 /// The id is malformed, the host does not answer, nothing is there.
 pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
-    let Place { endpoint, base_dir, run_as } = parse_id(id)?;
+    let Place { endpoint, directory, run_as } = parse_id(id)?;
     let cx = reader(cx);
     let host = crate::resource::common::host(endpoint.clone(), &run_as);
-    let (database, probe) = database::probe(&cx, &host, &directory(id, &base_dir)?).await?;
+    let (database, probe) = database::probe(&cx, &host, &directory).await?;
     let port =
         |port: Port| probe.ports.get(&port).map_or(Value::Null, |p| Value::Value((*p).into()));
     let server = Server {
         host: Value::Value(Connection::of(&endpoint)),
-        base_dir: say(&base_dir),
+        base_dir: say(&*directory),
         sql_port: port(Port::Sql),
         rpc_port: port(Port::Rpc),
         run_as: if run_as.is_empty() { Value::Null } else { say(&run_as) },
@@ -209,73 +209,4 @@ pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
         ..Cluster::default()
     };
     Ok(read(&cx, state).await?.state.unwrap_or_default())
-}
-
-/// The directory of an import id.
-///
-/// # Errors
-/// It is none.
-pub fn directory(id: &str, path: &str) -> Result<Directory, Problem> {
-    Directory::parse(path).map_err(|why| {
-        Problem::user(format!("\"{id}\" is no import id"))
-            .why(why)
-            .fix("name the directory of the server, such as ssh://user@address:22/data/main")
-    })
-}
-
-/// Where an import id leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The way to log in.
-    pub endpoint: Endpoint,
-    /// The base directory.
-    pub base_dir: String,
-    /// The user that owns it; empty is the login user.
-    pub run_as: String,
-}
-
-/// Takes an import id apart: `ssh://user@address:port/base-dir?identity=name&run_as=user`.
-///
-/// # Errors
-/// It is none.
-pub fn parse_id(id: &str) -> Result<Place, Problem> {
-    let bad = |why: &str| {
-        Problem::user(format!("\"{id}\" is no import id"))
-            .why(why.to_owned())
-            .fix("write it as ssh://user@address:22/base-dir?identity=name&run_as=user")
-    };
-    let rest = id.strip_prefix("ssh://").ok_or_else(|| bad("it does not begin with ssh://"))?;
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (mut identity, mut run_as) = ("", "");
-    for word in query.split('&').filter(|w| !w.is_empty()) {
-        match word.split_once('=') {
-            Some(("identity", value)) => identity = value,
-            Some(("run_as", value)) => run_as = value,
-            _ => return Err(bad(&format!("\"{word}\" is neither identity=… nor run_as=…"))),
-        }
-    }
-    let (host, path) = rest.split_once('/').ok_or_else(|| bad("it names no directory"))?;
-    let (user, host) = host.split_once('@').unwrap_or(("", host));
-    let (address, port) = match host.rsplit_once(':') {
-        Some((a, p)) if !p.contains(']') => {
-            (a, p.parse().map_err(|_| bad("its port is no number"))?)
-        }
-        _ => (host, 22),
-    };
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    if address.is_empty() {
-        return Err(bad("it names no address"));
-    }
-    Ok(Place {
-        endpoint: Endpoint {
-            name: address.to_owned(),
-            address: address.to_owned(),
-            port,
-            user: user.to_owned(),
-            identity: identity.to_owned(),
-            host_key: String::new(),
-        },
-        base_dir: format!("/{path}"),
-        run_as: run_as.to_owned(),
-    })
 }

@@ -6,6 +6,7 @@ use crate::component::host::flow::{self, Desired, Prepare};
 use crate::component::host::{Directory, Limits, Site, User};
 use crate::engine::{Graph, Host};
 use crate::resource::common::{self, Connection, known, text};
+use crate::resource::place::id_at;
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
 use std::collections::BTreeMap;
@@ -27,12 +28,7 @@ pub fn connection(state: &HostState) -> Connection {
 #[must_use]
 pub fn import_id(state: &HostState) -> Value<String> {
     let Some(e) = connection(state).endpoint() else { return Value::Unknown };
-    let user = if e.user.is_empty() { String::new() } else { format!("{}@", e.user) };
-    let address =
-        if e.address.contains(':') { format!("[{}]", e.address) } else { e.address.clone() };
-    let identity =
-        if e.identity.is_empty() { String::new() } else { format!("?identity={}", e.identity) };
-    Value::Value(format!("ssh://{user}{address}:{}/{}{identity}", e.port, e.name))
+    Value::Value(id_at(&e, &format!("/{}", e.name), "").to_string())
 }
 
 /// The name for messages.

@@ -1,7 +1,7 @@
 //! What is true: facts into the state, what is not as declared into `drift`.
 use super::plan::{connection, desired, import_id, name};
 use super::schema::{Disk, HostState, Prepare};
-use crate::base::{Kind, Problem};
+use crate::base::{ImportId, Kind, Problem};
 use crate::component::host::flow::{self, Desired};
 use crate::component::host::{Facts, Record, facts, objects, record};
 use crate::engine::Key;
@@ -10,7 +10,7 @@ use crate::engine::{Check, Cx, Host};
 use crate::program;
 use crate::resource::common::{self, Texts, set_text};
 use crate::resource::execute::reader;
-use crate::resource::ob_cluster::Place;
+use crate::resource::place;
 use crate::resource::{Context, Found};
 use crate::schema::Value;
 use crate::transport::Endpoint;
@@ -253,27 +253,19 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
 /// # Errors
 /// It is none.
 pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
-    let (front, query) =
-        id.split_once('?').map_or((id, String::new()), |(f, q)| (f, format!("?{q}")));
-    let slash =
-        if front.strip_prefix("ssh://").is_some_and(|rest| !rest.contains('/')) { "/" } else { "" };
-    let Place { endpoint, base_dir, .. } =
-        crate::resource::ob_cluster::parse_id(&format!("{front}{slash}{query}")).map_err(|p| {
-            Problem {
-                what: format!("\"{id}\" is no import id"),
-                fix:
-                    "write it as ssh://user@address:22/name?identity=name; the name may be left out"
-                        .into(),
-                ..p
-            }
-        })?;
-    let name = base_dir.trim_matches('/').to_owned();
-    if !name.is_empty() && !crate::base::ids::is_object_name(&name) {
-        return Err(Problem::user(format!("\"{id}\" is no import id"))
-            .why(format!("\"{name}\" cannot be the name of a host"))
-            .fix("write it as ssh://user@address:22/name?identity=name"));
-    }
-    Ok((endpoint, (!name.is_empty()).then_some(name)))
+    let parse = || {
+        let id = ImportId::parse(id).and_then(place::whole)?;
+        let name = id.path.trim_matches('/').to_owned();
+        if !name.is_empty() && !crate::base::ids::is_object_name(&name) {
+            return Err(format!("\"{name}\" cannot be the name of a host"));
+        }
+        Ok((place::endpoint(id)?, (!name.is_empty()).then_some(name)))
+    };
+    parse().map_err(|why: String| {
+        Problem::user(format!("\"{id}\" is no import id"))
+            .why(why)
+            .fix("write it as ssh://user@address:22/name?identity=name; the name may be left out")
+    })
 }
 
 /// Reads a host by its import id; writes nothing. A preparation of this owner comes with it.

@@ -56,15 +56,21 @@ async fn look(mut state: PackageData) -> Result<PackageData, Problem> {
 }
 
 /// Why a URL cannot be used.
-fn bad_url(url: &str) -> Option<&'static str> {
-    if !store::is_url(url) {
-        return Some("it does not begin with https:// or http://");
+fn bad_url(text: &str) -> Option<String> {
+    if !store::is_url(text) {
+        return Some("it does not begin with https:// or http://".into());
     }
-    let host = url.split('/').nth(2).unwrap_or_default();
-    if host.is_empty() {
-        return Some("it names no host");
+    // The parser would take the first part of the path for the host.
+    if text.split('/').nth(2).is_none_or(str::is_empty) {
+        return Some("it names no host".into());
     }
-    host.contains('@').then_some("it holds a login, which would be kept in the plan and the state")
+    match url::Url::parse(text) {
+        Err(e) => Some(format!("it is no URL: {e}")),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Some("it holds a login, which would be kept in the plan and the state".into())
+        }
+        Ok(_) => None,
+    }
 }
 
 #[async_trait]

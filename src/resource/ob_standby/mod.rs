@@ -13,7 +13,7 @@ pub use schema::{Failover, MemberRef, Standby, instance_attributes};
 
 use super::common::{self, within_plan};
 use super::execute::{Job, execute, owner, reader};
-use super::ob_cluster;
+use super::place::import_id;
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::Problem;
 use crate::component::database::{self, Database, Move, Seen, Standing, Want};
@@ -168,7 +168,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     };
     if seen.epoch > 1 && !(under_way(&seen, &want) && keeps_all(&database.moves(&graph))) {
         within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name)).map_err(|p| {
-            p.fix(format!("its state was lost, and bringing it back needs more than a create shows: import it (terraform import ob_standby.NAME with the id of a member's directory, such as \"{}\"), then plan again; nothing was done", want.members.values().next().map(ob_cluster::import_id).unwrap_or_default()))
+            p.fix(format!("its state was lost, and bringing it back needs more than a create shows: import it (terraform import ob_standby.NAME with the id of a member's directory, such as \"{}\"), then plan again; nothing was done", want.members.values().next().map(import_id).unwrap_or_default()))
         })?;
     }
     let job = Job {

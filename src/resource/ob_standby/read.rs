@@ -6,7 +6,8 @@ use crate::base::{Kind, ObjectName, Problem, date};
 use crate::component::database::{self, Loss, Standing};
 use crate::engine::{Cx, Node};
 use crate::resource::common::{known, settle, text};
-use crate::resource::ob_cluster::{InstanceRef, Place, directory, parse_id};
+use crate::resource::ob_cluster::InstanceRef;
+use crate::resource::place::{Place, parse_id};
 use crate::resource::{Context, Found};
 use crate::schema::Value;
 use std::collections::BTreeMap;
@@ -103,12 +104,12 @@ fn show(loss: &Loss) -> String {
 /// The id is malformed, the host does not answer, the instance is in no group.
 pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let cx = super::reader(cx);
-    let Place { endpoint, base_dir, run_as } = parse_id(id)?;
+    let Place { endpoint, directory, run_as } = parse_id(id)?;
     let place = endpoint.show();
     // Whoever is there, its note is read alike.
     let nameless = ObjectName::parse("member").map_err(Problem::internal)?;
     let host = crate::resource::common::host(endpoint, &run_as);
-    let node = Node::new(nameless, host, directory(id, &base_dir)?, []);
+    let node = Node::new(nameless, host, directory, []);
     let mut note = None;
     for database in database::ALL {
         note = database.facts(&cx, &node).await?.group.map(|group| (database, group));
