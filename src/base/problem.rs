@@ -14,6 +14,8 @@ pub enum Kind {
     User,
     /// Nothing answered in time; a retry may help.
     Unreachable,
+    /// It answered that it cannot do so now; a retry may help.
+    Busy,
     /// Somebody else holds the object.
     Locked,
     /// We will not do it: it would lose data or a guarantee.

@@ -9,7 +9,7 @@ use super::program::Program;
 use super::step::{Host, Step, StepId};
 use super::template::{CREATION, EPOCH, OPERATION, OWNER, Values};
 use super::{Operation, fault};
-use crate::base::{CreationId, Kind, OperationId, Problem, Secret};
+use crate::base::{CreationId, Kind, OperationId, Pauses, Problem, Secret};
 use crate::transport::{Connector, Output, Script, Transport, TransportError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -281,6 +281,17 @@ impl Cx {
         tokio::select! {
             () = tokio::time::sleep(time) => Ok(()),
             () = self.cancel.cancelled() => Err(cancelled()),
+        }
+    }
+
+    /// Waits for the next of `pauses`; false once their time is over.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`].
+    pub async fn pause(&self, pauses: &mut Pauses) -> Result<bool, Problem> {
+        match pauses.next() {
+            Some(pause) => self.sleep(pause).await.map(|()| true),
+            None => Ok(false),
         }
     }
 

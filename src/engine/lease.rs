@@ -11,7 +11,7 @@ use super::key::Key;
 use super::node::{Engine, Node};
 use super::step::Host;
 use super::{Cx, Operation};
-use crate::base::{Kind, Problem};
+use crate::base::{Kind, Pauses, Problem};
 use crate::transport::{Output, key_values};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -191,7 +191,7 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
         engine: target.engine,
         nodes: target.nodes.clone(),
     };
-    let until = Instant::now() + WAIT;
+    let mut pauses = Pauses::every(Duration::from_millis(600)).within(WAIT).scattered();
     let hosts = target.living();
     let mut waited_for = String::new();
     loop {
@@ -238,7 +238,7 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                 return Err(problem);
             }
         }
-        if Instant::now() >= until {
+        if !cx.pause(&mut pauses).await? {
             let what = format!("{} is being changed by somebody else", target.title);
             let place: Vec<_> = hosts.iter().map(|h| h.endpoint.show()).collect();
             return Err(Problem::new(Kind::Locked, what)
@@ -249,8 +249,6 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                      loses its lease by itself after 30 s",
                 ));
         }
-        let jitter = rand::random_range(300..900);
-        cx.sleep(Duration::from_millis(jitter)).await?;
     }
 }
 

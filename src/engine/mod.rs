@@ -45,3 +45,5 @@ pub use template::{Form, Name, Template, Values};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_busy;

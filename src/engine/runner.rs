@@ -10,12 +10,15 @@ use super::lease::{self, Target};
 use super::limits::Limits;
 use super::step::{Check, Step};
 use super::{Cx, Operation};
-use crate::base::{Kind, Problem};
+use crate::base::{Kind, Pauses, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tracing::Instrument;
+
+/// Before a server that is busy is asked again: the first pause and the longest.
+const BUSY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
 
 /// How a run went.
 #[derive(Debug, Default)]
@@ -302,21 +305,38 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
             cx.tell_of(step, |at| What::Began(at, why));
         }
     }
-    let mut left = step.tries();
+    let (mut left, mut pauses) = (step.tries(), Pauses::growing(BUSY[0], BUSY[1]));
     loop {
         left = left.saturating_sub(1);
         cx.fault(step, Point::Decided).await;
-        cx.execute(step).await?;
-        cx.fault(step, Point::Applied).await;
-        let problem = match step.verify(cx).await? {
-            Check::Done => break,
-            Check::Refused(problem) => problem,
-            Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => stuck(step, &why),
+        let problem = match cx.execute(step).await {
+            Err(problem) if problem.kind == Kind::Busy => problem,
+            ran => {
+                ran?;
+                cx.fault(step, Point::Applied).await;
+                match step.verify(cx).await? {
+                    Check::Done => break,
+                    Check::Refused(problem) => problem,
+                    Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => {
+                        stuck(step, &why)
+                    }
+                }
+            }
         };
         if left == 0 {
             return Err(problem);
         }
         tracing::warn!(step = step.kind().as_str(), "{}: tried again", problem.why);
+        if problem.kind == Kind::Busy {
+            // Meanwhile it may have ended what it was busy with, or a reason not to do it came up.
+            cx.pause(&mut pauses).await?;
+            match step.check(cx).await? {
+                Check::Done => break,
+                Check::Refused(problem) => return Err(problem),
+                Check::Unknown(why) => return Err(stuck(step, &why)),
+                Check::Needed(_) | Check::Partial(_) => {}
+            }
+        }
     }
     cx.fault(step, Point::Verified).await;
     fault::after(cx, step).await;

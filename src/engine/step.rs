@@ -2,7 +2,7 @@
 use super::Cx;
 use super::effect::Effect;
 use super::template::Values;
-use crate::base::Problem;
+use crate::base::{Pauses, Problem};
 use crate::transport::Endpoint;
 use async_trait::async_trait;
 use std::fmt::Debug;
@@ -163,8 +163,9 @@ pub trait Step: Send + Sync + Debug {
     fn irreversible(&self) -> bool {
         false
     }
-    /// How often it is tried when it was not seen to be done; only for effects that can fail by bad
-    /// luck.
+    /// How often the effect is tried when it was not seen to be done, or when the server answered
+    /// that it cannot do it now ([`crate::base::Kind::Busy`]); only for effects that can fail by
+    /// bad luck.
     fn tries(&self) -> usize {
         1
     }
@@ -184,17 +185,13 @@ pub trait Step: Send + Sync + Debug {
     }
     /// Waits, bounded, until it is seen to be done. The default asks `check` until the deadline.
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
-        let until = tokio::time::Instant::now() + self.deadline();
-        let mut pause = Duration::from_millis(100);
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut pauses = Pauses::growing(first, longest).within(self.deadline());
         loop {
             let found = self.check(cx).await?;
-            if matches!(found, Check::Done | Check::Refused(_))
-                || tokio::time::Instant::now() >= until
-            {
+            if matches!(found, Check::Done | Check::Refused(_)) || !cx.pause(&mut pauses).await? {
                 return Ok(found);
             }
-            cx.sleep(pause).await?;
-            pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 }

@@ -55,18 +55,18 @@ impl Connector for Hosts {
     }
 }
 
-struct World {
+pub(super) struct World {
     dir: tempfile::TempDir,
     connector: Arc<Hosts>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let connector = Arc::new(Hosts(dir.path().to_owned(), Arc::default()));
         Self { dir, connector }
     }
-    fn cx(&self) -> Cx {
+    pub(super) fn cx(&self) -> Cx {
         Cx::new(self.connector.clone(), CancellationToken::new(), BTreeMap::new())
     }
     fn read(&self, path: &str) -> String {
@@ -94,7 +94,7 @@ pub(super) fn host(name: &str) -> Host {
     }
 }
 
-fn operation(graph: &Graph, who: &str) -> Operation {
+pub(super) fn operation(graph: &Graph, who: &str) -> Operation {
     Operation {
         id: OperationId::fresh(),
         verb: "test".into(),
@@ -154,7 +154,7 @@ fn touch(h: &str, name: &str) -> Touch {
     Touch { host: host(h), name: name.into(), body: String::new() }
 }
 
-fn target(hosts: &[&str]) -> Vec<Target> {
+pub(super) fn target(hosts: &[&str]) -> Vec<Target> {
     vec![Target::new(key(), "thing", hosts.iter().map(|h| host(h)).collect())]
 }
 

@@ -9,6 +9,7 @@ use super::ssh::Connection;
 use super::{
     Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError, jump, keys,
 };
+use crate::base::Pauses;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -151,7 +152,9 @@ impl Pool {
 
     async fn establish(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, TransportError> {
         let login = keys::login(&self.config, endpoint).await?;
-        let (started, mut tries, mut pause) = (Instant::now(), 0_u32, Duration::from_millis(50));
+        let (started, mut tries) = (Instant::now(), 0_u32);
+        let (first, longest) = (Duration::from_millis(50), Duration::from_secs(1));
+        let mut pauses = Pauses::growing(first, longest).scattered();
         loop {
             tries += 1;
             let (patience, why) = match self.attempt(endpoint, &login).await {
@@ -160,14 +163,14 @@ impl Pool {
                 Err(Failure::Refused(why)) => (self.patience.refused, why),
                 Err(Failure::Dropped(why)) => (self.patience.dropped, why),
             };
-            if started.elapsed() + pause > patience {
+            let pause = pauses.next().filter(|pause| started.elapsed() + *pause <= patience);
+            let Some(pause) = pause else {
                 return Err(TransportError::Unreachable(format!(
                     "{why} ({tries} tries in {:.0} s)",
                     started.elapsed().as_secs_f64()
                 )));
-            }
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -210,6 +210,14 @@ impl Dialect {
         Ok(found.map_or(&V1_4, |(_, dialect)| dialect))
     }
 
+    /// How often a move of the role is tried that the server cannot make now. A busy 1.3 gives up
+    /// in the middle (4109, 4012), and the same statement goes on there: one more was enough in
+    /// most cases (docs/seekdb-1.3.md, 5).
+    #[must_use]
+    pub fn tries(&self) -> usize {
+        if self.unsettled { 6 } else { 1 }
+    }
+
     /// The statements of a move of the role.
     pub fn moves<'a>(&self, statements: &'a [&'a str]) -> Vec<&'a str> {
         self.before_move.iter().chain(statements).copied().collect()
