@@ -2,6 +2,7 @@
 pub mod date;
 pub mod ids;
 pub mod import_id;
+pub mod memo;
 pub mod names;
 pub mod pauses;
 pub mod problem;
@@ -13,6 +14,7 @@ pub mod visible;
 
 pub use ids::{CreationId, OperationId};
 pub use import_id::ImportId;
+pub use memo::Memo;
 pub use names::{Directory, ObjectName};
 pub use pauses::Pauses;
 pub use problem::{Kind, Problem};

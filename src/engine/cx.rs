@@ -1,5 +1,6 @@
 //! What steps work with: reading hosts, effects under the gate, secrets by name.
 use super::along::{self, Along, Nonce};
+use super::effect::{Contents, NoContents};
 use super::event::{At, Event, Sink, What, nobody};
 use super::gate::{self, Lines, Pass};
 use super::hold::Hold;
@@ -33,6 +34,7 @@ pub(super) struct Running {
 #[derive(Clone)]
 pub struct Cx {
     connector: Arc<dyn Connector>,
+    contents: Arc<dyn Contents>,
     cancel: CancellationToken,
     secrets: Arc<BTreeMap<String, Secret>>,
     running: Option<Arc<Running>>,
@@ -47,8 +49,19 @@ impl Cx {
         cancel: CancellationToken,
         secrets: BTreeMap<String, Secret>,
     ) -> Self {
-        let secrets = Arc::new(secrets);
-        Self { connector, cancel, secrets, running: None, events: nobody() }
+        let (secrets, contents) = (Arc::new(secrets), Arc::new(NoContents));
+        Self { connector, contents, cancel, secrets, running: None, events: nobody() }
+    }
+
+    /// The same, with what opens the files that steps place.
+    #[must_use]
+    pub fn with_contents(&self, contents: Arc<dyn Contents>) -> Self {
+        Self { contents, ..self.clone() }
+    }
+
+    /// What opens the files that steps place.
+    pub(super) fn contents(&self) -> &dyn Contents {
+        self.contents.as_ref()
     }
 
     /// The same, with somebody who listens.

@@ -4,7 +4,7 @@ use super::program::Program;
 use super::template::{Name, Template, Values};
 use super::{Cx, Step};
 use crate::base::Problem;
-use crate::transport::files::{FileSpec, Place};
+use crate::transport::files::{FileSpec, Opener, Place, place};
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
@@ -25,21 +25,58 @@ pub enum Effect {
 /// The run user's state directory on the step's host; a step that places files reads it.
 pub const STATE: Name = Name("state");
 
+/// A file to place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileData {
+    /// Name below the folder, `/` between its parts.
+    pub name: String,
+    /// Digest of the content, 64 lower-case hex digits.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Permission bits, such as `0o755`.
+    pub mode: u32,
+    /// Who has the content; `None` when that is not known, as after an import.
+    pub from: Option<Archive>,
+    /// Its name in there.
+    pub member: String,
+}
+
+/// An archive on the machine of the run, or by URL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Archive {
+    /// Path or URL.
+    pub location: String,
+    /// Its digest.
+    pub sha256: String,
+}
+
+/// Opens the contents of files: what an executor brings beside the way to hosts.
+pub trait Contents: Send + Sync {
+    /// One opener for each file, in their order. Nothing is read before one is called.
+    fn openers(&self, files: &[FileData]) -> Vec<Opener>;
+}
+
+/// Has no content of any file.
+#[derive(Debug)]
+pub struct NoContents;
+
+impl Contents for NoContents {
+    fn openers(&self, files: &[FileData]) -> Vec<Opener> {
+        let none = || Err(std::io::Error::other("this command brings no files to hosts"));
+        files.iter().map(|_| Arc::new(none) as Opener).collect()
+    }
+}
+
 /// Files to place. Each is named by its content, so placing them needs no gate; publishing does.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Files {
     /// The files; each is opened only when the host lacks it.
-    pub files: Vec<FileSpec>,
+    pub files: Vec<FileData>,
     /// Where, below the user's state directory: `packages/ID`.
     pub folder: String,
     /// Publishes them.
     pub then: Program,
-}
-
-impl fmt::Debug for Files {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Files").field("folder", &self.folder).finish_non_exhaustive()
-    }
 }
 
 /// Statements in their order, in one session.
@@ -112,7 +149,7 @@ impl Effect {
             Self::Look(lines) => lines.clone(),
             Self::Shell(program) => program.lines(),
             Self::Files(files) => {
-                let line = |f: &FileSpec| {
+                let line = |f: &FileData| {
                     format!("place {} ({} bytes, sha256 {})", f.name, f.size, f.sha256)
                 };
                 files.files.iter().map(line).chain(files.then.lines()).collect()
@@ -172,7 +209,16 @@ impl Cx {
             dest: format!("{state}/{}", files.folder),
             deep: false,
         };
-        crate::transport::files::place(&self.connect(host).await?, &to, &files.files).await?;
+        let open = self.contents().openers(&files.files);
+        let spec = |(file, open): (&FileData, Opener)| FileSpec {
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            size: file.size,
+            mode: file.mode,
+            open,
+        };
+        let specs: Vec<_> = files.files.iter().zip(open).map(spec).collect();
+        place(&self.connect(host).await?, &to, &specs).await?;
         self.shell(step, &files.then, values).await
     }
 

@@ -1,4 +1,5 @@
 //! The one entry for whoever drives the engine: provider, command line, tests, later the server.
+use super::effect::{Contents, NoContents};
 use super::event::{Sink, nobody};
 use super::lease::Target;
 use super::limits::Limits;
@@ -17,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Executor {
     /// The way to hosts.
     pub connector: Arc<dyn Connector>,
+    /// What opens the files that steps place.
+    pub contents: Arc<dyn Contents>,
     /// Owner of the configuration (later: the OCP) that has authority over what the jobs change.
     pub authority: String,
     /// Who runs, for journals.
@@ -50,7 +53,7 @@ pub struct Job<'a> {
 }
 
 impl Executor {
-    /// One that nobody listens to.
+    /// One that nobody listens to and that brings no files.
     #[must_use]
     pub fn new(
         connector: Arc<dyn Connector>,
@@ -59,7 +62,8 @@ impl Executor {
         limits: Limits,
     ) -> Self {
         let (authority, who) = (authority.into(), who.into());
-        Self { connector, authority, who, limits, events: nobody() }
+        let contents = Arc::new(NoContents);
+        Self { connector, contents, authority, who, limits, events: nobody() }
     }
 
     /// Runs a job to its end, its deadline or its cancellation.
@@ -80,7 +84,7 @@ impl Executor {
         };
         let cancel = job.cancel.child_token();
         let cx = Cx::new(self.connector.clone(), cancel.clone(), job.secrets);
-        let cx = cx.heard_by(self.events.clone());
+        let cx = cx.heard_by(self.events.clone()).with_contents(self.contents.clone());
         let work = runner::run(&cx, operation, job.graph, job.targets, &self.limits);
         let (mut outcome, late) = until(&cancel, job.timeout, work).await;
         if late && let Some(problem) = &mut outcome.problem {

@@ -6,6 +6,7 @@ use super::config_schema::{BastionBlock, Block, CredentialBlock, IdentityBlock};
 use super::registry::Connect;
 use crate::base::units::parse_duration;
 use crate::base::{Problem, Secret};
+use crate::component::package::{Archives, store};
 use crate::component::sql::{Ca, Tls, TlsMode};
 use crate::engine::Limits;
 use crate::resource::Session;
@@ -105,6 +106,7 @@ pub(super) fn session(
         owner,
         who: who(&env),
         connector: connect(ssh, cancel),
+        archives: Archives::new(store::folder(env)),
         sql_credentials: credentials(block, &env),
         observe,
         sudo,

@@ -1,6 +1,5 @@
 //! The whole life of a provider process, from `main` to exit.
 use super::{ADDRESS, Registry, dispatch::Provider};
-use crate::component::package::store;
 use crate::protocol::host::{Host, HostError};
 use crate::protocol::server::Bound;
 use crate::protocol::{log, parent};
@@ -19,9 +18,6 @@ pub fn run(registry: Registry, debug: bool) -> Result<(), HostError> {
     let parent = rustix::process::getppid();
     let host = Host::read(debug, |name| std::env::var_os(name))?;
     log::install(std::env::var("OB_LOG").ok().as_deref());
-    if let Some(folder) = store::folder(|name| std::env::var(name).ok()) {
-        store::keep_in(folder);
-    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| HostError::Serve(e.to_string()))?;

@@ -2,9 +2,12 @@
 //!
 //! [`archive`] reads one archive safely, [`listing`] its members with their digests, [`layout`] and
 //! [`describe`] make a [`Package`] of several, [`feed`] streams its files, [`place`] has them on
-//! hosts. [`store`] keeps on this machine what was downloaded and read.
+//! hosts. [`Archives`] is what a process knows of archives, [`store`] what this machine keeps of
+//! them.
 pub mod archive;
+pub mod archives;
 pub mod describe;
+mod download;
 pub mod feed;
 mod id;
 pub mod layout;
@@ -16,6 +19,7 @@ mod tests;
 #[cfg(test)]
 mod tests_store;
 
+pub use archives::Archives;
 pub use id::PackageId;
 
 use serde::{Deserialize, Serialize};

@@ -5,12 +5,11 @@
 //! ctime to the nanosecond) from a moment when its digest was known to be right. A stamp that does
 //! not hold proves nothing bad: another package may link the same content, which moves ctime. The
 //! digest decides then.
-use super::{Package, feed};
+use super::Package;
 use crate::base::Problem;
-use crate::engine::effect::{Files, STATE};
+use crate::engine::effect::{Archive, FileData, Files, STATE};
 use crate::engine::{Cx, Host, Program, Values};
 use crate::program;
-use crate::transport::files::FileSpec;
 use std::time::Duration;
 
 /// What the programs here share.
@@ -75,18 +74,20 @@ pub async fn state(cx: &Cx, host: &Host, package: &Package) -> Result<Values, Pr
 /// Puts what is missing there and notes the package as whole; contents are verified on the host.
 #[must_use]
 pub fn files(package: &Package) -> Files {
-    let openers = feed::openers(package);
-    let spec = |(name, file): (&String, &super::File)| {
-        Some(FileSpec {
-            name: name.clone(),
-            sha256: file.sha256.clone(),
-            size: file.size,
-            mode: file.mode,
-            open: openers.get(name)?.clone(),
-        })
+    let from = |file: &super::File| {
+        let location = package.sources.get(&file.source)?.clone();
+        Some(Archive { location, sha256: file.source.clone() })
+    };
+    let data = |(name, file): (&String, &super::File)| FileData {
+        name: name.clone(),
+        sha256: file.sha256.clone(),
+        size: file.size,
+        mode: file.mode,
+        from: from(file),
+        member: file.member.clone(),
     };
     Files {
-        files: package.files.iter().filter_map(spec).collect(),
+        files: package.files.iter().map(data).collect(),
         folder: format!("packages/{}", package.id),
         then: publish(package),
     }
