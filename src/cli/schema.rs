@@ -142,7 +142,11 @@ fn provider(document: &Document) -> Json {
 }
 
 fn schema(page: &Page) -> Json {
-    json!({ "version": page.version, "block": { "attributes": attributes(&page.attributes), "description": page.description, "description_kind": "markdown" } })
+    json!({ "version": page.version, "block": {
+        "attributes": attributes(&page.attributes),
+        "description": page.description,
+        "description_kind": "markdown"
+    } })
 }
 
 fn attributes(rows: &BTreeMap<String, Row>) -> Json {

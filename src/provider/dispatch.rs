@@ -80,7 +80,9 @@ trait Diagnosed {
 }
 macro_rules! diagnosed {
     ($($module:ident),+ $(,)?) => { $(impl Diagnosed for tf::$module::Response {
-        fn add(&mut self, mut diagnostics: Vec<tf::Diagnostic>) { self.diagnostics.append(&mut diagnostics); }
+        fn add(&mut self, mut diagnostics: Vec<tf::Diagnostic>) {
+            self.diagnostics.append(&mut diagnostics);
+        }
     })+ };
 }
 diagnosed!(
