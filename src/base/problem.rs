@@ -14,7 +14,7 @@ pub enum Kind {
     User,
     /// Nothing answered in time; a retry may help.
     Unreachable,
-    /// It answered that it cannot do so now; a retry may help.
+    /// The server answered that it cannot do so now; a retry may help.
     Busy,
     /// Somebody else holds the object.
     Locked,

@@ -292,7 +292,7 @@ impl Cx {
         }
     }
 
-    /// Waits for the next of `pauses`; false once their time is over.
+    /// Waits for the next of `pauses`. `false`: their time is over, and nothing was waited for.
     ///
     /// # Errors
     /// [`Kind::Cancelled`].

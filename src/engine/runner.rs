@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// Before a server that is busy is asked again: the first pause and the longest.
+/// The first and the longest pause before a busy server is asked again.
 const BUSY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
 
 /// How a run went.
@@ -335,7 +335,8 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
         }
         tracing::warn!(step = step.kind().as_str(), "{}: tried again", problem.why);
         if problem.kind == Kind::Busy {
-            // Meanwhile it may have ended what it was busy with, or a reason not to do it came up.
+            // Look again: meanwhile the server may have ended what it was busy with, or there may
+            // be a reason not to run the effect any more.
             cx.pause(&mut pauses).await?;
             match step.check(cx).await? {
                 Check::Done => break,
