@@ -1,4 +1,4 @@
-//! Words that every layer shares: names, problems, secrets, units, shell quoting, safe text and dates.
+//! What every layer shares: names, problems, secrets, units, shell quoting, safe text and dates.
 pub mod date;
 pub mod ids;
 pub mod import_id;

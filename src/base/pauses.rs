@@ -1,8 +1,8 @@
-//! The pauses between two looks at something that takes its time: the one way to poll.
+//! The pauses between two looks at something that takes its time. All polling uses them.
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One pause after the other, until a time is over: `next` is `None` then.
+/// An iterator of pauses. `next` is `None` once the time is over.
 ///
 /// ```
 /// use ob::base::Pauses;
@@ -22,23 +22,24 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// The first pause; each later one is twice as long as the one before it, up to the longest.
+    /// Pauses that begin with `first`. Each later one is twice as long as the one before it, up to
+    /// `longest`.
     #[must_use]
     pub const fn growing(first: Duration, longest: Duration) -> Self {
         Self { next: first, longest, until: None, scatter: false }
     }
-    /// Pauses of one length.
+    /// Pauses of one length. They never end by themselves.
     #[must_use]
     pub const fn every(pause: Duration) -> Self {
         Self::growing(pause, pause)
     }
-    /// Ends after this time, counted from now.
+    /// The same pauses, which end after this time, counted from now.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { until: Some(Instant::now() + limit), ..self }
     }
-    /// Each pause by chance between half as long and one and a half times as long: many that wait
-    /// for one thing do not ask for it in the same moment.
+    /// The same pauses, each by chance between half as long and one and a half times as long, so
+    /// that many that wait for one thing do not all ask for it in the same moment.
     #[must_use]
     pub const fn scattered(self) -> Self {
         Self { scatter: true, ..self }

@@ -9,11 +9,11 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Serves `registry` as this process's environment and arguments ask, until the caller is done with
 /// us.
 ///
-/// Starts its own runtime of two workers: what we do is wait for hosts.
+/// Starts its own runtime of two workers, because the provider mostly waits for hosts.
 ///
 /// # Errors
-/// Not started as a plugin, or the way to the caller failed. The text is for stderr; exit with
-/// status 1.
+/// The process was not started as a plugin, or the way to the caller failed. The text is for
+/// stderr; exit with status 1.
 pub fn run(registry: Registry, debug: bool) -> Result<(), HostError> {
     let parent = rustix::process::getppid();
     let host = Host::read(debug, |name| std::env::var_os(name))?;
@@ -33,8 +33,8 @@ async fn serve(
     parent: Option<rustix::process::Pid>,
 ) -> Result<(), HostError> {
     let debug = host.debug;
-    // Ctrl-C reaches the whole terminal group. The caller says StopProvider; dying of the signal
-    // would cut an apply.
+    // Ctrl-C reaches the whole terminal group. The caller then sends StopProvider; dying of the
+    // signal would cut an apply.
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(|e| HostError::Serve(e.to_string()))?;
     let bound = Bound::new(host)?;

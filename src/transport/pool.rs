@@ -1,4 +1,4 @@
-//! The pool: one connection per host and login, made once, replaced when dead.
+//! The pool: one connection per host and login. It is made once and replaced when it is dead.
 use super::config::SshConfig;
 use super::frame::Frame;
 use super::guard::Guarded;
@@ -17,21 +17,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Handshakes at once, overall: they cost processor time on both ends.
+/// Handshakes at once, over all hosts: they cost processor time on both ends.
 const HANDSHAKES: usize = 32;
-/// Handshakes at once with one host: `MaxStartups` of sshd starts to drop at 10.
+/// Handshakes at once with one host: sshd's `MaxStartups` begins to drop connections at 10.
 const PER_HOST: usize = 4;
 
 /// How patient the pool is. The defaults are for the product; tests make it quicker.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For the TCP connection.
+    /// How long a TCP connection may take to be made.
     pub connect: Duration,
-    /// How long a port that refuses is tried again (a host that boots).
+    /// How long a port that refuses connections is tried again (a host that boots).
     pub refused: Duration,
     /// How long connections that end before the login are tried again (a busy sshd drops some).
     pub dropped: Duration,
-    /// The least time a failed host counts as dead; at most as long as it took to learn.
+    /// How long at least a host that failed counts as dead. It counts as dead for as long as the
+    /// failure took to show, at least this time and at most five times this time.
     pub dead: Duration,
 }
 
@@ -57,8 +58,8 @@ pub struct Pool {
     me: Weak<Self>,
 }
 
-/// The place of one connection. Its lock makes connecting a single flight: who comes meanwhile
-/// waits for the same outcome.
+/// The place of one connection. Its lock lets only one task connect; the others wait for the same
+/// outcome.
 #[derive(Default)]
 struct Slot {
     state: tokio::sync::Mutex<State>,
@@ -71,8 +72,8 @@ struct State {
 }
 
 impl Pool {
-    /// An empty pool. `cancel` ends every wait for a connection; what happens to running scripts,
-    /// [`super::guard`] says.
+    /// An empty pool. `cancel` ends every wait for a connection; [`super::guard`] says what happens
+    /// to running scripts.
     #[must_use]
     pub fn new(config: SshConfig, cancel: CancellationToken) -> Arc<Self> {
         Self::with_patience(config, cancel, Patience::default())
@@ -98,7 +99,7 @@ impl Pool {
 
     fn slot(&self, endpoint: &Endpoint) -> Arc<Slot> {
         // The name is for people: two names of one host share its connection. The jump chain is the
-        // same for all.
+        // same for all hosts.
         let key = Endpoint { name: String::new(), ..endpoint.clone() };
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
@@ -179,7 +180,8 @@ impl Pool {
         endpoint: &Endpoint,
         login: &keys::Login,
     ) -> Result<Arc<Connection>, Failure> {
-        // The hop first: no handshake place is held while another one is waited for.
+        // Connect to the hop first, so that no place for a handshake is held while another one is
+        // waited for.
         let below = match jump::before(&self.config.bastion, endpoint) {
             Some(hop) => Some(
                 Box::pin(self.connection(hop))
@@ -235,7 +237,7 @@ impl Pool {
     }
 }
 
-/// Says that it was the jump host that failed; its own fix stays the right one.
+/// Adds to an error that the jump host failed. The advice of the error stays right.
 fn through(hop: &Endpoint, error: TransportError) -> TransportError {
     match error {
         TransportError::Unreachable(why) => {
@@ -265,8 +267,8 @@ impl Connector for Pool {
     }
 }
 
-/// A host behind the pool: each call takes the connection that lives now, so a host that rebooted
-/// is simply connected again.
+/// A host behind the pool. Each call takes the connection that is alive now, so a host that
+/// rebooted is connected again.
 struct Remote {
     endpoint: Endpoint,
     pool: Arc<Pool>,
