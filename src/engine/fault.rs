@@ -7,7 +7,8 @@ use super::Cx;
 use super::step::{Step, StepKind};
 
 /// The places in a step where a fault can be put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Point {
     /// After `check` said there is something to do.
     Decided,
@@ -29,13 +30,7 @@ impl Point {
     /// The word in files and variables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Decided => "decided",
-            Self::Began => "began",
-            Self::Effected => "effected",
-            Self::Applied => "applied",
-            Self::Verified => "verified",
-        }
+        self.into()
     }
 }
 

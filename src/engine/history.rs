@@ -35,7 +35,10 @@ pub struct Record {
 }
 
 /// How far a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// It has not begun.
@@ -54,13 +57,7 @@ impl StepState {
     /// The word that people and JSON get.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
     /// Whether nothing is left to do.
     #[must_use]

@@ -9,8 +9,20 @@ use super::template::{CREATION, EPOCH, OPERATION, OWNER, Template};
 use serde::{Deserialize, Serialize};
 
 /// How far an object is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Stage {
     /// A create began and has not ended.
     Building,
@@ -18,6 +30,14 @@ pub enum Stage {
     Complete,
     /// A destroy began.
     Destroying,
+}
+
+impl Stage {
+    /// The word in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// Whose an object is.

@@ -18,7 +18,10 @@ use std::collections::BTreeMap;
     Serialize,
     Deserialize,
     schemars::JsonSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
 )]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
     /// The single-node engine.
@@ -30,16 +33,13 @@ pub enum Engine {
 impl Engine {
     /// The engine's word in files and in the configuration.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Seekdb => "seekdb",
-            Self::None => "none",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
     /// The engine of a word; `None` for an unknown word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Seekdb, Self::None].into_iter().find(|e| e.as_str() == word)
+        word.parse().ok()
     }
 }
 

@@ -55,23 +55,31 @@ pub enum Check {
 }
 
 /// What an operation does to the users of a database. A policy may have a line for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Impact {
     /// Servers restart one after the other.
+    #[strum(serialize = "rolling restart")]
     RollingRestart,
     /// The role or a leader moves.
+    #[strum(serialize = "leader switch")]
     LeaderSwitch,
     /// Open connections are cut.
+    #[strum(serialize = "clients cut")]
     ClientsCut,
     /// Nothing serves for a while.
     Outage,
     /// Data is copied between hosts.
+    #[strum(serialize = "data movement")]
     DataMovement,
     /// No schema changes meanwhile.
+    #[strum(serialize = "DDL blocked")]
     DdlBlocked,
     /// One more failure loses the majority (or, for a pair, the other side).
+    #[strum(serialize = "no majority margin")]
     NoMajorityMargin,
     /// Rows can be lost.
+    #[strum(serialize = "data loss")]
     DataLoss,
 }
 
@@ -79,16 +87,7 @@ impl Impact {
     /// The words that plans and policies use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RollingRestart => "rolling restart",
-            Self::LeaderSwitch => "leader switch",
-            Self::ClientsCut => "clients cut",
-            Self::Outage => "outage",
-            Self::DataMovement => "data movement",
-            Self::DdlBlocked => "DDL blocked",
-            Self::NoMajorityMargin => "no majority margin",
-            Self::DataLoss => "data loss",
-        }
+        self.into()
     }
 }
 

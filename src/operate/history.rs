@@ -8,12 +8,14 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether an operation goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Somebody holds its lease.
     Running,
     /// It has no end and nobody holds its lease.
+    #[strum(serialize = "cut off")]
     CutOff,
     /// It ended well.
     Done,
@@ -27,13 +29,7 @@ impl State {
     /// The word for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::CutOff => "cut off",
-            Self::Done => "done",
-            Self::Stopped => "stopped",
-            Self::Abandoned => "abandoned",
-        }
+        self.into()
     }
 }
 

@@ -184,7 +184,7 @@ fn credential() -> Vec<Named> {
                  that the network may be trusted.",
             )
             .optional()
-            .one_of(&TlsMode::NAMES)
+            .one_of(<TlsMode as strum::VariantNames>::VARIANTS)
             .default_is("preferred"),
         ),
         (

@@ -74,16 +74,19 @@ impl Facts {
 }
 
 /// What an instance is in a replication group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Takes writes.
     Primary,
     /// Follows another one, or is fenced.
     Standby,
     /// Takes no writes, and its fence has not come to its end: the fence has to be made again.
+    #[strum(serialize = "in the middle of its fence")]
     Fencing,
     /// Its promotion has not come to its end: made again, it opens this server whatever the others
     /// are (run on 1.3.0.post5: a second one then takes writes).
+    #[strum(serialize = "in the middle of its promotion")]
     Opening,
 }
 
@@ -101,12 +104,7 @@ impl Role {
     /// For people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Standby => "standby",
-            Self::Fencing => "in the middle of its fence",
-            Self::Opening => "in the middle of its promotion",
-        }
+        self.into()
     }
 }
 

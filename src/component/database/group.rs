@@ -78,7 +78,20 @@ impl Group {
 
 /// What a member is, in one word each; enumerations only, so that a plan stays empty while nothing
 /// changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Takes writes.
@@ -109,36 +122,12 @@ impl Standing {
     /// The word in state and output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Standby => "standby",
-            Self::Behind => "behind",
-            Self::Fenced => "fenced",
-            Self::Opening => "opening",
-            Self::Stopped => "stopped",
-            Self::Stale => "stale",
-            Self::Empty => "empty",
-            Self::Building => "building",
-            Self::Unreachable => "unreachable",
-        }
+        self.into()
     }
     /// Back from the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::Primary,
-            Self::Standby,
-            Self::Behind,
-            Self::Fenced,
-            Self::Opening,
-            Self::Stopped,
-            Self::Stale,
-            Self::Empty,
-            Self::Building,
-            Self::Unreachable,
-        ]
-        .into_iter()
-        .find(|s| s.as_str() == word)
+        word.parse().ok()
     }
 }
 

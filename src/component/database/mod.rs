@@ -129,7 +129,10 @@ pub trait Database: Debug + Send + Sync {
 pub const ALL: [&dyn Database; 1] = [&Seekdb];
 
 /// Their names in configurations.
-pub const NAMES: [&str; 1] = [Engine::Seekdb.as_str()];
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|d| d.engine().as_str()).collect()
+}
 
 /// The engine of this name; `None` when it is none that has databases.
 #[must_use]

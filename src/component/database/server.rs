@@ -51,11 +51,24 @@ pub struct Probe {
 }
 
 /// How far a server is. The word goes into state, where it stays equal while nothing changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// It is being made.
     Building,
     /// It is being removed.
+    #[strum(serialize = "being destroyed")]
     Destroying,
     /// There is a package and no store; or it is a member, whose server is its group's business.
     Installed,
@@ -70,6 +83,7 @@ pub enum State {
     /// Its adoption was cut; it runs.
     Adopting,
     /// Its adoption was cut; it does not run.
+    #[strum(serialize = "adopting, stopped")]
     AdoptingDown,
     /// Its host or its server does not answer.
     Unreachable,
@@ -77,39 +91,17 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Building,
-        Self::Destroying,
-        Self::Installed,
-        Self::Running,
-        Self::Stopped,
-        Self::Restarting,
-        Self::Restarted,
-        Self::Adopting,
-        Self::AdoptingDown,
-        Self::Unreachable,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word in state and output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Building => "building",
-            Self::Destroying => "being destroyed",
-            Self::Installed => "installed",
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Restarting => "restarting",
-            Self::Restarted => "restarted",
-            Self::Adopting => "adopting",
-            Self::AdoptingDown => "adopting, stopped",
-            Self::Unreachable => "unreachable",
-        }
+        self.into()
     }
     /// Back from the word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.as_str() == word)
+        word.parse().ok()
     }
     /// What a host shows. `initialize`: the object makes a database itself; a member that others
     /// build is the group's business, and must not show as a change of its own object.
@@ -149,7 +141,7 @@ mod tests {
 
     #[test]
     fn each_state_has_a_word_of_its_own() {
-        for state in State::ALL {
+        for state in State::ALL.iter().copied() {
             assert_eq!(State::parse(state.as_str()), Some(state));
         }
         assert_eq!(State::parse(""), None);

@@ -56,20 +56,6 @@ impl Record {
     /// How far it is.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
-        match self.get("stage")? {
-            "complete" => Some(Stage::Complete),
-            "destroying" => Some(Stage::Destroying),
-            _ => Some(Stage::Building),
-        }
-    }
-}
-
-/// The word of a stage in the record.
-#[must_use]
-pub fn word(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Building => "building",
-        Stage::Complete => "complete",
-        Stage::Destroying => "destroying",
+        Some(self.get("stage")?.parse().unwrap_or(Stage::Building))
     }
 }

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use tokio_rustls::TlsConnector;
 
 /// Whether a link is encrypted, and what is proved about the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum TlsMode {
     /// Never, on purpose: the network may be trusted.
     Off,
@@ -29,19 +30,10 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
-    /// The names in a configuration.
-    pub const NAMES: [&str; 4] = ["off", "preferred", "required", "verify"];
-
-    /// By its name.
+    /// By its name in a configuration.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "off" => Some(Self::Off),
-            "preferred" => Some(Self::Preferred),
-            "required" => Some(Self::Required),
-            "verify" => Some(Self::Verify),
-            _ => None,
-        }
+        name.parse().ok()
     }
 }
 

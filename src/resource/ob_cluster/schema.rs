@@ -275,7 +275,7 @@ pub fn schema() -> Schema {
     Schema::new(0, "A database cluster, installed, started, changed and removed over SSH.\n\nToday `engine = \"seekdb\"`: exactly one zone with one server. Two of them become a primary and its standby with `ob_standby`.\n\nAn interrupted create leaves nothing in the state and is never tainted: the next apply goes on where it stopped. Destroying a cluster that holds data needs `deletion_protection = false` **and** its name in `allow_data_loss`.")
         .attr("id", string("Import id, `ssh://user@address:port/base-dir?identity=name&run_as=user`; the last two only where they are needed.").computed())
         .attr("name", string("Name of the cluster; part of marks, gates and journals on its hosts. Changing it needs a new cluster.").required().check(object_name))
-        .attr("engine", string("Database engine.").required().one_of(&database::NAMES))
+        .attr("engine", string("Database engine.").required().one_of(&database::names()))
         .attr("package", object("Which software, from `data.ob_package`. A change restarts the server from the new package; when it does not come up, the old one is started again.", package_attributes()).required())
         .attr(
             "zones",

@@ -121,7 +121,7 @@ impl Failover {
 #[must_use]
 pub fn instance_attributes() -> Vec<crate::schema::build::Named> {
     vec![
-        ("engine", string("Its database engine.").required().one_of(&database::NAMES)),
+        ("engine", string("Its database engine.").required().one_of(&database::names())),
         ("name", string("Name of the cluster.").required()),
         ("host", object("Where it is.", connection()).required()),
         ("base_dir", string("Its directory.").required()),

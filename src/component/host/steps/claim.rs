@@ -1,6 +1,6 @@
 //! Whose the preparation of a host is: the record before the first effect, how far it is, and its
 //! end.
-use super::super::record::{self, Record, word};
+use super::super::record::{self, Record};
 use super::super::{Site, objects};
 use super::{id, prepare};
 use crate::base::Problem;
@@ -207,13 +207,13 @@ impl SetStage {
 #[async_trait]
 impl Step for SetStage {
     fn id(&self) -> StepId {
-        id("set_host_stage", &self.site).about(word(self.stage))
+        id("set_host_stage", &self.site).about(self.stage.as_str())
     }
     fn title(&self) -> String {
         format!(
             "note that the preparation of host {} is {}",
             self.site.name,
-            if self.stage == Stage::Destroying { "being undone" } else { word(self.stage) }
+            if self.stage == Stage::Destroying { "being undone" } else { self.stage.as_str() }
         )
     }
     fn host(&self) -> &Host {
@@ -221,7 +221,7 @@ impl Step for SetStage {
     }
     fn effect(&self) -> Effect {
         let program = prepare!("set_stage.sh").arg(self.declared.as_str());
-        Effect::Shell(program.arg(Template::value(OPERATION)).arg(word(self.stage)))
+        Effect::Shell(program.arg(Template::value(OPERATION)).arg(self.stage.as_str()))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let found = record::read(cx, &self.site.host).await?;
