@@ -1,4 +1,4 @@
-//! What is in an archive: every member with its digest, read once per file and process.
+//! Lists an archive's members with their digests. Each archive is read once per file and process.
 use super::archive::{self, ArchiveError, Format, Kind, Label, Limits, Next};
 use super::store;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -13,30 +13,31 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 /// One member of a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// What it is.
+    /// Kind.
     pub kind: Kind,
     /// Permission bits.
     pub mode: u32,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Lower-case hex digest of its content.
+    /// Lower-case hex sha256 of the content.
     pub sha256: String,
 }
 
-/// An archive's content.
+/// The content of an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
-    /// How it is packed.
+    /// Format.
     pub format: Format,
-    /// What it says of itself.
+    /// What the archive says about itself.
     pub label: Label,
     /// Members by name.
     pub members: BTreeMap<String, Member>,
-    /// The small texts in which wheels describe themselves, by name.
+    /// The small text files in which wheels describe themselves, by name.
     pub texts: BTreeMap<String, String>,
 }
 
-/// What tells two states of one file apart without reading it.
+/// Path, size, inode, mtime and ctime of a file: they tell two states of one file apart without
+/// reading it.
 type Stamp = (PathBuf, u64, u64, (i64, i64), (i64, i64));
 
 static DIGESTS: LazyLock<Mutex<BTreeMap<Stamp, String>>> = LazyLock::new(Mutex::default);
@@ -53,10 +54,10 @@ fn stamp(path: &Path, file: &File) -> std::io::Result<Stamp> {
     ))
 }
 
-/// Reads to the end and tells size and digest.
+/// Reads to the end; returns the size in bytes and the sha256.
 ///
 /// # Errors
-/// As reading.
+/// The input cannot be read.
 pub fn digest(input: &mut dyn Read) -> std::io::Result<(u64, String)> {
     let (mut context, mut buffer, mut size) = (Context::new(&SHA256), vec![0; 128 << 10], 0);
     loop {
@@ -73,11 +74,11 @@ pub fn digest(input: &mut dyn Read) -> std::io::Result<(u64, String)> {
     Ok((size, context.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()))
 }
 
-/// Opens the archive at a path or URL and makes sure that it is the declared one; blocks while it
-/// reads it, once per process. One by URL is downloaded unless [`store`] has it.
+/// Opens the archive at a path or URL and checks that it is the declared one. Blocks while it reads
+/// the archive, once per process. Downloads an archive at a URL unless [`store`] has it.
 ///
 /// # Errors
-/// It cannot be downloaded or read; it is another one.
+/// The archive cannot be downloaded or read, or its digest is not the declared one.
 pub fn open(location: &str, declared: &str) -> Result<File, ArchiveError> {
     if store::is_url(location) {
         store::own().open(location, declared)
@@ -86,7 +87,7 @@ pub fn open(location: &str, declared: &str) -> Result<File, ArchiveError> {
     }
 }
 
-/// Opens a file and makes sure that it is the declared archive.
+/// Opens a file and checks that it is the declared archive.
 pub(super) fn checked(path: &Path, declared: &str) -> Result<File, ArchiveError> {
     let read = |e: std::io::Error| ArchiveError::Read(e.to_string());
     let mut file = File::open(path).map_err(read)?;
@@ -95,13 +96,14 @@ pub(super) fn checked(path: &Path, declared: &str) -> Result<File, ArchiveError>
     }
     let before = stamp(path, &file).map_err(read)?;
     let found = {
-        // Held while it reads: ten hosts that need one archive read it once.
+        // The lock is held while the file is read, so that ten hosts that need one archive read it
+        // once.
         let mut known = DIGESTS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(&before) {
             found.clone()
         } else {
             let (_, found) = digest(&mut file).map_err(read)?;
-            // A file that changed while it was read is not remembered.
+            // The digest of a file that changed while it was read is not remembered.
             if stamp(path, &file).map_err(read)? == before {
                 known.insert(before, found.clone());
             }
@@ -118,11 +120,11 @@ pub(super) fn checked(path: &Path, declared: &str) -> Result<File, ArchiveError>
     Ok(file)
 }
 
-/// Lists the archive at a path or URL, whose digest must be `declared`. Its content is not looked
-/// at before its digest is right.
+/// Lists the archive at a path or URL, whose digest must be `declared`. Does not parse the archive
+/// before its digest was checked.
 ///
 /// # Errors
-/// Whatever is wrong with it.
+/// Whatever is wrong with the archive.
 pub fn list(location: &str, declared: &str) -> Result<Arc<Listing>, ArchiveError> {
     let mut file = open(location, declared)?;
     if let Some(known) = LISTINGS.lock().unwrap_or_else(PoisonError::into_inner).get(declared) {
@@ -146,7 +148,7 @@ pub fn list(location: &str, declared: &str) -> Result<Arc<Listing>, ArchiveError
 /// Lists an open archive.
 ///
 /// # Errors
-/// Whatever is wrong with it.
+/// Whatever is wrong with the archive.
 pub fn read(file: &mut File, limits: &Limits) -> Result<Listing, ArchiveError> {
     let (mut members, mut texts) = (BTreeMap::new(), BTreeMap::new());
     let (format, label) = archive::walk(file, limits, &mut |entry, content| {
