@@ -1,8 +1,8 @@
-//! Where an SQL object lives: one of our instances, the current primary of a group, or a server
-//! that is not ours.
+//! Where an SQL object lives: on one of our instances, on the current primary of a group, or on a
+//! server that is not ours.
 //!
-//! All three give one [`Link`]. A group is asked each time who takes writes: an address in the
-//! state would be stale after the next switchover.
+//! All three give one [`Link`]. A group is asked each time for its primary, because an address in
+//! the state would be stale after the next switchover.
 use super::common::{Connection, Map, Texts, connection, known, text};
 use super::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use super::ob_standby::instance_attributes;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long the other members are waited for once one says that it takes writes.
+/// How long to wait for the other members once one says that it is the primary.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A server that is not ours.
@@ -35,32 +35,32 @@ pub struct SqlEndpoint {
     pub via: Value<Connection>,
 }
 
-/// The three attributes that say where.
+/// The three attributes that name the server.
 pub struct Fields<'a> {
-    /// `instance`.
+    /// The attribute `instance`.
     pub instance: &'a Value<InstanceRef>,
-    /// `group`.
+    /// The attribute `group`.
     pub group: &'a Map<InstanceRef>,
-    /// `endpoint`.
+    /// The attribute `endpoint`.
     pub endpoint: &'a Value<SqlEndpoint>,
 }
 
 /// A state with the attributes that all SQL objects share.
 pub trait Targeted {
-    /// To read them.
+    /// Reads these attributes.
     fn fields(&self) -> Fields<'_>;
-    /// To set them.
+    /// Sets these attributes.
     fn set_fields(
         &mut self,
         instance: Value<InstanceRef>,
         group: Map<InstanceRef>,
         endpoint: Value<SqlEndpoint>,
     );
-    /// Its deadlines.
+    /// The deadlines of the object.
     fn timeouts(&self) -> &Value<Timeouts>;
-    /// `runbook` and `impact`, to set them.
+    /// `runbook` and `impact`, so that they can be set.
     fn outlook(&mut self) -> (&mut Value<String>, &mut Texts);
-    /// `status`, to set it.
+    /// `status`, so that it can be set.
     fn status(&mut self) -> &mut Value<String>;
 }
 
@@ -99,27 +99,27 @@ macro_rules! targeted {
 }
 pub(crate) use targeted;
 
-/// Where, resolved.
+/// The resolved place of an SQL object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// One of our instances.
     Instance(Engine, Box<Node>),
-    /// Whoever of these takes writes.
+    /// Whichever of these members takes writes.
     Group(Engine, BTreeMap<String, Node>),
     /// A server that is not ours.
     Endpoint {
-        /// Address as seen from `via`.
+        /// Address of the server as seen from `via`.
         address: String,
         /// Port.
         port: u16,
         /// Name of the login.
         credential: String,
-        /// The host to go through; this machine when `None`.
+        /// The host to go through; `None` means directly from this machine.
         via: Option<Endpoint>,
     },
 }
 
-/// The attributes, for a schema.
+/// The shared attributes of SQL objects, for a schema.
 #[must_use]
 pub fn attributes() -> [Named; 7] {
     let endpoint = [
@@ -139,7 +139,7 @@ pub fn attributes() -> [Named; 7] {
     ]
 }
 
-/// Where a state points; `None` while unknown, or when it points nowhere.
+/// The place that a state names; `None` while unknown, or when the state names none.
 #[must_use]
 pub fn target(state: &impl Targeted) -> Option<Target> {
     let Fields { instance, group, endpoint } = state.fields();
@@ -168,7 +168,7 @@ pub fn target(state: &impl Targeted) -> Option<Target> {
     })
 }
 
-/// Exactly one way must be given.
+/// Reports a configuration that does not name exactly one server.
 pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
     let Fields { instance, group, endpoint } = config.fields();
     if instance.is_unknown() || group.is_unknown() || endpoint.is_unknown() {
@@ -210,7 +210,8 @@ pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
     }
 }
 
-/// The same server, though not spelled alike (another package, another name of the host).
+/// Whether two references lead to the same server, though other attributes differ (another package,
+/// another name of the host).
 fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
     let place = |r: &InstanceRef| {
         let i = r.instance()?;
@@ -222,8 +223,8 @@ fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
     place(a).is_some_and(|p| Some(p) == place(b))
 }
 
-/// Keeps the known spelling of an unmoved server in the plan: an upgrade of a cluster must not show
-/// up at each of its users. Says so when the server is another one.
+/// Keeps the prior spelling of a server that did not move, so that the upgrade of a cluster does
+/// not show at each of its SQL objects. Warns when the server is another one.
 pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
     let (before, after) = (prior.fields(), next.fields());
     let unmoved_instance = matches!((before.instance, after.instance), (Value::Value(a), Value::Value(b)) if same(a, b));
@@ -244,7 +245,8 @@ pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
     }
 }
 
-/// An instance and the group it is in are one place; two addresses may be one server that moved.
+/// Whether two places may be the same server: an instance and the group that it is in are one
+/// place. Endpoints are compared by address.
 fn may_be_one(a: &Target, b: &Target) -> bool {
     let all = |t: &Target| match t {
         Target::Instance(_, i) => vec![i.name.to_string()],
@@ -254,13 +256,13 @@ fn may_be_one(a: &Target, b: &Target) -> bool {
     all(a).iter().any(|x| all(b).contains(x))
 }
 
-/// Names the server, or the group of servers, and as whom it is asked.
+/// A key for the server, or the group of servers, and the login.
 #[must_use]
 pub fn key(target: &Target) -> String {
     format!("{target:?}")
 }
 
-/// For messages.
+/// The place for messages.
 #[must_use]
 pub fn show(target: &Target) -> String {
     match target {
@@ -272,10 +274,11 @@ pub fn show(target: &Target) -> String {
     }
 }
 
-/// Opens a session there.
+/// Opens a session on the server.
 ///
 /// # Errors
-/// No way, no login, no server; a group in which nobody takes writes.
+/// The host or the server cannot be reached, the login fails, or no member of the group takes
+/// writes.
 pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
     let engine_cx = reader(cx);
     let work = async {
@@ -352,8 +355,8 @@ async fn foreign(
     Ok(Link::new(session, place, login.user))
 }
 
-/// The member that takes writes. A dead member is waited for only shortly once another one has said
-/// that it is the one.
+/// The member that takes writes. Once a member says that it is the primary, dead members are waited
+/// for only [`GRACE`] longer.
 async fn primary(
     cx: &Cx,
     database: &'static dyn Database,
@@ -389,7 +392,8 @@ async fn primary(
     })
 }
 
-/// The one that takes writes and did not miss a move of the role.
+/// The member that takes writes and has not missed a move of the role; `None` when there is not
+/// exactly one.
 fn choose(seen: &BTreeMap<String, Member>) -> Option<&String> {
     let epoch = database::newest(seen).map_or(0, |g| g.epoch);
     let current = |m: &Member| {

@@ -23,7 +23,7 @@ fn small() -> V<Prepare> {
     )
 }
 
-/// A state as apply leaves it.
+/// The state that an apply leaves.
 fn applied(config: &HostState) -> HostState {
     let mut diags = Diagnostics::default();
     let mut s =

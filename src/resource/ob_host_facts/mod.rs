@@ -1,4 +1,5 @@
-//! `data.ob_host`: what a host says of itself right now, moving numbers included.
+//! `data.ob_host`: what a host says of itself right now, with numbers that change from minute to
+//! minute.
 use super::common::{Connection, Texts, connection};
 use super::execute::reader;
 use super::ob_host::devices;

@@ -1,4 +1,4 @@
-//! `data.ob_package`: software out of archives, everything known at plan.
+//! `data.ob_package`: software out of archives. Everything about it is known at plan time.
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -32,7 +32,7 @@ fn declared(config: &PackageData) -> Option<Vec<Declared>> {
     Some(out)
 }
 
-/// Fills in what is read; separate from `read` so that it needs no session.
+/// Reads the package and fills in the state; separate from `read`, so that it needs no session.
 async fn look(mut state: PackageData) -> Result<PackageData, Problem> {
     let Some(archives) =
         declared(&state).filter(|_| !state.name.is_unknown() && !state.version.is_unknown())
@@ -60,7 +60,7 @@ fn bad_url(text: &str) -> Option<String> {
     if !store::is_url(text) {
         return Some("it does not begin with https:// or http://".into());
     }
-    // The parser would take the first part of the path for the host.
+    // The URL parser would otherwise take the first part of the path for the host.
     if text.split('/').nth(2).is_none_or(str::is_empty) {
         return Some("it names no host".into());
     }

@@ -1,4 +1,4 @@
-//! What is true of a group: every member asked at once, each within its deadline.
+//! Reads what is true of a group: asks all members at once, each within its deadline.
 use super::plan::{engine, members};
 use super::schema::Standby;
 use crate::base::units::show_duration;
@@ -50,7 +50,7 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
         state.epoch = Value::Value(i64::try_from(note.epoch).unwrap_or(i64::MAX));
         state.noted_primary = Value::Value(note.primary.clone());
     }
-    // While the primary cannot be seen, who it is stays as last known in noted_primary; current
+    // While the primary cannot be seen, noted_primary keeps the last known one; current_primary
     // says only what is seen.
     state.current_primary = Value::Value(current.clone());
     state.member_status = Value::Value(
@@ -97,16 +97,16 @@ fn show(loss: &Loss) -> String {
     )
 }
 
-/// Reads a group by its import id: any member's, as
+/// Reads a group by the import id of any of its members,
 /// `ssh://user@address:port/base-dir?identity=name`; writes nothing.
 ///
 /// # Errors
-/// The id is malformed, the host does not answer, the instance is in no group.
+/// The id is malformed, the host does not answer, or the instance is in no group.
 pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let cx = super::reader(cx);
     let Place { endpoint, directory, run_as } = parse_id(id)?;
     let place = endpoint.show();
-    // Whoever is there, its note is read alike.
+    // The member's name does not matter for reading its note.
     let nameless = ObjectName::parse("member").map_err(Problem::internal)?;
     let host = crate::resource::common::host(endpoint, &run_as);
     let node = Node::new(nameless, host, directory, []);
