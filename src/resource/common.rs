@@ -36,11 +36,28 @@ pub struct Connection {
 pub fn connection() -> [Named; 6] {
     [
         ("name", string("Name of the host in messages, plans and journals.").required()),
-        ("address", string("Host name or IP address; `local` is this machine without SSH.").required()),
+        (
+            "address",
+            string("Host name or IP address; `local` is this machine without SSH.").required(),
+        ),
         ("port", number("SSH port; 22 when not set.").optional().range(1..=65535)),
         ("user", string("Login user; the identity's when not set.").optional()),
-        ("identity", string("Name of an identity in the provider's `ssh.identities`; the only one when not set.").optional()),
-        ("host_key", string("The host's public key (`ssh-ed25519 AAAA…`); when not set, `known_hosts` decides.").optional()),
+        (
+            "identity",
+            string(
+                "Name of an identity in the provider's `ssh.identities`; the only one when not \
+                 set.",
+            )
+            .optional(),
+        ),
+        (
+            "host_key",
+            string(
+                "The host's public key (`ssh-ed25519 AAAA…`); when not set, `known_hosts` \
+                 decides.",
+            )
+            .optional(),
+        ),
     ]
 }
 

@@ -41,9 +41,10 @@ impl Named {
 }
 
 fn bad(id: &str, why: &str) -> Problem {
-    Problem::user(format!("\"{id}\" is no import id"))
-        .why(why)
-        .fix("write it as ssh://user@address:22/base-dir?identity=name#database=shop or sql://credential@address:2881#user=app&host=%25&database=shop; names are percent-encoded")
+    Problem::user(format!("\"{id}\" is no import id")).why(why).fix(
+        "write it as ssh://user@address:22/base-dir?identity=name#database=shop or \
+         sql://credential@address:2881#user=app&host=%25&database=shop; names are percent-encoded",
+    )
 }
 
 /// The import id of an object on a server.

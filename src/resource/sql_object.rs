@@ -295,7 +295,11 @@ fn not_recorded(place: &str, left: &[Statement]) -> Problem {
     if left.iter().all(|s| s.shown.starts_with("GRANT ")) {
         // Measured: the server does not record a grant on a database that a pattern of the same
         // user covers.
-        problem.fix("the user has this already by a grant on a wider pattern (`_` and `%` in a database name match any character): look at mysql.db, then revoke the wider one, or manage it instead with database_pattern")
+        problem.fix(
+            "the user has this already by a grant on a wider pattern (`_` and `%` in a database \
+             name match any character): look at mysql.db, then revoke the wider one, or manage it \
+             instead with database_pattern",
+        )
     } else {
         problem.fix("somebody changed the same object meanwhile: run the same command again")
     }

@@ -123,19 +123,75 @@ pub enum Target {
 #[must_use]
 pub fn attributes() -> [Named; 7] {
     let endpoint = [
-        ("address", string("Host name or IP address of the server, as seen from `via` or from the runner.").required().check(not_empty)),
+        (
+            "address",
+            string("Host name or IP address of the server, as seen from `via` or from the runner.")
+                .required()
+                .check(not_empty),
+        ),
         ("port", number("Port of the MySQL protocol.").required().range(1..=65535)),
-        ("credential", string("Name of a login in the provider's `sql.credentials`.").required().check(not_empty)),
-        ("via", object("SSH host to go through, `ob_host.x.endpoint`; directly from the runner when not set.", connection()).optional()),
+        (
+            "credential",
+            string("Name of a login in the provider's `sql.credentials`.")
+                .required()
+                .check(not_empty),
+        ),
+        (
+            "via",
+            object(
+                "SSH host to go through, `ob_host.x.endpoint`; directly from the runner when not \
+                 set.",
+                connection(),
+            )
+            .optional(),
+        ),
     ];
     [
-        ("instance", object("A server that this provider deployed: `ob_cluster.x.instance`. The login is the provider's own account, read from the host. Exactly one of `instance`, `group` and `endpoint` is set.", instance_attributes()).optional()),
-        ("group", map_of("A replication group: `{ for name, m in ob_standby.x.members : name => m.instance }`. Its members are asked each time which of them takes writes.", instance_attributes()).optional()),
-        ("endpoint", object("A MySQL-mode server that this provider did not deploy.", endpoint).optional()),
+        (
+            "instance",
+            object(
+                "A server that this provider deployed: `ob_cluster.x.instance`. The login is the \
+                 provider's own account, read from the host. Exactly one of `instance`, `group` \
+                 and `endpoint` is set.",
+                instance_attributes(),
+            )
+            .optional(),
+        ),
+        (
+            "group",
+            map_of(
+                "A replication group: \
+                 `{ for name, m in ob_standby.x.members : name => m.instance }`. Its members are \
+                 asked each time which of them takes writes.",
+                instance_attributes(),
+            )
+            .optional(),
+        ),
+        (
+            "endpoint",
+            object("A MySQL-mode server that this provider did not deploy.", endpoint).optional(),
+        ),
         ("timeouts", schema_timeouts()),
-        ("status", string("`present`; `unreachable` when its server could not be asked: all else is as last known then.").computed()),
-        ("runbook", string("What the last planned change does, in one line: its statements, or their number.").computed()),
-        ("impact", set("What the last planned change does to users: `data loss`, `clients cut`.", STRING).computed()),
+        (
+            "status",
+            string(
+                "`present`; `unreachable` when its server could not be asked: all else is as last \
+                 known then.",
+            )
+            .computed(),
+        ),
+        (
+            "runbook",
+            string(
+                "What the last planned change does, in one line: its statements, or their number.",
+            )
+            .computed(),
+        ),
+        (
+            "impact",
+            set("What the last planned change does to users: `data loss`, `clients cut`.", STRING)
+                .computed(),
+        ),
     ]
 }
 
@@ -227,9 +283,21 @@ fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
 /// not show at each of its SQL objects. Warns when the server is another one.
 pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
     let (before, after) = (prior.fields(), next.fields());
-    let unmoved_instance = matches!((before.instance, after.instance), (Value::Value(a), Value::Value(b)) if same(a, b));
-    let unmoved_group = matches!((before.group, after.group), (Value::Value(a), Value::Value(b))
-        if a.len() == b.len() && a.iter().all(|(k, a)| matches!((a, b.get(k)), (Value::Value(a), Some(Value::Value(b))) if same(a, b))));
+    let unmoved_instance = matches!(
+        (before.instance, after.instance),
+        (Value::Value(a), Value::Value(b)) if same(a, b)
+    );
+    let unmoved_group = matches!(
+        (before.group, after.group),
+        (Value::Value(a), Value::Value(b))
+            if a.len() == b.len()
+                && a.iter().all(|(k, a)| {
+                    matches!(
+                        (a, b.get(k)),
+                        (Value::Value(a), Some(Value::Value(b))) if same(a, b)
+                    )
+                })
+    );
     let instance = if unmoved_instance { before.instance } else { after.instance }.clone();
     let group = if unmoved_group { before.group } else { after.group }.clone();
     let endpoint = after.endpoint.clone();
@@ -239,7 +307,10 @@ pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
         diags.caution(
             Problem::user("the object gets another server")
                 .why(format!("{} before, {} now", show(&before), show(&after)))
-                .fix("nothing, if the servers are one and the same; else: what is on the former one stays there as it is")
+                .fix(
+                    "nothing, if the servers are one and the same; else: what is on the former \
+                     one stays there as it is",
+                )
                 .attribute(["instance"]),
         );
     }
@@ -297,7 +368,9 @@ pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
     };
     tokio::select! {
         link = work => link,
-        () = cx.cancel.cancelled() => Err(Problem::new(Kind::Cancelled, "cancelled").place(show(target)).fix("run the same command again")),
+        () = cx.cancel.cancelled() => Err(Problem::new(Kind::Cancelled, "cancelled")
+            .place(show(target))
+            .fix("run the same command again")),
     }
 }
 
@@ -324,7 +397,10 @@ async fn foreign(
         return Err(Problem::user(format!("there is no login named \"{credential}\""))
             .place(place)
             .why(why)
-            .fix(format!("add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, password = … }} }} }} }}"))
+            .fix(format!(
+                "add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, \
+                 password = … }} }} }} }}"
+            ))
             .attribute(["endpoint", "credential"]));
     };
     let here = Endpoint {
@@ -344,10 +420,12 @@ async fn foreign(
         let problem = e.explain("log in", &place);
         match e.code() {
             Some(sql::ACCESS_DENIED) => problem.fix(format!(
-                "correct user and password of sql.credentials.{credential} in the provider configuration; should the server require TLS of this user, set tls there"
+                "correct user and password of sql.credentials.{credential} in the provider \
+                 configuration; should the server require TLS of this user, set tls there"
             )),
             Some(sql::SECURE_TRANSPORT) => problem.fix(format!(
-                "set tls = \"verify\" (or \"required\") in sql.credentials.{credential} of the provider configuration"
+                "set tls = \"verify\" (or \"required\") in sql.credentials.{credential} of the \
+                 provider configuration"
             )),
             _ => problem,
         }
@@ -384,11 +462,17 @@ async fn primary(
         }
     }
     choose(&seen).and_then(|name| members.get(name).cloned()).ok_or_else(|| {
-        let what: Vec<_> = members.keys().map(|n| format!("{n}: {}", seen.get(n).map_or("unreachable", |m| m.standing.as_str()))).collect();
+        let what: Vec<_> = members
+            .keys()
+            .map(|n| format!("{n}: {}", seen.get(n).map_or("unreachable", |m| m.standing.as_str())))
+            .collect();
         Problem::new(Kind::Unreachable, "no member of the group takes writes")
             .place(members.keys().cloned().collect::<Vec<_>>().join(", "))
             .why(what.join(", "))
-            .fix("bring the primary back, switch over or fail over with ob_standby or `ob`, then run the same command again")
+            .fix(
+                "bring the primary back, switch over or fail over with ob_standby or `ob`, then \
+                 run the same command again",
+            )
     })
 }
 

@@ -180,10 +180,16 @@ impl SqlObject for AccessState {
         let refused: Vec<_> =
             gone.iter().filter(|n| !allowed.contains(**n)).map(|n| format!("\"{n}\"")).collect();
         if !refused.is_empty() {
-            return Err(Problem::refused(format!("dropping {} would drop rows", refused.join(", ")))
-                .why("a database that is no longer declared is dropped, and its name is not in allow_data_loss")
-                .fix("declare it again, or name it in allow_data_loss")
-                .attribute(["allow_data_loss"]));
+            return Err(Problem::refused(format!(
+                "dropping {} would drop rows",
+                refused.join(", ")
+            ))
+            .why(
+                "a database that is no longer declared is dropped, and its name is not in \
+                 allow_data_loss",
+            )
+            .fix("declare it again, or name it in allow_data_loss")
+            .attribute(["allow_data_loss"]));
         }
         out.extend(gone.into_iter().map(|n| database::drop(n)));
         Ok(out)

@@ -206,8 +206,10 @@ fn defaults(input: PlanInput<'_, AccessState>, next: &mut AccessState) {
             for (value, before) in
                 [(&mut entry.charset, &before.charset), (&mut entry.collation, &before.collation)]
             {
-                if matches!((&*value, before), (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b))
-                {
+                if matches!(
+                    (&*value, before),
+                    (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b)
+                ) {
                     value.clone_from(before);
                 }
             }

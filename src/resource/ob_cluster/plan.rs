@@ -292,14 +292,16 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
 /// Refuses by name what cannot change in place: nothing healthy is ever replaced unasked. `told`
 /// means that the engine has already refused a change of its own.
 fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
-    let mut refuse = |what: &str, attribute: &str| {
-        diags.problem(
+    let mut refuse =
+        |what: &str, attribute: &str| {
+            diags.problem(
             Problem::refused(format!("{what} of a cluster cannot change"))
                 .why("a replacement would drop its data")
-                .fix("make a second ob_cluster, move the data to it with ob_standby, then destroy this one; or give it a new resource address with a new name")
+                .fix("make a second ob_cluster, move the data to it with ob_standby, then destroy \
+                      this one; or give it a new resource address with a new name")
                 .attribute([attribute]),
         );
-    };
+        };
     let adopted = !prior.creation_id.is_null();
     if prior.name != next.name && !next.name.is_unknown() && adopted {
         refuse("the name", "name");

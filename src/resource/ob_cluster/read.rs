@@ -165,7 +165,10 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
                 Problem::user(format!("resumes the creation of \"{name}\""))
                     .place(place)
                     .why(format!("operation {} stopped after step {done} of {of}", mark.operation))
-                    .fix("nothing: steps that are done are skipped; to give it up instead, run `ob operation abandon`"),
+                    .fix(
+                        "nothing: steps that are done are skipped; to give it up instead, run \
+                         `ob operation abandon`",
+                    ),
             ]
         }
         Stage::Complete => vec![

@@ -56,7 +56,10 @@ impl SqlObject for DatabaseState {
         Some(
             Problem::user(format!("database \"{name}\" was there already"))
                 .why("it is managed from now on; its tables and rows were not touched")
-                .fix("nothing, if that is what you want; else remove it from the state (removed { lifecycle { destroy = false } })"),
+                .fix(
+                    "nothing, if that is what you want; else remove it from the state (removed { \
+                     lifecycle { destroy = false } })",
+                ),
         )
     }
 }

@@ -40,7 +40,14 @@ pub fn plan(
         if prior.name != next.name && !next.name.is_unknown() {
             let problem = Problem::refused("the name of a database cannot change")
                 .why("the server has no RENAME DATABASE, and a replacement would drop its rows");
-            diags.problem(problem.fix("make a second ob_database, move the tables with RENAME TABLE, then destroy this one").attribute(["name"]));
+            diags.problem(
+                problem
+                    .fix(
+                        "make a second ob_database, move the tables with RENAME TABLE, then \
+                         destroy this one",
+                    )
+                    .attribute(["name"]),
+            );
         }
         follow(prior, input.config, &mut next);
     }
@@ -59,7 +66,12 @@ pub fn plan(
 /// When one of character set and collation changes, the other becomes unknown unless it is
 /// configured: the server decides it anew. Another spelling is no change.
 fn follow(prior: &DatabaseState, config: &DatabaseState, next: &mut DatabaseState) {
-    let same = |a: &Value<String>, b: &Value<String>| matches!((a, b), (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b));
+    let same = |a: &Value<String>, b: &Value<String>| {
+        matches!(
+            (a, b),
+            (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b)
+        )
+    };
     if same(&prior.charset, &next.charset) {
         next.charset = prior.charset.clone();
     }
@@ -94,7 +106,10 @@ pub fn plan_destroy(prior: &DatabaseState, diags: &mut Diagnostics) {
         diags.problem(
             Problem::refused(format!("destroying database \"{name}\" would drop its rows"))
                 .why("its name is not in allow_data_loss")
-                .fix(format!("set allow_data_loss = [\"{name}\"], apply, then destroy; to only forget it: removed {{ lifecycle {{ destroy = false }} }}"))
+                .fix(format!(
+                    "set allow_data_loss = [\"{name}\"], apply, then destroy; to only forget it: \
+                     removed {{ lifecycle {{ destroy = false }} }}"
+                ))
                 .attribute(["allow_data_loss"]),
         );
     }

@@ -33,13 +33,54 @@ pub struct View<'a> {
 #[must_use]
 pub fn attributes() -> Vec<Named> {
     vec![
-        ("user", string("Name of the user, `ob_user.x.name`.").required().check(crate::resource::ob_user::user_name)),
-        ("host", string("Host pattern of the user. Default: `%`.").optional_computed().check(crate::resource::ob_user::host_pattern)),
-        ("database", string("Name of a database, taken literally (`_` and `%` match only themselves), or `*` for everything. It need not exist yet.").optional().check(database_name)),
-        ("database_pattern", string("Instead of `database`: a pattern as the server keeps it, in which `_` and `%` match any characters. A grant that was made by hand on `my_app`.* is such a pattern.").optional().check(not_empty)),
-        ("table", string("One table of `database`, which must exist when it is granted.").optional().check(not_empty)),
-        ("privileges", set("Names such as `SELECT` or `ALL PRIVILEGES`. Only these are ever revoked.", STRING).required().at_least(1)),
-        ("with_grant_option", boolean("Whether the user may grant them on. When not set, it is left as it is.").optional()),
+        (
+            "user",
+            string("Name of the user, `ob_user.x.name`.")
+                .required()
+                .check(crate::resource::ob_user::user_name),
+        ),
+        (
+            "host",
+            string("Host pattern of the user. Default: `%`.")
+                .optional_computed()
+                .check(crate::resource::ob_user::host_pattern),
+        ),
+        (
+            "database",
+            string(
+                "Name of a database, taken literally (`_` and `%` match only themselves), or `*` \
+                 for everything. It need not exist yet.",
+            )
+            .optional()
+            .check(database_name),
+        ),
+        (
+            "database_pattern",
+            string(
+                "Instead of `database`: a pattern as the server keeps it, in which `_` and `%` \
+                 match any characters. A grant that was made by hand on `my_app`.* is such a \
+                 pattern.",
+            )
+            .optional()
+            .check(not_empty),
+        ),
+        (
+            "table",
+            string("One table of `database`, which must exist when it is granted.")
+                .optional()
+                .check(not_empty),
+        ),
+        (
+            "privileges",
+            set("Names such as `SELECT` or `ALL PRIVILEGES`. Only these are ever revoked.", STRING)
+                .required()
+                .at_least(1),
+        ),
+        (
+            "with_grant_option",
+            boolean("Whether the user may grant them on. When not set, it is left as it is.")
+                .optional(),
+        ),
     ]
 }
 

@@ -162,9 +162,15 @@ async fn make(
     if let Value::Value(drift) = &state.drift
         && let Some((part, why)) = drift.iter().next()
     {
-        return Err(Problem::user(format!("host \"{}\" does not stay as it was prepared", plan::name(planned)))
-            .why(format!("{part}: {}", common::set_text(why).unwrap_or_default()))
-            .fix("find out what else sets it (another tool, a cron job), then run the same command again"));
+        return Err(Problem::user(format!(
+            "host \"{}\" does not stay as it was prepared",
+            plan::name(planned)
+        ))
+        .why(format!("{part}: {}", common::set_text(why).unwrap_or_default()))
+        .fix(
+            "find out what else sets it (another tool, a cron job), then run the same command \
+             again",
+        ));
     }
     Ok(Applied {
         state: Some(read::merge(planned, state)),
@@ -227,10 +233,16 @@ async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, 
         };
         if let Some(o) = here.iter().find(|o| o.unfinished()) {
             let op = o.mark.as_ref().map_or("?", |m| m.operation.as_str());
-            return Err(Problem::refused(format!("an unfinished operation lies on host \"{}\"", plan::name(prior)))
-                .place(at.endpoint.show())
-                .why(format!("{} in {}: operation {op} did not end", o.title, o.base))
-                .fix(format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host")));
+            return Err(Problem::refused(format!(
+                "an unfinished operation lies on host \"{}\"",
+                plan::name(prior)
+            ))
+            .place(at.endpoint.show())
+            .why(format!("{} in {}: operation {op} did not end", o.title, o.base))
+            .fix(format!(
+                "apply its configuration again so that it ends, or give it up with \
+                 `ob operation abandon {op}`; then destroy the host"
+            )));
         }
         return Ok(Applied { state: None, problem: None, warnings: Vec::new() });
     }

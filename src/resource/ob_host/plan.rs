@@ -154,7 +154,10 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
     {
         diags.problem(
             Problem::user(format!("service_address \"{address}\" is no address"))
-                .why("servers name each other by it in their own metadata, where no name is looked up")
+                .why(
+                    "servers name each other by it in their own metadata, where no name is looked \
+                     up",
+                )
                 .fix("write an IPv4 or IPv6 address")
                 .attribute(["network", "service_address"]),
         );

@@ -96,7 +96,9 @@ impl DataSource for ObPackage {
             match (&archive.path, &archive.url) {
                 (Value::Value(_), Value::Value(url)) => diags.problem_at(
                     at("url"),
-                    Problem::user("an archive has a path and a URL").place(url.clone()).fix("set path or url, not both; sha256 says which content is meant"),
+                    Problem::user("an archive has a path and a URL")
+                        .place(url.clone())
+                        .fix("set path or url, not both; sha256 says which content is meant"),
                 ),
                 (_, Value::Value(url)) => {
                     if let Some(why) = bad_url(url) {
@@ -105,13 +107,19 @@ impl DataSource for ObPackage {
                             Problem::user("an archive cannot be fetched from this URL")
                                 .place(url.clone())
                                 .why(why)
-                                .fix("set url = \"https://HOST/FILE\", or download the archive and set path"),
+                                .fix(
+                                    "set url = \"https://HOST/FILE\", or download the archive and \
+                                     set path",
+                                ),
                         )
                     }
                 }
                 (Value::Null, Value::Null) => diags.problem_at(
                     at("path"),
-                    Problem::user("path or url is missing for an archive").fix("set path to the archive on the machine that runs Terraform, or url to where it can be downloaded"),
+                    Problem::user("path or url is missing for an archive").fix(
+                        "set path to the archive on the machine that runs Terraform, or url to \
+                         where it can be downloaded",
+                    ),
                 ),
                 _ => {}
             }

@@ -168,7 +168,12 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     };
     if seen.epoch > 1 && !(under_way(&seen, &want) && keeps_all(&database.moves(&graph))) {
         within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name)).map_err(|p| {
-            p.fix(format!("its state was lost, and bringing it back needs more than a create shows: import it (terraform import ob_standby.NAME with the id of a member's directory, such as \"{}\"), then plan again; nothing was done", want.members.values().next().map(import_id).unwrap_or_default()))
+            p.fix(format!(
+                "its state was lost, and bringing it back needs more than a create shows: import \
+                 it (terraform import ob_standby.NAME with the id of a member's directory, such \
+                 as \"{}\"), then plan again; nothing was done",
+                want.members.values().next().map(import_id).unwrap_or_default()
+            ))
         })?;
     }
     let job = Job {
@@ -251,11 +256,10 @@ async fn update(
         && let Some(state) = &applied.state
         && let Some(loss) = common::set_text(&state.last_failover)
     {
-        applied.warnings.push(
-            Problem::user("the failover may have lost rows")
-                .why(loss)
-                .fix("when the old primary's host is back, apply again: its store is set aside, and `ob standby diff` lists the rows it has more"),
-        );
+        applied.warnings.push(Problem::user("the failover may have lost rows").why(loss).fix(
+            "when the old primary's host is back, apply again: its store is set aside, and \
+             `ob standby diff` lists the rows it has more",
+        ));
     }
     Ok(applied)
 }

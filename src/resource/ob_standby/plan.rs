@@ -267,10 +267,19 @@ fn differs(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
         (text(&next.primary).unwrap_or_default(), text(&prior.current_primary).unwrap_or_default());
     if prior.primary == next.primary && !now.is_empty() && now != asked {
         diags.caution(
-            Problem::user(format!("group \"{}\": primary is \"{now}\", the configuration says \"{asked}\"", text(&next.name).unwrap_or_default()))
-                .why("the role was moved by somebody else (ob, OCP, by hand); an apply never moves it back by itself")
-                .fix(format!("set primary = \"{now}\" to take it as it is; to move it, apply that first, then set primary = \"{asked}\""))
-                .attribute(["primary"]),
+            Problem::user(format!(
+                "group \"{}\": primary is \"{now}\", the configuration says \"{asked}\"",
+                text(&next.name).unwrap_or_default()
+            ))
+            .why(
+                "the role was moved by somebody else (ob, OCP, by hand); an apply never moves it \
+                 back by itself",
+            )
+            .fix(format!(
+                "set primary = \"{now}\" to take it as it is; to move it, apply that first, then \
+                 set primary = \"{asked}\""
+            ))
+            .attribute(["primary"]),
         );
     }
 }
@@ -284,8 +293,14 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
     {
         diags.caution(
             Problem::user(format!("member \"{name}\" leaves group \"{}\" as it is", want.name))
-                .why("its host does not answer: its server is not stopped and its store not set aside")
-                .fix("if the host comes back, its server stays down; keep its ob_cluster (or import it again) to destroy it then")
+                .why(
+                    "its host does not answer: its server is not stopped and its store not set \
+                     aside",
+                )
+                .fix(
+                    "if the host comes back, its server stays down; keep its ob_cluster (or \
+                     import it again) to destroy it then",
+                )
                 .attribute(["members"]),
         );
     }

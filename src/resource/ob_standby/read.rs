@@ -27,10 +27,16 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
     for (member, at) in seen.iter().filter(|(_, m)| m.standing == Standing::Unreachable) {
         let Some(instance) = members.get(member) else { continue };
         warnings.push(
-            Problem::new(Kind::Unreachable, format!("member \"{member}\" of group \"{name}\" could not be looked at"))
-                .place(instance.host.endpoint.show())
-                .why(&at.why)
-                .fix("bring it back; if it was the primary and is gone, a failover consent opens another member"),
+            Problem::new(
+                Kind::Unreachable,
+                format!("member \"{member}\" of group \"{name}\" could not be looked at"),
+            )
+            .place(instance.host.endpoint.show())
+            .why(&at.why)
+            .fix(
+                "bring it back; if it was the primary and is gone, a failover consent opens \
+                 another member",
+            ),
         );
     }
     let note = database::newest(&seen);
@@ -88,7 +94,9 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
 
 fn show(loss: &Loss) -> String {
     format!(
-        "epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead by up to 10 s within that time after a start or a move of the role), known {} before it was opened; what the old primary acknowledged later may be lost",
+        "epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead \
+         by up to 10 s within that time after a start or a move of the role), known {} before it \
+         was opened; what the old primary acknowledged later may be lost",
         loss.epoch,
         loss.to,
         loss.scn,

@@ -78,7 +78,10 @@ impl SqlObject for UserState {
         now.users.get(&account)?;
         Some(
             Problem::user(format!("user {} was there already", account.quoted()))
-                .why("it is managed from now on; its password and lock were set as configured, its grants stay")
+                .why(
+                    "it is managed from now on; its password and lock were set as configured, its \
+                     grants stay",
+                )
                 .fix("nothing, if that is what you want"),
         )
     }

@@ -60,9 +60,22 @@ pub fn plan(
                 && before != after
                 && (after.user.contains('\'') || after.host.contains('\''))
             {
-                let problem = Problem::refused(format!("user {} cannot get a name with a quote", before.quoted()))
-                    .why("RENAME USER to such a name fails on the server (error 1396, seekdb 1.4.0.post1)");
-                diags.problem(problem.fix("choose a name without a single quote, or make a second ob_user, move the grants to it and remove this one").attribute(["name"]));
+                let problem = Problem::refused(format!(
+                    "user {} cannot get a name with a quote",
+                    before.quoted()
+                ))
+                .why(
+                    "RENAME USER to such a name fails on the server (error 1396, seekdb \
+                     1.4.0.post1)",
+                );
+                diags.problem(
+                    problem
+                        .fix(
+                            "choose a name without a single quote, or make a second ob_user, move \
+                             the grants to it and remove this one",
+                        )
+                        .attribute(["name"]),
+                );
             }
             if prior.password_wo_version != next.password_wo_version {
                 next.password_changed = Value::Unknown;
