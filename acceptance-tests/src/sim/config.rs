@@ -1,4 +1,5 @@
-//! The configuration of a story as the provider gets it, and the packages of the stand-in.
+//! The configuration of a story in the form that the provider gets, and the packages of the
+//! stand-in.
 use super::core::GROUP;
 use crate::run::{command, run};
 use crate::story::Config;
@@ -13,13 +14,13 @@ use std::time::Duration;
 /// Packages by version.
 pub type Packages = BTreeMap<String, Value>;
 
-/// Versions there are: the same program, another file beside it.
+/// The versions: the same program, with another file beside it.
 pub const VERSIONS: [&str; 2] = ["1.4.1", "1.4.2"];
 
 /// Packs the stand-in into archives below `dir`, one for each version.
 ///
 /// # Errors
-/// It is not built, or cannot be packed.
+/// The stand-in is not built, or cannot be packed.
 pub fn packages(dir: &Path) -> Result<Packages> {
     let program = crate::lab::tool()?.with_file_name("sim-seekdb");
     let text = |words: &[&str]| run(&mut command(words), b"", Duration::from_secs(60))?.ok();
@@ -28,7 +29,7 @@ pub fn packages(dir: &Path) -> Result<Packages> {
         let from = dir.join(version);
         std::fs::create_dir_all(&from)?;
         let seekdb = from.join("seekdb");
-        // Without what debuggers want it is a tenth as large.
+        // Without debug information the program is a tenth as large.
         text(&["strip", "-o", &seekdb.display().to_string(), &program.display().to_string()])
             .context("sim-seekdb is not built")?;
         files::write(from.join("libaio.so.1"), format!("build {version}\n"), 0o755)?;
@@ -60,14 +61,14 @@ pub fn packages(dir: &Path) -> Result<Packages> {
     Ok(all)
 }
 
-/// Addresses in the order they are applied.
+/// Addresses in the order in which they are applied.
 #[must_use]
 pub fn addresses(config: &Config) -> Vec<String> {
     let clusters = config.clusters.keys().map(|n| format!("ob_cluster.{n}"));
     clusters.chain(config.group.iter().map(|_| GROUP.to_owned())).collect()
 }
 
-/// One resource's configuration.
+/// The configuration of one resource.
 ///
 /// # Errors
 /// There is no such resource, or no such package.
@@ -95,8 +96,8 @@ pub fn json(address: &str, config: &Config, hosts: &[Host], packages: &Packages)
     }))
 }
 
-/// Puts `ob_cluster.x.instance` of `others` into the group's members; unknown where there is none
-/// yet.
+/// Puts `ob_cluster.x.instance` of `others` into the group's members; the value is unknown where
+/// there is none yet.
 pub fn refer(group: &mut Tree, config: &Config, others: &BTreeMap<String, Tree>) {
     let member = |name: &String| {
         let instance = others

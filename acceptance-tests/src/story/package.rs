@@ -1,4 +1,4 @@
-//! The package of a version: the one place that says how.
+//! The package of a version. Only this module knows how to describe it.
 use crate::{files, seekdb};
 use anyhow::{Context, Result};
 use serde_json::json;
