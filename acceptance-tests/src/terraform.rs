@@ -59,7 +59,8 @@ impl Terraform {
         let bin = provider.parent().context("the provider lies in no directory")?;
         let rc = match source {
             Source::Override => format!(
-                "provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = {bin:?}\n  }}\n  direct {{}}\n}}\n"
+                "provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = {bin:?}\n  \
+                 }}\n  direct {{}}\n}}\n"
             ),
             Source::Mirror => {
                 mirror(&dir.join("mirror"), provider)?;

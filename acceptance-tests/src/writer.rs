@@ -215,7 +215,8 @@ async fn prepare(config: &Config) -> Result<usize> {
     let statements = [
         format!("create database if not exists `{db}`"),
         format!(
-            "create table if not exists `{db}`.rows_written (n bigint primary key, at bigint not null)"
+            "create table if not exists `{db}`.rows_written (n bigint primary key, at bigint not \
+             null)"
         ),
         format!(
             "create table if not exists `{db}`.probes (server int primary key, n bigint not null)"

@@ -55,7 +55,13 @@ fn apply(tf: &Terraform, fleet: &Fleet, version: &str, initialize: bool) -> Resu
 
 /// Terraform by itself, with as many objects that do nothing.
 fn alone(tf: &Terraform) -> Result<()> {
-    tf.write("main.tf", &format!("resource \"terraform_data\" \"x\" {{\n  count = {HOSTS}\n  input = {{ name = \"x\" }}\n}}\n"))?;
+    tf.write(
+        "main.tf",
+        &format!(
+            "resource \"terraform_data\" \"x\" {{\n  count = {HOSTS}\n  \
+             input = {{ name = \"x\" }}\n}}\n"
+        ),
+    )?;
     tf.apply().map(drop)
 }
 

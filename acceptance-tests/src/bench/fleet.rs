@@ -32,7 +32,9 @@ impl Fleet {
         files::write(dir.path().join("hosts"), &addresses, 0o644)?;
         let info = lab.info();
         let ini = format!(
-            "[all:vars]\nansible_user=root\nansible_ssh_private_key_file={}\nansible_ssh_common_args='-o UserKnownHostsFile={} -o IdentitiesOnly=yes'\n\n[all]\n{addresses}",
+            "[all:vars]\nansible_user=root\nansible_ssh_private_key_file={}\n\
+             ansible_ssh_common_args='-o UserKnownHostsFile={} -o IdentitiesOnly=yes'\n\n[all]\n\
+             {addresses}",
             info.key.display(),
             info.known_hosts.display()
         );

@@ -142,7 +142,8 @@ impl Table {
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "### {}\n\n| way | median, {} | multiple of the first | least to most | runs |\n| --- | --- | --- | --- | --- |\n",
+            "### {}\n\n| way | median, {} | multiple of the first | least to most | runs |\n\
+             | --- | --- | --- | --- | --- |\n",
             self.title, self.unit
         );
         let base = self.rows.first().and_then(Row::median);

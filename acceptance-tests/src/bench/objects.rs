@@ -29,8 +29,10 @@ pub fn server() -> Result<(Lab, SocketAddr)> {
 #[must_use]
 pub fn head(at: SocketAddr) -> String {
     format!(
-        "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n}}\nprovider \"ob\" {{\n  sql = {{ credentials = {{ db = {{ user = \"root\", password = \"\" }} }} }}\n}}\n\
-         locals {{\n  at = {{ address = \"{}\", port = {}, credential = \"db\" }}\n  n  = {{ for i in range({EACH}) : format(\"%03d\", i) => i }}\n}}\n",
+        "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n\
+         }}\nprovider \"ob\" {{\n  sql = {{ credentials = {{ db = {{ user = \"root\", password = \
+         \"\" }} }} }}\n}}\nlocals {{\n  at = {{ address = \"{}\", port = {}, credential = \"db\" \
+         }}\n  n  = {{ for i in range({EACH}) : format(\"%03d\", i) => i }}\n}}\n",
         at.ip(),
         at.port()
     )

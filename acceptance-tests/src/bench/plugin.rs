@@ -24,7 +24,8 @@ impl Drop for Plugin {
 
 /// A certificate like those of go-plugin's clients.
 fn certificate() -> Result<String> {
-    let words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521 -nodes -keyout /dev/null -subj /CN=localhost -days 2";
+    let words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521 -nodes -keyout \
+                 /dev/null -subj /CN=localhost -days 2";
     run(&mut command(words.split(' ')), b"", Duration::from_secs(20))?
         .ok()
         .context("cannot make a certificate")
@@ -65,8 +66,10 @@ pub fn all(rounds: usize) -> Result<Vec<Table>> {
     let starts = (0..rounds * 4).map(|_| start(&certificate)).collect::<Result<Vec<_>>>()?;
     let (times, memory) = starts.into_iter().unzip();
     let (_lab, at) = server()?;
-    let ours = "resource \"ob_database\" \"d\" {\n  count = 300\n  name = format(\"d%03d\", count.index)\n  endpoint = local.at\n}\n";
-    let floor = "resource \"terraform_data\" \"d\" {\n  count = 300\n  input = { name = format(\"d%03d\", count.index), at = local.at }\n}\n";
+    let ours = "resource \"ob_database\" \"d\" {\n  count = 300\n  \
+                name = format(\"d%03d\", count.index)\n  endpoint = local.at\n}\n";
+    let floor = "resource \"terraform_data\" \"d\" {\n  count = 300\n  \
+                 input = { name = format(\"d%03d\", count.index), at = local.at }\n}\n";
     let dirs = [ours, floor].map(|text| (tempfile::tempdir(), head(at) + text));
     let mut all = Vec::new();
     for (dir, text) in &dirs {

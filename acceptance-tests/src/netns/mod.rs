@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 /// What hosts made of namespaces cannot test.
 pub const LIMITS: &[&str] = &[
-    "the kernel is shared: sysctls outside net.* are per-host copies without effect, transparent huge pages too",
+    "the kernel is shared: sysctls outside net.* are per-host copies without effect, transparent \
+     huge pages too",
     "the clock, memory, CPUs and fs.aio-max-nr are shared",
     "sshd runs without PAM: limits.d is not applied at login",
     "the page cache survives a power loss: a missing fsync is not noticed",
@@ -169,12 +170,20 @@ pub fn command(info: &Info, host: &HostInfo, words: &[&str]) -> Result<Command> 
         info.init_of(host).with_context(|| format!("host {} is off; boot it first", host.name))?;
     let mut c = Command::new("/bin/sh");
     c.arg("-c")
-        .arg("[ -z \"$0\" ] || echo 0 > \"$0\"; pid=$1; shift; exec nsenter -t \"$pid\" -m -u -i -n -p --root --wd -- \"$@\"")
+        .arg(
+            "[ -z \"$0\" ] || echo 0 > \"$0\"; pid=$1; shift; \
+             exec nsenter -t \"$pid\" -m -u -i -n -p --root --wd -- \"$@\"",
+        )
         .arg(freezer::procs(info, host).unwrap_or_default())
         .arg(init.pid.to_string())
         .args(words)
         .env_clear()
-        .envs([("HOME", "/root"), ("USER", "root"), ("LC_ALL", "C"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]);
+        .envs([
+            ("HOME", "/root"),
+            ("USER", "root"),
+            ("LC_ALL", "C"),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ]);
     Ok(c)
 }
 

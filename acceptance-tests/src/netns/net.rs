@@ -73,7 +73,8 @@ pub fn bridge(info: &Info) -> Result<()> {
     let br = bridge_name(info.id);
     batch(
         &format!(
-            "link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\naddr add {}/24 dev {br}\nlink set {br} up\nlink add {} type bridge\n",
+            "link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
+             addr add {}/24 dev {br}\nlink set {br} up\nlink add {} type bridge\n",
             mac(info.gateway),
             info.gateway,
             void_name(info.id)
@@ -94,7 +95,8 @@ pub fn plug(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
         let cut = cuts.contains(&(h.name.clone(), EVERYONE.to_owned()));
         let br = if cut { void_name(info.id) } else { bridge_name(info.id) };
         lines += &format!(
-            "netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\nlink set {v} master {br} up\n",
+            "netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\n\
+             link set {v} master {br} up\n",
             mac(h.address)
         );
     }

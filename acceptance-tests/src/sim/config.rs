@@ -52,10 +52,19 @@ pub fn packages(dir: &Path) -> Result<Packages> {
         for name in ["seekdb", "libaio.so.1"] {
             let path = from.join(name);
             let size = std::fs::metadata(&path)?.len();
-            members.insert(name, json!({ "source": source, "member": name, "size": size, "sha256": digest(&path.display().to_string())?, "mode": "0755" }));
+            members.insert(
+                name,
+                json!({
+                    "source": source, "member": name, "size": size,
+                    "sha256": digest(&path.display().to_string())?, "mode": "0755"
+                }),
+            );
         }
         let id = format!("seekdb-{version}-{}", &source[..12]);
-        let package = json!({ "id": id, "name": "seekdb", "version": version, "arch": std::env::consts::ARCH, "sources": { source: archive }, "files": members });
+        let package = json!({
+            "id": id, "name": "seekdb", "version": version, "arch": std::env::consts::ARCH,
+            "sources": { source: archive }, "files": members
+        });
         all.insert(version.to_owned(), package);
     }
     Ok(all)
@@ -77,22 +86,29 @@ pub fn json(address: &str, config: &Config, hosts: &[Host], packages: &Packages)
     if address == GROUP {
         let group = config.group.as_ref().context("there is no group")?;
         let failover = group.failover.as_ref().map(|c| json!({ "epoch": c.epoch, "to": c.to }));
-        return Ok(
-            json!({ "name": "g", "primary": group.primary, "failover": failover, "deletion_protection": config.protect }),
-        );
+        return Ok(json!({
+            "name": "g", "primary": group.primary, "failover": failover,
+            "deletion_protection": config.protect
+        }));
     }
     let cluster = config.clusters.get(name).with_context(|| format!("there is no {address}"))?;
     let host = &hosts[cluster.host];
-    let server = json!({ "host": { "name": host.name(), "address": host.address(), "port": 22 }, "base_dir": cluster.base_dir });
+    let server = json!({
+        "host": { "name": host.name(), "address": host.address(), "port": 22 },
+        "base_dir": cluster.base_dir
+    });
     let (password, version) = if cluster.initialize {
         (json!(crate::story::config::PASSWORD), json!(1))
     } else {
         (Value::Null, Value::Null)
     };
     Ok(json!({
-        "name": name, "engine": "seekdb", "package": packages.get(&cluster.version).context("no such package")?, "initialize": cluster.initialize,
-        "zones": { "z1": { "servers": { "s1": server } } }, "parameters": cluster.parameters, "deletion_protection": config.protect,
-        "allow_data_loss": cluster.allow, "root_password_wo": password, "root_password_wo_version": version,
+        "name": name, "engine": "seekdb",
+        "package": packages.get(&cluster.version).context("no such package")?,
+        "initialize": cluster.initialize, "zones": { "z1": { "servers": { "s1": server } } },
+        "parameters": cluster.parameters, "deletion_protection": config.protect,
+        "allow_data_loss": cluster.allow,
+        "root_password_wo": password, "root_password_wo_version": version,
     }))
 }
 

@@ -11,14 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Prints what a step may change on a host. Left out: gates, which the run itself renews, and the
 /// content of stores, which belongs to the server.
-const FILES: &str = "for d in /data /root/.ob /srv /home /etc/sysctl.d /etc/security/limits.d /etc/passwd /etc/group; do [ ! -e $d ] || \
-    find $d \\( -path '/data/*/store/*' -o -path '/data/*/log/*' -o -path '/data/*/run/*' -o -name 'gate*' -o -name lock -o -path '*/.ob/objects' -o -name 'start.log' \\) -prune -o \
-    \\( -type f -size -64k -exec sha256sum {} + \\) -o -printf '%p %m %u %l\\n'; done | sort; \
-    for p in $(pgrep -x seekdb); do echo \"process $p $(cut -d' ' -f22 /proc/$p/stat)\"; done; \
-    grep -v '^#' /var/spool/cron/crontabs/root 2>/dev/null; cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null";
+const FILES: &str = "for d in /data /root/.ob /srv /home /etc/sysctl.d /etc/security/limits.d \
+     /etc/passwd /etc/group; do [ ! -e $d ] || \
+     find $d \\( -path '/data/*/store/*' -o -path '/data/*/log/*' -o -path '/data/*/run/*' \
+     -o -name 'gate*' -o -name lock -o -path '*/.ob/objects' -o -name 'start.log' \\) -prune \
+     -o \\( -type f -size -64k -exec sha256sum {} + \\) -o -printf '%p %m %u %l\\n'; done | sort; \
+     for p in $(pgrep -x seekdb); do echo \"process $p $(cut -d' ' -f22 /proc/$p/stat)\"; done; \
+     grep -v '^#' /var/spool/cron/crontabs/root 2>/dev/null; \
+     cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null";
 
 /// Prints the records that may grow even when a step is applied a second time.
-const RECORDS: &str = "find /root/.ob/objects -path '*/journal/*' -exec sha256sum {} + 2>/dev/null | sort; cat /var/log/sim-seekdb.ledger 2>/dev/null; :";
+const RECORDS: &str = "find /root/.ob/objects -path '*/journal/*' -exec sha256sum {} + \
+                       2>/dev/null | sort; cat /var/log/sim-seekdb.ledger 2>/dev/null; :";
 
 /// Checks the contract at each step on the hosts of a lab until it is dropped. Only one lab at a
 /// time: the product has one watcher per process.

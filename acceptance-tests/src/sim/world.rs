@@ -24,7 +24,9 @@ pub const LIMIT: Duration = Duration::from_secs(100);
 
 /// Removes everything of ours: processes, data, notes, the start at boot. A killed server holds its
 /// port until it has ended, which takes a while under load.
-const WIPE: &str = "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
+const WIPE: &str = "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; \
+                    rm -rf /data /root/.ob /var/spool/cron/crontabs/root \
+                    /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
 
 /// How operations end and which steps they have when nothing interrupts them. All worlds are alike
 /// and share this.
@@ -222,13 +224,18 @@ impl World {
             // The servers start only after all hosts are restored: a server must not meet one of
             // the former state, nor its port.
             self.everywhere(&format!(
-                "for b in $(cat /snap/{start:?}/running); do n=0; until {{ [ -x $b/.ob/start ] && $b/.ob/start || $b/start; }} </dev/null >/tmp/start.log 2>&1; do n=$((n + 1)); [ $n -lt 25 ] || {{ cat /tmp/start.log >&2; exit 1; }}; sleep 0.2; done; done"
+                "for b in $(cat /snap/{start:?}/running); do n=0; until {{ [ -x $b/.ob/start ] && \
+                 $b/.ob/start || $b/start; }} </dev/null >/tmp/start.log 2>&1; do n=$((n + 1)); \
+                 [ $n -lt 25 ] || {{ cat /tmp/start.log >&2; exit 1; }}; sleep 0.2; done; done"
             ))?;
             *self.states() = states;
         } else {
             self.make(start)?;
             self.everywhere(&format!(
-                "s=/snap/{start:?}; rm -rf $s; mkdir -p $s/root/root $s/root/var/spool/cron && for d in /data /root/.ob /var/spool/cron/crontabs; do [ ! -e $d ] || cp -a $d $s/root/$(dirname $d)/ || exit 1; done; for p in $(pgrep -x seekdb); do readlink /proc/$p/cwd; done > $s/running; rm -f /var/log/sim-seekdb.ledger"
+                "s=/snap/{start:?}; rm -rf $s; mkdir -p $s/root/root $s/root/var/spool/cron && \
+                 for d in /data /root/.ob /var/spool/cron/crontabs; do [ ! -e $d ] || \
+                 cp -a $d $s/root/$(dirname $d)/ || exit 1; done; for p in $(pgrep -x seekdb); \
+                 do readlink /proc/$p/cwd; done > $s/running; rm -f /var/log/sim-seekdb.ledger"
             ))?;
             let states = self.states().clone();
             self.kept.insert(start, states);
@@ -265,7 +272,12 @@ impl World {
             .context("no archive")?;
         let host = self.lab.host(0);
         let archive = std::fs::read(path)?;
-        let line = "mkdir -p /data/a /root/by-hand && tar xzf - -C /root/by-hand && printf '#!/bin/sh\\ncd /data/a && exec /root/by-hand/seekdb --port 2881 --base-dir /data/a --parameter datafile_size=256M --parameter log_disk_size=2G --parameter memory_limit=2G --parameter enable_rpc_service=True --parameter rpc_port=2882 </dev/null >/dev/null 2>&1\\n' > /data/a/start && chmod 755 /data/a/start && /data/a/start";
+        let line = "mkdir -p /data/a /root/by-hand && tar xzf - -C /root/by-hand && \
+             printf '#!/bin/sh\\ncd /data/a && exec /root/by-hand/seekdb --port 2881 \
+             --base-dir /data/a --parameter datafile_size=256M --parameter log_disk_size=2G \
+             --parameter memory_limit=2G --parameter enable_rpc_service=True \
+             --parameter rpc_port=2882 </dev/null >/dev/null 2>&1\\n' > /data/a/start && \
+             chmod 755 /data/a/start && /data/a/start";
         host.exec_for(line, &archive, LIMIT)?.ok()?;
         sql::wait(host.at(2881), LIMIT)?;
         let id = format!("ssh://{}:22/data/a", host.address());

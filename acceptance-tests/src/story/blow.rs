@@ -167,7 +167,12 @@ fn land(run: &mut Running, blow: Blow, host: &crate::Host) -> Result<()> {
 /// Arms a point: the next effect on `host` that reaches it stops there.
 fn arm(host: &crate::Host, word: &str) -> Result<()> {
     let (user, dir) = (login::user(), login::own(""));
-    host.exec(&format!("install -d -m 700 -o {user} -g {user} {dir} && rm -f {dir}/fault.hit && echo {word} > {dir}/fault"))?.ok().map(drop)
+    host.exec(&format!(
+        "install -d -m 700 -o {user} -g {user} {dir} && rm -f {dir}/fault.hit && \
+         echo {word} > {dir}/fault"
+    ))?
+    .ok()
+    .map(drop)
 }
 
 /// Disarms the points on all hosts.

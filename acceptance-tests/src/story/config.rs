@@ -168,7 +168,10 @@ impl Config {
         let known =
             self.known_hosts.clone().unwrap_or_else(|| info.known_hosts.display().to_string());
         let mut text = format!(
-            "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n}}\nprovider \"ob\" {{\n  owner = {}\n  ssh = {{\n    identities       = {{ lab = {{ user = {}, private_key_file = {} }} }}\n    known_hosts_file = {}\n  }}\n}}\n",
+            "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  \
+             }}\n}}\nprovider \"ob\" {{\n  owner = {}\n  ssh = {{\n    \
+             identities       = {{ lab = {{ user = {}, private_key_file = {} }} }}\n    \
+             known_hosts_file = {}\n  }}\n}}\n",
             hcl(&self.owner),
             hcl(&self.user),
             hcl(&key),
@@ -202,7 +205,11 @@ impl Config {
             };
             let _ = write!(
                 text,
-                "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  zones = {{ z1 = {{ servers = {{ s1 = {{ {server}, base_dir = {} }} }} }} }}\n  parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  allow_data_loss     = [{allow}]\n{}\n}}\n",
+                "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  \
+                 engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  \
+                 zones = {{ z1 = {{ servers = {{ s1 = {{ {server}, base_dir = {} }} }} }} }}\n  \
+                 parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  \
+                 allow_data_loss     = [{allow}]\n{}\n}}\n",
                 cluster.initialize,
                 hcl(&cluster.base_dir),
                 self.protect,
@@ -221,7 +228,8 @@ impl Config {
             });
             let _ = write!(
                 text,
-                "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n{members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n",
+                "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n\
+                 {members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n",
                 hcl(&group.primary),
                 self.protect
             );

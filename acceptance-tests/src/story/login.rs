@@ -31,8 +31,10 @@ pub fn own(name: &str) -> String {
 /// A command failed on the host.
 pub fn make(host: &Host, user: &str) -> Result<()> {
     let line = format!(
-        "id -u {user} >/dev/null 2>&1 || {{ useradd --create-home --shell /bin/bash {user} && usermod -p '*' {user}; }} || exit 1
-install -d -m 0700 -o {user} -g {user} {home}/.ssh && install -m 0600 -o {user} -g {user} /root/.ssh/authorized_keys {home}/.ssh/",
+        "id -u {user} >/dev/null 2>&1 || \
+         {{ useradd --create-home --shell /bin/bash {user} && usermod -p '*' {user}; }} || exit 1
+install -d -m 0700 -o {user} -g {user} {home}/.ssh && \
+         install -m 0600 -o {user} -g {user} /root/.ssh/authorized_keys {home}/.ssh/",
         home = home(user)
     );
     host.exec(&line)?.ok().map(drop)

@@ -206,7 +206,9 @@ impl Story {
     /// The host holds more.
     pub fn clean(&self, index: usize, also: &[&str]) -> Result<()> {
         let host = self.host(index);
-        let line = "pgrep -a seekdb; find /data /root/.ob /home/*/.ob -mindepth 1 ! -type d 2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; find /root/.ob /home/*/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :";
+        let line = "pgrep -a seekdb; find /data /root/.ob /home/*/.ob -mindepth 1 ! -type d \
+                    2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; \
+                    find /root/.ob /home/*/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :";
         let found = host.exec(line)?.ok()?;
         let kept = |line: &str| {
             let gate = line
