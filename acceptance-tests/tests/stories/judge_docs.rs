@@ -1,4 +1,4 @@
-//! `tfplugindocs validate`, HashiCorp's judge of registry pages, over docs/ as `ob schema write`
+//! `tfplugindocs validate`, HashiCorp's check of registry pages, over docs/ as `ob schema write`
 //! makes them.
 use lab::terraform::{Source, Terraform};
 use lab::{command, outside, run};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
-/// The schemas as terraform prints them, under the one name the tool looks for.
+/// The schemas as terraform prints them, under the only name that the tool looks for.
 fn schemas(dir: &Path) -> String {
     let tf = Terraform::new(dir, Source::Override).unwrap();
     tf.write(

