@@ -56,14 +56,25 @@ fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
     let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap();
     let cluster = |name: &str, host: &Host, more: &str| {
         format!(
-            "resource \"ob_cluster\" \"{name}\" {{\n name = \"{name}\"\n engine = \"seekdb\"\n package = data.ob_package.seekdb.package\n zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {:?}, address = \"{}\", port = {} }}, base_dir = \"/data/{name}\" }} }} }} }}\n parameters = {{ datafile_size = \"256M\", log_disk_size = \"2G\", memory_limit = \"2G\" }}\n{more}}}\n",
+            "resource \"ob_cluster\" \"{name}\" {{\n name = \"{name}\"\n engine = \"seekdb\"\n \
+             package = data.ob_package.seekdb.package\n \
+             zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {:?}, address = \"{}\", \
+             port = {} }}, base_dir = \"/data/{name}\" }} }} }} }}\n \
+             parameters = {{ datafile_size = \"256M\", log_disk_size = \"2G\", memory_limit = \
+             \"2G\" }}\n{more}}}\n",
             host.name(),
             host.address(),
             host.port()
         )
     };
     format!(
-        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\nprovider \"ob\" {{\n owner = \"break-glass\"\n ssh = {{ identities = {{ lab = {{ user = {:?}, private_key_file = {:?} }} }}, known_hosts_file = {:?} }}\n}}\ndata \"ob_package\" \"seekdb\" {{\n files = [{{ path = {:?}, sha256 = {:?} }}]\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
+        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\n\
+         provider \"ob\" {{\n owner = \"break-glass\"\n \
+         ssh = {{ identities = {{ lab = {{ user = {:?}, private_key_file = {:?} }} }}, \
+         known_hosts_file = {:?} }}\n}}\ndata \"ob_package\" \"seekdb\" {{\n \
+         files = [{{ path = {:?}, sha256 = {:?} }}]\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n \
+         name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance \
+         = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
         login::user(),
         key,
         known_hosts,

@@ -135,10 +135,16 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     let there = program.strip_suffix("/seekdb").unwrap();
     let starts = |n: usize| {
         format!(
-            "cd /data/a; for n in $(seq {n}); do {{ .ob/start >/dev/null 2>&1 </dev/null; echo $?; }} & done; wait"
+            "cd /data/a; for n in $(seq {n}); do {{ .ob/start >/dev/null 2>&1 </dev/null; \
+             echo $?; }} & done; wait"
         )
     };
-    run(&format!("mkdir -p /data/a/.ob && cd /data/a && cat > .ob/start && chmod +x .ob/start && ln -s {there} .ob/package")).ok().unwrap();
+    run(&format!(
+        "mkdir -p /data/a/.ob && cd /data/a && cat > .ob/start && chmod +x .ob/start && \
+         ln -s {there} .ob/package"
+    ))
+    .ok()
+    .unwrap();
     for round in 0..4 {
         let mut codes: Vec<_> = run(&starts(if round == 0 { 1 } else { 4 }))
             .stdout

@@ -19,7 +19,15 @@ fn schemas(dir: &Path) -> String {
             .unwrap();
     let own = &printed["provider_schemas"]["registry.terraform.io/oceanbase/ob"];
     let path = dir.join("schemas.json");
-    std::fs::write(&path, json!({ "format_version": "1.0", "provider_schemas": { "registry.terraform.io/hashicorp/ob": own } }).to_string()).unwrap();
+    std::fs::write(
+        &path,
+        json!({
+            "format_version": "1.0",
+            "provider_schemas": { "registry.terraform.io/hashicorp/ob": own }
+        })
+        .to_string(),
+    )
+    .unwrap();
     path.display().to_string()
 }
 

@@ -32,8 +32,10 @@ impl Server {
     /// The provider block, and `local.at` for `endpoint`.
     fn head(&self) -> String {
         format!(
-            "terraform {{\n required_providers {{\n ob = {{ source = \"oceanbase/ob\" }}\n }}\n}}\nprovider \"ob\" {{\n sql = {{ credentials = {{ db = {{ user = \"root\", password = \"\" }} }} }}\n}}\n\
-             locals {{\n at = {{ address = \"127.0.0.1\", port = {}, credential = \"db\" }}\n}}\n",
+            "terraform {{\n required_providers {{\n ob = {{ source = \"oceanbase/ob\" }}\n }}\n\
+             }}\nprovider \"ob\" {{\n sql = {{ credentials = {{ db = {{ user = \"root\", password \
+             = \"\" }} }} }}\n}}\nlocals {{\n at = {{ address = \"127.0.0.1\", port = {}, \
+             credential = \"db\" }}\n}}\n",
             self.0.at.port()
         )
     }

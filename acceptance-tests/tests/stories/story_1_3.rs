@@ -12,7 +12,8 @@ fn explores(what: &str) -> bool {
 
 /// The two words that tell the role on 1.3.
 fn role(s: &Story, host: usize) -> String {
-    let words = "select concat(s.role, '/', t.switchover_status) from oceanbase.V$OB_SERVER_STAT s, oceanbase.__all_virtual_server_stat t";
+    let words = "select concat(s.role, '/', t.switchover_status) from oceanbase.V$OB_SERVER_STAT \
+                 s, oceanbase.__all_virtual_server_stat t";
     sql::query(s.root(host), words).unwrap()[0][0].clone()
 }
 

@@ -148,7 +148,14 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     );
     s.host(0).exec("rm -rf /data/*").unwrap().ok().unwrap();
 
-    s.host(0).exec("/usr/sbin/sshd -f /dev/null -h /etc/ssh/lab_host_key -o Port=2881 -o PidFile=/run/second.pid").unwrap().ok().unwrap();
+    s.host(0)
+        .exec(
+            "/usr/sbin/sshd -f /dev/null -h /etc/ssh/lab_host_key -o Port=2881 -o \
+             PidFile=/run/second.pid",
+        )
+        .unwrap()
+        .ok()
+        .unwrap();
     one_clear_error("port taken", &s, &good, &["2881", "taken", &one]);
     s.host(0).exec("kill $(cat /run/second.pid)").unwrap().ok().unwrap();
 
@@ -226,11 +233,25 @@ fn a_full_disk_is_named_and_once_there_is_room_the_same_command_goes_on() {
     for (name, left) in
         [("full before the package is there", 60), ("full before the store is there", 160)]
     {
-        s.host(0).exec(&format!("n=$(df -m --output=avail /var | tail -n 1); fallocate -l $((n - {left}))M /var/filler")).unwrap().ok().unwrap();
+        s.host(0)
+            .exec(&format!(
+                "n=$(df -m --output=avail /var | tail -n 1); \
+                 fallocate -l $((n - {left}))M /var/filler"
+            ))
+            .unwrap()
+            .ok()
+            .unwrap();
         one_clear_error(name, &s, &config, &["h1"]);
         s.host(0).exec("rm /var/filler").unwrap().ok().unwrap();
     }
-    let left = s.host(0).exec("ls -la /data/a/.ob /data/a/log; cat /data/a/.ob/mark; grep -ao 'server_start.*/14.*' /data/a/log/seekdb.log | cut -c1-80").unwrap().stdout;
+    let left = s
+        .host(0)
+        .exec(
+            "ls -la /data/a/.ob /data/a/log; cat /data/a/.ob/mark; \
+             grep -ao 'server_start.*/14.*' /data/a/log/seekdb.log | cut -c1-80",
+        )
+        .unwrap()
+        .stdout;
     s.apply(&config).unwrap_or_else(|e| panic!("{e:#}; what the failed start left: {left}"));
     s.settled().unwrap();
     s.tf.destroy().unwrap();
@@ -401,7 +422,9 @@ fn no_secret_is_in_state_plan_trace_journal_or_any_process_of_a_host() {
     for name in ["terraform.tfstate", "terraform.tfstate.backup"] {
         search(name, &std::fs::read(work.join(name)).unwrap(), &needles, &mut found);
     }
-    let unzip = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); [sys.stdout.buffer.write(z.read(n)) for n in z.namelist() if n in ('tfplan', 'tfstate')]";
+    let unzip = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); \
+                 [sys.stdout.buffer.write(z.read(n)) for n in z.namelist() if n in ('tfplan', \
+                 'tfstate')]";
     let plan = lab::run(
         &mut lab::command(["python3", "-c", unzip, &work.join("saved.plan").display().to_string()]),
         b"",
@@ -433,5 +456,9 @@ fn no_secret_is_in_state_plan_trace_journal_or_any_process_of_a_host() {
     }
     assert!(files > 10, "{files} files on hosts");
     assert!(Path::new(&work).exists() && found.is_empty(), "secrets found:\n{}", found.join("\n"));
-    s.say(&format!("no secret in state, plan, {} KB of trace, {files} files on hosts, {looks} looks at every process", log.len() / 1024));
+    s.say(&format!(
+        "no secret in state, plan, {} KB of trace, {files} files on hosts, {looks} looks at every \
+         process",
+        log.len() / 1024
+    ));
 }

@@ -126,7 +126,10 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     );
     assert_eq!((cut.effects(), cut.writable()), (before, vec![true, false]), "nobody acted");
     s.lab.heal().unwrap();
-    s.say("cut between the runners before they began: neither acted, each named the side it could not reach");
+    s.say(
+        "cut between the runners before they began: neither acted, each named the side it could \
+         not reach",
+    );
 
     // Now a cut in the middle of a move: fenced, and not promoted yet.
     let mark = s.dir.path().join("cut.mark");
@@ -151,7 +154,10 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     );
     assert_eq!(cut.writable(), [false, false], "nobody was opened");
     s.lab.heal().unwrap();
-    s.say("cut in the middle of a switchover: the first runner stopped, the second was refused, nobody was opened");
+    s.say(
+        "cut in the middle of a switchover: the first runner stopped, the second was refused, \
+         nobody was opened",
+    );
 
     let [one, two] = cut.both(&next, &next);
     for (status, text) in [&one, &two] {
@@ -175,7 +181,8 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     }
     cut.agree("b", 2);
     s.say(&format!(
-        "whole again, both at once: exit status {} and {}, one move, {} rows acknowledged, 0 lost, never two writable in {} probes",
+        "whole again, both at once: exit status {} and {}, one move, {} rows acknowledged, 0 \
+         lost, never two writable in {} probes",
         one.0, two.0, report.acknowledged, report.probes
     ));
 }
@@ -202,7 +209,10 @@ fn only_the_side_with_two_of_three_moves_the_role() {
     assert_eq!(cut.writable(), [false, false, true]);
     writer.wait_for(100, SOON).unwrap();
     s.lab.heal().unwrap();
-    s.say("cut between the runners: the side with two of three moved the role to c, the other was refused");
+    s.say(
+        "cut between the runners: the side with two of three moved the role to c, the other was \
+         refused",
+    );
 
     let why = cut.two.plan().unwrap().expect("its move is planned");
     assert!(
@@ -224,5 +234,9 @@ fn only_the_side_with_two_of_three_moves_the_role() {
     cut.one.write("main.tf", &to_b.render(&s.lab).unwrap()).unwrap();
     cut.one.apply().unwrap();
     cut.agree("b", 3);
-    s.say(&format!("whole again: the second runner's move to b, {} rows acknowledged, 0 lost, never two writable in {} probes", report.acknowledged, report.probes));
+    s.say(&format!(
+        "whole again: the second runner's move to b, {} rows acknowledged, 0 lost, never two \
+         writable in {} probes",
+        report.acknowledged, report.probes
+    ));
 }

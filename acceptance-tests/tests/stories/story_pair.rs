@@ -106,7 +106,8 @@ fn switchovers(s: &Story, config: &Config) -> Config {
         assert_eq!(current(s), to);
         gaps.push(report.longest_gap_ms);
         s.say(&format!(
-            "switchover {} of {rounds}, {from} to {to}: {} rows acknowledged, 0 lost, write gap {:.0} ms, apply {:.1} s",
+            "switchover {} of {rounds}, {from} to {to}: {} rows acknowledged, 0 lost, write gap \
+             {:.0} ms, apply {:.1} s",
             round + 1,
             report.acknowledged,
             report.longest_gap_ms,
@@ -199,7 +200,8 @@ fn failover(s: &Story, config: &Config) -> Config {
     for n in &report.lost {
         assert!(
             at(n) >= scn,
-            "row {n}, acknowledged at {} ns, is lost although the log was said to end later, at {scn}",
+            "row {n}, acknowledged at {} ns, is lost although the log was said to end later, at \
+             {scn}",
             at(n)
         );
     }
@@ -215,7 +217,8 @@ fn failover(s: &Story, config: &Config) -> Config {
     );
     assert!(report.two_writable.is_empty());
     s.say(&format!(
-        "failover {old} to {new} after power loss: {} rows acknowledged, {} lost, all after the reported SCN ({:.0} ms before the power went); apply {:.1} s",
+        "failover {old} to {new} after power loss: {} rows acknowledged, {} lost, all after the \
+         reported SCN ({:.0} ms before the power went); apply {:.1} s",
         report.acknowledged,
         report.lost.len(),
         killed.saturating_sub(bound).as_secs_f64() * 1000.0,

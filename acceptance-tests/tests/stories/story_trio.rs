@@ -78,7 +78,8 @@ fn switchover(s: &Story, config: Config) -> Config {
     s.settled().unwrap();
     stands(s, "b", 2, &[("a", "standby"), ("b", "primary"), ("c", "standby")]);
     s.say(&format!(
-        "switchover a to b: {} rows acknowledged, 0 lost, never two writable in {} probes, write gap {:.0} ms, apply {:.1} s",
+        "switchover a to b: {} rows acknowledged, 0 lost, never two writable in {} probes, write \
+         gap {:.0} ms, apply {:.1} s",
         report.acknowledged,
         report.probes,
         report.longest_gap_ms,
@@ -122,7 +123,13 @@ fn failover(s: &Story, config: Config) -> Config {
     has_all(s, 0, &report);
     s.settled().unwrap();
     stands(s, "c", 3, &[("a", "standby"), ("b", "unreachable"), ("c", "primary")]);
-    s.say(&format!("failover b to c after power loss: {} rows acknowledged, {} lost, \"a\" follows c; apply {:.1} s", report.acknowledged, report.lost.len(), took.as_secs_f64()));
+    s.say(&format!(
+        "failover b to c after power loss: {} rows acknowledged, {} lost, \"a\" follows c; \
+         apply {:.1} s",
+        report.acknowledged,
+        report.lost.len(),
+        took.as_secs_f64()
+    ));
     config
 }
 

@@ -111,7 +111,11 @@ fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
     trail::never_interleaved(&s.lab).unwrap();
     // The sleeper's state is behind. A refresh shows what is true, and no steps.
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
-    s.say(&format!("frozen at {kind}:{point}, taken over, woken: it wrote nothing, promoted nothing; {} rows acknowledged, 0 lost", report.acknowledged));
+    s.say(&format!(
+        "frozen at {kind}:{point}, taken over, woken: it wrote nothing, promoted nothing; \
+         {} rows acknowledged, 0 lost",
+        report.acknowledged
+    ));
 }
 
 /// Proves: a run that is frozen between its check and its statement, and wakes up after another run

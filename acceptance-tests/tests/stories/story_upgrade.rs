@@ -147,5 +147,9 @@ fn a_pair_is_upgraded_standby_first_under_load_without_losing_a_row() {
         report.moves
     );
     s.settled().unwrap();
-    s.say(&format!("pair {BEFORE} to {NEW}, standby first: {} rows acknowledged, 0 lost, longest write gap {:.0} ms", report.acknowledged, report.longest_gap_ms));
+    s.say(&format!(
+        "pair {BEFORE} to {NEW}, standby first: {} rows acknowledged, 0 lost, longest write gap \
+         {:.0} ms",
+        report.acknowledged, report.longest_gap_ms
+    ));
 }

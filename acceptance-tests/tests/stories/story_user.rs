@@ -30,7 +30,9 @@ fn admit(host: &Host) {
     )
     .unwrap();
     let install = format!(
-        "rm -f /etc/sudoers.d/*; cat > /etc/sudoers.d/ob && echo 'Defaults logfile={LOG}, loglinelen=0' > /etc/sudoers.d/log && chmod 0440 /etc/sudoers.d/* && visudo -c -q"
+        "rm -f /etc/sudoers.d/*; cat > /etc/sudoers.d/ob && \
+         echo 'Defaults logfile={LOG}, loglinelen=0' > /etc/sudoers.d/log && \
+         chmod 0440 /etc/sudoers.d/* && visudo -c -q"
     );
     host.exec_for(&install, rules.stdout.as_bytes(), SOON).unwrap().ok().unwrap();
     assert_ne!(
@@ -87,7 +89,9 @@ fn processes(host: &Host, who: &[&str]) -> BTreeSet<String> {
 
 /// Accounts, files and directories that the configuration makes, as one text.
 fn snapshot(host: &Host) -> String {
-    let line = "getent passwd | sort; getent group | sort; ls -A /home /etc/sysctl.d /etc/security/limits.d /var/spool/cron/crontabs; find /data 2>/dev/null; :";
+    let line = "getent passwd | sort; getent group | sort; \
+                ls -A /home /etc/sysctl.d /etc/security/limits.d /var/spool/cron/crontabs; \
+                find /data 2>/dev/null; :";
     host.exec(line).unwrap().ok().unwrap()
 }
 
@@ -226,5 +230,8 @@ fn a_pair_lives_and_goes_without_root_under_the_printed_sudo_rules() {
         assert_eq!(snapshot(host), *before, "{}", host.name());
     }
     (0..2).for_each(|h| s.clean(h, &[]).unwrap());
-    s.say(&format!("destroyed: hosts as they were; {commands} commands as root to prepare and to undo, none for the databases, none refused"));
+    s.say(&format!(
+        "destroyed: hosts as they were; {commands} commands as root to prepare and to undo, none \
+         for the databases, none refused"
+    ));
 }

@@ -273,9 +273,13 @@ async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
 
 /// Everything that a preparation may touch.
 fn snapshot(world: &World) -> Vec<String> {
-    let line = "getent passwd | sort; getent group | sort; ls -A /home; find /data /srv -printf '%p %u %m\\n' 2>/dev/null | sort; ls /etc/sysctl.d /etc/security/limits.d; \
-        cat /etc/sysctl.d/* /etc/security/limits.d/* 2>/dev/null; sysctl -n fs.aio-max-nr vm.max_map_count vm.swappiness net.core.somaxconn; \
-        cat /sys/kernel/mm/transparent_hugepage/enabled; find / -xdev -name made -path '*/.ob/*' 2>/dev/null";
+    let line = "getent passwd | sort; getent group | sort; ls -A /home; \
+                find /data /srv -printf '%p %u %m\\n' 2>/dev/null | sort; \
+                ls /etc/sysctl.d /etc/security/limits.d; \
+                cat /etc/sysctl.d/* /etc/security/limits.d/* 2>/dev/null; \
+                sysctl -n fs.aio-max-nr vm.max_map_count vm.swappiness net.core.somaxconn; \
+                cat /sys/kernel/mm/transparent_hugepage/enabled; \
+                find / -xdev -name made -path '*/.ob/*' 2>/dev/null";
     world.lab.host(0).exec(line).unwrap().stdout.lines().map(str::to_owned).collect()
 }
 
@@ -285,7 +289,12 @@ type Done = [(&'static str, Vec<At>, Vec<String>); 2];
 /// Prepares a host and undoes the preparation.
 fn prepare_and_undo(world: &World, making: &Making) -> (Vec<String>, Done) {
     let machine = world.lab.host(0);
-    machine.exec("kill -9 -1; rm -rf /data /root/.ob /srv/*; echo madvise > /sys/kernel/mm/transparent_hugepage/enabled").unwrap();
+    machine
+        .exec(
+            "kill -9 -1; rm -rf /data /root/.ob /srv/*; \
+             echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+        )
+        .unwrap();
     let before = snapshot(world);
     let created = making.must("create");
     let prepared = snapshot(world);
@@ -341,7 +350,8 @@ fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &D
         }
     }
     say(&format!(
-        "a preparation and its end, killed at {points} of {all} points, were finished by the same command{}",
+        "a preparation and its end, killed at {points} of {all} points, were finished by the same \
+         command{}",
         if matches!(scope, Scope::Explore(_)) {
             format!("; OB_SEED={seed}")
         } else {

@@ -134,7 +134,14 @@ impl Sweep {
         for host in self.s.lab.hosts() {
             host.boot().unwrap();
             host.heal().unwrap();
-            host.exec(&format!("{}; crontab -r -u {user} 2>/dev/null; rm -rf /data/* {ob}/objects {ob}/packages {ob}/fault*; :", lab::seekdb::END)).unwrap().ok().unwrap();
+            host.exec(&format!(
+                "{}; crontab -r -u {user} 2>/dev/null; \
+                 rm -rf /data/* {ob}/objects {ob}/packages {ob}/fault*; :",
+                lab::seekdb::END
+            ))
+            .unwrap()
+            .ok()
+            .unwrap();
         }
         for file in
             ["terraform.tfstate", "terraform.tfstate.backup", ".terraform.tfstate.lock.info"]
