@@ -1,4 +1,4 @@
-//! Generates the gRPC code of `proto/` with protox: no protoc on the machine.
+//! Generates the gRPC code of `proto/` with protox, so that the machine needs no protoc.
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = ["proto/tfplugin6.proto", "proto/plugin.proto"];
     for file in files {
@@ -8,7 +8,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_client(true)
         .build_transport(false)
-        // They are no Markdown: rustdoc takes what is indented in them for tests.
+        // The comments in the protocol files are no Markdown: rustdoc would take indented text in
+        // them for tests.
         .disable_comments(["."])
         .compile_fds(descriptors)?;
     Ok(())

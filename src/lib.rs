@@ -5,11 +5,11 @@
 //! - [`schema`]: the one seam to the `tf-provider` crate: its types, what they lack, the decoder.
 //! - [`transport`]: how scripts, files and byte streams reach a host: SSH, local.
 //! - [`engine`]: steps, graphs, operations, journal, lease and gate. Knows no database.
-//! - [`component`]: what we know about each piece of software: host, package,
-//!   databases (one seam, an engine each), SQL.
+//! - [`component`]: what we know about each piece of software: host, package, databases (one seam,
+//!   an engine each), SQL.
 //! - [`resource`]: the declared objects: schema, read, plan, apply.
-//! - [`operate`]: what commands and a server do beyond Terraform's verbs: inventory, history, groups
-//!   by their kit, giving up, planned changes.
+//! - [`operate`]: what commands and a server do beyond Terraform's verbs: inventory, history,
+//!   groups by their kit, giving up, planned changes.
 //! - [`protocol`]: go-plugin and tfplugin6 on the wire. Knows no OceanBase.
 //! - [`provider`]: the provider's configuration and the adapter between resources and the wire.
 //! - [`cli`]: the commands of `ob`.

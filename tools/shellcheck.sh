@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs shellcheck over every shell program under src, each one as it is sent: behind the files that
-# its comment names (`# needs: engine/host.sh`, relative to src). Left out: SC2015, because `a && b || c`
-# is meant where b does not fail; SC2034, because what a program does not use of a library another one does.
+# Runs shellcheck over every shell program under src, each as it is sent: behind the files that its
+# comment names (`# needs: engine/host.sh`, relative to src). Two checks are left out:
+# SC2015, because `a && b || c` is meant where b does not fail; SC2034, because what one program
+# does not use of a library another one does.
 set -eu
 cd "$(dirname "$0")/../src"
 list=$(mktemp)

@@ -1,17 +1,17 @@
 //! Import ids as text: `ssh://user@address:22/base-dir?identity=name&run_as=user#database=shop` or
 //! `sql://credential@address:2881#database=shop`. Names are percent-encoded.
 //!
-//! This is the one parser and the one printer. What an id leads to is decided by its readers.
+//! This file has the one parser and the one printer. The callers decide what an id leads to.
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::net::Ipv6Addr;
 use url::{ParseError, Url};
 
-/// What stays as it is in a name; `*` is common in patterns of hosts.
+/// The characters of a name that are not encoded. `*` is common in patterns of hosts.
 const NAME: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'*');
-/// A directory keeps its slashes.
+/// The characters of a directory that are not encoded: it keeps its slashes.
 const PATH: &AsciiSet = &NAME.remove(b'/');
 
 /// How the place of an id is reached.
@@ -58,7 +58,7 @@ impl ImportId {
     /// Takes an id apart.
     ///
     /// # Errors
-    /// Says why it is none.
+    /// Says why the text is no import id.
     pub fn parse(text: &str) -> Result<Self, String> {
         checked(text)?;
         let url = Url::parse(text).map_err(|e| match e {
@@ -102,7 +102,7 @@ impl ImportId {
     }
 }
 
-/// Refuses what a URL's parser would silently drop or resolve.
+/// Refuses what the parser of URLs would silently drop or resolve.
 fn checked(text: &str) -> Result<(), String> {
     if text.chars().any(char::is_control) {
         return Err("it holds a control character".into());
@@ -119,7 +119,7 @@ fn checked(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `name=value&name=value`, no name twice.
+/// Reads `name=value&name=value`; no name may stand there twice.
 fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut found = BTreeMap::new();
     let pair = |part: &str| -> Result<(String, String), String> {
@@ -135,7 +135,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     text.split('&').filter(|part| !part.is_empty()).map(pair).collect()
 }
 
-/// What stood here before it was percent-encoded.
+/// Undoes percent-encoding.
 fn decode(text: &str) -> Result<String, String> {
     let hex = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|b| b.is_ascii_hexdigit());
     if !text.split('%').skip(1).all(hex) {

@@ -1,8 +1,10 @@
-//! Words that every layer shares: names, problems, secrets, units, shell quoting, safe text and dates.
+//! What every layer shares: names, problems, secrets, units, shell quoting, safe text and dates.
 pub mod date;
 pub mod ids;
 pub mod import_id;
+pub mod memo;
 pub mod names;
+pub mod pauses;
 pub mod problem;
 pub mod secret;
 pub mod shell;
@@ -12,7 +14,9 @@ pub mod visible;
 
 pub use ids::{CreationId, OperationId};
 pub use import_id::ImportId;
+pub use memo::Memo;
 pub use names::{Directory, ObjectName};
+pub use pauses::Pauses;
 pub use problem::{Kind, Problem};
 pub use secret::Secret;
 pub use visible::visible;

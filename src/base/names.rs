@@ -1,5 +1,6 @@
-//! Names that become parts of paths, scripts and statements: one type each, with one parser that
-//! every source goes through (configuration, state, import ids, notes, marks and kits).
+//! Names that become parts of paths, scripts and statements. Each has a type of its own with one
+//! parser, and every source goes through that parser: configuration, state, import ids, notes,
+//! marks and kits.
 use super::ids::is_object_name;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -73,7 +74,8 @@ impl ObjectName {
     }
 }
 
-/// The longest directory: its name in `~/.ob/objects` has to fit into a file name.
+/// The most bytes of a directory when it is percent-encoded: as a name in `~/.ob/objects` it has to
+/// fit into a file name.
 const LONGEST: usize = 200;
 
 impl Directory {
@@ -103,14 +105,14 @@ impl Directory {
         Ok(Self(path))
     }
 
-    /// A path below it.
+    /// A path below the directory.
     #[must_use]
     pub fn join(&self, below: &str) -> String {
         format!("{}/{below}", self.0)
     }
 }
 
-/// Text as one file name: every byte but letters, digits, `-`, `_` and `.` is percent-encoded.
+/// Text as one file name: every byte is percent-encoded except letters, digits, `-`, `_` and `.`.
 #[must_use]
 pub fn encode(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -14,6 +14,8 @@ pub enum Kind {
     User,
     /// Nothing answered in time; a retry may help.
     Unreachable,
+    /// The server answered that it cannot do so now; a retry may help.
+    Busy,
     /// Somebody else holds the object.
     Locked,
     /// We will not do it: it would lose data or a guarantee.
@@ -70,25 +72,25 @@ impl Problem {
             .why(why)
             .fix("please report this text; nothing is lost, the next run looks at the hosts afresh")
     }
-    /// Says where.
+    /// Sets where: host, path or object.
     #[must_use]
     pub fn place(mut self, place: impl Into<String>) -> Self {
         self.place = place.into();
         self
     }
-    /// Says why.
+    /// Sets the cause.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();
         self
     }
-    /// Says how to fix it.
+    /// Sets what the reader can do.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();
         self
     }
-    /// Says what happens next.
+    /// Sets what the next run will do.
     #[must_use]
     pub fn then(mut self, then: impl Into<String>) -> Self {
         self.then = then.into();
@@ -101,8 +103,8 @@ impl Problem {
         self
     }
 
-    /// The first line. Hosts and servers have a part in all of these texts: like [`Self::detail`],
-    /// it is safe to show.
+    /// The first line. Hosts and servers have a part in all texts of a problem, so this line and
+    /// [`Self::detail`] are made safe to show.
     #[must_use]
     pub fn headline(&self) -> Cow<'_, str> {
         visible(&self.what)

@@ -8,7 +8,7 @@ pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A size in bytes; text form is that of OceanBase parameters: `64G`, `512M`, a bare number is
+/// A size in bytes. Its text form is that of OceanBase parameters: `64G`, `512M`; a bare number is
 /// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
@@ -46,7 +46,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Reads a duration: `30s`, `10m`, `2h`, `500ms`, `1h30m`.
+/// Reads a duration: `30s`, `10m`, `2h`, `500ms`, `1h30m`; `None` if it is none.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (mut rest, mut total) = (text.trim(), Duration::ZERO);

@@ -1,11 +1,11 @@
-//! Text from outside, made safe for a terminal: what would steer it becomes visible.
+//! Makes text from outside safe for a terminal: what would steer the terminal becomes visible.
 //!
-//! A host may answer with anything: an escape sequence sets the title, clears the screen or writes
-//! the clipboard, and a bidirectional control makes a line read as another one. The one place that
-//! knows them is here; every text on its way to a person goes through [`visible`].
+//! A host may answer with anything. An escape sequence sets the title, clears the screen or writes
+//! the clipboard, and a bidirectional control makes a line read as another one. Only this file
+//! knows such characters; every text on its way to a person goes through [`visible`].
 use std::borrow::Cow;
 
-/// Whether a terminal, or who reads it, may be led astray by it.
+/// Whether a character may steer a terminal or mislead its reader.
 fn steers(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
@@ -28,8 +28,8 @@ fn replaced(text: &str, show: impl Fn(char) -> String) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The text with control characters (but newline and tab) as `\x1b` or `\u{202e}`. What went
-/// through it once stays as it is.
+/// The text with control characters (except newline and tab) as `\x1b` or `\u{202e}`. Text that
+/// went through it once stays as it is.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     replaced(text, |c| match u32::from(c) {

@@ -1,4 +1,4 @@
-//! The provider plugin, and nothing else: terraform or tofu starts it. `--debug` serves for a
+//! The provider plugin and nothing else; terraform or tofu starts it. `--debug` serves for a
 //! debugger.
 use ob::base::Problem;
 use ob::transport::Pool;

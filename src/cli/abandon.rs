@@ -25,11 +25,11 @@ pub struct Args {
     yes: bool,
 }
 
-/// Runs it.
+/// Runs `ob operation abandon`.
 ///
 /// # Errors
-/// It runs, it has ended well, it cannot be given up, or there are rows that are not named in
-/// `--allow-data-loss`.
+/// The operation runs, has ended well or cannot be given up; or there are rows that
+/// `--allow-data-loss` does not name.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, connector, cx) = args.at.open(cancel)?;
     let surveys = look(out, &cx, &hosts).await?;

@@ -1,9 +1,9 @@
 //! `ob switchover | failover | start | stop --group FILE`: the operations of terraform, without
 //! terraform.
 //!
-//! The same graphs by the same pure functions, under the same lease and journal; only consent and
-//! wishes come from the command line. What is not asked for (a rebuild of a stale member, a first
-//! build) is left to the next apply.
+//! The same pure functions make the same graphs, which run under the same lease with the same
+//! journal. Only consent and wishes come from the command line. A command does only what it is
+//! asked for: a rebuild of a stale member or a first build is left to the next apply.
 use super::output::{End, Out};
 use super::reach::{Ssh, who};
 use super::{progress, state_file, steps};
@@ -96,15 +96,22 @@ pub async fn open(
     group::open(kit, connector, cancel).await
 }
 
-/// What a command leaves alone counts as not there: members that only an apply may rebuild or build.
+/// What was seen, without the members that the command leaves alone: these count as unreachable. A
+/// warning names those that only an apply may build or rebuild.
 fn without(group: &Opened, out: &Out, leave: impl Fn(&str, Standing) -> bool) -> Seen {
     let mut seen = group.seen.clone();
     for (name, standing) in &mut seen.standing {
         if leave(name, *standing) {
             if matches!(standing, Standing::Stale | Standing::Empty | Standing::Building) {
                 out.warn(
-                    &Problem::user(format!("member \"{name}\" is {} and left alone", standing.as_str()))
-                        .fix("the next terraform apply sets its store aside where need be and builds it again"),
+                    &Problem::user(format!(
+                        "member \"{name}\" is {} and left alone",
+                        standing.as_str()
+                    ))
+                    .fix(
+                        "the next terraform apply sets its store aside where need be and builds it \
+                         again",
+                    ),
                 );
             }
             *standing = Standing::Unreachable;
@@ -113,7 +120,7 @@ fn without(group: &Opened, out: &Out, leave: impl Fn(&str, Standing) -> bool) ->
     seen
 }
 
-/// Shows an operation, lets the operator say yes, and runs it.
+/// Shows an operation, asks the operator to confirm it, and runs it.
 async fn carry_out(
     out: &Out,
     common: &Common,
@@ -164,7 +171,7 @@ async fn carry_out(
     Ok(End::Done)
 }
 
-/// Members whose stores an apply must see to.
+/// Whether a member's store is left to the next apply.
 fn for_apply(_: &str, standing: Standing) -> bool {
     matches!(standing, Standing::Stale | Standing::Empty | Standing::Building)
 }
@@ -172,7 +179,7 @@ fn for_apply(_: &str, standing: Standing) -> bool {
 /// Runs `ob switchover`.
 ///
 /// # Errors
-/// As the plan of such a change, and as its steps.
+/// The change must not be made (as its plan would say), or a step failed.
 pub async fn switchover(
     out: &Out,
     args: Switchover,
@@ -248,7 +255,11 @@ pub async fn failover(
     let graph = group.lead(&seen, &want).map_err(|problem| {
         let consented = !problem.attribute.contains(&"failover".to_owned());
         let again = Problem {
-            fix: format!("bring it back; or consent for this epoch: ob failover --to {} --epoch {} (it is {} now)", args.to, group.seen.epoch, group.seen.epoch),
+            fix: format!(
+                "bring it back; or consent for this epoch: ob failover --to {} --epoch {} (it is \
+                 {} now)",
+                args.to, group.seen.epoch, group.seen.epoch
+            ),
             ..problem.clone()
         };
         if consented { problem } else { again }
@@ -262,12 +273,16 @@ pub async fn failover(
         out.warn(
             &Problem::user(format!("the failover of epoch {} may have lost rows", loss.epoch))
                 .why(format!(
-                    "the log of \"{}\" ended at SCN {} (ns since 1970), known {} before it was opened; what the old primary acknowledged later may be lost",
+                    "the log of \"{}\" ended at SCN {} (ns since 1970), known {} before it was \
+                     opened; what the old primary acknowledged later may be lost",
                     loss.to,
                     loss.scn,
                     show_duration(Duration::from_millis(loss.age_ms))
                 ))
-                .fix("when the old primary's host is back, apply again: its store is set aside, and `ob standby diff` lists the rows it has more"),
+                .fix(
+                    "when the old primary's host is back, apply again: its store is set aside, and \
+                     `ob standby diff` lists the rows it has more",
+                ),
         );
     }
     Ok(end)
@@ -284,8 +299,15 @@ pub async fn start(out: &Out, args: Start, cancel: CancellationToken) -> Result<
         group.member(member)?;
         if group.seen.standing.get(member) == Some(&Standing::Stale) {
             return Err(Problem::refused(format!("refused to start \"{member}\""))
-                .why(format!("it was primary before epoch {}: on its store it would take writes next to \"{}\"", group.seen.epoch, group.seen.noted))
-                .fix("the next terraform apply sets its store aside and builds it again as a standby"));
+                .why(format!(
+                    "it was primary before epoch {}: on its store it would take writes next to \
+                     \"{}\"",
+                    group.seen.epoch, group.seen.noted
+                ))
+                .fix(
+                    "the next terraform apply sets its store aside and builds it again as a \
+                     standby",
+                ));
         }
     }
     let primary = group.seen.asked.clone();

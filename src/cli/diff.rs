@@ -1,8 +1,8 @@
 //! `ob standby diff`: the rows that a former primary has and the current one has not.
 //!
-//! The set-aside store is copied on its own host; a temporary server runs on the copy, on a random
-//! port, without its replication port, for as long as this program holds the SSH channel. Store and
-//! member stay as they are.
+//! The set-aside store is copied on its own host. A temporary server runs on the copy, on a random
+//! port and without its replication port, for as long as this program holds the SSH channel. The
+//! store and the member stay as they are.
 mod compare;
 mod temporary;
 
@@ -50,10 +50,11 @@ pub struct Args {
     ssh: Ssh,
 }
 
-/// How long one statement may take: whole tables are read. The server ends it after a third.
+/// How long one statement may take: whole tables are read. The server is told to end it after a
+/// third of this time.
 const STATEMENT: Duration = Duration::from_secs(3 * 1800);
 
-/// Runs it: exit status 2 when there are such rows.
+/// Runs `ob standby diff`. The exit status is 2 when there are such rows.
 ///
 /// # Errors
 /// There is no such store, no room for a copy, the primary does not answer, or the copy does not
@@ -68,7 +69,11 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     })?;
     let room = temporary::room(&group.cx, &instance, &source).await?;
     let (needed, free) = (mebi(room.needed), mebi(room.free));
-    out.say(&format!("copies {source} ({needed}, {free} free there) on {} and reads the copy with a temporary server", instance.host.endpoint.show()));
+    out.say(&format!(
+        "copies {source} ({needed}, {free} free there) on {} and reads the copy with a temporary \
+         server",
+        instance.host.endpoint.show()
+    ));
     if room.free < room.needed + room.needed / 10 {
         return Err(Problem::refused("there is no room for a copy")
             .place(instance.host.endpoint.show())
@@ -84,12 +89,12 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     Ok(if tables.is_empty() { End::Done } else { End::Pending })
 }
 
-/// Whole mebibytes.
+/// A size in whole mebibytes, at least one.
 fn mebi(bytes: u64) -> String {
     Bytes((bytes >> 20 << 20).max(1 << 20)).to_string()
 }
 
-/// The store to read.
+/// The member whose store is read, and the path of that store.
 fn choose(group: &Opened, args: &Args) -> Result<(Node, String), Problem> {
     let (Some(instance), Some(member)) =
         (group.kit.members.get(&args.member), group.members.get(&args.member))
@@ -137,7 +142,10 @@ fn choose(group: &Opened, args: &Args) -> Result<(Node, String), Problem> {
     };
     if name.starts_with("left-") {
         return Err(Problem::refused(format!("store \"{name}\" is not read"))
-            .why("it was a standby's: it has no rows of its own, and would go on following its primary")
+            .why(
+                "it was a standby's: it has no rows of its own, and would go on following its \
+                 primary",
+            )
             .fix("only stores of former primaries (epoch-N) can have rows that others lack"));
     }
     Ok((instance.clone(), instance.own(&format!("aside/{name}"))))
@@ -151,7 +159,7 @@ async fn compare_all(
     limit: usize,
 ) -> Result<Vec<TableDiff>, Problem> {
     let cx = &group.cx;
-    // The accounts of a group are the same with all members, and were when this store was in use.
+    // All members of a group have the same accounts, and had them when this store was in use.
     let mut copy = instance.clone();
     copy.ports.insert(Port::Sql, temporary.port);
     let (mut left, _) = group.database.session(cx, &copy, STATEMENT).await?;

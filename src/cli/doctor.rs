@@ -64,7 +64,7 @@ impl Finding {
     }
 }
 
-/// Runs it: exit status 2 when something should be done, 1 when something is bad.
+/// Runs `ob doctor`. The exit status is 2 when something should be done, 1 when something is bad.
 ///
 /// # Errors
 /// No host is named.
@@ -89,7 +89,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     })
 }
 
-/// The machine itself: what every effect script stands on.
+/// Looks at the machine itself: what every effect script needs.
 async fn machine(cx: &Cx, host: &Host) -> Vec<Finding> {
     let facts = match cx.read(host, &program!("machine.sh")).await {
         Ok(output) => crate::transport::key_values(&output.stdout),
@@ -139,14 +139,15 @@ async fn machine(cx: &Cx, host: &Host) -> Vec<Finding> {
     found
 }
 
-/// Gates, marks and instances.
+/// Looks at gates, marks and servers.
 async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
     let host = &survey.host;
     let mut found = Vec::new();
     if survey.objects.is_empty() {
         let user = Some(&host.run_as).filter(|u| !u.is_empty()).unwrap_or(&host.endpoint.user);
         let why = format!(
-            "user {user} has none of ours here; if there should be some, name the user who runs the servers with --as"
+            "user {user} has none of ours here; if there should be some, name the user who runs \
+             the servers with --as"
         );
         found.push(Finding::new(host, "objects", Level::Ok, why, ""));
     }
@@ -162,8 +163,12 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 host,
                 format!("gate {}", object.key),
                 Level::Warn,
-                format!("number {}: {} did not give it back (operation {})", gate.number, gate.who, gate.holder),
-                "run that command again, or `ob operation abandon`; the next holder takes it over by itself",
+                format!(
+                    "number {}: {} did not give it back (operation {})",
+                    gate.number, gate.who, gate.holder
+                ),
+                "run that command again, or `ob operation abandon`; the next holder takes it over \
+                 by itself",
             ));
         } else {
             found.push(Finding::new(host, format!("gate {}", object.key), Level::Ok, held, ""));
@@ -197,12 +202,12 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 ),
             ));
         }
-        // What is not finished says nothing yet: the finding above names the way out.
+        // An unfinished object is not judged: the finding above says what to do about it.
         let whole = object.mark.as_ref().is_none_or(|m| m.stage == Stage::Complete);
         if let Some((database, instance)) = object.node(host).filter(|_| whole) {
             let what = format!("{} {}", database.engine().as_str(), instance.name);
             let member = match &object.group {
-                // In a group its standing follows from all members' notes.
+                // The standing of a group's member follows from the notes of all members.
                 Some(note) => {
                     let name = note
                         .members
@@ -250,22 +255,26 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
         Standing::Stopped => (Level::Warn, "the next terraform apply starts it"),
         Standing::Behind => (
             Level::Warn,
-            "it missed a move of the role and reads its log from the old primary: terraform apply or `ob start` points it at the new one",
+            "it missed a move of the role and reads its log from the old primary: terraform apply \
+             or `ob start` points it at the new one",
         ),
         Standing::Fenced => (
             Level::Warn,
-            "a switchover was not finished: `ob switchover --to MEMBER` or terraform apply finishes it",
+            "a switchover was not finished: `ob switchover --to MEMBER` or terraform apply \
+             finishes it",
         ),
         Standing::Opening => (
             Level::Warn,
-            "it was cut while it was opened for writes: `ob switchover --to` it, or terraform apply with primary = it, finishes that",
+            "it was cut while it was opened for writes: `ob switchover --to` it, or terraform \
+             apply with primary = it, finishes that",
         ),
         Standing::Building => {
             (Level::Warn, "a standby is being built: terraform apply finishes it")
         }
         Standing::Stale => (
             Level::Bad,
-            "a former primary that missed a move of the role: never start it; terraform apply sets its store aside and builds it again",
+            "a former primary that missed a move of the role: never start it; terraform apply sets \
+             its store aside and builds it again",
         ),
         Standing::Unreachable => (
             Level::Bad,
@@ -276,7 +285,7 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
 
 fn operations(surveys: &[Survey]) -> Vec<Finding> {
     let all = history::merge(surveys);
-    // One that runs is no trouble.
+    // An operation that runs is no finding.
     let open = history::unfinished(&all).into_iter().filter(|w| w.over());
     let finding = |w: &Whole| Finding {
         host: w.hosts.iter().cloned().collect::<Vec<_>>().join(", "),

@@ -1,10 +1,11 @@
-//! How operations are shown.
+//! Shows operations as text.
 use super::output::{span, table};
 use crate::engine::history::{StepRecord, StepState};
 use crate::engine::journal::Ending;
 use crate::operate::history::{State, Whole};
 
-/// `create cluster.main   running 3m12s   step 7 of 12   lease #41 held by ci-runner-3`.
+/// An operation in one line: `create cluster.main   running 3m12s   step 7 of 12   lease #41 held
+/// by ci-runner-3`.
 #[must_use]
 pub fn headline(whole: &Whole) -> String {
     let total = whole.steps.len();
@@ -24,7 +25,8 @@ pub fn headline(whole: &Whole) -> String {
     format!("{}   {} {time}   {at}   {lease}", whole.title, whole.state.as_str())
 }
 
-/// The state of a step as people read it: a step of a dead operation does not run.
+/// The state of a step as people read it. A step that was running when its operation died reads as
+/// cut off.
 fn word(whole: &Whole, step: &StepRecord) -> &'static str {
     if step.state == StepState::Running && whole.over() { "cut off" } else { step.state.as_str() }
 }
@@ -43,7 +45,7 @@ pub fn step_lines(whole: &Whole) -> Vec<String> {
     table(&whole.steps.iter().map(row).collect::<Vec<_>>()).lines().map(str::to_owned).collect()
 }
 
-/// All of it.
+/// An operation with its steps.
 #[must_use]
 pub fn show(whole: &Whole) -> String {
     let mut lines = vec![headline(whole)];
@@ -52,7 +54,11 @@ pub fn show(whole: &Whole) -> String {
         lines.push(format!("  ended: {outcome}"));
     }
     if whole.state == State::CutOff {
-        lines.push(format!("  nobody holds its lease: run the same command again to go on, or `ob operation abandon {}`", whole.operation));
+        lines.push(format!(
+            "  nobody holds its lease: run the same command again to go on, or `ob operation \
+             abandon {}`",
+            whole.operation
+        ));
     }
     if whole.damaged > 0 {
         lines.push(format!("  {} journal lines are damaged and were passed over", whole.damaged));
@@ -60,7 +66,7 @@ pub fn show(whole: &Whole) -> String {
     lines.join("\n")
 }
 
-/// The list.
+/// A table of operations.
 #[must_use]
 pub fn list(all: &[&Whole]) -> String {
     if all.is_empty() {

@@ -29,10 +29,10 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-/// Runs it.
+/// Runs `ob kit`.
 ///
 /// # Errors
-/// There is no such group, nothing answers and no owner is given.
+/// There is no such group, or nothing answers and no owner is given.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, _, cx) = args.at.open(cancel)?;
     let mut users = BTreeMap::new();

@@ -1,4 +1,4 @@
-# Prints what every effect script stands on: programs that are missing, room, rights.
+# Prints what every effect script depends on: programs that are missing, free space, rights.
 # needs: engine/host.sh
 for t in flock sync sha256sum awk sed stat cksum tail; do
   command -v $t >/dev/null || echo "missing.$t=1"

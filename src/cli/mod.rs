@@ -1,4 +1,4 @@
-//! The commands of `ob`, the operator's tool: one file each. They use the same steps, lease and
+//! The commands of `ob`, the operator's tool, one file each. They use the same steps, lease and
 //! journal as terraform.
 //!
 //! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 changes
@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            // clap's own 2 would mean "changes pending" here.
+            // clap's own exit status 2 would mean "changes pending" here.
             return if error.use_stderr() { End::Failed } else { End::Done }.into();
         }
     };
@@ -113,7 +113,8 @@ pub fn main() -> ExitCode {
     end.into()
 }
 
-/// The first Ctrl-C asks for the next safe point, the second one ends at once.
+/// The first Ctrl-C asks the command to stop at its next safe point; the second one ends the
+/// program at once.
 async fn interrupts(cancel: CancellationToken) {
     if tokio::signal::ctrl_c().await.is_ok() {
         cancel.cancel();

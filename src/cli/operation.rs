@@ -30,10 +30,10 @@ pub enum Verb {
     Abandon(abandon::Args),
 }
 
-/// Runs it.
+/// Runs `ob operation`.
 ///
 /// # Errors
-/// No host answers, there is no such operation, it must not be given up.
+/// No host answers, there is no such operation, or it must not be given up.
 pub async fn run(out: &Out, verb: Verb, cancel: CancellationToken) -> Result<End, Problem> {
     match verb {
         Verb::List { open, at } => {

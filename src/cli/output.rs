@@ -1,5 +1,6 @@
-//! What commands print and how they end: data on stdout, everything else on stderr, plain when
-//! piped. All text goes through [`visible`]; colour and cursor moves are added here, behind it.
+//! What commands print and how they end. Data goes to stdout, everything else to stderr; without a
+//! terminal it is plain text. All text goes through [`visible`]; colour and cursor moves are added
+//! behind that.
 use crate::base::visible::visible_json;
 use crate::base::{Kind, Problem, visible};
 use serde::Serialize;
@@ -37,16 +38,16 @@ impl From<End> for ExitCode {
 /// Where output goes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Out {
-    /// Data as JSON.
+    /// Whether data is printed as JSON.
     pub json: bool,
-    /// stdout is a terminal.
+    /// Whether stdout is a terminal.
     pub terminal: bool,
-    /// stderr takes colour.
+    /// Whether stderr takes colour.
     color: bool,
 }
 
 impl Out {
-    /// As this process was started.
+    /// The output that this process was started with.
     #[must_use]
     pub fn of_process(json: bool) -> Self {
         let quiet = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
@@ -57,7 +58,7 @@ impl Out {
         }
     }
 
-    /// Prints the command's result.
+    /// Prints the command's result: `value` as JSON, or the text that `human` makes.
     ///
     /// # Errors
     /// stdout cannot be written.
@@ -98,12 +99,12 @@ impl Out {
         write(&(back + &visible(text)))
     }
 
-    /// Says something to the person in front of it.
+    /// Says something to the user, on stderr.
     pub fn say(&self, text: &str) {
         self.tell("", "", text);
     }
 
-    /// Says what went wrong and how the process ends because of it.
+    /// Says what went wrong, and gives how the process ends because of it.
     pub fn fail(&self, problem: &Problem) -> End {
         self.tell("Error:", "1;31", &format!(" {problem}"));
         match problem.kind {
@@ -113,12 +114,12 @@ impl Out {
         }
     }
 
-    /// Says something that can be acted on.
+    /// Says what the user should do something about.
     pub fn warn(&self, problem: &Problem) {
         self.tell("Warning:", "1;33", &format!(" {problem}"));
     }
 
-    /// Says `text` behind a word in a colour, where stderr takes one.
+    /// Says `text` behind `word`, which has a colour where stderr takes one.
     pub fn tell(&self, word: &str, color: &str, text: &str) {
         let _ = writeln!(std::io::stderr(), "{}", self.told(word, color, text));
     }
@@ -129,7 +130,8 @@ impl Out {
         if colored { format!("\x1b[{color}m{word}\x1b[0m{text}") } else { format!("{word}{text}") }
     }
 
-    /// Lets the user type `word` before something is changed; `yes` is the answer given in advance.
+    /// Asks the user to type `word` before something is changed. `yes`: the answer was given in
+    /// advance.
     ///
     /// # Errors
     /// Another word was typed, or nobody can type.
@@ -166,7 +168,7 @@ fn write(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// Rows in columns; the last column is never padded.
+/// Lays rows out in columns. The last column is never padded.
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -182,7 +184,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Seconds between two readings of one clock, for people.
+/// The time between two readings of one clock (seconds), for people.
 #[must_use]
 pub fn span(from: i64, to: i64) -> String {
     let seconds = u64::try_from(to - from).unwrap_or(0);
@@ -201,7 +203,8 @@ mod tests {
     use std::collections::BTreeMap;
     use tokio_util::sync::CancellationToken;
 
-    /// A host that says what takes over a terminal, and where that would arrive.
+    /// A host's output tries to take over the terminal. Checks every way by which it would get
+    /// there.
     #[tokio::test]
     async fn nothing_a_host_says_steers_the_terminal() {
         let endpoint = Endpoint {
@@ -217,9 +220,8 @@ mod tests {
         let host = crate::engine::Host { endpoint, run_as: String::new() };
         const CLEAR: crate::engine::Program = crate::engine::Program::of(
             "clear.sh",
-            &[
-                "printf '\\033]0;owned\\007\\033[2J\\302\\2332J\\342\\200\\256Apply complete!\\r' >&2; exit 9",
-            ],
+            &["printf '\\033]0;owned\\007\\033[2J\\302\\2332J\\342\\200\\256Apply complete!\\r' \
+               >&2; exit 9"],
         );
         let problem = cx.read(&host, &CLEAR).await.unwrap_err();
         assert!(problem.why.contains("\x1b[2J\u{9b}2J\u{202e}Apply"), "it came: {problem:?}");

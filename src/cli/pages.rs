@@ -1,10 +1,10 @@
-//! Registry pages from the schemas: the layout that the registry shows and `tfplugindocs validate`
-//! accepts.
+//! Makes the registry pages from the schemas, in the layout that the registry shows and
+//! `tfplugindocs validate` accepts.
 use crate::provider::document::{Document, Page, Row};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Every page by its path. `example` reads a file of the repository, if it is there.
+/// Every page by its path. `example` reads a file of the repository; `None`: it is not there.
 #[must_use]
 pub fn pages(
     document: &Document,
@@ -32,8 +32,8 @@ pub fn pages(
     out
 }
 
-/// The head of a page. Pages of types have a subcategory (an empty one), the index must not have
-/// one.
+/// The head of a page. The page of a type must have a subcategory (an empty one), the index must
+/// not.
 fn front(title: &str, subcategory: &str, description: &str) -> String {
     let text: String =
         first_line(description).lines().fold(String::new(), |all, l| all + "  " + l + "\n");
@@ -89,7 +89,7 @@ fn schema(page: &Page) -> String {
     text
 }
 
-/// One of the lists: its heading and which attributes are in it.
+/// One of the lists of a schema: its heading, and which attributes belong to it.
 type Group = (&'static str, fn(&Row) -> bool);
 
 fn groups(

@@ -4,7 +4,7 @@ use crate::base::units::show_duration;
 use crate::engine::event::{Event, Sink, What};
 use std::sync::Arc;
 
-/// Prints what happens.
+/// A listener that prints what happens.
 #[must_use]
 pub fn sink(out: Out) -> Sink {
     Arc::new(move |event: &Event| {
@@ -15,7 +15,7 @@ pub fn sink(out: Out) -> Sink {
     })
 }
 
-/// Word, colour, title and what else is said of it.
+/// The word, its colour, the title and a remark of an event's line; `None`: the event has no line.
 fn line(what: &What) -> Option<(&'static str, &'static str, &str, String)> {
     Some(match what {
         What::Opened { .. } | What::Closed(_) => return None,

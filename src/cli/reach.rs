@@ -52,10 +52,10 @@ pub struct Where {
 }
 
 impl Where {
-    /// The hosts and a context that reads them.
+    /// The hosts, their connector, and a context that reads them.
     ///
     /// # Errors
-    /// None is named, a file cannot be read.
+    /// No host is named, or a file cannot be read.
     pub fn open(
         &self,
         cancel: CancellationToken,
@@ -86,7 +86,10 @@ impl Where {
             ))
         });
         if hosts.is_empty() {
-            return Err(Problem::user("no host is named").fix("give --host user@address, --group FILE (see `ob kit`) or --state terraform.tfstate"));
+            return Err(Problem::user("no host is named").fix(
+                "give --host user@address, --group FILE (see `ob kit`) or --state \
+                 terraform.tfstate",
+            ));
         }
         let connector = self.ssh.connector(users, cancel.clone())?;
         let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
@@ -94,7 +97,7 @@ impl Where {
     }
 }
 
-/// Looks at all hosts and warns about those that do not answer; one has to.
+/// Looks at all hosts and warns about those that do not answer. At least one must answer.
 ///
 /// # Errors
 /// None answers.
@@ -104,10 +107,10 @@ pub async fn look(out: &Out, cx: &Cx, hosts: &[Host]) -> Result<Vec<Survey>, Pro
     Ok(good)
 }
 
-/// Takes `user@address:port` apart; `[…]` around an IPv6 address.
+/// Takes `user@address:port` apart. An IPv6 address may stand in `[…]`.
 ///
 /// # Errors
-/// It is no such thing.
+/// The text is no such thing.
 pub fn endpoint(text: &str) -> Result<Endpoint, Problem> {
     let bad = |why: &str| {
         Problem::user(format!("\"{text}\" is no host"))
@@ -144,8 +147,7 @@ fn home(path: &str) -> PathBuf {
 }
 
 impl Ssh {
-    /// The way to hosts. `users` are login users by identity name, where the host itself names
-    /// none.
+    /// Makes the connector. `users` are login users by identity name, for hosts that name none.
     ///
     /// # Errors
     /// A key file is not there.
@@ -198,7 +200,8 @@ impl Ssh {
     }
 }
 
-/// Logs in with the operator's own keys wherever the configuration's identity is not given.
+/// Logs in with the operator's own key on every host whose identity was not given on the command
+/// line.
 struct Operator {
     pool: Arc<Pool>,
     names: std::collections::BTreeSet<String>,

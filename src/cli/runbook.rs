@@ -37,10 +37,10 @@ pub struct Part {
     pub steps: Vec<Line>,
 }
 
-/// Runs it.
+/// Runs `ob runbook`.
 ///
 /// # Errors
-/// The file is no plan, or of another schema.
+/// The file is no plan, or a plan of another schema.
 pub fn run(out: &Out, args: &Args) -> Result<End, Problem> {
     let fix = "terraform plan -out=p && terraform show -json p > plan.json";
     let plan = json(&args.plan, "plan", fix)?;

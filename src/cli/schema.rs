@@ -30,7 +30,7 @@ pub enum Verb {
     },
 }
 
-/// Runs it.
+/// Runs `ob schema`.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -111,7 +111,7 @@ pub fn schemas(document: &Document) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// As `terraform providers schema -json` prints it.
+/// The schemas in the form that `terraform providers schema -json` prints.
 fn provider(document: &Document) -> Json {
     let all = |pages: &BTreeMap<String, Page>| {
         pages.iter().map(|(name, p)| (name.clone(), schema(p))).collect::<Map<_, _>>()
@@ -142,7 +142,11 @@ fn provider(document: &Document) -> Json {
 }
 
 fn schema(page: &Page) -> Json {
-    json!({ "version": page.version, "block": { "attributes": attributes(&page.attributes), "description": page.description, "description_kind": "markdown" } })
+    json!({ "version": page.version, "block": {
+        "attributes": attributes(&page.attributes),
+        "description": page.description,
+        "description_kind": "markdown"
+    } })
 }
 
 fn attributes(rows: &BTreeMap<String, Row>) -> Json {

@@ -1,5 +1,5 @@
-//! A terraform state file, read for where our objects are. Secrets are not in it, and nothing of it
-//! is changed.
+//! Reads from a terraform state file where our objects are. The file holds none of our secrets and
+//! is not changed.
 use crate::base::Problem;
 use crate::engine::Host;
 use crate::operate::Kit;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// Reads a JSON file.
 ///
 /// # Errors
-/// It cannot be read or is no JSON.
+/// The file cannot be read or is no JSON.
 pub fn json(file: &Path, what: &str, fix: &str) -> Result<Json, Problem> {
     let bad = |why: String| {
         Problem::user(format!("cannot read the {what} {}", file.display()))
@@ -31,7 +31,7 @@ pub fn json(file: &Path, what: &str, fix: &str) -> Result<Json, Problem> {
 /// Reads a kit.
 ///
 /// # Errors
-/// It cannot be read, or is none.
+/// The file cannot be read, or is no kit.
 pub fn kit(file: &Path) -> Result<Kit, Problem> {
     let fix = "`ob kit --state FILE` or `ob kit --host user@address` writes one";
     Kit::parse(json(file, "kit", fix)?)
@@ -41,7 +41,7 @@ pub fn kit(file: &Path) -> Result<Kit, Problem> {
 /// Reads the state.
 ///
 /// # Errors
-/// It is none of version 4.
+/// The file is no state of version 4.
 pub fn load(file: &Path) -> Result<Json, Problem> {
     let fix =
         "give a terraform.tfstate (`terraform state pull` prints the one of a remote backend)";
@@ -54,7 +54,7 @@ pub fn load(file: &Path) -> Result<Json, Problem> {
     Ok(state)
 }
 
-/// Attributes of every object of `kind` (or of all types that begin with `ob_`).
+/// The attributes of every object of type `kind`, or of every type that begins with `ob_`.
 fn objects<'a>(state: &'a Json, kind: Option<&'a str>) -> impl Iterator<Item = &'a Json> {
     let resources = state["resources"].as_array().into_iter().flatten().filter(move |r| {
         let t = r["type"].as_str().unwrap_or_default();
@@ -104,7 +104,7 @@ fn walk(json: &Json, run_as: &str, found: &mut Vec<Host>) {
     }
 }
 
-/// The replication groups in it.
+/// The replication groups in a state.
 #[must_use]
 pub fn groups(state: &Json) -> Vec<Standby> {
     let schema = ObStandby.schema();

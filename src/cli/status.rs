@@ -44,7 +44,7 @@ struct Row {
     why: String,
 }
 
-/// Runs it: exit status 2 unless one member takes writes and all others follow.
+/// Runs `ob status`. The exit status is 2 unless one member takes writes and all others follow.
 ///
 /// # Errors
 /// The kit cannot be used.

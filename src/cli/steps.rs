@@ -1,5 +1,5 @@
-//! A graph as a runbook: every step with the exact shell and SQL, what it does to users, and the
-//! way back.
+//! Shows a graph as a runbook: every step with the exact shell and SQL, what it does to users, and
+//! the way back.
 use crate::component::mysql::Statement;
 use crate::engine::{Effect, Graph, Step};
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// That of an effect.
+    /// The program of an effect, if it has one.
     #[must_use]
     pub fn of(effect: &Effect) -> Option<Self> {
         let program = effect.program()?;
@@ -51,7 +51,7 @@ impl Program {
     }
 }
 
-/// The digest that runbooks name programs by.
+/// The digest by which runbooks name a program: 64 hex digits.
 #[must_use]
 pub fn sha256(text: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
@@ -87,7 +87,7 @@ pub fn lines(graph: &Graph) -> Vec<Line> {
     graph.nodes().iter().enumerate().map(line).collect()
 }
 
-/// Statements of one session, each a line; they are their own titles.
+/// The statements of one session, each as a step. A statement is its own title.
 #[must_use]
 pub fn statements(all: &[Statement]) -> Vec<Line> {
     let line = |(n, s): (usize, &Statement)| Line {
@@ -105,13 +105,13 @@ pub fn statements(all: &[Statement]) -> Vec<Line> {
     all.iter().enumerate().map(line).collect()
 }
 
-/// What all of them do to users.
+/// What all steps together do to users.
 #[must_use]
 pub fn impact(graph: &Graph) -> Vec<String> {
     graph.impact().into_iter().map(|i| i.as_str().to_owned()).collect()
 }
 
-/// Shows them, indented.
+/// The steps as indented text.
 #[must_use]
 pub fn show(lines: &[Line]) -> String {
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! Tables: the command line, what commands print, runbooks of recorded plans. Real hosts are in
-//! `acceptance-tests`.
+//! Tables for the command line, for what commands print, and for runbooks of recorded plans. Tests
+//! with real hosts are in `acceptance-tests`.
 use super::journal;
 use super::*;
 use crate::base::{Directory, ObjectName};
@@ -397,7 +397,8 @@ fn written_schemas_and_pages_are_those_of_this_program() {
         "# ob_cluster (Resource)",
         "### Required",
         "### Read-Only",
-        "<a id=\"nestedatt--zones--servers--host\"></a>\n### Nested Schema for `zones.servers.host`",
+        "<a id=\"nestedatt--zones--servers--host\"></a>\n\
+         ### Nested Schema for `zones.servers.host`",
         "## Import",
         "[Write-only]",
     ] {

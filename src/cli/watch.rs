@@ -26,7 +26,7 @@ pub struct Args {
     at: Where,
 }
 
-/// Runs it.
+/// Runs `ob watch`.
 ///
 /// # Errors
 /// No host answers, there is no such operation.
@@ -43,8 +43,9 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         match all.iter().find(|w| w.operation == id) {
             Some(whole) => {
                 shown.next(out, whole)?;
-                // Its lease can still be held for a moment after the last line, and a host that is
-                // away may hold it.
+                // A journal with a last line ends the watch, because the lease can still be held
+                // for a moment after it. Without that line a host that is away may hold the lease,
+                // so all hosts must have answered.
                 if whole.over() && bad.is_empty() || whole.outcome.is_some() {
                     return Ok(
                         if whole.state == State::Done || whole.ending == Some(Ending::Done) {
@@ -95,7 +96,8 @@ struct Shown {
 }
 
 impl Shown {
-    /// A terminal is redrawn; a pipe gets one line (or JSON document) per change.
+    /// Shows the operation: redraws a terminal; writes one line (or JSON document) per change to a
+    /// pipe.
     fn next(&mut self, out: &Out, whole: &Whole) -> Result<(), Problem> {
         let states: Vec<_> = whole
             .steps

@@ -1,10 +1,13 @@
-//! What the way to a host for an effect brings back beside the effect's own outcome.
+//! Piggybacks status queries on an effect's script, so that a step costs one round trip.
 //!
-//! A step is checked, has its effect and is checked again, and the next step there is checked by
-//! the same questions. So what was asked on a host since the last effect there is asked once more
-//! at the end of the next one, in the same script; who asks it then gets that answer. A step costs
-//! one round trip instead of three or four. An answer holds until anything of the run has an effect
-//! or waits, and no longer than [`FRESH`]; so does that of a question asked by itself.
+//! A step is checked, has its effect and is checked again. The next step on the host is checked by
+//! the same questions. A question is a script that only reads. [`Along`] remembers the questions
+//! that a host was asked since the last effect there. The next effect's script asks them again at
+//! its end, and [`Along`] keeps the answers for whoever asks next. So a step costs one round trip
+//! instead of three or four.
+//!
+//! All answers are dropped when any step of the run has an effect or waits, and an answer is used
+//! for [`FRESH`] at most. The same holds for the answer to a question that was asked by itself.
 use super::step::Host;
 use crate::transport::Output;
 use std::collections::BTreeMap;
@@ -14,29 +17,31 @@ use std::time::{Duration, Instant};
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(2);
-/// How many questions a host keeps: the newest.
+/// How many questions are remembered for a host: the newest ones.
 const MOST: usize = 4;
-/// Begins the lines between answers; nobody on the host knows it before the script runs.
+/// A random word that begins the lines between answers. Nobody on the host knows it before the
+/// script runs, so nobody can forge such a line.
 pub(super) struct Nonce(String);
 
 impl Nonce {
-    /// A new one.
+    /// A new random word.
     pub fn fresh() -> Self {
         Self(format!("ob-along-{:032x}", rand::random::<u128>()))
     }
 }
 
-/// The questions and answers of one run.
+/// The remembered questions and kept answers of one run.
 #[derive(Default)]
 pub(super) struct Along(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Reading scripts by host, since the last effect there.
+    /// The questions that each host was asked since the last effect there.
     asked: BTreeMap<Host, Vec<String>>,
-    /// What they printed, and when.
+    /// What each question printed, and when.
     answers: BTreeMap<(Host, String), (String, Instant)>,
-    /// Grows whenever answers end.
+    /// Grows whenever all answers are dropped. An answer counts only in the turn in which its
+    /// question was asked.
     turn: u64,
 }
 
@@ -48,7 +53,7 @@ impl State {
 }
 
 impl std::fmt::Debug for Along {
-    /// Without the answers: there may be secrets in them.
+    /// Leaves the answers out: there may be secrets in them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Along").finish_non_exhaustive()
     }
@@ -59,7 +64,7 @@ impl Along {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a question and gives its answer, if one is known.
+    /// Remembers a question, and gives its answer if one is kept and fresh.
     pub fn ask(&self, host: &Host, question: &str) -> Option<Output> {
         let mut state = self.state();
         let asked = state.asked.entry(host.clone()).or_default();
@@ -71,20 +76,20 @@ impl Along {
         (when.elapsed() < FRESH).then(|| Output { stdout: stdout.clone(), ..Output::default() })
     }
 
-    /// An effect on a host begins: no answer holds any more. Hands out what was asked there, and
-    /// the effect's turn.
+    /// An effect on `host` begins: drops all answers. Gives the questions that its script shall
+    /// ask, and the effect's turn.
     pub fn begin(&self, host: &Host) -> (Vec<String>, u64) {
         let mut state = self.state();
         state.end_answers();
         (state.asked.remove(host).unwrap_or_default(), state.turn)
     }
 
-    /// The turn in which what is read from now on is kept.
+    /// The current turn. Take it before asking, and pass it to [`Along::keep`].
     pub fn turn(&self) -> u64 {
         self.state().turn
     }
 
-    /// Keeps the answer to a question that was asked in `turn`.
+    /// Keeps the answer to a question that was asked in `turn`, unless answers were dropped since.
     pub fn keep(&self, host: &Host, question: &str, stdout: &str, turn: u64) {
         let mut state = self.state();
         if state.turn == turn {
@@ -94,9 +99,9 @@ impl Along {
         }
     }
 
-    /// An effect begun in `turn` has ended, well or not: what was read beside it holds no more.
-    /// Takes what [`script`] printed for `questions` out of its output, and keeps it unless another
-    /// effect began meanwhile.
+    /// An effect that began in `turn` has ended, well or not. Drops all answers: what was read
+    /// during the effect may not be true any more. Takes what [`script`] printed for `questions`
+    /// out of `output` and keeps it as answers, unless another effect began meanwhile.
     pub fn end(
         &self,
         host: &Host,
@@ -117,13 +122,13 @@ impl Along {
         }
     }
 
-    /// Time passes: what was true may not be so any more.
+    /// Drops all answers.
     pub fn forget(&self) {
         self.state().end_answers();
     }
 }
 
-/// Shell that asks, each question in a shell of its own.
+/// The shell text that asks the questions, each in a subshell of its own.
 pub(super) fn script(questions: &[String], Nonce(mark): &Nonce) -> String {
     let mut text = String::new();
     for question in questions {
@@ -133,8 +138,8 @@ pub(super) fn script(questions: &[String], Nonce(mark): &Nonce) -> String {
     text
 }
 
-/// The output before the first question, and what each of `count` questions printed; none where it
-/// failed or is missing.
+/// Splits an output into what came before the first question, and what each of `count` questions
+/// printed: `None` where the question failed or its answer is missing.
 fn split(stdout: &str, count: usize, Nonce(mark): &Nonce) -> (String, Vec<Option<String>>) {
     let begin = format!("\n{mark} ask\n");
     let mut parts = stdout.split(begin.as_str());
@@ -142,7 +147,7 @@ fn split(stdout: &str, count: usize, Nonce(mark): &Nonce) -> (String, Vec<Option
     let good = format!("\n{mark} 0\n");
     let mut answers: Vec<_> =
         parts.map(|p| p.strip_suffix(good.as_str()).map(str::to_owned)).collect();
-    // Other than was asked: whatever this is, it is no answer.
+    // There are not as many answers as questions: whatever this is, it holds no answer.
     if answers.len() != count {
         answers = vec![None; count];
     }

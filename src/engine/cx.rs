@@ -1,5 +1,7 @@
-//! What steps work with: reading hosts, effects under the gate, secrets by name.
+//! The context that checks and effects get ([`Cx`]). It reads hosts, runs effects under the gate
+//! and holds secrets by name.
 use super::along::{self, Along, Nonce};
+use super::effect::{Contents, NoContents};
 use super::event::{At, Event, Sink, What, nobody};
 use super::gate::{self, Lines, Pass};
 use super::hold::Hold;
@@ -9,7 +11,7 @@ use super::program::Program;
 use super::step::{Host, Step, StepId};
 use super::template::{CREATION, EPOCH, OPERATION, OWNER, Values};
 use super::{Operation, fault};
-use crate::base::{CreationId, Kind, OperationId, Problem, Secret};
+use crate::base::{CreationId, Kind, OperationId, Pauses, Problem, Secret};
 use crate::transport::{Connector, Output, Script, Transport, TransportError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,11 +23,12 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Running {
     pub operation: Operation,
     pub leases: Vec<Lease>,
-    /// Lines about steps that were found done, waiting for the next effect to carry them to a host.
+    /// Journal lines about steps that were found done. The next effect's script writes them on its
+    /// host.
     pub waiting: Mutex<Vec<Entry>>,
-    /// Step numbers by identity.
+    /// Each step's number in the runbook, from 1, by the step's identity.
     pub numbers: BTreeMap<StepId, usize>,
-    /// What was read along with effects.
+    /// The questions and answers that travel with effects; see [`Along`].
     pub along: Along,
 }
 
@@ -33,6 +36,7 @@ pub(super) struct Running {
 #[derive(Clone)]
 pub struct Cx {
     connector: Arc<dyn Connector>,
+    contents: Arc<dyn Contents>,
     cancel: CancellationToken,
     secrets: Arc<BTreeMap<String, Secret>>,
     running: Option<Arc<Running>>,
@@ -47,23 +51,34 @@ impl Cx {
         cancel: CancellationToken,
         secrets: BTreeMap<String, Secret>,
     ) -> Self {
-        let secrets = Arc::new(secrets);
-        Self { connector, cancel, secrets, running: None, events: nobody() }
+        let (secrets, contents) = (Arc::new(secrets), Arc::new(NoContents));
+        Self { connector, contents, cancel, secrets, running: None, events: nobody() }
     }
 
-    /// The same, with somebody who listens.
+    /// The same, with what opens the files that steps place.
+    #[must_use]
+    pub fn with_contents(&self, contents: Arc<dyn Contents>) -> Self {
+        Self { contents, ..self.clone() }
+    }
+
+    /// What opens the files that steps place.
+    pub(super) fn contents(&self) -> &dyn Contents {
+        self.contents.as_ref()
+    }
+
+    /// The same context; `events` hears what happens.
     #[must_use]
     pub fn heard_by(&self, events: Sink) -> Self {
         Self { events, ..self.clone() }
     }
 
-    /// Tells what happened in an operation.
+    /// Tells the listener what happened in an operation.
     pub(super) fn tell(&self, operation: &OperationId, what: What) {
         tracing::info!(%operation, ?what);
         (self.events)(&Event { operation: operation.clone(), what });
     }
 
-    /// Tells what happened to a step of the running operation.
+    /// Tells the listener what happened to a step of the running operation.
     pub(super) fn tell_of(&self, step: &dyn Step, what: impl FnOnce(At) -> What) {
         let Some(running) = self.running.as_deref() else { return };
         let at = At {
@@ -79,7 +94,8 @@ impl Cx {
         Self { running: Some(running), ..self.clone() }
     }
 
-    /// The same without the operation's cancellation.
+    /// The same context, but a cancel does not reach it. For what must go on after a cancel, such
+    /// as the renewing of a lease.
     #[must_use]
     pub fn detached(&self) -> Self {
         Self { cancel: CancellationToken::new(), ..self.clone() }
@@ -91,19 +107,19 @@ impl Cx {
         &self.cancel
     }
 
-    /// A secret of the configuration by its attribute name.
+    /// A secret of the configuration, by its attribute's name.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         self.secrets.get(name)
     }
 
-    /// The running operation's id and owner, for marks.
+    /// The running operation; `None` outside of one.
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.running.as_deref().map(|r| &r.operation)
     }
 
-    /// True when the lease was taken over from a holder that did not give it back.
+    /// Whether a lease of this run was taken over from a holder that did not give it back.
     #[must_use]
     pub fn took_over(&self) -> bool {
         self.running.as_deref().is_some_and(|r| r.leases.iter().any(|l| l.took_over))
@@ -120,7 +136,8 @@ impl Cx {
         }
     }
 
-    /// Runs a script as the host's run user and hands out whatever it said.
+    /// Runs a script as the host's run user. Gives its output, whatever its exit status. `effect`:
+    /// whether the script may change the host.
     pub(super) async fn run_on(
         &self,
         host: &Host,
@@ -134,11 +151,12 @@ impl Cx {
         transport.run(&script).await.map_err(|e| e.explain(&host.endpoint))
     }
 
-    /// Runs a program that only reads. Within an operation its answer may have come along with the
-    /// last effect there.
+    /// Runs a program that only reads. Within an operation the host is not asked when an answer to
+    /// the same question is at hand: it came with the last effect there, or was read less than 2 s
+    /// ago.
     ///
     /// # Errors
-    /// The host cannot be reached; the program itself failed.
+    /// The host cannot be reached, or the program failed.
     pub async fn read(&self, host: &Host, program: &Program) -> Result<Output, Problem> {
         let question = program.script(&Values::default())?;
         if let Some(known) = self.along().and_then(|a| a.ask(host, &question)) {
@@ -159,8 +177,9 @@ impl Cx {
             .fix("check the user's rights on the host, then run the same command again"))
     }
 
-    /// What an effect of `step` has to show on its host. An operation that holds gates has no
-    /// effect beside them.
+    /// The passes (key and lease number) that an effect of `step` shows to the gates on its host.
+    /// An operation that holds leases may have no effect on a host without one of its gates: that
+    /// is an error.
     fn passes(&self, step: &dyn Step) -> Result<Vec<Pass>, Problem> {
         let leases = self.running.as_deref().map_or(&[][..], |r| &r.leases);
         let passes: Vec<_> = leases.iter().filter_map(|l| l.pass(step.host())).collect();
@@ -192,7 +211,8 @@ impl Cx {
         ))
     }
 
-    /// What every effect may name, with what its step has read.
+    /// Adds to the values of a step those that every effect may name: the configuration's secrets,
+    /// the operation's id, its owner, its epoch and a new creation id.
     pub(super) fn known(&self, mut values: Values) -> Values {
         for (name, secret) in self.secrets.iter() {
             values.secret(name, secret);
@@ -205,8 +225,8 @@ impl Cx {
             .with(CREATION, CreationId::fresh().as_str())
     }
 
-    /// Runs a program as the effect of `step` on its host: gate, journal line, program, journal
-    /// line, in one script.
+    /// Runs a program as the effect of `step` on its host. One script checks the gate, writes the
+    /// journal's begin line, runs the program and writes the end line.
     pub(super) async fn shell(
         &self,
         step: &dyn Step,
@@ -224,7 +244,7 @@ impl Cx {
         let nonce = Nonce::fresh();
         let questions_too = along::script(&questions, &nonce);
         let script = gate::effect(&self.passes(step)?, &lines, &body, &questions_too);
-        // It may have happened, whatever is known of it.
+        // When the run fails, the effect may still have happened: drop all answers.
         let mut output = self
             .run_on(host, &script, program.deadline, true)
             .await
@@ -251,8 +271,8 @@ impl Cx {
         }
     }
 
-    /// Holds the gate's lock on the step's host while SQL runs there. Open the session between this
-    /// and [`Hold::still`].
+    /// Takes the gate's lock on the step's host and holds it while SQL runs. The caller opens its
+    /// session after this call and before [`Hold::still`].
     pub(super) async fn hold(&self, step: &dyn Step) -> Result<Hold, Problem> {
         let host = step.host();
         let Some((journal, before, end, fail)) = self.lines(step) else {
@@ -272,7 +292,8 @@ impl Cx {
         Ok(Hold::new(stream, place))
     }
 
-    /// Waits, unless cancelled first.
+    /// Waits for `time`, unless cancelled first. Drops all kept answers: the host may change
+    /// meanwhile.
     ///
     /// # Errors
     /// [`Kind::Cancelled`].
@@ -284,14 +305,25 @@ impl Cx {
         }
     }
 
-    /// What came along with an effect is not used any more.
+    /// Waits for the next of `pauses`. `false`: their time is over, and nothing was waited for.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`].
+    pub async fn pause(&self, pauses: &mut Pauses) -> Result<bool, Problem> {
+        match pauses.next() {
+            Some(pause) => self.sleep(pause).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Drops all kept answers, so that the next [`Cx::read`] asks the host.
     pub fn forget(&self) {
         if let Some(along) = self.along() {
             along.forget();
         }
     }
 
-    /// A fault point of the runner.
+    /// Stops here if a test asks for this fault point.
     pub(super) async fn fault(&self, step: &dyn Step, point: fault::Point) {
         fault::here(step, point).await;
     }
@@ -305,10 +337,13 @@ pub(super) fn gone(place: &str, why: &str) -> Problem {
     Problem::new(Kind::Locked, "stopped: this run does not hold the object any more")
         .place(place)
         .why(why)
-        .fix("wait for the other run to end, then plan again: what this one did not finish is seen on the hosts")
+        .fix(
+            "wait for the other run to end, then plan again: what this one did not finish is seen \
+             on the hosts",
+        )
 }
 
-/// The failure every cancelled wait ends with.
+/// The failure with which every cancelled wait ends.
 #[must_use]
 pub fn cancelled() -> Problem {
     Problem::new(Kind::Cancelled, "stopped as asked")
@@ -318,7 +353,9 @@ pub fn cancelled() -> Problem {
 
 fn fix_for(tail: &str) -> String {
     if tail.contains("No space left") {
-        "free space on that file system (df -h), then run the same command again: finished steps are skipped".into()
+        "free space on that file system (df -h), then run the same command again: finished steps \
+         are skipped"
+            .into()
     } else if tail.contains("Permission denied") || tail.contains("a password is required") {
         "give the login user the rights that `ob sudoers` prints, or log in as another user".into()
     } else {

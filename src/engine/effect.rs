@@ -1,10 +1,10 @@
-//! What a step does, as data: the engine runs it ([`Cx::execute`]) and the runbook prints it. There
-//! is no other way to have an effect.
+//! What a step does, as data. The engine runs an [`Effect`] ([`Cx::execute`]), and the runbook
+//! prints the same value. A step has no other way to change anything.
 use super::program::Program;
 use super::template::{Name, Template, Values};
 use super::{Cx, Step};
 use crate::base::Problem;
-use crate::transport::files::{FileSpec, Place};
+use crate::transport::files::{FileSpec, Opener, Place, place};
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Nothing: it proves something. What it asks, for people.
+    /// Changes nothing: the step only proves something. The lines tell people what it asks.
     Look(Vec<String>),
     /// Runs a program on the step's host.
     Shell(Program),
@@ -22,40 +22,79 @@ pub enum Effect {
     Sql(Sql),
 }
 
-/// The run user's state directory on the step's host; a step that places files reads it.
+/// The run user's state directory on the step's host. A step that places files must give this value
+/// ([`Step::values`]).
 pub const STATE: Name = Name("state");
 
-/// Files to place. Each is named by its content, so placing them needs no gate; publishing does.
-#[derive(Clone)]
-pub struct Files {
-    /// The files; each is opened only when the host lacks it.
-    pub files: Vec<FileSpec>,
-    /// Where, below the user's state directory: `packages/ID`.
-    pub folder: String,
-    /// Publishes them.
-    pub then: Program,
+/// A file to place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileData {
+    /// Name below the folder, `/` between its parts.
+    pub name: String,
+    /// Digest of the content, 64 lower-case hex digits.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Permission bits, such as `0o755`.
+    pub mode: u32,
+    /// Who has the content; `None` when that is not known, as after an import.
+    pub from: Option<Archive>,
+    /// Its name in there.
+    pub member: String,
 }
 
-impl fmt::Debug for Files {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Files").field("folder", &self.folder).finish_non_exhaustive()
+/// An archive on the machine of the run, or by URL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Archive {
+    /// Path or URL.
+    pub location: String,
+    /// Its digest.
+    pub sha256: String,
+}
+
+/// Opens the contents of files: what an executor brings beside the way to hosts.
+pub trait Contents: Send + Sync {
+    /// One opener for each file, in their order. Nothing is read before one is called.
+    fn openers(&self, files: &[FileData]) -> Vec<Opener>;
+}
+
+/// Has no content of any file.
+#[derive(Debug)]
+pub struct NoContents;
+
+impl Contents for NoContents {
+    fn openers(&self, files: &[FileData]) -> Vec<Opener> {
+        let none = || Err(std::io::Error::other("this command brings no files to hosts"));
+        files.iter().map(|_| Arc::new(none) as Opener).collect()
     }
 }
 
-/// Statements in their order, in one session.
+/// Files to place, and a program that publishes them. Placing needs no gate, because the files are
+/// named by their content. Publishing is the effect under the gate.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The files. Each is opened only when the host lacks it.
+    pub files: Vec<FileData>,
+    /// The destination folder below the user's state directory: `packages/ID`.
+    pub folder: String,
+    /// The program that publishes the files.
+    pub then: Program,
+}
+
+/// SQL statements that run in order, in one session.
 #[derive(Clone, Debug)]
 pub struct Sql {
-    /// The server.
+    /// The server that runs them.
     pub server: Arc<dyn SqlServer>,
     /// The statements.
     pub statements: Vec<Template>,
-    /// Ends every other session of the account that logs in, before the first statement. After a
-    /// take-over the engine does so in any case.
+    /// Whether every other session of the same account is ended before the first statement. After a
+    /// take-over the engine ends them in any case.
     pub end_others: bool,
 }
 
 impl Sql {
-    /// Statements on a server.
+    /// Statements on a server; other sessions stay.
     pub fn new<T: Into<Template>>(
         server: impl SqlServer + 'static,
         statements: impl IntoIterator<Item = T>,
@@ -65,15 +104,16 @@ impl Sql {
     }
 }
 
-/// A server that takes statements. How one logs in there is the component's knowledge.
+/// A server that runs SQL statements. The component that implements this knows how to log in.
 #[async_trait]
 pub trait SqlServer: Send + Sync + fmt::Debug {
     /// Who logs in and where, for people: `ob_service at 192.0.2.1:2881`.
     fn show(&self) -> String;
-    /// Opens a session for what `title` says; `values` holds what the step has read.
+    /// Opens a session. `title` is the step's title, for error messages; `values` holds what the
+    /// step has read.
     ///
     /// # Errors
-    /// Explained, with `title` as what cannot be done.
+    /// The login failed; the problem says that `title` cannot be done.
     async fn open(
         &self,
         cx: &Cx,
@@ -88,31 +128,31 @@ pub trait SqlSession: Send {
     /// Runs one statement whose rows do not matter.
     ///
     /// # Errors
-    /// Explained.
+    /// The statement failed, or the link broke.
     async fn run(&mut self, statement: &str) -> Result<(), Problem>;
     /// Ids of the other sessions of the same account.
     ///
     /// # Errors
-    /// Explained.
+    /// The query failed, or the link broke.
     async fn others(&mut self) -> Result<Vec<String>, Problem>;
-    /// Ends another session; one that is gone already is no error.
+    /// Ends another session. One that is gone already is no error.
     ///
     /// # Errors
-    /// Explained.
+    /// The session cannot be ended, or the link broke.
     async fn end(&mut self, id: &str) -> Result<(), Problem>;
-    /// Ends this one.
+    /// Ends this session.
     async fn close(self: Box<Self>);
 }
 
 impl Effect {
-    /// What people read, secrets and values by name.
+    /// The lines that a runbook shows. Secrets and values stand as `<name>`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Look(lines) => lines.clone(),
             Self::Shell(program) => program.lines(),
             Self::Files(files) => {
-                let line = |f: &FileSpec| {
+                let line = |f: &FileData| {
                     format!("place {} ({} bytes, sha256 {})", f.name, f.size, f.sha256)
                 };
                 files.files.iter().map(line).chain(files.then.lines()).collect()
@@ -126,7 +166,7 @@ impl Effect {
         }
     }
 
-    /// The program that a host receives for it.
+    /// The program that the host receives for this effect, if it receives one.
     #[must_use]
     pub fn program(&self) -> Option<&Program> {
         match self {
@@ -138,7 +178,8 @@ impl Effect {
 }
 
 impl Cx {
-    /// Has the effect of a step, in whatever order checks have decided.
+    /// Runs the effect of a step. The caller has decided by a check that it is needed. Nothing runs
+    /// when [`Step::values`] finds that nothing is left to do.
     ///
     /// # Errors
     /// The gate refuses (somebody else holds the object now), the host cannot be reached, the
@@ -172,13 +213,23 @@ impl Cx {
             dest: format!("{state}/{}", files.folder),
             deep: false,
         };
-        crate::transport::files::place(&self.connect(host).await?, &to, &files.files).await?;
+        let open = self.contents().openers(&files.files);
+        let spec = |(file, open): (&FileData, Opener)| FileSpec {
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            size: file.size,
+            mode: file.mode,
+            open,
+        };
+        let specs: Vec<_> = files.files.iter().zip(open).map(spec).collect();
+        place(&self.connect(host).await?, &to, &specs).await?;
         self.shell(step, &files.then, values).await
     }
 
-    /// A session that was opened while the gate's lock is held on the host, and proved to be held
-    /// still after it was opened: a holder that was frozen and woken finds its lock or its session
-    /// ended.
+    /// Runs the statements under the gate's lock on the step's host. The order is: take the lock,
+    /// open the session, prove that the lock is still held, run the statements. A run that was
+    /// frozen and taken over finds its lock or its session ended when it wakes, so no statement of
+    /// it runs late.
     async fn sql(&self, step: &dyn Step, sql: &Sql, values: &Values) -> Result<(), Problem> {
         let fill = |t: &Template| t.fill(values);
         let statements = sql.statements.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
@@ -191,8 +242,9 @@ impl Cx {
                 return Err(problem);
             }
         };
-        // Asked each time: once it is fenced, a server answers only what it was asked shortly
-        // before (4012 to all else, run on seekdb 1.4.0.post1), and whoever takes over has to ask.
+        // Ask for the other sessions each time, even if nobody uses the answer: a fenced server
+        // answers only queries that it was asked shortly before (4012 to all else, seen on seekdb
+        // 1.4.0.post1), and a run that takes over needs this answer.
         let others = session.others().await?;
         if self.took_over() || sql.end_others {
             for id in &others {

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on: progress, task pages and logs are made of it.
+//! The events of a run. Progress, task pages and logs are made of them.
 use crate::base::OperationId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 /// A step as events name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct At {
-    /// Its number in the order of the runbook, from 1; 0 for one that is in no runbook.
+    /// The step's number in the runbook, from 1. A step of a way back or after a take-over has 0.
     pub number: usize,
-    /// How many steps there are.
+    /// How many steps the operation has.
     pub of: usize,
-    /// Its title.
+    /// The step's title.
     pub title: String,
-    /// Name of its host.
+    /// Name of the step's host.
     pub host: String,
 }
 
@@ -21,47 +21,47 @@ pub struct At {
 pub enum What {
     /// The leases are held; the operation begins.
     Opened {
-        /// `create cluster.main`.
+        /// Verb and object: `create cluster.main`.
         title: String,
-        /// How many steps it has.
+        /// How many steps the operation has.
         steps: usize,
     },
-    /// Somebody else holds a lease, and we wait for it.
+    /// Somebody else holds a lease that this run needs; the run waits for it.
     Waiting {
-        /// The object.
+        /// The object, `cluster.main`.
         object: String,
         /// Who holds it.
         holder: String,
-        /// How long we wait at most.
+        /// How long the run waits at most.
         most: Duration,
     },
     /// A step was found done.
     Skipped(At),
-    /// A step is to have its effect, and why.
+    /// A step's check found something to do, and why. Its effect comes next.
     Began(At, String),
-    /// It was seen to be done.
+    /// A step's effect was verified, and how long the step took.
     Ended(At, Duration),
-    /// It failed, and why.
+    /// A step failed, and why.
     Failed(At, String),
-    /// The way back of a failed step was gone.
+    /// A step failed, and all steps of its way back ended well.
     WentBack(At),
-    /// The operation ended; `None`: well.
+    /// The operation ended. `None`: well; else what stopped it.
     Closed(Option<String>),
 }
 
 /// Something that happened in an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Which one.
+    /// The operation's id.
     pub operation: OperationId,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 
-/// Whoever listens. It must not block.
+/// A listener. The run calls it and waits for it, so it must not block.
 pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// Nobody listens.
+/// A listener that ignores every event.
 #[must_use]
 pub fn nobody() -> Sink {
     Arc::new(|_| {})

@@ -1,4 +1,5 @@
-//! The one entry for whoever drives the engine: provider, command line, tests, later the server.
+//! The entry to the engine for all that drives it: provider, command line, tests, later the server.
+use super::effect::{Contents, NoContents};
 use super::event::{Sink, nobody};
 use super::lease::Target;
 use super::limits::Limits;
@@ -12,24 +13,27 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Runs jobs. Cheap to clone: its limits are shared by all of them.
+/// Runs jobs. Cheap to clone: all clones share the same limits.
 #[derive(Clone)]
 pub struct Executor {
-    /// The way to hosts.
+    /// Connects to hosts.
     pub connector: Arc<dyn Connector>,
+    /// What opens the files that steps place.
+    pub contents: Arc<dyn Contents>,
     /// Owner of the configuration (later: the OCP) that has authority over what the jobs change.
     pub authority: String,
-    /// Who runs, for journals.
+    /// Who runs the jobs, for journals.
     pub who: String,
     /// Steps at once, over all jobs.
     pub limits: Limits,
-    /// Who hears what happens.
+    /// The listener for events.
     pub events: Sink,
 }
 
 /// One run of one graph.
 pub struct Job<'a> {
-    /// Its id, which the caller gives: a record of it may be there before it begins.
+    /// The operation's id. The caller gives it, so that it can record the operation before it
+    /// begins.
     pub id: OperationId,
     /// The verb, `create`.
     pub verb: &'a str,
@@ -37,20 +41,20 @@ pub struct Job<'a> {
     pub object: String,
     /// The steps.
     pub graph: &'a Graph,
-    /// The objects whose leases it needs.
+    /// The objects whose leases the job needs.
     pub targets: Vec<Target>,
     /// Secrets by attribute name.
     pub secrets: BTreeMap<String, Secret>,
     /// Epoch of the object's authority.
     pub epoch: u64,
-    /// Deadline of the whole.
+    /// Deadline of the whole job.
     pub timeout: Duration,
     /// Asks this job to stop at its next safe point.
     pub cancel: CancellationToken,
 }
 
 impl Executor {
-    /// One that nobody listens to.
+    /// An executor without a listener that brings no files.
     #[must_use]
     pub fn new(
         connector: Arc<dyn Connector>,
@@ -59,7 +63,8 @@ impl Executor {
         limits: Limits,
     ) -> Self {
         let (authority, who) = (authority.into(), who.into());
-        Self { connector, authority, who, limits, events: nobody() }
+        let contents = Arc::new(NoContents);
+        Self { connector, contents, authority, who, limits, events: nobody() }
     }
 
     /// Runs a job to its end, its deadline or its cancellation.
@@ -80,7 +85,7 @@ impl Executor {
         };
         let cancel = job.cancel.child_token();
         let cx = Cx::new(self.connector.clone(), cancel.clone(), job.secrets);
-        let cx = cx.heard_by(self.events.clone());
+        let cx = cx.heard_by(self.events.clone()).with_contents(self.contents.clone());
         let work = runner::run(&cx, operation, job.graph, job.targets, &self.limits);
         let (mut outcome, late) = until(&cancel, job.timeout, work).await;
         if late && let Some(problem) = &mut outcome.problem {
@@ -90,8 +95,9 @@ impl Executor {
     }
 }
 
-/// Runs `work` to its end; after `timeout`, which the second value tells, it is asked to stop: it
-/// begins nothing more, and what runs reaches its end.
+/// Runs `work` to its end. After `timeout` it cancels `cancel`, by which `work` is asked to stop:
+/// it begins nothing more, and what runs reaches its end. The second value says whether that
+/// happened.
 pub async fn until<T>(
     cancel: &CancellationToken,
     timeout: Duration,
@@ -107,7 +113,7 @@ pub async fn until<T>(
     }
 }
 
-/// Says of what was cancelled that its deadline passed.
+/// Rewrites a cancelled operation's problem: its deadline passed.
 pub fn explain_late(problem: &mut Problem, timeout: Duration) {
     if problem.kind == Kind::Cancelled {
         "the operation did not end in time".clone_into(&mut problem.what);

@@ -1,12 +1,12 @@
-//! Fault points: five places per step where tests stop, cut or kill.
+//! Fault points: five places in a step where tests stop, cut or kill.
 //!
-//! In the product they cost one comparison; with the `fault-points` feature the acceptance tests
-//! can stop a real provider at any of them (by variables, or within one process by [`arm`]), and on
-//! the host the script itself stops where `$OB_STATE/fault` says so.
+//! Without the feature `fault-points`, as in a release, they do nothing. With it the acceptance
+//! tests can stop a real provider at any of them, by environment variables or, within one process,
+//! by [`arm`]. On the host the script itself stops where `$OB_STATE/fault` says so.
 use super::Cx;
 use super::step::{Step, StepKind};
 
-/// Where in a step a fault can be put.
+/// The places in a step where a fault can be put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Point {
     /// After `check` said there is something to do.
@@ -15,7 +15,7 @@ pub enum Point {
     Began,
     /// On the host: after the effect, before the journal's end line.
     Effected,
-    /// After `apply` returned.
+    /// After the effect has ended well.
     Applied,
     /// After `verify` said done.
     Verified,
@@ -39,7 +39,7 @@ impl Point {
     }
 }
 
-/// A point at which one step of a product that runs inside its test stops.
+/// A fault point that a test has armed for one step of a provider in the same process.
 #[cfg(feature = "fault-points")]
 #[derive(Debug)]
 pub struct Armed {
@@ -53,7 +53,7 @@ pub struct Armed {
 #[cfg(feature = "fault-points")]
 static ARMED: std::sync::Mutex<Vec<std::sync::Arc<Armed>>> = std::sync::Mutex::new(Vec::new());
 
-/// Arms a point of the step with this title on this host, once.
+/// Arms a fault point of the step with this title on this host, once.
 #[cfg(feature = "fault-points")]
 pub fn arm(host: &str, title: &str, point: Point) -> std::sync::Arc<Armed> {
     let armed = std::sync::Arc::new(Armed {
@@ -69,11 +69,11 @@ pub fn arm(host: &str, title: &str, point: Point) -> std::sync::Arc<Armed> {
 
 #[cfg(feature = "fault-points")]
 impl Armed {
-    /// Whether the step stands there (or stood).
+    /// Whether the step has reached the point.
     pub fn reached(&self) -> bool {
         self.reached.load(std::sync::atomic::Ordering::Acquire)
     }
-    /// Lets the step go on; a point that was not reached is not armed any more.
+    /// Lets the step go on. A point that was not reached is not armed any more.
     pub fn release(&self) {
         ARMED
             .lock()
@@ -83,9 +83,9 @@ impl Armed {
     }
 }
 
-/// Stops at a point that was armed, or, once, when the variable `OB_FAULT` is `step-kind:point`:
-/// writes its name to the file `OB_FAULT_MARK`, then waits to be killed, or for that file to be
-/// removed.
+/// Stops at a point that was armed by [`arm`] until it is released. Stops also, once, where the
+/// variable `OB_FAULT` is `step-kind:point`: writes that text to the file that `OB_FAULT_MARK`
+/// names, then waits to be killed or for that file to be removed.
 #[cfg(feature = "fault-points")]
 pub async fn here(step: &dyn Step, point: Point) {
     static HIT: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
@@ -113,20 +113,21 @@ pub async fn here(step: &dyn Step, point: Point) {
     }
 }
 
-/// Looks at each step of a run within its test: what its contract demands is tried on the spot.
+/// A test's look at each step of a run in the same process: it tries on the spot what the contract
+/// of steps demands.
 #[cfg(feature = "fault-points")]
 #[async_trait::async_trait]
 pub trait Watch: Send + Sync {
-    /// Before the step's check.
+    /// Called before the step's check.
     async fn before(&self, cx: &Cx, step: &dyn Step);
-    /// After its effect was seen to be done.
+    /// Called after the step's effect was seen to be done.
     async fn after(&self, cx: &Cx, step: &dyn Step);
 }
 
 #[cfg(feature = "fault-points")]
 static WATCH: std::sync::Mutex<Option<std::sync::Arc<dyn Watch>>> = std::sync::Mutex::new(None);
 
-/// Sets who looks at the steps of this process from now on.
+/// Sets the look at the steps of this process from now on; `None` ends it.
 #[cfg(feature = "fault-points")]
 pub fn watch(who: Option<std::sync::Arc<dyn Watch>>) {
     *WATCH.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = who;
@@ -153,23 +154,23 @@ pub async fn after(cx: &Cx, step: &dyn Step) {
     }
 }
 
-/// Nothing in the product.
+/// Does nothing: the feature `fault-points` is off.
 #[cfg(not(feature = "fault-points"))]
 pub async fn before(_cx: &Cx, _step: &dyn Step) {}
 
-/// Nothing in the product.
+/// Does nothing: the feature `fault-points` is off.
 #[cfg(not(feature = "fault-points"))]
 pub async fn after(_cx: &Cx, _step: &dyn Step) {}
 
-/// Nothing in the product.
+/// Does nothing: the feature `fault-points` is off.
 #[cfg(not(feature = "fault-points"))]
 pub async fn here(_step: &dyn Step, _point: Point) {}
 
-/// The shell function of a point on the host.
+/// The shell function of a fault point on the host.
 const ON_HOST: &str = include_str!("fault.sh");
 
-/// Shell for a point on the host, which stops there until `fault.hit` is removed; empty in the
-/// product.
+/// The shell text of a fault point on the host: the script stops there until `fault.hit` is
+/// removed. Empty without the feature `fault-points`.
 #[must_use]
 pub fn on_host(kind: StepKind, point: Point) -> String {
     if cfg!(feature = "fault-points") {

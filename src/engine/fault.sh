@@ -1,5 +1,5 @@
-# A fault point on the host: stops at KIND:POINT when $OB_STATE/fault names it, until fault.hit is
-# removed. Only the acceptance tests send it.
+# A fault point on the host: the script stops at KIND:POINT when $OB_STATE/fault names it, until
+# fault.hit is removed. Only the acceptance tests send this.
 # needs: engine/host.sh
 ob_fault() {
   ob_at=''

@@ -1,11 +1,11 @@
-//! The gate: what keeps two holders apart, on the host itself. This file only builds scripts; it
-//! runs nothing.
+//! The gate keeps two runs apart, on the host itself. This file only builds scripts; it runs
+//! nothing.
 //!
 //! A gate is the file `$OB_STATE/objects/KEY/gate` (`$OB_STATE` is `~/.ob` of the user that runs
-//! the servers). It holds a number that only grows, its holder, and when it was renewed by the
-//! host's own uptime. Each effect enters through [`effect`]: it takes the object's effect lock,
-//! checks number and renewal, writes its journal line, acts, writes the end line: all in one
-//! script, so that no crash can part them. Gates outlive the object.
+//! the servers). It holds the lease number, which only grows, its holder, and the host's uptime at
+//! the last renewal. Every effect is one script ([`effect`]; for SQL [`hold`]). The script takes
+//! the object's effect lock, checks number and renewal, writes its journal line, acts, and writes
+//! the end line. All this is one script, so that no crash can part it. A gate outlives its object.
 use super::fault::{self, Point};
 use super::journal::Entry;
 use super::key::Key;
@@ -14,7 +14,7 @@ use super::step::StepKind;
 use crate::base::shell::{join, quote};
 use std::fmt::Write;
 
-/// The functions every script of ours begins with.
+/// The shell functions that every script of ours begins with.
 pub const LIB: &str = include_str!("host.sh");
 
 /// Exit status: another effect on the object still runs on the host.
@@ -30,7 +30,7 @@ pub const HELD: i32 = 79;
 /// Exit status: a file of ours on the host is damaged or of a newer format.
 pub const DAMAGED: i32 = 80;
 
-/// An object and the number its holder has.
+/// What an effect shows to a gate: which object, and the number of the lease on it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pass {
     /// Object key.
@@ -39,7 +39,7 @@ pub struct Pass {
     pub number: u64,
 }
 
-/// Who takes a gate.
+/// The run that takes a gate, as the gate records it.
 #[derive(Clone, Debug)]
 pub struct Holder {
     /// Operation id.
@@ -62,7 +62,7 @@ impl Holder {
     fn node(&self) -> String {
         one_line(&serde_json::to_string(&self.nodes).unwrap_or_default())
     }
-    /// The arguments of `ob_write_gate`.
+    /// The arguments of the shell function `ob_write_gate`.
     fn words(&self, key: &Key, number: u64) -> Vec<String> {
         vec![
             key.to_string(),
@@ -82,24 +82,26 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A file name of the journal, below `objects/`.
+/// Path of a journal's file below `objects/`.
 fn log(key: &Key, journal: &str) -> String {
     format!("{key}/journal/{journal}")
 }
 
-/// One function of [`LIB`] with its arguments.
+/// A script that calls one function of [`LIB`] with its arguments.
 fn call<S: AsRef<str>>(function: &str, words: impl IntoIterator<Item = S>) -> String {
     format!("{LIB}{function} {}\n", join(words))
 }
 
-/// Prints `number`, `live`, `who`, `holder` of the gate.
+/// A script that prints the gate's `number`, `live`, `who` and `holder` as `key=value` lines.
 #[must_use]
 pub fn peek(key: &Key) -> String {
     call("ob_peek", [key.as_str()])
 }
 
-/// Writes a new number, unless it is taken or held; ends what a former holder still runs here;
-/// opens the journal.
+/// A script that takes the gate with a new number. It fails when the number is used already
+/// ([`RACED`]) or a live holder has the gate ([`HELD`]). It ends what a former holder still runs on
+/// the host, opens the journal, and prints `took_over=1` when the former holder did not give the
+/// gate back.
 #[must_use]
 pub fn take(key: &Key, number: u64, holder: &Holder, journal: &str, opening: &Entry) -> String {
     let mut words = holder.words(key, number);
@@ -107,13 +109,13 @@ pub fn take(key: &Key, number: u64, holder: &Holder, journal: &str, opening: &En
     call("ob_take", words)
 }
 
-/// Renews, unless the number has changed.
+/// A script that renews the gate, unless its number has changed ([`SUPERSEDED`]).
 #[must_use]
 pub fn renew(key: &Key, number: u64, holder: &Holder) -> String {
     call("ob_renew", holder.words(key, number))
 }
 
-/// Gives the gate back, number kept, and closes the journal.
+/// A script that closes the journal and gives the gate back. The gate keeps its number.
 #[must_use]
 pub fn release(key: &Key, number: u64, by: &Holder, journal: &str, lines: &[Entry]) -> String {
     let mut words = vec![key.to_string(), number.to_string(), one_line(&by.authority)];
@@ -129,9 +131,9 @@ pub struct Lines<'a> {
     pub journal: &'a str,
     /// Lines that wait to be written (steps skipped since the last effect) and the begin line.
     pub before: &'a [Entry],
-    /// The line for a good end.
+    /// The line for an effect that succeeded.
     pub end: &'a Entry,
-    /// The line for a bad one.
+    /// The line for an effect that failed.
     pub fail: &'a Entry,
     /// The step's kind, for fault points.
     pub kind: StepKind,
@@ -145,10 +147,10 @@ pub struct Body<'a> {
     pub text: &'a str,
 }
 
-/// Begins the line before an effect's program; [`END`] is the line behind it. What a host received
-/// as an effect is what stands between.
+/// The beginning of the line before an effect's program; [`END`] is the line after it. The
+/// acceptance tests find by these lines what a host received as an effect.
 pub const BEGIN: &str = "# ob-effect begin ";
-/// As said by [`BEGIN`].
+/// The line after an effect's program; see [`BEGIN`].
 pub const END: &str = "# ob-effect end";
 
 fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
@@ -165,8 +167,8 @@ fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
     text + &fault::on_host(lines.kind, Point::Began)
 }
 
-/// Wraps `body` (run in a subshell without the lock's descriptors, so that a daemon it starts does
-/// not inherit them); `then` runs after its good end.
+/// The script of an effect. `body` runs in a subshell without the lock's descriptors, so that a
+/// daemon that it starts does not inherit the lock. `then` runs after `body` ended well.
 #[must_use]
 pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, then: &str) -> String {
     let mut text = enter(passes, lines);
@@ -186,9 +188,10 @@ pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, then: &str) -
     text
 }
 
-/// A script that enters, says that it is ready, then obeys lines on stdin: `ping` checks the gate again and
-/// says `OK`; `end` and `fail` write the journal's last line. It ends with its stdin. SQL effects
-/// run on a session opened between that and OK.
+/// The script that holds the gate's lock during an SQL effect. It enters the gate, says that it is
+/// ready, then obeys lines on stdin: `ping` checks the gate again and answers `OK`; `end` and
+/// `fail` write the journal's last line and answer `BYE`. It ends with its stdin. The caller opens
+/// its SQL session after "ready" and asks `ping` before the first statement.
 #[must_use]
 pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
     let mut text = enter(passes, lines);

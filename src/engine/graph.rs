@@ -1,4 +1,4 @@
-//! The directed acyclic graph of steps that carries out a change. Building one is pure.
+//! The directed acyclic graph of steps that carries out a change. Building a graph is pure.
 use super::step::{Impact, Step, StepId};
 use crate::base::Problem;
 use std::collections::BTreeSet;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub usize);
 
-/// One step with what it waits for.
+/// One step, and what it waits for.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The step.
     pub step: Arc<dyn Step>,
-    /// Nodes that must have ended well before.
+    /// The nodes that must have ended well before this one begins.
     pub after: Vec<NodeId>,
     /// Steps that lead back when this one fails (a new version that does not come up), in order.
     pub way_back: Vec<Arc<dyn Step>>,
@@ -24,18 +24,18 @@ pub struct Node {
 pub struct Graph {
     nodes: Vec<Node>,
     after_take_over: Vec<Arc<dyn Step>>,
-    /// An identity that two steps have.
+    /// An identity that two steps share: a mistake, see [`Graph::fault`].
     twice: Option<StepId>,
 }
 
 impl Graph {
-    /// An empty one.
+    /// An empty graph.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a step after others. Only earlier nodes can be named, so that a cycle cannot be
+    /// Adds a step that waits for others. Only earlier nodes can be named, so that no cycle can be
     /// written.
     pub fn add(&mut self, step: impl Step + 'static, after: &[NodeId]) -> NodeId {
         self.push(Arc::new(step), after.to_vec())
@@ -50,57 +50,58 @@ impl Graph {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// Whether a step of this identity is here.
+    /// Whether the graph has a step of this identity.
     #[must_use]
     pub fn has(&self, id: &StepId) -> bool {
         self.nodes.iter().any(|n| n.step.id() == *id)
     }
 
-    /// Says that two steps have one identity: such a graph is not run.
+    /// The problem of a graph in which two steps share one identity. Such a graph is not run.
     #[must_use]
     pub fn fault(&self) -> Option<Problem> {
         let id = self.twice.as_ref()?;
         Some(Problem::internal(format!("two steps of one graph are {id:?}")))
     }
 
-    /// Adds a step after everything that is there.
+    /// Adds a step that waits for everything that is there.
     pub fn then(&mut self, step: impl Step + 'static) -> NodeId {
         let after = self.leaves();
         self.add(step, &after)
     }
 
-    /// As [`Graph::then`], for a step that is shared already.
+    /// Like [`Graph::then`], for a step behind an [`Arc`].
     pub fn then_arc(&mut self, step: Arc<dyn Step>) -> NodeId {
         let after = self.leaves();
         self.push(step, after)
     }
 
-    /// Steps that run first when the lease was taken over from a holder that did not give it back.
+    /// Adds a step that runs before all others when the lease was taken over from a holder that did
+    /// not give it back.
     pub fn after_take_over(&mut self, step: impl Step + 'static) {
         self.after_take_over.push(Arc::new(step));
     }
 
-    /// As said by [`Graph::after_take_over`].
+    /// The steps added with [`Graph::after_take_over`].
     #[must_use]
     pub fn take_over(&self) -> &[Arc<dyn Step>] {
         &self.after_take_over
     }
 
-    /// Says how to go back when `node` fails.
+    /// Sets the steps that lead back when `node` fails.
     pub fn way_back(&mut self, node: NodeId, steps: Vec<Arc<dyn Step>>) {
         if let Some(node) = self.nodes.get_mut(node.0) {
             node.way_back = steps;
         }
     }
 
-    /// Puts another graph behind this one: its roots wait for all of our leaves. A step that is
-    /// here already is not added again; who waits for it waits for our leaves.
+    /// Puts another graph behind this one: its first steps wait for the last ones here. A step that
+    /// is here already is not added again; what waits for it waits for the last steps here.
     pub fn append(&mut self, other: Graph) {
         self.each([other]);
     }
 
-    /// Puts graphs behind this one that may run beside each other; what is added next waits for all
-    /// of them. Written down, they stand one after the other.
+    /// Puts graphs behind this one that may run at the same time. What is added next waits for all
+    /// of them. In lists their steps stand one after the other.
     pub fn each(&mut self, others: impl IntoIterator<Item = Graph>) {
         let leaves = self.leaves();
         let here: BTreeSet<StepId> = self.nodes.iter().map(|n| n.step.id()).collect();
@@ -125,7 +126,7 @@ impl Graph {
         }
     }
 
-    /// Nodes that nothing waits for.
+    /// The nodes that nothing waits for.
     #[must_use]
     pub fn leaves(&self) -> Vec<NodeId> {
         let waited: BTreeSet<_> = self.nodes.iter().flat_map(|n| n.after.iter().copied()).collect();
@@ -138,26 +139,26 @@ impl Graph {
         &self.nodes
     }
 
-    /// Nothing to do.
+    /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// The titles, in order.
+    /// The titles of the steps, in order.
     #[must_use]
     pub fn titles(&self) -> Vec<String> {
         self.nodes.iter().map(|n| n.step.title()).collect()
     }
 
-    /// What all of it does to users.
+    /// What all steps together do to users.
     #[must_use]
     pub fn impact(&self) -> BTreeSet<Impact> {
         self.nodes.iter().flat_map(|n| n.step.impact().iter().copied()).collect()
     }
 
-    /// Titles of the steps that are in this graph and not in `planned`: work that nobody has seen
-    /// in the plan.
+    /// Titles of the steps that are in this graph and not in `planned`: work that the plan did not
+    /// show.
     #[must_use]
     pub fn beyond(&self, planned: &Graph) -> Vec<String> {
         let known: BTreeSet<_> = planned.nodes.iter().map(|n| n.step.id()).collect();

@@ -1,4 +1,4 @@
-//! Journals read back: what runs or ran on a host's objects, for people and for hints.
+//! Reads journals back: which operations run or ran on a host's objects, for people and for hints.
 use super::journal::{self, Ending, Event, Line};
 use super::step::Host;
 use super::{Cx, Key};
@@ -51,7 +51,7 @@ pub enum StepState {
 }
 
 impl StepState {
-    /// The word.
+    /// The word that people and JSON get.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl StepState {
             Self::Failed => "failed",
         }
     }
-    /// Nothing is left to do.
+    /// Whether nothing is left to do.
     #[must_use]
     pub fn over(self) -> bool {
         matches!(self, Self::Done | Self::Skipped)
@@ -82,7 +82,7 @@ pub struct StepRecord {
     pub ended: Option<i64>,
 }
 
-/// Puts lines together to a record; `None` without an opening line.
+/// Builds a record from the lines of one journal; `None` when no line opens an operation.
 #[must_use]
 pub fn record(key: &Key, lines: &[Line], damaged: usize) -> Option<Record> {
     let open = lines.iter().find(|l| l.entry.event == Event::Open)?;
@@ -130,8 +130,8 @@ pub fn record(key: &Key, lines: &[Line], damaged: usize) -> Option<Record> {
 
 const SEPARATOR: &str = "ob-journal ";
 
-/// The operations that a host's journals know, newest last; `key` limits them to one object. What a
-/// host keeps beyond the newest 400 operations or 3 MiB is left out.
+/// The operations that a host's journals know, newest last. With `key` only those on that object.
+/// The host's script prints the newest journals only: at most 400, and no further one after 3 MiB.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -149,13 +149,14 @@ pub async fn list(cx: &Cx, host: &Host, key: Option<&Key>) -> Result<Vec<Record>
     Ok(records)
 }
 
-/// What follows each separator at the beginning of a line.
+/// The texts between separators. A separator stands at the beginning of a line.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let first = text.strip_prefix(SEPARATOR).unwrap_or("");
     first.split("\nob-journal ").filter(|p| !p.is_empty())
 }
 
-/// How far an operation came: steps done or skipped, of how many.
+/// How far an operation came: the number of steps done or skipped, and of all steps. Both are 0
+/// when the host does not know the operation.
 ///
 /// # Errors
 /// The host cannot be reached.

@@ -1,5 +1,6 @@
-# Prints the journals of this host's objects, newest operation first: at most 400, and no new one
-# after 3 MiB. Each follows a line "ob-journal KEY/journal/FILE". [KEY]
+# Prints the journals of this host's objects, newest operation first: at most 400, and no further
+# one after 3 MiB. A line "ob-journal KEY/journal/FILE" precedes each. Arguments: [KEY], which
+# limits them to one object.
 # needs: engine/host.sh
 cd "$OB_STATE/objects" 2>/dev/null || exit 0
 if [ -n "${1:-}" ]; then set -- "$1"/journal/*.log; else set -- */journal/*.log; fi

@@ -1,16 +1,17 @@
-//! A gate's lock that is held on a host while SQL runs.
+//! The lock of a gate, held on a host while SQL runs.
 use super::cx::gone;
 use crate::base::Problem;
 use crate::transport::Duplex;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-/// How much a host may say before the word that is waited for.
+/// How many bytes a host may say before the word that is waited for.
 const MOST: u64 = 64 << 10;
-/// How long it may take to say it.
+/// How long the host may take to say that word.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// The lock; see [`super::gate::hold`]. Dropping it ends its shell, and so the lock.
+/// The held lock; see [`super::gate::hold`]. Dropping it ends the shell on the host, and so the
+/// lock.
 pub(super) struct Hold {
     stream: BufReader<Box<dyn Duplex>>,
     place: String,
@@ -62,16 +63,16 @@ impl Hold {
         self.expect(answer).await
     }
 
-    /// Proves that the lock is still held and the number is still ours. Call it after the SQL
-    /// session was opened.
+    /// Proves that the lock is still held and that the lease number is still ours. Call this after
+    /// the SQL session was opened.
     ///
     /// # Errors
-    /// [`crate::base::Kind::Locked`]: somebody took over.
+    /// [`crate::base::Kind::Locked`]: another run took over, or the lock was lost.
     pub async fn still(&mut self) -> Result<(), Problem> {
         self.say("ping", "OK").await
     }
 
-    /// Writes the journal's end line and lets the lock go.
+    /// Writes the journal's last line and lets the lock go. `good`: whether the effect succeeded.
     ///
     /// # Errors
     /// [`crate::base::Kind::Locked`]: the lock was lost meanwhile.

@@ -1,8 +1,8 @@
-//! The journal: append-only, checksummed lines on the operation's own hosts. A hint for people and
-//! progress, never the truth.
+//! The journal: append-only, checksummed lines on the hosts of an operation. It informs people and
+//! shows progress; nothing is decided by it.
 //!
-//! One file per operation and object: `$OB_STATE/objects/KEY/journal/OPERATION.log`. A line is
-//! `host-time crc32 json`; lines that do not match their checksum (a file cut in half) are skipped
+//! Each object has one file per operation: `$OB_STATE/objects/KEY/journal/OPERATION.log`. A line is
+//! `host-time crc32 json`. Lines that do not match their checksum (a file cut in half) are skipped
 //! and counted.
 use super::node::{Engine, Node};
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 /// Format version of lines, marks and gates.
 pub const FORMAT: u32 = 1;
 
-/// Reads a note of ours as JSON: of our format, and whole.
+/// Reads one of our own files (a mark, a group's note) from JSON. Its `format` must be [`FORMAT`].
 ///
 /// # Errors
-/// It is damaged, or of a newer format.
+/// The file is damaged, or of another format.
 pub fn formatted<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     let damaged = |e: serde_json::Error| format!("it is damaged: {e}");
     let value: serde_json::Value = serde_json::from_str(text.trim()).map_err(damaged)?;
@@ -64,7 +64,7 @@ pub enum Ending {
 }
 
 impl Event {
-    /// How the operation ended, if this ends it.
+    /// How the operation ended, if this line ends it.
     #[must_use]
     pub fn ending(self) -> Option<Ending> {
         match self {
@@ -125,7 +125,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The line without the host's time: checksum and JSON.
+    /// The line as it is sent to a host: checksum and JSON. The host puts its time before it.
     #[must_use]
     pub fn seal(&self) -> String {
         let json = serde_json::to_string(self).unwrap_or_default();
@@ -139,16 +139,16 @@ fn crc(text: &str) -> u32 {
     crc.sum()
 }
 
-/// A line as read back: when (host's seconds since 1970) and what.
+/// A line as it was read back: when (the host's clock, seconds since 1970) and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Host's clock.
+    /// The host's clock, seconds since 1970.
     pub at: i64,
     /// The entry.
     pub entry: Entry,
 }
 
-/// Reads a journal; the second value counts lines that were damaged.
+/// Reads a journal. The second value counts the lines that were damaged.
 #[must_use]
 pub fn parse(text: &str) -> (Vec<Line>, usize) {
     let (mut lines, mut bad) = (Vec::new(), 0);

@@ -1,4 +1,5 @@
-//! Keys of gates, locks and journals on a host: places, so that two objects of one name are two.
+//! Keys of gates, locks and journals on a host. A key is made of the object's place, so that two
+//! objects of one name have two keys.
 use super::node::Node;
 use crate::base::names::encode;
 use crate::base::{Directory, ObjectName};
@@ -14,17 +15,18 @@ use std::fmt;
 pub struct Key(String);
 
 impl Key {
-    /// Of what lives in a directory.
+    /// The key of what lives in a directory.
     #[must_use]
     pub fn place(directory: &Directory) -> Self {
         Self(format!("at{}", encode(directory)))
     }
-    /// Of the host itself.
+    /// The key of the host itself.
     #[must_use]
     pub fn host() -> Self {
         Self("host".into())
     }
-    /// Of a replication group: its name with its members' places, whatever people call the hosts.
+    /// The key of a replication group: its name with a checksum of its members' addresses, ports
+    /// and directories. The names that people give the hosts do not count.
     #[must_use]
     pub fn group<'a>(name: &ObjectName, members: impl Iterator<Item = &'a Node>) -> Self {
         let mut places: Vec<_> = members
@@ -38,7 +40,7 @@ impl Key {
         crc.update(places.concat().as_bytes());
         Self(format!("group-{name}-{:08x}", crc.sum()))
     }
-    /// It is that of a replication group.
+    /// Whether this is the key of a replication group.
     #[must_use]
     pub fn is_group(&self) -> bool {
         self.0.starts_with("group-")
@@ -48,10 +50,11 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-    /// Reads one that a host gave: a file name and nothing else.
+    /// Reads a key that a host gave. Only a plain file name passes, so that a key is safe in a
+    /// path.
     ///
     /// # Errors
-    /// It is none.
+    /// The text is not a plain file name of at most 255 characters.
     pub fn parse(text: &str) -> Result<Self, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '%');
         let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());

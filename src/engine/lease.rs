@@ -1,9 +1,10 @@
-//! The exclusive right to change an object, with a number that only grows.
+//! A lease: the exclusive right to change an object, with a number that only grows.
 //!
-//! Taken as the highest number seen + 1 on a majority of the object's hosts (of two hosts on both),
-//! several objects in name order. Renewed in the background; when it could not be renewed on a
-//! majority within its time by our monotonic clock, [`Lease::lost`] fires and the runner starts
-//! nothing more. The hosts check it again at each effect.
+//! A run takes a lease by writing the highest number it saw + 1 into the gates on a majority of the
+//! object's hosts (of two hosts: on both). It takes several leases in the order of their keys. A
+//! background task renews each lease. When it cannot renew on a majority in time by our monotonic
+//! clock, [`Lease::lost`] fires and the runner starts no further step. The hosts check the number
+//! again at each effect.
 use super::event::What;
 use super::gate::{self, Holder, Pass};
 use super::journal::Entry;
@@ -11,14 +12,14 @@ use super::key::Key;
 use super::node::{Engine, Node};
 use super::step::Host;
 use super::{Cx, Operation};
-use crate::base::{Kind, Problem};
+use crate::base::{Kind, Pauses, Problem};
 use crate::transport::{Output, key_values};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Seconds without renewal after which somebody else may take an object over.
+/// Seconds without renewal after which another run may take an object over.
 pub const TTL: u64 = 30;
 
 /// [`TTL`]; the crash sweep shortens it with `OB_FAULT_TTL` to try more points in its time.
@@ -30,13 +31,13 @@ fn ttl() -> u64 {
     }
 }
 
-/// How long a run waits for another one to end before it gives up and names it.
+/// How long a run waits for another one to end before it gives up and names that one.
 pub const WAIT: Duration = Duration::from_secs(45);
 
-/// An object to take.
+/// An object whose lease is to be taken.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its key on each of its hosts.
+    /// The object's key, the same on each of its hosts.
     pub key: Key,
     /// The object for people, `cluster.main`.
     pub title: String,
@@ -44,7 +45,7 @@ pub struct Target {
     pub engine: Engine,
     /// Its nodes.
     pub nodes: Vec<Node>,
-    /// The hosts that carry its gate.
+    /// The hosts that carry the object's gate.
     pub hosts: Vec<Host>,
     /// Hosts that a failover consent names as dead; the quorum does without them.
     pub dead: Vec<String>,
@@ -64,7 +65,7 @@ impl Target {
         let target = Self::new(node.key(), title, vec![node.host.clone()]);
         Self { engine, nodes: vec![node.clone()], ..target }
     }
-    /// Each machine once: two members on one host share a gate.
+    /// Each machine once: two members on one machine share a gate.
     fn distinct(&self) -> Vec<Host> {
         let mut once: Vec<Host> = Vec::new();
         for host in &self.hosts {
@@ -89,9 +90,10 @@ pub struct Lease {
     target: Target,
     number: u64,
     holder: Holder,
-    /// True when the former holder did not give it back: its sessions must be ended first.
+    /// Whether the former holder did not give the lease back. Its sessions must then be ended
+    /// first.
     pub took_over: bool,
-    /// Fires when it could not be renewed in time.
+    /// Fires when the lease could not be renewed in time, or another run has taken it over.
     pub lost: CancellationToken,
     renewing: tokio::task::AbortHandle,
 }
@@ -102,7 +104,8 @@ impl Drop for Lease {
     }
 }
 
-/// Takes every target in the order of its keys; what was taken is given back if a later one fails.
+/// Takes the lease of every target, in the order of their keys. When one cannot be taken, gives
+/// back those that were.
 ///
 /// # Errors
 /// Somebody else holds one for longer than [`WAIT`] ([`Kind::Locked`], by name); too few hosts
@@ -112,7 +115,8 @@ pub async fn take_all(
     operation: &Operation,
     mut targets: Vec<Target>,
 ) -> Result<Vec<Lease>, Problem> {
-    // Two objects may have one key, on other hosts: everybody takes them in one order.
+    // Objects on different hosts may have the same key. The hosts' addresses then decide, so that
+    // every run takes leases in the same order.
     targets.sort_by_cached_key(|t| (t.key.clone(), places(&t.hosts)));
     let mut leases = Vec::new();
     for target in targets {
@@ -133,10 +137,10 @@ fn places(hosts: &[Host]) -> Vec<String> {
     hosts.iter().map(|h| format!("{}:{}", h.endpoint.address, h.endpoint.port)).collect()
 }
 
-/// What each host said. Several hosts may have one name.
+/// What each host answered. Several hosts may have the same name.
 type Answers = Vec<(Host, Result<Output, Problem>)>;
 
-/// What those said that answered.
+/// The answers of the hosts that could be asked.
 fn heard(answers: &Answers) -> impl Iterator<Item = &Output> {
     answers.iter().filter_map(|(_, a)| a.as_ref().ok())
 }
@@ -191,7 +195,7 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
         engine: target.engine,
         nodes: target.nodes.clone(),
     };
-    let until = Instant::now() + WAIT;
+    let mut pauses = Pauses::every(Duration::from_millis(600)).within(WAIT).scattered();
     let hosts = target.living();
     let mut waited_for = String::new();
     loop {
@@ -238,7 +242,7 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                 return Err(problem);
             }
         }
-        if Instant::now() >= until {
+        if !cx.pause(&mut pauses).await? {
             let what = format!("{} is being changed by somebody else", target.title);
             let place: Vec<_> = hosts.iter().map(|h| h.endpoint.show()).collect();
             return Err(Problem::new(Kind::Locked, what)
@@ -249,12 +253,10 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                      loses its lease by itself after 30 s",
                 ));
         }
-        let jitter = rand::random_range(300..900);
-        cx.sleep(Duration::from_millis(jitter)).await?;
     }
 }
 
-/// A gate that cannot be read is no free one.
+/// The problem of a gate that cannot be read: such a gate does not count as free.
 fn damaged(target: &Target, answers: &Answers) -> Option<Problem> {
     let (host, output) = answers
         .iter()
@@ -277,8 +279,8 @@ fn hold(
 ) -> Lease {
     let lost = CancellationToken::new();
     let task = {
-        // A cancelled operation still needs its lease for its safe point: renewing ends with the
-        // lease alone.
+        // A cancelled operation needs its lease until it reaches its safe point. So a cancel does
+        // not end the renewing; only the end of the lease does.
         let (cx, target, holder, lost) =
             (cx.detached(), target.clone(), holder.clone(), lost.clone());
         tokio::spawn(async move {
@@ -303,7 +305,7 @@ fn hold(
 }
 
 impl Lease {
-    /// What an effect on `host` has to show, if this object's gate lies there.
+    /// What an effect on `host` shows to this object's gate; `None` when the host has none.
     #[must_use]
     pub fn pass(&self, host: &Host) -> Option<Pass> {
         self.target
@@ -318,14 +320,14 @@ impl Lease {
         self.number
     }
 
-    /// The object it is for.
+    /// The key of the lease's object.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.target.key
     }
 
-    /// Gives it back with the journal's last lines; `problem` is what stopped the operation. Failing
-    /// that it runs out by itself.
+    /// Gives the lease back and writes the journal's last lines. `problem` is what stopped the
+    /// operation. On a host that cannot be reached the lease runs out by itself.
     pub async fn release(
         self,
         cx: &Cx,

@@ -1,4 +1,4 @@
-//! How much runs at once: over all jobs of a process, and on one host.
+//! How many steps run at once: over all jobs of a process, and on one host.
 use super::step::Host;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +9,8 @@ const ON_ONE_HOST: usize = 6;
 
 /// Steps at once, shared by all jobs of a process. Cheap to clone.
 ///
-/// One graph has one step at a time on a host, which keeps its journal simple. Several jobs may work
-/// on one host at once, up to a bound that leaves its sshd sessions for others.
+/// One graph runs one step at a time on a host, which keeps its journal simple. Several jobs may
+/// work on one host at once, up to a bound that leaves sshd sessions for others.
 #[derive(Clone, Debug)]
 pub struct Limits {
     most: usize,
@@ -18,7 +18,7 @@ pub struct Limits {
     hosts: Arc<Mutex<BTreeMap<(String, u16), Arc<Semaphore>>>>,
 }
 
-/// A place for one step.
+/// The right to run one step. Dropping it lets another step run.
 #[derive(Debug)]
 pub struct Place {
     _host: OwnedSemaphorePermit,
@@ -26,24 +26,25 @@ pub struct Place {
 }
 
 impl Limits {
-    /// `overall` steps at once.
+    /// Limits of `overall` steps at once, at least one.
     #[must_use]
     pub fn of(overall: usize) -> Self {
         let most = overall.max(1);
         Self { most, overall: Arc::new(Semaphore::new(most)), hosts: Arc::default() }
     }
-    /// How many run at once.
+    /// How many steps run at once over all hosts.
     #[must_use]
     pub fn overall(&self) -> usize {
         self.most
     }
 
-    /// Waits for a place on a host: the host first, so that who waits for a busy host keeps nobody
-    /// from another one.
+    /// Waits until one more step may run on `host`. Waits for the host's bound first and for the
+    /// overall one then: a step that waits for a busy host takes no place from steps on other
+    /// hosts.
     pub async fn place(&self, host: &Host) -> Option<Place> {
         let of_host = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            // Hosts that nothing runs on are forgotten.
+            // Forget hosts on which nothing runs.
             hosts.retain(|_, s| Arc::strong_count(s) > 1);
             let key = (host.endpoint.address.clone(), host.endpoint.port);
             let key = if key.0 == "local" { (host.endpoint.name.clone(), 0) } else { key };

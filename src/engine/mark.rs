@@ -1,8 +1,8 @@
-//! The mark: says on the hosts whose an object is. Written before the first effect, removed by the
-//! last.
+//! The mark says on a host to whom an object belongs. A create writes it before its other effects;
+//! a destroy removes it last.
 //!
-//! It lies in the object's own directory, `BASE/.ob/mark`; `$OB_STATE/objects/KEY/home` leads
-//! there.
+//! The mark is the file `BASE/.ob/mark` in the object's own directory. The file
+//! `$OB_STATE/objects/KEY/home` holds the path of that directory.
 use super::journal::{FORMAT, formatted};
 use super::node::{Engine, Node};
 use super::template::{CREATION, EPOCH, OPERATION, OWNER, Template};
@@ -50,15 +50,16 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Reads one.
+    /// Reads a mark from its JSON.
     ///
     /// # Errors
-    /// It is damaged, or of a newer format.
+    /// The mark is damaged, or of a newer format.
     pub fn parse(text: &str) -> Result<Self, String> {
         formatted(text)
     }
 
-    /// A first mark, values of the run by name.
+    /// The mark that a create writes. The values that only the run knows (owner, creation, epoch,
+    /// operation) stand as named values.
     #[must_use]
     pub fn first(kind: &str, engine: Engine, node: &Node, stage: Stage) -> Template {
         let mark = Self {

@@ -1,13 +1,18 @@
-//! The embedded execution engine: steps on hosts, in an order, by one holder at a time, resumable
-//! after any crash.
+//! The embedded execution engine. It runs steps on hosts in a given order. Only one run at a time
+//! may change an object. A run that crashed is finished by running the same command again.
 //!
-//! In the order a reader meets them: a [`Step`] is the smallest idempotent effect on one host; a
-//! [`Graph`] orders steps; an [`Operation`] is one run of one graph, executed by [`run`]; the
-//! [`journal`] on the hosts records it; a [`lease`] with a number that only grows, checked on the
-//! host at each effect by the [`gate`], keeps two runs apart; a [`mark`] says whose an object is.
+//! The parts, in the order a reader meets them:
+//! - A [`Step`] is the smallest idempotent effect on one host.
+//! - A [`Graph`] orders steps.
+//! - An [`Operation`] is one run of one graph; [`run`] executes it.
+//! - The [`journal`] on the hosts records the operation.
+//! - A [`lease`] keeps two runs apart. Its number only grows, and the [`gate`] on a host checks the
+//!   number at each effect.
+//! - A [`mark`] says to whom an object belongs.
+//!
 //! The engine knows no database: that is the `component` layer.
 //!
-//! Truth is on the hosts: `check` decides, the journal only informs.
+//! The hosts hold the truth: a step's `check` decides what is left to do. The journal only informs.
 mod along;
 mod cx;
 pub mod effect;
@@ -45,3 +50,5 @@ pub use template::{Form, Name, Template, Values};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_busy;

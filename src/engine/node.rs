@@ -1,4 +1,4 @@
-//! A member of a database, whatever its engine: what marks, notes, kits and journals say of it.
+//! A database server, whatever its engine: what marks, notes, kits and journals say of it.
 use super::key::Key;
 use super::step::Host;
 use crate::base::{Directory, ObjectName};
@@ -28,7 +28,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The word in files and in the configuration.
+    /// The engine's word in files and in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Engine {
             Self::None => "none",
         }
     }
-    /// Back from the word.
+    /// The engine of a word; `None` for an unknown word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Seekdb, Self::None].into_iter().find(|e| e.as_str() == word)
@@ -84,7 +84,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node whose others reach it at its host's address.
+    /// A node that others reach at the address of its host.
     #[must_use]
     pub fn new(
         name: ObjectName,
@@ -95,7 +95,7 @@ impl Node {
         let ports = ports.into_iter().collect();
         Self { name, host, service_address: None, directory, ports }
     }
-    /// Key of its gate, lock and journal: its place on its host.
+    /// The key of the node's gate, lock and journal: its place on its host.
     #[must_use]
     pub fn key(&self) -> Key {
         Key::place(&self.directory)
@@ -105,12 +105,12 @@ impl Node {
     pub fn show(&self) -> String {
         format!("\"{}\" on {}", self.name, self.host.endpoint.name)
     }
-    /// The address at which others reach it.
+    /// The address at which others reach the node.
     #[must_use]
     pub fn address(&self) -> &str {
         self.service_address.as_deref().unwrap_or(&self.host.endpoint.address)
     }
-    /// A port, 0 when it has none of that name.
+    /// The port for `port`; 0 when the node has none.
     #[must_use]
     pub fn port(&self, port: Port) -> u16 {
         self.ports.get(&port).copied().unwrap_or(0)
@@ -120,17 +120,18 @@ impl Node {
     pub fn place(&self) -> String {
         format!("{}:{}", self.address(), self.port(Port::Sql))
     }
-    /// A file in our own directory inside it.
+    /// Path of a file in our own folder `.ob` inside the node's directory.
     #[must_use]
     pub fn own(&self, file: &str) -> String {
         self.directory.join(&format!(".ob/{file}"))
     }
-    /// Whether it may come from a host: `local` leads to whoever reads it, so no host may say it.
+    /// Whether a host's files may name this node. The address `local` means the machine that reads
+    /// the file, so a host must not name it.
     #[must_use]
     pub fn from_a_host(&self) -> bool {
         self.host.endpoint.address != "local"
     }
-    /// The same node on a host, without the names people give: two of them are one place.
+    /// Whether both are the same directory on the same machine, whatever names people gave them.
     #[must_use]
     pub fn same_place(&self, other: &Self) -> bool {
         self.host.same_machine(&other.host) && self.directory == other.directory

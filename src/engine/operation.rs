@@ -1,18 +1,19 @@
-//! One run of one graph: the unit of lease, journal, resume, audit and progress.
+//! An operation: one run of one graph. It is the unit of lease, journal, resume, audit and
+//! progress.
 use super::journal::{Entry, Event, FORMAT};
 use super::node::{Engine, Node};
 use crate::base::OperationId;
 
-/// An operation as it is named everywhere.
+/// What leases, journals and events say of an operation.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// Its id.
+    /// The operation's id.
     pub id: OperationId,
     /// The verb, `create`, `update`, `destroy`, `switchover`.
     pub verb: String,
     /// The object, `cluster.main`.
     pub object: String,
-    /// Who runs it: CI run, or user and host.
+    /// Who runs the operation: a CI run, or user and host.
     pub who: String,
     /// Owner of the configuration that has authority over the object.
     pub authority: String,
@@ -20,26 +21,26 @@ pub struct Operation {
     pub epoch: u64,
     /// What the object is.
     pub engine: Engine,
-    /// Its nodes.
+    /// The object's nodes.
     pub nodes: Vec<Node>,
-    /// Titles of its steps.
+    /// Titles of the operation's steps, in order.
     pub titles: Vec<String>,
 }
 
 impl Operation {
-    /// File name of its journal.
+    /// File name of the operation's journal.
     #[must_use]
     pub fn journal(&self) -> String {
         format!("{}.log", self.id)
     }
 
-    /// `create cluster.main`.
+    /// Verb and object: `create cluster.main`.
     #[must_use]
     pub fn title(&self) -> String {
         format!("{} {}", self.verb, self.object)
     }
 
-    /// A line about step `step` (from 1).
+    /// A journal line about step `step` (from 1; 0 is the operation itself).
     #[must_use]
     pub fn entry(&self, event: Event, step: usize, kind: &str, title: &str, lease: u64) -> Entry {
         Entry {
@@ -62,7 +63,7 @@ impl Operation {
         }
     }
 
-    /// The first line.
+    /// The journal's first line.
     #[must_use]
     pub fn opening(&self, lease: u64) -> Entry {
         Entry {
@@ -76,7 +77,7 @@ impl Operation {
         }
     }
 
-    /// The last line; `problem` is what stopped it.
+    /// The journal's last line. `problem` is what stopped the operation; `None`: it ended well.
     #[must_use]
     pub fn closing(&self, lease: u64, problem: Option<&str>) -> Entry {
         let (event, note) = problem.map_or((Event::Close, "done"), |why| (Event::Stop, why));

@@ -1,7 +1,7 @@
 //! Shell programs: constant text with arguments.
 //!
 //! What varies is an argument, passed as a quoted word; it is never pasted into the text. A program
-//! travels on stdin, so its arguments are on no command line.
+//! travels on stdin, so its arguments appear on no command line.
 use super::template::{Template, Values};
 use crate::base::Problem;
 use crate::base::shell::join;
@@ -11,17 +11,17 @@ use std::time::Duration;
 /// A program with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Its file name, `stop_server.sh`.
+    /// The program's file name, `stop_server.sh`.
     pub name: &'static str,
-    /// Its text, after what it needs of others.
+    /// Texts in order: the libraries that the program needs, then its own.
     parts: &'static [&'static str],
     args: Vec<Template>,
-    /// How long it may take.
+    /// How long the program may take.
     pub deadline: Duration,
 }
 
-/// A program out of the `.sh` file beside the source: `program!("stop_server.sh", LIB)`. What comes
-/// after the file are the texts that it needs, in order.
+/// A program from the `.sh` file beside the source: `program!("stop_server.sh", LIB)`. After the
+/// file come the texts of the libraries that it needs, in order.
 #[macro_export]
 macro_rules! program {
     ($file:literal $(, $lib:expr)* $(,)?) => {
@@ -29,7 +29,7 @@ macro_rules! program {
     };
 }
 
-/// What follows the last slash.
+/// The part of a path after its last slash.
 const fn file_name(path: &'static str) -> &'static str {
     let mut at = path.len();
     while at > 0 && path.as_bytes()[at - 1] != b'/' {
@@ -39,7 +39,7 @@ const fn file_name(path: &'static str) -> &'static str {
 }
 
 impl Program {
-    /// A program by its file name and texts, the last of which is its own.
+    /// A program by its file name and its texts; the last text is its own. It may take 30 s.
     #[must_use]
     pub const fn of(name: &'static str, parts: &'static [&'static str]) -> Self {
         let name = file_name(name);
@@ -57,24 +57,24 @@ impl Program {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
-    /// Sets how long it may take; 30 s otherwise.
+    /// Sets how long the program may take; 30 s otherwise.
     #[must_use]
     pub fn within(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Its own text, without what it needs of others.
+    /// The program's own text, without its libraries.
     #[must_use]
     pub fn own(&self) -> &'static str {
         self.parts.last().copied().unwrap_or_default()
     }
-    /// Its whole text.
+    /// The whole text, libraries included.
     #[must_use]
     pub fn text(&self) -> String {
         self.parts.concat()
     }
-    /// The arguments, values by name.
+    /// The arguments as a runbook shows them: a named value stands as `<name>`.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
         self.args.iter().map(Template::show).collect()
@@ -82,17 +82,17 @@ impl Program {
     /// What the shell reads: the arguments as quoted words, then the text.
     ///
     /// # Errors
-    /// A named value is not there.
+    /// An argument names a value that is not in `values`.
     pub fn script(&self, values: &Values) -> Result<String, Problem> {
         let args = self.args.iter().map(|a| a.fill(values)).collect::<Result<Vec<_>, _>>()?;
         Ok(format!("set -- {}\n{}", join(args), self.text()))
     }
-    /// What people read: the command line, then its own text.
+    /// The lines that a runbook shows: the command line, then the program's own text.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut head = self.name.to_owned();
         for arg in self.shown() {
-            // One argument may be a whole file: its lines stand as they are.
+            // An argument may be a whole file; its lines stay as they are.
             let _ = write!(head, " {}", crate::base::shell::quote(&arg));
         }
         let mut lines = vec![head];

@@ -1,5 +1,5 @@
-//! Runs a graph: bounded parallelism, a failed step stops only what depends on it, done steps are
-//! skipped and said so.
+//! Runs a graph. Steps run in parallel up to a bound. A failed step stops only the steps that
+//! depend on it. A step that is done already is skipped, and the outcome says so.
 use super::along::Along;
 use super::cx::{Running, cancelled};
 use super::event::What;
@@ -10,28 +10,31 @@ use super::lease::{self, Target};
 use super::limits::Limits;
 use super::step::{Check, Step};
 use super::{Cx, Operation};
-use crate::base::{Kind, Problem};
+use crate::base::{Kind, Pauses, Problem};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+/// The first and the longest pause before a busy server is asked again.
+const BUSY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
+
 /// How a run went.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Titles of steps that had an effect, with their time.
+    /// Titles of the steps that had an effect, and how long each took.
     pub done: Vec<(String, Duration)>,
-    /// Titles of steps that were found done.
+    /// Titles of the steps that were found done.
     pub skipped: Vec<String>,
-    /// Titles of steps that did not run because of others.
+    /// Titles of the steps that failed or did not run.
     pub left: Vec<String>,
     /// The first failure.
     pub problem: Option<Problem>,
 }
 
 impl Outcome {
-    /// The failure with the state of the whole operation added, ready for people.
+    /// The first failure, with how far the operation came added, ready for people.
     #[must_use]
     pub fn explain(&self, operation: &Operation) -> Option<Problem> {
         let mut problem = self.problem.clone()?;
@@ -39,7 +42,8 @@ impl Outcome {
         let finished = self.done.len() + self.skipped.len();
         if problem.then.is_empty() && total > 0 {
             problem.then = format!(
-                "run the same command again: {finished} of {total} steps are done and will be skipped (operation {})",
+                "run the same command again: {finished} of {total} steps are done and will be \
+                 skipped (operation {})",
                 operation.id
             );
         }
@@ -47,11 +51,11 @@ impl Outcome {
     }
 }
 
-/// Takes the leases, runs the graph, gives the leases back, in a span that carries the operation's
-/// id.
+/// Takes the leases, runs the graph and gives the leases back. All of it is in a tracing span that
+/// carries the operation's id.
 ///
-/// An empty `targets` runs without a lease: only for plain SQL objects, whose effects are single
-/// repeatable statements.
+/// Empty `targets` mean a run without a lease. That is only for plain SQL objects, whose effects
+/// are single repeatable statements.
 pub async fn run(
     cx: &Cx,
     operation: Operation,
@@ -98,14 +102,19 @@ async fn in_span(
         let lost = futures_any(lost);
         tokio::select! {
             () = cx.cancel().cancelled() => cancelled(),
-            () = lost => Problem::new(Kind::Locked, "stopped: the lease could not be renewed in time").why("too few hosts answered").fix("check the hosts and the link, then run the same command again"),
+            () = lost => Problem::new(
+                Kind::Locked,
+                "stopped: the lease could not be renewed in time",
+            )
+            .why("too few hosts answered")
+            .fix("check the hosts and the link, then run the same command again"),
         }
     };
     if inner.took_over()
         && let Err(problem) = clear(&inner, graph).await
     {
-        // The leases run out by themselves: given back, the next run would not know that it has to
-        // clear too.
+        // Do not release: an unreleased lease tells the next run to clear old sessions first. The
+        // leases run out by themselves.
         tracing::error!("{}", problem.what);
         return Outcome { left: graph.titles(), problem: Some(problem), ..outcome };
     }
@@ -124,7 +133,7 @@ async fn in_span(
     outcome
 }
 
-/// Ends what a former holder has left open, before our first effect.
+/// Runs the steps that end what a former holder has left open, before the first effect of ours.
 async fn clear(cx: &Cx, graph: &Graph) -> Result<(), Problem> {
     for step in graph.take_over() {
         attempt(cx, step.as_ref()).await?;
@@ -171,8 +180,8 @@ async fn execute(
                 .collect();
             for i in ready {
                 let host = &nodes[i].step.host().endpoint.name;
-                // One step at a time per host keeps its load and its journal simple; hosts run
-                // beside each other.
+                // One step at a time on a host keeps its load and its journal simple. Hosts run in
+                // parallel.
                 if busy.get(host).copied().unwrap_or(0) > 0 {
                     continue;
                 }
@@ -288,10 +297,11 @@ async fn go_back(cx: &Cx, node: &Node, mut problem: Problem) -> Problem {
     problem
 }
 
-/// Runs one step; `false` when there was nothing to do.
+/// Runs one step: check, effect, verify. `false`: there was nothing to do.
 ///
 /// # Errors
-/// The check refused or could not tell, the effect failed, or it was not seen to be done in time.
+/// The check refused or could not tell, the effect failed, or the effect was not seen to be done in
+/// time.
 pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
     fault::before(cx, step).await;
     match step.check(cx).await? {
@@ -302,21 +312,39 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
             cx.tell_of(step, |at| What::Began(at, why));
         }
     }
-    let mut left = step.tries();
+    let (mut left, mut pauses) = (step.tries(), Pauses::growing(BUSY[0], BUSY[1]));
     loop {
         left = left.saturating_sub(1);
         cx.fault(step, Point::Decided).await;
-        cx.execute(step).await?;
-        cx.fault(step, Point::Applied).await;
-        let problem = match step.verify(cx).await? {
-            Check::Done => break,
-            Check::Refused(problem) => problem,
-            Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => stuck(step, &why),
+        let problem = match cx.execute(step).await {
+            Err(problem) if problem.kind == Kind::Busy => problem,
+            ran => {
+                ran?;
+                cx.fault(step, Point::Applied).await;
+                match step.verify(cx).await? {
+                    Check::Done => break,
+                    Check::Refused(problem) => problem,
+                    Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => {
+                        stuck(step, &why)
+                    }
+                }
+            }
         };
         if left == 0 {
             return Err(problem);
         }
         tracing::warn!(step = step.kind().as_str(), "{}: tried again", problem.why);
+        if problem.kind == Kind::Busy {
+            // Look again: meanwhile the server may have ended what it was busy with, or there may
+            // be a reason not to run the effect any more.
+            cx.pause(&mut pauses).await?;
+            match step.check(cx).await? {
+                Check::Done => break,
+                Check::Refused(problem) => return Err(problem),
+                Check::Unknown(why) => return Err(stuck(step, &why)),
+                Check::Needed(_) | Check::Partial(_) => {}
+            }
+        }
     }
     cx.fault(step, Point::Verified).await;
     fault::after(cx, step).await;

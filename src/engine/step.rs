@@ -2,7 +2,7 @@
 use super::Cx;
 use super::effect::Effect;
 use super::template::Values;
-use crate::base::Problem;
+use crate::base::{Pauses, Problem};
 use crate::transport::Endpoint;
 use async_trait::async_trait;
 use std::fmt::Debug;
@@ -30,7 +30,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// The same machine and user, whatever people call it.
+    /// Whether both are the same machine and user, whatever names people gave them.
     #[must_use]
     pub fn same_machine(&self, other: &Self) -> bool {
         let (a, b) = (&self.endpoint, &other.endpoint);
@@ -44,17 +44,17 @@ impl Host {
 pub enum Check {
     /// Nothing to do.
     Done,
-    /// There is something to do, and why.
+    /// There is something to do, and the reason.
     Needed(String),
-    /// Begun and not finished: the effect will finish it.
+    /// The effect was begun and not finished; running it again finishes it.
     Partial(String),
-    /// It must not be done.
+    /// The effect must not run.
     Refused(Problem),
-    /// It cannot be told now (nothing answers); never treated as "not done".
+    /// Nothing can be told now (nothing answers). This is never treated as "not done".
     Unknown(String),
 }
 
-/// What an operation does to the users of a database; one line for a policy each.
+/// What an operation does to the users of a database. A policy may have a line for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Impact {
     /// Servers restart one after the other.
@@ -76,7 +76,7 @@ pub enum Impact {
 }
 
 impl Impact {
-    /// The words of plans and policies.
+    /// The words that plans and policies use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Impact {
     }
 }
 
-/// A kind of step, `start_server`: what journals and fault points name it by.
+/// A kind of step, such as `start_server`. Journals and fault points name steps by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKind(pub &'static str);
 
@@ -110,26 +110,26 @@ impl std::fmt::Display for StepKind {
     }
 }
 
-/// What a step is and on what. Two steps of one graph never share it, and a step that a plan has
-/// shown is known again by it.
+/// The identity of a step: what it does, and on what. No two steps of a graph share one. Apply
+/// recognises by it the steps that a plan has shown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepId {
-    /// Its kind.
+    /// The step's kind.
     pub kind: StepKind,
-    /// Where: the host's name and, for a part of it, a directory or another subject there.
+    /// Where: the host's name, then a directory or another subject there.
     pub on: String,
-    /// What tells it apart from others of its kind there: a value, a member, a version.
+    /// What tells the step apart from others of its kind there: a value, a member, a version.
     pub about: String,
 }
 
 impl StepId {
-    /// A step of this kind on something of a host.
+    /// The identity of a step of this kind; `on` is its subject on `host`.
     #[must_use]
     pub fn new(kind: StepKind, host: &Host, on: &str) -> Self {
         let on = format!("{}:{on}", host.endpoint.name);
         Self { kind, on, about: String::new() }
     }
-    /// With what tells it apart.
+    /// Sets what tells the step apart from others of its kind there.
     #[must_use]
     pub fn about(self, about: impl Into<String>) -> Self {
         Self { about: about.into(), ..self }
@@ -138,33 +138,35 @@ impl StepId {
 
 /// The smallest idempotent effect on one host.
 ///
-/// The contract, which the contract suite holds every registered step to: `check` only reads; the
-/// effect is data, and safe to repeat after any crash; after it, `verify` says [`Check::Done`]
-/// within [`Step::deadline`]; done twice equals done once. Parameters are plain data.
+/// The contract, to which the contract suite holds every kind of step: `check` only reads. The
+/// effect is data, and is safe to repeat after any crash. After the effect, `verify` says
+/// [`Check::Done`] within [`Step::deadline`]. Done twice equals done once. Parameters are plain
+/// data.
 #[async_trait]
 pub trait Step: Send + Sync + Debug {
-    /// What it is and on what.
+    /// The step's identity.
     fn id(&self) -> StepId;
-    /// Its kind.
+    /// The step's kind.
     fn kind(&self) -> StepKind {
         self.id().kind
     }
-    /// What people read everywhere: imperative, lower case, no full stop.
+    /// The title that people read everywhere: imperative, lower case, no full stop.
     fn title(&self) -> String;
-    /// The host whose state it changes.
+    /// The host whose state the step changes.
     fn host(&self) -> &Host;
-    /// What it does. The engine runs it, and the runbook shows it.
+    /// What the step does. The engine runs the effect, and the runbook shows it.
     fn effect(&self) -> Effect;
-    /// What it does to users.
+    /// What the step does to users.
     fn impact(&self) -> &'static [Impact] {
         &[]
     }
-    /// True when there is no way back.
+    /// Whether there is no way back.
     fn irreversible(&self) -> bool {
         false
     }
-    /// How often it is tried when it was not seen to be done; only for effects that can fail by bad
-    /// luck.
+    /// How many times the effect may run: until `verify` sees it done, or while the server answers
+    /// that it cannot do it now ([`crate::base::Kind::Busy`]). More than once only for effects that
+    /// can fail by bad luck.
     fn tries(&self) -> usize {
         1
     }
@@ -172,29 +174,25 @@ pub trait Step: Send + Sync + Debug {
     fn deadline(&self) -> Duration {
         Duration::from_secs(30)
     }
-    /// The attribute of the configuration that a failure is about.
+    /// The attribute of the configuration that a failure of the step is about; empty: none.
     fn attribute(&self) -> Vec<String> {
         Vec::new()
     }
     /// Reads whether there is something to do.
     async fn check(&self, cx: &Cx) -> Result<Check, Problem>;
-    /// Reads the values that the effect names, right before it. `None`: nothing is left to do.
+    /// Reads the values that the effect names, right before it runs. `None`: nothing is left to do.
     async fn values(&self, _cx: &Cx) -> Result<Option<Values>, Problem> {
         Ok(Some(Values::default()))
     }
-    /// Waits, bounded, until it is seen to be done. The default asks `check` until the deadline.
+    /// Waits, up to the deadline, until the effect is seen to be done. The default repeats `check`.
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
-        let until = tokio::time::Instant::now() + self.deadline();
-        let mut pause = Duration::from_millis(100);
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        let mut pauses = Pauses::growing(first, longest).within(self.deadline());
         loop {
             let found = self.check(cx).await?;
-            if matches!(found, Check::Done | Check::Refused(_))
-                || tokio::time::Instant::now() >= until
-            {
+            if matches!(found, Check::Done | Check::Refused(_)) || !cx.pause(&mut pauses).await? {
                 return Ok(found);
             }
-            cx.sleep(pause).await?;
-            pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 }

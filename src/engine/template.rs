@@ -1,21 +1,21 @@
-//! Text with named values: a runbook shows each by its name, the engine fills it in when the step
-//! runs. What is shown and what runs are one template.
+//! Text with named values. A runbook shows each value as `<name>`; the engine fills the values in
+//! when the step runs. Both use one template, so what is shown is what runs.
 use crate::base::sql::literal;
 use crate::base::{Problem, Secret};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The name of a value that only a run knows; a runbook shows `<name>`.
+/// The name of a value that only a run knows. A runbook shows it as `<name>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(pub &'static str);
 
-/// Id of the running operation.
+/// The running operation's id.
 pub const OPERATION: Name = Name("operation");
-/// Owner of the configuration that runs it, who has the authority.
+/// Owner of the configuration that runs the operation and has the authority over the object.
 pub const OWNER: Name = Name("owner");
 /// Epoch of that authority.
 pub const EPOCH: Name = Name("epoch");
-/// A new creation id.
+/// A creation id, new for each effect.
 pub const CREATION: Name = Name("creation");
 
 /// A value that a run knows.
@@ -65,17 +65,18 @@ impl Value {
 pub struct Values(BTreeMap<String, Value>);
 
 impl Values {
-    /// With one more.
+    /// Adds a value.
     #[must_use]
     pub fn with(mut self, name: Name, value: impl Into<Value>) -> Self {
         self.0.insert(name.0.to_owned(), value.into());
         self
     }
-    /// With a secret of the configuration, unless a step has given another value of that name.
+    /// Adds a secret of the configuration, unless the step has given a value of that name.
     pub(super) fn secret(&mut self, name: &str, secret: &Secret) {
         self.0.entry(name.to_owned()).or_insert_with(|| Value::Secret(secret.clone()));
     }
-    /// Takes every secret among them out of a problem's text, in case a host repeated it.
+    /// Replaces every secret in a problem's `why` by `***`, in case a host repeated it. A secret of
+    /// less than three bytes stays: replacing it would garble the text.
     #[must_use]
     pub fn hide(&self, mut problem: Problem) -> Problem {
         for value in self.0.values() {
@@ -89,10 +90,10 @@ impl Values {
     }
 }
 
-/// How a value is written where it stands.
+/// How a value is written into the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As it is: one whole argument of a program, or part of it.
+    /// As it is: a whole argument of a program, or part of one.
     Plain,
     /// A value of SQL: a quoted literal, or a number.
     Sql,
@@ -117,7 +118,7 @@ impl<T: AsRef<str>> From<T> for Template {
 }
 
 impl Template {
-    /// One value as it is.
+    /// A template of one value, written as it is.
     #[must_use]
     pub fn value(name: Name) -> Self {
         Self::default().and(name, Form::Plain)
@@ -134,7 +135,7 @@ impl Template {
         self.0.push(Piece::Text(text.into()));
         self
     }
-    /// An object as JSON, with named values in place of some of its members.
+    /// `object` as JSON, with a named value in place of each member that `named` lists.
     #[must_use]
     pub fn json(object: &impl Serialize, named: &[(&str, Name)]) -> Self {
         let Ok(serde_json::Value::Object(members)) = serde_json::to_value(object) else {
@@ -152,7 +153,7 @@ impl Template {
         template.then("}")
     }
 
-    /// With names in place of values.
+    /// The text with `<name>` in place of each value.
     #[must_use]
     pub fn show(&self) -> String {
         let piece = |p: &Piece| match p {
@@ -162,10 +163,10 @@ impl Template {
         self.0.iter().map(piece).collect()
     }
 
-    /// With the values of a run.
+    /// The text with the values of a run.
     ///
     /// # Errors
-    /// A value is not there: the step names what it does not read.
+    /// A value is missing: the template names one that the step does not give.
     pub fn fill(&self, values: &Values) -> Result<String, Problem> {
         let mut text = String::new();
         for piece in &self.0 {

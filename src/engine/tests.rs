@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Hosts that are directories: each endpoint gets its own `OB_STATE`. Counts the scripts that run.
+/// Hosts that are directories: each endpoint gets its own `OB_STATE`. The number counts the scripts
+/// that run.
 struct Hosts(PathBuf, Arc<AtomicUsize>);
 
 struct Counted(Local, Arc<AtomicUsize>);
@@ -55,18 +56,18 @@ impl Connector for Hosts {
     }
 }
 
-struct World {
+pub(super) struct World {
     dir: tempfile::TempDir,
     connector: Arc<Hosts>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let connector = Arc::new(Hosts(dir.path().to_owned(), Arc::default()));
         Self { dir, connector }
     }
-    fn cx(&self) -> Cx {
+    pub(super) fn cx(&self) -> Cx {
         Cx::new(self.connector.clone(), CancellationToken::new(), BTreeMap::new())
     }
     fn read(&self, path: &str) -> String {
@@ -94,7 +95,7 @@ pub(super) fn host(name: &str) -> Host {
     }
 }
 
-fn operation(graph: &Graph, who: &str) -> Operation {
+pub(super) fn operation(graph: &Graph, who: &str) -> Operation {
     Operation {
         id: OperationId::fresh(),
         verb: "test".into(),
@@ -108,7 +109,7 @@ fn operation(graph: &Graph, who: &str) -> Operation {
     }
 }
 
-/// Appends a line to a ledger once; a file per line is the fact.
+/// A step that appends its name to a ledger. A file named after it says that the step is done.
 #[derive(Clone, Debug)]
 struct Touch {
     host: Host,
@@ -116,7 +117,7 @@ struct Touch {
     body: String,
 }
 
-/// Runs what a test wants first; the test's own text, so that it may be evaluated.
+/// Evaluates the second argument, which a test may give, then has the step's effect.
 const TOUCH: Program = Program::of(
     "touch.sh",
     &["eval \"$2\"\necho \"$1\" >> \"$OB_STATE/../ledger\"; : > \"$OB_STATE/../fact-$1\"\n"],
@@ -154,7 +155,7 @@ fn touch(h: &str, name: &str) -> Touch {
     Touch { host: host(h), name: name.into(), body: String::new() }
 }
 
-fn target(hosts: &[&str]) -> Vec<Target> {
+pub(super) fn target(hosts: &[&str]) -> Vec<Target> {
     vec![Target::new(key(), "thing", hosts.iter().map(|h| host(h)).collect())]
 }
 
@@ -223,7 +224,7 @@ async fn a_step_costs_its_question_and_its_effect() {
 async fn an_answer_that_came_with_an_effect_does_not_outlive_a_wait() {
     let w = World::new();
     let mut g = Graph::new();
-    // Seen to be done only a while after its effect.
+    // The fact appears only a while after the effect has ended.
     let late = "n=$OB_STATE/../fact-late; (sleep 0.25; : > \"$n\") >/dev/null 2>&1 & exit 0";
     let slow = Touch { body: late.into(), ..touch("h1", "late") };
     g.then(slow);
@@ -235,8 +236,8 @@ async fn an_answer_that_came_with_an_effect_does_not_outlive_a_wait() {
 async fn an_effect_ends_all_answers() {
     let w = World::new();
     let a = touch("h1", "a");
-    // The first step's question was answered along; what the second one does to its fact, from
-    // another host, must be seen.
+    // The first step's question was answered by the effect's script. The second step then removes
+    // that fact from another host; this must be seen.
     let b = Touch { body: "rm \"$OB_STATE/../fact-a\"".into(), ..touch("h2", "b") };
     let op = operation(&Graph::new(), "one");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1", "h2"])).await.unwrap();
@@ -295,7 +296,7 @@ async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
     g.add(touch("h1", "late"), &[]);
     let old = operation(&g, "old");
     let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
-    // The clock of the host says that it was not renewed: another one takes it.
+    // Says by the host's clock that the lease was not renewed, so that another run takes it.
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(
@@ -491,7 +492,7 @@ fn a_graph_orders_and_compares() {
     let mut twice = b.clone();
     twice.then(touch("h1", "2"));
     assert!(twice.fault().is_some(), "two steps of one identity are told, in release builds too");
-    // Parts run beside each other; what is added next waits for all of them.
+    // Parts run at the same time; what is added next waits for all of them.
     let part = |n: &str| {
         let mut g = Graph::new();
         g.then(touch("h1", n));
@@ -502,7 +503,7 @@ fn a_graph_orders_and_compares() {
     fan.then(touch("h1", "3"));
     let after: Vec<_> = fan.nodes().iter().map(|n| n.after.clone()).collect();
     assert_eq!(after[1..], [vec![NodeId(0)], vec![NodeId(0)], vec![NodeId(1), NodeId(2)]]);
-    // What is there already is not done twice, and what waited for it waits for everything that
+    // A step that is there already is not added again; what waited for it waits for everything that
     // came first.
     let mut c = Graph::new();
     c.then(touch("h1", "1"));

@@ -1,7 +1,7 @@
-//! Giving up an unfinished create or destroy: what it put on the hosts is removed.
+//! Gives up an unfinished create or destroy: removes what it put on the hosts.
 //!
-//! Under the object's gate with a new lease, in a journal of its own; the record of what is given up
-//! gets an end.
+//! The removal is an operation of its own, with a new lease on the object and its own journal. It
+//! also ends the journal of the operation that is given up.
 use super::history::{State, Whole};
 use super::inventory::Survey;
 use crate::base::{Kind, OperationId, Problem};
@@ -22,13 +22,13 @@ use tokio_util::sync::CancellationToken;
 /// One server to clear away.
 #[derive(Debug)]
 pub struct Piece {
-    /// What it is.
+    /// The server's engine.
     pub engine: Engine,
-    /// Which one.
+    /// The server.
     pub node: Node,
-    /// Whose it is.
+    /// Owner of the configuration that made the server.
     pub owner: String,
-    /// The steps.
+    /// The steps that clear it away.
     pub graph: Graph,
 }
 
@@ -39,7 +39,7 @@ impl Piece {
         format!("cluster.{}", self.node.name)
     }
 
-    /// Clears it away.
+    /// Clears the server away.
     pub async fn run(&self, executor: &Executor, cancel: &CancellationToken) -> Outcome {
         let job = Job {
             id: OperationId::fresh(),
@@ -60,7 +60,8 @@ fn refuse(whole: &Whole, why: &str, fix: &str) -> Problem {
     Problem::refused(format!("operation {} cannot be abandoned", whole.operation)).why(why).fix(fix)
 }
 
-/// Proves that an operation is one to give up.
+/// Proves that an operation can be given up: it does not run, did not end well, and was not given
+/// up before.
 fn proved(whole: &Whole) -> Result<(), Problem> {
     match whole.state {
         State::Running => Err(Problem::new(
@@ -79,11 +80,12 @@ fn proved(whole: &Whole) -> Result<(), Problem> {
     }
 }
 
-/// What giving an operation up clears away.
+/// The servers that are cleared away when an operation is given up. `consent` names the servers
+/// whose rows may be lost; with `NAME/aside` the stores set aside of server NAME go too.
 ///
 /// # Errors
-/// It runs, it ended well or was given up already; nothing of it is left; a host cannot be reached;
-/// rows would be lost that nobody named.
+/// The operation runs, ended well or was given up already; nothing of it is left; a host cannot be
+/// reached; or rows would be lost that nobody named.
 pub async fn pieces(
     cx: &Cx,
     surveys: &[Survey],
@@ -104,7 +106,7 @@ pub async fn pieces(
                 Some(_) if found.building_store.is_some() => database.unbuild(&instance),
                 _ => continue,
             };
-            // Every journal of the host that knows it gets the end.
+            // Each journal of the host that knows the operation and has no end gets one.
             for record in survey
                 .records
                 .iter()
@@ -125,7 +127,8 @@ pub async fn pieces(
     }
     if pieces.is_empty() {
         let fix = if whole.keys.iter().any(Key::is_group) {
-            "a move of the role is not removed: finish it or go back with `ob switchover --to MEMBER` or the next apply"
+            "a move of the role is not removed: finish it or go back with `ob switchover --to \
+             MEMBER` or the next apply"
         } else {
             "run terraform apply again; it goes on where the operation stopped"
         };
@@ -135,7 +138,8 @@ pub async fn pieces(
     Ok(pieces)
 }
 
-/// Everything of an unfinished create or destroy goes, unless rows may be in it.
+/// The steps that remove everything of an unfinished create or destroy. Refuses if rows may be lost
+/// that `consent` does not name.
 async fn remove(
     cx: &Cx,
     database: &dyn Database,
@@ -170,10 +174,10 @@ async fn remove(
     ))
 }
 
-/// The line that ends the journal.
+/// The line that ends the journal of the operation that is given up.
 const LINE: Name = Name("the line that says so");
 
-/// Writes the end of an operation that nobody will finish into its journal.
+/// A step that writes the end of an operation that nobody will finish into its journal.
 #[derive(Clone, Debug)]
 struct EndRecord {
     host: Host,

@@ -1,3 +1,3 @@
-# Appends LINE to the journal FILE. FILE LINE
+# Appends LINE to the journal FILE. Arguments: FILE LINE
 # needs: engine/host.sh
 ob_journal "$1" "$2"

@@ -1,4 +1,5 @@
-//! A group as it is now, opened by its kit: what the break-glass commands and a server begin with.
+//! Opens a group by its kit and looks at its members. The break-glass commands and a server begin
+//! with this.
 use super::Kit;
 use super::kit::check_note;
 use crate::base::{Kind, OperationId, Problem};
@@ -15,17 +16,17 @@ use tokio_util::sync::CancellationToken;
 
 /// A group as it is now.
 pub struct Opened {
-    /// The kit, its packages as the hosts know them.
+    /// The kit, with the packages that the hosts report.
     pub kit: Kit,
     /// The members.
     pub members: BTreeMap<String, Member>,
-    /// What they are, for the pure functions.
+    /// What was seen of the members, for the pure functions.
     pub seen: Seen,
-    /// What answers for them.
+    /// The database engine of the members.
     pub database: &'static dyn Database,
-    /// For reading.
+    /// A context that can only read.
     pub cx: Cx,
-    /// The way to them.
+    /// Connects to the members' hosts.
     pub connector: Arc<dyn Connector>,
 }
 
@@ -64,8 +65,9 @@ pub async fn open(
     Ok(Opened { kit, members, seen, database, cx, connector })
 }
 
-/// Gates lie in the home of the user that logs in (or runs the servers). Another user would take
-/// gates that nobody else looks at.
+/// Proves that the login user is the one whose home has the group's gates. Gates lie in the home of
+/// the user that logs in (or runs the servers). Another user would take gates that nobody else
+/// looks at.
 async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Result<(), Problem> {
     for name in members.iter().filter(|(_, m)| m.note.is_some()).map(|(n, _)| n) {
         let host = &kit.members[name].host;
@@ -74,17 +76,23 @@ async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Re
         let mut lines = said.stdout.lines();
         let user = lines.next().unwrap_or_default();
         if lines.next().is_none() {
-            return Err(Problem::refused(format!("user \"{user}\" is not the one that manages group \"{}\" on {}", kit.group, host.endpoint.name))
-                .place(host.endpoint.show())
-                .why("the group's gate is not in its home: what it did would not be kept apart from what Terraform does")
-                .fix("name the login user of the provider's configuration: --user USER"));
+            return Err(Problem::refused(format!(
+                "user \"{user}\" is not the one that manages group \"{}\" on {}",
+                kit.group, host.endpoint.name
+            ))
+            .place(host.endpoint.show())
+            .why(
+                "the group's gate is not in its home: what it did would not be kept apart from \
+                 what Terraform does",
+            )
+            .fix("name the login user of the provider's configuration: --user USER"));
         }
     }
     Ok(())
 }
 
 impl Opened {
-    /// Proves that somebody is a member.
+    /// Proves that `name` is a member.
     ///
     /// # Errors
     /// There is no such member.
@@ -98,10 +106,10 @@ impl Opened {
             .fix("name one of them"))
     }
 
-    /// Proves that at least one member shows its note.
+    /// Proves that at least one member shows the group's note.
     ///
     /// # Errors
-    /// None does.
+    /// No member shows it.
     pub fn noted(&self) -> Result<(), Problem> {
         if self.seen.epoch > 0 {
             return Ok(());
@@ -126,7 +134,8 @@ impl Opened {
         .fix("bring at least one member's host back"))
     }
 
-    /// What an operation on it asks for.
+    /// What an operation on the group asks for: which member is to be primary, and the consent to a
+    /// failover.
     #[must_use]
     pub fn want(&self, primary: &str, failover: Option<Consent>) -> Want {
         Want {
@@ -139,15 +148,15 @@ impl Opened {
         }
     }
 
-    /// The graph that leads to what is wanted from what is seen.
+    /// The graph that leads from what is seen to what is wanted.
     ///
     /// # Errors
-    /// It must not or cannot be done.
+    /// The change must not or cannot be made.
     pub fn lead(&self, seen: &Seen, want: &Want) -> Result<Graph, Problem> {
         self.database.lead(seen, want, &BTreeMap::new())
     }
 
-    /// Runs a graph about it under the leases that terraform takes for the same.
+    /// Runs a graph on the group, under the leases that terraform takes for the same change.
     pub async fn run(&self, executor: &Executor, id: OperationId, move_: &Moving<'_>) -> Outcome {
         let Moving { verb, want, seen, graph } = move_;
         let targets: Vec<Target> =
@@ -172,10 +181,10 @@ impl Opened {
 pub struct Moving<'a> {
     /// `switch over`, `fail over`, `start`, `stop`.
     pub verb: &'static str,
-    /// What it asks for.
+    /// What the operation asks for.
     pub want: &'a Want,
-    /// What it starts from.
+    /// What the operation starts from.
     pub seen: &'a Seen,
-    /// Its steps.
+    /// The operation's steps.
     pub graph: &'a Graph,
 }

@@ -1,4 +1,4 @@
-//! Operations put together from the journals of all hosts.
+//! Puts operations together from the journals of all hosts.
 use super::inventory::Survey;
 use crate::base::Problem;
 use crate::engine::Key;
@@ -72,7 +72,8 @@ pub struct Whole {
     pub damaged: usize,
 }
 
-/// How much a step's record says: each host knows only what ran on it.
+/// How much a record of a step says. Each host knows only the steps that ran on it, so the record
+/// that says most counts.
 fn rank(state: StepState) -> usize {
     match state {
         StepState::Next => 0,
@@ -83,7 +84,7 @@ fn rank(state: StepState) -> usize {
     }
 }
 
-/// Puts the records of all hosts together, oldest first.
+/// Puts the records of all hosts together, the oldest operation first.
 #[must_use]
 pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
     let mut all: BTreeMap<String, Whole> = BTreeMap::new();
@@ -111,7 +112,7 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
             whole.keys.insert(record.key.clone());
             whole.hosts.insert(survey.host.endpoint.name.clone());
             whole.damaged += record.damaged;
-            // The number people see is that of the object which the title names.
+            // People see the lease number of the object that the title names.
             if whole.title.ends_with(&format!(" {}", record.object)) {
                 whole.lease = record.lease;
             }
@@ -146,8 +147,8 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
     all
 }
 
-/// Those whose work is not done: they run, or ended early and no later one on the same object ended
-/// well or was given up.
+/// The operations whose work is not done. They run, or they ended early and no later operation on
+/// one of their objects ended well or was given up.
 #[must_use]
 pub fn unfinished(all: &[Whole]) -> Vec<&Whole> {
     let ended = |o: &Whole| matches!(o.state, State::Done | State::Abandoned);
@@ -158,13 +159,13 @@ pub fn unfinished(all: &[Whole]) -> Vec<&Whole> {
 }
 
 impl Whole {
-    /// Steps that are over.
+    /// How many steps are done or skipped.
     #[must_use]
     pub fn finished(&self) -> usize {
         self.steps.iter().filter(|s| s.state.over()).count()
     }
 
-    /// True when nothing more will happen by itself.
+    /// Whether nothing more will happen by itself.
     #[must_use]
     pub fn over(&self) -> bool {
         self.state != State::Running

@@ -1,4 +1,4 @@
-//! Everything of ours that lies on a host: gates, marks, notes and journals, read by two scripts.
+//! Reads everything of ours that lies on a host (gates, marks, notes and journals), by two scripts.
 use crate::base::Problem;
 use crate::component::database::{self, Database, Group};
 use crate::engine::history::{self, Record};
@@ -30,11 +30,11 @@ pub struct Object {
     pub gate: Gate,
     /// Its directory, while it has one.
     pub home: Option<String>,
-    /// Whose it is.
+    /// Its mark, which says whose it is.
     pub mark: Option<Mark>,
-    /// There is a mark that cannot be read.
+    /// Whether it has a mark that cannot be read.
     pub mark_damaged: bool,
-    /// Note of the group it is a member of.
+    /// Note of the group of which it is a member.
     pub group: Option<Group>,
 }
 
@@ -89,7 +89,9 @@ fn object(part: &str) -> Option<Object> {
 }
 
 impl Object {
-    /// The database behind it, when it is one: what its mark says, on the host where it was found.
+    /// The database server that the object is, if it is one. Its mark describes the server; the
+    /// host is the one where the mark was found. `None` when the mark names another directory than
+    /// the object's.
     #[must_use]
     pub fn node(&self, host: &Host) -> Option<(&'static dyn Database, Node)> {
         let mark = self.mark.as_ref()?;
@@ -99,7 +101,7 @@ impl Object {
     }
 }
 
-/// Looks at all hosts at once; what cannot be reached is in the second list.
+/// Looks at all hosts at once. The second list has the hosts that could not be looked at, and why.
 pub async fn look_all(cx: &Cx, hosts: &[Host]) -> (Vec<Survey>, Vec<(Host, Problem)>) {
     let mut set = tokio::task::JoinSet::new();
     for (n, host) in hosts.iter().cloned().enumerate() {
@@ -121,8 +123,8 @@ pub async fn look_all(cx: &Cx, hosts: &[Host]) -> (Vec<Survey>, Vec<(Host, Probl
     (good, bad)
 }
 
-/// As [`look_all`], where at least one host must answer; what is wrong with the others comes along,
-/// to be told.
+/// Like [`look_all`], but at least one host must answer. The second list says what is wrong with
+/// the other hosts.
 ///
 /// # Errors
 /// None answers.

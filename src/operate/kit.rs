@@ -28,10 +28,11 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// Reads one out of its JSON.
+    /// Reads a kit from its JSON.
     ///
     /// # Errors
-    /// Why it is none: another format, or a name, address or owner that cannot be.
+    /// The text says why the JSON is no kit: another format, or a name, address or owner that
+    /// cannot be.
     pub fn parse(json: serde_json::Value) -> Result<Self, String> {
         if json["format"] != FORMAT {
             return Err(format!("its format is {}, this program knows {FORMAT}", json["format"]));
@@ -42,10 +43,10 @@ impl Kit {
         }
         Ok(kit)
     }
-    /// What answers for its members.
+    /// The database engine of the kit's members.
     ///
     /// # Errors
-    /// Its engine is none.
+    /// The kit's engine is no database.
     pub fn database(&self) -> Result<&'static dyn Database, Problem> {
         database::named(self.engine)
     }
@@ -54,7 +55,7 @@ impl Kit {
 /// Fills in what the members' hosts know better: owner and packages.
 ///
 /// # Errors
-/// Owner or a package stay unknown; the members are another group's.
+/// The owner or a package stays unknown; the members are another group's.
 pub async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
     let seen = database::look_all(kit.database()?, cx, &kit.members).await;
     for (name, member) in &seen {
@@ -84,7 +85,7 @@ pub async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
     Ok(kit)
 }
 
-/// Refuses when the newest note is not the group of the kit.
+/// Refuses when the newest note is not that of the group `group`.
 ///
 /// # Errors
 /// It is another group's, or another owner's.

@@ -12,13 +12,14 @@ pub struct Planned {
     pub address: String,
     /// `create`, `update`, `delete`.
     pub action: String,
-    /// What it does, or why it must not be done.
+    /// What the change does, or why it must not be made.
     pub work: Result<Work, Problem>,
     /// Texts that the plan marks as sensitive, with the name to show for each.
     pub secrets: BTreeMap<String, String>,
 }
 
-/// Both sides of a change as the plan's JSON has them, on their way to the type that they are of.
+/// Both sides of a change, as the plan's JSON has them. Visits all resource types, and computes the
+/// work with the type of this change.
 struct Sides<'a> {
     kind: &'a str,
     before: &'a Json,
@@ -67,7 +68,7 @@ fn typed<R: Resource>(
     })
 }
 
-/// The changes of a plan; objects of other providers and those without a change are passed over.
+/// The changes of a plan. Objects of other providers and objects without a change are left out.
 #[must_use]
 pub fn changes(plan: &Json) -> Vec<Planned> {
     let mut out = Vec::new();

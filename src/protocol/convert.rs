@@ -1,4 +1,4 @@
-//! `tf-provider`'s types and ours, as messages of protocol 6.11.
+//! Converts `tf-provider`'s types and ours into messages of protocol 6.11.
 use super::pb::tf;
 use crate::schema::{
     Attribute, AttributeConstraint as C, AttributePath, AttributePathStep, AttributeType as T,
@@ -6,7 +6,7 @@ use crate::schema::{
 };
 use std::collections::HashMap;
 
-/// A schema.
+/// A schema as a message.
 #[must_use]
 pub fn schema(schema: &Schema) -> tf::Schema {
     let block = &schema.inner().block;
@@ -76,7 +76,7 @@ fn attributes(
         .collect()
 }
 
-/// An attribute path.
+/// An attribute path as a message.
 #[must_use]
 pub fn path(path: &AttributePath) -> tf::AttributePath {
     use tf::attribute_path::step::Selector as S;
@@ -94,7 +94,7 @@ pub fn path(path: &AttributePath) -> tf::AttributePath {
     }
 }
 
-/// Diagnostics; the paths of plain words in them are resolved by `schema`.
+/// Diagnostics as messages. `schema` resolves the paths in them, which are plain words.
 #[must_use]
 pub fn diagnostics(schema: Option<&Schema>, diags: Diagnostics) -> Vec<tf::Diagnostic> {
     use tf::diagnostic::Severity;
@@ -118,18 +118,18 @@ pub fn diagnostics(schema: Option<&Schema>, diags: Diagnostics) -> Vec<tf::Diagn
         .collect()
 }
 
-/// A value.
+/// A value as a message.
 #[must_use]
 pub fn value(tree: &Tree) -> tf::DynamicValue {
     tf::DynamicValue { msgpack: tree::write(&decimal(tree)), json: Vec::new() }
 }
 
-/// Numbers as decimal text, one of the three forms core takes.
+/// A tree with its numbers as decimal text, one of the three forms that core takes.
 ///
-/// Core compares the states before and after a refresh with Go's `reflect.DeepEqual`. A number read
-/// from an integer has another precision in there than the same number read from text or JSON, so
-/// with integers every object that holds a number counts as changed, and `plan -refresh-only
-/// -detailed-exitcode` is 2 forever (seen with Terraform 1.11.4).
+/// Core compares the states before and after a refresh with Go's `reflect.DeepEqual`. There a
+/// number read from an integer has another precision than the same number read from text or JSON.
+/// With integers every object that holds a number would count as changed, and `plan -refresh-only
+/// -detailed-exitcode` would be 2 forever (seen with Terraform 1.11.4).
 fn decimal(tree: &Tree) -> Tree {
     match tree {
         Tree::Integer(n) => Tree::from(n.to_string()),
@@ -139,7 +139,7 @@ fn decimal(tree: &Tree) -> Tree {
     }
 }
 
-/// The msgpack of a value; none is null.
+/// The msgpack bytes of a value. No value gives no bytes, which stand for null.
 #[must_use]
 pub fn bytes(value: Option<&tf::DynamicValue>) -> &[u8] {
     value.map_or(&[], |v| &v.msgpack)

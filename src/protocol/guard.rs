@@ -1,6 +1,6 @@
 //! Catches a panic of one call, so that the process and its other calls live on.
 //!
-//! What is kept of a panic is its place in our source, never its text: that may hold a password.
+//! Only the place of a panic in our source is kept, never its text: that may hold a password.
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,11 +53,11 @@ impl<F: Future> Future for Guarded<F> {
     }
 }
 
-/// Runs `call` to its end in a task of its own: a broken connection to the caller does not cut it
-/// in half.
+/// Runs `call` to its end in a task of its own, so that a broken connection to the caller does not
+/// cut it in half.
 ///
 /// # Errors
-/// It panicked; the process lives on.
+/// The call panicked; the process lives on.
 pub async fn run<T: Send + 'static>(
     call: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Panicked> {

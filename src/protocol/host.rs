@@ -15,25 +15,31 @@ pub const NOT_A_PLUGIN_STATUS: u8 = 1;
 /// Why we do not serve.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HostError {
-    /// Started by hand.
+    /// The process was started by hand.
     #[error(
-        "This binary is a plugin. These are not meant to be executed directly.\nPlease execute the program that consumes these plugins, which will\nload any plugins automatically\n\n(terraform or tofu start it; --debug serves for a debugger; the operator's program is called \"ob\")"
+        "This binary is a plugin. These are not meant to be executed directly.\n\
+         Please execute the program that consumes these plugins, which will\n\
+         load any plugins automatically\n\n\
+         (terraform or tofu start it; --debug serves for a debugger; the operator's program is \
+         called \"ob\")"
     )]
     NotAPlugin,
     /// The caller is too old or too new.
     #[error(
-        "the calling program speaks plugin protocol {0}, this provider speaks 6: use Terraform 1.11, OpenTofu 1.11 or newer"
+        "the calling program speaks plugin protocol {0}, this provider speaks 6: use Terraform \
+         1.11, OpenTofu 1.11 or newer"
     )]
     Version(String),
-    /// No client certificate.
+    /// The caller gave no client certificate.
     #[error(
-        "PLUGIN_CLIENT_CERT is not set, and this provider serves only over mutual TLS: unset TF_DISABLE_PLUGIN_TLS, or, in tests only, set {ALLOW_PLAINTEXT}=1"
+        "PLUGIN_CLIENT_CERT is not set, and this provider serves only over mutual TLS: unset \
+         TF_DISABLE_PLUGIN_TLS, or, in tests only, set {ALLOW_PLAINTEXT}=1"
     )]
     NoCertificate,
-    /// An unreadable client certificate, or TLS cannot be set up.
+    /// The client certificate cannot be read, or TLS cannot be set up.
     #[error("cannot set up TLS from PLUGIN_CLIENT_CERT: {0}")]
     Tls(String),
-    /// No socket.
+    /// No socket can be opened: the folder and why.
     #[error("cannot open a unix socket in {0}: {1}; set TMPDIR to a folder that can be written")]
     Socket(String, String),
     /// The gRPC server ended by itself.
@@ -44,11 +50,12 @@ pub enum HostError {
 /// How this process was started.
 #[derive(Clone, Debug, Default)]
 pub struct Host {
-    /// Serve for a debugger: no cookie, no TLS, reattach line instead of the handshake line.
+    /// Whether to serve for a debugger: no cookie, no TLS, and a line for reattaching instead of
+    /// the handshake line.
     pub debug: bool,
-    /// The parent's certificate (PEM); none means plain text was asked for and allowed.
+    /// The parent's certificate (PEM). `None`: plain text was asked for and is allowed.
     pub client_cert: Option<String>,
-    /// Print a seventh field.
+    /// Whether the handshake line has a seventh field.
     pub multiplex: bool,
     /// Where to put the socket, best first.
     pub socket_dirs: Vec<PathBuf>,
@@ -58,7 +65,7 @@ impl Host {
     /// Reads the environment through `get`.
     ///
     /// # Errors
-    /// Not started as a plugin, wrong protocol, no TLS.
+    /// The process was not started as a plugin, the protocol is another one, or there is no TLS.
     pub fn read(debug: bool, get: impl Fn(&str) -> Option<OsString>) -> Result<Self, HostError> {
         let text =
             |name: &str| get(name).and_then(|v| v.into_string().ok()).filter(|v| !v.is_empty());
@@ -104,9 +111,14 @@ impl Host {
     #[must_use]
     pub fn reattach(&self, address: &str, socket: &Path) -> String {
         let addr = serde_json::json!({"Network": "unix", "String": socket.display().to_string()});
-        let config = serde_json::json!({address: {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": std::process::id(), "Test": true, "Addr": addr}});
+        let config = serde_json::json!({address: {
+            "Protocol": "grpc", "ProtocolVersion": 6, "Pid": std::process::id(), "Test": true,
+            "Addr": addr
+        }});
         format!(
-            "Serving for a debugger, without TLS, until Ctrl-C. In another terminal of this user:\n\nexport TF_REATTACH_PROVIDERS='{config}'\n"
+            "Serving for a debugger, without TLS, until Ctrl-C. In another terminal of this \
+             user:\n\n\
+             export TF_REATTACH_PROVIDERS='{config}'\n"
         )
     }
 }

@@ -1,5 +1,5 @@
-//! Log lines as the calling program reads them: one JSON object per line on stderr, in the form of
-//! hclog.
+//! Writes log lines as the calling program reads them: one JSON object per line on stderr, in the
+//! form of hclog.
 //!
 //! Shown with `TF_LOG_PROVIDER=INFO`. Secrets are of type [`crate::base::Secret`], whose `Debug` is
 //! `***`; scripts and values are never logged.
@@ -22,7 +22,7 @@ impl<W: Write> Hclog<W> {
     pub fn new(out: W) -> Self {
         Self::with_clock(out, SystemTime::now)
     }
-    /// As [`Hclog::new`], with another clock.
+    /// Like [`Hclog::new`], with another clock.
     pub fn with_clock(out: W, now: fn() -> SystemTime) -> Self {
         Self { out: Mutex::new(out), now }
     }
@@ -75,8 +75,8 @@ where
         line.insert("@level".into(), level.into());
         line.insert("@module".into(), event.metadata().target().replace("::", ".").into());
         line.insert("@timestamp".into(), timestamp((self.now)()).into());
-        // One write per line, so that lines of two threads do not mix; nobody reads an error about
-        // logging.
+        // One write per line, so that lines of two threads do not mix. Nobody would read an error
+        // about logging.
         let text = format!("{}\n", Value::Object(line));
         if let Ok(mut out) = self.out.lock() {
             let _ = out.write_all(text.as_bytes());
@@ -97,7 +97,7 @@ pub fn install(filter: Option<&str>) {
     let filter = filter
         .and_then(|f| tracing_subscriber::EnvFilter::try_new(f).ok())
         .unwrap_or_else(|| tracing_subscriber::EnvFilter::new("warn,ob=debug"));
-    // A second call, in tests, keeps the first.
+    // A second call (in tests) keeps the first subscriber.
     let _ =
         tracing_subscriber::registry().with(filter).with(Hclog::new(std::io::stderr())).try_init();
 }

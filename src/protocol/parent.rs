@@ -14,8 +14,8 @@ pub async fn gone(parent: Option<rustix::process::Pid>) {
         }
     };
     #[cfg(target_os = "linux")]
-    // Deprecated because a type may lie about its descriptor; OwnedFd does not, and the new name is
-    // an unsafe fn.
+    // The function is deprecated because a type may lie about its descriptor. OwnedFd does not, and
+    // the new name is an unsafe fn.
     #[allow(deprecated)]
     if let Ok(fd) = rustix::process::pidfd_open(parent, rustix::process::PidfdFlags::empty())
         && let Ok(fd) = tokio::io::unix::AsyncFd::with_interest(fd, tokio::io::Interest::READABLE)

@@ -1,4 +1,4 @@
-//! What is under way, and how it is asked to stop.
+//! Counts the calls under way and asks them to stop.
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ impl Default for Running {
     }
 }
 
-/// One call under way; ends when dropped.
+/// One call under way. Dropping it ends the count.
 pub struct Entered(Arc<watch::Sender<usize>>);
 
 impl Drop for Entered {
@@ -26,7 +26,7 @@ impl Drop for Entered {
 }
 
 impl Running {
-    /// Counts a call until the answer is dropped.
+    /// Counts a call until the returned value is dropped.
     #[must_use]
     pub fn enter(&self) -> Entered {
         self.count.send_modify(|n| *n += 1);
@@ -46,8 +46,8 @@ impl Running {
     pub fn cancel(&self) {
         self.token().cancel();
     }
-    /// Starts a new run: one process under a debugger serves many. A token that was never used
-    /// stays.
+    /// Gives the token of a new run: one process under a debugger serves many runs. A token that
+    /// was never cancelled stays.
     pub fn renew(&self) -> CancellationToken {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if token.is_cancelled() {

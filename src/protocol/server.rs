@@ -17,10 +17,11 @@ use tonic::{Request, Response, Status};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// After Shutdown the parent kills us in 2 s: answers that are not out by then never will be.
+/// How long answers may still go out after Shutdown. The parent kills us after 2 s: answers that
+/// are not out by then never will be.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long running applies may take to a safe point once the parent is gone; they are told at
-/// once.
+/// How long running applies may take to reach a safe point once the parent is gone. They are told
+/// at once.
 pub const SAFE_POINT: Duration = Duration::from_secs(60);
 
 /// A socket that is open, but not yet served.
@@ -35,7 +36,7 @@ impl Bound {
     /// Opens the socket and makes the key. Must run inside the runtime.
     ///
     /// # Errors
-    /// No folder takes a socket, or the client certificate is none.
+    /// No folder takes a socket, or the client certificate cannot be used.
     pub fn new(host: Host) -> Result<Self, HostError> {
         let (tls, cert) = match &host.client_cert {
             Some(pem) => {
@@ -58,8 +59,8 @@ impl Bound {
     pub fn certificate(&self) -> &[u8] {
         &self.cert
     }
-    /// What belongs on stdout now: the handshake line, or with a debugger what to export. `address`
-    /// is the provider's.
+    /// The text for stdout now: the handshake line, or for a debugger what to export. `address` is
+    /// the provider's.
     #[must_use]
     pub fn announcement(&self, address: &str) -> String {
         if self.host.debug {
@@ -129,7 +130,7 @@ async fn accept(
         let stream = match socket.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(e) => {
-                // Out of file descriptors, for instance: it may pass.
+                // We may be out of file descriptors, for instance: that may pass.
                 tracing::warn!(error = %e, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -170,8 +171,8 @@ impl ctl::GrpcController for Controller {
     }
 }
 
-/// The stream of what the plugin prints: it stays open and empty, because nothing but the handshake
-/// is ever printed.
+/// The stream of what the plugin prints. It stays open and empty, because the plugin prints nothing
+/// but the handshake.
 struct Stdio(CancellationToken);
 
 #[tonic::async_trait]

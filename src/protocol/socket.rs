@@ -1,5 +1,5 @@
-//! The unix socket: in a folder that only we may enter, itself 0600, and every peer's uid is looked
-//! at.
+//! The unix socket. It lies in a folder that only we may enter and has mode 0600 itself, and every
+//! peer's uid is checked.
 use super::host::HostError;
 use rand::distr::{Alphanumeric, SampleString};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -29,10 +29,11 @@ impl Drop for Folder {
 }
 
 impl Socket {
-    /// Opens one in the first of `dirs` whose path is short enough and that can be written.
+    /// Opens a socket in the first of `dirs` that can be written and gives a path that is short
+    /// enough.
     ///
     /// # Errors
-    /// None of them will do.
+    /// None of the folders will do.
     pub fn open(dirs: &[PathBuf]) -> Result<Self, HostError> {
         let mut last = (String::new(), "no folder given".to_owned());
         for dir in dirs {
@@ -54,8 +55,8 @@ impl Socket {
         if socket.as_os_str().len() > SUN_PATH {
             return Err(format!("its path is longer than a socket's {SUN_PATH} bytes"));
         }
-        // A folder of mode 0700 first: between bind and chmod nobody else can reach the socket, and
-        // no umask is changed.
+        // Make a folder of mode 0700 first: nobody else can reach the socket between bind and
+        // chmod, and no umask has to be changed.
         std::fs::DirBuilder::new().mode(0o700).create(&dir).map_err(|e| e.to_string())?;
         let path = Folder { dir, socket };
         let listener = UnixListener::bind(&path.socket).map_err(|e| e.to_string())?;
@@ -64,7 +65,7 @@ impl Socket {
         Ok(Self { listener, path })
     }
 
-    /// Where it is.
+    /// The socket's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path.socket

@@ -1,4 +1,4 @@
-//! The contract with the starting program, as tables. What needs a real client is in tests/plugin.
+//! Tables for the contract with the starting program. What needs a real client is in tests/plugin.
 use super::guard::{self, Panicked};
 use super::host::{COOKIE, COOKIE_NAME, Host, HostError};
 use super::log::{Hclog, timestamp};

@@ -1,8 +1,8 @@
-//! Strict mutual TLS: exactly the certificate that the parent handed over may connect.
+//! Strict mutual TLS: only the certificate that the parent handed over may connect.
 //!
-//! go-plugin's client key is ECDSA P-521 (which `ring` cannot verify, aws-lc-rs can) and its
-//! certificate is self-signed with CA:TRUE, which webpki refuses as an end entity. So its bytes are
-//! pinned; its signature is verified as usual.
+//! go-plugin's client key is ECDSA P-521, which `ring` cannot verify and aws-lc-rs can. Its
+//! certificate is self-signed with CA:TRUE, which webpki refuses as an end entity. So the
+//! certificate's bytes are pinned; its signature is verified as usual.
 use super::host::HostError;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{self, WebPkiSupportedAlgorithms};
@@ -59,8 +59,8 @@ impl ClientCertVerifier for Pinned {
     }
 }
 
-/// Our side of TLS for this one run: a fresh P-256 key, and the parent's certificate `client_pem`
-/// as the only one let in. Also gives our certificate (DER), for the handshake line.
+/// Our side of TLS for this one run: a fresh P-256 key. The parent's certificate `client_pem` is
+/// the only one that may connect. Also gives our certificate (DER), for the handshake line.
 ///
 /// # Errors
 /// `client_pem` is no certificate.
@@ -71,7 +71,7 @@ pub fn server_config(client_pem: &str) -> Result<(Arc<ServerConfig>, Vec<u8>), H
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|e| fail(&e))?;
     let mut params =
         rcgen::CertificateParams::new(["localhost".to_owned()]).map_err(|e| fail(&e))?;
-    // go-plugin puts it into its root pool, so it has to be a CA as well.
+    // go-plugin puts our certificate into its root pool, so it has to be a CA as well.
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.key_usages =
         vec![rcgen::KeyUsagePurpose::DigitalSignature, rcgen::KeyUsagePurpose::KeyCertSign];

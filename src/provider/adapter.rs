@@ -1,7 +1,8 @@
-//! The one generic adapter: any [`crate::resource::Resource`] as a `tf_provider::Resource`, and
-//! data sources alike.
+//! The generic adapter. It makes a `tf_provider::Resource` of any [`crate::resource::Resource`],
+//! and does the same for data sources.
 //!
-//! It speaks typed states only. What the wire demands beyond that trait is in [`super::wire`].
+//! The adapter handles typed states only. [`super::wire`] does what the protocol demands beyond
+//! that trait.
 use super::registry::Shared;
 use crate::base::Problem;
 use crate::resource::{Applied, ApplyInput, Context, DataSource, PlanInput, Planned, Resource};
@@ -13,7 +14,7 @@ use tf_provider::value::ValueEmpty;
 /// How long the live look at plan time may take.
 const FORESEE: Duration = Duration::from_secs(10);
 
-/// A resource as `tf-provider` knows them.
+/// A resource in the form that `tf-provider` knows.
 pub struct Adapter<R> {
     /// The resource.
     pub resource: R,
@@ -23,7 +24,7 @@ pub struct Adapter<R> {
 }
 
 impl<R: Resource> Adapter<R> {
-    /// Carries `resource`.
+    /// Wraps `resource`.
     pub fn new(resource: R, shared: Shared) -> Self {
         Self { schema: resource.schema(), resource, shared }
     }
@@ -53,8 +54,8 @@ impl<R: Resource> Adapter<R> {
         Some(planned)
     }
 
-    /// The live look: only with a configured provider and a known configuration, never longer than
-    /// [`FORESEE`].
+    /// Takes a live look at the hosts and reports what it finds as warnings. Only with a configured
+    /// provider and a known configuration, and never for longer than [`FORESEE`].
     async fn foresee(
         &self,
         diags: &mut Diagnostics,
@@ -96,7 +97,7 @@ impl<R: Resource> Adapter<R> {
 #[async_trait]
 impl<R: Resource> tf_provider::Resource for Adapter<R> {
     type State<'a> = R::State;
-    /// Private bytes stay as they came: what shapes a plan is in attributes, where people can read
+    /// Private bytes stay as they came. What shapes a plan is in attributes, where people can read
     /// it.
     type PrivateState<'a> = ();
     type ProviderMetaState<'a> = ValueEmpty;
@@ -123,7 +124,7 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
                 found.warnings.into_iter().for_each(|p| diags.caution(p));
                 found.state.map(|s| (s, ()))
             }
-            // Never null on an error: that would mean "gone, create it again".
+            // Never null on an error: that would mean "the object is gone, create it again".
             Err(problem) => {
                 diags.problem(problem);
                 Some((state, ()))
@@ -184,8 +185,8 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
                 ApplyInput { prior: None, planned: Some(&planned), config: Some(&config) },
             )
             .await;
-        // A state beside an error would be stored as tainted: the next plan would destroy what only
-        // needs to go on.
+        // Core would store a state beside an error as tainted, and the next plan would destroy what
+        // only needs to go on.
         state.filter(|_| diags.errors.is_empty()).map(|s| (s, ()))
     }
 
@@ -238,7 +239,7 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
     }
 }
 
-/// A data source as `tf-provider` knows them.
+/// A data source in the form that `tf-provider` knows.
 pub struct SourceAdapter<D> {
     /// The data source.
     pub source: D,
@@ -248,7 +249,7 @@ pub struct SourceAdapter<D> {
 }
 
 impl<D: DataSource> SourceAdapter<D> {
-    /// Carries `source`.
+    /// Wraps `source`.
     pub fn new(source: D, shared: Shared) -> Self {
         Self { schema: source.schema(), source, shared }
     }

@@ -1,11 +1,12 @@
-//! From the provider block and `OB_*` variables to a [`Session`].
+//! Makes a [`Session`] from the provider block and the `OB_*` variables.
 //!
-//! An unknown value (at plan time) counts as absent: whoever needs it learns at apply, when it is
-//! known.
+//! An unknown value (at plan time) counts as absent. Whoever needs it gets an answer at apply, when
+//! the value is known.
 use super::config_schema::{BastionBlock, Block, CredentialBlock, IdentityBlock};
 use super::registry::Connect;
 use crate::base::units::parse_duration;
 use crate::base::{Problem, Secret};
+use crate::component::package::{Archives, store};
 use crate::component::sql::{Ca, Tls, TlsMode};
 use crate::engine::Limits;
 use crate::resource::Session;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// Reads one variable of the environment.
 pub type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// Finds what is wrong with the block beyond its schema: unknown is never wrong.
+/// Reports what is wrong with the block beyond its schema. An unknown value is never wrong.
 pub(super) fn validate(block: &Block, diags: &mut Diagnostics) {
     let logins = block.sql.as_ref_option().and_then(|s| s.credentials.as_ref_option());
     for (name, login) in logins.into_iter().flatten() {
@@ -57,7 +58,7 @@ pub(super) fn validate(block: &Block, diags: &mut Diagnostics) {
     }
 }
 
-/// Builds the session. Never connects. Problems of variables name the variable.
+/// Builds the session without connecting. A problem with a variable names the variable.
 pub(super) fn session(
     block: &Block,
     env: Env<'_>,
@@ -105,6 +106,7 @@ pub(super) fn session(
         owner,
         who: who(&env),
         connector: connect(ssh, cancel),
+        archives: Archives::new(store::folder(env)),
         sql_credentials: credentials(block, &env),
         observe,
         sudo,
@@ -114,7 +116,7 @@ pub(super) fn session(
     })
 }
 
-/// A login of which something is not known yet is left out until it is.
+/// The SQL logins by name. A login with a value that is not known yet is left out.
 fn credentials(
     block: &Block,
     env: &impl Fn(&str) -> Option<String>,
@@ -143,7 +145,7 @@ fn tls(block: &CredentialBlock, env: &impl Fn(&str) -> Option<String>) -> Option
     Some(Tls { mode, ca: ca.or_else(file), server_name: block.server_name.clone().as_option() })
 }
 
-/// Finds what is wrong with the TLS of a login.
+/// Reports what is wrong with the TLS of an SQL login.
 fn validate_tls(name: &str, block: &CredentialBlock, diags: &mut Diagnostics) {
     let given =
         [("ca", &block.ca), ("ca_file", &block.ca_file), ("server_name", &block.server_name)]
@@ -233,7 +235,7 @@ fn ssh(
     }
 }
 
-/// An identity whose key is not known yet is left out until it is.
+/// An identity of the block; `None` while its key is not known.
 fn identity(block: &IdentityBlock, env: &impl Fn(&str) -> Option<String>) -> Option<Identity> {
     let passphrase =
         block.passphrase.clone().as_option().filter(|p| !p.is_empty()).map(Secret::new);

@@ -1,8 +1,8 @@
 //! Answers the 36 calls of protocol 6.11.
 //!
-//! Each call runs in a task of its own ([`guard::run`]): a panic becomes one diagnostic and a
-//! harmless answer, and a broken connection does not cut an apply in half. Calls for kinds of
-//! things that we do not offer get an empty list or a diagnostic that says so, never a bare gRPC
+//! Each call runs in a task of its own ([`guard::run`]). So a panic becomes one diagnostic and a
+//! harmless answer, and a broken connection does not cut an apply in half. A call about a kind of
+//! thing that we do not offer gets an empty list or a diagnostic that says so, never a bare gRPC
 //! error.
 use super::config;
 use super::config_schema::{self, Block};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The service. Clones share everything.
+/// The gRPC service. Clones share everything.
 #[derive(Clone)]
 pub struct Provider(Arc<Inner>);
 
@@ -40,13 +40,13 @@ impl Provider {
     ) -> Self {
         Self(Arc::new(Inner { registry, schema: config_schema::schema(), env: Box::new(env) }))
     }
-    /// What is under way.
+    /// Counts the calls under way, and asks them to stop.
     #[must_use]
     pub fn running(&self) -> Running {
         self.0.registry.running()
     }
 
-    /// Runs one call; `fallback` is what a panic answers, plus a diagnostic.
+    /// Runs one call. If it panics, the answer is `fallback` with a diagnostic.
     async fn call<T, F>(
         &self,
         name: &'static str,
@@ -80,7 +80,9 @@ trait Diagnosed {
 }
 macro_rules! diagnosed {
     ($($module:ident),+ $(,)?) => { $(impl Diagnosed for tf::$module::Response {
-        fn add(&mut self, mut diagnostics: Vec<tf::Diagnostic>) { self.diagnostics.append(&mut diagnostics); }
+        fn add(&mut self, mut diagnostics: Vec<tf::Diagnostic>) {
+            self.diagnostics.append(&mut diagnostics);
+        }
     })+ };
 }
 diagnosed!(
@@ -113,7 +115,10 @@ fn not_offered(what: &str) -> Vec<tf::Diagnostic> {
     diagnostics(
         Problem::user(format!("this provider has no {what}"))
             .why(format!("version {} does not offer any", env!("CARGO_PKG_VERSION")))
-            .fix("remove it from the configuration, or use a newer provider (terraform init -upgrade)"),
+            .fix(
+                "remove it from the configuration, or use a newer provider (terraform init \
+                 -upgrade)",
+            ),
     )
 }
 fn one_event<T: Send + 'static>(event: T) -> Answer<Events<T>> {
@@ -121,8 +126,8 @@ fn one_event<T: Send + 'static>(event: T) -> Answer<Events<T>> {
 }
 
 fn capabilities() -> tf::ServerCapabilities {
-    // plan_destroy: else deletion_protection could not be checked at plan. Moves between types and
-    // generated configuration are not offered; core makes the latter from the state.
+    // Without plan_destroy the plan could not check deletion_protection. Moves between types and
+    // generated configuration are not offered; core generates configuration from the state.
     tf::ServerCapabilities {
         plan_destroy: true,
         get_provider_schema_optional: true,
@@ -133,8 +138,7 @@ fn capabilities() -> tf::ServerCapabilities {
 
 impl Inner {
     fn block(&self, config: Option<&tf::DynamicValue>, diags: &mut Diagnostics) -> Option<Block> {
-        // A provider block of nothing at all arrives as null in some callers: then the environment
-        // alone counts.
+        // Some callers send an empty provider block as null. Then the environment alone counts.
         let (what, bytes) = ("provider configuration", convert::bytes(config));
         let mut tree = codec::decode_tree(&self.schema, what, bytes, diags).ok()?;
         if tree == tree::Tree::Nil {
@@ -249,22 +253,52 @@ impl Service for Provider {
         &self,
         r: Request<tf::upgrade_resource_identity::Request>,
     ) -> Answer<tf::upgrade_resource_identity::Response> {
-        // There is one version so far: what is stored is what we would write.
+        // There is one version so far, so what is stored is what we would write.
         let r = r.into_inner();
-        self.call("UpgradeResourceIdentity", tf::upgrade_resource_identity::Response::default(), |inner| async move {
-            let mut out = tf::upgrade_resource_identity::Response::default();
-            let json = r.raw_identity.as_ref().and_then(|i| serde_json::from_slice::<serde_json::Value>(&i.json).ok());
-            let known = inner.registry.resources.get(r.type_name.as_str()).map(|res| res.identity()).unwrap_or_default();
-            let values: Option<Vec<_>> = known.iter().map(|n| Some((tree::Tree::from(*n), tree::Tree::from(json.as_ref()?.get(n)?.as_str()?)))).collect();
-            match values.filter(|v| !v.is_empty() && r.version == 0) {
-                Some(values) => out.upgraded_identity = Some(tf::ResourceIdentityData { identity_data: Some(convert::value(&tree::Tree::Map(values))) }),
-                None => out.add(diagnostics(
-                    Problem::user(format!("the stored identity of {} cannot be read", r.type_name))
-                        .fix("use the provider version that wrote it, or remove the object from the state and import it"),
-                )),
-            }
-            out
-        })
+        self.call(
+            "UpgradeResourceIdentity",
+            tf::upgrade_resource_identity::Response::default(),
+            |inner| async move {
+                let mut out = tf::upgrade_resource_identity::Response::default();
+                let json = r
+                    .raw_identity
+                    .as_ref()
+                    .and_then(|i| serde_json::from_slice::<serde_json::Value>(&i.json).ok());
+                let known = inner
+                    .registry
+                    .resources
+                    .get(r.type_name.as_str())
+                    .map(|res| res.identity())
+                    .unwrap_or_default();
+                let values: Option<Vec<_>> = known
+                    .iter()
+                    .map(|n| {
+                        Some((
+                            tree::Tree::from(*n),
+                            tree::Tree::from(json.as_ref()?.get(n)?.as_str()?),
+                        ))
+                    })
+                    .collect();
+                match values.filter(|v| !v.is_empty() && r.version == 0) {
+                    Some(values) => {
+                        out.upgraded_identity = Some(tf::ResourceIdentityData {
+                            identity_data: Some(convert::value(&tree::Tree::Map(values))),
+                        })
+                    }
+                    None => out.add(diagnostics(
+                        Problem::user(format!(
+                            "the stored identity of {} cannot be read",
+                            r.type_name
+                        ))
+                        .fix(
+                            "use the provider version that wrote it, or remove the object from the \
+                             state and import it",
+                        ),
+                    )),
+                }
+                out
+            },
+        )
         .await
     }
 
@@ -313,7 +347,7 @@ impl Service for Provider {
         let calls = self.running().count();
         tracing::warn!(calls, "asked to stop: what is under way ends at its next safe point");
         self.running().cancel();
-        // Text in `error` would be shown as a failure to stop.
+        // Core would show a text in `error` as a failure to stop.
         Ok(Response::new(tf::stop_provider::Response::default()))
     }
 
@@ -407,7 +441,7 @@ impl Service for Provider {
         r: Request<tf::apply_resource_change::Request>,
     ) -> Answer<tf::apply_resource_change::Response> {
         let r = r.into_inner();
-        // On a create the prior state is null, and so is this answer: nothing is tainted by a panic
+        // On a create the prior state is null, and so is this answer: a panic taints nothing
         // either.
         let prior = tf::apply_resource_change::Response {
             new_state: r.prior_state.clone(),
@@ -489,9 +523,15 @@ impl Service for Provider {
         r: Request<tf::move_resource_state::Request>,
     ) -> Answer<tf::move_resource_state::Response> {
         let r = r.into_inner();
-        let problem = Problem::user(format!("cannot move {} to {}", r.source_type_name, r.target_type_name))
-            .why("objects of different types are not the same thing on the hosts")
-            .fix("use a removed block with destroy = false for the old one and an import block for the new one");
+        let problem = Problem::user(format!(
+            "cannot move {} to {}",
+            r.source_type_name, r.target_type_name
+        ))
+        .why("objects of different types are not the same thing on the hosts")
+        .fix(
+            "use a removed block with destroy = false for the old one and an import block for the \
+             new one",
+        );
         Ok(Response::new(tf::move_resource_state::Response {
             diagnostics: diagnostics(problem),
             ..Default::default()

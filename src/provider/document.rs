@@ -116,8 +116,8 @@ fn rows(
     out
 }
 
-/// An object of the schema in which every attribute, also of nested objects with one element each,
-/// is `value`; without one, something that fits the attribute's type.
+/// A sample object of the schema. Every attribute is `value`, or without one something that fits
+/// the attribute's type. Nested collections have one element.
 pub(super) fn sample(schema: &Schema, value: Option<&Tree>) -> Tree {
     fn object(all: &HashMap<String, Attribute>, value: Option<&Tree>) -> Tree {
         let mut names: Vec<_> = all.keys().collect();

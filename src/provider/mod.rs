@@ -1,8 +1,8 @@
 //! The provider: its configuration, and the adapter between resources and the wire.
 //!
-//! [`adapter`] carries our [`crate::resource::Resource`] as `tf-provider`'s trait of that name;
-//! [`wire`] carries that as messages, in both directions checked by the schema and by core's own
-//! [`rules`]; [`dispatch`] answers the calls of protocol 6.11; [`config`] turns the provider block
+//! [`adapter`] makes `tf-provider`'s trait `Resource` of our [`crate::resource::Resource`].
+//! [`wire`] makes messages of that, and checks both directions by the schema and by core's own
+//! [`rules`]. [`dispatch`] answers the calls of protocol 6.11. [`config`] turns the provider block
 //! and `OB_*` variables into a [`crate::resource::Session`].
 pub mod adapter;
 pub mod config;
@@ -26,7 +26,7 @@ pub use registry::{Connect, Registry};
 /// The provider's source address.
 pub const ADDRESS: &str = "registry.terraform.io/oceanbase/ob";
 
-/// Everything we offer, with `connect` as the way to hosts.
+/// Everything that we offer. `connect` makes the connector for the hosts.
 #[must_use]
 pub fn registry(connect: Connect) -> Registry {
     let mut registry = Registry::new(connect);

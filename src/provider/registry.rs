@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
-/// Makes the way to hosts from the configuration; never connects by itself.
+/// Makes the connector from the SSH configuration; does not connect by itself.
 pub type Connect = Arc<dyn Fn(SshConfig, CancellationToken) -> Arc<dyn Connector> + Send + Sync>;
 
 /// What all types of one process share: the configured session and the token that stops the run.
 #[derive(Clone, Default)]
 pub struct Shared {
     session: Arc<RwLock<Option<Arc<Session>>>>,
-    /// What is under way.
+    /// Counts the calls under way, and asks them to stop.
     pub running: Running,
 }
 
@@ -32,14 +32,14 @@ impl Shared {
     pub fn configure(&self, session: Session) {
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(session));
     }
-    /// What to say when a call needs a session and there is none.
+    /// The problem of a call that needs a session when there is none.
     #[must_use]
     pub fn not_configured() -> Problem {
         Problem::internal("the provider was asked to work before it was configured")
     }
 }
 
-/// The types a provider serves.
+/// The types that a provider serves.
 pub struct Registry {
     pub(super) resources: BTreeMap<&'static str, Arc<dyn WireResource>>,
     pub(super) sources: BTreeMap<&'static str, Arc<dyn WireSource>>,
@@ -48,7 +48,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// One without types.
+    /// A registry without types.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl Registry {
             connect,
         }
     }
-    /// What is under way in this process.
+    /// Counts the calls under way in this process, and asks them to stop.
     #[must_use]
     pub fn running(&self) -> Running {
         self.shared.running.clone()
@@ -72,7 +72,7 @@ impl Registry {
         all.chain(self.reserved()).collect()
     }
 
-    /// Root attributes whose names Terraform keeps for itself.
+    /// Reports root attributes whose names Terraform keeps for itself.
     fn reserved(&self) -> Vec<String> {
         let resources = self.resources.iter().map(|(name, r)| (name, r.schema()));
         let sources = self.sources.iter().map(|(name, s)| (name, s.schema()));

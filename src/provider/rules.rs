@@ -1,6 +1,6 @@
 //! Core's own rules for what a provider may plan and return, checked here first.
 //!
-//! Core would say "Provider produced invalid plan" or "inconsistent result" and stop; checking
+//! Core would say "Provider produced invalid plan" or "inconsistent result" and stop. Checking
 //! first names the attribute, keeps a failed create untainted, and shows no sensitive value. Both
 //! functions are pure and work on trees in normal form ([`crate::schema::tree`]).
 use crate::schema::{
@@ -10,7 +10,7 @@ use crate::schema::{
 use rmpv::Value as V;
 use std::collections::{BTreeSet, HashMap};
 
-/// A broken rule and where.
+/// The place of a broken rule, and the rule.
 pub type Broken = (AttributePath, &'static str);
 
 /// What is wrong with planning `planned` from `prior` and `config` (all whole objects; `prior` may
@@ -121,8 +121,8 @@ impl Walk<'_> {
                     self.at(Step::Index(i as i64), |w| w.element(inner, prior, config, planned));
                 }
             }
-            // Elements of sets have no name to match them by: core compares the number only, and so
-            // do we.
+            // Elements of sets have no name to match them by. Core compares only their number, and
+            // so do we.
             (Nest::Set, V::Array(wanted), V::Array(given)) if wanted.len() == given.len() => {}
             (Nest::List | Nest::Set, ..) => {
                 self.say("the plan has another number of elements than the configuration")
@@ -231,7 +231,8 @@ fn compare(
         T::AttributeMap(all) | T::AttributeList(all) => Inner::Object(all),
         T::Map(kind) | T::List(kind) => Inner::Type(kind),
         T::Set(_) | T::AttributeSet(_) => {
-            // With unknown elements in the plan only the number can be compared: it never grows.
+            // When the plan has unknown elements, only their number can be compared: it must not
+            // grow.
             let (Some(before), Some(after)) = (planned.as_array(), actual.as_array()) else {
                 return out.push((path.clone(), "it is not what was planned"));
             };

@@ -1,6 +1,5 @@
 //! The whole life of a provider process, from `main` to exit.
 use super::{ADDRESS, Registry, dispatch::Provider};
-use crate::component::package::store;
 use crate::protocol::host::{Host, HostError};
 use crate::protocol::server::Bound;
 use crate::protocol::{log, parent};
@@ -10,18 +9,15 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Serves `registry` as this process's environment and arguments ask, until the caller is done with
 /// us.
 ///
-/// Starts its own runtime of two workers: what we do is wait for hosts.
+/// Starts its own runtime of two workers, because the provider mostly waits for hosts.
 ///
 /// # Errors
-/// Not started as a plugin, or the way to the caller failed. The text is for stderr; exit with
-/// status 1.
+/// The process was not started as a plugin, or the way to the caller failed. The text is for
+/// stderr; exit with status 1.
 pub fn run(registry: Registry, debug: bool) -> Result<(), HostError> {
     let parent = rustix::process::getppid();
     let host = Host::read(debug, |name| std::env::var_os(name))?;
     log::install(std::env::var("OB_LOG").ok().as_deref());
-    if let Some(folder) = store::folder(|name| std::env::var(name).ok()) {
-        store::keep_in(folder);
-    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| HostError::Serve(e.to_string()))?;
@@ -37,8 +33,8 @@ async fn serve(
     parent: Option<rustix::process::Pid>,
 ) -> Result<(), HostError> {
     let debug = host.debug;
-    // Ctrl-C reaches the whole terminal group. The caller says StopProvider; dying of the signal
-    // would cut an apply.
+    // Ctrl-C reaches the whole terminal group. The caller then sends StopProvider; dying of the
+    // signal would cut an apply.
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(|e| HostError::Serve(e.to_string()))?;
     let bound = Bound::new(host)?;

@@ -150,7 +150,7 @@ fn a_plan_that_core_would_refuse_is_named_by_attribute() {
         ),
         ("a write-only value", "null", r#"{"name":"a","secret_wo":"s"}"#, r#"{"name":"a"}"#, &[]),
     ] {
-        // from_json takes no unknown containers: they are put in afterwards.
+        // from_json takes no unknown containers, so they are put in afterwards.
         let [prior, config, planned] = [prior, config, planned].map(tree_with_unknown_containers);
         let found: Vec<_> = rules::plan(&schema(), &prior, &config, &planned)
             .into_iter()
@@ -309,7 +309,7 @@ fn computed_values_of_new_objects_are_proposed_as_unknown() {
     ] {
         let mut proposed = tree_of(proposed);
         unknowns::mark(&schema(), &tree_of(prior), &tree_of(config), &mut proposed);
-        // "?" is no number, so tree_of cannot say it: compared as text.
+        // "?" is no number, so tree_of cannot say it; it is compared as text.
         let want = want.replace(r#""size":"?""#, r#""size":-7"#);
         let want = tree_of(&want).to_string().replace("-7", &tree::unknown().to_string());
         assert_eq!(proposed.to_string(), want, "{name}");

@@ -1,4 +1,4 @@
-//! Logins for SQL endpoints: their TLS.
+//! Tests of the logins for SQL endpoints: their TLS.
 use super::tests::configure;
 use crate::component::sql::{Ca, TlsMode};
 

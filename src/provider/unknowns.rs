@@ -1,15 +1,15 @@
-//! Marks in core's proposal what only apply can tell, so that a resource's plan may start from
-//! `proposed` as it is.
+//! Marks as unknown in core's proposal what only apply can tell, so that a resource's plan may
+//! start from `proposed` as it is.
 //!
 //! Core proposes null for a computed attribute of a new object. Null would be a promise; unknown is
-//! the truth. So every computed attribute that the configuration leaves out becomes unknown where
-//! its object (the resource itself, a key of a map, an index of a list) was not there before. In
-//! objects that were there, core's proposal (the prior value) stays.
+//! the truth. So every computed attribute that the configuration leaves out becomes unknown if its
+//! object was not there before. The object is the resource itself, a key of a map or an index of a
+//! list. In an object that was there, core's proposal (the prior value) stays.
 use crate::schema::{Attribute, AttributeConstraint as C, AttributeType as T, Schema, Tree, tree};
 use rmpv::Value as V;
 use std::collections::HashMap;
 
-/// Marks them in `proposed`; all three are trees in normal form, `prior` may be null.
+/// Marks the unknown values in `proposed`. All three are trees in normal form; `prior` may be null.
 pub fn mark(schema: &Schema, prior: &Tree, config: &Tree, proposed: &mut Tree) {
     attributes(schema.attributes(), prior, config, proposed);
 }
@@ -44,8 +44,8 @@ fn attributes(all: &HashMap<String, Attribute>, prior: &Tree, config: &Tree, pro
                     attributes(inner, &nth(before, i), &nth(configured, i), object);
                 }
             }
-            // Elements of a set cannot be matched with what was before; those of a new object are
-            // all new.
+            // Elements of a set cannot be matched with those from before. In a new object all
+            // elements are new.
             (T::AttributeSet(inner), V::Array(elements)) if *prior == V::Nil => {
                 elements
                     .iter_mut()

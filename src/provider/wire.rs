@@ -1,8 +1,9 @@
-//! Adapted resources and data sources as messages: decode by schema, call, check, encode.
+//! Carries adapted resources and data sources as messages: decodes by schema, calls, checks,
+//! encodes.
 //!
-//! What holds for every resource is here and nowhere else: a create with an error has no state, so
-//! nothing is ever tainted; a read with an error keeps the prior state; write-only values never
-//! leave; what core would refuse is refused first, by attribute.
+//! What holds for every resource is here and nowhere else. A create with an error gives no state,
+//! so nothing is ever tainted. A read with an error keeps the prior state. Write-only values never
+//! leave. What core would refuse is refused first, with the attribute's name.
 use super::adapter::{Adapter, SourceAdapter};
 use super::document::sample;
 use super::registry::Shared;
@@ -19,7 +20,8 @@ use std::collections::BTreeSet;
 use tf_provider::value::Value;
 use tf_provider::{DataSource as _, Resource as _};
 
-/// A resource as the service calls it. Panics are caught a layer above; see there what they answer.
+/// A resource as the service calls it. [`super::dispatch`] catches panics and says what they
+/// answer.
 #[async_trait]
 pub trait WireResource: Send + Sync {
     /// Its schema.
@@ -33,7 +35,7 @@ pub trait WireResource: Send + Sync {
         &self,
         request: tf::validate_resource_config::Request,
     ) -> tf::validate_resource_config::Response;
-    /// UpgradeResourceState: always called, for the same version too.
+    /// UpgradeResourceState. Core always calls it, for the same version too.
     fn upgrade(
         &self,
         request: tf::upgrade_resource_state::Request,
@@ -150,8 +152,8 @@ impl<R: Resource> Wire<R> {
         if refused { Err(Refused) } else { Ok((tree, replace)) }
     }
 
-    /// `Ok` holds the new state; with errors in `diags` it is what is true now. `Err`: nothing is
-    /// known beyond the prior one.
+    /// Applies a change. `Ok` holds the new state; if `diags` has errors, it is what is true now.
+    /// `Err`: nothing is known beyond the prior state.
     async fn apply_change(
         &self,
         r: &tf::apply_resource_change::Request,
@@ -253,7 +255,10 @@ impl<R: Resource> Wire<R> {
             diags.problem(
                 Problem::user(format!("the {what} of {} cannot be read", R::TYPE))
                     .why("it has no JSON form")
-                    .fix("it was not written by this provider: remove it from the state and import the object"),
+                    .fix(
+                        "it was not written by this provider: remove it from the state and import \
+                         the object",
+                    ),
             );
             return Err(Refused);
         }
@@ -271,7 +276,10 @@ impl<R: Resource> Wire<R> {
             diags.problem(
                 Problem::user(format!("the {what} of {} cannot be read", R::TYPE))
                     .why(e.to_string())
-                    .fix("restore the state from a backup, or remove the object from it and import it"),
+                    .fix(
+                        "restore the state from a backup, or remove the object from it and import \
+                         it",
+                    ),
             )
         })?;
         let json = if r.version < now {
@@ -320,7 +328,7 @@ impl<R: Resource> WireResource for Wire<R> {
     ) -> tf::validate_resource_config::Response {
         let mut diags = Diagnostics::default();
         if let Ok(Some(config)) = self.decode("configuration", r.config.as_ref(), &mut diags) {
-            // Absent capabilities are those of a caller from before they existed.
+            // A caller that sends no capabilities is from before they existed.
             if !r.client_capabilities.unwrap_or_default().write_only_attributes_allowed {
                 check::refuse_write_only(&self.0.schema, &config.tree, &mut diags);
             }
@@ -358,7 +366,7 @@ impl<R: Resource> WireResource for Wire<R> {
             {
                 None => out.new_state = Some(convert::value(&V::Nil)),
                 Some((state, ())) => {
-                    // A state that does not fit its schema is reported; the prior one stays.
+                    // A state that does not fit its schema is reported, and the prior one stays.
                     if let Ok(tree) = self.encode("state that was read", &state, &mut diags) {
                         if !tree::wholly_known(&tree) {
                             diags.problem(Problem::internal(format!(
@@ -387,7 +395,7 @@ impl<R: Resource> WireResource for Wire<R> {
             ..Default::default()
         };
         if let Ok((tree, replace)) = self.plan_change(&r, &mut diags).await {
-            // The identity may only change together with a replacement, which is planned anew
+            // The identity may change only with a replacement, and a replacement is planned anew
             // without a prior state.
             out.planned_identity = r.prior_identity.or_else(|| self.identity_of(&tree));
             let schema = &self.0.schema;
@@ -424,8 +432,8 @@ impl<R: Resource> WireResource for Wire<R> {
             out.new_state = Some(convert::value(tree));
         }
         if create && (!diags.errors.is_empty() || new.is_err()) {
-            // A state here would be stored as tainted. Null: nothing is stored, and the next plan
-            // creates again.
+            // Core would store a state here as tainted. With null it stores nothing, and the next
+            // plan creates again.
             out.new_state = Some(convert::value(&V::Nil));
             out.new_identity = None;
         }
@@ -456,7 +464,7 @@ impl<R: Resource> WireResource for Wire<R> {
     }
 }
 
-/// Paths in the order of their text, without doubles.
+/// A path in the order of its text, so that a set of them has no doubles.
 struct Ordered((String, tf::AttributePath));
 impl PartialEq for Ordered {
     fn eq(&self, other: &Self) -> bool {
@@ -475,8 +483,8 @@ impl Ord for Ordered {
     }
 }
 
-/// Proves that a state type holds what its schema promises: objects of nulls, of unknowns, of
-/// fitting values, and unknown at the top survive the way through it.
+/// Proves that a state type holds what its schema promises. Objects of nulls, of unknowns and of
+/// fitting values, and one that is unknown at the top, must come through it unchanged.
 fn lint_state<T: serde::Serialize + serde::de::DeserializeOwned>(schema: &Schema) -> Vec<String> {
     let unknown = tree::unknown();
     let flat = schema

@@ -4,6 +4,7 @@ use crate::base::{OperationId, Problem, Secret};
 use crate::engine::lease::Target;
 use crate::engine::{self, Cx, Executor, Graph, Outcome};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::engine::executor::{explain_late, until};
@@ -56,12 +57,13 @@ pub fn owner(session: &Session) -> Result<String, Problem> {
 /// The provider configuration names no owner; then nothing has been done.
 pub async fn execute(cx: &Context, job: Job<'_>) -> Result<Outcome, Problem> {
     let session = &cx.session;
-    let executor = Executor::new(
+    let mut executor = Executor::new(
         session.connector.clone(),
         owner(session)?,
         session.who.clone(),
         session.limits.clone(),
     );
+    executor.contents = Arc::new(session.archives.clone());
     let job = engine::Job {
         id: OperationId::fresh(),
         verb: job.verb,

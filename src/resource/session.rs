@@ -1,6 +1,7 @@
 //! The configured provider as resources see it.
 use super::looks::Looks;
 use crate::base::Secret;
+use crate::component::package::Archives;
 use crate::component::sql::Tls;
 use crate::engine::Limits;
 use crate::transport::Connector;
@@ -29,6 +30,8 @@ pub struct Session {
     pub who: String,
     /// Connects to hosts.
     pub connector: Arc<dyn Connector>,
+    /// The archives of packages.
+    pub archives: Archives,
     /// Logins by name for SQL endpoints that are not ours.
     pub sql_credentials: BTreeMap<String, SqlCredential>,
     /// True when every effect must be refused.

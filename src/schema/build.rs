@@ -4,7 +4,10 @@
 //! use ob::schema::{Schema, build::*};
 //! let schema = Schema::new(1, "A cluster.")
 //!     .attr("name", string("Its name.").required())
-//!     .attr("zones", map_of("Its zones, by name.", [("region", string("Region.").optional())]).required())
+//!     .attr(
+//!         "zones",
+//!         map_of("Its zones, by name.", [("region", string("Region.").optional())]).required(),
+//!     )
 //!     .attr("status", string("What it does right now.").computed())
 //!     .attr("root_password_wo", string("Password of root.").optional().write_only());
 //! assert!(schema.lint().is_empty());
@@ -19,7 +22,8 @@ use tf_provider::schema::{Attribute, AttributeConstraint, AttributeType, Descrip
 #[derive(Clone)]
 pub struct Attr {
     pub(super) attribute: Attribute,
-    /// Its own extra under the empty path, then those of its nested attributes.
+    /// What the side table gets: the attribute's own extra under the empty path, then those of its
+    /// nested attributes.
     pub(super) extras: Vec<(Vec<String>, Extra)>,
 }
 
@@ -70,7 +74,7 @@ pub fn map(doc: &str, element: AttributeType) -> Attr {
     attr(AttributeType::Map(Box::new(element)), doc)
 }
 
-/// What nested attributes are given as: name and attribute.
+/// A nested attribute: its name and what it is.
 pub type Named = (&'static str, Attr);
 
 fn nested(
@@ -150,7 +154,8 @@ impl Attr {
     /// Only we set it.
     #[must_use]
     pub fn computed(mut self) -> Self {
-        // What we set ourselves needs no validators; shared attribute lists bring theirs along.
+        // A value that we set ourselves needs no validators. Shared lists of attributes bring
+        // theirs along, so they are removed.
         self.extra().checks.clear();
         self.constraint(AttributeConstraint::Computed)
     }
@@ -224,19 +229,21 @@ impl Attr {
 /// A [`Attr::check`] and [`Attr::keys`]: the text can name one of our objects.
 ///
 /// # Errors
-/// It cannot: it becomes part of file names on hosts.
+/// The text cannot: a name becomes part of file names on hosts.
 pub fn object_name(text: &str) -> Result<(), String> {
     if crate::base::ids::is_object_name(text) {
         Ok(())
     } else {
-        Err("a name has 1 to 64 of the characters a-z, A-Z, 0-9, - _ . and does not start with - or .".to_owned())
+        Err("a name has 1 to 64 of the characters a-z, A-Z, 0-9, - _ . and does not start with - \
+             or ."
+            .to_owned())
     }
 }
 
 /// A [`Attr::check`]: the text is a duration such as `30s`, `10m`, `1h30m`.
 ///
 /// # Errors
-/// It is none.
+/// The text is no duration.
 pub fn duration(text: &str) -> Result<(), String> {
     crate::base::units::parse_duration(text)
         .map(|_| ())
@@ -246,7 +253,7 @@ pub fn duration(text: &str) -> Result<(), String> {
 /// A [`Attr::check`]: the text is a size such as `64G` or `512M`.
 ///
 /// # Errors
-/// It is none.
+/// The text is no size.
 pub fn size(text: &str) -> Result<(), String> {
     crate::base::units::Bytes::parse(text)
         .map(|_| ())
@@ -256,7 +263,7 @@ pub fn size(text: &str) -> Result<(), String> {
 /// A [`Attr::check`]: the text is not empty.
 ///
 /// # Errors
-/// It is.
+/// The text is empty.
 pub fn not_empty(text: &str) -> Result<(), String> {
     if text.trim().is_empty() { Err("it must not be empty".to_owned()) } else { Ok(()) }
 }

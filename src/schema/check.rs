@@ -1,5 +1,5 @@
-//! Validates a configuration against the validators of its schema: pure, all problems at once,
-//! unknown is never wrong.
+//! Validates a configuration against the validators of its schema. All functions are pure, report
+//! all problems at once, and never call an unknown value wrong.
 use super::table::{Schema, nested_of, sorted};
 use super::tree::{self, Tree};
 use super::{Diagnostics, Report};
@@ -20,7 +20,7 @@ pub enum Check {
     Range(i64, i64),
     /// Every key of the map passes.
     Keys(fn(&str) -> Result<(), String>),
-    /// At least so many elements.
+    /// The list, set or map has at least so many elements.
     AtLeast(usize),
 }
 
@@ -30,8 +30,8 @@ pub fn validate(schema: &Schema, config: &Tree, diags: &mut Diagnostics) {
         .object(schema.attributes(), config);
 }
 
-/// Refuses write-only attributes that are set, for a caller that does not know them: it would store
-/// them.
+/// Refuses write-only attributes that are set. It is for a caller that does not know write-only
+/// attributes: such a caller would store them.
 pub fn refuse_write_only(schema: &Schema, config: &Tree, diags: &mut Diagnostics) {
     Walk { schema, names: Vec::new(), path: AttributePath::root(), diags, visit: Visit::WriteOnly }
         .object(schema.attributes(), config);
@@ -103,7 +103,8 @@ impl Walk<'_> {
         let extra = self.schema.extra(&self.names).cloned().unwrap_or_default();
         match self.visit {
             Visit::WriteOnly if extra.write_only => {
-                let fix = "use Terraform 1.11 or OpenTofu 1.11 or newer: older ones would keep this secret in their state";
+                let fix = "use Terraform 1.11 or OpenTofu 1.11 or newer: older ones would keep \
+                           this secret in their state";
                 self.diags.problem_at(
                     self.path.clone(),
                     Problem::user(format!(

@@ -1,9 +1,10 @@
-//! Between the wire and typed states, by the schema.
+//! Converts between values of the wire and typed states, by the schema.
 //!
-//! serde alone would say "data did not match any variant of untagged enum Value" and no attribute.
-//! So every value is first walked with its schema, which finds everything wrong at once, each with
-//! its path, and brings the tree into its normal form ([`super::tree`]); only then serde sees it.
-//! On the way out the same walk proves that the state holds exactly what the schema promises.
+//! serde alone would say "data did not match any variant of untagged enum Value" and name no
+//! attribute. So every value is first walked with its schema. The walk finds everything that is
+//! wrong, each with its path, and brings the tree into its normal form ([`super::tree`]). Only then
+//! serde sees it. On the way out the same walk proves that the state holds exactly what the schema
+//! promises.
 use super::table::{Schema, sorted};
 use super::tree::{self, Tree};
 use super::{AttributePath, AttributePathStep as Step, Diagnostics, Report};
@@ -16,9 +17,9 @@ use tf_provider::schema::{Attribute, AttributeType};
 /// A value in both forms: the tree for comparing, the typed one for resources.
 #[derive(Clone, Debug)]
 pub struct Decoded<T> {
-    /// In normal form.
+    /// The value as a tree in normal form.
     pub tree: Tree,
-    /// As the resource sees it.
+    /// The value as the resource sees it.
     pub state: T,
 }
 
@@ -37,11 +38,11 @@ pub fn decode<T: DeserializeOwned>(
     if tree == V::Nil { Ok(None) } else { typed(what, tree, diags).map(Some) }
 }
 
-/// The diagnostics say why.
+/// A value was refused. The diagnostics say why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
 
-/// As [`decode`], but leaves it a tree.
+/// Like [`decode`], but gives the tree only.
 ///
 /// # Errors
 /// As [`decode`].
@@ -88,7 +89,7 @@ fn plan_tree(json: &serde_json::Value, unknown: &serde_json::Value) -> Tree {
     use serde_json::Value as J;
     match (json, unknown) {
         (_, J::Bool(true)) => tree::unknown(),
-        // What is unknown is left out of the values.
+        // The plan's values leave out what is unknown, so names come from both sides.
         (J::Object(_) | J::Null, J::Object(more)) if !more.is_empty() => {
             let empty = serde_json::Map::new();
             let all = json.as_object().unwrap_or(&empty);
@@ -155,7 +156,7 @@ pub fn encode<T: Serialize>(
     })?;
     let mut found = Diagnostics::default();
     let out = normal(schema, what, raw, Missing::Refuse, &mut found);
-    // What does not fit here is not the user's doing.
+    // A state that does not fit here is not the user's doing.
     diags.errors.extend(found.errors.into_iter().map(|mut d| {
         d.detail = format!(
             "{}\nfix    this is a bug of the provider, please report it; nothing is lost",

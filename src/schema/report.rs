@@ -1,4 +1,4 @@
-//! From a [`Problem`] to a diagnostic.
+//! Turns a [`Problem`] into a diagnostic.
 //!
 //! Diagnostics are built as literals: `Diagnostic::new` would append a backtrace under
 //! `RUST_BACKTRACE=1`. The steps of [`Problem::attribute`] are plain words; the adapter turns them
@@ -29,7 +29,7 @@ pub fn diagnostic(problem: Problem) -> Diagnostic {
     }
 }
 
-/// Terraform prints "Error: " before it: a capital letter reads better there.
+/// The summary with a capital letter, which reads better behind Terraform's "Error: ".
 fn headline(what: &str) -> String {
     let mut chars = what.chars();
     match chars.next() {

@@ -78,10 +78,10 @@ impl Schema {
         self.extras.values().any(|e| e.write_only)
     }
 
-    /// Makes a path that is right on the wire from one whose steps were all given as names.
+    /// Makes a path that is right on the wire from one whose steps are all given as names.
     ///
-    /// Whether a step is an attribute, a key or an index follows from the schema. The path stops
-    /// where it leaves the schema, and at a set: core has no way to name an element of one.
+    /// The schema tells whether a step is an attribute, a key or an index. The path stops where it
+    /// leaves the schema, and at a set: core has no way to name an element of one.
     #[must_use]
     pub fn resolve(&self, path: &AttributePath) -> AttributePath {
         let mut here = Some(Place::Attributes(self.attributes()));

@@ -86,7 +86,7 @@ fn json(text: &str) -> Tree {
     tree_of(&serde_json::from_str(text).unwrap())
 }
 
-/// A whole configuration with `changes` put in.
+/// A whole configuration, with `changes` in it.
 fn config(changes: &str) -> Tree {
     let mut base = json(
         r#"{"name":"a","size":5,"on":true,"tags":["a"],"flags":["y","x"],"labels":{"k":1},"zones":{"z1":{"region":"sh","count":1}},"steps":[],"pool":[],"ssh":null}"#,

@@ -5,8 +5,7 @@
 //! the same one.
 use rmpv::Value as V;
 
-/// A value of the wire. (`tf-provider`'s `Value<T>` is for typed states; this is what it is read
-/// from.)
+/// A value of the wire. (`tf-provider`'s `Value<T>` is for typed states; it is read from this.)
 pub type Tree = V;
 
 /// The unknown value in its plain form, as core writes it.
@@ -14,12 +13,12 @@ pub type Tree = V;
 pub fn unknown() -> Tree {
     V::Ext(0, vec![0])
 }
-/// True for an unknown value, refined or not.
+/// Whether the value is unknown, refined or not.
 #[must_use]
 pub fn is_unknown(tree: &Tree) -> bool {
     matches!(tree, V::Ext(..))
 }
-/// True when no part of it is unknown.
+/// Whether no part of the value is unknown.
 #[must_use]
 pub fn wholly_known(tree: &Tree) -> bool {
     match tree {
@@ -34,7 +33,7 @@ pub fn wholly_known(tree: &Tree) -> bool {
 pub fn get<'a>(tree: &'a Tree, name: &str) -> &'a Tree {
     entry(tree, name).unwrap_or(&V::Nil)
 }
-/// As [`get`], but tells whether it is there.
+/// Like [`get`], but `None` when the tree has no such entry.
 #[must_use]
 pub fn entry<'a>(tree: &'a Tree, name: &str) -> Option<&'a Tree> {
     let V::Map(all) = tree else { return None };
@@ -57,7 +56,7 @@ pub fn read(bytes: &[u8]) -> Result<Tree, String> {
     let tree = rmpv::decode::read_value(&mut rest).map_err(|e| e.to_string())?;
     if rest.is_empty() { Ok(tree) } else { Err(format!("{} bytes follow the value", rest.len())) }
 }
-/// Writes it as msgpack.
+/// Writes a tree as msgpack.
 #[must_use]
 pub fn write(tree: &Tree) -> Vec<u8> {
     let mut out = Vec::new();

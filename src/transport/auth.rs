@@ -6,7 +6,7 @@ use russh::client::{AuthResult, Handle};
 use russh::keys::agent::{AgentIdentity, client::AgentClient};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};
 
-/// Logs in, or says what was tried. The whole is bounded by the caller's deadline.
+/// Logs in, or says what was tried. The caller's deadline bounds all of it.
 ///
 /// # Errors
 /// [`Failure::Final`] when the host or the agent refuses; [`Failure::Dropped`] when the link ends
@@ -20,8 +20,8 @@ pub async fn authenticate(handle: &mut Handle<Client>, login: &Login) -> Result<
     match done {
         Ok(true) => return Ok(()),
         Ok(false) => {}
-        // After a refusal this is sshd's MaxAuthTries or a penalty: trying again would make it
-        // worse.
+        // A link that ends after a refusal means sshd's MaxAuthTries or a penalty: trying again
+        // would make it worse.
         Err(Failure::Dropped(why)) if !tried.is_empty() => tried.push(why),
         Err(e) => return Err(e),
     }
@@ -41,8 +41,8 @@ fn broken(e: impl std::fmt::Display) -> Failure {
     Failure::Dropped(format!("the link ended during login: {e}"))
 }
 
-/// Takes the answer apart: `true` = logged in. A library quirk: a link that breaks while we wait
-/// looks like a refusal without methods.
+/// Judges the answer to one try; `true`: logged in. russh reports a link that breaks during the
+/// wait as a refusal without methods, so that is told apart here.
 fn verdict(
     handle: &Handle<Client>,
     result: &AuthResult,
@@ -77,7 +77,8 @@ async fn rsa_hash(handle: &Handle<Client>, key: &PublicKey) -> Result<Option<Has
     if !key.algorithm().is_rsa() {
         return Ok(None);
     }
-    // A server that does not say gets sha2-512: SHA-1 signatures are never made.
+    // A server that does not say which hash it takes gets sha2-512: SHA-1 signatures are never
+    // made.
     let best = handle.best_supported_rsa_hash().await.map_err(broken)?.flatten();
     Ok(best.or(Some(HashAlg::Sha512)))
 }
@@ -119,8 +120,8 @@ async fn with_agent(
     let mut agent = AgentClient::connect_env()
         .await
         .map_err(|e| bad(format!("no SSH agent behind SSH_AUTH_SOCK: {e}")))?;
-    // Keys that are bound to destinations need it; agents that do not know it say no, which is
-    // fine.
+    // The agent needs this binding for keys that are bound to destinations. An agent that does not
+    // know it refuses, which does no harm.
     if let Some(binding) = handle.agent_session_binding() {
         let _ = agent.bind_session(binding, false).await;
     }

@@ -1,4 +1,4 @@
-//! What the user may set about SSH: plain data, filled by the provider layer.
+//! What the user may set about SSH. This is plain data that the provider layer fills.
 use super::Endpoint;
 use crate::base::Secret;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Everything the pool needs to know besides the endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct SshConfig {
-    /// Who we can log in as, by name. An endpoint that names none uses the only one there is.
+    /// The ways to log in, by name. An endpoint that names none uses the only one there is.
     pub identities: BTreeMap<String, Identity>,
     /// `known_hosts` files in order; with [`HostKeyPolicy::AcceptNew`] new keys go into the first.
     pub known_hosts_files: Vec<PathBuf>,
@@ -18,7 +18,7 @@ pub struct SshConfig {
     /// Algorithm names to offer instead of our own choice: ciphers, key exchanges, MACs and host
     /// keys in one list; each kind that is not mentioned keeps its default.
     pub algorithms: Option<Vec<String>>,
-    /// Observe mode: effects are refused before anything is sent.
+    /// Observe mode: scripts that may change a host are refused before anything is sent.
     pub observe: bool,
 }
 
@@ -46,7 +46,7 @@ pub enum KeySource {
     },
     /// In a file.
     File {
-        /// Where.
+        /// The file's path.
         path: PathBuf,
         /// Its passphrase, if it is encrypted.
         passphrase: Option<Secret>,

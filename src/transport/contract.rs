@@ -23,13 +23,13 @@ pub struct Options {
 type Kept<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 type Host = Arc<dyn Transport>;
 
-/// For scripts that take input.
+/// A script that takes input.
 fn taking(text: impl AsRef<str>) -> Script {
     Script::new(format!("ob_ready\n{}", text.as_ref())).within(Duration::from_secs(30))
 }
 
-/// Runs the whole suite; the result names each broken promise and what was seen instead. Empty
-/// means that all is well.
+/// Runs the whole suite. The result names each broken promise and what was seen instead; it is
+/// empty when all is well.
 pub async fn check(host: &Host, options: &Options) -> Vec<String> {
     let promises: Vec<(&str, Kept<'_>)> = vec![
         ("exit statuses and signals come back", Box::pin(statuses(host))),
@@ -88,7 +88,8 @@ fn marker() -> String {
     format!("{:016x}", rand::random::<u64>())
 }
 
-/// Pids of processes whose command line holds `text`, which itself is on no command line.
+/// A script that prints the processes whose command line holds `text`. The text itself is on no
+/// command line of the script.
 fn search(text: &str) -> String {
     format!("grep -alF -f /dev/stdin /proc/[0-9]*/cmdline 2>/dev/null <<'MARK'\n{text}\nMARK\ntrue")
 }
@@ -160,7 +161,7 @@ async fn stream(host: &Host, text: &str, input: Input) -> Result<Output, String>
     host.stream(&taking(text), input).await.map_err(|e| e.to_string())
 }
 
-/// Gives some bytes, then an error.
+/// An input that gives some bytes, then an error.
 struct Broken(bool);
 
 impl tokio::io::AsyncRead for Broken {
@@ -187,7 +188,7 @@ async fn failing_source(host: &Host) -> Result<(), String> {
         other => return Err(format!("got {other:?}")),
     }
     gone(host, &mark).await?;
-    // What it began it may take away.
+    // The script may remove what it has begun.
     let begun = format!("/tmp/{mark}");
     let tidy = format!("(trap 'sleep 0.1; rm -f {begun}' EXIT; cat >{begun})");
     let out = host.stream(&taking(tidy), Box::new(Broken(false))).await;
@@ -199,7 +200,7 @@ async fn failing_source(host: &Host) -> Result<(), String> {
     )
 }
 
-/// Waits until no process shows `mark`.
+/// Waits until no process shows `mark` on its command line.
 async fn gone(host: &Host, mark: &str) -> Result<(), String> {
     let mut left = String::new();
     for _ in 0..50 {
@@ -216,7 +217,7 @@ async fn secrets(host: &Host) -> Result<(), String> {
     let secret = marker();
     let out = run(host, format!("password={secret}\nsleep 0.2 &\n{}", search(&secret))).await?;
     same("processes that show the secret", out.stdout.as_str(), "")?;
-    // The search itself works: it finds what is on a command line.
+    // Proves that the search itself works: it finds what is on a command line.
     let mark = marker();
     let out = run(
         host,
@@ -284,7 +285,8 @@ async fn open(host: &Host) -> Result<(), String> {
     let mark = marker();
     let text = |e: std::io::Error| e.to_string();
     let script = Script::new(format!(
-        "echo before; ob_ready; echo first; while read -r line; do echo \"got $line\"; done; : {mark}"
+        "echo before; ob_ready; echo first; while read -r line; do echo \"got $line\"; done; : \
+         {mark}"
     ));
     let stream = host.open(&script).await.map_err(|e| e.to_string())?;
     let mut stream = BufReader::new(stream);

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a host, each with its way out.
+//! What can go wrong on the way to a host, and what to do about each.
 use super::Endpoint;
 use crate::base::{Kind, Problem};
 use std::time::Duration;
@@ -51,16 +51,17 @@ pub enum TransportError {
     /// The host answered, the port behind it did not.
     #[error("nothing listens on {0}: {1}")]
     Dial(String, String),
-    /// The login shell did not hand on to `/bin/sh`; what it said instead.
+    /// The login shell did not start `/bin/sh`. Holds what it said instead.
     #[error("the host's login shell did not run our script{}", said(.0))]
     NoShell(String),
-    /// A script's end is missing although nothing says that it was ended.
+    /// The line that ends a script's answer is missing, although the host reports no failure. Holds
+    /// what the script said.
     #[error(
         "the answer is not whole: the script's last line is missing; it may have done its work{}",
         said(.0)
     )]
     NotWhole(String),
-    /// More than the script may print.
+    /// The script printed more than it may.
     #[error("the host answered {read} bytes and went on; at most {bound} are read")]
     TooMuch {
         /// Bytes read until then.
@@ -68,7 +69,7 @@ pub enum TransportError {
         /// The bound.
         bound: usize,
     },
-    /// An open script ended before it was ready; what it said.
+    /// A script that was opened ended before it was ready. Holds what it said.
     #[error("a script ended before it was ready{}", said(.0))]
     Ended(String),
     /// The operation was cancelled.
@@ -87,7 +88,7 @@ fn said(text: &str) -> String {
 }
 
 impl TransportError {
-    /// Turns it into what people read.
+    /// The problem that people read.
     #[must_use]
     pub fn explain(&self, endpoint: &Endpoint) -> Problem {
         let place = endpoint.show();
@@ -95,29 +96,68 @@ impl TransportError {
             Self::Unreachable(_) => (
                 Kind::Unreachable,
                 "cannot reach host",
-                "check that the host is up, that the address and port are right and that no firewall is between; then run the same command again".to_owned(),
+                "check that the host is up, that the address and port are right and that no \
+                 firewall is between; then run the same command again"
+                    .to_owned(),
             ),
-            Self::Timeout(..) => (Kind::Unreachable, "no answer from host", "check the load and the link of the host; the same command goes on where this one stopped".to_owned()),
+            Self::Timeout(..) => (
+                Kind::Unreachable,
+                "no answer from host",
+                "check the load and the link of the host; the same command goes on where this one \
+                 stopped"
+                    .to_owned(),
+            ),
             Self::HostKeyChanged { .. } => (
                 Kind::Refused,
                 "host key has changed on host",
-                "if the host was reinstalled, put its new key into host_key (or known_hosts); if not, somebody may be listening: do not go on".to_owned(),
+                "if the host was reinstalled, put its new key into host_key (or known_hosts); if \
+                 not, somebody may be listening: do not go on"
+                    .to_owned(),
             ),
             Self::HostKeyUnknown { offered } => (
                 Kind::Refused,
                 "host key is not known for host",
-                format!("compare it with the console of the host, then set host_key = \"{offered}\" or add it to known_hosts; or set host_key_policy = \"accept-new\""),
+                format!(
+                    "compare it with the console of the host, then set host_key = \"{offered}\" or \
+                     add it to known_hosts; or set host_key_policy = \"accept-new\""
+                ),
             ),
-            Self::HostKeyRevoked(_) => (Kind::Refused, "host key is revoked for host", "give the host a new key, or remove the @revoked line if it is wrong".to_owned()),
+            Self::HostKeyRevoked(_) => (
+                Kind::Refused,
+                "host key is revoked for host",
+                "give the host a new key, or remove the @revoked line if it is wrong".to_owned(),
+            ),
             Self::HostCertificate(_) => (
                 Kind::Refused,
                 "host certificate is not valid for host",
-                "sign a new certificate for the host's key with the name it is reached by, or correct the clock of this machine".to_owned(),
+                "sign a new certificate for the host's key with the name it is reached by, or \
+                 correct the clock of this machine"
+                    .to_owned(),
             ),
-            Self::Config(_) => (Kind::User, "cannot connect to host", "correct the ssh block of the provider (or OB_SSH_*), or the host's host_key".to_owned()),
-            Self::Auth { user, .. } => (Kind::User, "login was refused by host", format!("add the public key to ~{user}/.ssh/authorized_keys there, or name another identity")),
-            Self::Identity(..) => (Kind::User, "cannot log in to host", "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned()),
-            Self::Dial(..) => (Kind::Unreachable, "cannot connect through host", "check that the server runs and listens there".to_owned()),
+            Self::Config(_) => (
+                Kind::User,
+                "cannot connect to host",
+                "correct the ssh block of the provider (or OB_SSH_*), or the host's host_key"
+                    .to_owned(),
+            ),
+            Self::Auth { user, .. } => (
+                Kind::User,
+                "login was refused by host",
+                format!(
+                    "add the public key to ~{user}/.ssh/authorized_keys there, or name another \
+                     identity"
+                ),
+            ),
+            Self::Identity(..) => (
+                Kind::User,
+                "cannot log in to host",
+                "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned(),
+            ),
+            Self::Dial(..) => (
+                Kind::Unreachable,
+                "cannot connect through host",
+                "check that the server runs and listens there".to_owned(),
+            ),
             Self::NoShell(_) => (
                 Kind::User,
                 "cannot run scripts on host",
@@ -145,9 +185,21 @@ impl TransportError {
                 "a script ended early on host",
                 "correct what it says, then run the same command again".to_owned(),
             ),
-            Self::Cancelled => (Kind::Cancelled, "stopped as asked while talking to host", "run the same command again: it goes on where this one stopped".to_owned()),
-            Self::Observe => (Kind::Refused, "refused to change host", "set mode = \"apply\" in the provider block to allow changes".to_owned()),
-            Self::Input(_) => (Kind::User, "cannot send a file to host", "check the file's path and rights on this machine".to_owned()),
+            Self::Cancelled => (
+                Kind::Cancelled,
+                "stopped as asked while talking to host",
+                "run the same command again: it goes on where this one stopped".to_owned(),
+            ),
+            Self::Observe => (
+                Kind::Refused,
+                "refused to change host",
+                "set mode = \"apply\" in the provider block to allow changes".to_owned(),
+            ),
+            Self::Input(_) => (
+                Kind::User,
+                "cannot send a file to host",
+                "check the file's path and rights on this machine".to_owned(),
+            ),
         };
         Problem::new(kind, format!("{what} \"{}\"", endpoint.name))
             .place(place)

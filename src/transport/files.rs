@@ -1,10 +1,13 @@
 //! Files on hosts: sent once, verified there, linked from a content-addressed cache.
 //!
-//! One script looks at everything at once: a file whose stamp (size, inode, mode, mtime, ctime,
-//! written down when its digest was last verified) still holds is not read again, so an unchanged
-//! set costs one round trip, and a set that was here before is linked without a copy. What is
-//! missing is streamed to a `.partial` file, its digest taken there, then synced and renamed. Links
-//! share an inode with the cache: who writes into one is found by its stamp and re-sent.
+//! One script looks at all files at once. A file has a stamp: size, inode, mode, mtime and ctime,
+//! written down when its digest was last verified. A file whose stamp still holds is not read
+//! again, so an unchanged set costs one round trip. A set that was on the host before is linked
+//! without a copy.
+//!
+//! A missing file is streamed to a `.partial` file. The host takes its digest, syncs it and renames
+//! it. Links share an inode with the cache: a write into a linked file changes its stamp, so the
+//! file is found and sent again.
 use super::{Input, Script, Transport};
 use crate::base::{Kind, Problem, shell};
 use std::collections::BTreeMap;
@@ -17,7 +20,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Streams at once to one host.
 const STREAMS: usize = 3;
-/// How long streams that were told to stop are waited for.
+/// How long to wait for streams that were told to stop.
 const STOP: Duration = Duration::from_secs(3);
 
 /// Opens the content of a file; called only when the host lacks it.
@@ -47,7 +50,7 @@ pub struct Place {
     pub cache: String,
     /// The destination folder.
     pub dest: String,
-    /// Read every file again instead of trusting stamps.
+    /// Whether to read every file again instead of trusting stamps.
     pub deep: bool,
 }
 
@@ -56,17 +59,18 @@ pub struct Place {
 pub struct Placed {
     /// Files that were right already.
     pub same: usize,
-    /// Files linked from the cache, those that were sent before included.
+    /// Files linked from the cache. A file that was sent is linked too, so it counts here and in
+    /// `sent`.
     pub linked: usize,
     /// Files sent.
     pub sent: usize,
 }
 
-/// Makes `files` be in `to.dest` on the host.
+/// Puts `files` into `to.dest` on the host.
 ///
 /// # Errors
-/// The link, the disk (full: with the numbers), a content that is not what its digest says, or
-/// names that leave the folder.
+/// The link broke, the disk is full (the problem has the numbers), a content is not what its digest
+/// says, or a name leaves the folder.
 pub async fn place(
     transport: &Arc<dyn Transport>,
     to: &Place,
@@ -104,8 +108,8 @@ pub async fn place(
         if let Err(e) =
             done.unwrap_or_else(|e| Err(Problem::internal(format!("a stream ended early: {e}"))))
         {
-            // The first problem ends the others: their inputs break, so that their scripts remove
-            // what they wrote.
+            // The first problem ends the other streams: their inputs break, so that their scripts
+            // remove what they wrote.
             stop.cancel();
             let rest = async { while streams.join_next().await.is_some() {} };
             let _ = tokio::time::timeout(STOP, rest).await;
@@ -154,7 +158,8 @@ fn check(file: &FileSpec) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The name in the cache. The mode is part of it: linked files share one inode and so one mode.
+/// The file's name in the cache. The mode is part of it, because linked files share one inode and
+/// so one mode.
 fn key(file: &FileSpec) -> String {
     format!("{}-{:o}", file.sha256, file.mode & 0o7777)
 }
@@ -184,7 +189,8 @@ async fn look(
     for file in files {
         words.extend([key(file), file.size.to_string(), file.name.clone()]);
     }
-    // A look may have to read every file once: half the speed of the slowest digest seen.
+    // A look may have to read every file once. 2 s for each 100 MiB is half the speed of the
+    // slowest digest seen.
     let bytes: u64 = files.iter().map(|f| f.size).sum();
     let deadline = Duration::from_secs(60 + bytes / (100 << 20) * 2);
     let out = transport
@@ -210,7 +216,7 @@ async fn look(
     Ok(Look { states: states.into_iter().map(str::to_owned).collect(), available })
 }
 
-/// An input that breaks when it is told to stop.
+/// An input that breaks once `stop` is cancelled.
 struct Stoppable {
     input: Input,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -284,7 +290,10 @@ async fn send(
         return Err(Problem::refused(format!("file \"{}\" is not what was declared", file.name))
             .place(transport.endpoint().show())
             .why(why)
-            .fix("download it again from a source you trust, or correct its sha256; nothing of it was kept on the host"));
+            .fix(
+                "download it again from a source you trust, or correct its sha256; nothing of it \
+                 was kept on the host",
+            ));
     }
     Err(failed(transport, to, &out.tail()))
 }

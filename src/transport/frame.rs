@@ -1,10 +1,12 @@
-//! What goes to a host for one script, and which part of what comes back is its answer.
+//! Frames a script: what is sent to a host for it, and which part of the host's output is its
+//! answer.
 //!
-//! The login shell of a host is unknown: it may be fish or csh, its start files may print, a forced
-//! command may stand in its place. So it gets one constant line, [`COMMAND`], and everything else
-//! goes over stdin to `/bin/sh`: a first line that becomes the user and starts the watchdog, then
-//! the script. The script's shell prints a line with a fresh random number before it begins and
-//! after it has ended. What lies between these lines is the answer; all else is noise.
+//! The login shell of a host is unknown. It may be fish or csh, its start files may print, a forced
+//! command may stand in its place. So the login shell gets one constant line, [`COMMAND`], and
+//! everything else goes over stdin to `/bin/sh`. The first line there becomes the user and starts
+//! the watchdog; then follows the script. The script's shell prints a line with a fresh random
+//! number before the script begins and after it has ended. What lies between these lines is the
+//! answer; all else is noise.
 use super::TransportError;
 use super::script::{Output, Script, last_lines};
 use super::sudo::ROOT;
@@ -12,18 +14,20 @@ use crate::base::shell::quote;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// All that the login shell sees. Every known shell takes it for the same three words: it holds no
-/// quote in a quote, no backslash, no `!` and no line end.
+/// All that the login shell sees. Every known shell takes it for the same three words, because it
+/// holds no quote in a quote, no backslash, no `!` and no line end.
 ///
-/// `read` takes the first line and not a byte more (POSIX asks that of it; a shell that reads a
-/// script from stdin may read ahead), so the rest is there for the shell that the line starts.
+/// `read` takes the first line of stdin and not a byte more. POSIX asks that of `read`, while a
+/// shell that reads a script from stdin may read ahead. So the rest of stdin is left for the shell
+/// that the first line starts.
 pub const COMMAND: &str = "exec /bin/sh -c 'read -r ob && eval \"$ob\"'";
 
-/// The C locale, system commands in reach.
+/// Sets the C locale, and a `PATH` that has the system commands.
 const ENVIRONMENT: &str = "export LC_ALL=C \
     PATH=\"${PATH:-/usr/local/bin:/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin\"";
 
-/// The most that an open script may say before it is ready, and that is kept of noise.
+/// The most bytes that an open script may say before it is ready, and the most that are kept of
+/// noise.
 const TALK: usize = 64 << 10;
 
 /// One script on its way to a host.
@@ -35,14 +39,15 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// For a script that runs to its end; what input it gets, it gets once it has called
-    /// `ob_ready`. `login` is the login user (empty: not known).
+    /// The frame of a script that runs to its end. If the script has input, it is sent once the
+    /// script has called `ob_ready`. `login` is the login user (empty: not known).
     #[must_use]
     pub fn run(script: &Script, login: &str) -> Self {
         Self::new(script, login, Some(script.deadline))
     }
 
-    /// For a script that is talked with once it has called `ob_ready`, as long as both sides like.
+    /// The frame of a script with which the caller talks once it has called `ob_ready`, for as long
+    /// as both like.
     #[must_use]
     pub fn open(script: &Script, login: &str) -> Self {
         Self { limit: TALK, ..Self::new(script, login, None) }
@@ -51,12 +56,12 @@ impl Frame {
     fn new(script: &Script, login: &str, watchdog: Option<Duration>) -> Self {
         let nonce = format!("{:032x}", rand::random::<u128>());
         let user = script.run_as.as_deref();
-        // Ends the script on the host itself, also when the link was cut meanwhile.
+        // The watchdog ends the script on the host itself, even if the link was cut meanwhile.
         let shell = watchdog.map_or_else(
             || "/bin/sh -s".to_owned(),
             |limit| format!("timeout -k 5 {} /bin/sh -s", limit.as_secs().saturating_add(2)),
         );
-        // An open script has one stream for all it says, and no end to be told.
+        // An open script has one stream for all that it says, and prints no line at its end.
         let (merge, end) = match watchdog {
             Some(_) => {
                 let end = format!("printf \"\\nob-{nonce} end %s\\n\" \"$?\" 2>/dev/null");
@@ -66,8 +71,9 @@ impl Frame {
         };
         let become_user = as_user(login, user, &shell);
         let home = user.map_or(String::new(), home);
-        // The braces make the shell read the whole script before it runs a line: a cut link cannot
-        // run half of it. The `exit` behind them keeps the shell from taking input for commands.
+        // The braces make the shell read the whole script before it runs a line, so a cut link
+        // cannot run half of it. The `exit` behind them keeps the shell from taking the script's
+        // input for commands.
         let text = format!(
             "{merge}{ENVIRONMENT}; printf '\\nob-{nonce} pid %s\\n' $$; {become_user}\n\
              {ENVIRONMENT}; umask 022\n{home}{ROOT}\
@@ -78,7 +84,7 @@ impl Frame {
         Self { text, nonce, limit: script.limit }
     }
 
-    /// Reads the answer to it.
+    /// A reader of the answer to this frame.
     #[must_use]
     pub fn answer(&self) -> Answer {
         Answer {
@@ -95,56 +101,59 @@ impl Frame {
     }
 }
 
-/// Tells the script its user's home, which the shell looks up without starting anything; `$HOME`
-/// may be somebody else's.
+/// Shell that sets `ob_home` to the home of `user`, which the shell looks up without starting a
+/// process; `$HOME` may be another user's. Empty when `user` has a character that `~user` may not
+/// have.
 fn home(user: &str) -> String {
     let plain = user.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && user.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
     if plain { format!("ob_home=~{user}\n") } else { String::new() }
 }
 
-/// One line of sh by which the login user `login` (empty: not known) becomes the command `words`,
-/// run as `user`: directly if that is the same one, by `runuser` for root, else by `sudo -n`.
+/// One line of sh that runs the command `words` as `user`: directly if that is the login user, by
+/// `runuser` if that one is root, else by `sudo -n`. `login` is the login user (empty: not known).
 fn as_user(login: &str, user: Option<&str>, words: &str) -> String {
     let Some(user) = user.filter(|user| *user != login) else { return format!("exec {words}") };
     let (user, sudo) = (quote(&user.replace('\n', " ")), quote(&format!("exec {words}")));
     format!(
         "ob_me=$(id -un); if [ \"$ob_me\" = {user} ]; then exec {words}; \
-         elif [ \"$ob_me\" = root ] || [ \"$(id -u)\" = 0 ]; then exec runuser -u {user} -- {words}; \
+         elif [ \"$ob_me\" = root ] || [ \"$(id -u)\" = 0 ]; \
+         then exec runuser -u {user} -- {words}; \
          else exec sudo -n -H -u {user} /bin/sh -c {sudo}; fi"
     )
 }
 
-/// How far an answer has come.
+/// How far the reading of an answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The script has not begun.
     Noise,
-    /// The script says this.
+    /// The script has begun and not ended: what comes is the answer.
     Within,
     /// The script has ended with this status.
     Ended(i32),
 }
 
-/// Reads what a host answers to a [`Frame`]: bounded, and only what the script itself said.
+/// Reads what a host answers to a [`Frame`]: no more than the bound, and only what the script
+/// itself said.
 #[derive(Debug)]
 pub struct Answer {
     mark: Vec<u8>,
     limit: usize,
     read: usize,
-    /// The process group on the host, as soon as it is known.
+    /// The script's process group on the host, as soon as it is known.
     pub pid: Option<u32>,
-    /// Where the script called `ob_ready`, in `out`.
+    /// The place in `out` at which the script called `ob_ready`.
     ready: Option<usize>,
     stage: Stage,
     out: Vec<u8>,
     err: Vec<u8>,
-    /// No line of ours begins before this place of `out`.
+    /// No line of the frame begins before this place in `out`.
     scanned: usize,
 }
 
 impl Answer {
-    /// Takes what came on stdout.
+    /// Takes bytes that came on stdout.
     ///
     /// # Errors
     /// [`TransportError::TooMuch`].
@@ -186,7 +195,7 @@ impl Answer {
             self.scanned = self.scanned.saturating_sub(surplus);
             return self.bounded(self.read, self.limit.max(TALK));
         }
-        // What may still turn out to be our own line does not count.
+        // Bytes that may still turn out to be a line of the frame do not count.
         self.bounded(self.scanned, self.limit)
     }
 
@@ -195,7 +204,8 @@ impl Answer {
         if length <= bound { Ok(()) } else { Err(TransportError::TooMuch { read, bound }) }
     }
 
-    /// The next whole line of ours: where it begins, and what comes behind it.
+    /// The next whole line of the frame in `out`: where it begins, and where what follows it
+    /// begins.
     fn line(&mut self) -> Option<(usize, usize)> {
         let from = self.scanned;
         for at in (from..self.out.len()).filter(|at| self.out[*at] == b'\n') {
@@ -221,7 +231,7 @@ impl Answer {
         None
     }
 
-    /// Takes what came on stderr, which is for people only: its end is kept.
+    /// Takes bytes that came on stderr. Stderr is for people only: its end is kept.
     pub fn stderr(&mut self, data: &[u8]) {
         self.err.extend_from_slice(data);
         let surplus = self.err.len().saturating_sub(Output::ERRORS);
@@ -240,14 +250,16 @@ impl Answer {
         matches!(self.stage, Stage::Ended(_))
     }
 
-    /// The whole answer of a script whose channel closed with `status` (none: the host did not say
+    /// The answer of a script whose channel closed with `status` (`None`: the host did not say
     /// how).
     ///
     /// # Errors
     /// [`TransportError::NoShell`], [`TransportError::NotWhole`].
     pub fn finish(self, status: Option<i32>) -> Result<Output, TransportError> {
         let status = match (self.stage, status) {
-            // Who runs the script for us may lose its status; a signal may come after its last line.
+            // What runs the script for us (sudo) may lose its status: then the status in the
+            // script's last line counts. A signal may come after that line: then the channel's
+            // status counts.
             (Stage::Ended(status), None | Some(0)) => status,
             (Stage::Noise, _) if self.pid.is_none() => {
                 return Err(TransportError::NoShell(self.said()));
@@ -255,7 +267,8 @@ impl Answer {
             (_, None | Some(0)) => return Err(TransportError::NotWhole(self.said())),
             (_, Some(status)) => status,
         };
-        // Before its begin a script said nothing; what did is worth reading when it went wrong.
+        // Before its begin line the script itself said nothing. What others said then helps to
+        // explain a failure, so it goes to stderr.
         let (mut out, mut err) = (self.out, self.err);
         if self.stage == Stage::Noise {
             err.splice(..0, std::mem::take(&mut out));
@@ -271,14 +284,15 @@ impl Answer {
     fn said(&self) -> String {
         let text = [&self.out[..self.scanned], b"\n", &self.err[..]].concat();
         let text = String::from_utf8_lossy(&text);
-        // Whoever reads our script as if it were typed may print it; there may be secrets in it.
+        // A program that takes our script for typed lines may print it back. There may be secrets
+        // in it, so it is not shown.
         if text.contains(String::from_utf8_lossy(&self.mark).trim()) {
             return "our own script".to_owned();
         }
         last_lines(&text)
     }
 
-    /// Reads until the script is ready, and hands out what came behind that line.
+    /// Reads until the script has called `ob_ready`. Gives the bytes that came after that line.
     ///
     /// # Errors
     /// [`TransportError::Ended`] with what the script said instead.

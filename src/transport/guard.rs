@@ -1,21 +1,22 @@
-//! Stands before every transport of the pool: refuses effects in observe mode, and bounds waits
-//! once we were asked to stop.
+//! A guard before every transport of the pool: it refuses effects in observe mode and bounds waits
+//! after a cancel.
 //!
-//! After a cancel, no new connection is made ([`TransportError::Cancelled`] at once), and streams
-//! are given up at once: what they send has no effect before its last byte. A *script* that runs is
-//! different: an effect whose outcome is unknown is worse than a short wait, so its end is awaited
-//! for [`SETTLE`]; then it is killed. A script sent after the cancel over a connection that is
-//! there gets the same time: the engine needs it for its last journal line.
+//! After a cancel no new connection is made: the call fails at once
+//! ([`TransportError::Cancelled`]). Streams are given up at once, because what they send has no
+//! effect before its last byte. A *script* that runs is different: an effect whose outcome is
+//! unknown is worse than a short wait. So its end is awaited for [`SETTLE`]; then it is killed. A
+//! script that is sent after the cancel over an existing connection gets the same time: the engine
+//! needs it for its last journal line.
 use super::{Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long a script may take to end after we were asked to stop.
+/// How long a script may go on after a cancel.
 pub const SETTLE: Duration = Duration::from_secs(5);
 
-/// A transport with the pool's rules before it.
+/// A transport behind the guard.
 pub struct Guarded {
     inner: Arc<dyn Transport>,
     cancel: CancellationToken,
@@ -23,7 +24,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Puts the rules before `inner`.
+    /// Puts the guard before `inner`. `cancel` asks to stop; `observe` refuses effects.
     #[must_use]
     pub fn new(inner: Arc<dyn Transport>, cancel: CancellationToken, observe: bool) -> Self {
         Self { inner, cancel, observe }
@@ -37,7 +38,10 @@ impl Guarded {
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => done,
-            () = async { self.cancel.cancelled().await; tokio::time::sleep(settle).await } => Err(TransportError::Cancelled),
+            () = async {
+                self.cancel.cancelled().await;
+                tokio::time::sleep(settle).await
+            } => Err(TransportError::Cancelled),
         }
     }
 }

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// From the first byte to the host key: a frozen host accepts TCP and stays silent.
+/// Deadline from the first byte to the host key. A frozen host accepts TCP connections and stays
+/// silent.
 const KEY_EXCHANGE: Duration = Duration::from_secs(10);
-/// For the login; sshd may look up names and ask directories.
+/// Deadline for the login. sshd may look up names and ask directories.
 const LOGIN: Duration = Duration::from_secs(20);
 
 /// Why there is no connection.
@@ -23,7 +24,7 @@ pub enum Failure {
     Final(TransportError),
     /// Nothing listens on the port.
     Refused(String),
-    /// The link ended before the login was answered: what a busy sshd (`MaxStartups`) does at
+    /// The link ended before the login was answered. A busy sshd (`MaxStartups`) does that at
     /// random.
     Dropped(String),
 }
@@ -54,7 +55,7 @@ pub struct Client {
     ended: Ended,
 }
 
-/// Why a connection ended, once it has.
+/// Why a connection ended, as soon as it has.
 #[derive(Clone, Default)]
 pub struct Ended(Arc<Mutex<Option<String>>>);
 
@@ -129,8 +130,8 @@ const CIPHERS: &[cipher::Name] = &[
     cipher::AES_192_CTR,
     cipher::AES_128_CTR,
 ];
-/// curve25519 first saves 3 ms for each connection; the post-quantum hybrid is next, for hosts that
-/// insist.
+/// curve25519 comes first, which saves 3 ms for each connection. The post-quantum hybrid is next,
+/// for hosts that insist on it.
 const EXCHANGES: &[kex::Name] = &[
     kex::CURVE25519,
     kex::MLKEM768X25519_SHA256,
@@ -198,19 +199,20 @@ fn settings(config: &SshConfig, trust: &Trust) -> Result<client::Config, Transpo
         ))),
         preferred,
         nodelay: true,
-        // A dead link is known after 5 × 5 s; the inactivity limit is for a session that cannot
-        // even write its keepalive.
+        // The keepalive finds a dead link after 5 × 5 s. The inactivity limit is for a session that
+        // cannot even write its keepalive.
         keepalive_interval: Some(Duration::from_secs(5)),
         keepalive_max: 4,
         inactivity_timeout: Some(Duration::from_secs(45)),
-        // The window is reopened when data comes in, not when it is read: one stream that nobody
-        // reads stops its whole connection once this many packets wait.
+        // russh reopens the window when data comes in, not when it is read. So one stream that
+        // nobody reads stops its whole connection once this many packets wait.
         channel_buffer_size: 1024,
         ..client::Config::default()
     })
 }
 
-/// The wanted names of one kind in the user's order; all of ours if none is mentioned.
+/// The names of one kind that the user wants, in the user's order; all of ours if the user mentions
+/// none.
 fn pick<N: Copy>(wanted: &[String], ours: &[N], name: impl Fn(&N) -> &str) -> Vec<N> {
     let chosen: Vec<N> =
         wanted.iter().filter_map(|w| ours.iter().find(|n| name(n) == w).copied()).collect();

@@ -33,10 +33,13 @@ impl Trust {
         let configured = match endpoint.host_key.trim() {
             "" => None,
             text if text.starts_with("SHA256:") => Some(Configured::Fingerprint(text.to_owned())),
-            text => Some(Configured::Key(
-                PublicKey::from_openssh(text)
-                    .map_err(|_| TransportError::Config("host_key is neither a public key (`ssh-ed25519 AAAA…`) nor a fingerprint (`SHA256:…`)".into()))?,
-            )),
+            text => Some(Configured::Key(PublicKey::from_openssh(text).map_err(|_| {
+                TransportError::Config(
+                    "host_key is neither a public key (`ssh-ed25519 AAAA…`) nor a fingerprint \
+                     (`SHA256:…`)"
+                        .into(),
+                )
+            })?)),
         };
         let mut known = KnownHosts::default();
         for file in &config.known_hosts_files {
@@ -144,8 +147,8 @@ impl Trust {
     }
 }
 
-/// Appends one line: under a lock, after a second look (another process may have met the host too),
-/// in one write.
+/// Appends one line to `known_hosts`, in one write. It does so under a lock and after a second
+/// look: another process may have met the host meanwhile.
 fn learn(
     file: &Path,
     host: &str,

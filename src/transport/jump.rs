@@ -2,8 +2,8 @@
 //! host key rules.
 use super::Endpoint;
 
-/// The hop right before `endpoint`, if there is one. A host that is itself in the chain is reached
-/// through the hops before it.
+/// The hop right before `endpoint`; `None`: a direct connection. A host that is itself in the chain
+/// is reached through the hops before it.
 #[must_use]
 pub fn before<'a>(chain: &'a [Endpoint], endpoint: &Endpoint) -> Option<&'a Endpoint> {
     let same = |hop: &Endpoint| hop.address == endpoint.address && hop.port == endpoint.port;

@@ -28,8 +28,8 @@ pub enum KeyHolder {
     Agent,
 }
 
-/// Finds the identity of `endpoint` and makes it ready; reads its files, so that an error shows
-/// before the network is used.
+/// Finds the identity of `endpoint` and makes it ready. It reads the identity's files, so that an
+/// error shows before the network is used.
 ///
 /// # Errors
 /// [`TransportError::Identity`] with what is wrong, never with key material.
@@ -106,7 +106,7 @@ fn choose<'a>(
     }
 }
 
-/// Decrypts off the runtime's threads: bcrypt takes a tenth of a second and more.
+/// Decrypts outside the runtime's threads: bcrypt takes a tenth of a second or more.
 async fn decode(text: String, passphrase: Option<Secret>) -> Result<Arc<PrivateKey>, String> {
     let text = Secret::new(text);
     let work = tokio::task::spawn_blocking(move || {

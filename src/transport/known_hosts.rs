@@ -1,7 +1,7 @@
 //! `known_hosts` as OpenSSH reads it: hashed names, wildcards, negation, `[host]:port`, `@revoked`,
 //! `@cert-authority`.
 //!
-//! Pure: text in, verdict out. Reading and appending files is [`super::host_key`]'s.
+//! This file is pure: text in, verdict out. [`super::host_key`] reads and appends to the files.
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use russh::keys::ssh_key::certificate::CertType;
@@ -53,8 +53,8 @@ impl KnownHosts {
         }
     }
 
-    /// The algorithms of the keys known for `host`: to be asked for first, so that a known key is
-    /// what we get to see.
+    /// The algorithms of the keys that are known for `host`. They are asked for first, so that the
+    /// host shows a key that is known.
     #[must_use]
     pub fn algorithms(&self, host: &str, port: u16) -> Vec<Algorithm> {
         let mut found = Vec::new();
@@ -133,7 +133,7 @@ impl KnownHosts {
         let plain = host.to_ascii_lowercase();
         let exact = if port == 22 { plain.clone() } else { format!("[{plain}]:{port}") };
         let own = self.0.iter().any(|l| l.marker != Marker::Revoked && l.names.contain(&exact));
-        // Revocation holds for both forms whatever else is known.
+        // A revocation holds for both forms, whatever else is known.
         self.0.iter().filter(move |l| {
             l.names.contain(&exact)
                 || ((!own || l.marker == Marker::Revoked) && l.names.contain(&plain))
@@ -238,7 +238,7 @@ fn certificate_problem(certificate: &Certificate, host: &str, now: u64) -> Optio
     }
     let principals = certificate.valid_principals();
     let host = host.to_ascii_lowercase();
-    // No principal at all is no wildcard: OpenSSH gave that meaning up too.
+    // A certificate without any principal is no wildcard: OpenSSH gave that meaning up too.
     if !principals.iter().any(|p| glob(&p.to_ascii_lowercase(), &host)) {
         let list = if principals.is_empty() { "no name".to_owned() } else { principals.join(", ") };
         return Some(format!("certificate \"{id}\" is for {list}, not for {host}"));

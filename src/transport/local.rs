@@ -1,4 +1,4 @@
-//! This machine itself, without SSH. Also the base of the simulated hosts: a private HOME is all
+//! This machine itself, without SSH. Simulated hosts are built on it: a private HOME is all that
 //! they need.
 use super::frame::{COMMAND, Frame};
 use super::{Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
@@ -33,7 +33,8 @@ impl Local {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A group of its own: ended as a whole, and Ctrl-C at our terminal does not reach it.
+            // A process group of its own can be ended as a whole, and Ctrl-C at our terminal does
+            // not reach it.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -73,7 +74,8 @@ pub async fn open(
     };
     let mut answer = frame.answer();
     let start = async {
-        // A script that has ended closes its stdin; what it said is on its way.
+        // The write fails when the script has already ended; what the script said can still be
+        // read.
         let _ = stdin.write_all(frame.text.as_bytes()).await;
         answer.until_ready(&mut stdout).await
     };
@@ -112,7 +114,8 @@ pub async fn converse(
     let (mut from_out, mut from_err) = (vec![0; 32 << 10], vec![0; 32 << 10]);
     let mut over = Instant::now();
     while status.is_none() || stdout.is_some() || stderr.is_some() {
-        // A daemon that the script left behind may hold our pipes for ever, and write into them.
+        // A daemon that the script left behind may hold our pipes for ever and write into them, so
+        // the wait after the script's end is bounded.
         if status.is_none() || !answer.ended() {
             over = Instant::now() + Output::GRACE;
         }
@@ -144,7 +147,7 @@ pub async fn converse(
     }
 }
 
-/// Sends the script, then, once it is ready, its input.
+/// Sends the script and, once the script is ready, its input.
 async fn feed(
     stdin: Option<ChildStdin>,
     frame: Frame,
@@ -191,8 +194,7 @@ impl Transport for Local {
         let (mut child, mut group) = self.spawn()?;
         let stream = open(&mut child, Frame::open(script, ""), script.deadline).await?;
         group.0 = None;
-        // The child lives as long as its stdin: it is waited for in the background, so that no
-        // zombie stays.
+        // The child lives as long as its stdin. A task waits for its exit, so that no zombie stays.
         tokio::spawn(async move { child.wait().await });
         Ok(stream)
     }

@@ -4,9 +4,10 @@
 //! itself ([`local`]). Every transport passes the same contract suite, [`contract::check`]. No
 //! layer above this one knows which it uses.
 //!
-//! Scripts are POSIX sh, sent on stdin and never in argv, run with `LC_ALL=C`: one script per host
-//! and phase is one round trip (a channel each for ten small commands costs twice as much and meets
-//! sshd's `MaxSessions`). What a host answers is data: framed, whole and bounded ([`frame`]).
+//! Scripts are POSIX sh. They are sent on stdin, never in argv, and run with `LC_ALL=C`. One script
+//! for a host and a phase costs one round trip; ten small commands with a channel each cost twice
+//! as much and meet sshd's `MaxSessions`. A host's answer is data: framed, whole and bounded
+//! ([`frame`]).
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,8 +78,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// As whom scripts start there; empty where only the host knows (the identity's user, this
-    /// machine).
+    /// The user as whom scripts start on the host. Empty where only the host knows it (the
+    /// identity's user, or this machine).
     #[must_use]
     pub fn login(&self) -> &str {
         if self.address == "local" { "" } else { &self.user }
@@ -95,7 +96,7 @@ impl Endpoint {
 /// once.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Where this leads.
+    /// The endpoint that this transport leads to.
     fn endpoint(&self) -> &Endpoint;
 
     /// Runs one script to its end. A non-zero exit status is not an error here: see
@@ -105,17 +106,18 @@ pub trait Transport: Send + Sync {
     /// Nothing answered within the script's deadline, the link broke, login failed.
     async fn run(&self, script: &Script) -> Result<Output, TransportError>;
 
-    /// Runs a script that takes `input` on its stdin once it has called `ob_ready`; until then it
-    /// may look and refuse. An `input` that breaks looks to it like one that ends, as with a cut
-    /// link: it has [`Output::GRACE`] to tidy up.
+    /// Runs a script that takes `input` on its stdin. The input is sent once the script has called
+    /// `ob_ready`; until then the script may look and refuse. An `input` that breaks looks to the
+    /// script like one that ends, as with a cut link. The script then has [`Output::GRACE`] to tidy
+    /// up.
     ///
     /// # Errors
     /// As [`Transport::run`]; also when `input` cannot be read.
     async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError>;
 
-    /// Starts a script and waits until it calls `ob_ready`, at most its deadline. From then on the
-    /// stream is its stdin and stdout (stderr goes the same way). Dropping the stream ends its
-    /// stdin and, with SSH, its channel.
+    /// Starts a script and waits until it calls `ob_ready`, at most for the script's deadline. From
+    /// then on the returned stream is the script's stdin and stdout (stderr goes the same way).
+    /// Dropping the stream ends the script's stdin and, with SSH, its channel.
     ///
     /// # Errors
     /// As [`Transport::run`]; [`TransportError::Ended`] when it ends without being ready.
@@ -128,7 +130,7 @@ pub trait Transport: Send + Sync {
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError>;
 }
 
-/// Gives the transport for an endpoint; one pooled connection per host behind it.
+/// Gives the transport for an endpoint. Behind it is one pooled connection per host.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// Connects, or hands out the connection that is already there.
@@ -138,7 +140,7 @@ pub trait Connector: Send + Sync {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError>;
 }
 
-/// The next line of a host, without its end; none at the end of the stream.
+/// Reads the next line from a host, without its line end; `None` at the end of the stream.
 ///
 /// # Errors
 /// The stream broke, or the line has more than `most` bytes.

@@ -1,4 +1,4 @@
-//! The pool: one connection per host and login, made once, replaced when dead.
+//! The pool: one connection per host and login. It is made once and replaced when it is dead.
 use super::config::SshConfig;
 use super::frame::Frame;
 use super::guard::Guarded;
@@ -9,6 +9,7 @@ use super::ssh::Connection;
 use super::{
     Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError, jump, keys,
 };
+use crate::base::Pauses;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,21 +17,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Handshakes at once, overall: they cost processor time on both ends.
+/// Handshakes at once, over all hosts: they cost processor time on both ends.
 const HANDSHAKES: usize = 32;
-/// Handshakes at once with one host: `MaxStartups` of sshd starts to drop at 10.
+/// Handshakes at once with one host: sshd's `MaxStartups` begins to drop connections at 10.
 const PER_HOST: usize = 4;
 
 /// How patient the pool is. The defaults are for the product; tests make it quicker.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For the TCP connection.
+    /// How long a TCP connection may take to be made.
     pub connect: Duration,
-    /// How long a port that refuses is tried again (a host that boots).
+    /// How long a port that refuses connections is tried again (a host that boots).
     pub refused: Duration,
     /// How long connections that end before the login are tried again (a busy sshd drops some).
     pub dropped: Duration,
-    /// The least time a failed host counts as dead; at most as long as it took to learn.
+    /// How long at least a host that failed counts as dead. It counts as dead for as long as the
+    /// failure took to show, at least this time and at most five times this time.
     pub dead: Duration,
 }
 
@@ -56,8 +58,8 @@ pub struct Pool {
     me: Weak<Self>,
 }
 
-/// The place of one connection. Its lock makes connecting a single flight: who comes meanwhile
-/// waits for the same outcome.
+/// The place of one connection. Its lock lets only one task connect; the others wait for the same
+/// outcome.
 #[derive(Default)]
 struct Slot {
     state: tokio::sync::Mutex<State>,
@@ -70,8 +72,8 @@ struct State {
 }
 
 impl Pool {
-    /// An empty pool. `cancel` ends every wait for a connection; what happens to running scripts,
-    /// [`super::guard`] says.
+    /// An empty pool. `cancel` ends every wait for a connection; [`super::guard`] says what happens
+    /// to running scripts.
     #[must_use]
     pub fn new(config: SshConfig, cancel: CancellationToken) -> Arc<Self> {
         Self::with_patience(config, cancel, Patience::default())
@@ -97,7 +99,7 @@ impl Pool {
 
     fn slot(&self, endpoint: &Endpoint) -> Arc<Slot> {
         // The name is for people: two names of one host share its connection. The jump chain is the
-        // same for all.
+        // same for all hosts.
         let key = Endpoint { name: String::new(), ..endpoint.clone() };
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
@@ -151,7 +153,9 @@ impl Pool {
 
     async fn establish(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, TransportError> {
         let login = keys::login(&self.config, endpoint).await?;
-        let (started, mut tries, mut pause) = (Instant::now(), 0_u32, Duration::from_millis(50));
+        let (started, mut tries) = (Instant::now(), 0_u32);
+        let (first, longest) = (Duration::from_millis(50), Duration::from_secs(1));
+        let mut pauses = Pauses::growing(first, longest).scattered();
         loop {
             tries += 1;
             let (patience, why) = match self.attempt(endpoint, &login).await {
@@ -160,14 +164,14 @@ impl Pool {
                 Err(Failure::Refused(why)) => (self.patience.refused, why),
                 Err(Failure::Dropped(why)) => (self.patience.dropped, why),
             };
-            if started.elapsed() + pause > patience {
+            let pause = pauses.next().filter(|pause| started.elapsed() + *pause <= patience);
+            let Some(pause) = pause else {
                 return Err(TransportError::Unreachable(format!(
                     "{why} ({tries} tries in {:.0} s)",
                     started.elapsed().as_secs_f64()
                 )));
-            }
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -176,7 +180,8 @@ impl Pool {
         endpoint: &Endpoint,
         login: &keys::Login,
     ) -> Result<Arc<Connection>, Failure> {
-        // The hop first: no handshake place is held while another one is waited for.
+        // Connect to the hop first, so that no place for a handshake is held while another one is
+        // waited for.
         let below = match jump::before(&self.config.bastion, endpoint) {
             Some(hop) => Some(
                 Box::pin(self.connection(hop))
@@ -232,7 +237,7 @@ impl Pool {
     }
 }
 
-/// Says that it was the jump host that failed; its own fix stays the right one.
+/// Adds to an error that the jump host failed. The advice of the error stays right.
 fn through(hop: &Endpoint, error: TransportError) -> TransportError {
     match error {
         TransportError::Unreachable(why) => {
@@ -262,8 +267,8 @@ impl Connector for Pool {
     }
 }
 
-/// A host behind the pool: each call takes the connection that lives now, so a host that rebooted
-/// is simply connected again.
+/// A host behind the pool. Each call takes the connection that is alive now, so a host that
+/// rebooted is connected again.
 struct Remote {
     endpoint: Endpoint,
     pool: Arc<Pool>,

@@ -3,22 +3,24 @@ use std::time::Duration;
 
 /// One POSIX sh script with its deadline.
 ///
-/// At its outermost level it sets no trap for `EXIT` and ends with no `exec COMMAND`: its shell
-/// itself says that the script has ended ([`super::frame`]). Who needs such a trap puts it, with
-/// what it stands for, into parentheses.
+/// At its outermost level a script must set no trap for `EXIT` and must not end with `exec
+/// COMMAND`: a trap of its shell tells that the script has ended ([`super::frame`]). A script that
+/// needs such a trap puts it into a subshell, together with what the trap is for.
 #[derive(Clone)]
 pub struct Script {
-    /// The text; it goes over stdin, so it may hold secrets (never log it).
+    /// The script's text. It is sent on stdin, so it may hold secrets: never log it.
     text: String,
-    /// How long it may take from being sent to its exit (when it is opened: until it is ready). The
-    /// host's own `timeout` ends it a second later even if the link is cut.
+    /// How long the script may take from being sent to its exit; with [`super::Transport::open`]:
+    /// until it is ready. The host's own `timeout` ends a script that runs to its end one to two
+    /// seconds later, even if the link is cut.
     pub deadline: Duration,
-    /// Run as this user instead of the login user (`runuser` for root, `sudo -n -u` otherwise).
+    /// The user that runs the script instead of the login user (by `runuser` for root, by `sudo -n
+    /// -u` otherwise).
     pub run_as: Option<String>,
-    /// Whether it may change anything: refused in observe mode. The default; [`Script::read`] makes
-    /// the other kind.
+    /// Whether the script may change the host; observe mode refuses such a script. True from
+    /// [`Script::new`], false from [`Script::read`].
     pub effect: bool,
-    /// The most that it may print, in bytes.
+    /// The most that the script may print, in bytes.
     pub limit: usize,
 }
 
@@ -43,26 +45,26 @@ impl Script {
         self.deadline = deadline;
         self
     }
-    /// Sets how much it may print.
+    /// Sets the most that the script may print, in bytes.
     #[must_use]
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
     }
-    /// Runs it as `user`; an empty name means the login user.
+    /// Sets the user that runs the script; an empty name means the login user.
     #[must_use]
     pub fn run_as(mut self, user: &str) -> Self {
         self.run_as = (!user.is_empty()).then(|| user.to_owned());
         self
     }
-    /// What it does.
+    /// The script's text.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 }
 
 impl std::fmt::Debug for Script {
-    /// Without the text: it may hold secrets.
+    /// Leaves the text out: it may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Script")
             .field("deadline", &self.deadline)
@@ -84,15 +86,16 @@ pub struct Output {
 }
 
 impl Output {
-    /// The most that a script may print, unless it says otherwise ([`Script::at_most`]).
+    /// The most that a script may print, in bytes, unless it sets another bound
+    /// ([`Script::at_most`]).
     pub const LIMIT: usize = 4 << 20;
-    /// The most that is kept of standard error.
+    /// The most that is kept of standard error, in bytes.
     pub const ERRORS: usize = 64 << 10;
-    /// After the exit, how long to wait in silence for output of children that kept the streams
+    /// How long to wait for more output after a script's exit, when its children keep the streams
     /// open.
     pub const GRACE: Duration = Duration::from_millis(700);
 
-    /// Exit status 0.
+    /// Whether the exit status is 0.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.status == 0
@@ -104,7 +107,8 @@ impl Output {
     }
 }
 
-/// The last lines of `text` that are not empty, a page at most.
+/// The last lines of `text` that are not empty: at most 6, and of these at most the last 4096
+/// characters.
 pub(super) fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     let last = lines[lines.len().saturating_sub(6)..].join("\n");

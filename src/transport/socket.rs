@@ -1,8 +1,8 @@
 //! A TCP stream tuned for SSH.
 //!
 //! sshd keeps Nagle's algorithm on until a session starts, so each of its small packets waits for
-//! our delayed acknowledgement: acknowledging at once takes a connection from 82 to 38 ms
-//! (reference: transport.md).
+//! our delayed acknowledgement. Acknowledging at once takes the making of a connection from 82 to
+//! 38 ms.
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,8 +27,8 @@ impl Socket {
             TcpStream::connect((address.trim_start_matches('[').trim_end_matches(']'), port))
                 .await?;
         stream.set_nodelay(true)?;
-        // Without it a session that streams into a frozen host would wait for the kernel's 15
-        // minutes.
+        // Without this option a session that streams into a frozen host would wait for the kernel's
+        // 15 minutes.
         #[cfg(target_os = "linux")]
         rustix::net::sockopt::set_tcp_user_timeout(
             &stream,
@@ -45,8 +45,8 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.0).poll_read(cx, buf);
-        // The kernel leaves quick mode by itself, hence after every read. A failure only costs
-        // time.
+        // The kernel leaves the quick-acknowledgement mode by itself, so it is set after every
+        // read. A failure only costs time.
         #[cfg(target_os = "linux")]
         if polled.is_ready() {
             let _ = rustix::net::sockopt::set_tcp_quickack(&self.0, true);

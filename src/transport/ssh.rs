@@ -1,6 +1,6 @@
 //! One SSH connection and what goes over it: scripts, streams, forwarded ports.
 //!
-//! A script whose answer never comes may or may not have run: such errors say so, and nothing is
+//! A script whose answer never comes may or may not have run. Such an error says so, and nothing is
 //! repeated here.
 use super::frame::{COMMAND, Frame};
 use super::handshake::{Client, Ended};
@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Sessions at once on one connection; sshd's `MaxSessions` is 10 unless somebody lowered it.
+/// Sessions at once on one connection. sshd's `MaxSessions` is 10 unless somebody lowered it.
 const SESSIONS: usize = 8;
-/// How long a host that has no other session of ours may refuse one.
+/// How long a host may refuse a session while no other session of ours is open on this connection.
 const NO_ROOM: Duration = Duration::from_secs(3);
-/// To end a command that was given up; the host's own `timeout` does it later if this fails.
+/// How long the killing of a command that was given up may take. If it fails, the host's own
+/// `timeout` ends the command later.
 const KILL: Duration = Duration::from_secs(5);
-/// To open a forwarded port.
+/// How long the opening of a forwarded port may take.
 const DIAL: Duration = Duration::from_secs(10);
 
 /// A connection that is logged in.
@@ -30,9 +31,9 @@ pub struct Connection {
     sessions: Arc<Semaphore>,
     open: Arc<AtomicUsize>,
     freed: Arc<Notify>,
-    /// Something did not answer in time: ask for a sign of life before the next use.
+    /// Something did not answer in time: the next use asks for a sign of life first.
     suspect: AtomicBool,
-    /// The jump host's connection below this one lives as long.
+    /// Keeps the jump host's connection below this one alive.
     _below: Option<Arc<Connection>>,
 }
 
@@ -51,7 +52,8 @@ impl Connection {
         })
     }
 
-    /// Whether new work can go over it; costs a round trip only after something timed out.
+    /// Whether new work can go over the connection. Costs a round trip only after something timed
+    /// out.
     pub async fn usable(&self) -> bool {
         if self.handle.is_closed() {
             return false;
@@ -71,9 +73,9 @@ impl Connection {
         TransportError::Unreachable(format!("{} {while_}", self.ended.why()))
     }
 
-    /// Runs a script, with `input` once it is ready for it. The deadline covers the wait for a free
-    /// session too; when it ends, or the answer is longer than its bound, the script is killed on
-    /// the host.
+    /// Runs a script. `input` is sent once the script is ready for it. The deadline covers the wait
+    /// for a free session too. When it passes, or the answer is longer than its bound, the script
+    /// is killed on the host.
     ///
     /// # Errors
     /// No whole answer in time, the link broke, or `input` cannot be read.
@@ -113,7 +115,8 @@ impl Connection {
         let (mut fed, mut status, mut cut) = (false, None, None);
         let mut over = Instant::now();
         loop {
-            // A daemon that the script left behind may keep the streams for ever, and write.
+            // A daemon that the script left behind may keep the streams open for ever and write
+            // into them, so the wait after the script's end is bounded.
             if status.is_none() || !answer.ended() {
                 over = Instant::now() + Output::GRACE;
             }
@@ -121,7 +124,8 @@ impl Connection {
                 message = read.wait() => message,
                 done = &mut feed, if !fed => {
                     fed = true;
-                    // The end of the link shows in `read` too, with what the host said before.
+                    // A link that ends shows in `read` too, after what the host said before. So
+                    // only a broken input counts here.
                     cut = done.err().filter(|e| matches!(e, TransportError::Input(_)));
                     continue;
                 }
@@ -164,7 +168,7 @@ impl Connection {
         Err(self.broken("while a script ran; it may have done its work"))
     }
 
-    /// Sends command, script and, once it is ready, its input.
+    /// Sends the command, the script and, once the script is ready, its input.
     async fn feed(
         &self,
         write: &ChannelWriteHalf<Msg>,
@@ -173,7 +177,8 @@ impl Connection {
         ready: &Notify,
     ) -> Result<(), TransportError> {
         let broken = |_| self.broken("while a script was sent");
-        // Command, script and its end leave in one go: no wait for the host's "yes" in between.
+        // Without input, the command, the script and the end of stdin leave in one go: there is no
+        // wait for the host's "yes" in between.
         write.exec(true, COMMAND).await.map_err(broken)?;
         write.data_bytes(frame.text.into_bytes()).await.map_err(broken)?;
         if let Some(mut input) = input {
@@ -193,8 +198,8 @@ impl Connection {
         write.eof().await.map_err(broken)
     }
 
-    /// Starts a script, waits until it is ready, and hands out its stdin and stdout. The deadline is
-    /// for its being ready; when it ends, the script is killed on the host.
+    /// Starts a script, waits until it is ready, and gives its stdin and stdout. The deadline is
+    /// for becoming ready. When it passes, the script is killed on the host.
     ///
     /// # Errors
     /// No session, or the script ends before it is ready.
@@ -289,8 +294,8 @@ impl Connection {
         }
     }
 
-    /// Opens a channel in a task of its own: if the caller goes away meanwhile, the channel is
-    /// closed and not leaked.
+    /// Opens a channel in a task of its own. If the caller goes away meanwhile, the task closes the
+    /// channel, so that it does not leak.
     async fn channel<F, Fut>(self: &Arc<Self>, open: F) -> Result<Channel<Msg>, russh::Error>
     where
         F: FnOnce(Arc<Self>) -> Fut + Send + 'static,
@@ -310,13 +315,13 @@ impl Connection {
     async fn kill(self: &Arc<Self>, group: u32) -> Result<(), russh::Error> {
         let mut channel =
             self.channel(|c| async move { c.handle.channel_open_session().await }).await?;
-        // With `-s`: dash takes no group after `kill -KILL --`.
+        // With `-s`, because dash takes no process group after `kill -KILL --`.
         channel.exec(true, format!("exec /bin/sh -c 'kill -s KILL -- -{group}'")).await?;
         while channel.wait().await.is_some() {}
         Ok(())
     }
 
-    /// Kills what was given up, in the background.
+    /// Kills, in the background, a process group that was given up.
     fn end(self: &Arc<Self>, group: Option<u32>) {
         let (connection, Some(group)) = (self.clone(), group) else { return };
         tokio::spawn(async move { tokio::time::timeout(KILL, connection.kill(group)).await });
@@ -333,8 +338,8 @@ impl Connection {
         Ok(Permit { _permit: permit, open: self.open.clone(), freed: self.freed.clone() })
     }
 
-    /// A session channel; a host with less room than we thought is asked again when one of our
-    /// sessions has ended.
+    /// Opens a session channel. A host that refuses, because it has less room than [`SESSIONS`], is
+    /// asked again when one of our sessions has ended.
     async fn session_channel(self: &Arc<Self>) -> Result<Channel<Msg>, TransportError> {
         let (asked, mut pause) = (Instant::now(), Duration::from_millis(20));
         loop {
@@ -386,7 +391,7 @@ struct Session {
     end: End,
 }
 
-/// Ends a session: by itself when the command is done, by force when its caller gave up.
+/// Ends a session when it is dropped: closes the channel, and kills a command that is not done.
 struct End {
     connection: Arc<Connection>,
     write: Arc<ChannelWriteHalf<Msg>>,

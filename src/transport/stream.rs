@@ -1,19 +1,21 @@
-//! A channel as a byte stream that holds what it needs.
+//! A channel as a byte stream that keeps alive what it needs.
 use super::Duplex;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A channel as a byte stream; `H` (its place, its connection) lives as long.
+/// A channel as a byte stream. `H` is what lives as long as the stream: its place among the
+/// sessions, its connection.
 pub struct Stream<H> {
-    /// What came behind the line that said that a script is ready.
+    /// Bytes that were read together with the line that said that a script is ready; they come
+    /// after it.
     ahead: Vec<u8>,
     inner: Box<dyn Duplex>,
     _held: H,
 }
 
 impl<H> Stream<H> {
-    /// Gives `ahead` first, then what comes on `inner`.
+    /// A stream that gives `ahead` first, then what comes on `inner`.
     pub fn new(ahead: Vec<u8>, inner: Box<dyn Duplex>, held: H) -> Self {
         Self { ahead, inner, _held: held }
     }

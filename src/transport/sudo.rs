@@ -1,12 +1,14 @@
-//! Root rights by named commands: the shell function `root`, and THE table of what goes through it.
+//! Root rights by named commands: the shell function `root`, and the one table of what goes through
+//! it.
 //!
-//! A script calls `root tee /etc/sysctl.d/99-ob.conf`; for root that is the command itself, for
-//! everybody else `sudo -n`. [`sudoers`] prints the file that allows exactly the table. To extend
-//! it, add a row to [`TABLE`].
+//! A script calls `root tee /etc/sysctl.d/99-ob.conf`. For root that runs the command itself, for
+//! everybody else `sudo -n` with it. [`sudoers`] prints the file that allows exactly the table. To
+//! allow another command, add a row to [`TABLE`].
 use std::fmt::Write as _;
 
 /// The shell function `root`, part of every script's prelude.
-pub const ROOT: &str = "root() { [ -n \"${ob_uid:-}\" ] || ob_uid=$(id -u); if [ \"$ob_uid\" = 0 ]; then \"$@\"; else sudo -n -- \"$@\"; fi; }\n";
+pub const ROOT: &str = "root() { [ -n \"${ob_uid:-}\" ] || ob_uid=$(id -u); \
+                        if [ \"$ob_uid\" = 0 ]; then \"$@\"; else sudo -n -- \"$@\"; fi; }\n";
 
 /// One command that runs as root.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +17,7 @@ pub struct Command {
     pub path: &'static str,
     /// The exact arguments; see [`Word`].
     pub args: &'static [Word],
-    /// What it is for: printed into the file that administrators read.
+    /// What the command is for. It is printed into the file that administrators read.
     pub why: &'static str,
 }
 
@@ -214,7 +216,8 @@ pub const TABLE: &[Command] = &[
 pub fn sudoers(user: &str, run_as: &str) -> String {
     let (login, service) = (escape(user), escape(run_as));
     let mut out = format!(
-        "# Printed by `ob sudoers`. Install as /etc/sudoers.d/ob with mode 0440, check with `visudo -c`.\n\
+        "# Printed by `ob sudoers`. Install as /etc/sudoers.d/ob with mode 0440, check with \
+         `visudo -c`.\n\
          # No terminal is used; each line says what it is for.\n\
          Defaults:{login} !requiretty, !use_pty\n\n\
          # Everything of the service user itself, no root rights in it.\n\
@@ -322,7 +325,8 @@ mod tests {
             || !std::path::Path::new("/usr/sbin/visudo").exists()
         {
             eprintln!(
-                "SKIPPED a_real_sudo_allows_the_table_and_nothing_beside_it: needs root and the package sudo"
+                "SKIPPED a_real_sudo_allows_the_table_and_nothing_beside_it: needs root and the \
+                 package sudo"
             );
             return;
         }

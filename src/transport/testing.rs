@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A private folder with keys; everything in it goes away with it.
+/// A private folder with keys. Everything in it goes away with it.
 pub struct Keys {
     pub dir: tempfile::TempDir,
 }
@@ -88,7 +88,20 @@ impl Sshd {
         // A HOME of its own: the login shell's start files of this machine are not part of the
         // test.
         let config = format!(
-            "{extra}\nListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized_keys\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nStrictModes no\nPrintLastLog no\nSetEnv HOME={dir}\n"
+            "{extra}\n\
+             ListenAddress 127.0.0.1\n\
+             Port {port}\n\
+             HostKey {dir}/host\n\
+             AuthorizedKeysFile {dir}/authorized_keys\n\
+             PidFile none\n\
+             UsePAM no\n\
+             UseDNS no\n\
+             PasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\n\
+             PermitRootLogin prohibit-password\n\
+             StrictModes no\n\
+             PrintLastLog no\n\
+             SetEnv HOME={dir}\n"
         );
         let file = keys.write(&format!("sshd_config.{port}"), &config);
         let child = Command::new("/usr/sbin/sshd")

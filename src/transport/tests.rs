@@ -193,7 +193,7 @@ async fn local_keeps_the_contract() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// What stands where a login shell should be: a forced command of the key.
+/// A forced command of the key that stands in the place of a login shell.
 #[tokio::test]
 async fn a_host_that_runs_no_script_of_ours_is_named_as_that() {
     let (keys, sshd, _) = trusted("");
@@ -215,7 +215,7 @@ async fn a_host_that_runs_no_script_of_ours_is_named_as_that() {
         let run = t.run(&script).await.unwrap_err();
         let TransportError::NoShell(what) = &run else { panic!("{command}: {run:?}") };
         assert_eq!((what.contains(said), what.contains("hello")), (true, false), "{command}");
-        // What reads on for ever is only seen not to answer.
+        // A command that reads on for ever is only noticed because it does not answer.
         let input = Box::new(tokio::io::empty());
         let others = [t.stream(&script, input).await.err(), t.open(&script).await.err()];
         let ends = !command.contains("cat") && !command.contains("while");

@@ -339,7 +339,7 @@ async fn a_dead_host_is_asked_once_for_many_and_a_busy_one_again() {
     while let Some(got) = tasks.join_next().await {
         assert!(matches!(got.unwrap(), Some(TransportError::Unreachable(_))));
     }
-    // One after the other they would take ten seconds.
+    // One after the other these tries would take ten seconds.
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     // MaxStartups 1: all but one login at a time are dropped at random; each pool here logs in by
     // itself.

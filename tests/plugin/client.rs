@@ -1,4 +1,4 @@
-//! A caller made like go-plugin's: P-521 key, self-signed CA:TRUE certificate, the server's
+//! A caller like go-plugin's: a P-521 key, a self-signed CA:TRUE certificate, and the server's
 //! certificate pinned.
 use base64::Engine;
 use ob::protocol::pb::tf::provider_client::ProviderClient;
@@ -87,7 +87,7 @@ pub struct Plugin {
     pub socket: PathBuf,
     pub cert: Vec<u8>,
     pub line: String,
-    /// From start to handshake line.
+    /// The time from the start to the handshake line.
     pub took: Duration,
 }
 
@@ -98,8 +98,8 @@ impl Drop for Plugin {
     }
 }
 
-/// The command that starts the provider under test, with nothing of our own environment that
-/// matters to it.
+/// The command that starts the provider under test. It inherits nothing of our own environment that
+/// matters to the provider.
 pub fn command() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     for name in [
@@ -115,7 +115,7 @@ pub fn command() -> Command {
     command
 }
 
-/// As a CLI starts it.
+/// The command as a CLI starts it.
 pub fn plugin_command(caller: Option<&Caller>) -> Command {
     let mut command = command();
     command
@@ -150,7 +150,7 @@ impl Plugin {
             .max_encoding_message_size(1 << 30)
     }
 
-    /// Waits for the exit, at most so long.
+    /// Waits for the exit, for `within` at most.
     pub fn exited(&mut self, within: Duration) -> Option<std::process::ExitStatus> {
         let until = Instant::now() + within;
         loop {

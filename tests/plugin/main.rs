@@ -1,8 +1,9 @@
-//! The plugin from outside: over gRPC with the generated client, and under the real terraform.
+//! Tests the plugin from outside: over gRPC with the generated client, and under the real
+//! terraform.
 //!
-//! This program is its own provider. Started with go-plugin's cookie (by a test or by terraform) it
-//! serves the types of `traps.rs`; started by cargo it runs the tests, or those whose name contains
-//! the first argument.
+//! This program is its own provider. Started with go-plugin's cookie (by a test or by terraform),
+//! it serves the types of `traps.rs`. Started by cargo, it runs the tests, or those whose name
+//! contains the first argument.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod client;
 mod process;
@@ -15,7 +16,7 @@ use ob::resource::Visitor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-/// The provider under test: the real server, the traps instead of the product's types.
+/// The provider under test: the real server, with the traps instead of the product's types.
 pub fn registry() -> ob::provider::Registry {
     let mut registry = ob::provider::Registry::new(std::sync::Arc::new(|_, _| {
         std::sync::Arc::new(traps::Nowhere)

@@ -1,4 +1,4 @@
-//! The process: start, handshake, who may connect, how it ends.
+//! Tests of the process: its start, its handshake, who may connect, how it ends.
 use crate::client::{Caller, Plugin, command, connect, connect_plain, plugin_command, stderr};
 use crate::{Test, block_on};
 use ob::protocol::pb::plugin::{
@@ -100,7 +100,7 @@ fn certificates() {
             ("another certificate of the same make", Some(&other), false),
             ("no certificate", None, false),
         ] {
-            // With TLS 1.3 a refused certificate shows at the first read: so ask something.
+            // With TLS 1.3 a refused certificate shows only at the first read, so ask something.
             let good = match connect(&plugin, who).await {
                 Ok(channel) => ProviderClient::new(channel)
                     .get_provider_schema(get_provider_schema::Request {})
@@ -144,14 +144,20 @@ fn other_user() {
         return;
     }
     let plugin = Plugin::start(&Caller::new());
-    // The locks one by one: the folder, the socket, the look at the peer's uid.
+    // Try each lock by itself: the folder, the socket, the check of the peer's uid.
     let mode = |path: &std::path::Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
     };
     let try_it = || {
-        // Connects and reads: end of file at once means that it was let in by the file system and
-        // thrown out by us.
-        let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ntry: s.connect(sys.argv[1])\nexcept PermissionError: sys.exit(13)\ns.settimeout(2)\ntry: sys.exit(1 if s.recv(1)!=b'' else 14)\nexcept ConnectionResetError: sys.exit(14)\n";
+        // Connects and reads. An end of file at once means that the file system let it in and we
+        // threw it out.
+        let script = "import socket,sys\n\
+                      s=socket.socket(socket.AF_UNIX)\n\
+                      try: s.connect(sys.argv[1])\n\
+                      except PermissionError: sys.exit(13)\n\
+                      s.settimeout(2)\n\
+                      try: sys.exit(1 if s.recv(1)!=b'' else 14)\n\
+                      except ConnectionResetError: sys.exit(14)\n";
         std::process::Command::new("python3")
             .args(["-c", script])
             .arg(&plugin.socket)
@@ -209,7 +215,7 @@ fn orphan() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("m");
     let caller = Caller::new();
-    // A shell in between is the parent that dies; it says its child's id first.
+    // A shell in between is the parent that dies. It prints its child's id first.
     let sh = plugin_command(Some(&caller));
     let exe = sh.get_program().to_owned();
     let mut command = std::process::Command::new("/bin/sh");
@@ -244,7 +250,7 @@ fn orphan() {
             assert!(Instant::now() < until, "the apply never started");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // kill -9 of the parent; its connection is gone with it, as terraform's would be.
+        // This is kill -9 of the parent: its connection is gone with it, as terraform's would be.
         apply.abort();
         let _ = plugin.child.kill();
         let _ = plugin.child.wait();

@@ -1,5 +1,5 @@
-//! The real terraform (the first of `OB_TEST_TERRAFORM`, terraform, tofu on the PATH) with this
-//! program as its provider.
+//! Tests under the real terraform (the first of `OB_TEST_TERRAFORM`, terraform, tofu on the PATH),
+//! with this program as its provider.
 use crate::Test;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -59,7 +59,7 @@ impl Workspace {
             .unwrap();
         let text =
             format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        // Frames and line breaks of the output are not what is tested.
+        // Drop the frames and line breaks of the output: they are not what is tested.
         let text = text.replace(['│', '╷', '╵'], " ");
         (status.code(), text.split_whitespace().collect::<Vec<_>>().join(" "))
     }

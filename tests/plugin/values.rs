@@ -52,14 +52,14 @@ pub fn thing(changes: J) -> J {
     all
 }
 
-/// The same with what a create would not know yet.
+/// A whole ob_thing in which everything is unknown that a create does not know yet.
 pub fn planned(changes: J) -> J {
     let mut all = json!({"size": "?", "secret_length": "?", "status": "?"});
     all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     thing(all)
 }
 
-/// A running one.
+/// A whole ob_thing that runs.
 pub fn running(name: &str) -> J {
     thing(json!({"name": name, "size": 1, "status": "running"}))
 }

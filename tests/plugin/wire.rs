@@ -1,4 +1,4 @@
-//! Every call over the real socket and the real TLS, with values as core sends them.
+//! Tests every call over the real socket and the real TLS, with values as core sends them.
 use crate::client::{Caller, Plugin, plugin_command, stderr};
 use crate::values::*;
 use crate::{Test, block_on};
@@ -33,7 +33,7 @@ pub const TESTS: &[Test] = &[
 
 type Client = ProviderClient<Channel>;
 
-/// A provider, configured, and its client.
+/// A provider that is configured, and its client.
 async fn serve() -> (Plugin, Client) {
     serve_with(|_| {}).await
 }

@@ -1,15 +1,15 @@
-//! Two databases compared table by table: first count and checksum, then buckets of keys, then
-//! rows.
+//! Compares two databases table by table: first by count and checksum, then by buckets of keys,
+//! then by rows.
 use crate::component::sql::{Row, Session, SqlError, identifier, literal};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Buckets that a table's keys fall into; only differing ones are read row by row.
+/// How many buckets a table's keys fall into. Only buckets that differ are read row by row.
 const BUCKETS: u32 = 1024;
 /// Rows whose digests are read at once, unless one bucket has more.
 const CHUNK: u64 = 100_000;
 
-/// What one table has more.
+/// What one table of the store has that the primary has not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableDiff {
     /// Database.
@@ -28,7 +28,7 @@ pub struct TableDiff {
     pub rows: Vec<Row>,
     /// The first of `differ`, as they are in the store.
     pub differing: Vec<Row>,
-    /// What else is to be said.
+    /// A remark for people; may be empty.
     pub note: String,
 }
 
@@ -39,9 +39,11 @@ struct Shape {
     key: Vec<String>,
 }
 
-const SYSTEM: &str = "('oceanbase', 'mysql', 'information_schema', 'sys', 'SYS', 'LBACSYS', 'ORAAUDITOR', '__public', '__recyclebin')";
+const SYSTEM: &str = "('oceanbase', 'mysql', 'information_schema', 'sys', 'SYS', 'LBACSYS', \
+                      'ORAAUDITOR', '__public', '__recyclebin')";
 
-/// Compares every table of users that `there` has with the same of `here`.
+/// Compares every table of users that `there` (the store) has with the table of the same name that
+/// `here` (the primary) has. Gives the tables that differ, with `limit` rows of each kind at most.
 ///
 /// # Errors
 /// A statement failed.
@@ -78,16 +80,39 @@ pub async fn all(
 async fn shapes(session: &mut Session) -> Result<BTreeMap<(String, String), Shape>, SqlError> {
     let mut all: BTreeMap<(String, String), Shape> = BTreeMap::new();
     let text = |row: &Row, n: usize| row.get(n).cloned().flatten().unwrap_or_default();
-    for row in session.query(&format!("select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE' and table_schema not in {SYSTEM}")).await? {
+    for row in session
+        .query(&format!(
+            "select table_schema, table_name from information_schema.tables where table_type = \
+             'BASE TABLE' and table_schema not in {SYSTEM}"
+        ))
+        .await?
+    {
         all.insert((text(&row, 0), text(&row, 1)), Shape::default());
     }
-    for row in session.query(&format!("select table_schema, table_name, column_name, data_type from information_schema.columns where table_schema not in {SYSTEM} order by table_schema, table_name, ordinal_position")).await? {
+    for row in session
+        .query(&format!(
+            "select table_schema, table_name, column_name, data_type from \
+             information_schema.columns where table_schema not in {SYSTEM} order by table_schema, \
+             table_name, ordinal_position"
+        ))
+        .await?
+    {
         if let Some(shape) = all.get_mut(&(text(&row, 0), text(&row, 1))) {
             let kind = text(&row, 3).to_ascii_lowercase();
-            shape.columns.push((text(&row, 2), kind.contains("blob") || kind.contains("binary") || kind == "bit"));
+            shape.columns.push((
+                text(&row, 2),
+                kind.contains("blob") || kind.contains("binary") || kind == "bit",
+            ));
         }
     }
-    for row in session.query(&format!("select table_schema, table_name, column_name from information_schema.statistics where index_name = 'PRIMARY' and table_schema not in {SYSTEM} order by table_schema, table_name, seq_in_index")).await? {
+    for row in session
+        .query(&format!(
+            "select table_schema, table_name, column_name from information_schema.statistics where \
+             index_name = 'PRIMARY' and table_schema not in {SYSTEM} order by table_schema, \
+             table_name, seq_in_index"
+        ))
+        .await?
+    {
         if let Some(shape) = all.get_mut(&(text(&row, 0), text(&row, 1))) {
             shape.key.push(text(&row, 2));
         }
@@ -95,7 +120,7 @@ async fn shapes(session: &mut Session) -> Result<BTreeMap<(String, String), Shap
     Ok(all)
 }
 
-/// An expression over columns that is equal exactly when all values are.
+/// An SQL expression over columns. It is equal for two rows exactly when all values are equal.
 fn joined(columns: &[(String, bool)]) -> String {
     let one = |(name, bytes): &(String, bool)| {
         let c = identifier(name);
@@ -108,7 +133,7 @@ fn joined(columns: &[(String, bool)]) -> String {
     format!("concat_ws('|', {})", columns.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
-/// 60 bits of a digest as a number, so that sums of it can be compared.
+/// An SQL expression for 60 bits of a digest as a number, so that sums can be compared.
 fn number(expression: &str) -> String {
     format!("cast(conv(substr(md5({expression}), 1, 15), 16, 10) as unsigned)")
 }
@@ -140,7 +165,8 @@ async fn table(
     other: &Shape,
     limit: usize,
 ) -> Result<TableDiff, SqlError> {
-    // Columns that both have: one that was added or dropped since does not make every row differ.
+    // Compare the columns that both have: one that was added or dropped since must not make every
+    // row differ.
     let common: Vec<_> =
         shape.columns.iter().filter(|c| other.columns.contains(c)).cloned().collect();
     if common.len() != shape.columns.len() || common.len() != other.columns.len() {
@@ -170,7 +196,7 @@ async fn table(
         let most = largest.entry(bucket).or_default();
         *most = rows.max(*most);
     }
-    // Digests of the keys of the rows to show, and whether the primary has that key.
+    // Of each row to show: the digest of its key, and whether the primary has that key.
     let mut shown: Vec<(String, bool)> = Vec::new();
     for some in chunks(differ.iter().filter_map(size).map(|(b, _)| (b, largest[b]))) {
         let filter = some.iter().map(|b| literal(b)).collect::<Vec<_>>().join(", ");
@@ -184,8 +210,8 @@ async fn table(
         for r in there.query(&rows).await? {
             let [Some(k), Some(h)] = &r[..] else { continue };
             let same = known.get_mut(k).map(|all| {
-                // Each row of ours answers for one row there: without a key the same row may be
-                // there twice.
+                // Each row of the primary stands for one row there: without a key the same row may
+                // be there twice.
                 let found = all.iter().position(|x| x == h);
                 if !by_key && let Some(n) = found {
                     all.swap_remove(n);

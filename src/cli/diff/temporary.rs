@@ -1,4 +1,4 @@
-//! A server on a copy of a store that lives as long as an SSH channel.
+//! A temporary server on a copy of a store. It lives as long as an SSH channel.
 use crate::base::{Kind, Problem};
 use crate::component::database::Database;
 use crate::engine::{Cx, Node, Values};
@@ -11,11 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 pub struct Room {
     /// Size of the store.
     pub needed: u64,
-    /// Free where the copy goes.
+    /// What is free where the copy goes.
     pub free: u64,
 }
 
-/// Reads what a copy of `source` needs.
+/// Reads how much space a copy of `source` needs, and how much is free.
 ///
 /// # Errors
 /// The host does not answer, or there is no store.
@@ -51,7 +51,7 @@ impl Temporary {
         source: &str,
     ) -> Result<Self, Problem> {
         let port = free_port(cx, instance).await?;
-        // A copy of a large store takes its time; the channel's own keepalive notices a dead host.
+        // A copy of a large store takes its time. The channel's own keepalive notices a dead host.
         let script =
             Script::new(database.on_copy(instance, source, port).script(&Values::default())?)
                 .run_as(&instance.host.run_as)
@@ -69,7 +69,10 @@ impl Temporary {
         Err(Problem::new(Kind::User, "the copy of the store could not be read")
             .place(instance.host.endpoint.show())
             .why(said.trim().trim_start_matches("FAILED ").to_owned())
-            .fix("the store itself is unchanged; a store of another version needs that version's package on the member"))
+            .fix(
+                "the store itself is unchanged; a store of another version needs that version's \
+                 package on the member",
+            ))
     }
 
     /// Stops the server and removes the copy.

@@ -1,6 +1,7 @@
 //! Makes a [`Package`] of declared archives: everything about it is known before anything is
 //! planned.
 use super::archive::ArchiveError;
+use super::archives::Archives;
 use super::{File, Package, layout, listing, package_id, store};
 use crate::base::Problem;
 use std::collections::BTreeMap;
@@ -15,18 +16,21 @@ pub struct Declared {
     pub sha256: String,
 }
 
-/// Reads the archives and makes one package of them. Blocks.
+/// Reads the archives and makes one package of them.
 ///
 /// # Errors
 /// An archive cannot be used, or they do not go together. The attribute path begins at `files`.
-pub fn describe(
+pub async fn describe(
+    here: &Archives,
     archives: &[Declared],
     name: Option<&str>,
     version: Option<&str>,
 ) -> Result<Package, Problem> {
     let mut known = Vec::new();
     for (index, archive) in archives.iter().enumerate() {
-        let listing = listing::list(&archive.location, &archive.sha256)
+        let listing = here
+            .list(&archive.location, &archive.sha256)
+            .await
             .map_err(|e| explain(&e, index, archive))?;
         let label = layout::label(&store::file_name(&archive.location), &listing);
         known.push((index, archive, listing, label));

@@ -5,7 +5,8 @@
 //! from the spool and follow it while it still grows: the first byte leaves as soon as it is
 //! unpacked, and ten hosts cost one unpacking.
 use super::archive::{self, ArchiveError, Kind, Limits, Next};
-use super::{Package, listing};
+use super::archives::{Archives, blocking};
+use crate::engine::effect::{Archive, Contents, FileData};
 use crate::transport::Input;
 use crate::transport::files::Opener;
 use rustix::buffer::spare_capacity;
@@ -14,7 +15,7 @@ use std::fs::File;
 use std::io::{self, Cursor};
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
@@ -28,15 +29,15 @@ const AHEAD: usize = 4;
 /// One archive of a package, and the members of it that the package needs.
 #[derive(Debug)]
 struct Origin {
-    location: String,
-    sha256: String,
+    archives: Archives,
+    archive: Archive,
     members: BTreeSet<String>,
     spool: Mutex<Option<Arc<Spool>>>,
 }
 
 /// Members of an archive, unpacked one after the other into one file.
 #[derive(Debug)]
-struct Spool {
+pub(super) struct Spool {
     file: File,
     progress: Mutex<Progress>,
     moved: Condvar,
@@ -53,49 +54,57 @@ struct Progress {
     ended: Option<Result<(), ArchiveError>>,
 }
 
-static SPOOLS: LazyLock<Mutex<BTreeMap<String, Weak<Spool>>>> = LazyLock::new(Mutex::default);
+/// The spools that are being unpacked or are still read from, by archive and members.
+#[derive(Debug, Default)]
+pub(super) struct Spools(Mutex<BTreeMap<String, Weak<Spool>>>);
 
-/// Openers for every file of `package`, by the file's name. Nothing is read before an opener is
-/// called.
-#[must_use]
-pub fn openers(package: &Package) -> BTreeMap<String, Opener> {
-    let mut origins: BTreeMap<&str, Arc<Origin>> = BTreeMap::new();
-    for (sha256, location) in &package.sources {
-        let members = package
-            .files
-            .values()
-            .filter(|f| &f.source == sha256)
-            .map(|f| f.member.clone())
-            .collect();
-        origins.insert(
-            sha256,
-            Arc::new(Origin {
-                location: location.clone(),
-                sha256: sha256.clone(),
-                members,
-                spool: Mutex::default(),
-            }),
-        );
+impl Contents for Archives {
+    fn openers(&self, files: &[FileData]) -> Vec<Opener> {
+        let mut wanted: BTreeMap<&Archive, BTreeSet<String>> = BTreeMap::new();
+        for file in files {
+            if let Some(archive) = &file.from {
+                wanted.entry(archive).or_default().insert(file.member.clone());
+            }
+        }
+        let origin = |(archive, members): (_, &BTreeSet<String>)| {
+            let (archives, members) = (self.clone(), members.clone());
+            (
+                archive,
+                Arc::new(Origin {
+                    archives,
+                    archive: Archive::clone(archive),
+                    members,
+                    spool: Mutex::default(),
+                }),
+            )
+        };
+        let origins: BTreeMap<&Archive, Arc<Origin>> =
+            wanted.iter().map(|(a, m)| origin((*a, m))).collect();
+        let opener = |file: &FileData| -> Opener {
+            let origin = file.from.as_ref().and_then(|a| origins.get(a)).cloned();
+            let member = file.member.clone();
+            Arc::new(move || match &origin {
+                Some(origin) => Ok(feed(origin.clone(), member.clone())),
+                None => Err(io::Error::other(
+                    "the package does not say which archive has it (it was imported): set \
+                     `package` from data.ob_package",
+                )),
+            })
+        };
+        files.iter().map(opener).collect()
     }
-    let opener = |file: &super::File| -> Opener {
-        let (origin, member) = (origins.get(file.source.as_str()).cloned(), file.member.clone());
-        Arc::new(move || match &origin {
-            Some(origin) => Ok(feed(origin.clone(), member.clone())),
-            None => Err(io::Error::other(
-                "the package does not say which archive has it (it was imported): set `package` \
-                 from data.ob_package",
-            )),
-        })
-    };
-    package.files.iter().map(|(name, file)| (name.clone(), opener(file))).collect()
 }
 
 fn feed(origin: Arc<Origin>, member: String) -> Input {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let job = tokio::task::spawn_blocking(move || {
-        origin
-            .pour(&member, &sender)
-            .map_err(|e| io::Error::other(format!("archive {}: {e}", origin.location)))
+    let job = tokio::spawn(async move {
+        let said =
+            |e: ArchiveError| io::Error::other(format!("archive {}: {e}", origin.archive.location));
+        // The archive on this machine must still be the one that was planned with.
+        let Archive { location, sha256 } = &origin.archive;
+        let archive = origin.archives.open(location, sha256).await.map_err(said)?;
+        let pours = origin.clone();
+        blocking(move || pours.pour(archive, &member, &sender)).await.map_err(said)
     });
     Box::new(Feed { chunk: Cursor::default(), receiver, job: Some(job) })
 }
@@ -105,6 +114,15 @@ struct Feed {
     chunk: Cursor<Vec<u8>>,
     receiver: mpsc::Receiver<Vec<u8>>,
     job: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Drop for Feed {
+    /// Nobody wants the rest: a download for this reader alone ends.
+    fn drop(&mut self) {
+        if let Some(job) = &self.job {
+            job.abort();
+        }
+    }
 }
 
 impl AsyncRead for Feed {
@@ -130,9 +148,12 @@ impl AsyncRead for Feed {
 }
 
 impl Origin {
-    fn pour(&self, member: &str, out: &mpsc::Sender<Vec<u8>>) -> Result<(), ArchiveError> {
-        // The archive on this machine must still be the one that the plan used.
-        let archive = listing::open(&self.location, &self.sha256)?;
+    fn pour(
+        &self,
+        archive: File,
+        member: &str,
+        out: &mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), ArchiveError> {
         let spool = self.spool(archive)?;
         let mut read = 0;
         while let Some((from, to)) = spool.wait(member, read)? {
@@ -155,9 +176,9 @@ impl Origin {
         if let Some(spool) = &*own {
             return Ok(spool.clone());
         }
-        let mut all = SPOOLS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.archives.spools().0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, spool| spool.strong_count() > 0);
-        let key = format!("{} {:?}", self.sha256, self.members);
+        let key = format!("{} {:?}", self.archive.sha256, self.members);
         let spool = if let Some(spool) = all.get(&key).and_then(Weak::upgrade) {
             spool
         } else {

@@ -3,10 +3,12 @@
 //!
 //! [`archive`] reads one archive safely, and [`listing`] lists its members with their digests.
 //! [`layout`] and [`describe`] make a [`Package`] of several archives. [`feed`] streams the
-//! package's files, and [`place`] places them on hosts. [`store`] keeps on this machine what was
-//! downloaded and read.
+//! package's files, and [`place`] places them on hosts. [`Archives`] is what a process knows of
+//! archives; [`store`] is what this machine keeps of them.
 pub mod archive;
+pub mod archives;
 pub mod describe;
+mod download;
 pub mod feed;
 mod id;
 pub mod layout;
@@ -18,6 +20,7 @@ mod tests;
 #[cfg(test)]
 mod tests_store;
 
+pub use archives::Archives;
 pub use id::PackageId;
 
 use serde::{Deserialize, Serialize};

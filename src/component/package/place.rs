@@ -5,12 +5,11 @@
 //! ctime to the nanosecond) from a moment when the file's digest was known to be right. A stamp
 //! that no longer matches does not prove damage: linking the same content into another package
 //! moves ctime. In that case the digest decides.
-use super::{Package, feed};
+use super::Package;
 use crate::base::Problem;
-use crate::engine::effect::{Files, STATE};
+use crate::engine::effect::{Archive, FileData, Files, STATE};
 use crate::engine::{Cx, Host, Program, Values};
 use crate::program;
-use crate::transport::files::FileSpec;
 use std::time::Duration;
 
 /// Shell functions that the programs of this module share.
@@ -77,18 +76,20 @@ pub async fn state(cx: &Cx, host: &Host, package: &Package) -> Result<Values, Pr
 /// contents.
 #[must_use]
 pub fn files(package: &Package) -> Files {
-    let openers = feed::openers(package);
-    let spec = |(name, file): (&String, &super::File)| {
-        Some(FileSpec {
-            name: name.clone(),
-            sha256: file.sha256.clone(),
-            size: file.size,
-            mode: file.mode,
-            open: openers.get(name)?.clone(),
-        })
+    let from = |file: &super::File| {
+        let location = package.sources.get(&file.source)?.clone();
+        Some(Archive { location, sha256: file.source.clone() })
+    };
+    let data = |(name, file): (&String, &super::File)| FileData {
+        name: name.clone(),
+        sha256: file.sha256.clone(),
+        size: file.size,
+        mode: file.mode,
+        from: from(file),
+        member: file.member.clone(),
     };
     Files {
-        files: package.files.iter().filter_map(spec).collect(),
+        files: package.files.iter().map(data).collect(),
         folder: format!("packages/{}", package.id),
         then: publish(package),
     }

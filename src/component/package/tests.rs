@@ -3,13 +3,18 @@ use super::archive::making::{M, cpio, file, gz, link, program, rpm, tar, zip, zs
 use super::describe::{Declared, describe};
 use super::*;
 use crate::base::Problem;
-use crate::engine::effect::STATE;
+use crate::engine::effect::{Contents, FileData, STATE};
 use crate::engine::{Cx, Host};
-use crate::transport::files::Place;
+use crate::transport::files::{FileSpec, Place};
 use crate::transport::{Connector, Endpoint, Script, Transport, TransportError, local::Local};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A process that has read nothing yet.
+fn here() -> Archives {
+    Archives::new(None)
+}
 
 struct Lab {
     dir: tempfile::TempDir,
@@ -69,7 +74,16 @@ impl Lab {
             dest: format!("{state}/{}", files.folder),
             deep: false,
         };
-        let placed = crate::transport::files::place(&self.transport, &to, &files.files).await?;
+        let open = here().openers(&files.files);
+        let spec = |(f, open): (&FileData, _)| FileSpec {
+            name: f.name.clone(),
+            sha256: f.sha256.clone(),
+            size: f.size,
+            mode: f.mode,
+            open,
+        };
+        let specs: Vec<_> = files.files.iter().zip(open).map(spec).collect();
+        let placed = crate::transport::files::place(&self.transport, &to, &specs).await?;
         Ok((placed.sent, placed.linked))
     }
     async fn publish(&self, package: &Package) -> Result<(), String> {
@@ -126,8 +140,8 @@ async fn a_package_is_sent_once_shared_rolled_back_to_and_tampering_is_noticed()
     let big: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
     let w1 = lab.write("v1.whl", &wheel("1.4.0", &big));
     let w2 = lab.write("v2.whl", &wheel("1.4.0.post1", b"another server"));
-    let v1 = describe(&[w1.clone()], None, None).unwrap();
-    let v2 = describe(&[w2], None, None).unwrap();
+    let v1 = describe(&here(), &[w1.clone()], None, None).await.unwrap();
+    let v2 = describe(&here(), &[w2], None, None).await.unwrap();
     assert_eq!(
         (v1.name.as_str(), v1.version.as_str(), v1.arch.as_str()),
         ("seekdb", "1.4.0", "x86_64")
@@ -206,7 +220,7 @@ async fn an_archive_that_changed_since_the_plan_is_refused_by_both_digests() {
     for data in [wheel("1.4.0", b"server"), gz(&tar(&[program("seekdb-1/bin/seekdb", b"server")]))]
     {
         let declared = lab.write("seekdb-1.4.0.tar.gz", &data);
-        let package = describe(&[declared.clone()], None, None).unwrap();
+        let package = describe(&here(), &[declared.clone()], None, None).await.unwrap();
         let other = [data.as_slice(), b"more"].concat();
         let now = lab.write("seekdb-1.4.0.tar.gz", &other);
         let problem = lab.fill(&package).await.unwrap_err().to_string();
@@ -236,7 +250,9 @@ async fn an_archive_that_changed_since_the_plan_is_refused_by_both_digests() {
 async fn a_file_that_is_not_what_the_plan_says_is_refused_on_the_host() {
     let lab = Lab::new();
     let mut package =
-        describe(&[lab.write("a.whl", &wheel("1.4.0", b"server"))], None, None).unwrap();
+        describe(&here(), &[lab.write("a.whl", &wheel("1.4.0", b"server"))], None, None)
+            .await
+            .unwrap();
     let good = package.files["seekdb"].sha256.clone();
     package.files.get_mut("seekdb").unwrap().sha256 = "0".repeat(64);
     let problem = lab.fill(&package).await.unwrap_err().to_string();
@@ -257,11 +273,19 @@ async fn many_placers_at_once_on_one_host_all_end_well() {
     let many: Vec<M> =
         (0..30).map(|n| file(&format!("top/f{n}"), &vec![n; 10_000 * usize::from(n)])).collect();
     let a = Arc::new(
-        describe(&[lab.write("tool-1-x86_64.tar.gz", &gz(&tar(&many)))], None, None).unwrap(),
+        describe(&here(), &[lab.write("tool-1-x86_64.tar.gz", &gz(&tar(&many)))], None, None)
+            .await
+            .unwrap(),
     );
     let b = Arc::new(
-        describe(&[lab.write("tool-2-x86_64.tar.zst", &zst(&tar(&many[..20])))], None, None)
-            .unwrap(),
+        describe(
+            &here(),
+            &[lab.write("tool-2-x86_64.tar.zst", &zst(&tar(&many[..20])))],
+            None,
+            None,
+        )
+        .await
+        .unwrap(),
     );
     assert_eq!((a.files.len(), b.files.len(), a.files.contains_key("f7")), (30, 20, true));
     let mut jobs = tokio::task::JoinSet::new();
@@ -279,8 +303,8 @@ async fn many_placers_at_once_on_one_host_all_end_well() {
     }
 }
 
-#[test]
-fn archives_become_packages_or_say_why_not() {
+#[tokio::test]
+async fn archives_become_packages_or_say_why_not() {
     let lab = Lab::new();
     let bins = rpm(
         "oceanbase-ce",
@@ -299,7 +323,7 @@ fn archives_become_packages_or_say_why_not() {
         ]),
     );
     let both = [lab.write("a.rpm", &bins), lab.write("b.rpm", &libs)];
-    let package = describe(&both, None, None).unwrap();
+    let package = describe(&here(), &both, None, None).await.unwrap();
     assert_eq!(
         (package.name.as_str(), package.version.as_str(), package.arch.as_str()),
         ("oceanbase-ce", "1.4.0-7.el8", "x86_64")
@@ -408,7 +432,7 @@ fn archives_become_packages_or_say_why_not() {
             "it is no file",
         ),
     ] {
-        let problem = describe(&archives, name, version).expect_err(want);
+        let problem = describe(&here(), &archives, name, version).await.expect_err(want);
         assert!(
             problem.to_string().contains(want)
                 && !problem.fix.is_empty()
@@ -416,7 +440,7 @@ fn archives_become_packages_or_say_why_not() {
             "{want}: {problem}"
         );
     }
-    let named = describe(&[tool("t.tar", &[x])], Some("t"), Some("3")).unwrap();
+    let named = describe(&here(), &[tool("t.tar", &[x])], Some("t"), Some("3")).await.unwrap();
     assert_eq!((named.id.starts_with("t-3-"), named.arch.as_str()), (true, "noarch"));
 }
 
@@ -432,7 +456,8 @@ async fn the_real_seekdb_wheel_is_a_package() {
     };
     let sha256 = listing::digest(&mut std::fs::File::open(&path).unwrap()).unwrap().1;
     let began = std::time::Instant::now();
-    let package = describe(&[Declared { location: path, sha256 }], None, None).unwrap();
+    let package =
+        describe(&here(), &[Declared { location: path, sha256 }], None, None).await.unwrap();
     eprintln!("described in {:?}", began.elapsed());
     assert_eq!(package.files.keys().collect::<Vec<_>>(), ["libaio.so.1", "seekdb"]);
     let lab = Lab::new();

@@ -1,6 +1,6 @@
 //! What this machine keeps between runs, with a web server of the test's own.
 use super::archive::making::{program, zip};
-use super::{listing, store};
+use super::{Archives, listing, store};
 
 /// A server that answers each request with the next of `answers`, then ends with the count of
 /// requests.
@@ -34,10 +34,10 @@ fn answer(status: &str, length: usize, body: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-#[test]
-fn an_archive_by_url_is_downloaded_once_and_only_the_declared_one_is_kept() {
+#[tokio::test]
+async fn an_archive_by_url_is_downloaded_once_and_only_the_declared_one_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let store = store::Store::new(dir.path().join("a/b"));
+    let kept = dir.path().join("a/b/archives");
     let (good, other) = (b"the archive".as_slice(), b"another one".as_slice());
     let sha = listing::digest(&mut &good[..]).unwrap().1;
     let redirect = b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\
@@ -51,41 +51,64 @@ fn an_archive_by_url_is_downloaded_once_and_only_the_declared_one_is_kept() {
         answer("200 OK", good.len(), good),
     ]);
     let url = format!("{at}/seekdb.whl");
-    let read = |store: &store::Store, sha: &str| -> Result<Vec<u8>, String> {
+    let read = async |archives: &Archives| -> Result<Vec<u8>, String> {
+        let mut file = archives.open(&url, &sha).await.map_err(|e| e.to_string())?;
         let mut text = Vec::new();
-        std::io::Read::read_to_end(
-            &mut store.open(&url, sha).map_err(|e| e.to_string())?,
-            &mut text,
-        )
-        .unwrap();
+        std::io::Read::read_to_end(&mut file, &mut text).unwrap();
         Ok(text)
     };
-    for want in ["404", "", "its sha256 is"] {
-        let said = read(&store, &sha).unwrap_err();
+    let here = || Archives::new(Some(dir.path().join("a/b")));
+    let archives = here();
+    for want in ["404", "body", "its sha256 is"] {
+        let said = read(&archives).await.unwrap_err();
         assert!(said.contains(want), "{said}");
-        let kept: Vec<_> =
-            std::fs::read_dir(dir.path().join("a/b/archives")).unwrap().flatten().collect();
+        let kept: Vec<_> = std::fs::read_dir(&kept).unwrap().flatten().collect();
         assert!(kept.is_empty(), "nothing is kept of a failure: {kept:?}");
     }
-    for _ in 0..3 {
-        assert_eq!(read(&store, &sha).unwrap(), good);
+    // Four at once cost one download, and the next process finds it in the store.
+    let one = || read(&archives);
+    let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
+    for got in [a, b, c, d] {
+        assert_eq!(got.as_deref(), Ok(good));
     }
-    assert_eq!(server.join().unwrap(), 5, "two of the three reads came from the store");
+    assert_eq!(read(&here()).await.unwrap(), good);
+    assert_eq!(server.join().unwrap(), 5, "all but one of these came from the store");
     // A damaged file in the store is not used. The server has ended by now.
-    std::fs::write(dir.path().join("a/b/archives").join(&sha), other).unwrap();
-    assert!(read(&store, &sha).is_err());
-    assert!(read(&store::Store::default(), &sha).unwrap_err().contains("XDG_CACHE_HOME"));
+    std::fs::write(kept.join(&sha), other).unwrap();
+    assert!(read(&archives).await.unwrap_err().contains("onnect"));
+    assert!(read(&Archives::new(None)).await.unwrap_err().contains("XDG_CACHE_HOME"));
 }
 
-#[test]
-fn a_listing_is_kept_and_what_is_no_listing_is_made_again() {
+#[tokio::test]
+async fn who_downloads_keeps_nobody_waiting_who_wants_something_else() {
     let dir = tempfile::tempdir().unwrap();
-    let store = store::Store::new(dir.path().into());
+    let archives = Archives::new(Some(dir.path().join("cache")));
+    let good = b"the archive".as_slice();
+    let sha256 = listing::digest(&mut &good[..]).unwrap().1;
+    let path = dir.path().join("here.whl");
+    std::fs::write(&path, good).unwrap();
+    // Takes the connection and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.whl", silent.local_addr().unwrap());
+    let other = "0".repeat(64);
+    let mut stuck = std::pin::pin!(archives.open(&url, &other));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), &mut stuck).await;
+    assert!(early.is_err(), "it is still downloading");
+    let path = path.display().to_string();
+    let beside = archives.open(&path, &sha256);
+    let beside = tokio::time::timeout(std::time::Duration::from_secs(10), beside).await;
+    assert!(beside.is_ok_and(|file| file.is_ok()));
+}
+
+#[tokio::test]
+async fn a_listing_is_kept_and_what_is_no_listing_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store::Store::new(Some(dir.path().into()));
     let archive = zip(&[program("bin/x", b"abc")]);
     let path = dir.path().join("x.zip");
     std::fs::write(&path, &archive).unwrap();
     let sha256 = listing::digest(&mut &archive[..]).unwrap().1;
-    let listing = listing::list(&path.display().to_string(), &sha256).unwrap();
+    let listing = Archives::new(None).list(&path.display().to_string(), &sha256).await.unwrap();
     assert_eq!(store.listing(&sha256), None);
     store.keep_listing(&sha256, &listing);
     assert_eq!(store.listing(&sha256).as_ref(), Some(&*listing));

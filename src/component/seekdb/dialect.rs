@@ -220,6 +220,14 @@ impl Dialect {
         Ok(found.map_or(&V1_4, |(_, dialect)| dialect))
     }
 
+    /// How often to try a move of the role that the server cannot make now. A busy 1.3 gives up in
+    /// the middle (4109, 4012), and the same statement then goes on from there: one more try was
+    /// enough in most cases (docs/seekdb-1.3.md, 5).
+    #[must_use]
+    pub fn tries(&self) -> usize {
+        if self.unsettled { 6 } else { 1 }
+    }
+
     /// The statements of a move of the role, with those that must precede it.
     pub fn moves<'a>(&self, statements: &'a [&'a str]) -> Vec<&'a str> {
         self.before_move.iter().chain(statements).copied().collect()

@@ -1,7 +1,7 @@
 //! Asks a running server for its role, build, source and parameters, and logs in to it for effects.
 use super::steps::working_root;
 use super::{ACCOUNT, Dialect, Facts, Instance, about, dialect};
-use crate::base::{Kind, Problem, Secret};
+use crate::base::{Kind, Pauses, Problem, Secret};
 pub use crate::component::database::{Role, Said};
 use crate::component::sql::{self, Login, STARTING, Session, SqlError};
 use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
@@ -54,14 +54,13 @@ async fn open_within(
     limit: Duration,
 ) -> Result<Result<Session, SqlError>, Problem> {
     let transport = cx.connect(&node.host).await?;
-    let until = tokio::time::Instant::now() + STARTS;
+    let mut pauses = Pauses::every(Duration::from_millis(500)).within(STARTS);
     loop {
         let port = node.sql_port();
-        match sql::open(transport.as_ref(), "127.0.0.1", port, login, limit).await {
-            Err(e) if e.code() == Some(STARTING) && tokio::time::Instant::now() < until => {
-                cx.sleep(Duration::from_millis(500)).await?;
-            }
-            done => return Ok(done),
+        let done = sql::open(transport.as_ref(), "127.0.0.1", port, login, limit).await;
+        let starting = done.as_ref().is_err_and(|e| e.code() == Some(STARTING));
+        if !starting || !cx.pause(&mut pauses).await? {
+            return Ok(done);
         }
     }
 }
@@ -123,13 +122,11 @@ pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Pr
     let login = facts.login(ACCOUNT).ok_or_else(|| no_account(node))?;
     let runs = facts.running_package.as_deref().and_then(Dialect::of_package);
     let silence = runs.unwrap_or(&dialect::V1_4).silence;
-    let until = tokio::time::Instant::now() + silence;
+    let mut pauses = Pauses::every(Duration::from_millis(500)).within(silence);
     loop {
-        match ask_as(cx, node, &login).await {
-            Err(problem) if is_silence(&problem) && tokio::time::Instant::now() < until => {
-                cx.sleep(Duration::from_millis(500)).await?
-            }
-            said => return said,
+        let said = ask_as(cx, node, &login).await;
+        if !said.as_ref().is_err_and(is_silence) || !cx.pause(&mut pauses).await? {
+            return said;
         }
     }
 }

@@ -112,6 +112,8 @@ pub const READ_ONLY: u16 = 4688;
 pub const READ_ONLY_USERS: u16 = 4767;
 /// A login at a server that is starting ("Server is initializing", 1.3.0.post5).
 pub const STARTING: u16 = 8001;
+/// The server is between two roles, or busy with one (`OB_STATE_NOT_MATCH`).
+pub const NOT_NOW: u16 = 4109;
 /// The statement did not end in time (`OB_TIMEOUT`). A fenced server gives this answer to every
 /// statement that it was not asked shortly before.
 pub const STATEMENT_TIMEOUT: u16 = 4012;
@@ -146,6 +148,11 @@ impl SqlError {
                 Kind::Unreachable,
                 "it is starting: run the same command again in a minute; if it stays so, read \
                  log/seekdb.log in its base directory",
+            ),
+            Self::Server { code: NOT_NOW | STATEMENT_TIMEOUT, .. } => (
+                Kind::Busy,
+                "it may be busy, or between two roles: run the same command again; \
+                 if it stays so, read log/seekdb.log in its base directory",
             ),
             Self::Server { .. } => (
                 Kind::User,

@@ -7,7 +7,7 @@ pub use schema::{Archive, PackageData};
 
 use crate::base::Problem;
 use crate::component::package::describe::{Declared, describe};
-use crate::component::package::store;
+use crate::component::package::{Archives, store};
 use crate::resource::common::{known, set_text};
 use crate::resource::ob_cluster::PackageRef;
 use crate::resource::{Context, DataSource, Found};
@@ -33,7 +33,7 @@ fn declared(config: &PackageData) -> Option<Vec<Declared>> {
 }
 
 /// Reads the package and fills in the state; separate from `read`, so that it needs no session.
-async fn look(mut state: PackageData) -> Result<PackageData, Problem> {
+async fn look(here: &Archives, mut state: PackageData) -> Result<PackageData, Problem> {
     let Some(archives) =
         declared(&state).filter(|_| !state.name.is_unknown() && !state.version.is_unknown())
     else {
@@ -42,12 +42,7 @@ async fn look(mut state: PackageData) -> Result<PackageData, Problem> {
     };
     let (name, version) =
         (set_text(&state.name).map(str::to_owned), set_text(&state.version).map(str::to_owned));
-    let read = tokio::task::spawn_blocking(move || {
-        describe(&archives, name.as_deref(), version.as_deref())
-    });
-    let package = read
-        .await
-        .map_err(|e| Problem::internal(format!("reading an archive ended early: {e}")))??;
+    let package = describe(here, &archives, name.as_deref(), version.as_deref()).await?;
     let v = |s: &String| Value::Value(s.clone());
     (state.id, state.name, state.version, state.arch) =
         (v(&package.id), v(&package.name), v(&package.version), v(&package.arch));
@@ -126,11 +121,7 @@ impl DataSource for ObPackage {
         }
     }
 
-    async fn read(
-        &self,
-        _cx: &Context,
-        config: PackageData,
-    ) -> Result<Found<PackageData>, Problem> {
-        Ok(Found { state: Some(look(config).await?), warnings: Vec::new() })
+    async fn read(&self, cx: &Context, config: PackageData) -> Result<Found<PackageData>, Problem> {
+        Ok(Found { state: Some(look(&cx.session.archives, config).await?), warnings: Vec::new() })
     }
 }

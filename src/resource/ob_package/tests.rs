@@ -87,7 +87,7 @@ async fn unknown_inputs_give_unknown_answers() {
             ..config(vec![Archive { path: v("/x"), ..Archive::default() }])
         },
     ] {
-        let found = look(unknown.clone()).await.unwrap();
+        let found = look(&Archives::new(None), unknown.clone()).await.unwrap();
         assert!(
             found.package.is_unknown() && found.id.is_unknown() && found.arch.is_unknown(),
             "{unknown:?}"
@@ -106,15 +106,20 @@ async fn a_package_is_read_whole_and_comes_back_as_clusters_read_it() {
     zip.finish().unwrap();
     let path = path.display().to_string();
     let missing =
-        look(config(vec![Archive { path: v(&path), ..Archive::default() }])).await.unwrap_err();
+        look(&Archives::new(None), config(vec![Archive { path: v(&path), ..Archive::default() }]))
+            .await
+            .unwrap_err();
     assert_eq!(missing.attribute, ["files", "0", "sha256"]);
     let digest = missing.fix.split('"').nth(1).unwrap().to_owned();
     // A digest in upper case means the same.
-    let found = look(config(vec![Archive {
-        path: v(&path),
-        sha256: v(&digest.to_uppercase()),
-        ..Archive::default()
-    }]))
+    let found = look(
+        &Archives::new(None),
+        config(vec![Archive {
+            path: v(&path),
+            sha256: v(&digest.to_uppercase()),
+            ..Archive::default()
+        }]),
+    )
     .await
     .unwrap();
     assert_eq!(

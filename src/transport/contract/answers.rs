@@ -23,7 +23,7 @@ pub(super) async fn whole(host: &Host) -> Result<(), String> {
         let out = run(host, text).await?;
         same(text, (out.stdout.as_str(), out.status), want)?;
     }
-    // All is well, says the host, and nothing says that this is all.
+    // The host reports success, but the line that ends the answer is missing.
     for text in ["echo said; exec true", "echo said; exec >&-", "trap - EXIT; echo said"] {
         match host.run(&Script::new(text)).await {
             Err(TransportError::NotWhole(said)) => same(text, said.as_str(), "said")?,
@@ -43,7 +43,7 @@ pub(super) async fn bound(host: &Host) -> Result<(), String> {
     let out = run(host, "head -c 9000000 /dev/zero | tr '\\0' y >&2; echo end >&2; exit 5").await?;
     let end = out.stderr.ends_with("y\nend\n") || out.stderr.ends_with("yend\n");
     same("the end of stderr", (out.status, out.stderr.len(), end), (5, Output::ERRORS, true))?;
-    // The second one would stay if nobody killed it: it has said all that it says.
+    // The second one would stay if nobody killed it: it prints nothing more.
     let silent = format!("head -c 5000000 /dev/zero | tr '\\0' x; sh -c 'sleep 40; : {mark}'");
     for endless in [format!("yes {mark}"), silent] {
         let over = Err(TransportError::TooMuch { read: 0, bound: Output::LIMIT });
@@ -53,7 +53,7 @@ pub(super) async fn bound(host: &Host) -> Result<(), String> {
     gone(host, &mark).await
 }
 
-/// How many bytes there were is not known beforehand.
+/// Leaves out the number of bytes read, which is not known beforehand.
 fn uncounted(error: TransportError) -> TransportError {
     match error {
         TransportError::TooMuch { read, bound } if read > bound => {

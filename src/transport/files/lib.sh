@@ -1,11 +1,11 @@
-# Functions of both scripts.
+# Functions of look.sh and take.sh.
 export TZ=UTC
 
-# Prints what a stamp holds of a file.
+# Prints what a stamp holds of FILE.
 st() { stat -c '%s %i %a %y %z' -- "$1" 2>/dev/null; }
 
-# Writes the stamp of FILE into LIST. A line once verified stays true for ever: the same inode with the same times
-# has the same content.
+# Appends the stamp of FILE to LIST. A line that was once verified stays true for ever: the same
+# inode with the same times has the same content.
 note() {
   s=$(st "$1") && printf '%s %s\n' "$s" "$1" >>"$2"
 }

@@ -4,14 +4,14 @@
 cache=$1 dest=$2 deep=$3
 shift 3
 mkdir -p -- "$cache" "$dest" || exit 9
-# One look at a time: two that link the same file would take each other's temporary names away.
+# One look at a time: two that link the same file would take away each other's temporary names.
 if ! { exec 5<"$cache" && flock -w 50 5; }; then
   echo "another run is placing files into $cache" >&2
   exit 9
 fi
 find "$cache" -maxdepth 1 -name '*.partial' -mmin +600 -delete 2>/dev/null
 
-# A file that is what it should be: by its stamp, else by its digest.
+# Whether FILE is what it should be: by its stamp, else by its digest.
 good() {
   [ -f "$1" ] && [ ! -L "$1" ] && s=$(st "$1") || return 1
   case $s in "$size "*" $mode "*) ;; *) return 1 ;; esac

@@ -1,16 +1,15 @@
 # needs: transport/files/lib.sh
-# Takes one file from stdin into the cache, if it is what was declared.
-# Arguments: CACHE KEY PARTIAL SIZE.
+# Takes one file from stdin into the cache if it is what was declared.
 cache=$1 key=$2 partial=$3 size=$4
 sha=${key%%-*} mode=${key##*-}
 (
-  # The trap also removes the partial when the stream is cut: `cat` then sees its end and the digest
-  # is wrong.
+  # The trap also removes the partial file when the stream is cut: `cat` then sees the end of its
+  # input, and the digest is wrong.
   trap 'rm -f -- "$partial"' EXIT
   trap 'exit 1' HUP INT TERM
   ob_ready
   cat >"$partial"
-  # The digest is taken of what was written, not of what came: reading it again costs less than a
+  # The digest is of what was written, not of what came in. Reading the file again costs less than a
   # second pipe for all of it.
   digest=$(hash <"$partial")
   length=$(stat -c %s -- "$partial" 2>/dev/null)

@@ -132,7 +132,8 @@ async fn a_full_disk_is_said_with_its_numbers_and_leaves_nothing() {
     };
     if !mount(&["mount", "-t", "tmpfs", "-o", "size=4m", "ob-test"]) {
         eprintln!(
-            "SKIPPED a_full_disk_is_said_with_its_numbers_and_leaves_nothing: needs the right to mount"
+            "SKIPPED a_full_disk_is_said_with_its_numbers_and_leaves_nothing: needs the right to \
+             mount"
         );
         return;
     }

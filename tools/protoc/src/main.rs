@@ -1,5 +1,5 @@
-//! Stand-in for `protoc`: writes a descriptor set with `protox`, so that a fresh machine needs no
-//! protoc. It knows only the flags that `prost-build` passes.
+//! A stand-in for `protoc`. It writes a descriptor set with `protox`, so that a fresh machine needs
+//! no protoc. It knows only the flags that `prost-build` passes.
 use prost::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

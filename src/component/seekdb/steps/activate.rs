@@ -42,6 +42,9 @@ impl Step for Activate {
         let statements = self.dialect.moves(&["ALTER SYSTEM ACTIVATE STANDBY"]);
         Effect::Sql(Sql::new(On::service(&self.heir), statements))
     }
+    fn tries(&self) -> usize {
+        self.dialect.tries()
+    }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch, Impact::DataLoss]
     }

@@ -2,7 +2,7 @@
 //! nobody takes writes before a stopped member starts.
 use super::super::{Instance, Role, about, server};
 use super::{facts_of, id};
-use crate::base::Problem;
+use crate::base::{Pauses, Problem};
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -79,13 +79,13 @@ impl Step for Follow {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (goal, _) = super::end_of_log(cx, &self.primary).await?;
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
+        let mut pauses = Pauses::every(Duration::from_millis(200)).within(Duration::from_secs(60));
         loop {
             let now = super::end_of_log(cx, &self.node).await;
             if now.as_ref().is_ok_and(|(scn, _)| *scn >= goal) {
                 return Ok(Check::Done);
             }
-            if tokio::time::Instant::now() >= until {
+            if !cx.pause(&mut pauses).await? {
                 let why = match now {
                     Ok((scn, _)) => format!(
                         "its log ends at SCN {scn}, the primary's ended at {goal} a minute ago"
@@ -104,7 +104,6 @@ impl Step for Follow {
                         )),
                 ));
             }
-            cx.sleep(Duration::from_millis(200)).await?;
         }
     }
 }

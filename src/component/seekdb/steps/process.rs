@@ -2,11 +2,14 @@
 //! answer on the SQL port does.
 use super::super::{ACCOUNT, Dialect, Facts, Instance, about, dialect, server};
 use super::{facts_of, id};
-use crate::base::{Kind, Problem};
+use crate::base::{Kind, Pauses, Problem};
 use crate::component::sql::{ACCESS_DENIED, Login};
 use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
+
+/// How long a server that has ended may keep its ports.
+const PORTS: Duration = Duration::from_secs(5);
 
 /// On whose behalf a server is started, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,11 +128,8 @@ impl Step for StartServer {
             let ports = [self.node.sql_port(), self.node.rpc_port()];
             let mut taken = listening(cx, &self.node, &ports).await?;
             // The ports of a server that has just ended are free only a moment later.
-            for _ in 0..20 {
-                if taken.is_empty() {
-                    break;
-                }
-                cx.sleep(Duration::from_millis(250)).await?;
+            let mut pauses = Pauses::every(Duration::from_millis(250)).within(PORTS);
+            while !taken.is_empty() && cx.pause(&mut pauses).await? {
                 taken = listening(cx, &self.node, &ports).await?;
             }
             if let Some(port) = taken.first() {
@@ -158,7 +158,7 @@ impl Step for StartServer {
         })
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
-        let until = tokio::time::Instant::now() + self.deadline();
+        let mut pauses = Pauses::every(Duration::from_millis(250)).within(self.deadline());
         let (mut gone, mut denied) = (0, 0);
         loop {
             let begun = tokio::time::Instant::now();
@@ -181,7 +181,8 @@ impl Step for StartServer {
             }
             // The daemon forks before it writes its pid file, so one look without a process does
             // not prove that the server has ended.
-            if gone >= 8 || tokio::time::Instant::now() >= until {
+            let pause = pauses.next().filter(|_| gone < 8);
+            let Some(pause) = pause else {
                 let program = about!(self.node, "last_words.sh");
                 let words = cx.read(&self.node.host, &program).await?;
                 let what = if gone >= 8 {
@@ -205,9 +206,9 @@ impl Step for StartServer {
                             },
                         )),
                 ));
-            }
+            };
             // A host that answers slowly is busy starting the server, so it is asked less often.
-            cx.sleep(Duration::from_millis(250).max(begun.elapsed() * 3)).await?;
+            cx.sleep(pause.max(begun.elapsed() * 3)).await?;
         }
     }
 }

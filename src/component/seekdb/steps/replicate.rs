@@ -9,7 +9,7 @@ use super::super::server::{self, On};
 use super::super::{Dialect, Instance, Role};
 use super::{facts_of, id};
 use crate::base::sql::literal;
-use crate::base::{Kind, Problem};
+use crate::base::{Kind, Pauses, Problem};
 use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Sql, Step, StepId, StepKind};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Step for FreezeLog {
         })
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
-        let until = tokio::time::Instant::now() + BASE;
+        let mut pauses = Pauses::every(Duration::from_millis(250)).within(BASE);
         let mut session = server::session(cx, &self.primary).await?;
         loop {
             let base = session
@@ -80,11 +80,10 @@ impl Step for FreezeLog {
                     ));
                 }
             };
-            if moved || tokio::time::Instant::now() >= until {
+            if moved || !cx.pause(&mut pauses).await? {
                 session.close().await;
                 return Ok(Check::Done);
             }
-            cx.sleep(Duration::from_millis(250)).await?;
         }
     }
 }
@@ -163,6 +162,9 @@ impl Step for Fence {
     fn effect(&self) -> Effect {
         Effect::Sql(Sql::new(On::service(&self.primary), self.dialect.moves(&FENCE)))
     }
+    fn tries(&self) -> usize {
+        self.dialect.tries()
+    }
     fn impact(&self) -> &'static [Impact] {
         if self.cut_only { &[] } else { &[Impact::LeaderSwitch, Impact::ClientsCut] }
     }
@@ -214,6 +216,9 @@ impl Step for Promote {
     fn effect(&self) -> Effect {
         let statements = self.dialect.moves(&["ALTER SYSTEM SWITCHOVER TO PRIMARY"]);
         Effect::Sql(Sql::new(On::service(&self.heir), statements))
+    }
+    fn tries(&self) -> usize {
+        self.dialect.tries()
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch]
@@ -287,6 +292,9 @@ impl Step for Reopen {
     fn effect(&self) -> Effect {
         let statements = self.dialect.moves(&["ALTER SYSTEM ACTIVATE STANDBY"]);
         Effect::Sql(Sql::new(On::service(&self.node), statements))
+    }
+    fn tries(&self) -> usize {
+        self.dialect.tries()
     }
     fn impact(&self) -> &'static [Impact] {
         &[Impact::LeaderSwitch]

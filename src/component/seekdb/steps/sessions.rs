@@ -3,7 +3,7 @@
 use super::super::server::{self, On};
 use super::super::{Facts, about};
 use super::{facts_of, id};
-use crate::base::Problem;
+use crate::base::{Pauses, Problem};
 use crate::component::sql::{ACCESS_DENIED, STATEMENT_TIMEOUT, SqlError};
 use crate::engine::{Check, Cx, Effect, Host, Node, Sql, Step, StepId};
 use async_trait::async_trait;
@@ -93,7 +93,7 @@ impl Step for EndSessions {
         Effect::Sql(Sql { end_others: true, ..sql })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let until = tokio::time::Instant::now() + ANSWERS;
+        let mut pauses = Pauses::every(Duration::from_millis(500)).within(ANSWERS);
         loop {
             if !may_have(&facts_of(cx, &self.node).await?) {
                 return Ok(Check::Done);
@@ -105,10 +105,9 @@ impl Step for EndSessions {
                 Err(error) if error.code() == Some(ACCESS_DENIED) => return Ok(Check::Done),
                 Err(error) => error.to_string(),
             };
-            if tokio::time::Instant::now() >= until {
+            if !cx.pause(&mut pauses).await? {
                 return Ok(Check::Unknown(why));
             }
-            cx.sleep(Duration::from_millis(500)).await?;
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::Instance;
 use super::super::server::On;
 use super::id;
 use super::replicate::opens;
-use crate::base::Problem;
+use crate::base::{Pauses, Problem};
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
 };
@@ -82,13 +82,13 @@ impl Step for TakeLog {
     }
     async fn verify(&self, cx: &Cx) -> Result<Check, Problem> {
         let Some((member, goal)) = self.longest(cx).await else { return Ok(Check::Done) };
-        let until = tokio::time::Instant::now() + READS;
+        let mut pauses = Pauses::every(Duration::from_millis(200)).within(READS);
         loop {
             let (own, _) = super::end_of_log(cx, &self.heir).await?;
             if own >= goal {
                 return Ok(Check::Done);
             }
-            if tokio::time::Instant::now() >= until {
+            if !cx.pause(&mut pauses).await? {
                 return Ok(Check::Refused(
                     Problem::user(format!(
                         "{} does not get the log that {} has",
@@ -103,7 +103,6 @@ impl Step for TakeLog {
                     )),
                 ));
             }
-            cx.sleep(Duration::from_millis(200)).await?;
         }
     }
 }
