@@ -118,8 +118,13 @@ pub fn renew(key: &Key, number: u64, holder: &Holder) -> String {
 /// A script that closes the journal and gives the gate back. The gate keeps its number.
 #[must_use]
 pub fn release(key: &Key, number: u64, by: &Holder, journal: &str, lines: &[Entry]) -> String {
-    let mut words = vec![key.to_string(), number.to_string(), one_line(&by.authority)];
-    words.extend([by.epoch.to_string(), by.engine.as_str().to_owned(), by.node()]);
+    let mut words = vec![key.to_string(), number.to_string(), one_line(&by.id)];
+    words.extend([
+        one_line(&by.authority),
+        by.epoch.to_string(),
+        by.engine.as_str().to_owned(),
+        by.node(),
+    ]);
     words.push(log(key, journal));
     words.extend(lines.iter().map(Entry::seal));
     call("ob_release", words)

@@ -94,6 +94,10 @@ pub fn record(key: &Key, lines: &[Line], damaged: usize) -> Option<Record> {
         .collect();
     let (mut ending, mut outcome) = (None, None);
     for line in lines {
+        if line.entry.event == Event::Open {
+            // It had given up waiting for its lease on this host, and got it later.
+            (ending, outcome) = (None, None);
+        }
         if let Some(how) = line.entry.event.ending() {
             (ending, outcome) = (Some(how), Some(line.entry.note.clone()));
         }

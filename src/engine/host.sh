@@ -110,14 +110,15 @@ ob_renew() {
   ob_write_gate "$@"
 }
 
-# Gives the gate of KEY NUMBER back, number kept, and closes the journal: AUTHORITY EPOCH ENGINE
-# NODE JOURNAL LINE...
+# Gives the gate of KEY NUMBER HOLDER back, number kept, and closes the journal: AUTHORITY EPOCH
+# ENGINE NODE JOURNAL LINE... Two runs that race may write one number on different hosts, so the
+# holder must be the same too.
 ob_release() {
-  ob_key=$1 ob_number=$2 ob_authority=$3 ob_epoch=$4 ob_engine=$5 ob_node=$6 ob_log=$7
+  ob_key=$1 ob_number=$2 ob_holder=$3 ob_authority=$4 ob_epoch=$5 ob_engine=$6 ob_node=$7 ob_log=$8
   ob_lock_gate "$ob_key" 5
   ob_read_gate "$ob_key"
-  [ "$g_number" = "$ob_number" ] || exit 76
-  shift 7
+  { [ "$g_number" = "$ob_number" ] && [ "$g_holder" = "$ob_holder" ]; } || exit 76
+  shift 8
   for ob_line in "$@"; do ob_journal "$ob_log" "$ob_line"; done
   ob_write_gate "$ob_key" "$ob_number" '' '' 0 "$ob_authority" "$ob_epoch" "$ob_engine" "$ob_node"
 }

@@ -14,6 +14,7 @@ use super::step::Host;
 use super::{Cx, Operation};
 use crate::base::{Kind, Pauses, Problem};
 use crate::transport::{Output, key_values};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -206,7 +207,9 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
         let facts: Vec<_> = heard(&seen).map(|o| key_values(&o.stdout)).collect();
         let numbers = facts.iter().filter_map(|f| f.get("number")?.parse::<u64>().ok());
         let number = 1 + numbers.max().unwrap_or(0);
-        let live = facts.iter().find(|f| f.get("live").is_some_and(|l| l == "1"));
+        // A gate that an earlier round of ours had to keep is no other run's.
+        let own = |f: &BTreeMap<String, String>| f.get("holder").is_some_and(|h| *h == holder.id);
+        let live = facts.iter().find(|f| f.get("live").is_some_and(|l| l == "1") && !own(f));
         if let Some(held) = live {
             let word = |key: &str| held.get(key).map_or("?", String::as_str);
             let holder = format!("{} (operation {})", word("who"), word("holder"));
@@ -223,10 +226,14 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
             let answers = on_all(cx, &hosts, &script).await;
             let taken = heard(&answers).filter(|o| o.ok()).count();
             if taken >= target.quorum() {
-                let over = |o: &Output| o.ok() && o.stdout.lines().any(|l| l == "took_over=1");
-                let took_over = heard(&answers).any(over);
+                let took_over = heard(&answers).any(|o| o.ok() && over(o));
+                // Who lost a race holds the other gates with the same number, and gives them back.
+                let others = answers.iter().filter(|(_, a)| !a.as_ref().is_ok_and(Output::ok));
+                let others: Vec<_> = others.map(|(h, _)| h.clone()).collect();
+                on_all(cx, &others, &gate::renew(&target.key, number, &holder)).await;
                 return Ok(hold(cx, target, number, holder, took_over, start));
             }
+            give_back(cx, operation, &target, &answers, number, &holder).await;
             if let Some(problem) = damaged(&target, &answers) {
                 return Err(problem);
             }
@@ -254,6 +261,29 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                 ));
         }
     }
+}
+
+/// Whether the former holder did not give its gate back.
+fn over(answer: &Output) -> bool {
+    answer.stdout.lines().any(|l| l == "took_over=1")
+}
+
+/// Gives back the gates that were taken, when they were too few for the lease: whoever took the
+/// others may have them. A gate that was taken over stays as it is, because it must tell the next
+/// run to end its former holder's sessions first.
+async fn give_back(
+    cx: &Cx,
+    operation: &Operation,
+    target: &Target,
+    answers: &Answers,
+    number: u64,
+    holder: &Holder,
+) {
+    let ours = |a: &Result<Output, Problem>| a.as_ref().is_ok_and(|o| o.ok() && !over(o));
+    let hosts: Vec<_> = answers.iter().filter(|(_, a)| ours(a)).map(|(h, _)| h.clone()).collect();
+    let line = operation.closing(number, Some("not started: another run took the other hosts"));
+    let script = gate::release(&target.key, number, holder, &operation.journal(), &[line]);
+    on_all(&cx.detached(), &hosts, &script).await;
 }
 
 /// The problem of a gate that cannot be read: such a gate does not count as free.

@@ -52,3 +52,5 @@ pub use template::{Form, Name, Template, Values};
 mod tests;
 #[cfg(test)]
 mod tests_busy;
+#[cfg(test)]
+mod tests_race;

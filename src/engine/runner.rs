@@ -116,18 +116,21 @@ async fn in_span(
         // Do not release: an unreleased lease tells the next run to clear old sessions first. The
         // leases run out by themselves.
         tracing::error!("{}", problem.what);
+        cx.tell(&id, What::Closed(Some(problem.what.clone())));
         return Outcome { left: graph.titles(), problem: Some(problem), ..outcome };
     }
     execute(&inner, &running, graph, limits, stop, &mut outcome).await;
     drop(inner);
     let why = outcome.problem.as_ref().map(|p| format!("stopped: {}", p.what));
-    if let Ok(running) = Arc::try_unwrap(running) {
+    outcome.problem = outcome.explain(&running.operation);
+    if let Some(running) = Arc::into_inner(running) {
         let mut waiting = running.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         for lease in running.leases {
             let lines = std::mem::take(&mut waiting);
             lease.release(cx, &running.operation, lines, why.as_deref()).await;
         }
-        outcome.problem = outcome.explain(&running.operation);
+    } else {
+        tracing::error!("a task of {id} outlived its operation: its leases run out by themselves");
     }
     cx.tell(&id, What::Closed(outcome.problem.as_ref().map(|p| p.what.clone())));
     outcome

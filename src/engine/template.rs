@@ -75,15 +75,18 @@ impl Values {
     pub(super) fn secret(&mut self, name: &str, secret: &Secret) {
         self.0.entry(name.to_owned()).or_insert_with(|| Value::Secret(secret.clone()));
     }
-    /// Replaces every secret in a problem's `why` by `***`, in case a host repeated it. A secret of
-    /// less than three bytes stays: replacing it would garble the text.
+    /// Replaces every secret in the texts of a problem by `***`, in case a host repeated it. A
+    /// secret of less than three bytes stays: replacing it would garble the text.
     #[must_use]
     pub fn hide(&self, mut problem: Problem) -> Problem {
         for value in self.0.values() {
             if let Value::Secret(secret) = value
                 && secret.expose().len() >= 3
             {
-                problem.why = problem.why.replace(secret.expose(), "***");
+                let Problem { what, place, why, fix, then, .. } = &mut problem;
+                for text in [what, place, why, fix, then] {
+                    *text = text.replace(secret.expose(), "***");
+                }
             }
         }
         problem
@@ -208,8 +211,8 @@ mod tests {
         assert_eq!(template.fill(&values).unwrap(), "SET 'a''\\\\'; 7");
         let problem = template.fill(&Values::default()).unwrap_err();
         assert!(problem.to_string().contains("<password>"), "{problem}");
-        let hidden = values.hide(Problem::user("x").why("near a'\\ of it"));
-        assert!(!hidden.why.contains("a'\\"), "{hidden}");
+        let hidden = values.hide(Problem::user("x a'\\").why("near a'\\ of it").fix("not a'\\"));
+        assert!(!hidden.to_string().contains("a'\\"), "{hidden}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Hosts that are directories: each endpoint gets its own `OB_STATE`. The number counts the scripts
 /// that run.
-struct Hosts(PathBuf, Arc<AtomicUsize>);
+pub(super) struct Hosts(PathBuf, Arc<AtomicUsize>);
 
 struct Counted(Local, Arc<AtomicUsize>);
 
@@ -58,7 +58,7 @@ impl Connector for Hosts {
 
 pub(super) struct World {
     dir: tempfile::TempDir,
-    connector: Arc<Hosts>,
+    pub(super) connector: Arc<Hosts>,
 }
 
 impl World {
@@ -73,10 +73,13 @@ impl World {
     fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.dir.path().join(path)).unwrap_or_default()
     }
-    fn gate(&self, host: &str) -> BTreeMap<String, String> {
+    pub(super) fn gate(&self, host: &str) -> BTreeMap<String, String> {
         crate::transport::key_values(&self.read(&format!("{host}/objects/thing/gate")))
     }
-    fn ledger(&self) -> Vec<String> {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+    pub(super) fn ledger(&self) -> Vec<String> {
         self.read("ledger").lines().map(str::to_owned).collect()
     }
 }
@@ -111,7 +114,7 @@ pub(super) fn operation(graph: &Graph, who: &str) -> Operation {
 
 /// A step that appends its name to a ledger. A file named after it says that the step is done.
 #[derive(Clone, Debug)]
-struct Touch {
+pub(super) struct Touch {
     host: Host,
     name: String,
     body: String,
@@ -124,7 +127,7 @@ const TOUCH: Program = Program::of(
 );
 const LOOK: Program = Program::of("look.sh", &["[ -e \"$OB_STATE/../fact-$1\" ] && echo yes; :\n"]);
 
-fn key() -> Key {
+pub(super) fn key() -> Key {
     Key::parse("thing").unwrap()
 }
 
@@ -151,7 +154,7 @@ impl Step for Touch {
     }
 }
 
-fn touch(h: &str, name: &str) -> Touch {
+pub(super) fn touch(h: &str, name: &str) -> Touch {
     Touch { host: host(h), name: name.into(), body: String::new() }
 }
 

@@ -58,7 +58,7 @@ impl Script {
         self
     }
     /// The script's text.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 }
