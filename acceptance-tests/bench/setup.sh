@@ -1,6 +1,8 @@
 #!/bin/sh
-# Installs the peers that `make bench` compares with. Safe to repeat; says what it installs. Run as root.
-#   setup.sh DIRECTORY      a Python environment there: ansible-core, pyinfra, parallel-ssh (PyPI); rsync from the system
+# Installs the peers that `make bench` compares with. Safe to repeat; says what it installs. Run as
+# root.
+#   setup.sh DIRECTORY      makes a Python environment there with ansible-core, pyinfra and
+#                           parallel-ssh (PyPI); takes rsync from the system
 set -eu
 if ! command -v rsync >/dev/null 2>&1; then
     echo "bench: installing rsync"

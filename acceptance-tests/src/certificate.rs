@@ -1,16 +1,16 @@
-//! Certificates for servers of tests.
+//! Certificates for the servers of tests.
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// An authority that signs servers' certificates.
 pub struct Authority {
-    /// Its own certificate.
+    /// The authority's own certificate as PEM.
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// A new one.
+    /// A new authority.
     ///
     /// # Errors
     /// No key could be made.
@@ -23,10 +23,10 @@ impl Authority {
         Ok(Self { pem, issuer: Issuer::new(params, key) })
     }
 
-    /// Certificate and key of a server with these names.
+    /// Certificate and key (PEM) of a server with these names.
     ///
     /// # Errors
-    /// A name is none.
+    /// A name is malformed.
     pub fn server(&self, names: &[&str]) -> Result<(String, String)> {
         let key = KeyPair::generate()?;
         let names: Vec<_> = names.iter().map(|n| (*n).to_owned()).collect();

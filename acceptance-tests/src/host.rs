@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One host of a lab. Cheap to clone; holds no state of its own.
+/// One host of a lab. It is cheap to clone and holds no state of its own.
 #[derive(Clone, Debug)]
 pub struct Host {
     lab: Arc<Info>,
@@ -21,7 +21,7 @@ impl Host {
         Self { lab, info }
     }
 
-    /// Its name and hostname.
+    /// The host's name, which is also its hostname.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.info.name
@@ -33,26 +33,26 @@ impl Host {
         self.info.address
     }
 
-    /// Its sshd's port.
+    /// Port of the host's sshd.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.info.port
     }
 
-    /// A port on it as a socket address.
+    /// A port of the host as a socket address.
     #[must_use]
     pub fn at(&self, port: u16) -> SocketAddr {
         (self.info.address, port).into()
     }
 
-    /// Whether it is on (frozen counts as on).
+    /// Whether the host is on (a frozen host counts as on).
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.lab.init_of(&self.info).is_some()
     }
 
-    /// Cuts its power: every process dies at once, nothing is sent to anybody, the disk stays.
-    /// Nothing to do when off.
+    /// Cuts the host's power: every process dies at once, nothing is sent to anybody, the disk
+    /// stays. Does nothing when the host is off.
     ///
     /// # Errors
     /// A process did not die.
@@ -63,10 +63,10 @@ impl Host {
         }
     }
 
-    /// Switches it on, on the disk it has. Nothing to do when on.
+    /// Switches the host on, with the disk it has. Does nothing when the host is on.
     ///
     /// # Errors
-    /// Its sshd did not start in time; the message carries the boot log.
+    /// The host's sshd did not start in time; the message has the boot log.
     pub fn boot(&self) -> Result<()> {
         match self.lab.kind {
             Kind::Netns => netns::boot(&self.lab, &[&self.info]),
@@ -74,7 +74,8 @@ impl Host {
         }
     }
 
-    /// Stops every process of the host where it is. TCP connects still succeed, nothing answers.
+    /// Stops every process of the host where it is. TCP connects still succeed, but nothing
+    /// answers.
     ///
     /// # Errors
     /// The host is off, or did not stop.
@@ -100,7 +101,8 @@ impl Host {
         }
     }
 
-    /// Cuts it off from every host and from this machine, silently (no reset, no carrier loss).
+    /// Cuts the host off from every other host and from this machine, silently (no reset, no loss
+    /// of carrier).
     ///
     /// # Errors
     /// The network refused the change, or this kind of lab has no network of its own.
@@ -108,7 +110,7 @@ impl Host {
         netns::net::cut(&self.lab, &self.info, EVERYONE)
     }
 
-    /// Cuts the link between two hosts, silently and both ways.
+    /// Cuts the link between two hosts, silently and in both directions.
     ///
     /// # Errors
     /// As [`Host::cut`].
@@ -116,8 +118,8 @@ impl Host {
         netns::net::cut(&self.lab, &self.info, other.name())
     }
 
-    /// Cuts the link between it and this machine, silently and both ways; the hosts still see each
-    /// other.
+    /// Cuts the link between the host and this machine, silently and in both directions; the hosts
+    /// still reach each other.
     ///
     /// # Errors
     /// As [`Host::cut`].
@@ -125,7 +127,7 @@ impl Host {
         netns::net::cut(&self.lab, &self.info, OPERATOR)
     }
 
-    /// Ends every partition it is part of.
+    /// Ends every partition that the host is part of.
     ///
     /// # Errors
     /// As [`Host::cut`].
@@ -133,8 +135,8 @@ impl Host {
         netns::net::heal(&self.lab, &self.info)
     }
 
-    /// Its network namespace, for programs of this machine that shall act from its address. New at
-    /// each boot.
+    /// The host's network namespace, for programs of this machine that shall act from the host's
+    /// address. Each boot makes a new one.
     ///
     /// # Errors
     /// This kind of lab has no network of its own.
@@ -143,7 +145,7 @@ impl Host {
         Ok(PathBuf::from("/run/netns").join(netns::net::netns(&self.lab, &self.info)))
     }
 
-    /// Runs a shell command line in the host as root, not through sshd. One minute at most.
+    /// Runs a shell command line in the host as root, without sshd. Waits one minute at most.
     ///
     /// # Errors
     /// The host is off, or the command did not end. An exit status other than 0 is no error: see
@@ -160,7 +162,7 @@ impl Host {
         run(&mut self.command(&["/bin/sh", "-c", line])?, input, limit)
     }
 
-    /// A program in the host as root, to be run as the caller likes.
+    /// A program in the host as root, for the caller to run.
     ///
     /// # Errors
     /// The host is off.
@@ -200,8 +202,8 @@ impl Host {
         ssh
     }
 
-    /// Where an absolute path of the host lies on this machine: live when it is on, else what it
-    /// wrote on its disk.
+    /// The path on this machine of an absolute path of the host: the live file system while the
+    /// host is on, and otherwise what the host wrote to its disk.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         match self.lab.kind {

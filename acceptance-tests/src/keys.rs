@@ -37,7 +37,7 @@ pub fn host_key(info: &Info, host: &HostInfo) -> PathBuf {
     if own.exists() { own } else { info.dir.join("host_key") }
 }
 
-/// Public half of the login key.
+/// The public half of the login key.
 pub fn authorized(info: &Info) -> Result<String> {
     files::read(public(&info.key))
 }
@@ -55,8 +55,8 @@ fn generate(path: &Path, comment: &str) -> Result<()> {
     Ok(())
 }
 
-/// What every sshd of a lab has in common. `MaxStartups` is wide: the default (10) drops logins at
-/// random under load.
+/// The part of the sshd configuration that all hosts share. `MaxStartups` is wide: its default (10)
+/// drops logins at random under load.
 pub const SSHD: &str = "UsePAM no
 UseDNS no
 PasswordAuthentication no
@@ -70,7 +70,7 @@ PrintLastLog no
 AcceptEnv LANG LC_*
 ";
 
-/// The public half beside a private key.
+/// The file of the public key that belongs to a private key.
 pub fn public(private: &Path) -> PathBuf {
     let mut name = private.as_os_str().to_owned();
     name.push(".pub");

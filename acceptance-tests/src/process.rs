@@ -1,5 +1,5 @@
-//! Processes named by id and start time, so that a reused id is never mistaken for the one that was
-//! meant.
+//! Processes named by id and start time, so that a process that gets a reused id is never mistaken
+//! for another.
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process that has this id now.
+    /// The process that has this id now; `None` when there is none.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
         stat(pid).map(|(_, start)| Self { pid, start })
@@ -27,13 +27,16 @@ impl Process {
         Self::of(pid).unwrap_or(Self { pid, start: 0 })
     }
 
-    /// Whether it still runs. A zombie does not.
+    /// Whether the process still runs. A zombie does not.
     #[must_use]
     pub fn alive(&self) -> bool {
-        matches!(stat(self.pid), Some((state, start)) if start == self.start && !matches!(state, 'Z' | 'X' | 'x'))
+        matches!(
+            stat(self.pid),
+            Some((state, start)) if start == self.start && !matches!(state, 'Z' | 'X' | 'x')
+        )
     }
 
-    /// Sends `signal` if it is still the same process.
+    /// Sends `signal`, if this is still the same process.
     pub fn signal(&self, signal: Signal) {
         if self.alive()
             && let Some(pid) = Pid::from_raw(self.pid)
@@ -42,27 +45,27 @@ impl Process {
         }
     }
 
-    /// Waits until it is gone; false when it was still there after `limit`.
+    /// Waits until the process is gone; false when it is still there after `limit`.
     #[must_use]
     pub fn gone_within(&self, limit: Duration) -> bool {
         until(limit, || !self.alive())
     }
 
-    /// Reads what [`Process::write_form`] gives.
+    /// Parses the output of [`Process::write_form`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (pid, start) = text.trim().split_once(' ')?;
         Some(Self { pid: pid.parse().ok()?, start: start.parse().ok()? })
     }
 
-    /// `pid start`, for a file.
+    /// The text `pid start`, for a file.
     #[must_use]
     pub fn write_form(&self) -> String {
         format!("{} {}\n", self.pid, self.start)
     }
 }
 
-/// Asks `done` every 2 ms until it says yes; false after `limit`.
+/// Calls `done` every 2 ms until it returns true; returns false after `limit`.
 pub fn until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     loop {
@@ -76,8 +79,8 @@ pub fn until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// State and start time of a process. The name in parentheses may hold blanks and parentheses:
-/// split after the last one.
+/// State and start time of a process. The program's name is in parentheses and may itself contain
+/// blanks and parentheses, so this splits after the last one.
 fn stat(pid: i32) -> Option<(char, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let rest = &text[text.rfind(')')? + 1..];
@@ -87,8 +90,7 @@ fn stat(pid: i32) -> Option<(char, u64)> {
     Some((state, start))
 }
 
-/// The processes that `root` started, and those they started, as far as they are still its
-/// descendants.
+/// The processes that descend from `root` now.
 pub(crate) fn descendants(root: i32) -> Vec<Process> {
     let parents: Vec<(i32, i32)> =
         all().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();

@@ -1,9 +1,8 @@
-//! Where labs are written down: one directory per lab, so that any process can act on it and clean
-//! it up.
+//! The registry of labs: one directory per lab, so that any process can act on a lab and remove it.
 //!
-//! `BASE/ID/lab.json` holds what never changes; `hosts/NAME` the ns init of a host that is on;
-//! `cuts/A--B` a partition. BASE is `/run/ob-lab` for root. Numbers are given out under a lock
-//! file, so that several `up` at once are safe.
+//! `BASE/ID/lab.json` holds what never changes. `hosts/NAME` names the first process of a host that
+//! is on. `cuts/A--B` is a partition. BASE is `/run/ob-lab` for root. A lock file guards the
+//! numbers, so that several `up` at once are safe.
 use crate::files;
 use crate::process::Process;
 use anyhow::{Context, Result, bail};
@@ -16,45 +15,45 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Namespaces: the real thing, needs root.
+    /// Made of namespaces: full hosts; needs root.
     Netns,
     /// Plain sshds on 127.x.y.z.
     Plain,
 }
 
-/// Who takes the lab down when its creator did not.
+/// Who removes the lab when its creator did not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cleaner {
-    /// Nobody but `down`.
+    /// Only `down` removes it.
     None,
-    /// `gc`, once this process is gone.
+    /// `gc` removes it once this process is gone.
     Owner(Process),
 }
 
-/// One host as the outside needs it.
+/// The data about one host that others need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostInfo {
-    /// Its name, also its hostname.
+    /// Name, also the hostname.
     pub name: String,
     /// Its address.
     pub address: Ipv4Addr,
-    /// Where its sshd listens.
+    /// Port of the host's sshd.
     pub port: u16,
 }
 
-/// One lab as the outside needs it: what `ob-lab up --json` prints.
+/// The data about one lab that others need: `ob-lab up --json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
-    /// Its number.
+    /// The lab's number.
     pub id: u8,
-    /// How its hosts are made.
+    /// How the hosts are made.
     pub kind: Kind,
-    /// Where disks and keys lie.
+    /// Directory of disks and keys.
     pub dir: PathBuf,
     /// The machine's own address in the lab's network.
     pub gateway: Ipv4Addr,
-    /// Users who can log in with the key.
+    /// Users that can log in with the key.
     pub users: Vec<String>,
     /// Private key file.
     pub key: PathBuf,
@@ -64,9 +63,9 @@ pub struct Info {
     pub hosts: Vec<HostInfo>,
     /// Size limit of each disk in bytes.
     pub disk: Option<u64>,
-    /// Whether `dir` is a tmpfs of the lab's own.
+    /// Whether `dir` is a tmpfs that belongs to the lab.
     pub tmpfs: bool,
-    /// Who cleans up.
+    /// Who removes the lab.
     pub cleaner: Cleaner,
 }
 
@@ -77,13 +76,13 @@ impl Info {
         base().join(self.id.to_string())
     }
 
-    /// The directory of one host: disk and boot log.
+    /// The directory of one host: its disk and its boot log.
     #[must_use]
     pub fn home(&self, host: &HostInfo) -> PathBuf {
         self.dir.join(&host.name)
     }
 
-    /// First process of a host that is on.
+    /// First process of a host; `None` when the host is off.
     #[must_use]
     pub fn init_of(&self, host: &HostInfo) -> Option<Process> {
         let text = fs::read_to_string(self.state().join("hosts").join(&host.name)).ok()?;
@@ -101,7 +100,7 @@ impl Info {
             .with_context(|| format!("lab {} has no host {name:?}", self.id))
     }
 
-    /// The partitions in force, each as a pair; the second name is [`EVERYONE`] or [`OPERATOR`]
+    /// The partitions in force, as pairs of names. The second name is [`EVERYONE`] or [`OPERATOR`]
     /// where no host is meant.
     #[must_use]
     pub fn cuts(&self) -> Vec<(String, String)> {
@@ -113,7 +112,7 @@ impl Info {
             .collect()
     }
 
-    /// Notes or forgets a partition.
+    /// Adds or removes the note of a partition.
     pub(crate) fn note_cut(&self, a: &str, b: &str, on: bool) -> Result<()> {
         let file = self.state().join("cuts").join(format!("{a}--{b}"));
         if on {
@@ -127,13 +126,13 @@ impl Info {
         }
     }
 
-    /// Whether its creator is known and gone.
+    /// Whether the lab's creator is known and gone.
     #[must_use]
     pub fn abandoned(&self) -> bool {
         matches!(self.cleaner, Cleaner::Owner(p) if !p.alive())
     }
 
-    /// Writes it down.
+    /// Writes lab.json.
     pub(crate) fn save(&self) -> Result<()> {
         let partial = self.state().join("lab.json.partial");
         files::write(&partial, serde_json::to_vec_pretty(self)?, 0o600)?;
@@ -141,9 +140,9 @@ impl Info {
     }
 }
 
-/// The other side of a cut that separates a host from every other and from this machine.
+/// In a pair: the host is cut off from every other host and from this machine.
 pub const EVERYONE: &str = "everyone";
-/// This machine, as one side of a cut.
+/// In a pair: this machine.
 pub const OPERATOR: &str = "operator";
 
 /// The directory of all labs of this user.
@@ -157,7 +156,7 @@ pub fn base() -> PathBuf {
     }
 }
 
-/// Holds the registry until dropped.
+/// Locks the registry until the file is dropped.
 pub(crate) fn lock() -> Result<fs::File> {
     files::dir(base(), 0o700)?;
     let path = base().join("lock");
@@ -174,10 +173,10 @@ pub(crate) fn lock() -> Result<fs::File> {
 /// Highest number of a lab.
 const LAST: u8 = 250;
 
-/// Takes a free number (or `wanted`) and makes its directory; the lock must be held.
+/// Takes a free number (or `wanted`) and makes its directory. The lock must be held.
 ///
-/// Numbers are given in turn, as a system gives process ids: who still asks after a lab that is
-/// down does not meet another.
+/// Numbers are given in turn, like process ids: whoever still asks after a removed lab does not
+/// find another one.
 pub(crate) fn claim(
     wanted: Option<u8>,
     _held: &fs::File,
@@ -212,7 +211,7 @@ pub(crate) fn claim(
 /// The lab of this number.
 ///
 /// # Errors
-/// There is none, or it is being made at this moment.
+/// There is no such lab, or it is being made at this moment.
 pub fn load(id: u8) -> Result<Info> {
     let path = base().join(id.to_string()).join("lab.json");
     let text = files::read(&path).with_context(|| format!("there is no lab {id}"))?;

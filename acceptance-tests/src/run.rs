@@ -1,4 +1,4 @@
-//! Runs programs with a deadline and takes in all they print.
+//! Runs programs with a time limit and collects everything they print.
 use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What a program left behind.
+/// How a program ended, and what it printed.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Exit status; 128 + the signal's number when a signal ended it, as shells say it.
+    /// Exit status; 128 plus the signal's number when a signal ended the program, as shells say it.
     pub status: i32,
     /// All of its standard output.
     pub stdout: String,
@@ -22,10 +22,10 @@ pub struct Output {
 }
 
 impl Output {
-    /// Standard output without blanks around it, if it ended with 0.
+    /// Standard output without surrounding blanks, if the exit status is 0.
     ///
     /// # Errors
-    /// Another exit status; the message carries what it printed.
+    /// The exit status is another one; the message has the output.
     pub fn ok(self) -> Result<String> {
         if self.status == 0 {
             return Ok(self.stdout.trim().to_owned());
@@ -44,13 +44,13 @@ pub fn command<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Command {
     command
 }
 
-/// Runs `command` in its own process group, feeds it `input`, kills the group after `limit`.
+/// Runs `command` in its own process group, feeds it `input`, and kills the group after `limit`.
 ///
-/// A daemon that the program leaves behind may keep its output open: what it prints later is not
-/// waited for.
+/// A daemon that the program leaves behind may keep the output open; what the daemon prints later
+/// is not waited for.
 ///
 /// # Errors
-/// The program is not there, or did not end in time.
+/// The program does not exist, or did not end in time.
 pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Output> {
     let name = format!("{command:?}");
     command
@@ -94,9 +94,9 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    /// All of it, when the other end is closed; when a daemon holds that open, what was written
-    /// until a moment ago. However busy the machine is, nothing that lies in the pipe is left
-    /// there.
+    /// Everything from the pipe, once its other end is closed. If a daemon holds that end open,
+    /// everything that was written until a moment ago. Nothing that is in the pipe is left there,
+    /// however busy the machine is.
     pub(crate) fn text(&self) -> String {
         let end = Instant::now() + Duration::from_millis(200);
         loop {
@@ -105,7 +105,7 @@ impl Collected {
                 return self.so_far();
             }
             if late && let Ok(bytes) = self.bytes.lock() {
-                // What is read is read under the lock.
+                // The reader reads only under this lock.
                 let left = self.pipe.as_ref().and_then(|p| rustix::io::ioctl_fionread(p).ok());
                 if left.unwrap_or(0) == 0 {
                     return String::from_utf8_lossy(&bytes).into_owned();
@@ -178,7 +178,7 @@ mod tests {
         .is_none_or(|p| !p.alive())));
     }
 
-    /// On a busy machine the reader may get no turn until long after the end of the program.
+    /// On a busy machine the reader may get no turn until long after the program's end.
     #[test]
     fn what_lies_in_the_pipe_is_read_however_late() {
         let (reader, writer) = std::io::pipe().unwrap();

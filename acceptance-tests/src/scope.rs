@@ -1,12 +1,12 @@
-//! How much a sweep tries: the points that are committed, others each time, or all.
+//! How much a sweep tries: the committed points, other points each time, or all points.
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The points that are committed, the same each time: what CI runs.
+    /// The committed points, which are the same each time: what CI runs.
     Fixed,
-    /// Points that [`seed`] chooses, for so long: `OB_EXPLORE_MINUTES`.
+    /// Points that [`seed`] chooses, for this long: `OB_EXPLORE_MINUTES`.
     Explore(Duration),
     /// Every point, however long it takes: `OB_TEST_ALL=1`.
     All,
@@ -28,14 +28,15 @@ pub fn all() -> bool {
     scope() == Scope::All
 }
 
-/// What chooses where [`Scope::Explore`] looks: `OB_SEED`, which repeats a run, else the clock.
+/// The seed that chooses where [`Scope::Explore`] looks: `OB_SEED`, which repeats a run, or else
+/// the clock.
 #[must_use]
 pub fn seed() -> u64 {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     number("OB_SEED").unwrap_or_else(now)
 }
 
-/// A number in a variable.
+/// The number in an environment variable.
 #[must_use]
 pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|v| v.parse().ok())

@@ -1,5 +1,5 @@
-//! Real seekdb packages for tests: fetched from PyPI once, kept outside the repository, started on
-//! lab hosts.
+//! Real seekdb packages for tests: fetched from PyPI once, kept outside the repository, and started
+//! on lab hosts.
 use crate::files;
 use crate::host::Host;
 use crate::lab::Lab;
@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Versions whose wheel carries the server and that the stories use. The last step up to 1.4
-/// refuses the store of 1.3.
+/// The versions that the stories use; their wheels contain the server. 1.4 refuses the store of
+/// 1.3.
 pub const VERSIONS: &[&str] = &["1.3.0.post5", "1.4.0", "1.4.0.post1"];
 
-/// The version that stories take when it does not matter.
+/// The version that stories use when the version does not matter.
 pub const DEFAULT: &str = "1.4.0.post1";
 
-/// The other family that is supported, for its own stories.
+/// The other supported family, which has stories of its own.
 pub const OTHER: &str = "1.3.0.post5";
 
 /// A package file.
@@ -37,7 +37,7 @@ pub struct Wheel {
     pub sha256: String,
 }
 
-/// Where downloads are kept: `OB_LAB_CACHE`, else `~/.cache/ob-lab`.
+/// The directory that keeps downloads: `OB_LAB_CACHE`, or else `~/.cache/ob-lab`.
 #[must_use]
 pub fn cache() -> PathBuf {
     match std::env::var_os("OB_LAB_CACHE") {
@@ -47,10 +47,10 @@ pub fn cache() -> PathBuf {
     }
 }
 
-/// Fetches the wheel of a version, or gives the one fetched before. Several processes may ask at
-/// once.
+/// Fetches the wheel of a version, or returns the one that was fetched before. Several processes
+/// may call this at once.
 ///
-/// `OB_LAB_WHEELS` may name a directory of wheels to look into before going to PyPI.
+/// `OB_LAB_WHEELS` may name a directory of wheels that is searched before PyPI.
 ///
 /// # Errors
 /// pip could not download it.
@@ -67,7 +67,8 @@ pub fn fetch(version: &str) -> Result<Wheel> {
     let platform = format!("manylinux_2_28_{}", std::env::consts::ARCH);
     let to = partial.path().display().to_string();
     let wanted = format!("pylibseekdb=={version}");
-    // One fixed build, whatever Python runs pip: the server in it does not care.
+    // Always the same build, whatever Python runs pip: the server in the wheel does not depend on
+    // it.
     let words = [
         "python3",
         "-m",
@@ -118,7 +119,7 @@ fn wheel(version: &str, path: PathBuf) -> Result<Wheel> {
     Ok(Wheel { version: version.to_owned(), path, sha256 })
 }
 
-/// The directory that holds `seekdb` and `libaio.so.1` of a version, unpacked once.
+/// The directory that holds `seekdb` and `libaio.so.1` of a version; the wheel is unpacked once.
 ///
 /// # Errors
 /// The wheel could not be fetched or read.
@@ -155,7 +156,7 @@ for name in ('seekdb', 'libaio.so.1'):
     Ok(dir)
 }
 
-/// Makes a version's server visible on every host of the lab and returns the program's path there.
+/// Makes a version's server visible on every host of the lab; returns the program's path there.
 ///
 /// # Errors
 /// The server could not be fetched, or there is no room.
@@ -178,22 +179,23 @@ pub fn share(lab: &Lab, version: &str) -> Result<String> {
     Ok(format!("/lab/{name}/seekdb"))
 }
 
-/// The command line that starts a primary with small files, and serves standbys; the same line
+/// The command line that starts a primary with small files that also serves standbys. The same line
 /// starts it again.
 #[must_use]
 pub fn start_line(program: &str, base_dir: &str, port: u16) -> String {
     let rpc = port + 1;
     format!(
-        "mkdir -p {base_dir} && cd {base_dir} && {program} --port {port} --base-dir {base_dir} --parameter datafile_size=256M --parameter log_disk_size=2G \
-         --parameter memory_limit=2G --parameter enable_rpc_service=True --parameter rpc_port={rpc} >/dev/null 2>&1 </dev/null"
+        "mkdir -p {base_dir} && cd {base_dir} && {program} --port {port} --base-dir {base_dir} \
+         --parameter datafile_size=256M --parameter log_disk_size=2G --parameter memory_limit=2G \
+         --parameter enable_rpc_service=True --parameter rpc_port={rpc} >/dev/null 2>&1 </dev/null"
     )
 }
 
 /// Ends every seekdb of a host at once and waits for the end: until then a new start exits with 96,
-/// as the old one holds its files.
+/// because the old server holds its files.
 pub const END: &str = "pkill -9 -x seekdb; while pgrep -x seekdb >/dev/null; do sleep 0.05; done";
 
-/// Starts an instance on a host with [`start_line`] and waits until it answers from here.
+/// Starts an instance on a host with [`start_line`] and waits until it answers this machine.
 ///
 /// # Errors
 /// It did not start or did not serve within `limit`.
@@ -211,10 +213,12 @@ pub fn start(host: &Host, program: &str, base_dir: &str, port: u16, limit: Durat
         .with_context(|| format!("seekdb on {} does not serve", host.name()))
 }
 
-/// A primary on the lab's first host and its standby on the second, made by hand; the path of the
-/// program there.
+/// Makes a primary on the lab's first host and its standby on the second by hand; returns the path
+/// of the program there.
 ///
 /// # Errors
+/// One of them does not serve. A young standby that ends by itself is begun again, up to three
+/// times.
 /// One of them did not serve; a young standby that ends by itself is begun again.
 pub fn pair(lab: &Lab, base_dir: &str) -> Result<String> {
     let (a, b) = (lab.host(0), lab.host(1));
@@ -237,19 +241,19 @@ pub fn pair(lab: &Lab, base_dir: &str) -> Result<String> {
     bail!("the hand-made standby never served")
 }
 
-/// A server on this machine, for one test; it ends with its value.
+/// A server on this machine for one test; it ends when the value is dropped.
 pub struct Alone {
     dir: tempfile::TempDir,
-    /// Where it listens.
+    /// The address that the server listens on.
     pub at: SocketAddr,
     _turn: Turn,
 }
 
 impl Alone {
-    /// Starts one on a new store and waits until it serves.
+    /// Starts a server on a new store and waits until it serves.
     ///
     /// # Errors
-    /// It could not be fetched, or does not serve.
+    /// The server cannot be fetched, or does not serve.
     pub fn start() -> Result<Self> {
         let turn = turn::take()?;
         let program = server(DEFAULT)?.join("seekdb");

@@ -1,4 +1,4 @@
-//! SQL from outside, over the MySQL protocol, for tests.
+//! SQL from outside the hosts, over the MySQL protocol, for tests.
 use anyhow::{Context, Result, bail};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Row};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// "standby tenant is read only".
 pub const READ_ONLY: u16 = 4688;
 
-/// Where and as whom to connect.
+/// The server to connect to, and the login.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// Address and port.
@@ -28,7 +28,7 @@ impl From<SocketAddr> for Login {
 
 impl Login {
     pub(crate) fn opts(&self) -> Opts {
-        // Named settings spare the queries that ask for them at each connect.
+        // Naming these settings saves the queries that otherwise ask for them at each connect.
         OptsBuilder::default()
             .ip_or_hostname(self.at.ip().to_string())
             .tcp_port(self.at.port())
@@ -43,7 +43,7 @@ impl Login {
     /// Connects within `limit`.
     ///
     /// # Errors
-    /// Nothing answers, or the login is refused.
+    /// Nothing answers within `limit`, or the login is refused.
     pub async fn connect(&self, limit: Duration) -> Result<Conn> {
         match tokio::time::timeout(limit, Conn::new(self.opts())).await {
             Ok(conn) => conn.with_context(|| format!("cannot connect to {}", self.at)),
@@ -52,7 +52,7 @@ impl Login {
     }
 }
 
-/// Runs `work` to its end on a runtime of its own.
+/// Runs `work` to its end on its own runtime.
 pub(crate) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,16 +61,16 @@ pub(crate) fn block<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
         .block_on(work)
 }
 
-/// Runs one statement and gives the rows as text. Ten seconds at most. Not to be called from async
-/// code.
+/// Runs one statement and returns its rows as text. Waits ten seconds at most. Must not be called
+/// from async code.
 ///
 /// # Errors
-/// No connection, or the server refused the statement.
+/// There is no connection, or the server refuses the statement.
 pub fn query(login: impl Into<Login>, statement: &str) -> Result<Vec<Vec<String>>> {
     query_with(login, "", statement)
 }
 
-/// As [`query`], after the session got a setting.
+/// As [`query`], after running the statement `setting` in the same session.
 ///
 /// # Errors
 /// As [`query`].
@@ -105,7 +105,7 @@ fn text(value: &mysql_async::Value) -> String {
 /// Waits until the server answers a query.
 ///
 /// # Errors
-/// It did not within `limit`; the message carries the last reason.
+/// The server did not answer within `limit`; the message has the last reason.
 pub fn wait(login: impl Into<Login>, limit: Duration) -> Result<()> {
     let login = login.into();
     let end = Instant::now() + limit;

@@ -1,8 +1,8 @@
-//! Drives the real terraform or tofu: a work directory, one command at a time, and deaths at chosen
-//! points.
+//! Drives the real terraform or tofu in a work directory: one command at a time, and deaths at
+//! chosen points.
 //!
 //! `OB_LAB_TERRAFORM` names the program (default `terraform`), `OB_LAB_PROVIDER` the provider's
-//! binary (default: the one cargo built beside this test).
+//! binary (default: the one that cargo built beside this test).
 use crate::files;
 use crate::host::Host;
 use crate::process::{self, Process, until};
@@ -23,13 +23,14 @@ const PROVIDER: &str = "terraform-provider-ob";
 /// How terraform finds the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// `dev_overrides`: no `init` needed, no lock file, a warning in each output.
+    /// `dev_overrides`: needs no `init` and has no lock file, but prints a warning with each
+    /// command.
     Override,
-    /// A file system mirror, as users without a registry have it; `init` and lock file are real.
+    /// A file system mirror, as users without a registry have it, with real `init` and lock file.
     Mirror,
 }
 
-/// One work directory and the program that works in it.
+/// One work directory, and the program that works in it.
 #[derive(Clone, Debug)]
 pub struct Terraform {
     dir: PathBuf,
@@ -58,7 +59,8 @@ impl Terraform {
         let bin = provider.parent().context("the provider lies in no directory")?;
         let rc = match source {
             Source::Override => format!(
-                "provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = {bin:?}\n  }}\n  direct {{}}\n}}\n"
+                "provider_installation {{\n  dev_overrides {{\n    \"oceanbase/ob\" = {bin:?}\n  \
+                 }}\n  direct {{}}\n}}\n"
             ),
             Source::Mirror => {
                 mirror(&dir.join("mirror"), provider)?;
@@ -92,8 +94,8 @@ impl Terraform {
         self
     }
 
-    /// Runs every command from now on with the network of a lab host: from its address, with its
-    /// partitions.
+    /// Runs every command from now on in the network of a lab host: from the host's address, with
+    /// its partitions.
     ///
     /// # Errors
     /// The host has no network of its own.
@@ -109,7 +111,7 @@ impl Terraform {
         self
     }
 
-    /// How long one command may take; five minutes when not set.
+    /// Sets the time limit of one command; the default is five minutes.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -122,7 +124,7 @@ impl Terraform {
         self.dir.join("work")
     }
 
-    /// The CLI configuration that leads to the provider.
+    /// The path of the CLI configuration that leads to the provider.
     #[must_use]
     pub fn cli_config(&self) -> PathBuf {
         self.dir.join("terraform.rc")
@@ -152,7 +154,7 @@ impl Terraform {
     /// Runs any command to its end, whatever its exit status.
     ///
     /// # Errors
-    /// The program is not there or did not end in time.
+    /// The program does not exist, or did not end in time.
     pub fn run(&self, args: &[&str]) -> Result<Output> {
         run(&mut self.command(args), b"", self.limit)
     }
@@ -166,7 +168,7 @@ impl Terraform {
     /// `init`; only for [`Source::Mirror`].
     ///
     /// # Errors
-    /// It failed; the message carries its output. So with all commands below.
+    /// The command failed; the message has its output. The same holds for the commands below.
     pub fn init(&self) -> Result<String> {
         self.done(&["init", "-no-color"])
     }
@@ -187,7 +189,7 @@ impl Terraform {
         self.done(&["destroy", "-auto-approve", "-no-color"])
     }
 
-    /// `plan`: `None` when nothing is to be done, else its text.
+    /// `plan`: returns `None` when there is nothing to do, and otherwise the plan's text.
     ///
     /// # Errors
     /// As [`Terraform::init`].
@@ -204,7 +206,7 @@ impl Terraform {
     /// Demands that a plan finds nothing to do.
     ///
     /// # Errors
-    /// It does; the message is the plan.
+    /// The plan has something to do; the message is the plan.
     pub fn settled(&self) -> Result<()> {
         match self.plan()? {
             None => Ok(()),
@@ -212,7 +214,7 @@ impl Terraform {
         }
     }
 
-    /// The plan as `show -json` of a saved plan.
+    /// The output of `show -json` for a saved plan.
     ///
     /// # Errors
     /// As [`Terraform::init`].
@@ -221,7 +223,7 @@ impl Terraform {
         Ok(serde_json::from_str(&self.done(&["show", "-json", "saved.plan"])?)?)
     }
 
-    /// The state as `show -json`.
+    /// The state as `show -json` prints it.
     ///
     /// # Errors
     /// As [`Terraform::init`].
@@ -229,10 +231,10 @@ impl Terraform {
         Ok(serde_json::from_str(&self.done(&["show", "-json"])?)?)
     }
 
-    /// Starts a command that is to be interfered with.
+    /// Starts a command that a test is going to interfere with.
     ///
     /// # Errors
-    /// The program is not there.
+    /// The program does not exist.
     pub fn start(&self, args: &[&str]) -> Result<Running> {
         let mut c = self.command(args);
         c.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -243,7 +245,7 @@ impl Terraform {
     }
 }
 
-/// A command at work. Dropping it kills it and its providers.
+/// A running command. Dropping it kills the command and its providers.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -262,12 +264,12 @@ impl Running {
     /// Waits until `text` was printed.
     ///
     /// # Errors
-    /// It was not within `limit`, or the command ended without it.
+    /// The text was not printed within `limit`, or the command ended without it.
     pub fn wait_text(&mut self, text: &str, limit: Duration) -> Result<()> {
         self.wait_until(&format!("printing {text:?}"), limit, |r| r.printed().contains(text))
     }
 
-    /// Waits until a file is there: a fault point's marker.
+    /// Waits until a file exists: the marker of a fault point.
     ///
     /// # Errors
     /// As [`Running::wait_text`].
@@ -298,7 +300,7 @@ impl Running {
         }
     }
 
-    /// Whether it has ended.
+    /// Whether the command has ended.
     pub fn ended(&mut self) -> bool {
         self.poll().is_some()
     }
@@ -318,7 +320,7 @@ impl Running {
         i32::try_from(self.child.id()).ok().and_then(Process::of)
     }
 
-    /// The provider's processes started by it.
+    /// The provider processes that the command started.
     #[must_use]
     pub fn providers(&self) -> Vec<Process> {
         let own = i32::try_from(self.child.id()).unwrap_or(0);
@@ -333,7 +335,7 @@ impl Running {
     /// `kill -9` for the provider only.
     ///
     /// # Errors
-    /// There is none at this moment.
+    /// No provider runs at this moment.
     pub fn kill_provider(&self) -> Result<()> {
         let all = self.providers();
         if all.is_empty() {
@@ -343,7 +345,7 @@ impl Running {
         Ok(())
     }
 
-    /// `kill -9` for terraform only; the provider has to notice by itself.
+    /// `kill -9` for terraform only; the provider has to notice that by itself.
     pub fn kill_terraform(&self) {
         if let Some(p) = self.terraform() {
             p.signal(Signal::KILL);
@@ -356,7 +358,7 @@ impl Running {
     }
 
     fn signal_group(&mut self, signal: Signal) {
-        // Once it is reaped its number may be somebody else's.
+        // Once the process is reaped, its number may belong to another process.
         if self.poll().is_none()
             && let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
         {
@@ -364,10 +366,10 @@ impl Running {
         }
     }
 
-    /// Waits for its end and gives everything it printed.
+    /// Waits for the end of the command; returns everything that it printed.
     ///
     /// # Errors
-    /// It did not end within `limit`; it is killed then.
+    /// The command did not end within `limit`; then it is killed.
     pub fn wait(mut self, limit: Duration) -> Result<Output> {
         if !until(limit, || self.poll().is_some()) {
             self.signal_group(Signal::KILL);
@@ -392,16 +394,16 @@ impl Drop for Running {
     }
 }
 
-/// The program that is driven when nothing else is said.
+/// The program that is driven by default.
 #[must_use]
 pub fn default_program() -> PathBuf {
     std::env::var_os("OB_LAB_TERRAFORM").map_or_else(|| "terraform".into(), PathBuf::from)
 }
 
-/// The provider's binary.
+/// The path of the provider's binary.
 ///
 /// # Errors
-/// It is not built.
+/// The provider is not built.
 pub fn provider() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("OB_LAB_PROVIDER") {
         return std::path::absolute(PathBuf::from(path)).context("OB_LAB_PROVIDER is no path");
@@ -413,7 +415,7 @@ pub fn provider() -> Result<PathBuf> {
     })
 }
 
-/// Lays the provider out as a mirror, for Terraform's and OpenTofu's default registries.
+/// Makes a mirror that holds the provider, for Terraform's and OpenTofu's default registries.
 fn mirror(dir: &Path, provider: &Path) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };

@@ -1,7 +1,9 @@
-//! Puts TLS in front of a server of the MySQL protocol that has none, as a proxy at its side would.
+//! Puts TLS in front of a server of the MySQL protocol that has none, as a proxy beside the server
+//! would.
 //!
-//! It offers TLS in the server's greeting, takes it up, and passes the rest on; until the login has
-//! ended, the server counts one packet less than the client. A login without TLS is not passed on.
+//! The relay offers TLS in the server's greeting, accepts it, and passes on the rest. Until the
+//! login has ended, the server counts one packet less than the client. A login without TLS is not
+//! passed on.
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,19 +17,19 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 /// `CLIENT_SSL`, in the second byte of capabilities.
 const SSL: u8 = 8;
 
-/// A running relay; it ends with its value.
+/// A running relay; it ends when the value is dropped.
 pub struct Relay {
-    /// Where it listens.
+    /// The address that the relay listens on.
     pub at: SocketAddr,
     logins: Arc<AtomicUsize>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Relay {
-    /// Starts one before `server`, with this certificate and key (PEM).
+    /// Starts a relay in front of `server`, with this certificate and key (PEM).
     ///
     /// # Errors
-    /// The certificate does not fit, or there is no port.
+    /// Certificate and key are unusable, or no port is free.
     pub fn start(server: SocketAddr, certificate: &str, key: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let provider = Arc::new(crypto::aws_lc_rs::default_provider());
@@ -52,7 +54,7 @@ impl Relay {
         Ok(Self { at, logins, _runtime: runtime })
     }
 
-    /// How many logins went through it, all of them over TLS.
+    /// How many logins went through the relay, all of them over TLS.
     #[must_use]
     pub fn logins(&self) -> usize {
         self.logins.load(Ordering::Relaxed)
@@ -67,7 +69,7 @@ async fn relay(
 ) -> Result<()> {
     let mut server = TcpStream::connect(server).await?;
     let mut greeting = packet(&mut server).await?;
-    // After the header, the protocol's number and the version: id, nonce, filler, capabilities.
+    // After the header, the protocol's number and the version come id, nonce, filler, capabilities.
     let version = greeting[5..].iter().position(|b| *b == 0).context("no version")?;
     *greeting.get_mut(5 + version + 1 + 4 + 8 + 1 + 1).context("no capabilities")? |= SSL;
     client.write_all(&greeting).await?;
@@ -98,7 +100,7 @@ async fn relay(
     Ok(())
 }
 
-/// One packet with its header.
+/// Reads one packet with its header.
 async fn packet(from: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Vec<u8>> {
     let mut all = vec![0; 4];
     from.read_exact(&mut all).await?;

@@ -2,8 +2,8 @@
 //! was lost.
 //!
 //! A row is acknowledged when the server said so. A number whose outcome is unknown (the link
-//! broke, no answer in time) is never tried again: it may or may not be there, and counts neither
-//! as acknowledged nor as lost.
+//! broke, no answer came in time) is never tried again: the row may or may not exist, and counts
+//! neither as acknowledged nor as lost.
 use crate::sql::{self, Login, READ_ONLY};
 use anyhow::{Context, Result, bail};
 use mysql_async::prelude::Queryable;
@@ -18,20 +18,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// What to write, where and how fast.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The servers, in the order they are tried first.
+    /// The servers, in the order in which they are tried.
     pub servers: Vec<Login>,
-    /// Database; made when missing.
+    /// Name of the database; made when missing.
     pub database: String,
     /// Rows per second.
     pub rate: u32,
-    /// How long a statement or a connect may take before its server is given up for the other.
+    /// How long a statement or a connect may take before the writer tries another server.
     pub patience: Duration,
-    /// How often all servers are asked at once whether they accept a write; zero: never.
+    /// How often all servers are asked whether they accept a write; zero means never.
     pub probe: Duration,
 }
 
 impl Config {
-    /// 100 rows a second to whichever of `servers` accepts them, as root.
+    /// Settings for 100 rows a second, as root, to whichever of `servers` accepts them.
     #[must_use]
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self {
@@ -47,11 +47,11 @@ impl Config {
 /// One acknowledged row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Ack {
-    /// Its number.
+    /// Number of the row.
     pub n: u64,
     /// When the acknowledgement came, in microseconds since 1970.
     pub at: u64,
-    /// Index of the server that gave it.
+    /// Index of the server that acknowledged the row.
     pub server: usize,
 }
 
@@ -60,28 +60,29 @@ pub struct Ack {
 pub struct Report {
     /// How many rows were acknowledged.
     pub acknowledged: usize,
-    /// How many of all rows tried are there at the end.
+    /// How many of all the rows that were tried exist at the end.
     pub present: usize,
-    /// Acknowledged rows that are not there.
+    /// Acknowledged rows that do not exist.
     pub lost: Vec<u64>,
     /// Rows whose outcome was unknown to the writer.
     pub unsure: Vec<u64>,
-    /// Longest time between two acknowledgements, begin and end of the run included, in
-    /// milliseconds.
+    /// Longest time between two acknowledgements, in milliseconds. The begin and the end of the run
+    /// count as acknowledgements.
     pub longest_gap_ms: f64,
     /// When that gap began, in microseconds since 1970.
     pub longest_gap_at: u64,
-    /// How often a server refused because it is read only.
+    /// How often a server refused a row because it is read-only.
     pub read_only: u64,
-    /// Other errors, the last of each server.
+    /// The last other error of each server.
     pub errors: Vec<String>,
-    /// Each change of the server that took the rows: first row there, and its index.
+    /// Each change of the server that took the rows: the first row there, and the server's index.
     pub moves: Vec<(u64, usize)>,
-    /// Rounds in which all servers were asked at once.
+    /// How many rounds asked all servers.
     pub probes: u64,
-    /// Rounds in which two servers took writes in turns: two primaries. In microseconds since 1970.
+    /// The rounds in which two servers took writes in turns, in microseconds since 1970: two
+    /// primaries.
     pub two_writable: Vec<u64>,
-    /// Index of the server that was read at the end.
+    /// Index of the server whose rows were read at the end.
     pub read_from: usize,
     /// Every acknowledged row.
     #[serde(skip)]
@@ -97,7 +98,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes the tables on the server that accepts it and begins to write, on a thread of its own.
+    /// Makes the tables on the server that accepts them, and begins to write on a thread of its
+    /// own.
     ///
     /// # Errors
     /// No server accepts a write within 30 s.
@@ -137,10 +139,10 @@ impl Writer {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more rows have been acknowledged.
+    /// Waits until `more` further rows have been acknowledged.
     ///
     /// # Errors
-    /// They were not within `limit`.
+    /// They were not acknowledged within `limit`.
     pub fn wait_for(&self, more: u64, limit: Duration) -> Result<()> {
         let want = self.acknowledged() + more;
         if crate::process::until(limit, || self.acknowledged() >= want) {
@@ -150,7 +152,7 @@ impl Writer {
         }
     }
 
-    /// Stops writing, reads what is there, and reports.
+    /// Stops writing, reads back what exists, and reports.
     ///
     /// # Errors
     /// No server can be read.
@@ -169,12 +171,12 @@ impl Drop for Writer {
     }
 }
 
-/// One statement's end.
+/// How one statement ended.
 enum Outcome {
     Done,
     ReadOnly,
     Refused(String),
-    /// The server may have done it.
+    /// The server may or may not have executed the statement.
     Unknown(String),
 }
 
@@ -194,7 +196,7 @@ async fn attempt(
     match tokio::time::timeout(patience, c.query_drop(statement)).await {
         Ok(Ok(())) => Outcome::Done,
         Ok(Err(Error::Server(e))) if e.code == READ_ONLY => Outcome::ReadOnly,
-        // The server answered: it did not do it. Only a duplicate would be another case, and
+        // The server answered, so it did not write the row. A duplicate would be the exception, but
         // numbers are never reused.
         Ok(Err(Error::Server(e))) => Outcome::Refused(e.to_string()),
         Ok(Err(e)) => {
@@ -213,7 +215,8 @@ async fn prepare(config: &Config) -> Result<usize> {
     let statements = [
         format!("create database if not exists `{db}`"),
         format!(
-            "create table if not exists `{db}`.rows_written (n bigint primary key, at bigint not null)"
+            "create table if not exists `{db}`.rows_written (n bigint primary key, at bigint not \
+             null)"
         ),
         format!(
             "create table if not exists `{db}`.probes (server int primary key, n bigint not null)"
@@ -224,7 +227,7 @@ async fn prepare(config: &Config) -> Result<usize> {
     while Instant::now() < end {
         'server: for (i, login) in config.servers.iter().enumerate() {
             let mut conn = None;
-            // Asks for no table that is there: once, a server that had just been started left DDL
+            // Does not create tables that exist: once, a server that had just been started left DDL
             // without an answer for 30 s (1.4.0.post1).
             let mut there = true;
             for s in [format!("select 1 from `{db}`.rows_written limit 1"), probe_of(config, i)] {
@@ -251,7 +254,7 @@ async fn prepare(config: &Config) -> Result<usize> {
     bail!("no server accepts a write: {last}")
 }
 
-/// Writes something to the server with this index, if it takes writes.
+/// A statement that writes to the server with this index, if the server takes writes.
 fn probe_of(config: &Config, server: usize) -> String {
     format!(
         "insert into `{}`.probes values ({server}, 1) on duplicate key update n = n + 1",
@@ -273,7 +276,7 @@ async fn write(config: &Config, first: usize, stop: &AtomicBool, count: &AtomicU
     let mut conns: Vec<Option<Conn>> = config.servers.iter().map(|_| None).collect();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / config.rate);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // A run on tables that another run left behind goes on above its numbers.
+    // Numbers begin at the time, so that a run on another run's tables goes on above its numbers.
     let mut n = now();
     let mut server = first;
     let begun = now();
@@ -320,8 +323,8 @@ fn longest_gap(begun: u64, acks: &[Ack], ended: u64) -> (f64, u64) {
     (longest.0 as f64 / 1000.0, longest.1)
 }
 
-/// Asks all servers at once; when two accept, asks them again in turns. One that takes a write
-/// after another one did, and then the first again, within milliseconds, is no switchover.
+/// Asks all servers; when two accept a write, asks them again in turns. If all accept again, twice
+/// within milliseconds, this was no switchover: there are two primaries.
 async fn probe(config: &Config, stop: &AtomicBool) -> (u64, Vec<u64>) {
     let mut conns: Vec<Option<Conn>> = config.servers.iter().map(|_| None).collect();
     let (mut rounds, mut found) = (0, Vec::new());
@@ -368,7 +371,7 @@ async fn finish(
     (report.probes, report.two_writable) = (probes, two);
     report.acknowledged = report.acks.len();
     report.errors.retain(|e| !e.is_empty());
-    // The server that took the last row is asked first; a standby may lag.
+    // The server that took the last row is asked first, because a standby may lag.
     let last = report.acks.last().map_or(0, |a| a.server);
     let order: Vec<usize> =
         std::iter::once(last).chain((0..config.servers.len()).filter(|i| *i != last)).collect();
@@ -403,8 +406,8 @@ async fn present(config: &Config, server: usize, report: &Report) -> Result<BTre
     Ok(rows.into_iter().collect())
 }
 
-/// The acknowledged rows that `server` does not have: run it against each member to see what each
-/// lacks.
+/// The acknowledged rows that `server` does not have. Run against each member, it shows what each
+/// one lacks.
 ///
 /// # Errors
 /// The server cannot be read.

@@ -1,5 +1,5 @@
-//! What several resources share: the connection object, reading values, the plan's one-line
-//! runbook.
+//! What several resources share: the connection object, functions that read values, the plan's
+//! one-line runbook.
 use crate::base::Problem;
 use crate::base::units::count;
 use crate::engine::{Graph, Host};
@@ -36,11 +36,28 @@ pub struct Connection {
 pub fn connection() -> [Named; 6] {
     [
         ("name", string("Name of the host in messages, plans and journals.").required()),
-        ("address", string("Host name or IP address; `local` is this machine without SSH.").required()),
+        (
+            "address",
+            string("Host name or IP address; `local` is this machine without SSH.").required(),
+        ),
         ("port", number("SSH port; 22 when not set.").optional().range(1..=65535)),
         ("user", string("Login user; the identity's when not set.").optional()),
-        ("identity", string("Name of an identity in the provider's `ssh.identities`; the only one when not set.").optional()),
-        ("host_key", string("The host's public key (`ssh-ed25519 AAAA…`); when not set, `known_hosts` decides.").optional()),
+        (
+            "identity",
+            string(
+                "Name of an identity in the provider's `ssh.identities`; the only one when not \
+                 set.",
+            )
+            .optional(),
+        ),
+        (
+            "host_key",
+            string(
+                "The host's public key (`ssh-ed25519 AAAA…`); when not set, `known_hosts` \
+                 decides.",
+            )
+            .optional(),
+        ),
     ]
 }
 
@@ -73,7 +90,7 @@ impl Connection {
     }
 }
 
-/// `None` when unknown, else what is there.
+/// The value; `None` while it is unknown, `Some(None)` when it is null.
 #[must_use]
 #[allow(clippy::option_option)]
 pub fn known<T>(value: &Value<T>) -> Option<Option<&T>> {
@@ -84,7 +101,7 @@ pub fn known<T>(value: &Value<T>) -> Option<Option<&T>> {
     }
 }
 
-/// A text; null is empty, unknown is `None`.
+/// A text; `None` while unknown, empty when null.
 #[must_use]
 pub fn text(value: &Value<String>) -> Option<String> {
     known(value).map(|v| v.cloned().unwrap_or_default())
@@ -96,14 +113,14 @@ pub fn set_text(value: &Value<String>) -> Option<&str> {
     if let Value::Value(v) = value { Some(v) } else { None }
 }
 
-/// Replaces unknown by null: nothing unknown may be left after an apply.
+/// Replaces unknown by null: nothing may be unknown after an apply.
 pub fn settle<T>(value: &mut Value<T>) {
     if value.is_unknown() {
         *value = Value::Null;
     }
 }
 
-/// The texts of a set, unknown and null ones left out.
+/// The texts of a set, without unknown and null ones.
 #[must_use]
 pub fn texts(set: &Texts) -> BTreeSet<String> {
     if let Value::Value(set) = set {
@@ -113,7 +130,7 @@ pub fn texts(set: &Texts) -> BTreeSet<String> {
     }
 }
 
-/// A plain map; `None` while a key's value is unknown. Null values are left out.
+/// A plain map, without null values; `None` while a value is unknown.
 #[must_use]
 pub fn plain_map(map: &Map<String>) -> Option<BTreeMap<String, String>> {
     let mut out = BTreeMap::new();
@@ -125,15 +142,15 @@ pub fn plain_map(map: &Map<String>) -> Option<BTreeMap<String, String>> {
     Some(out)
 }
 
-/// Where and as whom: a host of the engine.
+/// The host of the engine that a connection and a user name.
 #[must_use]
 pub fn host(endpoint: Endpoint, run_as: &str) -> Host {
-    // Running as the login user itself needs no change of user.
+    // Running as the login user needs no change of user.
     let run_as = if run_as == endpoint.user { String::new() } else { run_as.to_owned() };
     Host { endpoint, run_as }
 }
 
-/// The plan's one line: "restart seekdb main: 4 steps, clients cut".
+/// The plan's one line, such as "restart seekdb main: 4 steps, clients cut".
 #[must_use]
 pub fn runbook(what: &str, graph: &Graph) -> Value<String> {
     let impact: Vec<_> = graph.impact().into_iter().map(crate::engine::Impact::as_str).collect();
@@ -147,16 +164,16 @@ pub fn impact(graph: &Graph) -> Texts {
     Value::Value(graph.impact().into_iter().map(|i| Value::Value(i.as_str().to_owned())).collect())
 }
 
-/// What a plan says of a host that it could not look at before something is made there.
+/// The warning of a plan that could not look at the host of an object that it creates.
 #[must_use]
 pub fn not_seen(problem: Problem) -> Problem {
     problem.then("this is planned as if nothing of it were there; apply needs the host")
 }
 
-/// Refuses an apply whose work is more than what was planned.
+/// Refuses an apply that would do more than was planned.
 ///
 /// # Errors
-/// Steps are needed that no plan has shown.
+/// The fresh graph has steps that no plan has shown.
 pub fn within_plan(planned: &Graph, fresh: &Graph, object: &str) -> Result<(), Problem> {
     let more = fresh.beyond(planned);
     if more.is_empty() {

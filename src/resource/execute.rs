@@ -1,4 +1,4 @@
-//! Carries a graph out for a resource: as a job of the configured provider.
+//! Carries out a graph for a resource, as a job of the configured provider.
 use super::{Context, Session};
 use crate::base::{OperationId, Problem, Secret};
 use crate::engine::lease::Target;
@@ -9,31 +9,31 @@ use std::time::Duration;
 
 pub use crate::engine::executor::{explain_late, until};
 
-/// What is to be run.
+/// The work to run.
 pub struct Job<'a> {
-    /// The verb, `create`.
+    /// The verb, such as `create`.
     pub verb: &'a str,
-    /// The object for people, `cluster.main`.
+    /// The object's name for people, such as `cluster.main`.
     pub object: String,
     /// The steps.
     pub graph: &'a Graph,
-    /// The objects whose leases it needs.
+    /// The objects whose leases the work needs.
     pub targets: Vec<Target>,
     /// Secrets by attribute name.
     pub secrets: BTreeMap<String, Secret>,
     /// Epoch of the object's authority.
     pub epoch: u64,
-    /// Deadline of the whole, if the configuration sets one.
+    /// Deadline of the whole work, if the configuration sets one.
     pub timeout: Option<Duration>,
 }
 
-/// A context that only reads.
+/// A context in which only reading is possible.
 #[must_use]
 pub fn reader(cx: &Context) -> Cx {
     Cx::new(cx.session.connector.clone(), cx.cancel.clone(), BTreeMap::new())
 }
 
-/// Who owns what this run makes.
+/// The owner of what this run makes.
 ///
 /// # Errors
 /// The provider configuration names no owner.
@@ -51,10 +51,10 @@ pub fn owner(session: &Session) -> Result<String, Problem> {
     })
 }
 
-/// Runs it to its end, its deadline or its cancellation.
+/// Runs a job to its end, its deadline or its cancellation.
 ///
 /// # Errors
-/// There is no owner; nothing has been done then.
+/// The provider configuration names no owner; then nothing has been done.
 pub async fn execute(cx: &Context, job: Job<'_>) -> Result<Outcome, Problem> {
     let session = &cx.session;
     let mut executor = Executor::new(

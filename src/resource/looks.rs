@@ -1,6 +1,6 @@
-//! One look at a server for many objects. A plan reads each of hundreds of single objects on its
-//! own; after the first few they share what one set of queries said, so that neither the server nor
-//! the plan pays for a session each.
+//! Shares one look at a server among many objects. A plan reads each of hundreds of single objects
+//! on its own. After the first few reads they share the answer to one set of queries, so that
+//! neither the server nor the plan pays for a session per object.
 use crate::base::Problem;
 use crate::component::mysql::Catalog;
 use std::collections::BTreeMap;
@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Reads of one server that look for themselves: a few objects on a server of thousands are cheaper
-/// so.
+/// How many reads of one server look for themselves. A few objects on a server of thousands are
+/// cheaper to read one by one.
 const ALONE: usize = 4;
-/// How old a shared look may be. A provider's process serves one plan or one apply, seldom longer
-/// than this.
+/// How old a shared look may be. A provider's process serves one plan or one apply, and seldom
+/// longer than this.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// What a server was seen to have, and as whom.
+/// What a server was seen to have, and which login saw it.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Databases, users, grants.
@@ -26,14 +26,14 @@ pub struct Seen {
 
 type Held = Option<(Instant, Result<Arc<Seen>, Problem>)>;
 
-/// What is known of one server.
+/// What is known of one server: how often it was read, and the shared look.
 #[derive(Debug, Default)]
 struct Place {
     reads: AtomicUsize,
     held: tokio::sync::Mutex<Held>,
 }
 
-/// The looks of one configured provider, by server.
+/// The shared looks of one configured provider, by server.
 #[derive(Debug)]
 pub struct Looks {
     places: Mutex<BTreeMap<String, Arc<Place>>>,
@@ -56,8 +56,8 @@ impl Looks {
             .clone()
     }
 
-    /// Looks at `server`: by `one`, made for a single object, the first few times; then all share
-    /// what `all` says, its error too, so that a dead server is waited for once.
+    /// Looks at `server`. The first few reads use `one`, made for a single object. Later reads
+    /// share the answer of `all`, its error too, so that a dead server is waited for only once.
     ///
     /// # Errors
     /// Those of `one` and `all`.
@@ -77,12 +77,13 @@ impl Looks {
             return seen.clone();
         }
         let seen = all.await.map(Arc::new);
-        // From its end: who waited for it takes it, however long it took.
+        // The age counts from the end of the look: whoever waited for it takes it, however long it
+        // took.
         *held = Some((Instant::now(), seen.clone()));
         seen
     }
 
-    /// Something is changed there: what was seen before is not shown any more.
+    /// Forgets what was seen of a server, because it is about to change or has changed.
     pub fn forget(&self, server: &str) {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
     }

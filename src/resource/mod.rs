@@ -1,9 +1,9 @@
-//! The declared objects of Terraform. One folder each: schema, read, plan, apply; none of them
-//! knows gRPC or SSH.
+//! The declared objects of Terraform, each in a folder with schema, read, plan and apply. None of
+//! them knows gRPC or SSH.
 //!
-//! [`Resource`] has four verbs. `plan` is a pure function of prior state and configuration; what an
+//! [`Resource`] has four verbs. `plan` is a pure function of prior state and configuration. What an
 //! object looks like now comes from `read`, through the state. One generic adapter
-//! (`provider::adapter`) carries all of them to the wire.
+//! (`provider::adapter`) connects all of them to Terraform's protocol.
 use crate::base::Problem;
 use crate::component::mysql::Statement;
 use crate::engine::Graph;
@@ -35,18 +35,19 @@ pub mod sql_target;
 pub use looks::Looks;
 pub use session::Session;
 
-/// What a verb that looks at or changes the world gets.
+/// What the verbs get that look at or change the world.
 #[derive(Clone)]
 pub struct Context {
     /// The configured provider.
     pub session: Arc<Session>,
-    /// Cancelled by StopProvider and by the death of the parent: reach a safe point within seconds.
+    /// Cancelled by StopProvider and when the parent dies: the verb then stops at a safe point
+    /// within seconds.
     pub cancel: CancellationToken,
 }
 
-/// What a plan is made of. All three are whole objects of the schema; `proposed` is core's merge of
-/// prior and config, in which computed attributes of objects that were not there before are
-/// unknown: a plan may start from it as it is.
+/// The inputs of a plan. All three are whole objects of the schema. `proposed` is core's merge of
+/// prior and config, in which computed attributes of new objects are unknown; a plan may start from
+/// it as it is.
 pub struct PlanInput<'a, S> {
     /// The last known state; `None` plans a create.
     pub prior: Option<&'a S>,
@@ -56,7 +57,7 @@ pub struct PlanInput<'a, S> {
     pub proposed: &'a S,
 }
 
-// Derived, these would ask for `S: Copy`.
+// A derive would ask for `S: Copy`.
 impl<S> Clone for PlanInput<'_, S> {
     fn clone(&self) -> Self {
         *self
@@ -70,23 +71,23 @@ impl<S> Clone for ApplyInput<'_, S> {
 }
 impl<S> Copy for ApplyInput<'_, S> {}
 
-/// What a plan answers.
+/// The result of a plan.
 #[derive(Clone, Debug)]
 pub struct Planned<S> {
-    /// The state to come; unknown where only apply can tell.
+    /// The planned state; unknown where only apply can tell.
     pub state: S,
     /// Attributes whose change needs a new object.
     pub replace: Vec<AttributePath>,
 }
 
-/// What a change does.
+/// What a change does when it is applied.
 #[derive(Debug)]
 pub enum Work {
     /// Steps on hosts.
     Steps(Graph),
     /// Statements in one session.
     Sql(Vec<Statement>),
-    /// An input that shapes it is not known before apply.
+    /// Unknown before apply: an input that shapes the work is not known yet.
     Unknown,
 }
 
@@ -96,76 +97,77 @@ impl From<Option<Graph>> for Work {
     }
 }
 
-/// What an apply works from.
+/// The inputs of an apply.
 pub struct ApplyInput<'a, S> {
     /// The state before; `None` for a create.
     pub prior: Option<&'a S>,
     /// The planned state; `None` for a destroy.
     pub planned: Option<&'a S>,
-    /// The configuration (write-only values are here alone); `None` for a destroy.
+    /// The configuration; only here are write-only values. `None` for a destroy.
     pub config: Option<&'a S>,
 }
 
-/// What an apply answers. On a create with an error the adapter drops `state`: no tainted resource,
-/// ever.
+/// The result of an apply. When a create fails, the adapter drops `state`, so that no resource is
+/// ever tainted.
 #[derive(Debug)]
 pub struct Applied<S> {
-    /// What is true now; `None` when the object is gone (or, with an error, when nothing is known
-    /// beyond the prior state).
+    /// What is true now. `None` when the object is gone or, with a problem, when nothing is known
+    /// beyond the prior state.
     pub state: Option<S>,
-    /// Why it did not end well, if it did not.
+    /// Why the apply failed, if it did.
     pub problem: Option<Problem>,
-    /// Things the reader can act on.
+    /// Warnings that the reader can act on.
     pub warnings: Vec<Problem>,
 }
 
-/// What a read answers.
+/// The result of a read.
 #[derive(Debug)]
 pub struct Found<S> {
     /// The object as it is; `None` only when it is proved gone.
     pub state: Option<S>,
-    /// Things the reader can act on (unreachable, changed by others).
+    /// Warnings that the reader can act on (the host is unreachable, others changed something).
     pub warnings: Vec<Problem>,
 }
 
 /// One declared object: its schema and the four verbs read, plan, apply, import.
 #[async_trait]
 pub trait Resource: Send + Sync + 'static {
-    /// The object's attributes; every field is a [`crate::schema::Value`] so that null and unknown
+    /// The object's attributes. Each field is a [`crate::schema::Value`], so that null and unknown
     /// can be told apart.
     type State: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
-    /// Terraform type, `ob_cluster`.
+    /// The Terraform type, such as `ob_cluster`.
     const TYPE: &'static str;
 
     /// The schema; its doc texts are the registry page.
     fn schema(&self) -> Schema;
 
-    /// Finds everything wrong with a configuration by itself, all at once. Unknown values are never
-    /// an error.
+    /// Finds everything that is wrong with a configuration by itself, all at once. Unknown values
+    /// are never an error.
     fn validate(&self, _config: &Self::State, _diags: &mut Diagnostics) {}
 
-    /// Pure: decides what the state will be. `None` only with an error in `diags`.
+    /// Pure: computes the planned state. Returns `None` only with an error in `diags`.
     fn plan(
         &self,
         input: PlanInput<'_, Self::State>,
         diags: &mut Diagnostics,
     ) -> Option<Planned<Self::State>>;
 
-    /// Pure: what a destroy must refuse or say (for instance `deletion_protection`).
+    /// Pure: what a destroy must refuse or say (for instance because of `deletion_protection`).
     fn plan_destroy(&self, _prior: &Self::State, _diags: &mut Diagnostics) {}
 
-    /// Pure: what an apply of this change does, by the functions that apply itself uses. `None` on a
-    /// side: there is no object.
+    /// Pure: what an apply of this change does, computed by the functions that apply itself uses.
+    /// `None` on a side means that there is no object.
     ///
     /// # Errors
-    /// It must not be done.
+    /// The change must not be made.
     fn planned(
         &self,
         prior: Option<&Self::State>,
         planned: Option<&Self::State>,
     ) -> Result<Work, Problem>;
 
-    /// Live look at plan time that can only warn: "resumes operation X at step n of m".
+    /// Looks at the world at plan time. It can only warn, such as "resumes operation X at step n of
+    /// m".
     async fn foresee(
         &self,
         _cx: &Context,
@@ -175,32 +177,32 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Looks at the world. Unreachable is not an error: the prior state comes back with a status
-    /// and a warning.
+    /// Reads what is true. A host that cannot be reached is not an error: the prior state comes
+    /// back with a status and a warning.
     async fn read(&self, cx: &Context, state: Self::State) -> Result<Found<Self::State>, Problem>;
 
-    /// Makes it so.
+    /// Makes the planned change.
     async fn apply(&self, cx: &Context, input: ApplyInput<'_, Self::State>)
     -> Applied<Self::State>;
 
-    /// Reads an object that exists by its import id; writes nothing.
+    /// Reads an existing object by its import id; writes nothing.
     async fn import(&self, _cx: &Context, _id: &str) -> Result<Self::State, Problem> {
         Err(Problem::user(format!("{} cannot be imported", Self::TYPE)))
     }
 
-    /// Names of the attributes that identify the object (all strings, required for import by
-    /// identity); empty: no identity.
+    /// Names of the attributes that identify the object (all are strings and required for import by
+    /// identity). Empty: the object has no identity.
     fn identity(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// The import id for an identity, values in the order of [`Resource::identity`].
+    /// The import id for an identity; values are in the order of [`Resource::identity`].
     fn identity_to_id(&self, values: &[String]) -> String {
         values.join("/")
     }
 
-    /// Brings a stored state of an older schema `version` to the current one, as JSON. The default
-    /// takes it as it is.
+    /// Upgrades a stored state of an older schema `version` to the current one, as JSON. The
+    /// default returns the state unchanged.
     fn upgrade(
         &self,
         _version: i64,
@@ -210,7 +212,7 @@ pub trait Resource: Send + Sync + 'static {
     }
 }
 
-/// Something that is only read.
+/// An object that is only read.
 #[async_trait]
 pub trait DataSource: Send + Sync + 'static {
     /// As [`Resource::State`].
@@ -221,16 +223,16 @@ pub trait DataSource: Send + Sync + 'static {
     fn schema(&self) -> Schema;
     /// As [`Resource::validate`].
     fn validate(&self, _config: &Self::State, _diags: &mut Diagnostics) {}
-    /// Reads it; the answer holds every attribute.
+    /// Reads the object; the result holds every attribute.
     async fn read(&self, cx: &Context, config: Self::State) -> Result<Found<Self::State>, Problem>;
 }
 
-/// Whoever wants to see every resource and data source: the provider, the schema writer, the
-/// contract tests.
+/// Visits every resource and data source. The provider, the schema writer and the contract tests
+/// implement it.
 pub trait Visitor {
-    /// Sees one resource.
+    /// Visits one resource.
     fn resource<R: Resource>(&mut self, resource: R);
-    /// Sees one data source.
+    /// Visits one data source.
     fn data_source<D: DataSource>(&mut self, source: D);
 }
 

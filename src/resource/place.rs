@@ -1,4 +1,4 @@
-//! Where an import id of a host or of a directory there leads.
+//! The host and the directory that an import id leads to.
 use crate::base::import_id::Way;
 use crate::base::{Directory, ImportId, Problem};
 use crate::engine::Node;
@@ -7,19 +7,19 @@ use crate::transport::Endpoint;
 /// A directory on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The way to log in.
+    /// How to log in to the host.
     pub endpoint: Endpoint,
     /// The directory.
     pub directory: Directory,
-    /// The user that owns it; empty is the login user.
+    /// The user that owns the directory; empty means the login user.
     pub run_as: String,
 }
 
 impl Place {
-    /// The place of an id; what follows `#` is the caller's.
+    /// The place of an id. The part after `#` is left to the caller.
     ///
     /// # Errors
-    /// The id is not of SSH or names no directory.
+    /// The id does not begin with `ssh://`, or names no directory.
     pub fn of(id: ImportId) -> Result<Self, String> {
         if id.path.is_empty() {
             return Err("it names no directory".into());
@@ -29,11 +29,11 @@ impl Place {
     }
 }
 
-/// Takes the import id of a directory apart:
+/// Parses the import id of a directory:
 /// `ssh://user@address:port/base-dir?identity=name&run_as=user`.
 ///
 /// # Errors
-/// It is none.
+/// The id is malformed.
 pub fn parse_id(id: &str) -> Result<Place, Problem> {
     let parsed = ImportId::parse(id).and_then(whole).and_then(Place::of);
     parsed.map_err(|why| {
@@ -43,18 +43,19 @@ pub fn parse_id(id: &str) -> Result<Place, Problem> {
     })
 }
 
-/// An id that leads to a host or a directory, not to something in its database.
+/// Accepts an id that leads to a host or a directory, not to an object in a database.
 ///
 /// # Errors
-/// It names a SQL object.
+/// The id names a SQL object.
 pub fn whole(id: ImportId) -> Result<ImportId, String> {
     if id.object.is_empty() { Ok(id) } else { Err("what follows # names a SQL object".into()) }
 }
 
-/// The way to the host of an id. Its name is not known, so that the address stands for it.
+/// How to log in to the host of an id. An id does not tell the host's name, so the address stands
+/// for it.
 ///
 /// # Errors
-/// The id is not of SSH.
+/// The id does not begin with `ssh://`.
 pub fn endpoint(id: ImportId) -> Result<Endpoint, String> {
     if id.way != Way::Ssh {
         return Err("it does not begin with ssh://".into());
@@ -75,7 +76,7 @@ pub fn import_id(i: &Node) -> String {
     id_at(&i.host.endpoint, &i.directory, &i.host.run_as).to_string()
 }
 
-/// The id of a path on a host.
+/// The import id of a path on a host.
 #[must_use]
 pub fn id_at(endpoint: &Endpoint, path: &str, run_as: &str) -> ImportId {
     ImportId {

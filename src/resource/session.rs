@@ -9,25 +9,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Login for an SQL endpoint that is not ours.
+/// A login for an SQL endpoint that is not ours.
 #[derive(Clone, Debug)]
 pub struct SqlCredential {
     /// User name.
     pub user: String,
     /// Password.
     pub password: Secret,
-    /// Whether the link is encrypted, and to whom.
+    /// Whether the link must be encrypted, and what must be proved about the server.
     pub tls: Tls,
 }
 
-/// What `provider "ob"` says, after environment variables. Made by Configure; never connects by
-/// itself.
+/// The settings of `provider "ob"`, after environment variables. Configure makes it; it never
+/// connects by itself.
 pub struct Session {
-    /// Stable name of this configuration, written into marks; `None` refuses whatever deploys.
+    /// Stable name of this configuration, which is written into marks; `None` refuses whatever
+    /// deploys.
     pub owner: Option<String>,
-    /// Who runs: CI run id and workspace, or user and host; for the journal.
+    /// Who runs, for the journal: CI run id and workspace, or user and host.
     pub who: String,
-    /// The way to hosts.
+    /// Connects to hosts.
     pub connector: Arc<dyn Connector>,
     /// The archives of packages.
     pub archives: Archives,
@@ -37,9 +38,9 @@ pub struct Session {
     pub observe: bool,
     /// True when `sudo -n` may be used on hosts where the login user is not root.
     pub sudo: bool,
-    /// Steps at once, over all jobs of this process.
+    /// How many steps run at once, over all jobs of this process.
     pub limits: Limits,
-    /// Deadline of one operation unless the resource says otherwise.
+    /// Deadline of one operation unless the resource sets one.
     pub operation_timeout: Duration,
     /// What servers were seen to have a moment ago.
     pub looks: Looks,

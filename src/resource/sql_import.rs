@@ -1,8 +1,9 @@
-//! Import ids of SQL objects: where the server is, then `#` and the object, as in
+//! Import ids of SQL objects: the place of the server, then `#` and the object, as in
 //! `ssh://admin@10.0.0.1:22/data/main?identity=prod#user=app&host=%25` or
 //! `sql://reporting@10.0.0.9:2881#database=shop`.
 //!
-//! The second form names a login of the provider's `sql.credentials`. Names are percent-encoded.
+//! In the second form the user is a login of the provider's `sql.credentials`. Names are
+//! percent-encoded.
 use super::Context;
 use super::common::{Map, host};
 use super::execute::reader;
@@ -16,36 +17,37 @@ use crate::engine::Node;
 use crate::schema::Value;
 use std::collections::BTreeMap;
 
-/// An import id taken apart.
+/// The parts of an import id.
 #[derive(Debug)]
 pub struct Named {
-    /// `instance`.
+    /// The attribute `instance`.
     pub instance: Value<InstanceRef>,
-    /// `group`.
+    /// The attribute `group`.
     pub group: Map<InstanceRef>,
-    /// `endpoint`.
+    /// The attribute `endpoint`.
     pub endpoint: Value<SqlEndpoint>,
-    /// What follows `#`.
+    /// The names and values after `#`.
     pub object: BTreeMap<String, String>,
 }
 
 impl Named {
-    /// A part of the object's name.
+    /// The value of `key` after `#`.
     ///
     /// # Errors
-    /// The id does not have it.
+    /// The id has no such key.
     pub fn part(&self, key: &str, id: &str) -> Result<String, Problem> {
         self.object.get(key).cloned().ok_or_else(|| bad(id, &format!("it does not name the {key}")))
     }
 }
 
 fn bad(id: &str, why: &str) -> Problem {
-    Problem::user(format!("\"{id}\" is no import id"))
-        .why(why)
-        .fix("write it as ssh://user@address:22/base-dir?identity=name#database=shop or sql://credential@address:2881#user=app&host=%25&database=shop; names are percent-encoded")
+    Problem::user(format!("\"{id}\" is no import id")).why(why).fix(
+        "write it as ssh://user@address:22/base-dir?identity=name#database=shop or \
+         sql://credential@address:2881#user=app&host=%25&database=shop; names are percent-encoded",
+    )
 }
 
-/// The import id of an object.
+/// The import id of an object on a server.
 #[must_use]
 pub fn id(target: &Target, object: &[(&str, &str)]) -> String {
     let at = |i: &Node| id_at(&i.host.endpoint, &i.directory, &i.host.run_as);
@@ -83,10 +85,11 @@ fn sql_endpoint(place: ImportId) -> Result<SqlEndpoint, String> {
     })
 }
 
-/// Takes an id apart; asks the host of an `ssh://` id for the ports, and for the group it is in.
+/// Parses an id. For an `ssh://` id also asks the host for the instance's ports and for the group
+/// that the instance is in.
 ///
 /// # Errors
-/// It is no id, or the host does not answer.
+/// The id is malformed, or the host does not answer.
 pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     let place = ImportId::parse(id).map_err(|why| bad(id, &why))?;
     let mut named = Named {
@@ -107,7 +110,7 @@ pub async fn parse(cx: &Context, id: &str) -> Result<Named, Problem> {
     let instance = Node::new(name, there, directory, probe.ports);
     let found = database.facts(&cx, &instance).await?;
     let engine = database.engine();
-    // The package that the host is set to, under the name its deployment gave it.
+    // The package that the host is set to, by the name that its deployment gave it.
     let package = found.package.unwrap_or(probe.package.id);
     match found.group {
         Some(note) => {

@@ -1,8 +1,8 @@
-//! What the SQL objects share: read, apply and import on one session each.
+//! What the SQL objects share: each read, apply and import takes one session.
 //!
-//! They take no lease: what runs is check, statements that may be repeated, verify. The statements
-//! are a pure function of what there is and what is asked for, and the same function gives the
-//! lines of the runbook.
+//! SQL objects take no lease. An apply checks, runs statements that may be repeated, and verifies.
+//! The statements are a pure function of what the server has and what is asked for; the same
+//! function gives the lines of the runbook.
 use super::common::{self, set_text};
 use super::looks::Seen;
 use super::sql_target::{self, Target, Targeted, open, target};
@@ -15,26 +15,26 @@ use crate::schema::Value;
 use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
-/// Where passwords come from.
+/// Where the passwords of statements come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passwords {
     /// From the configuration.
     Given,
-    /// Only their names, for the runbook.
+    /// From nowhere: statements hold only their names, for the runbook.
     Named,
-    /// They are set already (a verify).
+    /// The passwords have been set already (a verify).
     Set,
 }
 
-/// What a statement must be computed from.
+/// The inputs from which statements are computed.
 pub struct Change<'a, S> {
-    /// The last known state.
+    /// The last known state; `None` for a create.
     pub prior: Option<&'a S>,
-    /// The state to come.
+    /// The planned state; `None` for a destroy.
     pub next: Option<&'a S>,
     /// The configuration, for write-only values.
     pub config: Option<&'a S>,
-    /// What to do about passwords.
+    /// How to treat passwords.
     pub passwords: Passwords,
 }
 
@@ -46,7 +46,7 @@ impl<S> Clone for Change<'_, S> {
 impl<S> Copy for Change<'_, S> {}
 
 impl<S> Change<'_, S> {
-    /// The password to set, when its version says so.
+    /// The password to set, if its version changed; `None` otherwise.
     #[must_use]
     pub fn password(
         &self,
@@ -66,45 +66,46 @@ impl<S> Change<'_, S> {
     }
 }
 
-/// For whom a state is filled in.
+/// For which verb a state is filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
     /// A read: all drift shows.
     Read,
-    /// An apply that ended well: what was planned stays; what others do at the same time shows at
+    /// An apply that ended well: what was planned stays. What others do at the same time shows at
     /// the next read.
     Applied,
 }
 
 /// One kind of SQL object.
 pub trait SqlObject: Targeted + Clone + Send + Sync + 'static {
-    /// What must be known of the server for a state; `None` while its name is unknown.
+    /// What must be known of the server to fill in this state; `None` while the object's name is
+    /// unknown.
     fn what(&self) -> Option<What>;
-    /// What must be known for a change of `prior` into this.
+    /// What must be known of the server for a change from `prior` to this state.
     fn what_with(&self, _prior: &Self) -> Option<What> {
         self.what()
     }
     /// Pure: the statements that make `change` true on a server that has `now`.
     ///
     /// # Errors
-    /// It must not be done.
+    /// The change must not be made.
     fn statements(change: Change<'_, Self>, now: &Catalog) -> Result<Vec<Statement>, Problem>;
     /// The plan's one line.
     fn headline(statements: &[Statement]) -> String {
         statements.iter().map(|s| s.shown.as_str()).collect::<Vec<_>>().join("; ")
     }
-    /// Fills in what is true; `None` when the object is not there.
+    /// Fills in what is true; `None` when the server does not have the object.
     fn fill(self, now: &Catalog, how: Fill) -> Option<Self>;
-    /// Refuses what would cut off the login in use. Called before anything is done.
+    /// Refuses a change that would cut off the login in use. Called before anything is done.
     ///
     /// # Errors
-    /// The object is that login.
+    /// The object is that login, or belongs to the server.
     fn spare(&self, _login: &str) -> Result<(), Problem> {
         Ok(())
     }
-    /// Leaves the login in use out of what others made.
+    /// Removes the login in use from what others made.
     fn login(&mut self, _login: &str) {}
-    /// Says at create that something was there already; `None` when nothing was.
+    /// A warning, at a create, that the object existed already; `None` when it did not.
     fn adopted(&self, _now: &Catalog) -> Option<Problem> {
         None
     }
@@ -122,14 +123,14 @@ const UNREACHABLE: &str = "unreachable";
 /// Fills in what is true of an object whose server answered.
 fn seen<S: SqlObject>(state: S, now: &Catalog, how: Fill) -> Option<S> {
     let mut state = state.fill(now, how)?;
-    // What was planned stays, as with every other attribute.
+    // A planned status stays, like every other planned attribute.
     if how == Fill::Read || state.status().is_unknown() {
         *state.status() = Value::Value(PRESENT.into());
     }
     Some(state)
 }
 
-/// Looks at the server. One that does not answer leaves all but the status as it is.
+/// Looks at the server. If the server does not answer, only the status changes.
 ///
 /// # Errors
 /// The server answers, but not as it should.
@@ -170,7 +171,7 @@ async fn look(cx: &Context, at: &Target, what: &What) -> Result<Seen, Problem> {
     Ok(Seen { now: now?, login })
 }
 
-/// Makes a change true.
+/// Makes a change.
 pub async fn apply<S: SqlObject>(cx: &Context, input: ApplyInput<'_, S>) -> Applied<S> {
     let result = carry_out(cx, input).await;
     result.unwrap_or_else(|problem| Applied {
@@ -268,7 +269,7 @@ async fn on_link<S: SqlObject>(
     let left = S::statements(Change { passwords: Passwords::Set, ..change }, &now)?;
     let secret_failed = failed.is_some() && statements.iter().any(Statement::holds_secret);
     if left.is_empty() && !secret_failed {
-        // Done, if need be by another run that was faster.
+        // All done, perhaps by another run that was faster.
         let mut state = input.planned.cloned().and_then(|s| seen(s, &now, Fill::Applied));
         if let Some(state) = &mut state {
             state.login(&link.user);
@@ -292,17 +293,22 @@ fn not_recorded(place: &str, left: &[Statement]) -> Problem {
         .place(place)
         .why(format!("still missing: {}", shown.join("; ")));
     if left.iter().all(|s| s.shown.starts_with("GRANT ")) {
-        // Measured: a grant on a database that a pattern of the same user covers is not recorded.
-        problem.fix("the user has this already by a grant on a wider pattern (`_` and `%` in a database name match any character): look at mysql.db, then revoke the wider one, or manage it instead with database_pattern")
+        // Measured: the server does not record a grant on a database that a pattern of the same
+        // user covers.
+        problem.fix(
+            "the user has this already by a grant on a wider pattern (`_` and `%` in a database \
+             name match any character): look at mysql.db, then revoke the wider one, or manage it \
+             instead with database_pattern",
+        )
     } else {
         problem.fix("somebody changed the same object meanwhile: run the same command again")
     }
 }
 
-/// Reads an object that an import has named.
+/// Reads an object that an import names.
 ///
 /// # Errors
-/// It is not there.
+/// The server does not have the object, or does not answer.
 pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S, Problem> {
     let at = target(&state).ok_or_else(unknown_input)?;
     let what = state.what().ok_or_else(unknown_input)?;
@@ -315,7 +321,7 @@ pub async fn import<S: SqlObject>(cx: &Context, state: S, id: &str) -> Result<S,
     })
 }
 
-/// The statements that a planned change runs on a server that is as the prior state says; for `ob
+/// The statements that a planned change runs if the server is as the prior state says; for `ob
 /// runbook`.
 ///
 /// # Errors
@@ -328,8 +334,9 @@ pub fn planned_statements<S: SqlObject>(
     S::statements(Change { prior, next, config: None, passwords: Passwords::Named }, believed)
 }
 
-/// Fills in a plan's `status`, `runbook` and `impact`, which stay as they are where a change runs
-/// nothing. Gives the statements; `None` unless all that they depend on is known (`shaped`).
+/// Fills in a plan's `status`, `runbook` and `impact`; they stay as they are when the change runs
+/// no statement. Returns the statements; `None` unless everything that they depend on is known
+/// (`shaped`).
 ///
 /// # Errors
 /// As [`SqlObject::statements`].
@@ -369,7 +376,7 @@ fn impact_of(statements: &[Statement]) -> BTreeSet<Value<String>> {
     [lost, cut].into_iter().flatten().map(|i| Value::Value(i.as_str().to_owned())).collect()
 }
 
-/// The statements that a resource says a change runs.
+/// The statements that a resource plans for a change.
 #[cfg(test)]
 pub fn statements_of<R: super::Resource>(
     resource: &R,

@@ -1,8 +1,8 @@
-//! Where an SQL object lives: one of our instances, the current primary of a group, or a server
-//! that is not ours.
+//! Where an SQL object lives: on one of our instances, on the current primary of a group, or on a
+//! server that is not ours.
 //!
-//! All three give one [`Link`]. A group is asked each time who takes writes: an address in the
-//! state would be stale after the next switchover.
+//! All three give one [`Link`]. A group is asked each time for its primary, because an address in
+//! the state would be stale after the next switchover.
 use super::common::{Connection, Map, Texts, connection, known, text};
 use super::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use super::ob_standby::instance_attributes;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long the other members are waited for once one says that it takes writes.
+/// How long to wait for the other members once one says that it is the primary.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A server that is not ours.
@@ -35,32 +35,32 @@ pub struct SqlEndpoint {
     pub via: Value<Connection>,
 }
 
-/// The three attributes that say where.
+/// The three attributes that name the server.
 pub struct Fields<'a> {
-    /// `instance`.
+    /// The attribute `instance`.
     pub instance: &'a Value<InstanceRef>,
-    /// `group`.
+    /// The attribute `group`.
     pub group: &'a Map<InstanceRef>,
-    /// `endpoint`.
+    /// The attribute `endpoint`.
     pub endpoint: &'a Value<SqlEndpoint>,
 }
 
 /// A state with the attributes that all SQL objects share.
 pub trait Targeted {
-    /// To read them.
+    /// Reads these attributes.
     fn fields(&self) -> Fields<'_>;
-    /// To set them.
+    /// Sets these attributes.
     fn set_fields(
         &mut self,
         instance: Value<InstanceRef>,
         group: Map<InstanceRef>,
         endpoint: Value<SqlEndpoint>,
     );
-    /// Its deadlines.
+    /// The deadlines of the object.
     fn timeouts(&self) -> &Value<Timeouts>;
-    /// `runbook` and `impact`, to set them.
+    /// `runbook` and `impact`, so that they can be set.
     fn outlook(&mut self) -> (&mut Value<String>, &mut Texts);
-    /// `status`, to set it.
+    /// `status`, so that it can be set.
     fn status(&mut self) -> &mut Value<String>;
 }
 
@@ -99,47 +99,103 @@ macro_rules! targeted {
 }
 pub(crate) use targeted;
 
-/// Where, resolved.
+/// The resolved place of an SQL object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// One of our instances.
     Instance(Engine, Box<Node>),
-    /// Whoever of these takes writes.
+    /// Whichever of these members takes writes.
     Group(Engine, BTreeMap<String, Node>),
     /// A server that is not ours.
     Endpoint {
-        /// Address as seen from `via`.
+        /// Address of the server as seen from `via`.
         address: String,
         /// Port.
         port: u16,
         /// Name of the login.
         credential: String,
-        /// The host to go through; this machine when `None`.
+        /// The host to go through; `None` means directly from this machine.
         via: Option<Endpoint>,
     },
 }
 
-/// The attributes, for a schema.
+/// The shared attributes of SQL objects, for a schema.
 #[must_use]
 pub fn attributes() -> [Named; 7] {
     let endpoint = [
-        ("address", string("Host name or IP address of the server, as seen from `via` or from the runner.").required().check(not_empty)),
+        (
+            "address",
+            string("Host name or IP address of the server, as seen from `via` or from the runner.")
+                .required()
+                .check(not_empty),
+        ),
         ("port", number("Port of the MySQL protocol.").required().range(1..=65535)),
-        ("credential", string("Name of a login in the provider's `sql.credentials`.").required().check(not_empty)),
-        ("via", object("SSH host to go through, `ob_host.x.endpoint`; directly from the runner when not set.", connection()).optional()),
+        (
+            "credential",
+            string("Name of a login in the provider's `sql.credentials`.")
+                .required()
+                .check(not_empty),
+        ),
+        (
+            "via",
+            object(
+                "SSH host to go through, `ob_host.x.endpoint`; directly from the runner when not \
+                 set.",
+                connection(),
+            )
+            .optional(),
+        ),
     ];
     [
-        ("instance", object("A server that this provider deployed: `ob_cluster.x.instance`. The login is the provider's own account, read from the host. Exactly one of `instance`, `group` and `endpoint` is set.", instance_attributes()).optional()),
-        ("group", map_of("A replication group: `{ for name, m in ob_standby.x.members : name => m.instance }`. Its members are asked each time which of them takes writes.", instance_attributes()).optional()),
-        ("endpoint", object("A MySQL-mode server that this provider did not deploy.", endpoint).optional()),
+        (
+            "instance",
+            object(
+                "A server that this provider deployed: `ob_cluster.x.instance`. The login is the \
+                 provider's own account, read from the host. Exactly one of `instance`, `group` \
+                 and `endpoint` is set.",
+                instance_attributes(),
+            )
+            .optional(),
+        ),
+        (
+            "group",
+            map_of(
+                "A replication group: \
+                 `{ for name, m in ob_standby.x.members : name => m.instance }`. Its members are \
+                 asked each time which of them takes writes.",
+                instance_attributes(),
+            )
+            .optional(),
+        ),
+        (
+            "endpoint",
+            object("A MySQL-mode server that this provider did not deploy.", endpoint).optional(),
+        ),
         ("timeouts", schema_timeouts()),
-        ("status", string("`present`; `unreachable` when its server could not be asked: all else is as last known then.").computed()),
-        ("runbook", string("What the last planned change does, in one line: its statements, or their number.").computed()),
-        ("impact", set("What the last planned change does to users: `data loss`, `clients cut`.", STRING).computed()),
+        (
+            "status",
+            string(
+                "`present`; `unreachable` when its server could not be asked: all else is as last \
+                 known then.",
+            )
+            .computed(),
+        ),
+        (
+            "runbook",
+            string(
+                "What the last planned change does, in one line: its statements, or their number.",
+            )
+            .computed(),
+        ),
+        (
+            "impact",
+            set("What the last planned change does to users: `data loss`, `clients cut`.", STRING)
+                .computed(),
+        ),
     ]
 }
 
-/// Where a state points; `None` while unknown, or when it points nowhere.
+/// The place that a state names; `None` while unknown, or when the state names none.
 #[must_use]
 pub fn target(state: &impl Targeted) -> Option<Target> {
     let Fields { instance, group, endpoint } = state.fields();
@@ -168,7 +224,7 @@ pub fn target(state: &impl Targeted) -> Option<Target> {
     })
 }
 
-/// Exactly one way must be given.
+/// Reports a configuration that does not name exactly one server.
 pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
     let Fields { instance, group, endpoint } = config.fields();
     if instance.is_unknown() || group.is_unknown() || endpoint.is_unknown() {
@@ -210,7 +266,8 @@ pub fn validate(config: &impl Targeted, diags: &mut Diagnostics) {
     }
 }
 
-/// The same server, though not spelled alike (another package, another name of the host).
+/// Whether two references lead to the same server, though other attributes differ (another package,
+/// another name of the host).
 fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
     let place = |r: &InstanceRef| {
         let i = r.instance()?;
@@ -222,13 +279,25 @@ fn same(a: &InstanceRef, b: &InstanceRef) -> bool {
     place(a).is_some_and(|p| Some(p) == place(b))
 }
 
-/// Keeps the known spelling of an unmoved server in the plan: an upgrade of a cluster must not show
-/// up at each of its users. Says so when the server is another one.
+/// Keeps the prior spelling of a server that did not move, so that the upgrade of a cluster does
+/// not show at each of its SQL objects. Warns when the server is another one.
 pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
     let (before, after) = (prior.fields(), next.fields());
-    let unmoved_instance = matches!((before.instance, after.instance), (Value::Value(a), Value::Value(b)) if same(a, b));
-    let unmoved_group = matches!((before.group, after.group), (Value::Value(a), Value::Value(b))
-        if a.len() == b.len() && a.iter().all(|(k, a)| matches!((a, b.get(k)), (Value::Value(a), Some(Value::Value(b))) if same(a, b))));
+    let unmoved_instance = matches!(
+        (before.instance, after.instance),
+        (Value::Value(a), Value::Value(b)) if same(a, b)
+    );
+    let unmoved_group = matches!(
+        (before.group, after.group),
+        (Value::Value(a), Value::Value(b))
+            if a.len() == b.len()
+                && a.iter().all(|(k, a)| {
+                    matches!(
+                        (a, b.get(k)),
+                        (Value::Value(a), Some(Value::Value(b))) if same(a, b)
+                    )
+                })
+    );
     let instance = if unmoved_instance { before.instance } else { after.instance }.clone();
     let group = if unmoved_group { before.group } else { after.group }.clone();
     let endpoint = after.endpoint.clone();
@@ -238,13 +307,17 @@ pub fn plan<S: Targeted>(prior: &S, next: &mut S, diags: &mut Diagnostics) {
         diags.caution(
             Problem::user("the object gets another server")
                 .why(format!("{} before, {} now", show(&before), show(&after)))
-                .fix("nothing, if the servers are one and the same; else: what is on the former one stays there as it is")
+                .fix(
+                    "nothing, if the servers are one and the same; else: what is on the former \
+                     one stays there as it is",
+                )
                 .attribute(["instance"]),
         );
     }
 }
 
-/// An instance and the group it is in are one place; two addresses may be one server that moved.
+/// Whether two places may be the same server: an instance and the group that it is in are one
+/// place. Endpoints are compared by address.
 fn may_be_one(a: &Target, b: &Target) -> bool {
     let all = |t: &Target| match t {
         Target::Instance(_, i) => vec![i.name.to_string()],
@@ -254,13 +327,13 @@ fn may_be_one(a: &Target, b: &Target) -> bool {
     all(a).iter().any(|x| all(b).contains(x))
 }
 
-/// Names the server, or the group of servers, and as whom it is asked.
+/// A key for the server, or the group of servers, and the login.
 #[must_use]
 pub fn key(target: &Target) -> String {
     format!("{target:?}")
 }
 
-/// For messages.
+/// The place for messages.
 #[must_use]
 pub fn show(target: &Target) -> String {
     match target {
@@ -272,10 +345,11 @@ pub fn show(target: &Target) -> String {
     }
 }
 
-/// Opens a session there.
+/// Opens a session on the server.
 ///
 /// # Errors
-/// No way, no login, no server; a group in which nobody takes writes.
+/// The host or the server cannot be reached, the login fails, or no member of the group takes
+/// writes.
 pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
     let engine_cx = reader(cx);
     let work = async {
@@ -294,7 +368,9 @@ pub async fn open(cx: &Context, target: &Target) -> Result<Link, Problem> {
     };
     tokio::select! {
         link = work => link,
-        () = cx.cancel.cancelled() => Err(Problem::new(Kind::Cancelled, "cancelled").place(show(target)).fix("run the same command again")),
+        () = cx.cancel.cancelled() => Err(Problem::new(Kind::Cancelled, "cancelled")
+            .place(show(target))
+            .fix("run the same command again")),
     }
 }
 
@@ -321,7 +397,10 @@ async fn foreign(
         return Err(Problem::user(format!("there is no login named \"{credential}\""))
             .place(place)
             .why(why)
-            .fix(format!("add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, password = … }} }} }} }}"))
+            .fix(format!(
+                "add it: provider \"ob\" {{ sql = {{ credentials = {{ {credential} = {{ user = …, \
+                 password = … }} }} }} }}"
+            ))
             .attribute(["endpoint", "credential"]));
     };
     let here = Endpoint {
@@ -341,10 +420,12 @@ async fn foreign(
         let problem = e.explain("log in", &place);
         match e.code() {
             Some(sql::ACCESS_DENIED) => problem.fix(format!(
-                "correct user and password of sql.credentials.{credential} in the provider configuration; should the server require TLS of this user, set tls there"
+                "correct user and password of sql.credentials.{credential} in the provider \
+                 configuration; should the server require TLS of this user, set tls there"
             )),
             Some(sql::SECURE_TRANSPORT) => problem.fix(format!(
-                "set tls = \"verify\" (or \"required\") in sql.credentials.{credential} of the provider configuration"
+                "set tls = \"verify\" (or \"required\") in sql.credentials.{credential} of the \
+                 provider configuration"
             )),
             _ => problem,
         }
@@ -352,8 +433,8 @@ async fn foreign(
     Ok(Link::new(session, place, login.user))
 }
 
-/// The member that takes writes. A dead member is waited for only shortly once another one has said
-/// that it is the one.
+/// The member that takes writes. Once a member says that it is the primary, dead members are waited
+/// for only [`GRACE`] longer.
 async fn primary(
     cx: &Cx,
     database: &'static dyn Database,
@@ -381,15 +462,22 @@ async fn primary(
         }
     }
     choose(&seen).and_then(|name| members.get(name).cloned()).ok_or_else(|| {
-        let what: Vec<_> = members.keys().map(|n| format!("{n}: {}", seen.get(n).map_or("unreachable", |m| m.standing.as_str()))).collect();
+        let what: Vec<_> = members
+            .keys()
+            .map(|n| format!("{n}: {}", seen.get(n).map_or("unreachable", |m| m.standing.as_str())))
+            .collect();
         Problem::new(Kind::Unreachable, "no member of the group takes writes")
             .place(members.keys().cloned().collect::<Vec<_>>().join(", "))
             .why(what.join(", "))
-            .fix("bring the primary back, switch over or fail over with ob_standby or `ob`, then run the same command again")
+            .fix(
+                "bring the primary back, switch over or fail over with ob_standby or `ob`, then \
+                 run the same command again",
+            )
     })
 }
 
-/// The one that takes writes and did not miss a move of the role.
+/// The member that takes writes and has not missed a move of the role; `None` when there is not
+/// exactly one.
 fn choose(seen: &BTreeMap<String, Member>) -> Option<&String> {
     let epoch = database::newest(seen).map_or(0, |g| g.epoch);
     let current = |m: &Member| {

@@ -1,7 +1,8 @@
 #!/bin/sh
-# rsync, which compares size and time, then one ssh for the rest.
+# Deploys with rsync, which compares size and time, and then one ssh for the rest.
 set -eu
-export SSH="ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=$BENCH_KNOWN_HOSTS -i $BENCH_KEY"
+export SSH="ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes \
+-o UserKnownHostsFile=$BENCH_KNOWN_HOSTS -i $BENCH_KEY"
 export HERE; HERE=$(dirname "$0")/..
 # shellcheck disable=SC2016
 xargs -P 20 -I {} sh -euc '

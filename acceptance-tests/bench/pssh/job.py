@@ -1,4 +1,4 @@
-"""parallel-ssh: job.py deploy | commands | one. It does not check host keys."""
+"""The jobs with parallel-ssh: job.py deploy | commands | one. It does not check host keys."""
 import os
 import sys
 
@@ -7,11 +7,13 @@ from pssh.clients import ParallelSSHClient
 
 here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 hosts = open(os.environ["BENCH_HOSTS"]).read().split()
-client = ParallelSSHClient(hosts, user="root", pkey=os.environ["BENCH_KEY"], pool_size=len(hosts), allow_agent=False)
+client = ParallelSSHClient(
+    hosts, user="root", pkey=os.environ["BENCH_KEY"], pool_size=len(hosts), allow_agent=False
+)
 
 
 def run(command):
-    """Runs one command everywhere and takes in what it prints."""
+    """Runs one command on all hosts and collects its output."""
     out = client.run_command(command)
     client.join(out)
     for host in out:
@@ -22,10 +24,14 @@ def run(command):
 
 if sys.argv[1] == "deploy":
     run("mkdir -p /data/db")
-    copies = [(os.path.join(os.environ["BENCH_FILES"], name), f"/data/{name}") for name in ("libaio.so.1", "seekdb")]
+    copies = [
+        (os.path.join(os.environ["BENCH_FILES"], name), f"/data/{name}")
+        for name in ("libaio.so.1", "seekdb")
+    ]
     copies.append((os.environ["BENCH_CONFIG"], "/data/db/start.sh"))
     for source, target in copies:
-        # It knows no "copy when different": the copy is left out where size and time agree, as rsync does it.
+        # parallel-ssh has no "copy when different". So this leaves the copy out where size and time
+        # are the same, as rsync does.
         stamp = f"{os.path.getsize(source)} {int(os.path.getmtime(source))}"
         there = client.run_command(f"stat -c '%s %Y' {target} 2>/dev/null; true")
         client.join(there)

@@ -1,4 +1,4 @@
-"""The server's files, its config, its start, its port."""
+"""Copies the server's files and config, starts the server, and waits for its port."""
 import os
 
 from pyinfra.operations import files, server

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 )
 
-// solo is one initialised server with a root password and one parameter more.
+// solo is one initialised server with a root password and one more parameter.
 func solo(cursors string) string {
 	return cluster("solo", "$A", fmt.Sprintf(`
   parameters               = { %s, open_cursors = %q }
@@ -46,7 +46,7 @@ resource "ob_grant" "app" {
 `, privileges)
 }
 
-// access is another database and user with their grant as a set; `users` adds to the users.
+// access is another database, user and grant as a set; `users` adds to the users.
 func access(users string) string {
 	return fmt.Sprintf(`
 resource "ob_access" "all" {
@@ -91,7 +91,8 @@ func TestClusterAndItsObjects(t *testing.T) {
 		imported("ob_database.shop", map[string]string{"deletion_protection": consent, "allow_data_loss": consent, "runbook": planned, "impact": planned, "instance.host.name": hostName}),
 		imported("ob_user.app", map[string]string{"password_wo_version": "a counter of the configuration", "runbook": planned, "impact": planned, "instance.host.name": hostName}),
 		imported("ob_grant.app", map[string]string{"runbook": planned, "impact": planned, "instance.host.name": hostName}),
-		// An import of the set takes in all that the server has, the objects above too: there is nothing to compare it with.
+		// An import of the set takes in everything that the server has, with the objects above. So there
+		// is no state to compare it with.
 		resource.TestStep{ResourceName: "ob_access.all", ImportState: true},
 		resource.TestStep{
 			Config: config(t, solo("80")+objects(`"SELECT", "UPDATE"`)+access(", guest = { locked = true }")),
@@ -108,7 +109,7 @@ func TestClusterAndItsObjects(t *testing.T) {
 				resource.TestCheckTypeSetElemAttr("ob_grant.app", "privileges.*", "UPDATE"),
 			),
 		},
-		// A bad value is refused by the plan.
+		// The plan refuses a bad value.
 		resource.TestStep{
 			Config:      config(t, solo("80")+objects(`"NOT A PRIVILEGE"`)+access("")),
 			ExpectError: regexp.MustCompile("(?i)privilege"),

@@ -1,8 +1,9 @@
-// Package judge drives the provider's binary with HashiCorp's own acceptance harness: each step is an apply, an empty
-// plan, a refresh and an empty plan again; imports are compared with the state attribute by attribute.
+// Package judge drives the provider's binary with HashiCorp's own acceptance harness. Each step is
+// an apply, an empty plan, a refresh, and an empty plan again. Imports are compared with the state
+// attribute by attribute.
 //
-// It is started by acceptance-tests/tests/stories/judge_plugin_testing.rs, which makes the lab hosts and says in the
-// environment where they are.
+// acceptance-tests/tests/stories/judge_plugin_testing.rs starts it. That test makes the lab hosts
+// and passes their addresses in environment variables.
 package judge
 
 import (
@@ -16,7 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 )
 
-// variable gives what the caller has to say; without it nothing can be judged.
+// variable returns an environment variable of the caller; a missing one ends the test.
 func variable(t *testing.T, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
@@ -26,7 +27,7 @@ func variable(t *testing.T, name string) string {
 	return value
 }
 
-// run judges the steps; everything is destroyed at the end.
+// run runs the steps as one test; at the end everything is destroyed.
 func run(t *testing.T, steps ...resource.TestStep) {
 	t.Helper()
 	resource.Test(t, resource.TestCase{
@@ -35,7 +36,7 @@ func run(t *testing.T, steps ...resource.TestStep) {
 	})
 }
 
-// config is the provider block and the package, followed by the resources with $A, $B, … put in.
+// config is the provider block and the package, followed by the resources with $A, $B, … filled in.
 func config(t *testing.T, resources string) string {
 	t.Helper()
 	head := `
@@ -79,10 +80,10 @@ resource "ob_cluster" %[1]q {
 `, name, address, more)
 }
 
-// sizes are what fits on a lab host.
+// sizes are parameters with which a server fits on a lab host.
 const sizes = `memory_limit = "2G", datafile_size = "256M", log_disk_size = "2G"`
 
-// expect demands what the plan of a step does to resources, before it is applied.
+// expect demands, before a step is applied, what its plan does to the resources.
 func expect(actions map[string]plancheck.ResourceActionType) resource.ConfigPlanChecks {
 	var checks []plancheck.PlanCheck
 	for address, action := range actions {
@@ -94,8 +95,8 @@ func expect(actions map[string]plancheck.ResourceActionType) resource.ConfigPlan
 	}
 }
 
-// imported imports a resource and demands the same state, but for what no host can tell: `not` gives each such
-// attribute its reason.
+// imported imports a resource and demands the state that an apply gives, except for what no host
+// can tell: `not` gives the reason for each such attribute.
 func imported(address string, not map[string]string) resource.TestStep {
 	var ignore []string
 	for name := range not {
@@ -104,16 +105,17 @@ func imported(address string, not map[string]string) resource.TestStep {
 	return resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: ignore}
 }
 
-// consent is why guards of the configuration are not imported; an import always arrives protected.
+// consent is the reason why guards of the configuration are not compared; an import always arrives
+// protected.
 const consent = "a guard that lives in the configuration only; an import starts protected"
 
-// planned is why the account of the last planned change is not imported.
+// planned is the reason why the description of the last planned change is not compared.
 const planned = "tells of the last planned change, of which an import knows nothing"
 
-// hostName is why a host's name is not imported.
+// hostName is the reason why a host's name is not compared.
 const hostName = "what people call a host is known to the configuration only; an import takes its address"
 
-// idOf imports by another resource's id.
+// idOf imports by the id of another resource.
 func idOf(step resource.TestStep, address string) resource.TestStep {
 	step.ImportStateIdFunc = func(s *terraform.State) (string, error) {
 		found, ok := s.RootModule().Resources[address]

@@ -1,5 +1,5 @@
 //! (c) one cold command, (d) ten commands on each of twenty hosts: the product's transport library
-//! against its peers. A cold start of a process each time, on both sides.
+//! beside its peers. Both sides start a new process each time.
 use super::fleet::{Fleet, Job};
 use super::{LIMIT, Table, Way, interleave, seconds};
 use crate::outside::repository;
@@ -28,8 +28,8 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Runs the script on all hosts at once through the product's transport and prints what each
-    /// says.
+    /// Runs the script on all hosts at once through the product's transport, and prints the output
+    /// of each.
     ///
     /// # Errors
     /// A host could not be reached, or its script failed.
@@ -78,7 +78,7 @@ impl Exec {
     }
 }
 
-/// `ob-bench exec` as a process of its own.
+/// Runs `ob-bench exec` as a process of its own.
 fn ours(fleet: &Fleet, script: &str) -> Result<()> {
     let me =
         std::env::current_exe().context("cannot tell what program this is")?.display().to_string();
@@ -107,8 +107,8 @@ fn compare(
     let mut ways = vec![Way::new("ob transport", || seconds(|| ours(fleet, script)))];
     for (name, words) in peers {
         ways.push(Way::new(*name, move || {
-            // Connections that ansible keeps are of this directory: the next round begins without
-            // them.
+            // This directory holds the connections that ansible keeps. Without it the next round
+            // begins cold.
             let _ = std::fs::remove_dir_all(fleet.dir.path().join("ansible"));
             seconds(|| fleet.peer(words, &Job::default()))
         }));
@@ -119,7 +119,7 @@ fn compare(
 /// (c): one command on one host, cold.
 ///
 /// # Errors
-/// No lab.
+/// The lab cannot be made.
 pub fn one(rounds: usize) -> Result<Vec<Table>> {
     let fleet = Fleet::up(1)?;
     let script = fleet.dir.path().join("true.sh");
@@ -137,7 +137,7 @@ pub fn one(rounds: usize) -> Result<Vec<Table>> {
 /// (d): ten commands on each of twenty hosts.
 ///
 /// # Errors
-/// No lab.
+/// The lab cannot be made.
 pub fn many(rounds: usize) -> Result<Vec<Table>> {
     let fleet = Fleet::up(20)?;
     let script = repository().join("acceptance-tests/bench/commands.txt").display().to_string();

@@ -1,9 +1,9 @@
-//! (a) first deploy on ten hosts, (b) the same again with nothing to do, and the way back to a
-//! package that is there.
+//! (a) the first deploy on ten hosts; (b) the same again with nothing to do, and the way back to a
+//! package that is already there.
 //!
-//! Ours goes through the real terraform and the real provider: it also makes accounts, sets root's
-//! password, writes marks, gates and journals and waits until SQL answers; peers copy, write the
-//! start script, start, and wait for the port.
+//! Ours goes through the real terraform and the real provider. It also makes accounts, sets root's
+//! password, writes marks, gates and journals, and waits until SQL answers. Peers copy the files,
+//! write the start script, start the server, and wait for the port.
 use super::fleet::{BASE, DEPLOYERS, Fleet, Job};
 use super::{LIMIT, Row, Table, Way, interleave, seconds, wanted};
 use crate::story::{Cluster, Config};
@@ -15,10 +15,11 @@ use std::fmt::Write;
 use std::time::Duration;
 
 const HOSTS: usize = 10;
-/// The package and the one before it.
+/// The current package and the one before it.
 const VERSIONS: [&str; 2] = [seekdb::DEFAULT, "1.4.0"];
 
-/// The configuration: a cluster on each host, the package from the data source, as users have it.
+/// The configuration: a cluster on each host, with the package from the data source, as users write
+/// it.
 fn config(version: &str, initialize: bool) -> Result<Config> {
     let mut config = Config::single();
     config.clusters.clear();
@@ -42,7 +43,7 @@ fn terraform(fleet: &Fleet) -> Result<Terraform> {
     Ok(Terraform::new(&fleet.dir.path().join("ours"), Source::Override)?.limit(LIMIT))
 }
 
-/// Writes the configuration: nothing of this is measured.
+/// Writes the configuration; this is not measured.
 fn want(tf: &Terraform, fleet: &Fleet, version: &str, initialize: bool) -> Result<()> {
     tf.write("main.tf", &config(version, initialize)?.render(&fleet.lab)?).map(drop)
 }
@@ -52,9 +53,15 @@ fn apply(tf: &Terraform, fleet: &Fleet, version: &str, initialize: bool) -> Resu
     tf.apply().map(drop)
 }
 
-/// Terraform by itself with as many objects that do nothing.
+/// Terraform by itself, with as many objects that do nothing.
 fn alone(tf: &Terraform) -> Result<()> {
-    tf.write("main.tf", &format!("resource \"terraform_data\" \"x\" {{\n  count = {HOSTS}\n  input = {{ name = \"x\" }}\n}}\n"))?;
+    tf.write(
+        "main.tf",
+        &format!(
+            "resource \"terraform_data\" \"x\" {{\n  count = {HOSTS}\n  \
+             input = {{ name = \"x\" }}\n}}\n"
+        ),
+    )?;
     tf.apply().map(drop)
 }
 
@@ -62,8 +69,8 @@ fn job(version: &str, start: bool) -> Result<Job> {
     Ok(Job { files: seekdb::server(version)?, start })
 }
 
-/// The server's bare start on all hosts at once, its files being there: what no tool can do
-/// without.
+/// The bare start of the servers on all hosts at once, with their files already there: no tool can
+/// do without it.
 fn bare(fleet: &Fleet) -> Result<f64> {
     for version in [seekdb::DEFAULT] {
         let program = seekdb::share(&fleet.lab, version)?;
@@ -86,7 +93,7 @@ fn bare(fleet: &Fleet) -> Result<f64> {
     })
 }
 
-/// First deploys, each on hosts of its own.
+/// First deploys, each on new hosts.
 fn first(rounds: usize, start: bool) -> Vec<Row> {
     let ours = Way::new("ob_cluster by terraform apply", move || {
         let fleet = Fleet::up(HOSTS)?;
@@ -115,9 +122,9 @@ fn first(rounds: usize, start: bool) -> Vec<Row> {
     interleave(rounds, ways)
 }
 
-/// (a): first deploy, without and with the server's start. Ten real servers that start on a few
-/// cores take most of the time whoever starts them: the table without shows what the tools do, and
-/// the other one has a third of the rounds.
+/// (a): the first deploy, without and with the start of the servers. Ten real servers that start on
+/// a few cores take most of the time, whoever starts them. The table without the start shows what
+/// the tools do; the other one has a third of the rounds.
 ///
 /// # Errors
 /// Never; a way that fails says so in its row.
@@ -131,7 +138,7 @@ pub fn fresh(rounds: usize) -> Result<Vec<Table>> {
     ])
 }
 
-/// (b): again with nothing to do, and back to a package that is there.
+/// (b): the same again with nothing to do, and the change to a package that is already there.
 ///
 /// # Errors
 /// The first deploy failed.
@@ -155,7 +162,7 @@ fn idle(rounds: usize) -> Result<Vec<Row>> {
     alone(&other)?;
     let mut ways =
         vec![Way::new("ob_cluster by terraform apply", || seconds(|| tf.apply().map(drop)))];
-    // OpenSSH knows no "when different". The others find the servers that ours started.
+    // OpenSSH has no "copy when different". The other peers find the servers that ours started.
     for (name, words) in DEPLOYERS.into_iter().filter(|d| d.0 != "OpenSSH + xargs" && wanted(d.0)) {
         let job = job(seekdb::DEFAULT, true)?;
         fleet.peer(words, &job).with_context(|| format!("the first deploy by {name}"))?;
@@ -189,8 +196,8 @@ fn back(rounds: usize) -> Result<Vec<Row>> {
         let turn = Cell::new(0);
         ways.push(Way::new(name, move || {
             let version = VERSIONS[turn.replace(turn.get() + 1) % 2];
-            // Whoever came before left the same version or the other one: the one that is to be
-            // replaced is put there first.
+            // The way before may have left either version, so the file that is to be replaced is
+            // put there first.
             let job = job(version, false)?;
             fleet.lab.hosts().iter().try_for_each(|h| {
                 h.exec("echo other > /data/seekdb; touch -d @1 /data/seekdb")

@@ -1,4 +1,4 @@
-//! Lab hosts for the benchmark and the peers' jobs on them. The jobs themselves lie in
+//! Lab hosts for the benchmark, and the peers' jobs on them. The jobs themselves are in
 //! acceptance-tests/bench/.
 use super::LIMIT;
 use crate::outside::{repository, tools};
@@ -8,20 +8,20 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The server that peers deploy: on `/data/db`, of the same sizes as ours.
+/// Directory of the server that peers deploy; the server has the same sizes as ours.
 pub const BASE: &str = "/data/db";
 
-/// Hosts, and what the peers need to know about them. Everything goes when it is dropped.
+/// Hosts, and what the peers need to know about them. Dropping it removes everything.
 #[derive(Debug)]
 pub struct Fleet {
     /// The hosts.
     pub lab: Lab,
-    /// Room for the work of a peer or of terraform.
+    /// Work directory for a peer or for terraform.
     pub dir: tempfile::TempDir,
 }
 
 impl Fleet {
-    /// Makes so many hosts, and an inventory of them for each peer.
+    /// Makes this many hosts, and an inventory of them for each peer.
     ///
     /// # Errors
     /// As [`Lab::up`].
@@ -32,7 +32,9 @@ impl Fleet {
         files::write(dir.path().join("hosts"), &addresses, 0o644)?;
         let info = lab.info();
         let ini = format!(
-            "[all:vars]\nansible_user=root\nansible_ssh_private_key_file={}\nansible_ssh_common_args='-o UserKnownHostsFile={} -o IdentitiesOnly=yes'\n\n[all]\n{addresses}",
+            "[all:vars]\nansible_user=root\nansible_ssh_private_key_file={}\n\
+             ansible_ssh_common_args='-o UserKnownHostsFile={} -o IdentitiesOnly=yes'\n\n[all]\n\
+             {addresses}",
             info.key.display(),
             info.known_hosts.display()
         );
@@ -49,7 +51,7 @@ impl Fleet {
     /// environment.
     ///
     /// # Errors
-    /// It failed; the message carries what it printed.
+    /// The job failed; the message has its output.
     pub fn peer(&self, words: &[&str], job: &Job) -> Result<()> {
         let bench = repository().join("acceptance-tests/bench");
         let venv = environment()?;
@@ -92,13 +94,13 @@ impl Fleet {
 /// What a peer's job is about.
 #[derive(Clone, Debug, Default)]
 pub struct Job {
-    /// Where the server's files lie here.
+    /// Directory of the server's files on this machine.
     pub files: PathBuf,
     /// Whether the server is to be started.
     pub start: bool,
 }
 
-/// Where `setup.sh` has put the peers.
+/// The directory into which `setup.sh` has installed the peers.
 fn environment() -> Result<PathBuf> {
     let dir = tools()?.join("bench-peers");
     if dir.join("installed").is_file() {
@@ -108,7 +110,7 @@ fn environment() -> Result<PathBuf> {
     }
 }
 
-/// The peers that deploy, by their command lines.
+/// The peers that deploy, with their command lines.
 pub const DEPLOYERS: [(&str, &[&str]); 5] = [
     ("ansible", &["ansible-playbook", "-i", "INVENTORY", "ansible/deploy.yml"]),
     ("pyinfra", &["pyinfra", "-y", "pyinfra/inventory.py", "pyinfra/deploy.py"]),

@@ -1,13 +1,13 @@
-//! The benchmark: the provider and its peers side by side on lab hosts of this machine. Never a
-//! test: it judges nothing.
+//! The benchmark: the provider and its peers side by side on lab hosts of this machine. It is no
+//! test and judges nothing.
 //!
-//! - this file: rounds, medians, tables · [`fleet`]: hosts and the peers' jobs
-//!   (acceptance-tests/bench/)
-//! - [`deploy`]: (a), (b) · [`commands`]: (c), (d) · [`objects`]: (e) · [`plugin`], [`pair`]: (f)
+//! - This file: rounds, medians, tables. [`fleet`]: hosts and the peers' jobs
+//!   (acceptance-tests/bench/).
+//! - [`deploy`]: (a), (b). [`commands`]: (c), (d). [`objects`]: (e). [`plugin`], [`pair`]: (f).
 //!
-//! Rounds are interleaved, each begins with another way, and what is compared is medians: other
-//! load on the machine then hits all ways alike. A way that fails is reported and left out; the
-//! others go on.
+//! Rounds are interleaved, each round begins with another way, and medians are compared: so other
+//! load on the machine hits all ways alike. A way that fails is reported and left out; the others
+//! go on.
 pub mod commands;
 pub mod deploy;
 pub mod fleet;
@@ -19,27 +19,27 @@ use anyhow::Result;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-/// One way to do a job: its name, and a run that gives what it took, in its table's unit.
+/// One way to do a job: its name, and a run that returns its result in the table's unit.
 pub struct Way<'a> {
     name: String,
     run: Box<dyn FnMut() -> Result<f64> + 'a>,
 }
 
 impl<'a> Way<'a> {
-    /// A way of this name.
+    /// A way with this name.
     pub fn new(name: impl Into<String>, run: impl FnMut() -> Result<f64> + 'a) -> Self {
         Self { name: name.into(), run: Box::new(run) }
     }
 }
 
-/// What one way took in each round.
+/// The results of one way, one per round.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The way.
+    /// Name of the way.
     pub name: String,
-    /// One value a round.
+    /// One value per round.
     pub values: Vec<f64>,
-    /// Why it could not be measured.
+    /// Why the way could not be measured.
     pub failed: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Row {
         Self { name: name.into(), values, failed: None }
     }
 
-    /// The middle value.
+    /// The median.
     #[must_use]
     pub fn median(&self) -> Option<f64> {
         let mut sorted = self.values.clone();
@@ -62,7 +62,7 @@ impl Row {
     }
 }
 
-/// Seconds that `work` takes.
+/// The seconds that `work` takes.
 ///
 /// # Errors
 /// Those of `work`.
@@ -72,14 +72,14 @@ pub fn seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// Whether a way is to be measured: `OB_BENCH_WAYS` holds parts of names, with commas between them;
-/// not set, all are.
+/// Whether a way is to be measured. `OB_BENCH_WAYS` lists parts of names, separated by commas; when
+/// it is not set, all ways are measured.
 fn wanted(name: &str) -> bool {
     std::env::var("OB_BENCH_WAYS")
         .map_or(true, |all| all.split(',').any(|part| name.contains(part)))
 }
 
-/// Runs all ways `rounds` times, in turns; each round begins with the next one.
+/// Runs all ways `rounds` times, in turns; each round begins with the next way.
 pub fn interleave(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Row> {
     ways.retain(|w| wanted(&w.name));
     let mut rows: Vec<Row> = ways.iter().map(|w| Row::of(w.name.clone(), Vec::new())).collect();
@@ -115,11 +115,11 @@ pub fn interleave(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Row> {
 /// One table of the result.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// What was done.
+    /// What was measured.
     pub title: String,
     /// The unit of its values.
     pub unit: &'static str,
-    /// The rows; the first one is what the others are compared with.
+    /// The rows; the others are compared with the first one.
     pub rows: Vec<Row>,
 }
 
@@ -130,19 +130,20 @@ impl Table {
         Self { title: title.into(), unit: "s", rows }
     }
 
-    /// The same in another unit.
+    /// The same table in another unit.
     #[must_use]
     pub fn unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
         self
     }
 
-    /// As Markdown: medians, multiples of the first row, least and most, and how many values there
-    /// are.
+    /// The table as Markdown: medians, multiples of the first row, least and most, and the number
+    /// of values.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "### {}\n\n| way | median, {} | multiple of the first | least to most | runs |\n| --- | --- | --- | --- | --- |\n",
+            "### {}\n\n| way | median, {} | multiple of the first | least to most | runs |\n\
+             | --- | --- | --- | --- | --- |\n",
             self.title, self.unit
         );
         let base = self.rows.first().and_then(Row::median);
@@ -183,7 +184,7 @@ impl Table {
     }
 }
 
-/// Three digits, without zeros that say nothing.
+/// About three significant digits.
 fn short(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),
@@ -193,7 +194,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// What a single command of a benchmark may take.
+/// Time limit of a single command of a benchmark.
 const LIMIT: Duration = Duration::from_secs(580);
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! (e) 200 databases, 200 users and 400 grants: as single resources, as one `ob_access`, beside
-//! Terraform's own floor and the bare SQL. All on one server, which is empty again after each way.
+//! (e) 200 databases, 200 users and 400 grants: as single resources and as one `ob_access`, beside
+//! Terraform's own time and the bare SQL. All run on one server, which is empty again after each
+//! way.
 use super::{LIMIT, Row, Table, seconds};
 use crate::sql::{self, Login};
 use crate::terraform::{Source, Terraform};
@@ -11,10 +12,10 @@ use std::time::Duration;
 
 const EACH: usize = 200;
 
-/// A server of its own on one lab host.
+/// A server on one lab host.
 ///
 /// # Errors
-/// It does not come up.
+/// The server does not come up.
 pub fn server() -> Result<(Lab, SocketAddr)> {
     let lab = Lab::up(1)?;
     let host = lab.host(0);
@@ -24,12 +25,14 @@ pub fn server() -> Result<(Lab, SocketAddr)> {
     Ok((lab, at))
 }
 
-/// The provider block, and the endpoint as `local.at`.
+/// The provider block, and the server's endpoint as `local.at`.
 #[must_use]
 pub fn head(at: SocketAddr) -> String {
     format!(
-        "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n}}\nprovider \"ob\" {{\n  sql = {{ credentials = {{ db = {{ user = \"root\", password = \"\" }} }} }}\n}}\n\
-         locals {{\n  at = {{ address = \"{}\", port = {}, credential = \"db\" }}\n  n  = {{ for i in range({EACH}) : format(\"%03d\", i) => i }}\n}}\n",
+        "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n\
+         }}\nprovider \"ob\" {{\n  sql = {{ credentials = {{ db = {{ user = \"root\", password = \
+         \"\" }} }} }}\n}}\nlocals {{\n  at = {{ address = \"{}\", port = {}, credential = \"db\" \
+         }}\n  n  = {{ for i in range({EACH}) : format(\"%03d\", i) => i }}\n}}\n",
         at.ip(),
         at.port()
     )
@@ -99,7 +102,7 @@ resource "terraform_data" "h" {
 }
 "#;
 
-/// Create, plan with nothing to do, destroy.
+/// Creates everything, plans with nothing to do, and destroys.
 fn life(config: &str) -> Result<[f64; 3]> {
     let dir = tempfile::tempdir().context("cannot make a directory")?;
     let tf = Terraform::new(dir.path(), Source::Override)?.limit(LIMIT);
@@ -111,7 +114,7 @@ fn life(config: &str) -> Result<[f64; 3]> {
     ])
 }
 
-/// The same SQL on one connection; the read by three set queries.
+/// The same SQL on one connection; three set queries are the read.
 fn bare(at: SocketAddr) -> Result<[f64; 3]> {
     let run = |statements: Vec<String>| {
         seconds(|| {

@@ -1,5 +1,5 @@
 //! (f) the deploy of one seekdb beside its bare start, and the write gap of a switchover beside the
-//! bare SQL sequence.
+//! bare SQL statements.
 use super::{LIMIT, Table, Way, interleave, seconds};
 use crate::story::{Cluster, Config, config, nothing_lost};
 use crate::terraform::{Source, Terraform};
@@ -45,8 +45,8 @@ fn bare_start() -> Result<f64> {
     seconds(|| seekdb::start(&lab.host(0), &program, BASE, 2881, SOON))
 }
 
-/// The longest time without an acknowledged row while `work` moves the role; lost rows are a
-/// failure.
+/// The longest time, in ms, without an acknowledged row while `work` moves the role. A lost row is
+/// an error.
 fn gap(servers: &[sql::Login], work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let writer =
         Writer::start(writer::Config { servers: servers.to_vec(), ..writer::Config::new([]) })?;
@@ -96,7 +96,7 @@ fn gaps(rounds: usize) -> Result<Vec<super::Row>> {
     Ok(interleave(rounds, vec![by_terraform, by_sql]))
 }
 
-/// A pair without the provider.
+/// Makes a pair without the provider.
 fn by_hand() -> Result<Lab> {
     let lab = Lab::up(2)?;
     seekdb::pair(&lab, BASE)?;

@@ -1,4 +1,5 @@
-//! (f) the plugin by itself: time to its handshake line, memory then, plans of 300 resources.
+//! (f) the plugin by itself: the time until its handshake line, its memory at that point, and plans
+//! of 300 resources.
 use super::objects::{head, server};
 use super::{LIMIT, Row, Table, Way, interleave, seconds};
 use crate::run::{command, run};
@@ -8,10 +9,10 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// go-plugin's sign that a program is started as a plugin.
+/// go-plugin's magic cookie: it tells a program that it is started as a plugin.
 const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
 
-/// A plugin process that ends with this.
+/// A plugin process; it ends when the value is dropped.
 struct Plugin(Child);
 
 impl Drop for Plugin {
@@ -21,15 +22,16 @@ impl Drop for Plugin {
     }
 }
 
-/// A certificate of the kind that go-plugin's clients have.
+/// A certificate like those of go-plugin's clients.
 fn certificate() -> Result<String> {
-    let words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521 -nodes -keyout /dev/null -subj /CN=localhost -days 2";
+    let words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521 -nodes -keyout \
+                 /dev/null -subj /CN=localhost -days 2";
     run(&mut command(words.split(' ')), b"", Duration::from_secs(20))?
         .ok()
         .context("cannot make a certificate")
 }
 
-/// Starts the plugin; gives the milliseconds to its handshake line and its memory in MiB.
+/// Starts the plugin; returns the milliseconds until its handshake line and its peak memory in MiB.
 fn start(certificate: &str) -> Result<(f64, f64)> {
     let begun = Instant::now();
     let child = Command::new(provider()?)
@@ -58,14 +60,16 @@ fn start(certificate: &str) -> Result<(f64, f64)> {
 /// The plugin's tables.
 ///
 /// # Errors
-/// It does not start, or the server does not.
+/// The plugin or the server does not start.
 pub fn all(rounds: usize) -> Result<Vec<Table>> {
     let certificate = certificate()?;
     let starts = (0..rounds * 4).map(|_| start(&certificate)).collect::<Result<Vec<_>>>()?;
     let (times, memory) = starts.into_iter().unzip();
     let (_lab, at) = server()?;
-    let ours = "resource \"ob_database\" \"d\" {\n  count = 300\n  name = format(\"d%03d\", count.index)\n  endpoint = local.at\n}\n";
-    let floor = "resource \"terraform_data\" \"d\" {\n  count = 300\n  input = { name = format(\"d%03d\", count.index), at = local.at }\n}\n";
+    let ours = "resource \"ob_database\" \"d\" {\n  count = 300\n  \
+                name = format(\"d%03d\", count.index)\n  endpoint = local.at\n}\n";
+    let floor = "resource \"terraform_data\" \"d\" {\n  count = 300\n  \
+                 input = { name = format(\"d%03d\", count.index), at = local.at }\n}\n";
     let dirs = [ours, floor].map(|text| (tempfile::tempdir(), head(at) + text));
     let mut all = Vec::new();
     for (dir, text) in &dirs {

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures part by part; one that fails does not stop the others, but is told by the exit status.
+/// Measures part by part. A part that fails does not stop the others; then the result is false.
 fn measure(parts: &[Part], rounds: usize, out: Option<PathBuf>) -> Result<bool> {
     fleet::set_up()?;
     let mut good = true;

@@ -27,7 +27,7 @@ enum Verb {
         /// First part of each host's name.
         #[arg(long, default_value = "h")]
         prefix: String,
-        /// The lab's number: its hosts get 10.99.NUMBER.N. The lowest free one when absent.
+        /// The lab's number: its hosts get 10.99.NUMBER.N. The next free one when absent.
         #[arg(long)]
         base: Option<u8>,
         /// Where disks and keys lie; /tmp/ob-lab-NUMBER when absent.
@@ -266,7 +266,7 @@ fn write_until(config: writer::Config, seconds: Option<u64>, acks: Option<PathBu
     Ok(())
 }
 
-/// The lab meant: by number, or the only one, or the only one that has this host.
+/// The lab that a command means: by number, or the only one, or the only one that has this host.
 fn pick(id: Option<u8>, host: Option<&str>) -> Result<Lab> {
     if let Some(id) = id {
         return Lab::open(id);

@@ -1,5 +1,5 @@
-//! A host's disk: an overlay over this machine's root, where the operator's own files are hidden
-//! and nothing is deleted.
+//! A host's disk: an overlay over this machine's root. It hides the operator's own files and
+//! deletes nothing of this machine.
 use crate::files::{self, c};
 use crate::keys;
 use crate::registry::{HostInfo, Info};
@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 /// `f_type` of overlayfs, on which no upper directory can lie.
 const OVERLAYFS: u64 = 0x794c_7630;
 
-/// Directories whose content on this machine the host does not see, with the mode they have in the
-/// host.
+/// Directories whose content on this machine the host does not see, with their mode in the host.
 const HIDDEN: &[(&str, u32)] = &[
     ("tmp", 0o1777),
     ("home", 0o755),
@@ -37,7 +36,7 @@ const HIDDEN: &[(&str, u32)] = &[
     ("etc/security/limits.d", 0o755),
 ];
 
-/// What hosts get a copy of, each: where it lies on this machine, name of the copy.
+/// Settings of which hosts get a copy: the path on this machine, and the name of the copy.
 pub const COPIED: &[(&str, &str)] = &[
     ("/proc/sys/vm", "vm"),
     ("/proc/sys/fs", "fs"),
@@ -61,7 +60,7 @@ pub fn mount_dir(info: &Info) -> Result<()> {
     if info.tmpfs { tmpfs(&info.dir, "mode=755,size=75%") } else { Ok(()) }
 }
 
-/// Makes all disks, and the copies of the kernel's settings that hosts start from.
+/// Makes all disks, and the copies of the kernel's settings with which hosts start.
 pub fn prepare(info: &Info) -> Result<()> {
     files::dir(info.dir.join("shared"), 0o755)?;
     for (from, name) in COPIED {
@@ -152,7 +151,7 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
     Ok(())
 }
 
-/// The machine's accounts and the ordinary user `admin`.
+/// The machine's accounts, and the ordinary user `admin`.
 struct Accounts {
     passwd: String,
     group: String,
@@ -186,7 +185,7 @@ impl Accounts {
             ["crontab", "shadow"].map(|name| number(&group, Some(name)).first().copied());
         let _ = writeln!(passwd, "admin:x:{admin}:{admin}:lab user:/home/admin:/bin/bash");
         let _ = writeln!(group, "admin:x:{admin}:");
-        // `*` and not `!`: sshd lets nobody in whose account is locked.
+        // `*` and not `!`: sshd refuses a login to a locked account.
         let _ = writeln!(shadow, "admin:*:19000:0:99999:7:::");
         Ok(Self { passwd, group, shadow, admin, crontab, shadow_group })
     }
@@ -198,7 +197,7 @@ fn copy_settings(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).into_iter().flatten().flatten() {
         let (name, Ok(kind)) = (entry.file_name(), entry.file_type()) else { continue };
         if kind.is_dir() {
-            // Mount points of other file systems are none of the host's business.
+            // Mount points of other file systems are not copied.
             if name != "binfmt_misc" {
                 copy_settings(&entry.path(), &to.join(&name));
             }
@@ -221,8 +220,8 @@ pub fn remove(info: &Info) -> Result<()> {
             let _ = unmount(c(&info.home(host))?, UnmountFlags::DETACH);
         }
     }
-    // Another lab that boots at this moment has a copy of our mount in its namespace until it lets
-    // go of the machine's mounts: for that blink the directory is busy.
+    // A lab that boots at this moment has a copy of our mount in its namespace until it lets go of
+    // the machine's mounts. During that moment the directory is busy.
     let mut tries = 50;
     loop {
         if info.tmpfs {

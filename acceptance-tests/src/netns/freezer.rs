@@ -1,5 +1,5 @@
-//! Stops all processes of a host: cgroup v1 freezer, cgroup v2, or SIGSTOP where neither can be
-//! had.
+//! Stops all processes of a host: with the freezer of cgroup v1 or with cgroup v2, or with SIGSTOP
+//! where neither can be used.
 use crate::process::{self, Process, until};
 use crate::registry::{HostInfo, Info};
 use anyhow::{Context, Result, bail};
@@ -36,7 +36,7 @@ fn dir(info: &Info, host: &HostInfo) -> Option<PathBuf> {
     lab_dir(info.id).map(|d| d.join(&host.name))
 }
 
-/// Makes the host's group. Where groups cannot be made (read-only), SIGSTOP serves.
+/// Makes the host's control group. Where no group can be made (read-only), SIGSTOP takes its place.
 pub fn make(info: &Info, host: &HostInfo) -> Result<()> {
     if let Some(dir) = dir(info, host) {
         let _ = fs::create_dir_all(dir);
@@ -44,12 +44,12 @@ pub fn make(info: &Info, host: &HostInfo) -> Result<()> {
     Ok(())
 }
 
-/// The file a process writes `0` to in order to join the host's group.
+/// The file into which a process writes `0` to join the host's group.
 pub fn procs(info: &Info, host: &HostInfo) -> Option<PathBuf> {
     dir(info, host).map(|d| d.join("cgroup.procs")).filter(|p| p.exists())
 }
 
-/// Freezes or thaws, and waits until it is so.
+/// Freezes or thaws the host, and waits until the kernel has done it.
 pub fn set(info: &Info, host: &HostInfo, frozen: bool) -> Result<()> {
     let Some(dir) = dir(info, host).filter(|d| d.exists()) else { return stop(info, host, frozen) };
     let (file, word, state, want) = match tree() {
@@ -68,7 +68,7 @@ pub fn set(info: &Info, host: &HostInfo, frozen: bool) -> Result<()> {
     Ok(())
 }
 
-/// Lets a dying host go on, so that it can die.
+/// Thaws a dying host, so that it can die.
 pub fn release(info: &Info, host: &HostInfo) {
     if let Some(dir) = dir(info, host) {
         let file = match tree() {
@@ -96,8 +96,8 @@ pub fn remove_lab(id: u8) {
     }
 }
 
-/// SIGSTOP or SIGCONT for every process of the host's pid namespace, twice: a fork may slip through
-/// the first time.
+/// Sends SIGSTOP or SIGCONT to every process of the host's pid namespace, twice: a fork may slip
+/// through the first time.
 fn stop(info: &Info, host: &HostInfo, frozen: bool) -> Result<()> {
     let init = info.init_of(host).with_context(|| format!("host {} is off", host.name))?;
     let space = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();

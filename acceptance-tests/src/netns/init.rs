@@ -1,5 +1,5 @@
-//! The first process of a host: runs in the host's fresh namespaces, makes them a machine, and
-//! becomes its init.
+//! The first process of a host. It runs in the host's new namespaces, sets them up as a machine,
+//! and becomes the host's init.
 use super::{disk, freezer, net, note_init};
 use crate::files::{self, c};
 use crate::process::Process;
@@ -21,8 +21,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// What the host runs from then on. The shell reaps every orphan: a program that waits for a
-/// daemon's end is not fooled by its zombie.
+/// The shell program that is the host's init. The shell reaps every orphan, so that a program that
+/// waits for a daemon's end does not take a zombie for a living daemon.
 const INIT: &str = r#"
 for f in /etc/sysctl.d/*.conf; do
   if [ -e "$f" ]; then sysctl -q -p "$f"; fi
@@ -33,17 +33,18 @@ trap : TERM INT HUP
 while :; do sleep 2147483647 & wait; done
 "#;
 
-/// Never returns on success: the process becomes the host's init.
+/// Turns this process into the host's init; does not return on success.
 ///
 /// # Errors
-/// The kernel or a program refused something; the text ends in the host's boot log.
+/// The kernel or a program refused something; the text goes to the host's boot log.
 pub fn main(id: u8, name: &str) -> Result<()> {
     let info = registry::load(id)?;
     let host = info.host(name)?;
     if let Some(procs) = freezer::procs(&info, host) {
         fs::write(&procs, "0").with_context(|| format!("cannot write {}", procs.display()))?;
     }
-    // /proc is still the machine's: it tells the id that the machine knows this process by.
+    // /proc is still the machine's, so it tells the process id that the machine knows this process
+    // by.
     let own = fs::read_link("/proc/self").context("cannot read /proc/self")?;
     let pid = own.to_str().and_then(|p| p.parse().ok()).context("/proc/self is no number")?;
     let init = Process::of(pid).context("this process is not in /proc")?;
@@ -144,9 +145,9 @@ fn devices(dev: &Path) -> Result<()> {
     fs_mount("tmpfs", &dev.join("shm"), MountFlags::NOSUID | MountFlags::NODEV, "mode=1777")
 }
 
-/// Lays writable copies over the kernel's settings: what the host writes there reaches nobody, and
-/// is gone at its next boot as on a real machine. The settings without a copy become read-only,
-/// except net.*, which are the host's own.
+/// Puts writable copies over the kernel's settings. What the host writes there affects nobody else,
+/// and is gone at the host's next boot, as on a real machine. Settings without a copy become
+/// read-only, except net.*, which each host has for itself.
 fn settings(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     let home = info.home(host);
     let scratch = home.join("boot");
@@ -213,7 +214,7 @@ fn uuid() -> String {
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 
-/// Makes `root` the root and lets go of the machine's mounts, so that no host keeps one of them
+/// Makes `root` the root, and unmounts the machine's mounts, so that no host keeps one of them
 /// alive.
 fn enter(root: &Path) -> Result<()> {
     chdir(c(root)?).context("cannot enter the host's root")?;

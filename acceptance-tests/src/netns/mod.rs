@@ -1,4 +1,4 @@
-//! Hosts made of namespaces: the real thing, needs root.
+//! Hosts made of namespaces: full hosts; they need root.
 pub mod disk;
 pub mod freezer;
 pub mod init;
@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 /// What hosts made of namespaces cannot test.
 pub const LIMITS: &[&str] = &[
-    "the kernel is shared: sysctls outside net.* are per-host copies without effect, transparent huge pages too",
+    "the kernel is shared: sysctls outside net.* are per-host copies without effect, transparent \
+     huge pages too",
     "the clock, memory, CPUs and fs.aio-max-nr are shared",
     "sshd runs without PAM: limits.d is not applied at login",
     "the page cache survives a power loss: a missing fsync is not noticed",
@@ -31,7 +32,7 @@ pub const LIMITS: &[&str] = &[
 /// How many hosts boot at the same time.
 const AT_ONCE: usize = 24;
 
-/// How long a host that has booted may take to be reached.
+/// How long it may take until a host that has booted can be reached.
 const REACHED: Duration = Duration::from_secs(5);
 
 /// Makes keys, disks and the bridge.
@@ -42,7 +43,7 @@ pub fn prepare(info: &Info, host_keys: HostKeys) -> Result<()> {
     net::bridge(info)
 }
 
-/// Boots the hosts that are off and waits for their sshd.
+/// Boots those of the hosts that are off, and waits for their sshd.
 pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
     let off: Vec<&HostInfo> = hosts.iter().copied().filter(|h| info.init_of(h).is_none()).collect();
     for some in off.chunks(AT_ONCE) {
@@ -65,8 +66,8 @@ pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
                     if log.is_empty() { "no message" } else { log.trim() }
                 );
             }
-            // Whoever asked for it while it was off left "no route to host" behind for a moment.
-            // One that is cut is not waited for long.
+            // Whoever asked for the host while it was off left "no route to host" behind for a
+            // moment. A host that is cut off is not waited for long.
             let at = SocketAddr::from((host.address, host.port));
             until(REACHED, || TcpStream::connect_timeout(&at, Duration::from_millis(500)).is_ok());
         }
@@ -74,7 +75,7 @@ pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
     Ok(())
 }
 
-/// Starts the first process of a host; the flag turns true when it has ended.
+/// Starts the first process of a host; the flag becomes true when that process has ended.
 fn start(info: &Info, host: &HostInfo) -> Result<Arc<AtomicBool>> {
     freezer::make(info, host)?;
     let log_path = info.home(host).join("boot.log");
@@ -112,8 +113,8 @@ fn start(info: &Info, host: &HostInfo) -> Result<Arc<AtomicBool>> {
     Ok(gone)
 }
 
-/// Cuts the power of hosts: nothing leaves them any more, then every process dies; their network
-/// ends with them.
+/// Cuts the power of hosts: first nothing leaves them any more, then every process dies. Their
+/// network ends with them.
 pub fn kill(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
     let _ = net::batch(
         &hosts
@@ -128,7 +129,7 @@ pub fn kill(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
         init.signal(Signal::KILL);
     }
     for (host, init) in &dying {
-        // A frozen task does not die before it is thawed.
+        // A frozen task dies only after it is thawed.
         freezer::release(info, host);
         if !init.gone_within(Duration::from_secs(30)) {
             bail!("host {} did not die: process {} is still there", host.name, init.pid);
@@ -142,7 +143,7 @@ pub fn kill(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
     Ok(())
 }
 
-/// Removes everything of a lab. Safe to repeat, and to run while another does the same.
+/// Removes everything of a lab. Safe to repeat, also while another process does the same.
 pub fn down(info: &Info) -> Result<()> {
     let hosts: Vec<&HostInfo> = info.hosts.iter().collect();
     let killed = kill(info, &hosts);
@@ -163,22 +164,30 @@ pub fn sweep(id: u8) -> Result<()> {
     if rustix::process::getuid().is_root() { net::sweep(id) } else { Ok(()) }
 }
 
-/// A program in the host: in its namespaces and in its freezer, with a login's environment.
+/// A program in the host: in its namespaces and its control group, with a login's environment.
 pub fn command(info: &Info, host: &HostInfo, words: &[&str]) -> Result<Command> {
     let init =
         info.init_of(host).with_context(|| format!("host {} is off; boot it first", host.name))?;
     let mut c = Command::new("/bin/sh");
     c.arg("-c")
-        .arg("[ -z \"$0\" ] || echo 0 > \"$0\"; pid=$1; shift; exec nsenter -t \"$pid\" -m -u -i -n -p --root --wd -- \"$@\"")
+        .arg(
+            "[ -z \"$0\" ] || echo 0 > \"$0\"; pid=$1; shift; \
+             exec nsenter -t \"$pid\" -m -u -i -n -p --root --wd -- \"$@\"",
+        )
         .arg(freezer::procs(info, host).unwrap_or_default())
         .arg(init.pid.to_string())
         .args(words)
         .env_clear()
-        .envs([("HOME", "/root"), ("USER", "root"), ("LC_ALL", "C"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]);
+        .envs([
+            ("HOME", "/root"),
+            ("USER", "root"),
+            ("LC_ALL", "C"),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ]);
     Ok(c)
 }
 
-/// Where an absolute path of the host lies on this machine.
+/// The path on this machine of an absolute path of the host.
 pub fn path(info: &Info, host: &HostInfo, path: &str) -> PathBuf {
     let rest = path.trim_start_matches('/');
     match info.init_of(host) {
@@ -187,7 +196,7 @@ pub fn path(info: &Info, host: &HostInfo, path: &str) -> PathBuf {
     }
 }
 
-/// Refuses what only namespaces can do.
+/// Refuses, in a lab without namespaces, what only namespaces can do.
 pub(crate) fn needs_netns(info: &Info, what: &str) -> Result<()> {
     if info.kind == Kind::Plain {
         bail!("a lab without root cannot {what}: its hosts share this machine's network");
@@ -195,7 +204,7 @@ pub(crate) fn needs_netns(info: &Info, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a host's first process down.
+/// Notes a host's first process.
 fn note_init(info: &Info, host: &HostInfo, init: Process) -> Result<()> {
     let dir = info.state().join("hosts");
     let partial = dir.join(format!(".{}", host.name));

@@ -1,12 +1,13 @@
-//! The network of a lab: a bridge, and per host a namespace and a cable to the bridge.
+//! The network of a lab: a bridge, and for each host a namespace with a cable to the bridge.
 //!
-//! A namespace lives as long as its host is on: a host that boots again knows nothing of its former
-//! connections. Hardware addresses are fixed by host, so that its neighbours find it again at once.
+//! A namespace lives as long as its host is on, so a host that boots again knows nothing of its
+//! former connections. Hardware addresses are fixed per host, so that neighbours find a host again
+//! at once.
 //!
-//! Cuts are silent on purpose, as in a real network: the cable of a host that is cut off leads to a
-//! bridge that is never on, so that it keeps its carrier (closing its port does not last: the
-//! bridge opens a port by itself at the next event on it); a pair is cut by sending each other's
-//! packets to a hardware address nobody has.
+//! Cuts are silent on purpose, as in a real network. The cable of a host that is cut off leads to a
+//! bridge that is never up, so that the host keeps its carrier. (Closing the host's port on the
+//! bridge does not last: the bridge opens the port by itself at the next event on it.) A pair is
+//! cut by sending each other's packets to a hardware address that nobody has.
 use super::needs_netns;
 use crate::registry::{EVERYONE, HostInfo, Info, OPERATOR};
 use crate::run::{command, run};
@@ -15,7 +16,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-/// A hardware address nobody has.
+/// A hardware address that nobody has.
 const NOBODY: &str = "02:0b:ff:ff:ff:ff";
 
 /// Name of a lab's bridge.
@@ -23,7 +24,7 @@ pub fn bridge_name(id: u8) -> String {
     format!("obl{id}")
 }
 
-/// Name of the bridge that is never on: the cable of a host that is cut off leads there.
+/// Name of the bridge that is never up: the cable of a host that is cut off leads there.
 fn void_name(id: u8) -> String {
     format!("obl{id}x")
 }
@@ -43,7 +44,7 @@ fn mac(address: Ipv4Addr) -> String {
     format!("02:0b:0a:63:{id:02x}:{n:02x}")
 }
 
-/// Runs `ip -batch`; with `lenient` errors are left aside.
+/// Runs `ip -batch`; `lenient` ignores errors.
 pub fn batch(lines: &str, lenient: bool) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
@@ -57,7 +58,7 @@ pub fn batch(lines: &str, lenient: bool) -> Result<()> {
     Ok(())
 }
 
-/// Whether another use of this lab number's network is to be seen.
+/// Whether another user of this lab number's network is visible.
 pub fn network_in_use(id: u8) -> bool {
     if Path::new("/sys/class/net").join(bridge_name(id)).exists() {
         return true;
@@ -67,12 +68,13 @@ pub fn network_in_use(id: u8) -> bool {
         .is_ok_and(|out| !out.stdout.trim().is_empty())
 }
 
-/// Makes the bridge with the machine's own address.
+/// Makes the bridge, with the machine's own address on it.
 pub fn bridge(info: &Info) -> Result<()> {
     let br = bridge_name(info.id);
     batch(
         &format!(
-            "link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\naddr add {}/24 dev {br}\nlink set {br} up\nlink add {} type bridge\n",
+            "link add {br} address {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n\
+             addr add {}/24 dev {br}\nlink set {br} up\nlink add {} type bridge\n",
             mac(info.gateway),
             info.gateway,
             void_name(info.id)
@@ -81,7 +83,7 @@ pub fn bridge(info: &Info) -> Result<()> {
     )
 }
 
-/// Gives hosts a namespace and a cable.
+/// Gives each host a namespace and a cable.
 pub fn plug(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
     let cuts = info.cuts();
     let mut lines = String::new();
@@ -93,14 +95,15 @@ pub fn plug(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
         let cut = cuts.contains(&(h.name.clone(), EVERYONE.to_owned()));
         let br = if cut { void_name(info.id) } else { bridge_name(info.id) };
         lines += &format!(
-            "netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\nlink set {v} master {br} up\n",
+            "netns add {ns}\nlink add {v} type veth peer name eth0 address {} netns {ns}\n\
+             link set {v} master {br} up\n",
             mac(h.address)
         );
     }
     batch(&lines, false)
 }
 
-/// Takes namespace and cable away.
+/// Takes the namespaces and cables away.
 pub fn unplug(info: &Info, hosts: &[&HostInfo]) {
     let lines: String = hosts.iter().map(|h| format!("netns del {}\n", netns(info, h))).collect();
     let _ = batch(&lines, true);
@@ -113,7 +116,7 @@ pub fn unplug(info: &Info, hosts: &[&HostInfo]) {
     let _ = batch(&left, true);
 }
 
-/// What a booting host tells `ip` about itself.
+/// The input with which a booting host sets up its own network by `ip -batch`.
 pub fn own_setup(info: &Info, host: &HostInfo) -> String {
     let mut lines =
         format!("link set lo up\naddr add {}/24 dev eth0\nlink set eth0 up\n", host.address);
@@ -140,17 +143,17 @@ fn address_of(info: &Info, name: &str) -> Option<Ipv4Addr> {
     }
 }
 
-/// The line that loses, or finds again, the neighbour at `address`.
+/// The line of `ip` that loses, or finds again, the neighbour at `address`.
 fn neighbour(address: Ipv4Addr, lost: bool) -> String {
     let to = if lost { NOBODY.to_owned() } else { mac(address) };
-    // `reachable` and not `delete`: the entry is right at once and ages as any other.
+    // `reachable` and not `delete`: the entry is right at once, and ages like any other.
     format!(
         "neigh replace {address} lladdr {to} nud {} dev eth0\n",
         if lost { "permanent" } else { "reachable" }
     )
 }
 
-/// Loses or finds `address` from where `name` is; a host that is off learns of it when it boots.
+/// Makes `name` lose or find `address`. A host that is off learns of it when it boots.
 fn tell(info: &Info, name: &str, address: Ipv4Addr, lost: bool) -> Result<()> {
     let line = neighbour(address, lost);
     if name == OPERATOR {
@@ -176,13 +179,13 @@ fn batch_in(netns: &str, lines: &str) -> Result<()> {
     Ok(())
 }
 
-/// Plugs the host's cable into the lab's bridge, or into the one that is never on.
+/// Plugs the host's cable into the lab's bridge, or into the one that is never up.
 fn port(info: &Info, host: &HostInfo, open: bool) -> Result<()> {
     let to = if open { bridge_name(info.id) } else { void_name(info.id) };
     batch(&format!("link set {} master {to}\n", veth(info, host)), false)
 }
 
-/// Cuts a host from `other`: a host's name, [`OPERATOR`] or [`EVERYONE`].
+/// Cuts a host off from `other`: a host's name, [`OPERATOR`] or [`EVERYONE`].
 pub fn cut(info: &Info, host: &HostInfo, other: &str) -> Result<()> {
     needs_netns(info, "be partitioned")?;
     if other == host.name {

@@ -1,32 +1,32 @@
-//! Bugs planted on purpose into what the product sends to hosts (or into what a server answers):
-//! the sweep must find each.
+//! Bugs that are planted on purpose into what the product sends to hosts, or into what a server
+//! answers. The sweep must find each of them.
 
-/// A bug of the product, by name.
+/// A bug of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bug {
-    /// Effects do not look at the gate.
+    /// Effects do not check the gate.
     GateUnchecked,
-    /// A take-over leaves the former holder's script alone.
+    /// A take-over does not end the former holder's script.
     NobodyEvicted,
     /// The journal's end line comes before the effect.
     EndBeforeEffect,
     /// The journal is not written.
     NoJournal,
-    /// The server says that it is fenced and takes writes.
+    /// The server says that it is fenced, but takes writes.
     FenceLies,
-    /// The primary says that a standby can be built from it before one can.
+    /// The primary says too early that a standby can be built from it.
     BaseLies,
     /// The note of the group is not written.
     NoGroupNote,
     /// A start wipes the store.
     StoreWiped,
-    /// One effect is not safe to repeat, and runs twice.
+    /// One effect is not safe to repeat, and has its effect twice.
     EffectTwice,
     /// The note that a store is being built stays.
     BuildingStays,
-    /// The start at boot stays.
+    /// The start at boot is not removed.
     BootStays,
-    /// A restart forgets which process it is for.
+    /// The note of a restart does not name the process.
     RestartForgets,
 }
 
@@ -47,7 +47,7 @@ impl Bug {
         Self::RestartForgets,
     ];
 
-    /// What the stand-in is asked to lie about.
+    /// The lie that the stand-in is asked to tell.
     #[must_use]
     pub fn lie(self) -> Option<&'static str> {
         match self {
@@ -93,7 +93,7 @@ impl Bug {
     }
 }
 
-/// Moves the end line before the point at which the effect begins.
+/// Moves the journal's end line before the point at which the effect begins.
 fn end_first(text: &str) -> String {
     let marker = "if [ $ob_rc = 0 ]; then ";
     let end = text.lines().find_map(|l| l.strip_prefix(marker));

@@ -1,4 +1,5 @@
-//! The configuration of a story as the provider gets it, and the packages of the stand-in.
+//! The configuration of a story in the form that the provider gets, and the packages of the
+//! stand-in.
 use super::core::GROUP;
 use crate::run::{command, run};
 use crate::story::Config;
@@ -13,13 +14,13 @@ use std::time::Duration;
 /// Packages by version.
 pub type Packages = BTreeMap<String, Value>;
 
-/// Versions there are: the same program, another file beside it.
+/// The versions: the same program, with another file beside it.
 pub const VERSIONS: [&str; 2] = ["1.4.1", "1.4.2"];
 
 /// Packs the stand-in into archives below `dir`, one for each version.
 ///
 /// # Errors
-/// It is not built, or cannot be packed.
+/// The stand-in is not built, or cannot be packed.
 pub fn packages(dir: &Path) -> Result<Packages> {
     let program = crate::lab::tool()?.with_file_name("sim-seekdb");
     let text = |words: &[&str]| run(&mut command(words), b"", Duration::from_secs(60))?.ok();
@@ -28,7 +29,7 @@ pub fn packages(dir: &Path) -> Result<Packages> {
         let from = dir.join(version);
         std::fs::create_dir_all(&from)?;
         let seekdb = from.join("seekdb");
-        // Without what debuggers want it is a tenth as large.
+        // Without debug information the program is a tenth as large.
         text(&["strip", "-o", &seekdb.display().to_string(), &program.display().to_string()])
             .context("sim-seekdb is not built")?;
         files::write(from.join("libaio.so.1"), format!("build {version}\n"), 0o755)?;
@@ -51,23 +52,32 @@ pub fn packages(dir: &Path) -> Result<Packages> {
         for name in ["seekdb", "libaio.so.1"] {
             let path = from.join(name);
             let size = std::fs::metadata(&path)?.len();
-            members.insert(name, json!({ "source": source, "member": name, "size": size, "sha256": digest(&path.display().to_string())?, "mode": "0755" }));
+            members.insert(
+                name,
+                json!({
+                    "source": source, "member": name, "size": size,
+                    "sha256": digest(&path.display().to_string())?, "mode": "0755"
+                }),
+            );
         }
         let id = format!("seekdb-{version}-{}", &source[..12]);
-        let package = json!({ "id": id, "name": "seekdb", "version": version, "arch": std::env::consts::ARCH, "sources": { source: archive }, "files": members });
+        let package = json!({
+            "id": id, "name": "seekdb", "version": version, "arch": std::env::consts::ARCH,
+            "sources": { source: archive }, "files": members
+        });
         all.insert(version.to_owned(), package);
     }
     Ok(all)
 }
 
-/// Addresses in the order they are applied.
+/// Addresses in the order in which they are applied.
 #[must_use]
 pub fn addresses(config: &Config) -> Vec<String> {
     let clusters = config.clusters.keys().map(|n| format!("ob_cluster.{n}"));
     clusters.chain(config.group.iter().map(|_| GROUP.to_owned())).collect()
 }
 
-/// One resource's configuration.
+/// The configuration of one resource.
 ///
 /// # Errors
 /// There is no such resource, or no such package.
@@ -76,27 +86,34 @@ pub fn json(address: &str, config: &Config, hosts: &[Host], packages: &Packages)
     if address == GROUP {
         let group = config.group.as_ref().context("there is no group")?;
         let failover = group.failover.as_ref().map(|c| json!({ "epoch": c.epoch, "to": c.to }));
-        return Ok(
-            json!({ "name": "g", "primary": group.primary, "failover": failover, "deletion_protection": config.protect }),
-        );
+        return Ok(json!({
+            "name": "g", "primary": group.primary, "failover": failover,
+            "deletion_protection": config.protect
+        }));
     }
     let cluster = config.clusters.get(name).with_context(|| format!("there is no {address}"))?;
     let host = &hosts[cluster.host];
-    let server = json!({ "host": { "name": host.name(), "address": host.address(), "port": 22 }, "base_dir": cluster.base_dir });
+    let server = json!({
+        "host": { "name": host.name(), "address": host.address(), "port": 22 },
+        "base_dir": cluster.base_dir
+    });
     let (password, version) = if cluster.initialize {
         (json!(crate::story::config::PASSWORD), json!(1))
     } else {
         (Value::Null, Value::Null)
     };
     Ok(json!({
-        "name": name, "engine": "seekdb", "package": packages.get(&cluster.version).context("no such package")?, "initialize": cluster.initialize,
-        "zones": { "z1": { "servers": { "s1": server } } }, "parameters": cluster.parameters, "deletion_protection": config.protect,
-        "allow_data_loss": cluster.allow, "root_password_wo": password, "root_password_wo_version": version,
+        "name": name, "engine": "seekdb",
+        "package": packages.get(&cluster.version).context("no such package")?,
+        "initialize": cluster.initialize, "zones": { "z1": { "servers": { "s1": server } } },
+        "parameters": cluster.parameters, "deletion_protection": config.protect,
+        "allow_data_loss": cluster.allow,
+        "root_password_wo": password, "root_password_wo_version": version,
     }))
 }
 
-/// Puts `ob_cluster.x.instance` of `others` into the group's members; unknown where there is none
-/// yet.
+/// Puts `ob_cluster.x.instance` of `others` into the group's members; the value is unknown where
+/// there is none yet.
 pub fn refer(group: &mut Tree, config: &Config, others: &BTreeMap<String, Tree>) {
     let member = |name: &String| {
         let instance = others

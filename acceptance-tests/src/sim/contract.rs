@@ -1,5 +1,5 @@
-//! The contract of a step, tried on the spot at each step of a run: `check` changes nothing, what
-//! was done is seen to be done, and what is applied twice is as if it were applied once.
+//! The contract of a step, tried on the spot at each step of a run. `check` changes nothing; a step
+//! that was done is seen to be done; a step that is applied twice has the effect of one.
 use super::digest;
 use crate::{Host, Lab};
 use async_trait::async_trait;
@@ -9,19 +9,23 @@ use ob::engine::{Check, Cx, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a step may change on a host. Gates are renewed by the run itself; what lies in a store is
-/// the server's.
-const FILES: &str = "for d in /data /root/.ob /srv /home /etc/sysctl.d /etc/security/limits.d /etc/passwd /etc/group; do [ ! -e $d ] || \
-    find $d \\( -path '/data/*/store/*' -o -path '/data/*/log/*' -o -path '/data/*/run/*' -o -name 'gate*' -o -name lock -o -path '*/.ob/objects' -o -name 'start.log' \\) -prune -o \
-    \\( -type f -size -64k -exec sha256sum {} + \\) -o -printf '%p %m %u %l\\n'; done | sort; \
-    for p in $(pgrep -x seekdb); do echo \"process $p $(cut -d' ' -f22 /proc/$p/stat)\"; done; \
-    grep -v '^#' /var/spool/cron/crontabs/root 2>/dev/null; cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null";
+/// Prints what a step may change on a host. Left out: gates, which the run itself renews, and the
+/// content of stores, which belongs to the server.
+const FILES: &str = "for d in /data /root/.ob /srv /home /etc/sysctl.d /etc/security/limits.d \
+     /etc/passwd /etc/group; do [ ! -e $d ] || \
+     find $d \\( -path '/data/*/store/*' -o -path '/data/*/log/*' -o -path '/data/*/run/*' \
+     -o -name 'gate*' -o -name lock -o -path '*/.ob/objects' -o -name 'start.log' \\) -prune \
+     -o \\( -type f -size -64k -exec sha256sum {} + \\) -o -printf '%p %m %u %l\\n'; done | sort; \
+     for p in $(pgrep -x seekdb); do echo \"process $p $(cut -d' ' -f22 /proc/$p/stat)\"; done; \
+     grep -v '^#' /var/spool/cron/crontabs/root 2>/dev/null; \
+     cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null";
 
-/// What even a step that acts twice may write once more.
-const RECORDS: &str = "find /root/.ob/objects -path '*/journal/*' -exec sha256sum {} + 2>/dev/null | sort; cat /var/log/sim-seekdb.ledger 2>/dev/null; :";
+/// Prints the records that may grow even when a step is applied a second time.
+const RECORDS: &str = "find /root/.ob/objects -path '*/journal/*' -exec sha256sum {} + \
+                       2>/dev/null | sort; cat /var/log/sim-seekdb.ledger 2>/dev/null; :";
 
-/// Holds each step on the hosts of a lab to its contract until it is dropped. One lab at a time:
-/// the product tells one watcher of this process.
+/// Checks the contract at each step on the hosts of a lab until it is dropped. Only one lab at a
+/// time: the product has one watcher per process.
 #[derive(Debug)]
 pub struct Contract(Arc<Kept>, #[allow(dead_code)] MutexGuard<'static, ()>);
 
@@ -35,7 +39,7 @@ struct Kept {
 }
 
 impl Contract {
-    /// Begins, for steps on the hosts of `lab`.
+    /// Begins to check the steps on the hosts of `lab`.
     #[must_use]
     pub fn hold(lab: &Lab) -> Self {
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,13 +49,13 @@ impl Contract {
         Self(kept, one)
     }
 
-    /// Kinds of the steps that were looked at.
+    /// Kinds of the steps that were checked.
     #[must_use]
     pub fn seen(&self) -> BTreeSet<&'static str> {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What did not hold.
+    /// The contracts that were broken.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
         self.0.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -65,7 +69,7 @@ impl Drop for Contract {
 }
 
 impl Kept {
-    /// Other labs of this process have steps, too.
+    /// Other labs of this process have steps, too; those are ignored.
     fn concerns(&self, step: &dyn Step) -> bool {
         self.hosts.contains_key(&step.host().endpoint.name)
     }
@@ -113,14 +117,14 @@ impl Watch for Kept {
         let before = self.look(step, FILES);
         cx.forget();
         let found = step.verify(cx).await;
-        // Its host has lost its power meanwhile, as a test wants it.
+        // The host has lost its power meanwhile, as a test wants it.
         if found.as_ref().is_err_and(|p| p.kind == Kind::Unreachable) {
             return;
         }
         self.demand(matches!(found, Ok(Check::Done)), || {
             format!("{}: \"{}\" was done, and says {found:?}", step.kind().as_str(), step.title())
         });
-        // A server may say no to what it has done already; what counts is that nothing changes.
+        // A server may refuse what it has done already. What counts is that nothing changes.
         let second = cx.execute(step).await.err().map(|p| p.why);
         let found = step.verify(cx).await;
         self.demand(matches!(found, Ok(Check::Done)), || {

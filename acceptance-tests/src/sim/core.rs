@@ -1,5 +1,5 @@
 //! Terraform's core in miniature: it refreshes, proposes, plans and applies over the provider's own
-//! calls, and keeps states.
+//! calls, and keeps the states.
 use super::config;
 use crate::Lab;
 use crate::story::Config;
@@ -26,7 +26,7 @@ pub const GROUP: &str = "ob_standby.g";
 pub struct States {
     /// Objects by address.
     pub objects: BTreeMap<String, Tree>,
-    /// Addresses that were stored beside an error of their creation.
+    /// Addresses of objects that were stored although their creation failed.
     pub tainted: Vec<String>,
     /// The runbook of each change that was begun.
     pub runbooks: Vec<Vec<Line>>,
@@ -59,7 +59,7 @@ impl Core {
         Self { provider, states, packages, hosts: Arc::new(lab.hosts()) }
     }
 
-    /// `apply`: everything is led to what `config` says; `None`: `destroy`.
+    /// `apply`: leads everything to what `wanted` says; `None` means `destroy`.
     ///
     /// # Errors
     /// A diagnostic of the provider; what was done until then is kept.
@@ -79,7 +79,7 @@ impl Core {
         }
         let mut failed = Vec::new();
         for (address, config) in addresses.iter().zip(wanted.iter().cycle()) {
-            // The group waits for the clusters, which do not wait for each other.
+            // The group waits for the clusters; the clusters do not wait for each other.
             if address == GROUP && !failed.is_empty() {
                 break;
             }
@@ -95,7 +95,7 @@ impl Core {
         failed.into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Addresses for which a plan is not empty.
+    /// The addresses whose plan is not empty, with the differences.
     ///
     /// # Errors
     /// A diagnostic of the provider.
@@ -112,7 +112,7 @@ impl Core {
         Ok(found)
     }
 
-    /// `import`: takes an object into the states.
+    /// `import`: adds an object to the states.
     ///
     /// # Errors
     /// A diagnostic of the provider.
@@ -252,7 +252,7 @@ impl Core {
     }
 }
 
-/// What `ob runbook` says of a planned change.
+/// The runbook of a planned change, as `ob runbook` computes it.
 fn runbook(address: &str, planned: &Planned) -> Result<Vec<Line>> {
     fn typed<T: serde::de::DeserializeOwned>(tree: &Tree) -> Result<Option<T>> {
         let mut diags = Diagnostics::default();
@@ -312,7 +312,8 @@ fn normal(schema: &Schema, value: Option<&tf::DynamicValue>) -> Result<Tree> {
     })
 }
 
-/// Core's merge: what is configured, and the prior value of what is computed and not configured.
+/// Core's merge: takes what is configured, and the prior value of what is computed and not
+/// configured.
 fn propose(all: &HashMap<String, Attribute>, prior: &Tree, config: &Tree) -> Tree {
     let Tree::Map(given) = config else { return config.clone() };
     let one = |(key, value): &(Tree, Tree)| {

@@ -1,11 +1,11 @@
-//! The end state in words that do not change from run to run: whatever a fault did on the way, they
+//! The end state in lines that do not vary from run to run: whatever a fault did on the way, they
 //! must be the same.
 use crate::story::config::PASSWORD;
 use crate::{Host, Lab, sql};
 use anyhow::Result;
 use std::path::Path;
 
-/// The end state of all hosts, a line each.
+/// The end state of all hosts, as lines.
 ///
 /// # Errors
 /// A running server cannot be asked.
@@ -39,12 +39,12 @@ pub fn of(lab: &Lab) -> Result<Vec<String>> {
         }
         all.extend(lines.into_iter().map(|l| format!("host {}: {l}", n + 1)));
     }
-    // All labs are alike but for their network's number.
+    // Labs differ only in their network's number.
     let network = format!("10.99.{}.", lab.info().id);
     Ok(all.into_iter().map(|l| l.replace(&network, "10.99.x.")).collect())
 }
 
-/// Whether a server runs there.
+/// Whether a server runs on the host.
 ///
 /// # Errors
 /// The host cannot be asked.
@@ -52,7 +52,8 @@ pub fn runs(host: &Host) -> Result<bool> {
     Ok(host.exec("pgrep -x seekdb")?.status == 0)
 }
 
-/// Asks the stand-in as root for one value, whether it has the stories' password or none yet.
+/// Asks the stand-in as root for one value, with the stories' password or, if that fails, with
+/// none.
 ///
 /// # Errors
 /// It does not answer.
@@ -71,7 +72,7 @@ fn query(host: &Host, statement: &str) -> Result<Vec<Vec<String>>> {
         .or_else(|_| sql::query(sql::Login { password: None, ..login }, statement))
 }
 
-/// What the server of a host holds, if one answers there; rows that clients write are not told.
+/// What the server of a host holds, if one answers; without the rows that clients write.
 #[must_use]
 pub fn state(host: &Host) -> Vec<String> {
     server(host).unwrap_or_default()
@@ -88,10 +89,11 @@ fn server(host: &Host) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// What of our own lies in a base directory.
+/// What we keep in a base directory.
 fn instance(base: &Path) -> Vec<String> {
     let own = base.join(".ob");
-    // Written by whoever started the server: one that was adopted has not been started by us.
+    // start.log and lock are left out: whoever starts the server writes them, and we did not start
+    // an adopted server.
     let mut lines: Vec<String> = names(&own)
         .into_iter()
         .filter(|n| n != "start.log" && n != "lock")
@@ -127,7 +129,7 @@ fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// What only one of two end states has.
+/// The lines that only one of two end states has.
 #[must_use]
 pub fn differing(want: &[String], got: &[String]) -> Vec<String> {
     let lacks = want.iter().filter(|l| !got.contains(l)).map(|l| format!("- {l}"));

@@ -1,8 +1,8 @@
-//! The way to the hosts of a lab without sshd: scripts run inside the host at once, and the link
-//! can be cut or held.
+//! Links to the hosts of a lab without sshd. Scripts run inside the host at once, and a link can be
+//! cut or held.
 //!
-//! What holds for SSH holds here: a script goes on when whoever sent it dies (its streams end) or
-//! when the link is cut (its streams stay open and silent), until it ends or its watchdog ends it.
+//! A link behaves like SSH. A script goes on when its sender dies (its streams end) and when the
+//! link is cut (its streams stay open and silent), until the script ends or its watchdog ends it.
 use super::bug::Bug;
 use super::pipe;
 use super::received::{self, Received};
@@ -20,14 +20,14 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-/// How a link is.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// As it should be.
     Open,
-    /// Nothing gets through, and who waits is told so.
+    /// Nothing gets through, and whoever waits gets an error.
     Cut,
-    /// Nothing gets through and nobody is told: what a frozen provider sees.
+    /// Nothing gets through, and nobody is told: what a frozen provider sees.
     Held,
 }
 
@@ -36,13 +36,13 @@ pub struct Links {
     hosts: BTreeMap<String, (Host, watch::Sender<State>)>,
     bug: Option<Bug>,
     received: Arc<Mutex<Vec<Received>>>,
-    /// What stays open beyond a cut: the hosts do not see that nobody listens any more.
+    /// What stays open after a cut: the hosts do not notice that nobody listens any more.
     limbo: Mutex<Vec<(Option<Process>, Box<dyn std::any::Any + Send>)>>,
 }
 
 impl Links {
-    /// Open links to all of `hosts`; `bug` changes scripts on their way. The programs of effects are
-    /// kept in `received`.
+    /// Open links to all of `hosts`. `bug` changes the scripts on their way; `received` collects
+    /// the programs of effects.
     #[must_use]
     pub fn new(
         hosts: Vec<Host>,
@@ -56,7 +56,7 @@ impl Links {
         Arc::new(Self { hosts, bug, received, limbo: Mutex::default() })
     }
 
-    /// Sets the link to one host, or to all.
+    /// Sets the state of the link to one host, or to all.
     pub fn set(&self, host: Option<&str>, state: State) {
         for (at, link) in self.hosts.values() {
             if host.is_none_or(|name| name == at.name()) {
@@ -65,8 +65,8 @@ impl Links {
         }
     }
 
-    /// Waits until scripts that were cut off from us have ended by themselves, or `limit` has
-    /// passed.
+    /// Waits until the scripts that a cut separated from us have ended by themselves, or until
+    /// `limit` has passed.
     pub fn let_end(&self, limit: Duration) {
         until(limit, || {
             let limbo = self.limbo.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +109,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Waits while the link is held.
+    /// Waits while the link is held; fails when it is cut.
     pub(super) async fn pass(&self) -> Result<(), TransportError> {
         let mut state = self.state.clone();
         let now =
@@ -117,7 +117,7 @@ impl Link {
         if now == State::Cut || !self.host.is_on() { Err(gone()) } else { Ok(()) }
     }
 
-    /// Ends when the link is cut.
+    /// Returns when the link is cut.
     pub(super) async fn cut(&self) {
         let mut state = self.state.clone();
         if state.wait_for(|s| *s == State::Cut).await.is_err() {
@@ -130,7 +130,7 @@ impl Link {
         self.links.keep(script, one);
     }
 
-    /// What the product sends, with the bug if there is one.
+    /// What the product sends, with the planted bug if there is one.
     fn plant(&self, mut frame: Frame) -> Frame {
         if let Some(bug) = self.links.bug {
             frame.text = bug.plant(&frame.text);
@@ -140,7 +140,7 @@ impl Link {
 
     async fn spawn(&self) -> Result<Child, TransportError> {
         self.pass().await?;
-        // sshd starts a session of its own for every command.
+        // Like sshd, which starts a session for every command.
         let command =
             self.host.command(&["setsid", "-w", "/bin/sh", "-c", COMMAND]).map_err(|_| gone())?;
         let mut command = Command::from(command);
@@ -195,7 +195,7 @@ impl Transport for Link {
         let no = |why: &str| TransportError::Dial(format!("{address}:{port}"), why.to_owned());
         let own = self.host.address().to_string();
         let to = if address == "127.0.0.1" { own.as_str() } else { address };
-        // A host without power is silent; here the silence is short.
+        // A host without power does not answer; here the wait for it is short.
         if self.links.hosts.get(to).is_some_and(|(host, _)| !host.is_on()) {
             return Err(no("no answer"));
         }

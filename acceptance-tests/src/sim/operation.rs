@@ -1,9 +1,9 @@
-//! What is swept: operations, where each begins, and the configuration that asks for it.
+//! The operations of the sweep: where each begins, and the configuration that asks for it.
 use super::config::VERSIONS;
 use crate::story::{Cluster, Config, Consent, Group};
 use Start::{Failed, Foreign, Nothing, Pair, Single, Switched, Trio, Two};
 
-/// Where an operation begins.
+/// The state in which an operation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Start {
     /// Empty hosts.
@@ -16,31 +16,31 @@ pub enum Start {
     Two,
     /// A group of two, "a" takes writes.
     Pair,
-    /// The same, "b" takes writes.
+    /// A group of two; "b" takes writes.
     Switched,
     /// A group of three.
     Trio,
-    /// A group of two after a failover to "b"; the host of "a" is back.
+    /// A group of two after a failover to "b"; the host of "a" is on again.
     Failed,
 }
 
-/// What is swept of one operation.
+/// What the sweep needs to know about one operation.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Where it begins.
+    /// The state in which the operation begins.
     pub start: Start,
-    /// The configuration that asks for it; `None` is `destroy`.
+    /// The configuration that asks for the operation; `None` is `destroy`.
     pub asks: Option<Config>,
-    /// Hosts whose servers a writer may find open while it runs.
+    /// Hosts whose servers take the writer's rows while the operation runs.
     pub writers: &'static [usize],
-    /// It begins with the host of the primary off.
+    /// The operation begins with the primary's host off.
     pub without_primary: bool,
-    /// It is a planned move of the role.
+    /// The operation is a planned move of the role.
     pub moves: bool,
-    /// The same command can be meant after Terraform's state is lost: it changes and removes
+    /// The same command still makes sense after Terraform's state is lost: it changes and removes
     /// nothing that only the state names.
     pub stateless: bool,
-    /// It ends with members that do not start with their hosts.
+    /// The operation ends with members that do not start with their hosts.
     pub members_stay_off: bool,
 }
 
@@ -69,7 +69,7 @@ macro_rules! operations {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// What is swept of it.
+            /// What the sweep needs to know about the operation.
             #[must_use]
             pub fn row(self) -> Row {
                 match self { $(Self::$name => $row,)* }
@@ -78,7 +78,7 @@ macro_rules! operations {
     };
 }
 
-// One row is all that a new operation needs. Its steps are found by running it once.
+// A new operation needs only one row here. The sweep finds its steps by running it once.
 operations! {
     Create: Row { stateless: true, ..Row::new(Nothing, Single.config()) },
     Install: Row { stateless: true, ..Row::new(Nothing, installed()) },
@@ -131,7 +131,7 @@ fn cluster(name: &str, host: usize, initialize: bool) -> Cluster {
 }
 
 impl Start {
-    /// The configuration that leads there.
+    /// The configuration that leads to this state.
     #[must_use]
     pub fn config(self) -> Config {
         let mut config = Config { protect: false, ..Config::single() };

@@ -1,5 +1,5 @@
-//! Streams of a simulated link: what runs in the host, joined to what the product holds, until the
-//! link is cut.
+//! Streams of a simulated link: they connect what runs in the host with what the product holds,
+//! until the link is cut.
 use super::link::Link;
 use crate::process::Process;
 use ob::transport::frame::Frame;
@@ -16,7 +16,8 @@ fn cut() -> TransportError {
     TransportError::Unreachable("the simulated link was cut".into())
 }
 
-/// Feeds a child and waits for its end and its output. A cut leaves it running, its streams open.
+/// Feeds a child, then waits for its end and its output. A cut leaves the child running, with its
+/// streams open.
 pub(super) async fn finish(
     link: &Link,
     child: Child,
@@ -37,7 +38,8 @@ pub(super) async fn finish(
     Err(cut())
 }
 
-/// Starts a child that is talked with. A cut before it is ready leaves it running, too.
+/// Starts a child that the product talks with. A cut before the child is ready leaves it running,
+/// too.
 pub(super) async fn open(
     link: &Link,
     child: Child,
@@ -58,8 +60,8 @@ pub(super) async fn open(
     Err(cut())
 }
 
-/// Joins `far` (and the child behind it) to a stream for the product. Held: nothing moves. Cut: the
-/// product's end is closed, the far end stays open.
+/// Connects `far`, and the child behind it, to a stream for the product. While the link is held,
+/// nothing moves. A cut closes the product's end and leaves the far end open.
 pub(super) fn duplex(
     link: &Link,
     mut far: impl Duplex + 'static,

@@ -1,5 +1,5 @@
-//! The programs that hosts received as effects, read back from the scripts on their way, and held
-//! against what the runbook has shown.
+//! Reads the programs that hosts received as effects back from the scripts on their way, and
+//! compares them with the runbook.
 use anyhow::{Context, Result, bail};
 use ob::cli::steps::{Line, sha256};
 use ob::engine::gate::{BEGIN, END};
@@ -17,10 +17,10 @@ pub struct Received {
     pub arguments: Vec<String>,
 }
 
-/// The effects in a script for `host`; none in one that only looks.
+/// The effects in a script for `host`; none in a script that only looks.
 ///
 /// # Errors
-/// An effect does not look as effects do.
+/// An effect does not have the form of effects.
 pub fn effects(host: &str, script: &str) -> Result<Vec<Received>> {
     let mut found = Vec::new();
     for part in script.split(BEGIN).skip(1) {
@@ -35,7 +35,8 @@ pub fn effects(host: &str, script: &str) -> Result<Vec<Received>> {
     Ok(found)
 }
 
-/// The quoted words at the beginning of `text`, up to the end of their line, and what follows it.
+/// The quoted words at the beginning of `text`, up to the end of their line, and the text after
+/// that line.
 fn words(text: &str) -> Result<(Vec<String>, &str)> {
     let (mut words, mut word, mut open) = (Vec::new(), String::new(), false);
     let mut chars = text.char_indices();
@@ -63,11 +64,11 @@ fn words(text: &str) -> Result<(Vec<String>, &str)> {
     bail!("the arguments do not end")
 }
 
-/// Demands that each program that a host received stands in the runbook of that host, to the letter
-/// but for the values that it names, and that none is missing that `ran` there.
+/// Demands that the runbook of a host has each program that the host received, to the letter except
+/// for named values, and that the host received each program that `ran` there.
 ///
 /// # Errors
-/// They differ.
+/// The two differ.
 pub fn compare(
     planned: &[Vec<Line>],
     received: &[Received],
@@ -91,7 +92,7 @@ pub fn compare(
     Ok(())
 }
 
-/// Whether a value is what the runbook shows, `<name>` standing for anything.
+/// Whether a value matches what the runbook shows; `<name>` matches anything.
 fn fits(shown: &str, value: &str) -> bool {
     let Some((before, rest)) = shown.split_once('<') else { return shown == value };
     let Some((_, after)) = rest.split_once('>') else { return shown == value };

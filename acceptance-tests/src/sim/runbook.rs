@@ -1,22 +1,22 @@
-//! The steps that `ob runbook` computes for a change are the steps that run: what was planned, held
-//! against the journals and against the statements that the servers wrote down.
+//! Checks that the steps that `ob runbook` computes for a change are the steps that run: compares
+//! what was planned with the journals, and with the statements that the servers noted.
 use anyhow::{Result, bail};
 use ob::cli::steps::Line;
 use ob::engine::journal::{Entry, Event};
 
-/// A statement as both sides have it: lower case, without its secret.
+/// A statement in the form in which both sides are compared: lower case, without its secret.
 fn bare(statement: &str) -> String {
     let lower = statement.trim().trim_end_matches(';').to_lowercase();
     let lower = lower.split("  --").next().unwrap_or_default();
     lower.split("identified by").next().unwrap_or_default().trim().to_owned()
 }
 
-/// Demands that the journals `ran` (with their hosts, in order) tell of the steps of `planned`,
-/// each after those that it waits for, and that every statement of the `ledger` stands in the
-/// runbook.
+/// Demands that the journal lines `ran` (with their hosts, in order) hold the steps of `planned`,
+/// each after the steps that it waits for, and that the runbook has every statement of the
+/// `ledger`.
 ///
 /// # Errors
-/// They differ.
+/// The two differ.
 pub fn compare(planned: &[Vec<Line>], ran: &[(String, Entry)], ledger: &[String]) -> Result<()> {
     let at = |host: &str, title: &str, events: &[Event]| {
         ran.iter().position(|(h, e)| h == host && e.title == title && events.contains(&e.event))

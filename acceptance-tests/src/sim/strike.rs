@@ -1,5 +1,5 @@
-//! One fault at one point of one step; then the same command again, and all that must hold after
-//! it.
+//! Strikes with one fault at one point of one step. Then runs the same command again, and checks
+//! everything that must hold after it.
 use super::digest::differing;
 use super::link::State;
 use super::world::{Attempt, LIMIT};
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What is hit.
+/// The kinds of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Blow {
     /// The provider dies.
@@ -24,9 +24,9 @@ pub enum Blow {
     Host,
     /// The link to the step's host is cut, and healed when the command has ended.
     Link,
-    /// The provider is frozen, another run finishes the job, then it wakes.
+    /// The provider is frozen, another run finishes the job, then the provider wakes up.
     Frozen,
-    /// The provider dies, and with it all that Terraform knew.
+    /// The provider dies, and everything that Terraform knew is lost.
     State,
 }
 
@@ -34,28 +34,28 @@ impl Blow {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Provider, Self::Host, Self::Link, Self::Frozen, Self::State];
 
-    /// Whether the same command can be meant after it: without a state, nobody knows what there was
-    /// to change or to remove.
+    /// Whether the same command still makes sense after the fault: without a state, nobody knows
+    /// what there was to change or to remove.
     #[must_use]
     pub fn fits(self, operation: Operation) -> bool {
         self != Self::State || operation.row().stateless
     }
 }
 
-/// A step of an operation that has an effect; in a [`Strike`] its texts are those of no lab, `#1`
-/// is the first host.
+/// A step of an operation that has an effect. In a [`Strike`] the texts are independent of the lab:
+/// `#1` is the first host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     /// Name of its host.
     pub host: String,
-    /// Its kind.
+    /// Kind of the step.
     pub kind: String,
-    /// Its title.
+    /// Title of the step.
     pub title: String,
 }
 
 impl At {
-    /// The same with its texts changed.
+    /// The same step with its texts changed.
     #[must_use]
     pub fn map(&self, change: impl Fn(&str) -> String) -> Self {
         Self { host: change(&self.host), kind: self.kind.clone(), title: change(&self.title) }
@@ -65,13 +65,13 @@ impl At {
 /// One point of the sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strike {
-    /// During what.
+    /// The operation.
     pub operation: Operation,
-    /// At which step.
+    /// The step.
     pub at: At,
-    /// Where in it.
+    /// The point in the step.
     pub point: Point,
-    /// With what.
+    /// The fault.
     pub blow: Blow,
 }
 
@@ -89,20 +89,20 @@ impl std::fmt::Display for Strike {
     }
 }
 
-/// How a point went.
+/// How a strike went.
 #[derive(Clone, Debug, Default)]
 pub struct Passed {
     /// The point was reached.
     pub hit: bool,
-    /// How often the same command was run after it.
+    /// How often the same command was run afterwards.
     pub tries: usize,
-    /// Rows that were acknowledged meanwhile; none is lost.
+    /// How many rows were acknowledged meanwhile; none is lost.
     pub rows: usize,
 }
 
 impl World {
-    /// All journal lines with the name of their host; of a group's operation, whose journals lie on
-    /// several hosts, each once.
+    /// All journal lines, with the name of the host that has them. The operation of a group has
+    /// journals on several hosts.
     pub(super) fn trail(&self) -> Result<Vec<(String, Line)>> {
         let all = trail::read(&self.lab)?;
         Ok(all
@@ -122,8 +122,8 @@ impl World {
         let writer = self.writer(strike.operation)?;
         let before = operations(&self.trail()?);
         let (config, mut passed) = (strike.operation.row().asks, Passed::default());
-        // A frozen provider's terraform has its own copy of the state: what it says when it wakes
-        // is not what is kept.
+        // A frozen provider's terraform has its own copy of the state: what the provider says when
+        // it wakes up is not kept.
         let states = if strike.blow == Blow::Frozen {
             Arc::new(Mutex::new(self.states().clone()))
         } else {
@@ -184,7 +184,7 @@ impl World {
         Ok(Some(writer))
     }
 
-    /// Lands the blow, and waits for the command's end if it ends; a frozen one is handed out.
+    /// Lands the blow and waits for the end of the command, if it ends. Returns a frozen command.
     fn blow(
         &self,
         attempt: Attempt<()>,
@@ -193,7 +193,7 @@ impl World {
         held: &Held,
     ) -> Result<Option<Attempt<()>>> {
         match strike.blow {
-            // Its script stands on the host until the next run ends it.
+            // The provider's script waits on the host until the next run ends it.
             Blow::Provider => attempt.kill(),
             Blow::State => {
                 attempt.kill();
@@ -215,7 +215,7 @@ impl World {
                 {
                     return Err(e);
                 }
-                // As long as a lease takes to run out, a script that goes on has long ended.
+                // The script goes on alone; it has ended long before a lease runs out.
                 links.let_end(Duration::from_secs(5));
                 if strike.blow == Blow::Host {
                     host.boot()?;
@@ -225,7 +225,7 @@ impl World {
         Ok(None)
     }
 
-    /// Lets a frozen provider go on: it finds itself superseded, and begins nothing more.
+    /// Lets a frozen provider go on. It must find that it was superseded, and begin nothing more.
     fn wake(
         &self,
         frozen: Attempt<()>,
@@ -251,7 +251,7 @@ impl World {
         Ok(())
     }
 
-    /// The same command until it works, as after the time that a lease takes to run out.
+    /// Runs the same command until it works, each time as if the leases had run out.
     fn again(&self, strike: &Strike) -> Result<usize> {
         let mut said = String::new();
         for tries in 1..=self.tries {
@@ -264,7 +264,7 @@ impl World {
         bail!("the same command does not finish it: {said}")
     }
 
-    /// Lets the time of every lease pass.
+    /// Makes every lease look expired.
     ///
     /// # Errors
     /// A gate cannot be written.
@@ -297,7 +297,7 @@ impl World {
         let row = strike.operation.row();
         match row.asks {
             Some(config) => {
-                // What a disband leaves without power is started by the next apply.
+                // The next apply starts what a disband left without power.
                 if row.members_stay_off && strike.blow == Blow::Host {
                     self.apply(Some(config.clone()))?;
                 }
@@ -308,8 +308,8 @@ impl World {
                 ensure!(self.states().objects.is_empty(), "a destroy left something in the state")
             }
         }
-        // Without a state nobody asked for another primary: where the role had not begun to move,
-        // it stays.
+        // Without a state nobody asked for another primary: a role that had not begun to move stays
+        // where it is.
         if strike.blow == Blow::State && row.moves {
             return Ok(());
         }
@@ -318,7 +318,7 @@ impl World {
         Ok(())
     }
 
-    /// No statement that changes something ran twice on one server.
+    /// Checks that no statement that changes something ran twice on one server.
     fn ledgers(&self, strike: &Strike) -> Result<()> {
         for host in self.lab.hosts() {
             let text = std::fs::read_to_string(host.path("/var/log/sim-seekdb.ledger"))
@@ -337,9 +337,9 @@ impl World {
     }
 }
 
-/// Statements that a new try makes again: each build of a standby begins with a freeze and a first
-/// start; whoever lost its power is started again, and a fence that a power loss took with it is
-/// opened and fenced anew.
+/// Statements that a new attempt makes again. Each build of a standby begins with a freeze and a
+/// first start. A server that lost its power is started again. A fence that a power loss ended is
+/// opened and made anew.
 fn may_repeat(line: &str, blow: Blow) -> bool {
     let statement = line.split_once(' ').map_or(line, |l| l.1);
     let rebuilt = ["alter system minor freeze", "first start"].contains(&statement);
@@ -351,7 +351,7 @@ fn may_repeat(line: &str, blow: Blow) -> bool {
         || statement.starts_with("alter system set log_restore_source") && blow == Blow::Host
 }
 
-/// What holds a step at a point.
+/// Holds a step at a point.
 pub struct Held {
     armed: Arc<fault::Armed>,
 }
@@ -363,10 +363,10 @@ impl Held {
     }
 }
 
-/// Waits until a run stands at a point of a step of `host`; `None`: it ended before.
+/// Waits until a run stands at a point of a step of `host`; `None` when the run ended before.
 ///
 /// # Errors
-/// Neither happens.
+/// The run neither reaches the point nor ends.
 pub fn reach(
     host: &Host,
     at: &At,
@@ -403,7 +403,7 @@ pub(super) fn operations(trail: &[(String, Line)]) -> BTreeSet<String> {
     trail.iter().map(|(_, l)| l.entry.op.clone()).collect()
 }
 
-/// Steps whose effect ended in operations that are not in `before`, with their kinds.
+/// Titles and kinds of the steps whose effect ended, in operations that are not in `before`.
 fn ended(trail: &[(String, Line)], before: &BTreeSet<String>) -> BTreeMap<String, String> {
     let lines = trail
         .iter()
@@ -412,8 +412,8 @@ fn ended(trail: &[(String, Line)], before: &BTreeSet<String>) -> BTreeMap<String
     lines.map(|e| (e.title.clone(), e.kind.clone())).collect()
 }
 
-/// The journal is written before the effect, and its end after it: at each point it must say just
-/// that.
+/// Checks what the journal says at each point: it must be written before the effect, and its end
+/// after the effect.
 fn stands(trail: &[(String, Line)], before: &BTreeSet<String>, strike: &Strike) -> Result<()> {
     let has = |event| {
         trail.iter().any(|(_, l)| {
@@ -438,22 +438,23 @@ fn stands(trail: &[(String, Line)], before: &BTreeSet<String>, strike: &Strike) 
     Ok(())
 }
 
-/// Steps that had ended before the blow and began again in a later operation.
+/// The steps that had ended before the blow and began again in a later operation.
 fn again(
     trail: &[(String, Line)],
     first: &BTreeSet<String>,
     finished: &BTreeMap<String, String>,
     strike: &Strike,
 ) -> Vec<String> {
-    // The host booted the server as it was: the stop is undone, and what runs now is another
-    // process than the one noted.
+    // The host booted the server as it was: the stop is undone, and the process that runs now is
+    // not the one that was noted.
     let undone = matches!(strike.at.kind.as_str(), "begin_restart" | "stop_server")
         || (strike.at.kind == "use_package" && strike.point < Point::Effected);
     let allowed = |kind: &str| match kind {
-        // A server that lost its power has to be started again, and a fence goes with its process.
+        // A server that lost its power has to be started again, and its fence ended with the
+        // process.
         "start_server" | "note_fence" | "fence" => strike.blow == Blow::Host,
         "begin_restart" | "stop_server" => strike.blow == Blow::Host && undone,
-        // Part of each new try to build a store, which is one step in parts.
+        // Every new attempt to build a store repeats these.
         "freeze_log" | "begin_store" => true,
         _ => false,
     };

@@ -1,5 +1,5 @@
-//! A lab with its stand-ins. Where an operation begins is kept on the hosts' own disks, and brought
-//! back within a moment.
+//! A lab with stand-ins. Snapshots on the hosts' own disks keep the states in which operations
+//! begin, so that they can be restored within a moment.
 use super::config::{self, Packages};
 use super::core::{Core, States};
 use super::link::{Links, Way};
@@ -19,27 +19,29 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What no command and no wait may take longer than.
+/// The time limit of each command and each wait.
 pub const LIMIT: Duration = Duration::from_secs(100);
 
-/// Takes everything of ours away: processes, data, notes, the start at boot.
-/// What is killed holds its port until it has ended, which takes a while under load.
-const WIPE: &str = "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; rm -rf /data /root/.ob /var/spool/cron/crontabs/root /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
+/// Removes everything of ours: processes, data, notes, the start at boot. A killed server holds its
+/// port until it has ended, which takes a while under load.
+const WIPE: &str = "kill -9 -1; while pgrep -x seekdb >/dev/null; do sleep 0.02; done; cd /; \
+                    rm -rf /data /root/.ob /var/spool/cron/crontabs/root \
+                    /var/log/sim-seekdb.ledger /etc/sim-seekdb.lies";
 
-/// How operations end and what their steps are when nothing interrupts them; shared by worlds,
-/// which are all alike.
+/// How operations end and which steps they have when nothing interrupts them. All worlds are alike
+/// and share this.
 pub type Runs = Mutex<BTreeMap<Operation, Run>>;
 
 /// One operation that nothing interrupted.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its steps that had effects, in order.
+    /// The operation's steps that had effects, in order.
     pub steps: Vec<At>,
     /// The end state.
     pub end: Vec<String>,
 }
 
-/// A lab of three hosts in which one operation after the other is run.
+/// A lab of three hosts in which operations run one after the other.
 pub struct World {
     /// The hosts.
     pub lab: Lab,
@@ -50,20 +52,21 @@ pub struct World {
     runs: Arc<Runs>,
     received: Arc<Mutex<Vec<Received>>>,
     prefix: String,
-    /// A bug that is planted from now on.
+    /// The bug that is planted from now on.
     pub bug: Option<Bug>,
-    /// How often the same command is run again at most.
+    /// How often, at most, the same command is run again.
     pub tries: usize,
-    /// How long a command may take.
+    /// Time limit of a command.
     pub patience: Duration,
-    /// Each step is applied twice ([`super::contract`]): a statement that ran twice says nothing.
+    /// Each step is applied twice ([`super::contract`]); then a statement that ran twice is no
+    /// error.
     pub twice: bool,
     _dir: tempfile::TempDir,
 }
 
-/// A command under way: a provider that can be killed.
+/// A command under way, with a provider that can be killed.
 pub struct Attempt<T> {
-    /// Its links.
+    /// The provider's links.
     pub links: Arc<Links>,
     runtime: tokio::runtime::Runtime,
     answer: Receiver<Result<T>>,
@@ -80,10 +83,10 @@ impl<T> Attempt<T> {
         self.ended.is_some()
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the command.
     ///
     /// # Errors
-    /// It failed, or did not end in time.
+    /// The command failed, or did not end in time.
     pub fn wait(mut self) -> Result<T> {
         let ended = match self.ended.take() {
             Some(ended) => ended,
@@ -96,18 +99,18 @@ impl<T> Attempt<T> {
         ended
     }
 
-    /// Kills the provider: nothing of it runs any more, and what it had open is closed.
+    /// Kills the provider: nothing of it runs any more, and its connections are closed.
     pub fn kill(self) {
         self.runtime.shutdown_timeout(Duration::from_secs(5));
     }
 }
 
 impl World {
-    /// Makes the lab; `name` is the first part of its hosts' names, its own among all labs of this
-    /// process.
+    /// Makes the lab. `name` is the first part of its hosts' names; no other lab of this process
+    /// may have it.
     ///
     /// # Errors
-    /// No lab, or the stand-in is not built.
+    /// The lab cannot be made, or the stand-in is not built.
     pub fn new(name: &str, runs: Arc<Runs>) -> Result<Self> {
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let packages = Arc::new(config::packages(dir.path())?);
@@ -131,7 +134,7 @@ impl World {
     /// Starts a command with a fresh provider.
     ///
     /// # Errors
-    /// No runtime.
+    /// The runtime cannot be started.
     pub fn start<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
         work: impl FnOnce(Core) -> F,
@@ -139,10 +142,10 @@ impl World {
         self.start_on(self.states.clone(), work)
     }
 
-    /// As [`World::start`], with states of its own: another copy of the state file.
+    /// As [`World::start`], with other states: another copy of the state file.
     ///
     /// # Errors
-    /// No runtime.
+    /// As [`World::start`].
     pub fn start_on<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
         states: Arc<Mutex<States>>,
@@ -179,7 +182,7 @@ impl World {
         self.start(|core| core.differences(config))?.wait()
     }
 
-    /// Runs a script on every host at once, which are all on.
+    /// Runs a script on every host at once; all hosts must be on.
     fn everywhere(&self, script: &str) -> Result<()> {
         let run = |host: crate::Host| {
             host.exec(script)
@@ -195,10 +198,10 @@ impl World {
         })
     }
 
-    /// Leads the lab to where `operation` begins.
+    /// Brings the lab to the state in which `operation` begins.
     ///
     /// # Errors
-    /// It could not be led there.
+    /// That state cannot be made.
     pub fn prepare(&mut self, operation: Operation) -> Result<()> {
         let bug = self.bug.take();
         let done = self.restore(operation.row().start);
@@ -218,15 +221,21 @@ impl World {
         if let Some(states) = self.kept.get(&start) {
             let states = states.clone();
             self.everywhere(&format!("{WIPE}; cp -a /snap/{start:?}/root/. /"))?;
-            // Only now: a server must not meet one of the lab as it was before, nor its port.
+            // The servers start only after all hosts are restored: a server must not meet one of
+            // the former state, nor its port.
             self.everywhere(&format!(
-                "for b in $(cat /snap/{start:?}/running); do n=0; until {{ [ -x $b/.ob/start ] && $b/.ob/start || $b/start; }} </dev/null >/tmp/start.log 2>&1; do n=$((n + 1)); [ $n -lt 25 ] || {{ cat /tmp/start.log >&2; exit 1; }}; sleep 0.2; done; done"
+                "for b in $(cat /snap/{start:?}/running); do n=0; until {{ [ -x $b/.ob/start ] && \
+                 $b/.ob/start || $b/start; }} </dev/null >/tmp/start.log 2>&1; do n=$((n + 1)); \
+                 [ $n -lt 25 ] || {{ cat /tmp/start.log >&2; exit 1; }}; sleep 0.2; done; done"
             ))?;
             *self.states() = states;
         } else {
             self.make(start)?;
             self.everywhere(&format!(
-                "s=/snap/{start:?}; rm -rf $s; mkdir -p $s/root/root $s/root/var/spool/cron && for d in /data /root/.ob /var/spool/cron/crontabs; do [ ! -e $d ] || cp -a $d $s/root/$(dirname $d)/ || exit 1; done; for p in $(pgrep -x seekdb); do readlink /proc/$p/cwd; done > $s/running; rm -f /var/log/sim-seekdb.ledger"
+                "s=/snap/{start:?}; rm -rf $s; mkdir -p $s/root/root $s/root/var/spool/cron && \
+                 for d in /data /root/.ob /var/spool/cron/crontabs; do [ ! -e $d ] || \
+                 cp -a $d $s/root/$(dirname $d)/ || exit 1; done; for p in $(pgrep -x seekdb); \
+                 do readlink /proc/$p/cwd; done > $s/running; rm -f /var/log/sim-seekdb.ledger"
             ))?;
             let states = self.states().clone();
             self.kept.insert(start, states);
@@ -234,7 +243,7 @@ impl World {
         self.serving(start)
     }
 
-    /// Makes a start for the first time, from the one before it.
+    /// Makes a start state for the first time, from the one that precedes it.
     fn make(&mut self, start: Start) -> Result<()> {
         let before = match start {
             Start::Nothing | Start::Foreign => {
@@ -255,7 +264,7 @@ impl World {
         self.lab.host(0).boot()
     }
 
-    /// A server that somebody made by hand, imported.
+    /// Starts a server by hand and imports it.
     fn foreign(&self) -> Result<()> {
         let path = self.packages[config::VERSIONS[0]]["sources"]
             .as_object()
@@ -263,14 +272,19 @@ impl World {
             .context("no archive")?;
         let host = self.lab.host(0);
         let archive = std::fs::read(path)?;
-        let line = "mkdir -p /data/a /root/by-hand && tar xzf - -C /root/by-hand && printf '#!/bin/sh\\ncd /data/a && exec /root/by-hand/seekdb --port 2881 --base-dir /data/a --parameter datafile_size=256M --parameter log_disk_size=2G --parameter memory_limit=2G --parameter enable_rpc_service=True --parameter rpc_port=2882 </dev/null >/dev/null 2>&1\\n' > /data/a/start && chmod 755 /data/a/start && /data/a/start";
+        let line = "mkdir -p /data/a /root/by-hand && tar xzf - -C /root/by-hand && \
+             printf '#!/bin/sh\\ncd /data/a && exec /root/by-hand/seekdb --port 2881 \
+             --base-dir /data/a --parameter datafile_size=256M --parameter log_disk_size=2G \
+             --parameter memory_limit=2G --parameter enable_rpc_service=True \
+             --parameter rpc_port=2882 </dev/null >/dev/null 2>&1\\n' > /data/a/start && \
+             chmod 755 /data/a/start && /data/a/start";
         host.exec_for(line, &archive, LIMIT)?.ok()?;
         sql::wait(host.at(2881), LIMIT)?;
         let id = format!("ssh://{}:22/data/a", host.address());
         self.start(|core| core.import("ob_cluster.a", id))?.wait()
     }
 
-    /// Waits until the servers of a start answer and follow.
+    /// Waits until the servers of a start state answer and follow.
     fn serving(&self, start: Start) -> Result<()> {
         let servers: &[usize] = match start {
             Start::Nothing => &[],
@@ -312,10 +326,10 @@ impl World {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An operation that nothing interrupts; run once.
+    /// Runs an operation without interruption, once; later calls return the same result.
     ///
     /// # Errors
-    /// It fails without any fault.
+    /// The operation fails without any fault.
     pub fn run(&mut self, operation: Operation) -> Result<Run> {
         if let Some(run) = self.runs().get(&operation) {
             return Ok(run.clone());
@@ -338,18 +352,18 @@ impl World {
         format!("10.99.{}.", self.lab.info().id)
     }
 
-    /// A text as it would be in any of the labs, which differ in their network and in the first
-    /// part of their hosts' names.
+    /// A text in the form that is the same in all labs, which differ in their network and in the
+    /// first part of their hosts' names.
     fn neutral(&self, text: &str) -> String {
         text.replace(&self.prefix, "#").replace(&self.network(), "10.99.#.")
     }
 
-    /// A neutral text as it is in this lab.
+    /// The text of this lab for a text in the common form.
     pub(super) fn local(&self, text: &str) -> String {
         text.replace("10.99.#.", &self.network()).replace('#', &self.prefix)
     }
 
-    /// Statements that changed something on any server.
+    /// The statements that changed something on any server.
     fn ledger(&self) -> Result<Vec<String>> {
         let text: String = self
             .lab

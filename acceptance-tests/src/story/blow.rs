@@ -1,4 +1,5 @@
-//! One fault at one point: terraform is started with the point armed, struck there, and let go.
+//! Strikes with one fault at one point: starts terraform with the point armed, strikes when it is
+//! reached, and lets it go on.
 use super::{Story, login};
 use crate::process::until;
 use crate::terraform::Running;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 pub use ob::engine::fault::Point;
 
-/// What strikes.
+/// The kinds of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Blow {
     /// `kill -9` of the provider.
@@ -37,38 +38,39 @@ impl Blow {
     ];
 }
 
-/// Where it strikes.
+/// One fault at one point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strike {
-    /// Step kind.
+    /// Kind of the step.
     pub kind: String,
-    /// Which of the five points.
+    /// The point in the step.
     pub point: Point,
-    /// With what.
+    /// The fault.
     pub blow: Blow,
-    /// Index of the host that suffers it, where the point is not on a host by itself.
+    /// Index of the host that suffers the fault, where the point itself does not name a host.
     pub host: usize,
 }
 
-/// How it went.
+/// How a strike went.
 #[derive(Debug)]
 pub enum Struck {
-    /// The point was reached; what terraform printed before it ended.
+    /// The point was reached; the text is what terraform printed.
     Hit(String),
-    /// The command ended before; its exit status and output.
+    /// The command ended before the point; its exit status and output.
     Missed(i32, String),
 }
 
-/// How long a point may take to be reached, and a struck command to end.
+/// How long it may take to reach a point.
 const REACH: Duration = Duration::from_secs(120);
-/// The host's blows end by time-outs of connections.
+/// How long a struck command may take to end: faults of hosts end only with the time-outs of
+/// connections.
 const END: Duration = Duration::from_secs(200);
 
-/// Runs `terraform ARGS` with the point armed, strikes when it is reached (`at_point` runs just
-/// before), waits for the end of the command and of its providers.
+/// Runs `terraform ARGS` with the point armed and strikes when the point is reached. `at_point`
+/// runs just before the strike. Then waits until the command and its providers have ended.
 ///
 /// # Errors
-/// The command, or a provider after its terraform was killed, does not end.
+/// The command does not end, or a provider outlives its terraform.
 pub fn strike(
     s: &Story,
     args: &[&str],
@@ -114,8 +116,8 @@ pub fn strike(
     let providers = run.providers();
     let host = s.host(at);
     land(&mut run, strike.blow, &host)?;
-    // Let go: what was struck goes on as far as it can. A killed provider leaves its script
-    // standing on the host.
+    // Let go: whatever was struck goes on as far as it can. A killed provider leaves its script
+    // waiting on the host.
     let _ = std::fs::remove_file(&mark);
     if strike.blow != Blow::KillProvider {
         for hit in &hits {
@@ -162,13 +164,18 @@ fn land(run: &mut Running, blow: Blow, host: &crate::Host) -> Result<()> {
     }
 }
 
-/// Lets the next effect on `host` that reaches the point stop there.
+/// Arms a point: the next effect on `host` that reaches it stops there.
 fn arm(host: &crate::Host, word: &str) -> Result<()> {
     let (user, dir) = (login::user(), login::own(""));
-    host.exec(&format!("install -d -m 700 -o {user} -g {user} {dir} && rm -f {dir}/fault.hit && echo {word} > {dir}/fault"))?.ok().map(drop)
+    host.exec(&format!(
+        "install -d -m 700 -o {user} -g {user} {dir} && rm -f {dir}/fault.hit && \
+         echo {word} > {dir}/fault"
+    ))?
+    .ok()
+    .map(drop)
 }
 
-/// Takes every armed point of the hosts away.
+/// Disarms the points on all hosts.
 pub fn disarm(s: &Story) {
     for host in s.lab.hosts() {
         let _ = std::fs::remove_file(host.path(&login::own("fault")));

@@ -7,8 +7,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// root's password in stories: every quote character there is, and what shells, SQL and HCL make
-/// much of.
+/// root's password in stories. It contains every quote character, and what shells, SQL and HCL
+/// treat as special.
 pub const PASSWORD: &str = "Zk7kernel\"q'\\`x$y %{z} ${w};#--é";
 
 /// The part of [`PASSWORD`] that no quoting changes.
@@ -27,9 +27,9 @@ pub struct Config {
     pub protect: bool,
     /// Login user.
     pub user: String,
-    /// Private key file, if not the lab's.
+    /// Private key file; the lab's when `None`.
     pub key: Option<String>,
-    /// `known_hosts` file, if not the lab's.
+    /// `known_hosts` file; the lab's when `None`.
     pub known_hosts: Option<String>,
     /// More HCL at the end.
     pub more: String,
@@ -38,11 +38,11 @@ pub struct Config {
 /// An `ob_cluster` of one seekdb.
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    /// Index of its host.
+    /// Index of the host.
     pub host: usize,
-    /// Version of its package.
+    /// Version of the package.
     pub version: String,
-    /// Its directory.
+    /// Base directory.
     pub base_dir: String,
     /// `initialize`.
     pub initialize: bool,
@@ -52,9 +52,10 @@ pub struct Cluster {
     pub allow: Vec<String>,
     /// Replaces the package's HCL.
     pub package: Option<String>,
-    /// Replaces the HCL of where it runs: `host = …` and, when another user runs it, `run_as = …`.
+    /// Replaces the HCL of the server's place: `host = …` and, when another user runs the server,
+    /// `run_as = …`.
     pub server: Option<String>,
-    /// Whether it belongs to the group.
+    /// Whether the cluster belongs to the group.
     pub member: bool,
     /// More attributes.
     pub more: String,
@@ -63,7 +64,7 @@ pub struct Cluster {
 /// The `ob_standby` over all clusters that are members.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Who shall take writes.
+    /// The member that shall take writes.
     pub primary: String,
     /// `failover`.
     pub failover: Option<Consent>,
@@ -72,15 +73,15 @@ pub struct Group {
 /// A failover consent.
 #[derive(Clone, Debug)]
 pub struct Consent {
-    /// The epoch it is for.
+    /// The epoch that the consent is for.
     pub epoch: u64,
     /// Member to open.
     pub to: String,
 }
 
 impl Cluster {
-    /// A small seekdb of [`seekdb::DEFAULT`] on the host at `host`, in `/data/NAME`; all its data
-    /// may be removed.
+    /// A small seekdb of [`seekdb::DEFAULT`] in `/data/NAME` on the host with the index `host`; all
+    /// its data may be removed.
     #[must_use]
     pub fn new(name: &str, host: usize, initialize: bool) -> Self {
         let sizes = [("datafile_size", "256M"), ("log_disk_size", "2G"), ("memory_limit", "2G")];
@@ -132,7 +133,7 @@ impl Config {
         config
     }
 
-    /// The same with another primary.
+    /// The same configuration with another primary.
     #[must_use]
     pub fn primary(mut self, name: &str) -> Self {
         if let Some(group) = &mut self.group {
@@ -141,14 +142,14 @@ impl Config {
         self
     }
 
-    /// The same with every cluster on another version.
+    /// The same configuration with every cluster on another version.
     #[must_use]
     pub fn version(mut self, version: &str) -> Self {
         self.clusters.values_mut().for_each(|c| c.version = version.into());
         self
     }
 
-    /// The same with a parameter of one cluster set.
+    /// The same configuration with one parameter of one cluster set.
     #[must_use]
     pub fn parameter(mut self, cluster: &str, name: &str, value: &str) -> Self {
         if let Some(c) = self.clusters.get_mut(cluster) {
@@ -157,7 +158,7 @@ impl Config {
         self
     }
 
-    /// The HCL.
+    /// Renders the configuration as HCL.
     ///
     /// # Errors
     /// A package cannot be fetched.
@@ -167,7 +168,10 @@ impl Config {
         let known =
             self.known_hosts.clone().unwrap_or_else(|| info.known_hosts.display().to_string());
         let mut text = format!(
-            "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  }}\n}}\nprovider \"ob\" {{\n  owner = {}\n  ssh = {{\n    identities       = {{ lab = {{ user = {}, private_key_file = {} }} }}\n    known_hosts_file = {}\n  }}\n}}\n",
+            "terraform {{\n  required_providers {{\n    ob = {{ source = \"oceanbase/ob\" }}\n  \
+             }}\n}}\nprovider \"ob\" {{\n  owner = {}\n  ssh = {{\n    \
+             identities       = {{ lab = {{ user = {}, private_key_file = {} }} }}\n    \
+             known_hosts_file = {}\n  }}\n}}\n",
             hcl(&self.owner),
             hcl(&self.user),
             hcl(&key),
@@ -201,7 +205,11 @@ impl Config {
             };
             let _ = write!(
                 text,
-                "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  zones = {{ z1 = {{ servers = {{ s1 = {{ {server}, base_dir = {} }} }} }} }}\n  parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  allow_data_loss     = [{allow}]\n{}\n}}\n",
+                "resource \"ob_cluster\" \"{name}\" {{\n  name       = \"{name}\"\n  \
+                 engine     = \"seekdb\"\n  package    = {package}\n  initialize = {}\n  \
+                 zones = {{ z1 = {{ servers = {{ s1 = {{ {server}, base_dir = {} }} }} }} }}\n  \
+                 parameters = {{\n{parameters}  }}\n{password}  deletion_protection = {}\n  \
+                 allow_data_loss     = [{allow}]\n{}\n}}\n",
                 cluster.initialize,
                 hcl(&cluster.base_dir),
                 self.protect,
@@ -220,7 +228,8 @@ impl Config {
             });
             let _ = write!(
                 text,
-                "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n{members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n",
+                "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n\
+                 {members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n",
                 hcl(&group.primary),
                 self.protect
             );
@@ -229,7 +238,7 @@ impl Config {
     }
 }
 
-/// A string as HCL writes it: quotes and backslashes escaped, no template begins.
+/// A string as HCL writes it: quotes and backslashes are escaped, and nothing begins a template.
 #[must_use]
 pub fn hcl(text: &str) -> String {
     json!(text).to_string().replace("${", "$${").replace("%{", "%%{")

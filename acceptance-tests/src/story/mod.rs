@@ -1,13 +1,14 @@
-//! What the stories share: one lab with one Terraform directory, the configuration as data, and
-//! what must hold after it.
+//! What the stories share: one lab with one Terraform directory, the configuration as data, and the
+//! checks that must hold after a story.
 //!
-//! - [`Story`]: hosts, terraform, `apply` of a [`Config`], state attributes, journals, "is the host
-//!   clean".
+//! - [`Story`]: hosts, terraform, `apply` of a [`Config`], attributes of the state, journals, and
+//!   whether a host is clean.
 //! - [`blow`]: one fault at one point of a step.
-//! - [`config`]: clusters and groups rendered as HCL.
-//! - [`login`]: as whom stories log in; `OB_LAB_LOGIN=dba` runs all of them as an ordinary user.
-//! - [`trail`]: the journals of all hosts read back: which step began how often.
-//! - [`turn`]: as many stories run at once as the machine carries.
+//! - [`config`]: clusters and groups, rendered as HCL.
+//! - [`login`]: the user that stories log in as; `OB_LAB_LOGIN=dba` runs all stories as an ordinary
+//!   user.
+//! - [`trail`]: the journals of all hosts, read back: which step began how often.
+//! - [`turn`]: limits how many stories run at once to what the machine carries.
 pub mod blow;
 pub mod config;
 pub mod login;
@@ -28,10 +29,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// What no command of a story may take longer than.
+/// The time limit of each command of a story.
 pub const LIMIT: Duration = Duration::from_secs(240);
 
-/// One lab with one Terraform work directory. Everything goes when it is dropped.
+/// One lab with one Terraform work directory. Dropping it removes everything.
 #[derive(Debug)]
 pub struct Story {
     /// The hosts.
@@ -48,12 +49,12 @@ impl Story {
     /// Waits for its turn, then makes a lab of `hosts` hosts.
     ///
     /// # Errors
-    /// No lab, no provider.
+    /// The lab cannot be made, or the provider is not built.
     pub fn new(hosts: usize) -> Result<Self> {
         Self::with(Options { hosts, ..Options::default() })
     }
 
-    /// As [`Story::new`] with a lab of one's own kind.
+    /// As [`Story::new`], with other options of the lab.
     ///
     /// # Errors
     /// As [`Story::new`].
@@ -77,7 +78,7 @@ impl Story {
     /// Writes the configuration.
     ///
     /// # Errors
-    /// The directory cannot be written, the package not fetched.
+    /// The directory cannot be written, or the package cannot be fetched.
     pub fn write(&self, config: &Config) -> Result<()> {
         self.tf.write("main.tf", &config.render(&self.lab)?)
     }
@@ -91,19 +92,20 @@ impl Story {
         self.tf.apply()
     }
 
-    /// Writes the configuration, applies it, and demands a failure.
+    /// Writes the configuration and applies it; the apply must fail. Returns the error text.
     ///
     /// # Errors
-    /// It worked.
+    /// The apply succeeded.
     pub fn refused(&self, config: &Config) -> Result<String> {
         self.write(config)?;
         self.fails(&["apply", "-auto-approve", "-no-color"])
     }
 
-    /// Runs a command that must fail, and gives its error text as one line of words (Terraform
-    /// breaks lines anywhere).
+    /// Runs a command that must fail. Returns its error text as one line of words, because
+    /// Terraform breaks lines anywhere.
     ///
     /// # Errors
+    /// The command succeeded.
     /// It worked.
     pub fn fails(&self, args: &[&str]) -> Result<String> {
         let out = self.tf.run(args)?;
@@ -113,10 +115,10 @@ impl Story {
         Ok(words(&out))
     }
 
-    /// Demands that neither a plan nor a refresh finds anything.
+    /// Demands that a plan and a refresh find no changes.
     ///
     /// # Errors
-    /// One does.
+    /// One of them does.
     pub fn settled(&self) -> Result<()> {
         self.tf.settled()?;
         let out = self.tf.run(&["plan", "-refresh-only", "-detailed-exitcode", "-no-color"])?;
@@ -126,7 +128,7 @@ impl Story {
         Ok(())
     }
 
-    /// One attribute of a resource as the state has it.
+    /// One attribute of a resource in the state.
     ///
     /// # Errors
     /// There is no such resource.
@@ -155,7 +157,7 @@ impl Story {
             .collect())
     }
 
-    /// Addresses of resources that are in the state as tainted.
+    /// Addresses of the resources that the state has as tainted.
     ///
     /// # Errors
     /// The state cannot be read.
@@ -172,7 +174,7 @@ impl Story {
         self.lab.host(index)
     }
 
-    /// root of the seekdb on a host.
+    /// The login of root at the seekdb on a host.
     #[must_use]
     pub fn root(&self, index: usize) -> Login {
         Login {
@@ -182,10 +184,11 @@ impl Story {
         }
     }
 
-    /// Whether the server on a host takes writes, by what alone tells in its family.
+    /// Whether the server on a host takes writes. Asks the one place that tells this in the
+    /// server's family.
     ///
     /// # Errors
-    /// It does not answer.
+    /// The server does not answer.
     pub fn writable(&self, index: usize) -> Result<bool> {
         let ask = |statement| sql::query(self.root(index), statement);
         let build = &ask("select @@version_comment")?[0][0];
@@ -196,13 +199,16 @@ impl Story {
         })
     }
 
-    /// Demands that a host carries nothing of ours but gates and journals (and what `also` names).
+    /// Demands that a host holds nothing of ours but gates and journals, and the paths that begin
+    /// with an entry of `also`.
     ///
     /// # Errors
-    /// It does.
+    /// The host holds more.
     pub fn clean(&self, index: usize, also: &[&str]) -> Result<()> {
         let host = self.host(index);
-        let line = "pgrep -a seekdb; find /data /root/.ob /home/*/.ob -mindepth 1 ! -type d 2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; find /root/.ob /home/*/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :";
+        let line = "pgrep -a seekdb; find /data /root/.ob /home/*/.ob -mindepth 1 ! -type d \
+                    2>/dev/null; find /data -mindepth 1 -type d 2>/dev/null; \
+                    find /root/.ob /home/*/.ob -mindepth 1 -maxdepth 1 -type d 2>/dev/null; :";
         let found = host.exec(line)?.ok()?;
         let kept = |line: &str| {
             let gate = line
@@ -225,30 +231,31 @@ impl Story {
         }
     }
 
-    /// Says a line that is seen also when the test passes, with the time since the story began.
+    /// Prints a line with the time since the story began. The line is visible also when the test
+    /// passes.
     pub fn say(&self, line: &str) {
         say(&format!("[{:6.1} s] {line}", self.began.elapsed().as_secs_f64()));
     }
 }
 
-/// Says a line that is seen also when the test passes.
+/// Prints a line that is visible also when the test passes.
 pub fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// What terraform printed as one line of words, without the frame it draws.
+/// The output of terraform as one line of words, without the frame that it draws.
 #[must_use]
 pub fn words(out: &Output) -> String {
     let text = format!("{} {}", out.stdout, out.stderr);
     text.split_whitespace().filter(|w| !matches!(*w, "│" | "╷" | "╵")).collect::<Vec<_>>().join(" ")
 }
 
-/// Demands what every planned change under the writer must hold: no acknowledged row lost, never
-/// two writable.
+/// Demands what must hold after every planned change under the writer: no acknowledged row is lost,
+/// and there were never two writable members.
 ///
 /// # Errors
-/// It does not hold.
+/// One of the two does not hold.
 pub fn nothing_lost(report: &Report) -> Result<()> {
     if !report.lost.is_empty() {
         bail!(

@@ -1,4 +1,4 @@
-//! The package of a version: the one place that says how.
+//! The package of a version. Only this module knows how to describe it.
 use crate::{files, seekdb};
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -19,7 +19,8 @@ for name in ('seekdb', 'libaio.so.1'):
     h = hashlib.sha256()
     with z.open('pylibseekdb/' + name) as f:
         while b := f.read(1 << 20): h.update(b)
-    out[name] = dict(source=sys.argv[2], member='pylibseekdb/' + name, size=z.getinfo('pylibseekdb/' + name).file_size, sha256=h.hexdigest(), mode='0755')
+    out[name] = dict(source=sys.argv[2], member='pylibseekdb/' + name, \
+               size=z.getinfo('pylibseekdb/' + name).file_size, sha256=h.hexdigest(), mode='0755')
 print(json.dumps(out))";
         let out = crate::run(
             &mut crate::command([
@@ -38,7 +39,8 @@ print(json.dumps(out))";
     }
     let members: serde_json::Value = serde_json::from_str(&files::read(&cached)?)?;
     let package = json!({
-        "id": format!("seekdb-{version}-{}", &wheel.sha256[..12]), "name": "seekdb", "version": version, "arch": std::env::consts::ARCH,
+        "id": format!("seekdb-{version}-{}", &wheel.sha256[..12]), "name": "seekdb",
+        "version": version, "arch": std::env::consts::ARCH,
         "sources": { wheel.sha256.clone(): wheel.path.display().to_string() }, "files": members,
     });
     Ok(package.to_string())

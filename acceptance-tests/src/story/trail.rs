@@ -1,4 +1,4 @@
-//! The journals of all hosts: what began, ended and failed, how often and in which order.
+//! The journals of all hosts: which steps began, ended and failed, how often and in which order.
 use crate::{Host, Lab};
 use anyhow::{Result, ensure};
 use ob::engine::journal::{self, Event, Line};
@@ -8,17 +8,17 @@ use std::path::PathBuf;
 /// One journal file.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    /// Host it lies on.
+    /// The host that has the journal.
     pub host: String,
-    /// The object, `cluster.a`.
+    /// The object, such as `cluster.a`.
     pub object: String,
-    /// Its lines.
+    /// The lines that could be parsed.
     pub lines: Vec<Line>,
-    /// Lines that were damaged.
+    /// How many lines are damaged.
     pub damaged: usize,
 }
 
-/// Reads every journal of every host, also of hosts that are off.
+/// Reads every journal of every host, including hosts that are off.
 ///
 /// # Errors
 /// A disk cannot be read.
@@ -46,14 +46,14 @@ pub fn read(lab: &Lab) -> Result<Vec<Journal>> {
     Ok(all)
 }
 
-/// Homes on a host: any user may have run something of ours.
+/// The homes on a host: any user may have run something of ours.
 fn homes(host: &Host) -> Vec<PathBuf> {
     let others =
         std::fs::read_dir(host.path("/home")).into_iter().flatten().flatten().map(|e| e.path());
     others.chain([host.path("/root")]).collect()
 }
 
-/// How often each event of each step (by its title) was written.
+/// How often each step, by title, has this event in the journals.
 #[must_use]
 pub fn count(journals: &[Journal], event: Event) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -63,10 +63,8 @@ pub fn count(journals: &[Journal], event: Event) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Effects as they happened on one host: operation, lease number, event and title of begin, end and
-/// fail lines.
-///
-/// Sorted by lease number and then by place in the file, which is the order they were written in.
+/// The effects on one host: operation, lease number, event and title of each begin, end and fail
+/// line, in the order of the journals.
 #[must_use]
 pub fn effects(journals: &[Journal], host: &str) -> Vec<(String, u64, Event, String)> {
     let of_host = journals.iter().filter(|j| j.host == host).flat_map(|j| &j.lines);
@@ -76,11 +74,11 @@ pub fn effects(journals: &[Journal], host: &str) -> Vec<(String, u64, Event, Str
         .collect()
 }
 
-/// Demands that on each host the effects of one operation on an object lie beside those of another,
-/// never between them: by lease number they are in order, and a number has one holder.
+/// Demands that on each host the effects of two operations on one object never interleave: lease
+/// numbers grow with time, and each number has one holder.
 ///
 /// # Errors
-/// They do not; or a disk cannot be read.
+/// Effects interleave, or a disk cannot be read.
 pub fn never_interleaved(lab: &Lab) -> Result<()> {
     let mut effects: BTreeMap<(String, String), Vec<Line>> = BTreeMap::new();
     for journal in read(lab)? {
@@ -105,7 +103,7 @@ pub fn never_interleaved(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// The last `n` lines of all journals in the order of their time, for the report of a failure.
+/// The last `n` lines of all journals, ordered by time, for the report of a failure.
 #[must_use]
 pub fn tail(lab: &Lab, n: usize) -> String {
     let journals = read(lab).unwrap_or_default();

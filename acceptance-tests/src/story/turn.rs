@@ -1,19 +1,20 @@
-//! Turns: whatever runs databases takes one, so that as many run at once as the machine carries.
-//! cargo runs test functions of one program side by side, and programs may run at once, too.
+//! Turns limit how many tests run databases at once, to what the machine can carry. cargo runs the
+//! test functions of one program side by side, and several programs may run at once.
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What one turn may need: three databases, their disks (which lie in memory), terraform.
+/// Memory in bytes that one turn may need: three databases, their disks (which are in memory),
+/// terraform.
 const EACH: u64 = 6 << 30;
 
-/// Held while a story runs; the kernel gives it back when its process dies.
+/// A turn, held while a story runs. The kernel releases it when the process dies.
 #[derive(Debug)]
 pub struct Turn(#[allow(dead_code)] File);
 
-/// Waits until one of this machine's turns is free. `OB_LAB_TURN` names other lock files,
-/// `OB_LAB_TURNS` says how many there are.
+/// Waits until one of this machine's turns is free. `OB_LAB_TURN` names other lock files;
+/// `OB_LAB_TURNS` sets their number.
 ///
 /// # Errors
 /// A lock file cannot be made.
@@ -36,8 +37,8 @@ pub fn take() -> Result<Turn> {
     }
 }
 
-/// How many this machine carries: its memory decides, and one more than it has processors, as
-/// stories wait for servers most of their time.
+/// How many turns this machine carries: as many as fit into its memory, but at most one more than
+/// it has processors. Stories wait for servers most of their time.
 fn carried() -> usize {
     let memory = rustix::system::sysinfo();
     let memory = u64::from(memory.mem_unit) * memory.totalram;

@@ -1,5 +1,5 @@
-//! The break-glass commands of `ob` on a real pair: terraform deploys it, its state goes away, `ob`
-//! alone moves the role.
+//! The break-glass commands of `ob` on a real pair: terraform deploys the pair, its state goes
+//! away, and `ob` alone moves the role.
 use lab::story::{login, turn};
 use lab::terraform::{Source, Terraform};
 use lab::writer::{Config, Writer};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const SERVES: Duration = Duration::from_secs(60);
 
-/// The program beside the provider.
+/// The `ob` program beside the provider.
 fn ob() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors()
@@ -56,14 +56,25 @@ fn configuration(lab: &Lab, key: &Path, known_hosts: &Path) -> String {
     let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap();
     let cluster = |name: &str, host: &Host, more: &str| {
         format!(
-            "resource \"ob_cluster\" \"{name}\" {{\n name = \"{name}\"\n engine = \"seekdb\"\n package = data.ob_package.seekdb.package\n zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {:?}, address = \"{}\", port = {} }}, base_dir = \"/data/{name}\" }} }} }} }}\n parameters = {{ datafile_size = \"256M\", log_disk_size = \"2G\", memory_limit = \"2G\" }}\n{more}}}\n",
+            "resource \"ob_cluster\" \"{name}\" {{\n name = \"{name}\"\n engine = \"seekdb\"\n \
+             package = data.ob_package.seekdb.package\n \
+             zones = {{ z1 = {{ servers = {{ s1 = {{ host = {{ name = {:?}, address = \"{}\", \
+             port = {} }}, base_dir = \"/data/{name}\" }} }} }} }}\n \
+             parameters = {{ datafile_size = \"256M\", log_disk_size = \"2G\", memory_limit = \
+             \"2G\" }}\n{more}}}\n",
             host.name(),
             host.address(),
             host.port()
         )
     };
     format!(
-        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\nprovider \"ob\" {{\n owner = \"break-glass\"\n ssh = {{ identities = {{ lab = {{ user = {:?}, private_key_file = {:?} }} }}, known_hosts_file = {:?} }}\n}}\ndata \"ob_package\" \"seekdb\" {{\n files = [{{ path = {:?}, sha256 = {:?} }}]\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
+        "terraform {{\n required_providers {{ ob = {{ source = \"oceanbase/ob\" }} }}\n}}\n\
+         provider \"ob\" {{\n owner = \"break-glass\"\n \
+         ssh = {{ identities = {{ lab = {{ user = {:?}, private_key_file = {:?} }} }}, \
+         known_hosts_file = {:?} }}\n}}\ndata \"ob_package\" \"seekdb\" {{\n \
+         files = [{{ path = {:?}, sha256 = {:?} }}]\n}}\n{}{}resource \"ob_standby\" \"g\" {{\n \
+         name = \"g\"\n members = {{ a = {{ instance = ob_cluster.a.instance }}, b = {{ instance \
+         = ob_cluster.b.instance }} }}\n primary = \"a\"\n}}\n",
         login::user(),
         key,
         known_hosts,
@@ -94,7 +105,7 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     tf.apply().unwrap();
     tf.settled().unwrap();
 
-    // A kit from the state, and one from a member alone: the same group.
+    // A kit from the state and a kit from a member alone name the same group.
     let state = tf.work().join("terraform.tfstate");
     let kit = dir.path().join("kit.json");
     let (state_file, kit_file) =
@@ -113,7 +124,8 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     let status = operator.json(&["status", group[0], group[1]], 0);
     assert_eq!((&status["primary"], &status["healthy"]), (&"a".into(), &true.into()));
 
-    // Nobody can say yes: nothing is done. A wrong epoch, and a primary that answers: refused.
+    // Without an answer nothing is done. A wrong epoch is refused, and so is a failover while the
+    // primary answers.
     assert_eq!(operator.run(&["switchover", group[0], group[1], "--to", "b"]).status, 4);
     assert_eq!(
         operator
@@ -141,12 +153,12 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     let status = operator.json(&["status", group[0], group[1]], 0);
     assert_eq!((&status["primary"], &status["epoch"]), (&"b".into(), &2.into()));
 
-    // Terraform, its state back, sees the new truth and plans no step.
+    // Terraform gets its state back, sees the new truth, and plans no step.
     std::fs::rename(&aside, &state).unwrap();
     tf.settled().unwrap();
     std::fs::rename(&state, &aside).unwrap();
 
-    // The primary's host loses its power. A row that it alone has, to be found later.
+    // The primary's host loses its power. It alone has one row, which is looked for later.
     lab::sql::query(other.clone(), "create table ob_lab.mine (n int primary key, t varchar(20))")
         .unwrap();
     std::thread::sleep(Duration::from_secs(1));
@@ -230,7 +242,7 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     assert_eq!(operator.run(&["watch", &id, group[0], group[1]]).status, 0);
     assert_eq!(operator.run(&["doctor", group[0], group[1]]).status, 1, "a stale member is bad");
 
-    // Terraform builds it again and keeps the old store; its rows are found there as well.
+    // Terraform builds the member again and keeps its old store; the rows are found there as well.
     std::fs::rename(&aside, &state).unwrap();
     tf.apply().unwrap();
     tf.settled().unwrap();

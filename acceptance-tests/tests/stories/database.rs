@@ -1,4 +1,4 @@
-//! Real seekdb on lab hosts, and the writer's verdicts about it.
+//! Real seekdb on lab hosts, and what the writer says about it.
 use lab::story::turn;
 use lab::writer::{Config, Writer};
 use lab::{Lab, may_make_hosts, seekdb, sql};
@@ -43,7 +43,7 @@ fn a_real_seekdb_survives_a_power_loss_under_load_and_loses_nothing_it_acknowled
     );
     assert!(report.longest_gap_ms > 300.0, "the outage is seen: {} ms", report.longest_gap_ms);
 
-    // A row that goes missing is found by name.
+    // The writer finds a missing row by its number.
     let victim = report.acks[70].n;
     sql::query(at, &format!("delete from ob_lab.rows_written where n = {victim}")).unwrap();
     let missing = lab::writer::missing(&config, 0, &report).unwrap();
@@ -74,9 +74,9 @@ fn the_writer_notices_two_servers_that_both_take_writes() {
     assert!(report.lost.is_empty() && report.moves.len() == 1, "{report:?}");
 }
 
-/// What the product fences with: the source that a former standby still has goes first. With it the
-/// server ends at each of its starts, as its log is longer than that of the source that answers
-/// (-4234).
+/// The product's fence first takes away the source that a former standby still has. With that
+/// source the server would end at each start, because its log is longer than that of the source
+/// that answers (-4234).
 #[test]
 fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     if !may_make_hosts("a fenced primary that dies") {
@@ -101,8 +101,9 @@ fn a_fenced_primary_that_dies_before_its_last_log_was_read_starts_again() {
     assert_eq!(run(&b, "select n from t.r"), [["1"]], "it has what its standby has not");
 }
 
-/// A host that boots and an apply may start a server in the same moment: without the lock of the
-/// product's start script both begin one, and now and then the pid file names the one that ends.
+/// A host that boots and an apply may start a server at the same moment. Without the lock in the
+/// product's start script both begin a server, and now and then the pid file names the one that
+/// ends.
 #[test]
 fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     if !may_make_hosts("starts in the same moment") {
@@ -134,10 +135,16 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     let there = program.strip_suffix("/seekdb").unwrap();
     let starts = |n: usize| {
         format!(
-            "cd /data/a; for n in $(seq {n}); do {{ .ob/start >/dev/null 2>&1 </dev/null; echo $?; }} & done; wait"
+            "cd /data/a; for n in $(seq {n}); do {{ .ob/start >/dev/null 2>&1 </dev/null; \
+             echo $?; }} & done; wait"
         )
     };
-    run(&format!("mkdir -p /data/a/.ob && cd /data/a && cat > .ob/start && chmod +x .ob/start && ln -s {there} .ob/package")).ok().unwrap();
+    run(&format!(
+        "mkdir -p /data/a/.ob && cd /data/a && cat > .ob/start && chmod +x .ob/start && \
+         ln -s {there} .ob/package"
+    ))
+    .ok()
+    .unwrap();
     for round in 0..4 {
         let mut codes: Vec<_> = run(&starts(if round == 0 { 1 } else { 4 }))
             .stdout

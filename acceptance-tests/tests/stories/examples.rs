@@ -1,6 +1,6 @@
-//! Every example plans under the real terraform, without a network: what it refers to is taken from
-//! the other examples, so that together they are one configuration. A type without an example does
-//! not pass.
+//! Every example plans under the real terraform, without a network. What an example refers to is
+//! taken from the other examples, so together they are one configuration. A type without an example
+//! fails.
 use lab::terraform::{Source, Terraform, default_program};
 use lab::{outside, seekdb};
 use ob::provider::{registry, schema_document};
@@ -15,7 +15,7 @@ fn examples() -> PathBuf {
     outside::repository().join("examples")
 }
 
-/// The file of a type's example, and of its import where it is a resource.
+/// The file of a type's example, and of its import for a resource.
 fn files(data: bool, name: &str) -> Vec<PathBuf> {
     if data {
         vec![examples().join("data-sources").join(name).join("data-source.tf")]
@@ -27,7 +27,7 @@ fn files(data: bool, name: &str) -> Vec<PathBuf> {
     }
 }
 
-/// All registered types; true for data sources.
+/// All registered types; the flag is true for data sources.
 fn types() -> Vec<(bool, String)> {
     let document = schema_document(&registry(Arc::new(|ssh, cancel| Pool::new(ssh, cancel))));
     document
@@ -69,7 +69,7 @@ fn used(text: &str) -> BTreeSet<String> {
     words.filter_map(address).collect()
 }
 
-/// Every example by what it defines.
+/// The files of all examples, by the addresses that they define.
 fn index() -> BTreeMap<String, PathBuf> {
     let mut index = BTreeMap::new();
     for (data, name) in types() {
@@ -85,7 +85,7 @@ fn index() -> BTreeMap<String, PathBuf> {
     index
 }
 
-/// The example with all it refers to, directly or not; passwords get a value.
+/// The example with everything that it refers to, directly or indirectly; passwords get a value.
 fn whole(file: &Path, index: &BTreeMap<String, PathBuf>) -> String {
     let mut todo = vec![file.to_owned(), examples().join("provider/provider.tf")];
     let (mut taken, mut variables) = (BTreeMap::new(), BTreeSet::new());
@@ -114,7 +114,7 @@ fn whole(file: &Path, index: &BTreeMap<String, PathBuf>) -> String {
     taken.into_values().chain(variables).collect::<Vec<_>>().join("\n")
 }
 
-/// A terraform that reaches nothing: it runs in a network namespace without any device.
+/// A terraform that can reach nothing: it runs in a network namespace without any device.
 fn offline(dir: &Path) -> Terraform {
     let program = default_program();
     let wrapper = dir.join("terraform-offline");
@@ -125,7 +125,7 @@ fn offline(dir: &Path) -> Terraform {
     .unwrap();
     fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let tf = Terraform::new(dir, Source::Override).unwrap().program(&wrapper);
-    // Where the example of ob_package says it is.
+    // The place that the example of ob_package names.
     let wheel = seekdb::fetch(seekdb::DEFAULT).unwrap().path;
     std::os::unix::fs::symlink(&wheel, tf.work().join(wheel.file_name().unwrap())).unwrap();
     tf
@@ -159,7 +159,8 @@ fn every_example_of_a_type_plans_without_a_network() {
         let plan =
             tf.plan().unwrap_or_else(|e| panic!("{}: {e:#}", file.display())).unwrap_or_default();
         for address in defined(&fs::read_to_string(&file).unwrap()) {
-            // A data source that can be read at once is no change; its plan says so while it reads.
+            // A data source that can be read at once is no change; the plan mentions it while it
+            // reads.
             assert!(plan.contains(&address) || data, "{address} is not in the plan: {plan}");
         }
     }

@@ -1,4 +1,4 @@
-//! `tfplugindocs validate`, HashiCorp's judge of registry pages, over docs/ as `ob schema write`
+//! `tfplugindocs validate`, HashiCorp's check of registry pages, over docs/ as `ob schema write`
 //! makes them.
 use lab::terraform::{Source, Terraform};
 use lab::{command, outside, run};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
-/// The schemas as terraform prints them, under the one name the tool looks for.
+/// The schemas as terraform prints them, under the only name that the tool looks for.
 fn schemas(dir: &Path) -> String {
     let tf = Terraform::new(dir, Source::Override).unwrap();
     tf.write(
@@ -19,7 +19,15 @@ fn schemas(dir: &Path) -> String {
             .unwrap();
     let own = &printed["provider_schemas"]["registry.terraform.io/oceanbase/ob"];
     let path = dir.join("schemas.json");
-    std::fs::write(&path, json!({ "format_version": "1.0", "provider_schemas": { "registry.terraform.io/hashicorp/ob": own } }).to_string()).unwrap();
+    std::fs::write(
+        &path,
+        json!({
+            "format_version": "1.0",
+            "provider_schemas": { "registry.terraform.io/hashicorp/ob": own }
+        })
+        .to_string(),
+    )
+    .unwrap();
     path.display().to_string()
 }
 

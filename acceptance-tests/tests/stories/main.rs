@@ -1,8 +1,8 @@
-//! The product with real programs: terraform, sshd, seekdb, Go's harness; and the lab they run in.
+//! The product with real programs (terraform, sshd, seekdb, Go's harness), and the lab they run in.
 //! One module is one story or one subject: `cargo test --test stories story_pair::`.
 //!
-//! Whatever runs a database takes a turn (`lab::story::turn`), so that as many run at once as the
-//! machine carries.
+//! Whatever runs a database takes a turn (`lab::story::turn`), which limits how many run at once to
+//! what the machine carries.
 mod break_glass;
 mod database;
 mod examples;

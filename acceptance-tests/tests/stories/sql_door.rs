@@ -1,5 +1,5 @@
-//! The door to SQL before real servers: MariaDB with TLS, and seekdb, bare and behind a relay that
-//! adds TLS. Whatever the server is set to, a literal stays a literal.
+//! The product's SQL sessions with real servers: MariaDB with TLS, and seekdb, directly and behind
+//! a relay that adds TLS. Whatever the server's settings are, a literal stays a literal.
 use lab::certificate::Authority;
 use lab::mariadb::MariaDb;
 use lab::seekdb::Alone;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Opens the door as the product does.
+/// Opens a session as the product does.
 async fn enter(at: SocketAddr, user: &str, password: &str, tls: &Tls) -> Result<Session, SqlError> {
     let endpoint = Endpoint {
         name: "this machine".into(),
@@ -88,7 +88,7 @@ fn each_mode_of_tls_is_what_it_says_on_a_real_server() {
     ]);
 }
 
-/// Texts that end a literal early where the server reads it otherwise than it was quoted.
+/// Texts that end a literal early when the server reads it by other rules than it was quoted by.
 const HOSTILE: [&str; 8] = [
     "plain",
     "it's",
@@ -100,7 +100,8 @@ const HOSTILE: [&str; 8] = [
     "'\\\"`\n\t%_",
 ];
 
-/// What the door and what a client without its settings read of each text.
+/// What a session of the product reads of each text, and how many texts break a client without its
+/// settings.
 fn read_back(at: SocketAddr, login: &Outside) -> (Vec<Option<String>>, usize) {
     let password = login.password.clone().unwrap_or_default();
     let inside = runtime().block_on(async {
@@ -135,7 +136,8 @@ fn a_literal_stays_one_whatever_the_server_is_set_to() {
         assert_eq!(inside, whole, "{hostile}");
         assert_eq!(broken > 0, hostile.starts_with("NO_"), "{hostile}: {broken} break elsewhere");
     }
-    // A backslash is the second byte of a character there, and the client is not asked.
+    // In this character set a backslash can be the second byte of a character, and the server does
+    // not ask the client for its set.
     maria.restart(&["--character-set-server=gbk", "--character-set-client-handshake=0"]).unwrap();
     let (inside, broken) = read_back(maria.at, &maria.admin());
     assert_eq!(inside, whole);

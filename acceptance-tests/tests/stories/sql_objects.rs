@@ -1,11 +1,11 @@
 //! Databases, users and grants on a real seekdb, through the real terraform: hostile names, drift,
-//! import, moves between the single objects and `ob_access`. What `component::mysql` relies on is
-//! kept true here.
+//! import, moves between the single objects and `ob_access`. These tests guard the facts that
+//! `component::mysql` relies on.
 use lab::seekdb;
 use lab::sql::{self, Login};
 use lab::terraform::{Source, Terraform};
 
-/// A server of this test's own; it ends with the test.
+/// A server for this test alone; it ends with the test.
 struct Server(seekdb::Alone);
 
 impl Server {
@@ -32,8 +32,10 @@ impl Server {
     /// The provider block, and `local.at` for `endpoint`.
     fn head(&self) -> String {
         format!(
-            "terraform {{\n required_providers {{\n ob = {{ source = \"oceanbase/ob\" }}\n }}\n}}\nprovider \"ob\" {{\n sql = {{ credentials = {{ db = {{ user = \"root\", password = \"\" }} }} }}\n}}\n\
-             locals {{\n at = {{ address = \"127.0.0.1\", port = {}, credential = \"db\" }}\n}}\n",
+            "terraform {{\n required_providers {{\n ob = {{ source = \"oceanbase/ob\" }}\n }}\n\
+             }}\nprovider \"ob\" {{\n sql = {{ credentials = {{ db = {{ user = \"root\", password \
+             = \"\" }} }} }}\n}}\nlocals {{\n at = {{ address = \"127.0.0.1\", port = {}, \
+             credential = \"db\" }}\n}}\n",
             self.0.at.port()
         )
     }
@@ -54,7 +56,7 @@ const USER: &str = "it's \\ `x` \"y\" ü %_";
 const DATABASE: &str = "a_b%`c 'd ü";
 const PASSWORD: &str = "p'\"\\`$ ü%";
 
-/// A text of HCL.
+/// A text as an HCL string.
 fn hcl(text: &str) -> String {
     format!("{text:?}").replace("${", "$${").replace("%{", "%%{").replace("\\'", "'")
 }
@@ -89,7 +91,7 @@ resource "ob_grant" "g" {{
     )
 }
 
-/// The words of an error, without the lines and frames terraform breaks them into.
+/// The words of an error, without the line breaks and frames of terraform.
 fn flat(error: &anyhow::Error) -> String {
     format!("{error:#}").replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -110,14 +112,14 @@ fn hostile_names_live_and_every_drift_is_shown_and_corrected() {
     let state = std::fs::read_to_string(tf.work().join("terraform.tfstate")).unwrap();
     assert!(!state.contains("ü%\"") && !state.contains("p'\\\""), "no password in the state");
 
-    // The user can log in and has that database, and not one that the name would match as a
-    // pattern.
+    // The user can log in and has that database, but not another one that the name would match if
+    // it were a pattern.
     let table = format!("`{}`.t", DATABASE.replace('`', "``"));
     server.login(USER, PASSWORD, &format!("create table {table} (a int)")).unwrap();
     server.ask("create database `aXbY``c 'd ü`");
     assert!(server.login(USER, PASSWORD, "create table `aXbY``c 'd ü`.t (a int)").is_err());
 
-    // What others grant is shown and stays.
+    // What others grant is shown, and stays.
     server.ask(&format!("grant delete on `{}`.* to {}", pattern(), account()));
     let plan = tf.run(&["plan", "-refresh-only", "-no-color"]).unwrap().ok().unwrap();
     assert!(plan.contains("unmanaged") && plan.contains("DELETE"), "{plan}");
@@ -259,7 +261,7 @@ resource "ob_grant" "global" {
     tf.apply().unwrap();
     tf.settled().unwrap();
 
-    // To the set: forget the single ones, import all.
+    // To the set: forget the single objects and import them all.
     let removed: String = imports
         .iter()
         .map(|(from, _)| {
@@ -287,7 +289,7 @@ resource "ob_access" "all" {
     tf.settled().unwrap();
     assert_eq!(grants(&server), before);
 
-    // And back.
+    // And back to single objects.
     tf.write(
         "main.tf",
         &(server.head()
@@ -373,7 +375,7 @@ resource "ob_access" "x" {{
         "never a database"
     );
 
-    // Fewer: databases need consent by name.
+    // Fewer objects: dropping databases needs consent by name.
     tf.write("main.tf", &(server.head() + &config(18, false, "\"db_18\""))).unwrap();
     let refused = flat(&tf.plan().unwrap_err());
     assert!(refused.contains("db_19") && !refused.contains("\"db_18\" would"), "{refused}");

@@ -1,5 +1,5 @@
-//! What only 1.3 does, told with real servers; `make explore` runs it. The life of a pair of 1.3 is
-//! in `story_pair`.
+//! What only 1.3 does, with real servers; `make explore` runs it. The life of a pair of 1.3 is in
+//! `story_pair`.
 use lab::scope::{Scope, scope};
 use lab::seekdb::{self, OTHER};
 use lab::story::{Config, Story};
@@ -10,9 +10,10 @@ fn explores(what: &str) -> bool {
     scope() != Scope::Fixed && may_make_hosts(what)
 }
 
-/// The two words that tell a role on 1.3.
+/// The two words that tell the role on 1.3.
 fn role(s: &Story, host: usize) -> String {
-    let words = "select concat(s.role, '/', t.switchover_status) from oceanbase.V$OB_SERVER_STAT s, oceanbase.__all_virtual_server_stat t";
+    let words = "select concat(s.role, '/', t.switchover_status) from oceanbase.V$OB_SERVER_STAT \
+                 s, oceanbase.__all_virtual_server_stat t";
     sql::query(s.root(host), words).unwrap()[0][0].clone()
 }
 
@@ -21,7 +22,7 @@ const PROMOTE: &str = "alter system switchover to primary";
 const REOPEN: &str = "alter system activate standby";
 
 /// Runs a move of the role in sessions whose timeout cuts it, until the server is in the middle of
-/// it; one that came to its end is undone first.
+/// the move. A move that came to its end is undone, and tried again.
 fn cut(s: &Story, host: usize, (statement, undo): (&str, &str), middle: &[&str]) {
     let (before, mut seen) = (role(s, host), Vec::new());
     for millis in (1..=60).flat_map(|n| [n * 2, 150 - n]) {
@@ -41,8 +42,8 @@ fn cut(s: &Story, host: usize, (statement, undo): (&str, &str), middle: &[&str])
     panic!("never cut: {seen:?}");
 }
 
-/// Proves: a fence and a promotion that were cut in the middle are finished by the next apply; while
-/// one is in the middle, nobody else is opened.
+/// Proves: the next apply finishes a fence and a promotion that were cut in the middle. While one
+/// of them is in the middle, nobody else is opened.
 #[test]
 fn moves_that_were_cut_are_finished_on_1_3() {
     if !explores("moves that were cut") {
@@ -92,7 +93,7 @@ fn moves_that_were_cut_are_finished_on_1_3() {
 }
 
 /// Proves: a first start that lost its power leaves a store on which a server lives and never
-/// serves; the next apply begins again without it.
+/// serves. The next apply begins again without that store.
 #[test]
 fn a_first_start_that_lost_its_power_is_begun_again_on_1_3() {
     if !explores("a first start that was cut") {
@@ -119,8 +120,8 @@ fn a_first_start_that_lost_its_power_is_begun_again_on_1_3() {
     s.settled().unwrap();
 }
 
-/// Proves: a server that somebody made is imported, adopted by its first change, and root gets its
-/// password.
+/// Proves: a server that somebody made by hand is imported, its first change adopts it, and root
+/// gets its password.
 #[test]
 fn a_server_made_by_hand_is_imported_on_1_3() {
     if !explores("an import") {

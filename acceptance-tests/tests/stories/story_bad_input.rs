@@ -1,6 +1,6 @@
-//! Bad input: each mistake gives one clear error that says what, where, why and how to fix it,
-//! breaks nothing, and the next apply after the fix works. And no secret is anywhere it can be
-//! read.
+//! Bad input: each mistake gives one clear error that says what, where, why and how to fix it. The
+//! mistake breaks nothing, and the next apply after the fix works. No secret is anywhere where it
+//! can be read.
 use lab::story::config::{KERNEL, PASSWORD, hcl};
 use lab::story::{Config, Story, login, words};
 use lab::{HostKeys, Options, may_make_hosts, sql};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Demands one error with all its parts, and these words in it.
+/// Demands exactly one error, with all its parts and these words in it.
 fn one_clear_error(name: &str, s: &Story, config: &Config, say: &[&str]) {
     s.write(config).unwrap();
     let begun = Instant::now();
@@ -35,7 +35,7 @@ fn one_clear_error(name: &str, s: &Story, config: &Config, say: &[&str]) {
     s.say(&format!("{name}: {}", error.chars().take(150).collect::<String>()));
 }
 
-/// Nothing of ours runs or lies on the host.
+/// Demands that nothing of ours runs or lies on the host.
 fn untouched(name: &str, s: &Story) {
     s.clean(0, &[&login::own("cache"), &login::own("packages")])
         .unwrap_or_else(|e| panic!("{name}: {e:#}"));
@@ -55,7 +55,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
         dir.join(name).display().to_string()
     };
 
-    // Before anything is reached or written.
+    // Mistakes that are found before anything is reached or written.
     let huge = good.clone().parameter("a", "memory_limit", "900G");
     one_clear_error(
         "memory_limit larger than the host",
@@ -122,7 +122,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     s.host(0).boot().unwrap();
     untouched("before anything", &s);
 
-    // Found on the way.
+    // Mistakes that are found on the way.
     let mut not_a_package = good.clone();
     let text = file("notes.whl", "these are notes and no package");
     let wheel = lab::seekdb::fetch(lab::seekdb::DEFAULT).unwrap().path.display().to_string();
@@ -148,11 +148,18 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     );
     s.host(0).exec("rm -rf /data/*").unwrap().ok().unwrap();
 
-    s.host(0).exec("/usr/sbin/sshd -f /dev/null -h /etc/ssh/lab_host_key -o Port=2881 -o PidFile=/run/second.pid").unwrap().ok().unwrap();
+    s.host(0)
+        .exec(
+            "/usr/sbin/sshd -f /dev/null -h /etc/ssh/lab_host_key -o Port=2881 -o \
+             PidFile=/run/second.pid",
+        )
+        .unwrap()
+        .ok()
+        .unwrap();
     one_clear_error("port taken", &s, &good, &["2881", "taken", &one]);
     s.host(0).exec("kill $(cat /run/second.pid)").unwrap().ok().unwrap();
 
-    // The fix of all of them.
+    // The configuration that fixes all of them.
     let said = s.apply(&good).unwrap();
     assert!(
         said.to_lowercase().contains("resumes the creation"),
@@ -161,7 +168,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     s.settled().unwrap();
     assert!(s.writable(0).unwrap(), "root logs in with the password of every quote character");
 
-    // Somebody else, from another state, wants the same directory.
+    // Somebody else, with another state, wants the same directory.
     let theirs = s.other_state("theirs").unwrap();
     theirs
         .write(
@@ -180,7 +187,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     s.settled().unwrap();
     s.say("other owner's mark: refused by name, nothing changed");
 
-    // A journal cut in half is a hint less, no more.
+    // A journal that is cut in half costs a hint, and no more.
     s.host(0)
         .exec(&format!(
             "for f in {}/*/journal/*.log; do n=$(stat -c %s $f); truncate -s $((n/2)) $f; done",
@@ -195,8 +202,8 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     s.settled().unwrap();
     s.say("journal cut in half: the next apply works");
 
-    // A parameter that the server refuses leaves nothing behind: its next start must not fail on
-    // it.
+    // A parameter that the server refuses leaves nothing behind: the server's next start must not
+    // fail on it.
     one_clear_error(
         "a parameter that does not exist",
         &s,
@@ -226,18 +233,32 @@ fn a_full_disk_is_named_and_once_there_is_room_the_same_command_goes_on() {
     for (name, left) in
         [("full before the package is there", 60), ("full before the store is there", 160)]
     {
-        s.host(0).exec(&format!("n=$(df -m --output=avail /var | tail -n 1); fallocate -l $((n - {left}))M /var/filler")).unwrap().ok().unwrap();
+        s.host(0)
+            .exec(&format!(
+                "n=$(df -m --output=avail /var | tail -n 1); \
+                 fallocate -l $((n - {left}))M /var/filler"
+            ))
+            .unwrap()
+            .ok()
+            .unwrap();
         one_clear_error(name, &s, &config, &["h1"]);
         s.host(0).exec("rm /var/filler").unwrap().ok().unwrap();
     }
-    let left = s.host(0).exec("ls -la /data/a/.ob /data/a/log; cat /data/a/.ob/mark; grep -ao 'server_start.*/14.*' /data/a/log/seekdb.log | cut -c1-80").unwrap().stdout;
+    let left = s
+        .host(0)
+        .exec(
+            "ls -la /data/a/.ob /data/a/log; cat /data/a/.ob/mark; \
+             grep -ao 'server_start.*/14.*' /data/a/log/seekdb.log | cut -c1-80",
+        )
+        .unwrap()
+        .stdout;
     s.apply(&config).unwrap_or_else(|e| panic!("{e:#}; what the failed start left: {left}"));
     s.settled().unwrap();
     s.tf.destroy().unwrap();
     s.clean(0, &[]).unwrap();
 }
 
-/// Everything a provider may meet that is not known before apply.
+/// A configuration in which everything that may be unknown before apply is unknown.
 fn all_unknown(s: &Story) -> String {
     let config = Config { protect: false, ..Config::single() };
     let text = config.render(&s.lab).unwrap();
@@ -299,8 +320,8 @@ fn unknown_values_long_temporary_directories_and_backtraces_are_no_trouble() {
     s.say("unknown everything, TMPDIR of 120 characters, RUST_BACKTRACE=1: deployed and destroyed");
 }
 
-/// Looks at the command lines and environments of every process of this machine (its hosts' too)
-/// while `work` runs.
+/// Looks at the command lines and environments of all processes of this machine, with those of its
+/// hosts, while `work` runs.
 fn watched(needles: &[String], work: impl FnOnce()) -> (usize, Vec<String>) {
     let stop = Arc::new(AtomicBool::new(false));
     let (stopped, needles) = (stop.clone(), needles.to_vec());
@@ -344,8 +365,8 @@ fn search(where_: &str, bytes: &[u8], needles: &[String], found: &mut Vec<String
     );
 }
 
-/// The forms in which a secret could lie somewhere: as it is, and in base64 whatever stands before
-/// it.
+/// The forms in which a secret could appear: as it is, and in base64 with any number of bytes
+/// before it.
 fn forms(secret: &str) -> Vec<String> {
     let mut all = vec![secret.to_owned()];
     for before in 0..3 {
@@ -357,7 +378,7 @@ fn forms(secret: &str) -> Vec<String> {
         )
         .unwrap()
         .stdout;
-        // Whole groups of three bytes that hold nothing but the secret.
+        // Only the groups of three bytes that hold nothing but the secret.
         let (from, to) = (if before == 0 { 0 } else { 4 }, padded.len() / 3 * 4);
         all.push(out[from..to].to_owned());
     }
@@ -401,7 +422,9 @@ fn no_secret_is_in_state_plan_trace_journal_or_any_process_of_a_host() {
     for name in ["terraform.tfstate", "terraform.tfstate.backup"] {
         search(name, &std::fs::read(work.join(name)).unwrap(), &needles, &mut found);
     }
-    let unzip = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); [sys.stdout.buffer.write(z.read(n)) for n in z.namelist() if n in ('tfplan', 'tfstate')]";
+    let unzip = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); \
+                 [sys.stdout.buffer.write(z.read(n)) for n in z.namelist() if n in ('tfplan', \
+                 'tfstate')]";
     let plan = lab::run(
         &mut lab::command(["python3", "-c", unzip, &work.join("saved.plan").display().to_string()]),
         b"",
@@ -433,5 +456,9 @@ fn no_secret_is_in_state_plan_trace_journal_or_any_process_of_a_host() {
     }
     assert!(files > 10, "{files} files on hosts");
     assert!(Path::new(&work).exists() && found.is_empty(), "secrets found:\n{}", found.join("\n"));
-    s.say(&format!("no secret in state, plan, {} KB of trace, {files} files on hosts, {looks} looks at every process", log.len() / 1024));
+    s.say(&format!(
+        "no secret in state, plan, {} KB of trace, {files} files on hosts, {looks} looks at every \
+         process",
+        log.len() / 1024
+    ));
 }

@@ -1,5 +1,5 @@
 //! Two runners on two sides of a cut: each has its own state and reaches only its own side. At most
-//! one of them acts, nothing is lost or opened twice, and once the network is whole the same
+//! one of them acts, and nothing is lost or opened twice. Once the network is whole again, the same
 //! command finishes the job.
 use lab::may_make_hosts;
 use lab::story::{Config, Story, nothing_lost, trail, words};
@@ -11,7 +11,7 @@ const APPLY: &[&str] = &["apply", "-auto-approve", "-no-color"];
 const LIMIT: Duration = Duration::from_secs(200);
 const SOON: Duration = Duration::from_secs(30);
 
-/// A lab with `members` databases, and two hosts more from which the two runners act, each with the
+/// A lab with `members` databases, and two more hosts from which the two runners act, each with the
 /// same state.
 struct Cut {
     s: Story,
@@ -38,8 +38,8 @@ impl Cut {
         Self { one: s.tf.clone(), two, members, s }
     }
 
-    /// Cuts every link between the side of the first runner, with these members, and the side of
-    /// the second one.
+    /// Cuts every link between the first runner's side, which has these members, and the second
+    /// runner's side.
     fn cut(&self, first: &[usize]) {
         let sides = |side: &[usize], runner: usize| {
             side.iter().copied().chain([runner]).map(|h| self.s.host(h)).collect::<Vec<_>>()
@@ -50,7 +50,7 @@ impl Cut {
         }
     }
 
-    /// Both apply at the same time, each its own configuration.
+    /// Both runners apply at the same time, each its own configuration.
     fn both(&self, one: &Config, two: &Config) -> [(i32, String); 2] {
         for (tf, config) in [(&self.one, one), (&self.two, two)] {
             tf.write("main.tf", &config.render(&self.s.lab).unwrap()).unwrap();
@@ -70,14 +70,14 @@ impl Cut {
         (0..self.members).map(|h| self.s.writable(h).unwrap()).collect()
     }
 
-    /// How many lines all journals have: an effect that begins adds one.
+    /// How many effects have begun, by all journals.
     fn effects(&self) -> usize {
         trail::count(&trail::read(&self.s.lab).unwrap(), ob::engine::journal::Event::Begin)
             .values()
             .sum()
     }
 
-    /// Both states see the same truth, and nothing is left to do.
+    /// Demands that both states see the same truth, and that nothing is left to do.
     fn agree(&self, primary: &str, epoch: u64) {
         for tf in [&self.one, &self.two] {
             tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"])
@@ -102,8 +102,8 @@ fn ended(run: Running) -> (i32, String) {
     (out.status, words(&out))
 }
 
-/// Proves: of two hosts both are needed. Neither side of a cut moves the role, also not in the
-/// middle of a move; afterwards both ask for it at once, and it is moved once.
+/// Proves: of two hosts both are needed. Neither side of a cut moves the role, not even in the
+/// middle of a move. Afterwards both runners ask for the move at once, and it is made once.
 #[test]
 fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterwards() {
     if !may_make_hosts("a cut through a pair") {
@@ -126,9 +126,12 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     );
     assert_eq!((cut.effects(), cut.writable()), (before, vec![true, false]), "nobody acted");
     s.lab.heal().unwrap();
-    s.say("cut between the runners before they began: neither acted, each named the side it could not reach");
+    s.say(
+        "cut between the runners before they began: neither acted, each named the side it could \
+         not reach",
+    );
 
-    // Now in the middle of a move: fenced, and not promoted yet.
+    // Now a cut in the middle of a move: fenced, and not promoted yet.
     let mark = s.dir.path().join("cut.mark");
     let mut run = cut
         .one
@@ -151,7 +154,10 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     );
     assert_eq!(cut.writable(), [false, false], "nobody was opened");
     s.lab.heal().unwrap();
-    s.say("cut in the middle of a switchover: the first runner stopped, the second was refused, nobody was opened");
+    s.say(
+        "cut in the middle of a switchover: the first runner stopped, the second was refused, \
+         nobody was opened",
+    );
 
     let [one, two] = cut.both(&next, &next);
     for (status, text) in [&one, &two] {
@@ -175,14 +181,15 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
     }
     cut.agree("b", 2);
     s.say(&format!(
-        "whole again, both at once: exit status {} and {}, one move, {} rows acknowledged, 0 lost, never two writable in {} probes",
+        "whole again, both at once: exit status {} and {}, one move, {} rows acknowledged, 0 \
+         lost, never two writable in {} probes",
         one.0, two.0, report.acknowledged, report.probes
     ));
 }
 
-/// Proves: of three hosts two are enough. Asked for different moves on both sides, only the side
-/// with two acts; the member that missed it is pointed at the new primary, and the other runner's
-/// same command then finishes its own move.
+/// Proves: of three hosts two are enough. When both sides ask for different moves, only the side
+/// with two acts. The member that missed the move is pointed at the new primary, and the other
+/// runner's same command then finishes its own move.
 #[test]
 fn only_the_side_with_two_of_three_moves_the_role() {
     if !may_make_hosts("a cut through three") {
@@ -202,7 +209,10 @@ fn only_the_side_with_two_of_three_moves_the_role() {
     assert_eq!(cut.writable(), [false, false, true]);
     writer.wait_for(100, SOON).unwrap();
     s.lab.heal().unwrap();
-    s.say("cut between the runners: the side with two of three moved the role to c, the other was refused");
+    s.say(
+        "cut between the runners: the side with two of three moved the role to c, the other was \
+         refused",
+    );
 
     let why = cut.two.plan().unwrap().expect("its move is planned");
     assert!(
@@ -224,5 +234,9 @@ fn only_the_side_with_two_of_three_moves_the_role() {
     cut.one.write("main.tf", &to_b.render(&s.lab).unwrap()).unwrap();
     cut.one.apply().unwrap();
     cut.agree("b", 3);
-    s.say(&format!("whole again: the second runner's move to b, {} rows acknowledged, 0 lost, never two writable in {} probes", report.acknowledged, report.probes));
+    s.say(&format!(
+        "whole again: the second runner's move to b, {} rows acknowledged, 0 lost, never two \
+         writable in {} probes",
+        report.acknowledged, report.probes
+    ));
 }

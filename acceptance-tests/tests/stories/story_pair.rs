@@ -1,6 +1,6 @@
-//! The life of a pair of databases, told with the real terraform, sshd and seekdb: nothing
-//! acknowledged is ever lost by a planned change, a failover says what it may have lost, and no
-//! apply moves a role unasked.
+//! The life of a pair of databases with the real terraform, sshd and seekdb. A planned change never
+//! loses an acknowledged row, a failover says what it may have lost, and no apply moves a role
+//! unasked.
 use lab::scope::{Scope, all, scope};
 use lab::story::{Config, Consent, Story, nothing_lost};
 use lab::writer::{self, Writer};
@@ -22,7 +22,7 @@ fn epoch(s: &Story) -> u64 {
     s.attribute("ob_standby.g", "epoch").unwrap().as_u64().unwrap()
 }
 
-/// The changes of a plan: address, runbook before and after.
+/// The changes of a plan: the address, and the runbook before and after.
 fn changes(plan: &Value) -> Vec<(String, String)> {
     let all = plan["resource_changes"].as_array().cloned().unwrap_or_default();
     all.iter()
@@ -39,13 +39,14 @@ fn changes(plan: &Value) -> Vec<(String, String)> {
 fn parameter(s: &Story, host: usize, name: &str) -> String {
     let row =
         sql::query(s.root(host), &format!("show parameters like '{name}'")).unwrap().remove(0);
-    // 1.3 has a column more before the name. Name, data_type, value are in this order on both.
+    // 1.3 has one column more before the name. The order name, data_type, value is the same on
+    // both.
     let at = row.iter().position(|value| value == name).unwrap();
     row[at + 2].clone()
 }
 
-/// Proves: a parameter change is start script and server, nothing else; drift is shown exactly and
-/// put right, and a restart is planned as one.
+/// Proves: a change of a parameter changes the start script and the server, and nothing else. Drift
+/// is shown exactly and corrected. A restart is planned as a restart.
 fn parameters(s: &Story, mut config: Config) -> Config {
     config = config.parameter("a", "open_cursors", "70");
     s.write(&config).unwrap();
@@ -81,7 +82,7 @@ fn parameters(s: &Story, mut config: Config) -> Config {
     config
 }
 
-/// Proves: planned switchovers under load lose nothing and never open two sides.
+/// Proves: planned switchovers under load lose nothing and never open two members.
 fn switchovers(s: &Story, config: &Config) -> Config {
     let rounds = if all() { 10 } else { 2 };
     let (mut config, mut gaps) = (config.clone(), Vec::new());
@@ -105,7 +106,8 @@ fn switchovers(s: &Story, config: &Config) -> Config {
         assert_eq!(current(s), to);
         gaps.push(report.longest_gap_ms);
         s.say(&format!(
-            "switchover {} of {rounds}, {from} to {to}: {} rows acknowledged, 0 lost, write gap {:.0} ms, apply {:.1} s",
+            "switchover {} of {rounds}, {from} to {to}: {} rows acknowledged, 0 lost, write gap \
+             {:.0} ms, apply {:.1} s",
             round + 1,
             report.acknowledged,
             report.longest_gap_ms,
@@ -122,16 +124,16 @@ fn switchovers(s: &Story, config: &Config) -> Config {
     config
 }
 
-/// Proves: with the primary's host off, plain `apply` with consent opens the standby, and says a
-/// true bound of what is lost.
+/// Proves: with the primary's host off, a plain `apply` with a consent opens the standby, and
+/// states a true bound of what is lost.
 fn failover(s: &Story, config: &Config) -> Config {
     let (old, new) = if current(s) == "a" { ("a", "b") } else { ("b", "a") };
     let dead = usize::from(old == "b");
     let writer = Writer::start(writer_config(s)).unwrap();
     writer.wait_for(200, SOON).unwrap();
-    // The log's clock leaps ahead of the wall clock when a role moves (up to 10 s) and waits there:
-    // until then a time says nothing about an SCN. Only afterwards can acknowledgements be held
-    // against the reported end.
+    // The log's clock leaps ahead of the wall clock when a role moves (up to 10 s) and stands still
+    // there. Until the wall clock has caught up, a time says nothing about an SCN. Only afterwards
+    // can acknowledgements be compared with the reported end.
     let ahead = |s: &Story| {
         let end: u128 =
             sql::query(s.root(dead), "select max(END_SCN) from oceanbase.V$OB_LOG_STAT").unwrap()
@@ -163,8 +165,8 @@ fn failover(s: &Story, config: &Config) -> Config {
     assert!(why.contains("does not answer"), "a consent for another epoch is none: {why}");
     assert!(!s.writable(1 - dead).unwrap(), "nothing was opened");
 
-    // A consent that binds the loss: what it refuses leaves everything as it is, and the old
-    // primary may come back.
+    // A consent with a limit of the loss: a refusal leaves everything as it is, and the old primary
+    // may come back.
     let note = |s: &Story| {
         s.host(1 - dead).exec(&format!("cat /data/{new}/.ob/group")).unwrap().ok().unwrap()
     };
@@ -192,13 +194,14 @@ fn failover(s: &Story, config: &Config) -> Config {
         .and_then(|t| t.split(' ').next())
         .and_then(|n| n.parse().ok())
         .expect(&said);
-    // An acknowledgement comes after its commit, and all hosts share one clock: lost means
+    // An acknowledgement comes after its commit, and all hosts share one clock. So a lost row was
     // acknowledged after the SCN.
     let at = |n: &u64| report.acks.iter().find(|a| a.n == *n).unwrap().at * 1000;
     for n in &report.lost {
         assert!(
             at(n) >= scn,
-            "row {n}, acknowledged at {} ns, is lost although the log was said to end later, at {scn}",
+            "row {n}, acknowledged at {} ns, is lost although the log was said to end later, at \
+             {scn}",
             at(n)
         );
     }
@@ -214,7 +217,8 @@ fn failover(s: &Story, config: &Config) -> Config {
     );
     assert!(report.two_writable.is_empty());
     s.say(&format!(
-        "failover {old} to {new} after power loss: {} rows acknowledged, {} lost, all after the reported SCN ({:.0} ms before the power went); apply {:.1} s",
+        "failover {old} to {new} after power loss: {} rows acknowledged, {} lost, all after the \
+         reported SCN ({:.0} ms before the power went); apply {:.1} s",
         report.acknowledged,
         report.lost.len(),
         killed.saturating_sub(bound).as_secs_f64() * 1000.0,
@@ -224,8 +228,8 @@ fn failover(s: &Story, config: &Config) -> Config {
     other
 }
 
-/// Proves: the old host boots and stays down; an unrelated change moves no role; an apply brings it
-/// back as a standby.
+/// Proves: the old host boots and its server stays down. An unrelated change moves no role. An
+/// apply brings the old primary back as a standby.
 fn rejoin(s: &Story, config: &Config) -> Config {
     let new = current(s);
     let (dead, old) = if new == "b" { (0, "a") } else { (1, "b") };
@@ -248,8 +252,8 @@ fn rejoin(s: &Story, config: &Config) -> Config {
     let aside = s.host(dead).exec(&format!("ls /data/{old}/.ob/aside")).unwrap().stdout;
     assert!(aside.contains("epoch-"), "the old store is kept: {aside}");
     assert!(s.attribute("ob_standby.g", "set_aside").unwrap()[old].as_str().is_some());
-    // The cluster was looked at before its group brought it back: nothing is planned, one refresh
-    // notes it.
+    // The refresh looked at the cluster before its group brought it back. So nothing is planned,
+    // and one refresh notes the change.
     s.tf.settled().unwrap();
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
     s.settled().unwrap();
@@ -260,7 +264,7 @@ fn rejoin(s: &Story, config: &Config) -> Config {
     config
 }
 
-/// Proves: a standby whose host was off follows again with the next apply, and no role moves.
+/// Proves: a standby whose host was off follows again after the next apply, and no role moves.
 fn standby_back(s: &Story, config: &Config) {
     let (off, name) = if current(s) == "a" { (1, "b") } else { (0, "a") };
     let before = epoch(s);
@@ -279,7 +283,7 @@ fn a_pair_is_deployed_changed_switched_failed_over_rejoined_and_destroyed() {
     life(seekdb::DEFAULT, true);
 }
 
-/// The same on 1.3. What a dead primary's host leaves behind is tried by `make explore`.
+/// The same on 1.3. `make explore` also tries what a dead primary's host leaves behind.
 #[test]
 fn a_pair_of_1_3_lives_the_same_life() {
     life(seekdb::OTHER, scope() != Scope::Fixed);
@@ -310,7 +314,7 @@ fn life(version: &str, power_loss: bool) {
 
     let why = s.fails(&["destroy", "-auto-approve", "-no-color"]).unwrap();
     assert!(why.contains("protected from destroy"), "{why}");
-    // Consent for the set-aside store of b alone: a's stays, and nothing else does.
+    // Consent only for the store of b that was set aside: a's stays, and nothing else does.
     config.protect = false;
     config.clusters.get_mut("a").unwrap().allow = vec!["a".into()];
     s.apply(&config).unwrap();

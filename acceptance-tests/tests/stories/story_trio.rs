@@ -1,5 +1,5 @@
-//! The life of a group of three, told with the real terraform, sshd and seekdb: the role goes
-//! round, and whoever is left follows whoever has it.
+//! The life of a group of three with the real terraform, sshd and seekdb: the role goes round, and
+//! the members that are left follow whoever has it.
 use lab::may_make_hosts;
 use lab::process::until;
 use lab::sql;
@@ -14,8 +14,8 @@ fn writing(s: &Story) -> writer::Config {
     writer::Config { servers: (0..3).map(|h| s.root(h)).collect(), ..writer::Config::new([]) }
 }
 
-/// Demands what the group says of itself: who takes writes, at which epoch, and what each member
-/// is.
+/// Demands that the group says this of itself: who takes writes, at which epoch, and what each
+/// member is.
 fn stands(s: &Story, primary: &str, epoch: u64, standing: &[(&str, &str)]) {
     let get = |name: &str| s.attribute("ob_standby.g", name).unwrap();
     assert_eq!(
@@ -32,7 +32,7 @@ fn stands(s: &Story, primary: &str, epoch: u64, standing: &[(&str, &str)]) {
     assert_eq!(found, standing);
 }
 
-/// Demands that a member gets every row that is not lost: it follows, whoever it followed before.
+/// Demands that a member gets every row that is not lost: it follows, whatever it followed before.
 fn has_all(s: &Story, member: usize, report: &Report) {
     let missing = || {
         writer::missing(&writing(s), member, report)
@@ -46,8 +46,8 @@ fn has_all(s: &Story, member: usize, report: &Report) {
     );
 }
 
-/// A cluster is looked at before its group builds it again or lets it go: nothing is planned, and
-/// one refresh notes it.
+/// The refresh looked at a cluster before its group built it again or let it go. So nothing is
+/// planned, and one refresh notes the change.
 fn noted(s: &Story) {
     s.tf.settled().unwrap();
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
@@ -78,7 +78,8 @@ fn switchover(s: &Story, config: Config) -> Config {
     s.settled().unwrap();
     stands(s, "b", 2, &[("a", "standby"), ("b", "primary"), ("c", "standby")]);
     s.say(&format!(
-        "switchover a to b: {} rows acknowledged, 0 lost, never two writable in {} probes, write gap {:.0} ms, apply {:.1} s",
+        "switchover a to b: {} rows acknowledged, 0 lost, never two writable in {} probes, write \
+         gap {:.0} ms, apply {:.1} s",
         report.acknowledged,
         report.probes,
         report.longest_gap_ms,
@@ -87,10 +88,10 @@ fn switchover(s: &Story, config: Config) -> Config {
     config
 }
 
-/// Proves: without the primary's host the one consent names is opened, with all the log that any
-/// living member has; the other one follows it.
+/// Proves: without the primary's host, the member that the consent names is opened, with all the
+/// log that any living member has. The other member follows it.
 fn failover(s: &Story, config: Config) -> Config {
-    // What c lacks and a has, when b loses its power: c is cut off for a moment.
+    // Cuts c off for a moment, so that c lacks rows that a has when b loses its power.
     let writer = Writer::start(writing(s)).unwrap();
     writer.wait_for(200, SOON).unwrap();
     s.host(2).cut_from(&s.host(1)).unwrap();
@@ -122,11 +123,17 @@ fn failover(s: &Story, config: Config) -> Config {
     has_all(s, 0, &report);
     s.settled().unwrap();
     stands(s, "c", 3, &[("a", "standby"), ("b", "unreachable"), ("c", "primary")]);
-    s.say(&format!("failover b to c after power loss: {} rows acknowledged, {} lost, \"a\" follows c; apply {:.1} s", report.acknowledged, report.lost.len(), took.as_secs_f64()));
+    s.say(&format!(
+        "failover b to c after power loss: {} rows acknowledged, {} lost, \"a\" follows c; \
+         apply {:.1} s",
+        report.acknowledged,
+        report.lost.len(),
+        took.as_secs_f64()
+    ));
     config
 }
 
-/// Proves: the old primary boots and stays down, and an apply builds it again.
+/// Proves: the old primary's host boots, its server stays down, and an apply builds it again.
 fn rejoin(s: &Story, config: &Config) {
     s.host(1).boot().unwrap();
     std::thread::sleep(Duration::from_secs(3));
@@ -208,8 +215,8 @@ fn three_are_deployed_switched_failed_over_rejoined_reduced_and_destroyed() {
     s.say("destroyed: all three hosts clean");
 }
 
-/// Proves: a host that is gone for good is replaced in one apply, nobody waits for it, and if it
-/// does come back it stays down.
+/// Proves: one apply replaces a host that is gone for good. Nobody waits for that host, and if it
+/// does come back, its server stays down.
 #[test]
 fn a_host_that_is_gone_for_good_is_replaced_by_another() {
     if !may_make_hosts("the story of a host that is gone") {
@@ -219,7 +226,7 @@ fn a_host_that_is_gone_for_good_is_replaced_by_another() {
     let mut config = Config::trio();
     config.protect = false;
     s.apply(&config).unwrap();
-    // A member and its server go in one apply, as taking a line out of one map asks for.
+    // One apply removes a member and its server, as removing one entry from one map asks for.
     config.clusters.remove("c");
     s.apply(&config).unwrap();
     stands(&s, "a", 1, &[("a", "primary"), ("b", "standby")]);

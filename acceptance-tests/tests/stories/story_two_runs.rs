@@ -1,5 +1,5 @@
 //! Two runs on one object: one waits or is refused by name, their effects never interleave, and a
-//! run that slept through a take-over does nothing when it wakes.
+//! run that slept through a take-over does nothing when it wakes up.
 use lab::process::until;
 use lab::story::{Config, Story, nothing_lost, trail, words};
 use lab::terraform::{Running, Terraform};
@@ -17,7 +17,7 @@ fn ended(run: Running) -> (i32, String) {
     (out.status, words(&out))
 }
 
-/// Proves: two applies of one configuration from two states at once end as one.
+/// Proves: two applies of one configuration, from two states at once, have the result of one.
 #[test]
 fn two_applies_at_once_from_two_states_do_not_interleave() {
     if !may_make_hosts("two applies at once") {
@@ -54,8 +54,8 @@ fn two_applies_at_once_from_two_states_do_not_interleave() {
     ));
 }
 
-/// Stops a provider at `point` of a switchover, lets another run take over and finish, wakes the
-/// sleeper.
+/// Stops a provider at `point` of a switchover, lets another run take over and finish, and wakes
+/// the sleeper up.
 fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
     let mark = s.dir.path().join(format!("{kind}.mark"));
     let tf =
@@ -109,13 +109,17 @@ fn sleeper(s: &Story, config: &Config, to: &str, kind: &str, point: &str) {
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
     trail::never_interleaved(&s.lab).unwrap();
-    // The state of the sleeper is behind; a refresh shows what is true, and no steps.
+    // The sleeper's state is behind. A refresh shows what is true, and no steps.
     s.tf.run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
-    s.say(&format!("frozen at {kind}:{point}, taken over, woken: it wrote nothing, promoted nothing; {} rows acknowledged, 0 lost", report.acknowledged));
+    s.say(&format!(
+        "frozen at {kind}:{point}, taken over, woken: it wrote nothing, promoted nothing; \
+         {} rows acknowledged, 0 lost",
+        report.acknowledged
+    ));
 }
 
-/// Proves: a run frozen between its check and its statement, and woken after another took over, has
-/// no effect.
+/// Proves: a run that is frozen between its check and its statement, and wakes up after another run
+/// took over, has no effect.
 #[test]
 fn a_run_that_slept_through_a_take_over_writes_nothing_and_promotes_nothing() {
     if !may_make_hosts("a frozen run") {

@@ -1,5 +1,5 @@
-//! Versions, told with real packages: a server that does not come up goes back by itself, a pair is
-//! upgraded standby first under load and loses nothing.
+//! Versions, with real packages: a server that does not come up goes back by itself; a pair is
+//! upgraded under load, standby first, and loses nothing.
 use lab::story::config::package;
 use lab::story::{Config, Story, nothing_lost};
 use lab::writer::{self, Writer};
@@ -29,9 +29,8 @@ fn keep_rows(s: &Story) {
     }
 }
 
-/// Proves: 1.3 to 1.4 is refused by the plan; a package that says it is another 1.3 and is a 1.4
-/// does not come up on the store, the old server is back by itself with its rows, and the error says
-/// so.
+/// Proves: the plan refuses 1.3 to 1.4. A package that claims to be another 1.3 and is a 1.4 does
+/// not come up on the store; the old server is back by itself with its rows, and the error says so.
 #[test]
 fn a_new_version_that_does_not_come_up_leaves_the_old_one_running_with_its_rows() {
     if !may_make_hosts("an upgrade that cannot work") {
@@ -51,7 +50,7 @@ fn a_new_version_that_does_not_come_up_leaves_the_old_one_running_with_its_rows(
 
     let mut lies = old.clone();
     let other = package(NEW).unwrap().replace(NEW, "1.3.9");
-    // Only what it says of itself is another: it lies where it did.
+    // Only the version that the package claims is another; the archive stays where it was.
     let other = other.replace("pylibseekdb-1.3.9-", &format!("pylibseekdb-{NEW}-"));
     lies.clusters.get_mut("a").unwrap().package = Some(other);
     let why = s.refused(&lies).unwrap();
@@ -71,7 +70,7 @@ fn a_new_version_that_does_not_come_up_leaves_the_old_one_running_with_its_rows(
     ));
 }
 
-/// Proves: an upgrade in place keeps every row, both ways.
+/// Proves: an upgrade in place keeps every row, and so does the way back.
 #[test]
 fn a_single_database_is_upgraded_in_place_and_back() {
     if !may_make_hosts("an upgrade in place") {
@@ -97,8 +96,8 @@ fn a_single_database_is_upgraded_in_place_and_back() {
     }
 }
 
-/// Proves: with both bumped in one apply the standby goes first and the primary is refused by name;
-/// after a switchover the other follows; the writer loses nothing on the way.
+/// Proves: when one apply changes the version of both, the standby goes first and the primary is
+/// refused by name. After a switchover the other one follows. The writer loses nothing on the way.
 #[test]
 fn a_pair_is_upgraded_standby_first_under_load_without_losing_a_row() {
     if !may_make_hosts("the upgrade of a pair") {
@@ -148,5 +147,9 @@ fn a_pair_is_upgraded_standby_first_under_load_without_losing_a_row() {
         report.moves
     );
     s.settled().unwrap();
-    s.say(&format!("pair {BEFORE} to {NEW}, standby first: {} rows acknowledged, 0 lost, longest write gap {:.0} ms", report.acknowledged, report.longest_gap_ms));
+    s.say(&format!(
+        "pair {BEFORE} to {NEW}, standby first: {} rows acknowledged, 0 lost, longest write gap \
+         {:.0} ms",
+        report.acknowledged, report.longest_gap_ms
+    ));
 }

@@ -1,6 +1,6 @@
-//! The life of a pair without root: an ordinary login user with the rights that `ob sudoers` prints
-//! and no other, hosts prepared by `ob_host`, servers run by a service user. From the first apply
-//! to the last destroy no command is refused.
+//! The life of a pair without root. An ordinary login user has the rights that `ob sudoers` prints
+//! and no others, `ob_host` prepares the hosts, and a service user runs the servers. From the first
+//! apply to the last destroy no command is refused.
 use lab::story::{Config, Consent, Story, login, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{Host, command, may_make_hosts, run, sql};
@@ -13,8 +13,8 @@ const LOGIN: &str = "dba";
 const SERVICE: &str = "obsvc";
 const LOG: &str = "/var/log/sudo.log";
 
-/// Makes the login user, installs what `ob sudoers` prints as the only rules there are, and lets
-/// sudo write down what it is asked.
+/// Makes the login user, installs what `ob sudoers` prints as the only rules, and makes sudo log
+/// what it is asked.
 fn admit(host: &Host) {
     login::make(host, LOGIN).unwrap();
     let test = std::env::current_exe().unwrap();
@@ -30,7 +30,9 @@ fn admit(host: &Host) {
     )
     .unwrap();
     let install = format!(
-        "rm -f /etc/sudoers.d/*; cat > /etc/sudoers.d/ob && echo 'Defaults logfile={LOG}, loglinelen=0' > /etc/sudoers.d/log && chmod 0440 /etc/sudoers.d/* && visudo -c -q"
+        "rm -f /etc/sudoers.d/*; cat > /etc/sudoers.d/ob && \
+         echo 'Defaults logfile={LOG}, loglinelen=0' > /etc/sudoers.d/log && \
+         chmod 0440 /etc/sudoers.d/* && visudo -c -q"
     );
     host.exec_for(&install, rules.stdout.as_bytes(), SOON).unwrap().ok().unwrap();
     assert_ne!(
@@ -41,7 +43,7 @@ fn admit(host: &Host) {
     host.exec(&format!(": > {LOG}")).unwrap().ok().unwrap();
 }
 
-/// What sudo was asked to run as root since the log was emptied; demands that nothing was refused.
+/// What sudo was asked to run as root since the log was emptied. Demands that nothing was refused.
 fn as_root(host: &Host) -> Vec<String> {
     let log = host.exec(&format!("cat {LOG}")).unwrap().stdout;
     let asked: Vec<&str> = log.lines().filter(|l| l.contains("COMMAND=")).collect();
@@ -66,8 +68,8 @@ fn as_root(host: &Host) -> Vec<String> {
         .collect()
 }
 
-/// Demands that what runs on a host beside the lab's own sshd and cron belongs to `who`, and says
-/// what that is.
+/// Demands that every process on a host, except the lab's own sshd and cron, belongs to one of
+/// `who`. Returns these processes.
 fn processes(host: &Host, who: &[&str]) -> BTreeSet<String> {
     let all = host.exec("ps -eo user:32=,comm=").unwrap().ok().unwrap();
     let found: BTreeSet<(&str, &str)> =
@@ -87,12 +89,14 @@ fn processes(host: &Host, who: &[&str]) -> BTreeSet<String> {
 
 /// Accounts, files and directories that the configuration makes, as one text.
 fn snapshot(host: &Host) -> String {
-    let line = "getent passwd | sort; getent group | sort; ls -A /home /etc/sysctl.d /etc/security/limits.d /var/spool/cron/crontabs; find /data 2>/dev/null; :";
+    let line = "getent passwd | sort; getent group | sort; \
+                ls -A /home /etc/sysctl.d /etc/security/limits.d /var/spool/cron/crontabs; \
+                find /data 2>/dev/null; :";
     host.exec(line).unwrap().ok().unwrap()
 }
 
-/// Both hosts prepared, each server in a prepared directory: "a" is the directory itself, "b" lies
-/// below it.
+/// Prepares both hosts, each with a server in a prepared directory: "a" is in the directory itself,
+/// "b" below it.
 fn configuration(s: &Story) -> Config {
     let mut config = Config { user: LOGIN.into(), ..Config::pair() };
     config.clusters.get_mut("b").unwrap().base_dir = "/data/b/db".into();
@@ -132,7 +136,7 @@ fn writer(s: &Story) -> Writer {
     writer
 }
 
-/// Proves: restart, switchover, failover and rejoin need nothing of root at all.
+/// Proves: restart, switchover, failover and rejoin need no command as root.
 fn life(s: &Story, mut config: Config) -> Config {
     config = config.parameter("a", "stack_size", "1M");
     s.apply(&config).unwrap();
@@ -226,5 +230,8 @@ fn a_pair_lives_and_goes_without_root_under_the_printed_sudo_rules() {
         assert_eq!(snapshot(host), *before, "{}", host.name());
     }
     (0..2).for_each(|h| s.clean(h, &[]).unwrap());
-    s.say(&format!("destroyed: hosts as they were; {commands} commands as root to prepare and to undo, none for the databases, none refused"));
+    s.say(&format!(
+        "destroyed: hosts as they were; {commands} commands as root to prepare and to undo, none \
+         for the databases, none refused"
+    ));
 }

@@ -1,8 +1,9 @@
-//! The contract of every step: `check` changes nothing, after its effect it is seen to be done,
-//! applied twice is as if applied once; and a preparation of a host that is killed at any point of
-//! any step is finished by the same command.
+//! The contract of every step. `check` changes nothing; after its effect a step is seen to be done;
+//! a step that is applied twice has the effect of one. Also: a preparation of a host that is killed
+//! at any point of any step is finished by the same command.
 //!
-//! Kinds of steps are read from the product's sources: a new step is held to this by being there.
+//! The kinds of steps are read from the product's sources, so a new step is tested as soon as it
+//! exists.
 use lab::may_make_hosts;
 use lab::scope::{Scope, scope, seed};
 use lab::sim::contract::Contract;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// Operations that together hold every kind of step.
+/// Operations that together contain every kind of step.
 const OPERATIONS: [Operation; 12] = [
     Operation::Create,
     Operation::Parameter,
@@ -43,14 +44,14 @@ const OPERATIONS: [Operation; 12] = [
 /// How many kinds of steps the sources have.
 const KINDS: usize = 54;
 
-/// One of how many points of a preparation is tried; no multiple of five, so that the place in the
-/// step changes.
+/// One of this many points of a preparation is tried. It is no multiple of five, so that the place
+/// in the step varies.
 const EVERY: usize = 11;
 
-/// Kinds that a command of the CLI runs, and the test that proves them.
+/// Kinds that only commands of the CLI run, and the test that proves them.
 const ELSEWHERE: [(&str, &str); 1] = [("end_record", "break_glass")];
 
-/// Every kind of step in the sources below `dir`.
+/// Collects every kind of step in the sources below `dir`.
 fn kinds(dir: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         if entry.path().is_dir() {
@@ -58,8 +59,8 @@ fn kinds(dir: &Path, found: &mut BTreeSet<String>) {
             continue;
         }
         let text = std::fs::read_to_string(entry.path()).unwrap();
-        // A kind is named where its step is: id("kind", …) or StepKind("kind"); a step of several
-        // kinds names them in a match.
+        // A step names its kind as id("kind", …) or StepKind("kind"); a step of several kinds names
+        // them in a match.
         for mark in ["id(\"", "StepKind(\"", "=> \"end_"] {
             let own = mark.strip_prefix("=> \"").unwrap_or("");
             let words = text.split(mark).skip(1).filter_map(|rest| rest.split_once('"'));
@@ -90,7 +91,7 @@ fn every_step_reads_only_in_its_check_and_applied_twice_is_applied_once() {
         say(&format!("{operation:?}: {:.1} s", begun.elapsed().as_secs_f64()));
     }
     world.twice = true;
-    // A take-over ends sessions, and a fence that lost its power is opened again.
+    // These make a take-over end sessions, and a fence that lost its power be opened again.
     for (kind, point) in [("fence", Point::Verified), ("promote", Point::Decided)] {
         let at: At =
             ends[&Operation::Switchover].steps.iter().find(|s| s.kind == kind).unwrap().clone();
@@ -126,7 +127,7 @@ fn every_step_reads_only_in_its_check_and_applied_twice_is_applied_once() {
     for dir in ["src/component", "src/operate"] {
         kinds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(dir), &mut all);
     }
-    // A change of how kinds are written must not make the sources look empty.
+    // If kinds are one day written differently, the sources must not look empty.
     assert_eq!(all.len(), KINDS, "kinds of steps in the sources: {all:?}");
     let unseen: Vec<_> = all
         .iter()
@@ -154,11 +155,11 @@ fn an_effect_that_is_not_safe_to_repeat_is_found() {
     );
 }
 
-/// A preparation of a host, step by step.
+/// The preparation of a host, step by step.
 struct Making {
     desired: Desired,
     links: Arc<Links>,
-    /// Kinds of steps by title.
+    /// Kinds of steps, by title.
     kinds: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -211,7 +212,7 @@ impl Making {
         Cx::new(Arc::new(Way(self.links.clone())), CancellationToken::new(), BTreeMap::new())
     }
 
-    /// Starts a run in a process of its own, as far as a runtime is one.
+    /// Starts a run on its own runtime, which stands for a process of its own.
     fn start(&self, verb: &'static str) -> (Runtime, std::sync::mpsc::Receiver<Outcome>) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -237,7 +238,7 @@ impl Making {
         (runtime, receiver)
     }
 
-    /// Runs to the end and hands out the steps that had an effect.
+    /// Runs to the end, and returns the steps that had an effect.
     fn must(&self, verb: &'static str) -> Vec<At> {
         let (runtime, receiver) = self.start(verb);
         let out = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
@@ -270,21 +271,30 @@ async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
     run(cx, operation, graph, vec![site.target()], &ob::engine::Limits::of(4)).await
 }
 
-/// What a preparation may touch.
+/// Everything that a preparation may touch.
 fn snapshot(world: &World) -> Vec<String> {
-    let line = "getent passwd | sort; getent group | sort; ls -A /home; find /data /srv -printf '%p %u %m\\n' 2>/dev/null | sort; ls /etc/sysctl.d /etc/security/limits.d; \
-        cat /etc/sysctl.d/* /etc/security/limits.d/* 2>/dev/null; sysctl -n fs.aio-max-nr vm.max_map_count vm.swappiness net.core.somaxconn; \
-        cat /sys/kernel/mm/transparent_hugepage/enabled; find / -xdev -name made -path '*/.ob/*' 2>/dev/null";
+    let line = "getent passwd | sort; getent group | sort; ls -A /home; \
+                find /data /srv -printf '%p %u %m\\n' 2>/dev/null | sort; \
+                ls /etc/sysctl.d /etc/security/limits.d; \
+                cat /etc/sysctl.d/* /etc/security/limits.d/* 2>/dev/null; \
+                sysctl -n fs.aio-max-nr vm.max_map_count vm.swappiness net.core.somaxconn; \
+                cat /sys/kernel/mm/transparent_hugepage/enabled; \
+                find / -xdev -name made -path '*/.ob/*' 2>/dev/null";
     world.lab.host(0).exec(line).unwrap().stdout.lines().map(str::to_owned).collect()
 }
 
-/// Steps with an effect, and what the host holds after them.
+/// The steps with an effect, and what the host holds after them.
 type Done = [(&'static str, Vec<At>, Vec<String>); 2];
 
-/// Prepares a host and undoes it.
+/// Prepares a host and undoes the preparation.
 fn prepare_and_undo(world: &World, making: &Making) -> (Vec<String>, Done) {
     let machine = world.lab.host(0);
-    machine.exec("kill -9 -1; rm -rf /data /root/.ob /srv/*; echo madvise > /sys/kernel/mm/transparent_hugepage/enabled").unwrap();
+    machine
+        .exec(
+            "kill -9 -1; rm -rf /data /root/.ob /srv/*; \
+             echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+        )
+        .unwrap();
     let before = snapshot(world);
     let created = making.must("create");
     let prepared = snapshot(world);
@@ -297,8 +307,9 @@ fn prepare_and_undo(world: &World, making: &Making) -> (Vec<String>, Done) {
     (before.clone(), [("create", created, prepared), ("destroy", destroyed, before)])
 }
 
-/// The same, killed at points of its steps: at every one with `OB_TEST_ALL=1`, else at a few, each
-/// of the five places among them; `OB_EXPLORE_MINUTES` chooses others by `OB_SEED`.
+/// The same, killed at points of its steps: with `OB_TEST_ALL=1` at every point, and otherwise at a
+/// few, with each of the five places among them. `OB_EXPLORE_MINUTES` chooses other points by
+/// `OB_SEED`.
 fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &Done) {
     let machine = world.lab.host(0);
     let (scope, seed) = (scope(), seed());
@@ -339,7 +350,8 @@ fn killed_everywhere(world: &World, making: &Making, before: &[String], done: &D
         }
     }
     say(&format!(
-        "a preparation and its end, killed at {points} of {all} points, were finished by the same command{}",
+        "a preparation and its end, killed at {points} of {all} points, were finished by the same \
+         command{}",
         if matches!(scope, Scope::Explore(_)) {
             format!("; OB_SEED={seed}")
         } else {

@@ -1,5 +1,5 @@
-//! Every operation, cut at its steps: `cargo test --test sweeps sweep_sim::`. The words are in
-//! docs/testing.md.
+//! Every operation, cut at its steps: `cargo test --test sweeps sweep_sim::`. docs/testing.md
+//! explains the words.
 mod contract_steps;
 mod sweep_real;
 mod sweep_sim;

@@ -1,13 +1,13 @@
 //! The simulated crash sweep: every operation × every step × five fault points × {provider, host,
 //! link, frozen holder, lost state}.
 //!
-//! Checked at each point: the same command finishes the job, the end state is that of a run that
-//! nothing interrupted, the next plan is empty, nothing is tainted, no effect ran twice, no
-//! acknowledged row is lost, never two take writes.
+//! Each point is checked: the same command finishes the job, the end state is that of an
+//! uninterrupted run, the next plan is empty, nothing is tainted, no effect ran twice, no
+//! acknowledged row is lost, and there were never two that take writes.
 //!
-//! By default the points that are committed in `sim.points`. `OB_EXPLORE_MINUTES` chooses others by
-//! `OB_SEED`, `OB_TEST_ALL=1` takes every point, `OB_SIM_ONLY=part of a point's name,…` those.
-//! `OB_SIM_WORKERS` labs run side by side.
+//! The default points are committed in `sim.points`. `OB_EXPLORE_MINUTES` chooses others by
+//! `OB_SEED`. `OB_TEST_ALL=1` takes every point. `OB_SIM_ONLY=part of a point's name,…` takes
+//! those. `OB_SIM_WORKERS` labs run side by side.
 use lab::may_make_hosts;
 use lab::scope::{Scope, number, scope, seed};
 use lab::sim::core::GROUP;
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// The points that are committed, one a line.
+/// The committed points, one per line.
 const COMMITTED: &str = include_str!("sim.points");
 
 /// Every point of an operation.
@@ -34,7 +34,8 @@ fn points(operation: Operation, steps: &[At]) -> Vec<Strike> {
     steps.iter().flat_map(at).flatten().filter(|s| s.blow.fits(operation)).collect()
 }
 
-/// The committed points of `every`. Of steps of one kind on one host, the first by its title.
+/// The committed points among `every`. Of several steps of one kind on one host, the first by
+/// title.
 fn committed(every: &[Strike]) -> Vec<Strike> {
     let named = |name: &str| every.iter().filter(|s| s.to_string() == name).min_by_key(|s| &s.at);
     let names = || COMMITTED.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
@@ -46,7 +47,7 @@ fn committed(every: &[Strike]) -> Vec<Strike> {
     chosen
 }
 
-/// What points are made of: operations, kinds of steps, places in a step, blows.
+/// The parts that points are made of: operations, kinds of steps, places in a step, blows.
 fn parts(points: &[Strike]) -> BTreeSet<String> {
     let of = |s: &Strike| {
         let (operation, place, blow) = (s.operation, s.point.as_str(), s.blow);
@@ -113,7 +114,7 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
     let workers = usize::try_from(number("OB_SIM_WORKERS").unwrap_or(3)).unwrap().max(1);
     let name = |n: usize| format!("s{n}x");
     let runs = Arc::new(Runs::default());
-    // Each worker finds the steps of some operations, in its own lab.
+    // Each worker finds the steps of some operations in its own lab.
     let mut worlds: Vec<World> = std::thread::scope(|s| {
         let find = |n: usize| {
             let mut world = World::new(&name(n), runs.clone()).unwrap();
@@ -184,7 +185,7 @@ fn whatever_is_cut_at_whatever_point_the_same_command_finishes_the_job() {
     assert!(count > 0, "no point was tried");
 }
 
-/// A server runs on a host.
+/// Whether a server runs on a host.
 fn runs(world: &World, host: usize) -> bool {
     world
         .lab
@@ -195,8 +196,8 @@ fn runs(world: &World, host: usize) -> bool {
         .is_ok()
 }
 
-/// After a failover with the old primary's host back, all that Terraform knew is lost: the old
-/// primary is not started, whatever is applied, and the error names the way back.
+/// After a failover the old primary's host is back, and everything that Terraform knew is lost.
+/// Then no apply starts the old primary, and the error names the way back.
 #[test]
 fn a_lost_state_starts_no_former_primary() {
     if !may_make_hosts("a lost state") {
@@ -218,8 +219,8 @@ fn a_lost_state_starts_no_former_primary() {
     }
 }
 
-/// Another state than the group's has the cluster, or the group was forgotten: Terraform sees no
-/// order between the two.
+/// The cluster is in another state than the group, or the group was forgotten. Then Terraform sees
+/// no order between the two.
 #[test]
 fn a_primary_is_not_destroyed_under_its_group() {
     if !may_make_hosts("a primary that is to be destroyed") {
@@ -240,8 +241,8 @@ fn a_primary_is_not_destroyed_under_its_group() {
     assert!(!runs(&world, 0), "with its group it goes, and the check can see that");
 }
 
-/// A real server ends its start by itself now and then, and comes up with the next one: nothing
-/// goes back, nobody is asked.
+/// A real server ends its start by itself now and then, and comes up with the next start. Nothing
+/// goes back, and nobody is asked.
 #[test]
 fn a_start_that_ends_by_itself_is_made_once_more() {
     if !may_make_hosts("a start that ends by itself") {
@@ -262,7 +263,7 @@ fn a_start_that_ends_by_itself_is_made_once_more() {
     }
 }
 
-/// Where each planted bug is to be found, and a word of what finds it.
+/// Where each planted bug must be found, and a word of the message that finds it.
 const PLANTED: [(Bug, Operation, &str, Point, Blow, &str); 12] = [
     (
         Bug::GateUnchecked,

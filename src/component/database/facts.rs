@@ -6,67 +6,68 @@ use crate::component::sql::Login;
 use crate::engine::mark::Mark;
 use std::collections::BTreeMap;
 
-/// A server as its host shows it. Nothing here needs SQL.
+/// A server as its host shows it. Reading these facts needs no SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The base directory exists.
     pub exists: bool,
-    /// It holds something that is not ours (`.ob` aside).
+    /// The base directory holds something that is not ours (`.ob` is not counted).
     pub occupied: bool,
-    /// It is empty and cannot be removed by its user: a mount point, or in a directory of somebody
-    /// else.
+    /// The base directory is empty and its user cannot remove it: it is a mount point, or its
+    /// parent directory belongs to another user.
     pub stays: bool,
-    /// Who made it.
+    /// Says who made the server.
     pub mark: Option<Mark>,
-    /// Why there is a mark that cannot be read.
+    /// Why the mark cannot be read, when there is one that cannot.
     pub mark_damaged: Option<String>,
-    /// Its store has been created.
+    /// The store has been created.
     pub store: bool,
-    /// The store was created by a build that has not ended; it may be wiped.
+    /// The package directory of a store's build that has not ended; such a store may be wiped.
     pub building_store: Option<String>,
-    /// Process id while it runs.
+    /// Process id of the server while it runs.
     pub pid: Option<u32>,
-    /// Package directory name its start script uses.
+    /// Name of the package directory that the start script uses.
     pub package: Option<String>,
-    /// The running process's command line, words separated by blanks.
+    /// Command line of the running process, words separated by blanks.
     pub command: String,
-    /// Package directory name of the running process.
+    /// Name of the package directory that the running process uses.
     pub running_package: Option<String>,
-    /// The password of our SQL account, if it was made.
+    /// Password of our SQL account, if the account was made.
     pub account: Option<Secret>,
     /// The host's memory in bytes.
     pub memory: Option<Bytes>,
-    /// An adoption of it has begun and not ended.
+    /// An adoption of the server has begun and not ended.
     pub adopting: bool,
-    /// It starts with its host.
+    /// The server starts when its host boots.
     pub boot: bool,
     /// Checksum (crc32 of cksum) of the start script.
     pub start_sum: String,
-    /// The note of the group it is a member of.
+    /// The note of the group that the server is a member of.
     pub group: Option<Group>,
-    /// Why there is a note of a group that cannot be read.
+    /// Why the note of a group cannot be read, when there is one that cannot.
     pub group_damaged: Option<String>,
-    /// A restart of it has begun and not ended.
+    /// A restart of the server has begun and not ended.
     pub restart: bool,
     /// The process that is to be restarted still runs.
     pub restart_runs: bool,
-    /// What the last failover to it may have lost.
+    /// What the last failover to this server may have lost.
     pub loss: Option<Loss>,
-    /// It was fenced by a switchover that has not ended.
+    /// A switchover that has not ended fenced the server.
     pub fenced: bool,
     /// The process that was fenced still runs.
     pub fenced_runs: bool,
-    /// Set-aside stores.
+    /// Stores that were set aside.
     pub aside: Vec<String>,
 }
 
 impl Facts {
-    /// How `user` of ours logs in, once that account was made.
+    /// How `user`, an account of ours, logs in; `None` before that account was made.
     #[must_use]
     pub fn login(&self, user: &str) -> Option<Login> {
         self.account.as_ref().map(|password| Login::new(user, password))
     }
-    /// It belongs to a group, which alone says whether its server runs: nothing else starts it.
+    /// The server belongs to a group. Then the group alone says whether the server runs, and
+    /// nothing else starts it.
     #[must_use]
     pub fn member(&self) -> bool {
         self.group.is_some() || self.group_damaged.is_some()
@@ -79,19 +80,19 @@ impl Facts {
 pub enum Role {
     /// Takes writes.
     Primary,
-    /// Follows another one, or is fenced.
+    /// Follows another server, or is fenced.
     Standby,
-    /// Takes no writes, and its fence has not come to its end: the fence has to be made again.
+    /// Takes no writes, but its fence was cut in the middle: the fence has to be made again.
     #[strum(serialize = "in the middle of its fence")]
     Fencing,
-    /// Its promotion has not come to its end: made again, it opens this server whatever the others
-    /// are (run on 1.3.0.post5: a second one then takes writes).
+    /// Its promotion was cut in the middle. A promotion that is repeated opens this server whatever
+    /// the others are (run on 1.3.0.post5: a second server then takes writes).
     #[strum(serialize = "in the middle of its promotion")]
     Opening,
 }
 
 impl Role {
-    /// Why it cannot be said that this server takes no writes; `None` when it takes none.
+    /// Why this server may take writes; `None` when it surely takes none.
     #[must_use]
     pub fn may_write(self) -> Option<&'static str> {
         match self {
@@ -101,24 +102,24 @@ impl Role {
             Self::Opening => Some("its promotion has not come to its end"),
         }
     }
-    /// For people.
+    /// The role in words for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// What a running server says.
+/// What a running server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// Its role.
     pub role: Role,
-    /// `@@version_comment`: the only place that tells two builds of one version apart.
+    /// `@@version_comment`: nothing else tells two builds of one version apart.
     pub build: String,
-    /// Where it reads its log from; empty if nowhere.
+    /// Where the server reads its log from; empty when it reads from nowhere.
     pub source: String,
     /// All parameters.
     pub parameters: BTreeMap<String, String>,
-    /// Those that somebody has set: hidden ones and the server's own are left out.
+    /// Parameters that somebody has set, without hidden ones and those that the server sets itself.
     pub changed: BTreeMap<String, String>,
 }

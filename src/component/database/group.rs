@@ -1,8 +1,9 @@
 //! Groups: one member takes writes, the others follow it.
 //!
-//! The note of a group has a copy with each member: who belongs to it, who is primary, at which
-//! epoch. The epoch grows with each move of the role. A member whose copy is older than another's
-//! was not there at a move: if it was the primary then, its store must never be started again.
+//! Each member holds a copy of the group's note, which says who belongs to the group, who is
+//! primary, and at which epoch. The epoch grows with each move of the role. A member whose copy is
+//! older than another's missed a move. If such a member was the primary then, its store must never
+//! be started again.
 use super::{Database, Facts};
 use crate::base::ObjectName;
 use crate::engine::journal::{FORMAT, formatted};
@@ -76,8 +77,8 @@ impl Group {
     }
 }
 
-/// What a member is, in one word each; enumerations only, so that a plan stays empty while nothing
-/// changes.
+/// What a member is, in one word. These are enumerations only, so that a plan stays empty while
+/// nothing changes.
 #[derive(
     Clone,
     Copy,
@@ -98,33 +99,33 @@ pub enum Standing {
     Primary,
     /// Follows.
     Standby,
-    /// A standby that was not reached at a move of the role: it reads its log from who was primary
-    /// before.
+    /// A standby that a move of the role did not reach: it still reads its log from the former
+    /// primary.
     Behind,
-    /// Was fenced for a switchover and has not followed yet.
+    /// Was fenced by a switchover and does not follow yet.
     Fenced,
-    /// Its promotion was cut in the middle: it has to be made again, and nobody else may be opened
-    /// until it was.
+    /// Its promotion was cut in the middle and has to be made again. Nobody else may be opened
+    /// before that.
     Opening,
-    /// Whole, not running, not behind a move of the role.
+    /// Whole, not running, and missed no move of the role.
     Stopped,
-    /// Was primary at an older epoch: never to be started on its store again.
+    /// Was primary at an older epoch: its store must never be started again.
     Stale,
-    /// Installed, without a store.
+    /// Installed, has no store.
     Empty,
-    /// A standby store is being built.
+    /// Its standby store is being built.
     Building,
-    /// Its host does not answer, or its server runs and does not.
+    /// Its host does not answer, or its server runs and does not answer.
     Unreachable,
 }
 
 impl Standing {
-    /// The word in state and output.
+    /// The word for state and output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
-    /// Back from the word.
+    /// The standing of a word; `None` when the word names none.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         word.parse().ok()
@@ -134,61 +135,61 @@ impl Standing {
 /// A member as seen now.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// What it is.
+    /// What the member is.
     pub standing: Standing,
-    /// Its facts, when its host answers.
+    /// Facts about the member, when its host answers.
     pub facts: Option<Facts>,
-    /// Its copy of the note.
+    /// The member's copy of the note.
     pub note: Option<Group>,
-    /// Why it is unreachable.
+    /// Why the member is unreachable; empty otherwise.
     pub why: String,
 }
 
-/// What a group shall be.
+/// A group as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
-    /// What its members are.
+    /// The engine of all members.
     pub engine: Engine,
-    /// Its name.
+    /// Name of the group.
     pub name: ObjectName,
     /// Members by name.
     pub members: BTreeMap<String, Node>,
-    /// Package directory each starts from.
+    /// The package directory that each member starts from, by member.
     pub packages: BTreeMap<String, String>,
-    /// Who shall take writes.
+    /// The member that shall take writes.
     pub primary: String,
     /// Consent to lose what an unreachable primary has not sent.
     pub failover: Option<Consent>,
 }
 
-/// A failover consent: names its case, void at any other epoch.
+/// Consent to a failover. It names one epoch and is void at any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
-    /// The epoch it is for.
+    /// The epoch that the consent is for.
     pub epoch: u64,
     /// The member to open.
     pub to: String,
-    /// Go on although the old primary's host answers.
+    /// Go on although the old primary's host answers and the old primary is not fenced.
     pub accept_unfenced: bool,
-    /// The most that may be lost.
+    /// The longest stretch of the log that may be lost; `None` sets no limit.
     pub max_loss: Option<Duration>,
 }
 
-/// What a group is, in words that stay equal while nothing changes.
+/// A group as it was seen, in words that stay equal while nothing changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Members by name.
+    /// What each member is, by member.
     pub standing: BTreeMap<String, Standing>,
     /// Newest epoch; 0 when there is no note.
     pub epoch: u64,
-    /// Who the newest note says is primary.
+    /// The primary that the newest note names.
     pub noted: String,
-    /// What was asked last.
+    /// The primary that was asked for last.
     pub asked: String,
 }
 
 impl Seen {
-    /// Who takes writes; `None` when nobody does or several do.
+    /// The member that takes writes; `None` when nobody does or several do.
     #[must_use]
     pub fn primary(&self) -> Option<&str> {
         let mut all = self.standing.iter().filter(|(_, s)| **s == Standing::Primary);
@@ -205,22 +206,23 @@ impl Seen {
 /// What a failover may have lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Epoch that the failover began.
+    /// The epoch that the failover began.
     pub epoch: u64,
-    /// Member that was opened.
+    /// The member that was opened.
     pub to: String,
-    /// End of its log before it was opened, in ns since 1970 by the log's own clock: everything
-    /// acknowledged later may be lost. After a start or a move of the role that clock leaps ahead
-    /// of the primary's (8.1 s seen on 1.4.0.post1) and waits until it is caught up; then the two
-    /// are one.
+    /// Where the opened member's log ended before it was opened, in ns since 1970 by the log's own
+    /// clock. Whatever was acknowledged later may be lost. After a start or a move of the role that
+    /// clock leaps ahead of the primary's clock (8.1 s seen on 1.4.0.post1) and stands still until
+    /// the primary's clock has caught up; from then on the two agree.
     pub scn: u64,
     /// Age of that end when it was read, in ms.
     pub age_ms: u64,
 }
 
-/// Looks at all members at once, and finds who is behind: a stopped member whose note is older than
-/// the newest and names itself as primary has missed a move of the role, and so has a standby whose
-/// note is older and who is not the one to be opened.
+/// Looks at all members at once, then corrects standings by comparing their notes. A member that is
+/// stopped, fenced or opening, or says that it is the primary, becomes `Stale` if its note is older
+/// than the newest and names the member itself as primary. A standby whose note is older becomes
+/// `Behind`, unless the newest note names it as primary.
 pub async fn look_all(
     database: &'static dyn Database,
     cx: &Cx,
@@ -247,7 +249,7 @@ pub async fn look_all(
             member.standing = Standing::Behind;
         }
         let behind = member.note.as_ref().is_some_and(|n| n.epoch < epoch && n.primary == *name);
-        // A former primary that runs, whatever it says of itself, has a log of its own.
+        // A former primary has a log of its own, also when it runs and whatever it says of itself.
         if behind
             && matches!(
                 member.standing,
@@ -266,14 +268,14 @@ pub fn newest(seen: &BTreeMap<String, Member>) -> Option<&Group> {
     seen.values().filter_map(|m| m.note.as_ref()).max_by_key(|n| n.epoch)
 }
 
-/// What a graph about a group does to roles and stores; the gravest is the last.
+/// What a graph about a group does to roles and stores, in ascending order of gravity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Move {
     /// Standbys are built.
     Build,
-    /// A store is set aside, and its member built again.
+    /// A store is set aside and its member is built again.
     Rebuild,
-    /// The role moves, and nothing that was acknowledged is lost.
+    /// The role moves and nothing that was acknowledged is lost.
     SwitchOver,
     /// A standby is opened without its primary.
     FailOver,

@@ -1,10 +1,9 @@
-//! What a database engine is, to everything above: one trait, and the words for what engines have
-//! in common.
+//! What a database engine is to the layers above: one trait, and the words that engines share.
 //!
 //! Resources, commands and later the server ask [`of`] for the engine that a configuration, a mark,
 //! a note or a kit names, and go through [`Database`]. Nothing above `component` names an engine; a
-//! test in `layers.rs` holds that. What differs between versions of one engine is a dialect behind
-//! its implementation.
+//! test in `layers.rs` guards that. Each implementation hides the differences between versions of
+//! its engine behind a dialect.
 mod facts;
 mod group;
 mod server;
@@ -22,36 +21,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
-/// One database engine: how its servers are looked at, asked, deployed, changed and removed, and
-/// how groups of them move the role.
+/// One database engine: how to look at, ask, deploy, change and remove its servers, and how to move
+/// the role within groups of them.
 ///
-/// Graphs are pure functions of what is wanted and what was seen; only methods that take a [`Cx`]
-/// reach a host, and those only look.
+/// Graphs are pure functions of what is wanted and what was seen. Only methods that take a [`Cx`]
+/// reach a host, and they only look.
 #[async_trait]
 pub trait Database: Debug + Send + Sync {
-    /// Which one it is.
+    /// Which engine this is.
     fn engine(&self) -> Engine;
 
-    /// Everything wrong with what a configuration asks for. Attributes of the problems are those of
+    /// Everything wrong with what a configuration asks for. The problems name attributes of
     /// `ob_cluster`.
     fn validate(&self, asked: &Server) -> Vec<Problem>;
-    /// Why a server cannot become `next` in place; without `prior` there is none yet.
+    /// Why a server cannot become `next` in place; `None` when it can. `prior` is `None` while
+    /// there is no server yet.
     fn refused(&self, prior: Option<&Desired>, next: &Desired) -> Option<Problem>;
-    /// Whether a parameter's value on a server is what was asked for, in another spelling perhaps.
+    /// Whether the value `found` of a parameter on a server means the value `asked`, perhaps in
+    /// another spelling.
     fn same_value(&self, asked: &str, found: &str) -> bool;
     /// What the host has too little of for the change, so that a plan can warn.
     fn foresee(&self, prior: Option<&Desired>, next: &Desired, facts: &Facts) -> Option<Problem>;
 
     /// Installs and, unless `initialize` is false, starts a new database.
     fn create(&self, wanted: &Desired) -> Graph;
-    /// Leads from `prior`, which is in `state`, to `next`. `adopt`: others made it, or its adoption
-    /// was cut; it is taken over before anything of it changes.
+    /// Leads a server from `prior`, in `state`, to `next`. `adopt` means that others made the
+    /// server or that its adoption was cut: the graph takes it over before it changes anything.
     fn update(&self, state: State, adopt: bool, prior: &Desired, next: &Desired) -> Graph;
     /// Stops the server of a node.
     fn stop(&self, node: &Node) -> Graph;
-    /// Removes everything of ours; gates and journals stay.
+    /// Removes everything of ours from a node; gates and journals stay. `aside_too` also removes
+    /// the stores that were set aside.
     fn destroy(&self, node: &Node, creation: &str, aside_too: bool) -> Graph;
-    /// Removes a standby's store that was being built; the installation stays.
+    /// Removes the store of a standby that was being built; the installation stays.
     fn unbuild(&self, node: &Node) -> Graph;
 
     /// Reads what the host says of a node.
@@ -59,60 +61,61 @@ pub trait Database: Debug + Send + Sync {
     /// # Errors
     /// The host cannot be reached.
     async fn facts(&self, cx: &Cx, node: &Node) -> Result<Facts, Problem>;
-    /// Asks a server whose process runs; one that has just been started is waited for a while.
+    /// Asks a server whose process runs. Waits a while for a server that has just been started.
     ///
     /// # Errors
-    /// It does not answer, or not as this engine does.
+    /// The server does not answer, or answers as another engine does.
     async fn ask(&self, cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem>;
-    /// Opens a session with our account on a node's own host, and names the account. `limit` is for
-    /// each statement.
+    /// Opens a session with our account on a node's own host, and returns the account's name too.
+    /// `limit` bounds each statement.
     ///
     /// # Errors
-    /// There is no account of ours; host or server do not answer.
+    /// There is no account of ours, or the host or the server does not answer.
     async fn session(
         &self,
         cx: &Cx,
         node: &Node,
         limit: Duration,
     ) -> Result<(Session, String), Problem>;
-    /// A program that copies the store in the directory `source`, and runs a server on the copy on
-    /// this SQL port of the node's host as long as its stdin is open. It calls `ob_ready` once that
-    /// server listens.
+    /// A program that copies the store in the directory `source` and runs a server on the copy, on
+    /// the SQL port `port` of the node's host, for as long as the program's stdin is open. The
+    /// program calls `ob_ready` once that server listens.
     fn on_copy(&self, node: &Node, source: &str, port: u16) -> Program;
-    /// Why a store may hold rows of users; `None`: it is proved empty.
+    /// Why a store may hold rows of users; `None` when it is proved empty.
     ///
     /// # Errors
     /// The host cannot be reached.
     async fn rows(&self, cx: &Cx, node: &Node, facts: &Facts) -> Result<Option<String>, Problem>;
-    /// Looks at what others made in a directory, so that it can be imported.
+    /// Looks at a server that others made in a directory, so that it can be imported.
     ///
     /// # Errors
-    /// Nothing of this engine is there, or the host does not answer.
+    /// The directory holds nothing of this engine, or the host does not answer.
     async fn probe(&self, cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe, Problem>;
 
-    /// Looks at one member of a group; never fails: what cannot be seen is
+    /// Looks at one member of a group. Never fails: a member that cannot be seen is
     /// [`Standing::Unreachable`].
     async fn look(&self, cx: &Cx, node: &Node) -> Member;
     /// The end of a member's log, in ns since 1970 by the log's own clock.
     ///
-    /// # Errors
-    /// It cannot be asked.
+    /// Errors
+    /// The member cannot be asked.
     async fn end_of_log(&self, cx: &Cx, node: &Node) -> Result<u64, Problem>;
-    /// Builds a group: its primary runs, the others are installed.
+    /// Builds a group whose primary runs and whose other members are installed.
     ///
     /// # Errors
+    /// The members cannot form one group.
     /// They cannot be one group.
     fn group(&self, want: &Want) -> Result<Graph, Problem>;
-    /// Goes on with a first build that was cut.
+    /// Continues the first build of a group that was cut.
     ///
     /// # Errors
     /// As [`Database::group`].
     fn resume(&self, want: &Want, seen: &Seen) -> Result<Graph, Problem>;
-    /// Leads a group from what is seen to what is wanted; `gone` are members that leave. An empty
-    /// graph: nothing to do, or nothing that is done unasked.
+    /// Leads a group from what is seen to what is wanted; `gone` are members that leave. The graph
+    /// is empty when there is nothing to do, or nothing that may be done unasked.
     ///
     /// # Errors
-    /// It must not or cannot be done; the problem says what is missing.
+    /// The change must not or cannot be made; the problem says what is missing.
     fn lead(
         &self,
         seen: &Seen,
@@ -121,29 +124,29 @@ pub trait Database: Debug + Send + Sync {
     ) -> Result<Graph, Problem>;
     /// Ends a group: standbys leave, the primary stays what it is.
     fn disband(&self, members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph;
-    /// All that a graph about a group does to roles and stores; the gravest is the last.
+    /// Everything that a graph about a group does to roles and stores; the gravest is the last.
     fn moves(&self, graph: &Graph) -> BTreeSet<Move>;
 }
 
 /// Every engine there is.
 pub const ALL: [&dyn Database; 1] = [&Seekdb];
 
-/// Their names in configurations.
+/// Names of the engines in configurations.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|d| d.engine().as_str()).collect()
 }
 
-/// The engine of this name; `None` when it is none that has databases.
+/// The implementation of an engine; `None` for an engine that has no databases.
 #[must_use]
 pub fn of(engine: Engine) -> Option<&'static dyn Database> {
     ALL.into_iter().find(|d| d.engine() == engine)
 }
 
-/// As [`of`], for what a mark, a note or a kit says.
+/// As [`of`], for an engine that a mark, a note or a kit names.
 ///
 /// # Errors
-/// It is about no database.
+/// The engine has no databases.
 pub fn named(engine: Engine) -> Result<&'static dyn Database, Problem> {
     of(engine).ok_or_else(|| {
         Problem::refused(format!("\"{}\" is no database engine", engine.as_str()))
@@ -152,10 +155,10 @@ pub fn named(engine: Engine) -> Result<&'static dyn Database, Problem> {
     })
 }
 
-/// Looks at what others made in a directory, whichever engine it is.
+/// Looks at a server that others made in a directory; tries each engine in turn.
 ///
 /// # Errors
-/// No engine finds anything of its own there; the host does not answer.
+/// No engine finds anything of its own there, or the host does not answer.
 pub async fn probe(
     cx: &Cx,
     host: &Host,

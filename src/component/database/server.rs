@@ -1,56 +1,57 @@
-//! One server as it shall be, as it was found, and how far it is.
+//! One server: as it shall be, as it was found, and how far it has got.
 use super::Facts;
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
 use crate::engine::{Node, Port};
 use std::collections::BTreeMap;
 
-/// What a configuration asks for, as far as it is known.
+/// The part of a server's configuration that is known at plan time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
-    /// Version of its package.
+    /// Version of the package.
     pub version: Option<String>,
-    /// How many zones it names; `None` while unknown.
+    /// How many zones the configuration names; `None` while unknown.
     pub zones: Option<usize>,
-    /// How many servers, in all of them; `None` while unknown.
+    /// How many servers there are in all zones together; `None` while unknown.
     pub servers: Option<usize>,
-    /// Parameters with a value.
+    /// Parameters whose value is known.
     pub parameters: BTreeMap<String, String>,
 }
 
 /// A server as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
-    /// Which one.
+    /// Name, host, directory and ports of the server.
     pub node: Node,
-    /// What it runs.
+    /// The package that the server runs.
     pub package: Package,
     /// Parameters, passed at every start.
     pub parameters: BTreeMap<String, String>,
-    /// Make a database; false only installs, for a future standby.
+    /// Whether to make a database; `false` only installs, for a standby that is built later.
     pub initialize: bool,
-    /// root gets a password (from the configuration's write-only attribute).
+    /// Whether root gets a password (from the configuration's write-only attribute).
     pub root_password: bool,
     /// Changes whenever root's password shall be set again.
     pub root_password_version: i64,
 }
 
-/// What a server that others made says of itself without a login.
+/// What can be learned without a login of a server that others made.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Name in its mark, else its directory's.
+    /// The name in the server's mark, or else the name of its directory.
     pub name: String,
-    /// Its ports.
+    /// Ports of the server.
     pub ports: BTreeMap<Port, u16>,
-    /// Files it runs from.
+    /// The files that the server runs from.
     pub package: Package,
     /// There is a store.
     pub initialized: bool,
-    /// What its log or binary says of its build; may be empty.
+    /// What the log or the binary says of the build; may be empty.
     pub build: String,
 }
 
-/// How far a server is. The word goes into state, where it stays equal while nothing changes.
+/// How far a server has got. The word for it goes into state, where it stays equal while nothing
+/// changes.
 #[derive(
     Clone,
     Copy,
@@ -65,46 +66,47 @@ pub struct Probe {
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum State {
-    /// It is being made.
+    /// The server is being made.
     Building,
-    /// It is being removed.
+    /// The server is being removed.
     #[strum(serialize = "being destroyed")]
     Destroying,
-    /// There is a package and no store; or it is a member, whose server is its group's business.
+    /// There is a package and no store, or the group of this member decides about its server.
     Installed,
-    /// It runs.
+    /// The server runs.
     Running,
-    /// It has a store and does not run.
+    /// The server has a store and does not run.
     Stopped,
-    /// A restart was cut before its new process was there.
+    /// A restart was cut before the new process was there.
     Restarting,
-    /// A restart was cut after its new process was there.
+    /// A restart was cut after the new process was there.
     Restarted,
-    /// Its adoption was cut; it runs.
+    /// An adoption was cut; the server runs.
     Adopting,
-    /// Its adoption was cut; it does not run.
+    /// An adoption was cut; the server does not run.
     #[strum(serialize = "adopting, stopped")]
     AdoptingDown,
-    /// Its host or its server does not answer.
+    /// The host or the server does not answer.
     Unreachable,
 }
 
 impl State {
-    /// All of them.
+    /// All states.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The word in state and output.
+    /// The word for state and output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
-    /// Back from the word.
+    /// The state of a word; `None` when the word names none.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         word.parse().ok()
     }
-    /// What a host shows. `initialize`: the object makes a database itself; a member that others
-    /// build is the group's business, and must not show as a change of its own object.
+    /// The state that a host's facts show. `initialize` means that the object makes a database
+    /// itself. Without it the group decides about the server, so that what the group does never
+    /// shows as a change of the member's own object.
     #[must_use]
     pub fn of(facts: &Facts, initialize: bool) -> Self {
         match facts.mark.as_ref().map(|m| m.stage) {

@@ -1,5 +1,5 @@
-//! All checks of a host in one look, each with its way out. Reads only; the host may be prepared by
-//! us, by others, or not at all.
+//! Checks everything about a host in one look; each finding says what to do. Only reads. The host
+//! may have been prepared by us, by others, or not at all.
 use super::facts;
 use super::rules::{self, Rules};
 use crate::base::Problem;
@@ -36,18 +36,18 @@ pub struct Finding {
     pub fix: String,
 }
 
-/// What the checks compare with. The default is one seekdb on its usual ports.
+/// What the checks compare with. The default fits one seekdb on its usual ports.
 #[derive(Clone, Debug)]
 pub struct Needs {
     /// Profile of kernel settings.
     pub profile: String,
-    /// Ports that must be free or ours.
+    /// Ports that should be free.
     pub ports: Vec<u16>,
-    /// Largest clock difference, in milliseconds.
+    /// Largest allowed difference of the clocks, in milliseconds.
     pub clock_ms: u64,
-    /// Asynchronous requests that must be free.
+    /// Asynchronous I/O requests (aio) that must be free.
     pub aio: i64,
-    /// Room on some disk.
+    /// Free space that at least one disk must have.
     pub disk: Bytes,
 }
 
@@ -63,8 +63,8 @@ impl Default for Needs {
     }
 }
 
-/// Looks at everything that databases need of a host, as its `run_as` user (a new login of it:
-/// limits come with logins).
+/// Checks everything that databases need of a host, as the host's `run_as` user. The checks run in
+/// a new login, because limits come with logins.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -72,7 +72,7 @@ pub async fn doctor(cx: &Cx, host: &Host) -> Result<Vec<Finding>, Problem> {
     examine(cx, host, &Needs::default()).await
 }
 
-/// As [`doctor`], for other needs.
+/// As [`doctor`], with other needs.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -117,7 +117,7 @@ fn grade(what: impl Into<String>, state: State, why: impl Into<String>, fix: &st
     }
 }
 
-/// The first two numbers of a version.
+/// The first two numbers of a version; 0 for a number that is missing.
 fn version(text: &str) -> (u32, u32) {
     let mut numbers = text
         .split(|c: char| !c.is_ascii_digit())
@@ -221,7 +221,8 @@ fn limits(all: &mut Vec<Finding>, seen: &BTreeMap<String, String>) {
             format!("limit {name}"),
             state,
             format!("a new login has {text}, {floor} is the least, {want} is good"),
-            "prepare = { limits = {} }, then log in anew (sshd needs UsePAM yes for limits of files)",
+            "prepare = { limits = {} }, then log in anew (sshd needs UsePAM yes for limits of \
+             files)",
         ));
     }
 }
@@ -238,7 +239,7 @@ fn kernel_settings(all: &mut Vec<Finding>, rules: &Rules, seen: &BTreeMap<String
             ));
             continue;
         };
-        // What any file says for the next boot; the last one that is read wins.
+        // The files that set this key at boot; the last one that the boot reads wins.
         let boot = seen
             .iter()
             .filter_map(|(k, v)| Some((k.strip_prefix("boot.")?.split_once(' ')?, v)))
@@ -246,10 +247,21 @@ fn kernel_settings(all: &mut Vec<Finding>, rules: &Rules, seen: &BTreeMap<String
             .map(|((file, _), v)| (file, v));
         let last = boot.max_by_key(|(file, _)| (*file == "/etc/sysctl.conf", (*file).to_owned()));
         all.push(match last {
-            _ if !want.holds(&now) => grade(what, State::Bad, format!("{now}, not {}", want.show()), "prepare = { sysctl = { profile = \"seekdb\" } }"),
-            Some((file, value)) if !want.holds(value) => {
-                grade(what, State::Warn, format!("{now} now, but {file} sets {value} at the next boot (it is read after {SYSCTL})"), "remove the line from that file")
-            }
+            _ if !want.holds(&now) => grade(
+                what,
+                State::Bad,
+                format!("{now}, not {}", want.show()),
+                "prepare = { sysctl = { profile = \"seekdb\" } }",
+            ),
+            Some((file, value)) if !want.holds(value) => grade(
+                what,
+                State::Warn,
+                format!(
+                    "{now} now, but {file} sets {value} at the next boot (it is read after \
+                     {SYSCTL})"
+                ),
+                "remove the line from that file",
+            ),
             _ => grade(what, State::Ok, now, ""),
         });
     }
@@ -342,7 +354,9 @@ mod tests {
     fn a_setting_that_the_next_boot_undoes_is_named_with_its_file() {
         let rules = rules::rules("seekdb", &BTreeMap::new());
         let seen = key_values(
-            "now.vm.swappiness=0\nboot./etc/sysctl.d/99-ob.conf vm.swappiness=0\nboot./etc/sysctl.conf vm.swappiness=60\nnow.fs.file-max=9000000\nnow.vm.max_map_count=65530\nthp=[always] never\n",
+            "now.vm.swappiness=0\nboot./etc/sysctl.d/99-ob.conf vm.swappiness=0\n\
+             boot./etc/sysctl.conf vm.swappiness=60\nnow.fs.file-max=9000000\n\
+             now.vm.max_map_count=65530\nthp=[always] never\n",
         );
         let mut all = Vec::new();
         kernel_settings(&mut all, &rules, &seen);

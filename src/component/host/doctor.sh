@@ -1,5 +1,5 @@
-# Prints what databases need of a host, and the kernel settings KEY... as they are and as the next
-# boot sets them.
+# Prints what databases need of a host, and the kernel settings KEY... as they are now and as the
+# next boot sets them.
 # shellcheck disable=SC3045 # Every sh that we meet knows hard limits: dash, bash, busybox.
 # needs: engine/host.sh
 printf 'nofile=%s\nstack=%s\n' "$(ulimit -Hn)" "$(ulimit -Hs)"
@@ -22,7 +22,7 @@ for k in "$@"; do
   f=/proc/sys/$(echo "$k" | tr . /)
   [ ! -r "$f" ] || printf 'now.%s=%s\n' "$k" "$(cat "$f")"
 done
-# Files that the next boot reads after ours win over it: sysctl.d in name order, then sysctl.conf.
+# Files that the boot reads after ours win: sysctl.d in the order of names, then sysctl.conf.
 for f in /etc/sysctl.d/*.conf /etc/sysctl.conf; do
   [ -r "$f" ] || continue
   sed -n 's/^[ -]*\([a-z][a-zA-Z0-9_./-]*\)[ ]*=[ ]*\(.*\)$/\1=\2/p' "$f" | sed "s|^|boot.$f |"

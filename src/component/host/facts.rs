@@ -1,5 +1,5 @@
-//! What a host says about itself, read by one script each: what stays, and what moves from minute
-//! to minute.
+//! What a host says about itself. One script reads what stays the same, another what changes from
+//! minute to minute.
 use crate::base::Problem;
 use crate::engine::{Cx, Host};
 use crate::program;
@@ -10,52 +10,52 @@ use tokio::time::Instant;
 /// What stays the same until somebody changes the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Operating system as it calls itself.
+    /// Name that the operating system gives itself.
     pub os: String,
     /// Kernel release.
     pub kernel: String,
-    /// Architecture, `x86_64`.
+    /// Architecture, such as `x86_64`.
     pub arch: String,
-    /// Processors that are on line.
+    /// Processors that are online.
     pub cores: i64,
     /// Memory in bytes.
     pub memory_bytes: i64,
     /// File systems on disks, by mount point.
     pub disks: BTreeMap<String, Disk>,
-    /// Network devices; those that containers bring and take are left out.
+    /// Network devices, without those that containers bring and take.
     pub devices: BTreeSet<String>,
 }
 
 /// One file system on a disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
-    /// Its device.
+    /// Name of the device.
     pub device: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: i64,
-    /// What is free for ordinary users, in bytes. Moves.
+    /// Bytes that ordinary users can still write. Changes from minute to minute.
     pub free_bytes: i64,
 }
 
-/// What moves.
+/// What changes from minute to minute.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moving {
-    /// Memory that can be had without swapping.
+    /// Memory in bytes that can be had without swapping.
     pub memory_available_bytes: i64,
-    /// Disks with what is free on them.
+    /// File systems on disks with their free space, by mount point.
     pub disks: BTreeMap<String, Disk>,
     /// TCP ports that something listens on.
     pub ports: BTreeSet<i64>,
-    /// Processes that run or wait to, average of a minute, in hundredths.
+    /// Load average of the last minute, in hundredths: processes that run or wait to run.
     pub load_percent: i64,
-    /// How long it is up.
+    /// Seconds since the host booted.
     pub uptime_seconds: i64,
 }
 
-/// Prints the file systems that live on disks.
+/// Shell function that prints the file systems that live on disks.
 const DISKS: &str = include_str!("disks.sh");
 
-/// Reads what stays.
+/// Reads what stays the same.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -63,7 +63,7 @@ pub async fn read(cx: &Cx, host: &Host) -> Result<Facts, Problem> {
     Ok(parse(&cx.read(host, &program!("stable.sh", DISKS)).await?.stdout))
 }
 
-/// Reads what moves.
+/// Reads what changes from minute to minute.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -71,8 +71,8 @@ pub async fn moving(cx: &Cx, host: &Host) -> Result<Moving, Problem> {
     Ok(parse_moving(&cx.read(host, &program!("moving.sh", DISKS)).await?.stdout))
 }
 
-/// How far the host's clock is ahead of this machine's, in milliseconds, and how sure that is: half
-/// of the way there and back.
+/// How many milliseconds the host's clock is ahead of this machine's, and how far that may be off:
+/// half of the round trip's time.
 ///
 /// # Errors
 /// The host cannot be reached, or its `date` has no nanoseconds.
@@ -103,8 +103,8 @@ pub async fn clock(cx: &Cx, host: &Host) -> Result<(i64, Duration), Problem> {
     Ok(best.unwrap_or_default())
 }
 
-/// Devices that containers and tunnels bring and take: a plan must not change because one of them
-/// does.
+/// Whether containers and tunnels bring and take a device: a plan must not change because such a
+/// device comes or goes.
 fn passing(device: &str) -> bool {
     [
         "veth", "docker", "br-", "cali", "cni", "flannel", "virbr", "vnet", "tap", "tun", "lxc",
@@ -136,14 +136,14 @@ fn kib(text: &str) -> i64 {
     text.trim().parse::<i64>().ok().and_then(|n| n.checked_mul(1024)).unwrap_or(0)
 }
 
-/// What `df` printed. A device with a path is a disk; of the others only the root (an overlay, a
-/// pool) counts.
+/// Parses the output of `df`. A device with a path is a disk; of the others only the root file
+/// system (an overlay, a pool) counts.
 fn disks(text: &str) -> BTreeMap<String, Disk> {
     let mut disks = BTreeMap::new();
     for line in text.lines().filter_map(|l| l.strip_prefix("df=")) {
         let words: Vec<_> = line.split_whitespace().collect();
         let [device, size, _, free, _, ..] = words[..] else { continue };
-        // The mount point may hold blanks: it is what follows the percentage.
+        // The mount point may contain blanks: it is everything after the percentage.
         let at = words.get(5..).map(|w| w.join(" ")).unwrap_or_default();
         let disk = device.starts_with("/dev/")
             && !device.starts_with("/dev/loop")
@@ -183,7 +183,9 @@ mod tests {
     #[test]
     fn facts_come_from_what_the_script_printed() {
         let facts = parse(
-            "os=Debian GNU/Linux 12\nkernel=6.1\narch=x86_64\ncores=8\nmemory=2048\ndevice=lo\ndevice=eth0\ndevice=veth12\ndf=/dev/sda1 100 40 60 40% /\ndf=tmpfs 9 0 9 0% /run\ndf=/dev/sdb 10 1 9 10% /data/my disk\n",
+            "os=Debian GNU/Linux 12\nkernel=6.1\narch=x86_64\ncores=8\nmemory=2048\ndevice=lo\n\
+             device=eth0\ndevice=veth12\ndf=/dev/sda1 100 40 60 40% /\ndf=tmpfs 9 0 9 0% /run\n\
+             df=/dev/sdb 10 1 9 10% /data/my disk\n",
         );
         assert_eq!(
             (facts.os.as_str(), facts.cores, facts.memory_bytes),

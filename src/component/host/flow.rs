@@ -1,4 +1,4 @@
-//! What is done in which order: pure functions from what is wanted to graphs of steps.
+//! Orders the steps: pure functions from what is wanted to graphs of steps.
 use super::rules::{self, Rules};
 use super::steps::{
     CheckClock, CheckNetwork, Claim, ForgetRecord, MakeDirectory, MakeUser, RemoveDirectory,
@@ -14,35 +14,35 @@ use std::time::Duration;
 /// A host as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
-    /// Which one.
+    /// The host.
     pub site: Site,
-    /// Device and address that servers will use.
+    /// Network device and address that servers will use.
     pub network: Option<(String, Option<String>)>,
-    /// What is made of it; `None` changes nothing on it.
+    /// What to prepare on the host; `None` changes nothing there.
     pub prepare: Option<Prepare>,
 }
 
-/// What is made of a host.
+/// What to prepare on a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prepare {
     /// OS user.
     pub user: Option<User>,
     /// Directories by path.
     pub directories: BTreeMap<String, Directory>,
-    /// Limits.
+    /// Limits of logins.
     pub limits: Option<Limits>,
-    /// Profile and exact values of kernel settings.
+    /// Profile of kernel settings, and exact values on top of it.
     pub sysctl: Option<(String, BTreeMap<String, String>)>,
-    /// Transparent huge pages.
+    /// Mode of transparent huge pages.
     pub hugepage: Option<String>,
     /// How far the clock may be off.
     pub clock: Option<Duration>,
-    /// The declaration as JSON, kept in the record so that an import finds it.
+    /// The declaration as JSON. The record keeps it, so that an import finds it.
     pub declared: String,
 }
 
 impl Prepare {
-    /// The rules of its kernel settings.
+    /// The rules that follow from the kernel settings.
     #[must_use]
     pub fn rules(&self) -> Rules {
         self.sysctl
@@ -52,8 +52,8 @@ impl Prepare {
     }
 }
 
-/// A step per part, in the order user, directories, limits, kernel, huge pages, each with the name
-/// under which drift is shown.
+/// One step for each part, in the order user, directories, limits, kernel settings, huge pages.
+/// Each comes with the name under which its drift is shown.
 #[must_use]
 pub fn parts(site: &Site, p: &Prepare) -> Vec<(String, Arc<dyn Step>)> {
     let mut all: Vec<(String, Arc<dyn Step>)> = Vec::new();
@@ -104,7 +104,7 @@ fn looks(g: &mut Graph, d: &Desired) {
     }
 }
 
-/// What only looks: also done on a host that is not prepared.
+/// The checks, which only look. They also run on a host that is not prepared.
 #[must_use]
 pub fn checks(d: &Desired) -> Graph {
     let mut g = Graph::new();
@@ -112,7 +112,7 @@ pub fn checks(d: &Desired) -> Graph {
     g
 }
 
-/// Prepares a host; empty when nothing is asked for.
+/// Prepares a host. The graph is empty when nothing is asked for.
 #[must_use]
 pub fn create(d: &Desired) -> Graph {
     let mut g = Graph::new();
@@ -126,8 +126,8 @@ pub fn create(d: &Desired) -> Graph {
     g
 }
 
-/// Changes what is prepared. `drift` names parts that are not as `prior` says; `creation` is the
-/// record that must be there.
+/// Changes a preparation from `prior` to `next`. `drift` names the parts that are not as `prior`
+/// says. `creation` is the creation that the record on the host must name.
 #[must_use]
 pub fn update(prior: &Desired, next: &Desired, drift: &BTreeSet<String>, creation: &str) -> Graph {
     let (before, after) = match (&prior.prepare, &next.prepare) {
@@ -143,7 +143,7 @@ pub fn update(prior: &Desired, next: &Desired, drift: &BTreeSet<String>, creatio
         (Some(before), Some(after)) => (before, after),
     };
     let all = drift.contains("record");
-    // A preparation that did not end is gone through as a whole: what is done is skipped.
+    // A preparation that did not end is repeated as a whole; each step skips what is done.
     let every = all || drift.contains("preparation");
     let changed = |part: &str| match part {
         "user" => before.user != after.user,

@@ -1,4 +1,4 @@
-# Says yes when USER is another user than the one who runs this, and exists. USER
+# Prints "yes" when USER exists and is not the user who runs this. USER
 # needs: engine/host.sh
 [ "$(id -un)" != "$1" ] && id "$1" >/dev/null 2>&1 && echo yes
 :

@@ -1,7 +1,7 @@
 //! The host under the servers: what it is, and what we prepare on it.
 //!
-//! What is prepared is noted first, in [`record`] on the host, then made: destroy undoes exactly
-//! what is noted there.
+//! Each script notes a change in the [`record`] on the host before it makes the change. Destroy
+//! undoes exactly what the record notes.
 pub mod doctor;
 pub mod facts;
 pub mod flow;
@@ -21,22 +21,24 @@ use crate::engine::lease::Target;
 use crate::engine::{Host, Key};
 use serde::{Deserialize, Serialize};
 
-/// A host that is prepared: its name in the configuration and the way there, as the login user.
+/// A host that is prepared: its name in the configuration and how to reach it as the login user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Site {
     /// Name of the resource.
     pub name: String,
-    /// The way there; `run_as` is empty, so that gate, journal and record lie with the login user.
+    /// How to reach the host. `run_as` is empty, so that gate, journal and record are in the login
+    /// user's home.
     pub host: Host,
 }
 
 impl Site {
-    /// What it is called in messages and journals.
+    /// The host's name in messages and journals.
     #[must_use]
     pub fn title(&self) -> String {
         format!("host.{}", self.name)
     }
-    /// What its lease is taken for: a host has one gate, journal and record of its preparation.
+    /// The target of the host's lease: each host has one gate, one journal and one record of its
+    /// preparation.
     #[must_use]
     pub fn target(&self) -> Target {
         Target::new(Key::host(), self.title(), vec![self.host.clone()])
@@ -48,34 +50,34 @@ impl Site {
 pub struct User {
     /// Name.
     pub name: String,
-    /// Number, if it matters.
+    /// User id; `None` leaves the choice to the host.
     pub uid: Option<i64>,
-    /// Home, if not the usual one.
+    /// Home directory; `None` means the usual one.
     pub home: Option<String>,
 }
 
-/// A directory.
+/// A directory to prepare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directory {
-    /// Path.
+    /// Absolute path.
     pub path: String,
-    /// Owner; empty is the login user.
+    /// Owner; empty means the login user.
     pub owner: String,
-    /// Permission bits, `0750`.
+    /// Permission bits, such as `0750`.
     pub mode: String,
 }
 
 /// Limits of one user's logins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Whose; empty is the login user.
+    /// The user; empty means the login user.
     pub user: String,
-    /// Open files.
+    /// Most open files.
     pub nofile: String,
-    /// Processes.
+    /// Most processes.
     pub nproc: String,
-    /// Stack, KiB.
+    /// Stack size in KiB.
     pub stack: String,
-    /// Core files, KiB.
+    /// Size of core files in KiB.
     pub core: String,
 }

@@ -1,4 +1,4 @@
-# Prints what moves on this host from minute to minute.
+# Prints what changes on this host from minute to minute.
 # needs: component/host/disks.sh
 disks
 while read -r k v _; do

@@ -1,5 +1,5 @@
-//! What else of ours lives on a host: it must not lose the ground it stands on, and unfinished work
-//! is shown.
+//! Other objects of ours on a host. A preparation must not be undone under them, and their
+//! unfinished work is shown.
 use crate::base::Problem;
 use crate::engine::mark::{Mark, Stage};
 use crate::engine::{Cx, Host};
@@ -8,19 +8,20 @@ use crate::program;
 /// An object of ours on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// What people call it, `cluster.main`; its key when its mark cannot be read.
+    /// Name for people, such as `cluster.main`; the object's key when its mark cannot be read.
     pub title: String,
-    /// Its directory.
+    /// The object's base directory.
     pub base: String,
-    /// Its mark, if it can be read.
+    /// The object's mark, if it can be read.
     pub mark: Option<Mark>,
-    /// Somebody holds its lease right now.
+    /// Somebody may hold the object's lease right now.
     pub live: bool,
-    /// The OS user in whose home it is noted; empty for the login user.
+    /// The OS user whose home notes the object; empty for the login user.
     pub user: String,
 }
 
-/// Objects noted in the homes of the login user and of `users` (those that exist).
+/// Objects that are noted in the home of the login user and in the homes of `users`, as far as
+/// these exist.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -56,12 +57,12 @@ async fn scan(cx: &Cx, host: &Host, user: &str) -> Result<Vec<Object>, Problem> 
 }
 
 impl Object {
-    /// Its create or destroy has not ended.
+    /// The object's create or destroy has not ended.
     #[must_use]
     pub fn unfinished(&self) -> bool {
         self.mark.as_ref().is_some_and(|m| m.stage != Stage::Complete)
     }
-    /// A warning about work that nobody carries on right now.
+    /// A warning about unfinished work that nobody is carrying on.
     #[must_use]
     pub fn warning(&self, host: &Host) -> Option<Problem> {
         let mark = self.mark.as_ref().filter(|m| m.stage != Stage::Complete && !self.live)?;

@@ -1,4 +1,5 @@
-# The record of a host's preparation: lines key=value. A line about an effect is written before it.
+# The record of a host's preparation: lines key=value. The line about an effect is written before
+# the effect.
 # needs: engine/host.sh
 made=$OB_STATE/objects/host/made
 

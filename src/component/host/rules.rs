@@ -1,28 +1,29 @@
-//! Which kernel settings are good, and what they become when they are not.
+//! Which kernel settings are good, and the values that bad ones get.
 //!
-//! From obd's `host_tool/1.0/precheck.py` and the observer's own start check. Left out on purpose:
-//! `net.ipv4.ip_forward` (a container host needs it) and `kernel.core_pattern` (it belongs to the
-//! whole machine).
+//! The values come from obd's `host_tool/1.0/precheck.py` and from the observer's own check at
+//! start. Two settings are left out on purpose: `net.ipv4.ip_forward` (a container host needs it)
+//! and `kernel.core_pattern` (it belongs to the whole machine).
 use std::collections::BTreeMap;
 
-/// What a setting must be.
+/// What a kernel setting must be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Want {
     /// Exactly this text.
     Exactly(String),
     /// This number or a larger one.
     AtLeast(i64),
-    /// Between the first two; else it becomes the third.
+    /// A number between the first two; a bad value becomes the third.
     Between(i64, i64, i64),
-    /// Between these, in KiB; else it becomes 5 % of memory within them (2 GiB would starve a small
-    /// host).
+    /// A number of KiB between these two; a bad value becomes 5 % of memory, clamped to them. (A
+    /// fixed 2 GiB would starve a small host.)
     FreeMemory(i64, i64),
 }
 
-/// Rules by setting; the second is true when the user named it: then it must exist on the host.
+/// Rules by setting. The flag is true when the user named the setting: then it must exist on the
+/// host.
 pub type Rules = BTreeMap<String, (Want, bool)>;
 
-/// The rules of a profile with exact values on top.
+/// The rules of a profile, with exact values on top.
 #[must_use]
 pub fn rules(profile: &str, values: &BTreeMap<String, String>) -> Rules {
     let exactly = |v: &str| Want::Exactly(v.to_owned());
@@ -61,7 +62,7 @@ pub fn rules(profile: &str, values: &BTreeMap<String, String>) -> Rules {
     rules
 }
 
-/// One blank between words, as comparisons need it: the kernel prints tabs.
+/// Puts one blank between words, so that values compare equal: the kernel prints tabs.
 #[must_use]
 pub fn normal(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -80,7 +81,7 @@ impl Want {
             }
         }
     }
-    /// What it becomes when it is not good, on a host with this much memory.
+    /// The value that a bad setting gets on a host with this much memory.
     #[must_use]
     pub fn value(&self, memory_kib: i64) -> String {
         match self {
@@ -89,7 +90,7 @@ impl Want {
             Self::FreeMemory(low, high) => (memory_kib / 20).clamp(*low, *high).to_string(),
         }
     }
-    /// For people: `at least 2048`.
+    /// The rule for people: `at least 2048`.
     #[must_use]
     pub fn show(&self) -> String {
         match self {

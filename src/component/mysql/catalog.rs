@@ -1,5 +1,5 @@
-//! What a server has: databases, accounts and grants, each kind by one query, however many there
-//! are.
+//! Reads the databases, accounts and grants of a server. Each kind takes one query, however many
+//! objects there are.
 use super::link::Link;
 use super::privilege::{self, Privileges};
 use super::scope::{Level, Scope};
@@ -8,31 +8,31 @@ use crate::base::Problem;
 use crate::component::sql::{Row, literal};
 use std::collections::BTreeMap;
 
-/// Which part of it is asked for.
+/// The part of the catalog that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// All of it: five queries.
+    /// Everything: five queries.
     Everything,
     /// One database.
     Database(String),
     /// Accounts, without their grants.
     Users(Vec<Account>),
-    /// One account's grants at the level of these scopes.
+    /// The grants of one account, at the levels of these scopes.
     Grants(Account, Vec<Scope>),
 }
 
-/// What there is.
+/// What a server has.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     /// The server keeps names of databases and tables in lower case.
     pub folds: bool,
-    /// Databases by name, those of the server included.
+    /// Databases by name, with those of the server itself.
     pub databases: BTreeMap<String, Database>,
-    /// Accounts, those of the server and roles included.
+    /// Accounts, with those of the server itself and with roles.
     pub users: BTreeMap<Account, User>,
-    /// What accounts hold. A scope without anything is left out.
+    /// What each account holds in each scope. A scope in which it holds nothing is left out.
     pub grants: BTreeMap<(Account, Scope), Held>,
-    /// What all privileges are at a level: what root holds.
+    /// What `ALL PRIVILEGES` means at each level: what root holds there.
     all: BTreeMap<Level, Privileges>,
 }
 
@@ -48,7 +48,7 @@ impl Default for Catalog {
     }
 }
 
-/// Columns of `mysql.db` and what they are called in statements.
+/// Columns of `mysql.db` and the privilege that each stands for in statements.
 const DB_COLUMNS: [(&str, &str); 16] = [
     ("select_priv", "SELECT"),
     ("insert_priv", "INSERT"),
@@ -68,14 +68,14 @@ const DB_COLUMNS: [(&str, &str); 16] = [
     ("trigger_priv", "TRIGGER"),
 ];
 
-/// Who holds everything, and the database on which its row says what everything is.
+/// The account that holds everything, and the database on which its row tells what everything is.
 const ROOT: (&str, &str) = ("root", "mysql");
 
 impl Catalog {
-    /// Asks a server.
+    /// Reads a part of the catalog from a server.
     ///
     /// # Errors
-    /// It does not answer, or the login may not read its own tables.
+    /// The server does not answer, or the login may not read the server's tables.
     pub async fn read(link: &mut Link, what: &What) -> Result<Self, Problem> {
         let mut found = Self::default();
         if let Some(query) = databases_query(what) {
@@ -106,12 +106,12 @@ impl Catalog {
     pub fn fold(&self, name: &str) -> String {
         if self.folds { name.to_lowercase() } else { name.to_owned() }
     }
-    /// What an account holds in a scope.
+    /// What an account holds in a scope; empty when it holds nothing.
     #[must_use]
     pub fn held(&self, account: &Account, scope: &Scope) -> Held {
         self.grants.get(&(account.clone(), scope.folded(self.folds))).cloned().unwrap_or_default()
     }
-    /// What all privileges are at a level.
+    /// What `ALL PRIVILEGES` means at a level.
     #[must_use]
     pub fn all(&self, level: Level) -> Privileges {
         self.all.get(&level).cloned().unwrap_or_else(|| privilege::usual(level))
@@ -228,11 +228,13 @@ pub(super) fn databases_query(what: &What) -> Option<String> {
         _ => return None,
     };
     Some(format!(
-        "select schema_name, default_character_set_name, default_collation_name, @@lower_case_table_names from information_schema.schemata{one}"
+        "select schema_name, default_character_set_name, default_collation_name, \
+         @@lower_case_table_names from information_schema.schemata{one}"
     ))
 }
 
-// Comparisons in SQL ignore case and trailing blanks: they only narrow, the maps tell apart.
+// Comparisons in SQL ignore case and trailing blanks, so these queries only narrow the answer; the
+// maps tell names apart exactly.
 pub(super) fn users_query(what: &What) -> Option<String> {
     let names: Vec<&str> = match what {
         What::Everything => Vec::new(),
@@ -249,7 +251,8 @@ pub(super) fn users_query(what: &What) -> Option<String> {
         )
     };
     Some(format!(
-        "select user_name, host, is_locked, type, unix_timestamp(password_last_changed), priv_grant_option from oceanbase.DBA_OB_USERS{one}"
+        "select user_name, host, is_locked, type, unix_timestamp(password_last_changed), \
+         priv_grant_option from oceanbase.DBA_OB_USERS{one}"
     ))
 }
 
@@ -285,6 +288,7 @@ pub(super) fn table_query(what: &What) -> Option<String> {
         .map(|a| format!(" where grantee = {}", literal(&a.grantee())))
         .unwrap_or_default();
     Some(format!(
-        "select grantee, table_schema, table_name, privilege_type, is_grantable from information_schema.table_privileges{one}"
+        "select grantee, table_schema, table_name, privilege_type, is_grantable from \
+         information_schema.table_privileges{one}"
     ))
 }

@@ -1,4 +1,4 @@
-//! Databases (schemas).
+//! Databases (schemas): their statements and the checks of their names.
 use super::Statement;
 use crate::component::sql::identifier;
 
@@ -11,7 +11,8 @@ pub struct Database {
     pub collation: String,
 }
 
-/// Statements that lead to a database. `None` for a set or collation leaves it to the server.
+/// Statements that make or change a database. `None` for a character set or collation leaves the
+/// choice to the server.
 #[must_use]
 pub fn statements(
     name: &str,
@@ -39,7 +40,7 @@ pub fn statements(
 }
 
 fn clause(charset: Option<&str>, collation: Option<&str>) -> String {
-    // Names are checked to be words before they get here.
+    // `word` has checked before that both are plain words.
     let charset = charset.map(|c| format!(" CHARACTER SET = {c}")).unwrap_or_default();
     charset + &collation.map(|c| format!(" COLLATE = {c}")).unwrap_or_default()
 }
@@ -50,8 +51,8 @@ pub fn drop(name: &str) -> Statement {
     Statement::new(format!("DROP DATABASE IF EXISTS {}", identifier(name)))
 }
 
-/// What is wrong with a name; `None` when nothing is. The server's limits as seekdb 1.4.0 enforces
-/// them.
+/// What is wrong with a database name; `None` when nothing is. The limits are those that seekdb
+/// 1.4.0 enforces.
 #[must_use]
 pub fn fault(name: &str) -> Option<String> {
     if name.is_empty() {
@@ -64,8 +65,8 @@ pub fn fault(name: &str) -> Option<String> {
         return Some("a database name cannot end with a blank or hold a NUL character".into());
     }
     if name.contains(['"', '\\']) {
-        // Measured: it is made, but DROP DATABASE puts the name into double quotes by itself,
-        // unescaped.
+        // Measured: the server makes such a database, but its DROP DATABASE puts the name into
+        // double quotes, unescaped.
         return Some(
             "the server cannot drop a database with a double quote or a backslash in its name"
                 .into(),
@@ -74,10 +75,10 @@ pub fn fault(name: &str) -> Option<String> {
     super::is_system_database(name).then(|| "this database belongs to the server".into())
 }
 
-/// A check for character sets and collations.
+/// Checks the name of a character set or collation.
 ///
 /// # Errors
-/// It is no plain word.
+/// The name is no plain word.
 pub fn word(text: &str) -> Result<(), String> {
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         Ok(())
@@ -86,7 +87,7 @@ pub fn word(text: &str) -> Result<(), String> {
     }
 }
 
-/// What is wrong with a set and a collation together; `None` when nothing is.
+/// What is wrong with a character set and a collation together; `None` when nothing is.
 #[must_use]
 pub fn pair_fault(charset: &str, collation: &str) -> Option<String> {
     let (charset, collation) = (charset.to_lowercase(), collation.to_lowercase());

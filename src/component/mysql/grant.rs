@@ -5,33 +5,34 @@ use super::{Account, Scope, Statement};
 /// What a server says an account holds in a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Its privileges.
+    /// The account's privileges.
     pub privileges: Privileges,
-    /// It may grant them on.
+    /// The account may grant its privileges to others.
     pub grant_option: bool,
 }
 
-/// What is asked for.
+/// What a configuration asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// The privileges, [`ALL`] as such.
+    /// The privileges; [`ALL`] stays unexpanded.
     pub privileges: Privileges,
-    /// Whether it may grant them on; `None` leaves that alone.
+    /// Whether the account may grant its privileges to others; `None` leaves that alone.
     pub grant_option: Option<bool>,
 }
 
 impl Held {
-    /// True when there is nothing.
+    /// True when the account holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.privileges.is_empty() && !self.grant_option
     }
 }
 
-/// The statements from `held` to `wanted`. Only what `owned` (the last known grant of ours) names
-/// is ever revoked.
+/// The statements that lead from `held` to `wanted`. They revoke only what `owned`, the last known
+/// grant of ours, names.
 ///
-/// Granting comes before revoking, so that no connection loses what it keeps.
+/// Granting usually comes before revoking, so that no connection loses a privilege that it keeps.
+/// The exception is a global grant of [`ALL`], which is revoked whole and granted anew.
 #[must_use]
 pub fn statements(
     account: &Account,
@@ -46,8 +47,8 @@ pub fn statements(
     let had = owned.map(|o| expand(&o.privileges, all)).unwrap_or_default();
     let surplus: Privileges =
         had.intersection(&held.privileges).filter(|p| !target.contains(*p)).cloned().collect();
-    // Some of the privileges in ALL on everything have no name that REVOKE takes (CREATE TABLESPACE
-    // on seekdb 1.4.0).
+    // REVOKE has no name for some of the privileges that ALL gives globally (CREATE TABLESPACE on
+    // seekdb 1.4.0). So ALL is revoked whole, and what stays is granted again.
     let whole = *scope == Scope::Global
         && !surplus.is_empty()
         && owned.is_some_and(|o| o.privileges.contains(ALL));
@@ -97,14 +98,14 @@ fn revoke(names: &str, account: &Account, scope: &Scope) -> Statement {
     Statement::new(format!("REVOKE {}", surplus_label(names, account, scope)))
 }
 
-/// What follows `REVOKE`; also the name of a surplus grant in `unmanaged`.
+/// The text that follows `REVOKE`. `unmanaged` names a surplus grant in the same words.
 #[must_use]
 pub fn surplus_label(names: &str, account: &Account, scope: &Scope) -> String {
     format!("{names} ON {} FROM {}", scope.on(), account.quoted())
 }
 
-/// What `held` has beyond `wanted`, as [`surplus_label`]s: at most one for privileges and one for
-/// the grant option.
+/// What `held` has beyond `wanted`, each as a [`surplus_label`]: at most one entry for privileges
+/// and one for the grant option.
 #[must_use]
 pub fn surplus(
     account: &Account,
@@ -129,7 +130,7 @@ pub fn surplus(
     out
 }
 
-/// What a read shows of `wanted`: `None` when it holds as written, else what is left of it.
+/// What a read shows of `wanted`: `None` when all of it is held, else the part that is held.
 #[must_use]
 pub fn left_of(wanted: &Wanted, held: &Held, all: &Privileges) -> Option<Wanted> {
     let target = expand(&wanted.privileges, all);

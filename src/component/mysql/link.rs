@@ -3,22 +3,22 @@ use super::Statement;
 use crate::base::{Kind, Problem};
 use crate::component::sql::{ACCESS_DENIED, READ_ONLY, READ_ONLY_USERS, Row, Session, SqlError};
 
-/// A session that knows where it leads.
+/// A session that knows which server it is connected to.
 pub struct Link {
     session: Session,
     place: String,
-    /// As whom it is logged in.
+    /// The account that is logged in.
     pub user: String,
 }
 
 impl Link {
-    /// Takes an open session.
+    /// Wraps an open session.
     #[must_use]
     pub fn new(session: Session, place: String, user: String) -> Self {
         Self { session, place, user }
     }
 
-    /// Rows of a query.
+    /// Returns the rows of a query.
     ///
     /// # Errors
     /// As [`Session::query`], explained.
@@ -27,7 +27,8 @@ impl Link {
             let problem = e.explain(what, &self.place);
             match e.code() {
                 Some(1142 | 1044 | 1146) => problem.fix(format!(
-                    "the login \"{}\" must be able to read oceanbase.DBA_OB_USERS, mysql.db and information_schema: grant it SELECT on oceanbase.* and mysql.*",
+                    "the login \"{}\" must be able to read oceanbase.DBA_OB_USERS, mysql.db and \
+                     information_schema: grant it SELECT on oceanbase.* and mysql.*",
                     self.user
                 )),
                 _ => problem,
@@ -44,13 +45,13 @@ impl Link {
         done.map_err(|e| explain(&e, statement, &self.place))
     }
 
-    /// Where it leads.
+    /// The server that the session is connected to.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// Ends it.
+    /// Ends the session.
     pub async fn close(self) {
         self.session.close().await;
     }
@@ -61,24 +62,28 @@ pub(super) fn explain(error: &SqlError, statement: &Statement, place: &str) -> P
     let grant = statement.shown.starts_with("GRANT ");
     let fix = match error.code() {
         Some(ACCESS_DENIED | 1410) if grant => {
-            "the user does not exist (the server calls that \"access denied\"), or the login may not grant: make the user first, with ob_user, and refer to it"
+            "the user does not exist (the server calls that \"access denied\"), or the login may \
+             not grant: make the user first, with ob_user, and refer to it"
         }
         Some(1044 | 1142 | 1227) => {
-            "the login must be allowed to do this itself: grant it the privilege WITH GRANT OPTION, or use another credential"
+            "the login must be allowed to do this itself: grant it the privilege WITH GRANT \
+             OPTION, or use another credential"
         }
         Some(1146) => "make the table first: a grant on a table needs it",
         Some(1144 | 1221) => {
             "that privilege cannot be granted on this level: see which ones the server takes there"
         }
         Some(1064 | 1149) => {
-            "the server does not know a word of this statement: leave out a privilege that this version does not have"
+            "the server does not know a word of this statement: leave out a privilege that this \
+             version does not have"
         }
         Some(1115 | 1273 | 1253) => {
             "choose a character set and collation that the server has: SHOW COLLATION lists them"
         }
         Some(1235) => "the server keeps this name for itself: choose another",
         Some(READ_ONLY | READ_ONLY_USERS) => {
-            "this server does not take writes now: target the group instead of one member, then run the same command again"
+            "this server does not take writes now: target the group instead of one member, then \
+             run the same command again"
         }
         _ => return problem,
     };

@@ -1,25 +1,25 @@
-//! Databases, users and grants of any MySQL-mode server: statements out, facts in. Pure, except
-//! [`link`].
+//! Databases, users and grants of any MySQL-mode server: turns facts into statements. Everything is
+//! pure, except [`link`].
 //!
-//! What this stands on was run on seekdb 1.4.0.post1 and is kept by the story
-//! `acceptance-tests/tests/stories/sql_objects.rs`:
-//! - `SHOW GRANTS` leaves out the host and does not quote back-quotes in names: it cannot be read
-//!   back. The tables behind it can (`mysql.db`, `information_schema.*_privileges`), and for all
-//!   users at once ([`catalog`]).
-//! - the database of a grant is a pattern: `_` and `%` match, so `my_app`.* also opens `myXapp`.
-//!   Names are escaped ([`scope::escape`]), and only a `database_pattern` is taken as it is.
-//! - a grant that a wider pattern of the same user covers is silently not recorded; a verify after
-//!   the apply says so.
-//! - `REVOKE` of what is not there is an error (5133, 5362) when the user has no row at all for
-//!   that scope, else not.
-//! - `CREATE USER … ACCOUNT LOCK` is a syntax error, `ALTER USER … ACCOUNT LOCK` works; `RENAME
-//!   USER` keeps the grants, and fails (1396) when the new name has a single quote in it.
-//! - `GRANT` to an absent user is "access denied" (1045), and with another `sql_mode` it would make
-//!   the user.
-//! - `DROP DATABASE` of a name with a double quote or backslash is a syntax error or means another
-//!   name: both are refused;
-//! - dropping a database keeps its grants; database names are stored in lower case
-//!   (`lower_case_table_names` = 1); user names are not folded.
+//! The facts below were run on seekdb 1.4.0.post1. The story
+//! `acceptance-tests/tests/stories/sql_objects.rs` guards them:
+//! - `SHOW GRANTS` leaves out the host and does not escape back-quotes in names, so its output
+//!   cannot be parsed. The tables behind it (`mysql.db`, `information_schema.*_privileges`) can be
+//!   read, for all users at once ([`catalog`]).
+//! - The database of a grant is a pattern: `_` and `%` match, so `my_app`.* also opens `myXapp`.
+//!   Names are therefore escaped ([`scope::escape`]); only a `database_pattern` is taken as it is.
+//! - The server silently records no grant that a wider pattern of the same user covers; a check
+//!   after the apply says so.
+//! - `REVOKE` of a privilege that is not there is an error (5133, 5362) only when the user has no
+//!   row at all for that scope.
+//! - `CREATE USER … ACCOUNT LOCK` is a syntax error; `ALTER USER … ACCOUNT LOCK` works. `RENAME
+//!   USER` keeps the grants, and fails (1396) when the new name contains a single quote.
+//! - `GRANT` to an absent user is "access denied" (1045); with another `sql_mode` the statement
+//!   would make the user.
+//! - `DROP DATABASE` of a name with a double quote or a backslash is a syntax error or means
+//!   another name, so both characters are refused.
+//! - Dropping a database keeps its grants. Database names are stored in lower case
+//!   (`lower_case_table_names` = 1); user names keep their case.
 pub mod catalog;
 pub mod database;
 pub mod grant;
@@ -40,44 +40,44 @@ pub use user::{Account, User};
 
 use crate::base::Secret;
 
-/// One statement: safe to repeat, or harmless when it comes too late.
+/// One statement. It is safe to repeat, or harmless when it comes too late.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// As people read it, secrets by name.
+    /// The statement as people read it; secrets are replaced by their names.
     pub shown: String,
-    /// As it is sent, when it holds secrets, and these.
+    /// The statement as it is sent, and the secrets in it; `None` when it holds none.
     secret: Option<(Secret, Vec<Secret>)>,
 }
 
 impl Statement {
-    /// One without a secret.
+    /// A statement without a secret.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self { shown: text.into(), secret: None }
     }
-    /// One that holds `secrets`; `shown` names them.
+    /// A statement that holds `secrets`; `shown` gives their names instead.
     #[must_use]
     pub fn secret(shown: impl Into<String>, text: Secret, secrets: Vec<Secret>) -> Self {
         Self { shown: shown.into(), secret: Some((text, secrets)) }
     }
-    /// What is sent.
+    /// The text that is sent.
     #[must_use]
     pub fn text(&self) -> &str {
         self.secret.as_ref().map_or(&self.shown, |(text, _)| text.expose())
     }
-    /// The secrets in it.
+    /// The secrets in the statement.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {
         self.secret.as_ref().map_or(&[], |(_, secrets)| secrets)
     }
-    /// True when it is sent with a secret.
+    /// True when the text that is sent holds a secret.
     #[must_use]
     pub fn holds_secret(&self) -> bool {
         self.secret.is_some()
     }
 }
 
-/// Databases of the server itself: never made, changed, dropped or listed by us.
+/// Databases of the server itself: this program never makes, changes, drops or lists them.
 #[must_use]
 pub fn is_system_database(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -96,7 +96,7 @@ pub fn is_system_database(name: &str) -> bool {
         || name.starts_with("__")
 }
 
-/// Accounts of the server and of this provider: never made, changed, dropped or listed by us.
+/// Accounts of the server and of this provider: no resource makes, changes, drops or lists them.
 #[must_use]
 pub fn is_system_user(name: &str) -> bool {
     [

@@ -1,14 +1,15 @@
-//! Names of privileges: one spelling, which level takes which, what `ALL PRIVILEGES` is.
+//! Names of privileges: their one spelling, the levels that take them, what `ALL PRIVILEGES` means.
 use super::scope::Level;
 use std::collections::BTreeSet;
 
-/// Names of privileges in one spelling.
+/// Names of privileges, each in its one spelling.
 pub type Privileges = BTreeSet<String>;
 
-/// The word for all of a level.
+/// The word for all privileges of a level.
 pub const ALL: &str = "ALL PRIVILEGES";
 
-/// What a table takes; also what all of them is there (seekdb 1.4.0, MySQL 5.7).
+/// Privileges on a table. Together they are also what `ALL PRIVILEGES` means there (seekdb 1.4.0,
+/// MySQL 5.7).
 const TABLE: [&str; 12] = [
     "ALTER",
     "CREATE",
@@ -23,11 +24,11 @@ const TABLE: [&str; 12] = [
     "TRIGGER",
     "UPDATE",
 ];
-/// What a database takes beyond that.
+/// Privileges that a database takes in addition.
 const DATABASE: [&str; 4] = ["ALTER ROUTINE", "CREATE ROUTINE", "EXECUTE", "LOCK TABLES"];
-/// Databases take these on MySQL and on some builds.
+/// Privileges that databases take on MySQL and on some builds only.
 const DATABASE_ELSEWHERE: [&str; 2] = ["CREATE TEMPORARY TABLES", "EVENT"];
-/// What is granted on everything only.
+/// Privileges that can only be granted globally.
 const GLOBAL: [&str; 14] = [
     "ALTER SYSTEM",
     "CREATE ROLE",
@@ -44,7 +45,7 @@ const GLOBAL: [&str; 14] = [
     "SUPER",
     "CREATE AI MODEL",
 ];
-/// The same, of other builds.
+/// Further global privileges, which only other builds have.
 const GLOBAL_ELSEWHERE: [&str; 14] = [
     "ACCESS AI MODEL",
     "ALTER AI MODEL",
@@ -61,17 +62,17 @@ const GLOBAL_ELSEWHERE: [&str; 14] = [
     "PLUGIN",
     "USE CATALOG",
 ];
-/// What root holds and [`ALL`] does not give (seekdb 1.3.0.post5).
+/// Privileges that root holds and [`ALL`] does not give (seekdb 1.3.0.post5).
 pub const ROOT_ONLY: [&str; 2] = ["DECRYPT", "ENCRYPT"];
 
-/// A name in its one spelling: upper case, single blanks, `ALL` in full.
+/// A name in its one spelling: upper case, single blanks, `ALL` written in full.
 #[must_use]
 pub fn normal(name: &str) -> String {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ").to_uppercase();
     if name == "ALL" { ALL.into() } else { name }
 }
 
-/// Names in their one spelling; [`ALL`] swallows the others.
+/// Names in their one spelling; [`ALL`] replaces all others.
 #[must_use]
 pub fn normal_set<'a>(names: impl IntoIterator<Item = &'a str>) -> Privileges {
     let set: Privileges = names.into_iter().map(normal).collect();
@@ -89,7 +90,7 @@ pub fn usual(level: Level) -> Privileges {
     }
 }
 
-/// What is wrong with a name at a level; `None` when nothing is.
+/// What is wrong with a privilege's name at a level; `None` when nothing is.
 #[must_use]
 pub fn fault(name: &str, level: Level) -> Option<String> {
     let name = normal(name);
@@ -127,13 +128,13 @@ impl Level {
     }
 }
 
-/// `wanted` without [`ALL`]: what it means where all is `all`.
+/// The privileges of `wanted`, with [`ALL`] replaced by `all`.
 #[must_use]
 pub fn expand(wanted: &Privileges, all: &Privileges) -> Privileges {
     if wanted.contains(ALL) { all.clone() } else { wanted.clone() }
 }
 
-/// For statements and people.
+/// The names as statements and people read them.
 #[must_use]
 pub fn list(privileges: &Privileges) -> String {
     privileges.iter().map(String::as_str).collect::<Vec<_>>().join(", ")

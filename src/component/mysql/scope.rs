@@ -1,14 +1,14 @@
-//! What a grant is about: everything, a pattern of databases, one table.
+//! The scope of a grant: everything, the databases of a pattern, or one table.
 use crate::component::sql::identifier;
 
-/// The level and the name.
+/// The level of a grant and what it names there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// `*.*`.
     Global,
-    /// Databases whose name matches the pattern, as the server keeps it.
+    /// Databases whose name matches the pattern; the pattern is spelled as the server keeps it.
     Database(String),
-    /// One table; here the server takes names as they are.
+    /// One table; here the server takes both names literally.
     Table(String, String),
 }
 
@@ -51,7 +51,7 @@ pub fn literal_name(pattern: &str) -> Option<String> {
     (escape(&out) == pattern).then_some(out)
 }
 
-/// Whether `pattern` matches the database or pattern `name`, as the server does it.
+/// Whether `pattern` matches `name`, a database or a pattern, by the server's rules.
 #[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
     fn from(p: &[char], n: &[char]) -> bool {
@@ -67,7 +67,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 }
 
 impl Scope {
-    /// Its level.
+    /// The level of the scope.
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
@@ -76,7 +76,7 @@ impl Scope {
             Self::Table(..) => Level::Table,
         }
     }
-    /// As statements name it.
+    /// The scope as statements name it.
     #[must_use]
     pub fn on(&self) -> String {
         match self {
@@ -87,7 +87,7 @@ impl Scope {
             }
         }
     }
-    /// The same in the spelling of a server that keeps names in lower case.
+    /// The scope in the spelling of a server that keeps names in lower case.
     #[must_use]
     pub fn folded(&self, folds: bool) -> Self {
         match self {

@@ -1,28 +1,28 @@
-//! Accounts.
+//! Accounts: their statements and the checks of their names.
 use super::Statement;
 use crate::base::Secret;
 use crate::component::sql::literal;
 
-/// Name and host pattern of an account; both are told apart by case.
+/// Name and host pattern of an account. Case matters in both.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Account {
-    /// Name.
+    /// User name.
     pub user: String,
-    /// Where it may come from, `%` for anywhere.
+    /// Where the account may log in from; `%` means anywhere.
     pub host: String,
 }
 
 /// An account as the server has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// It cannot log in.
+    /// The account cannot log in.
     pub locked: bool,
-    /// It may grant what it holds on everything.
+    /// The account may grant the privileges that it holds globally.
     pub grant_option: bool,
-    /// It is a role.
+    /// The account is a role.
     pub role: bool,
-    /// When its password was set last, in seconds since 1970 as the server prints them; empty when
-    /// it does not say.
+    /// When the password was set last, in seconds since 1970 as the server prints them; empty when
+    /// the server does not say.
     pub password_changed: String,
 }
 
@@ -32,12 +32,13 @@ impl Account {
     pub fn new(user: impl Into<String>, host: impl Into<String>) -> Self {
         Self { user: user.into(), host: host.into() }
     }
-    /// As statements name it.
+    /// The account as statements name it.
     #[must_use]
     pub fn quoted(&self) -> String {
         format!("{}@{}", literal(&self.user), literal(&self.host))
     }
-    /// As `information_schema` names it: without any quoting, cut to 81 characters (seekdb 1.4.0).
+    /// The account as `information_schema` names it: without any escaping, cut to 81 characters
+    /// (seekdb 1.4.0).
     #[must_use]
     pub fn grantee(&self) -> String {
         format!("'{}'@'{}'", self.user, self.host).chars().take(81).collect()
@@ -47,14 +48,14 @@ impl Account {
 /// A password to set.
 #[derive(Clone, Debug)]
 pub struct Password {
-    /// Name of the attribute that holds it.
+    /// Name of the attribute that holds the password.
     pub name: String,
-    /// The password; `None` while only the statements are of interest.
+    /// The password; `None` while only the shape of the statements matters.
     pub value: Option<Secret>,
 }
 
-/// Statements that lead to one account. `from` is its former name, `now` what the server has of
-/// both names.
+/// Statements that make or change one account. `from` is its former name; `now_from` and `now_to`
+/// are what the server has under the two names.
 #[must_use]
 pub fn statements(
     from: Option<&Account>,
@@ -75,12 +76,12 @@ pub fn statements(
         (None, Some(password)) => {
             out.push(identified(&format!("CREATE USER IF NOT EXISTS {account}"), password))
         }
-        // Without one anybody could log in, if only until the lock.
+        // Without a password anybody could log in until the lock, so a random one is set.
         (None, None) => out.push(identified(
             &format!("CREATE USER IF NOT EXISTS {account}"),
             &Password { name: "a random password".into(), value: Some(Secret::random()) },
         )),
-        // Also for an account that was there already.
+        // Sets the password of an account that exists already, too.
         (Some(_), Some(password)) => {
             out.push(identified(&format!("ALTER USER {account}"), password))
         }
@@ -92,7 +93,7 @@ pub fn statements(
             if locked { "LOCK" } else { "UNLOCK" }
         )));
     }
-    // Both are there: a rename that another run finished, or a name that was taken before.
+    // Both names exist: another run finished the rename, or the new name was taken before.
     if let (Some(from), Some(_), Some(_)) = (from.filter(|f| *f != to), now_from, now_to) {
         out.push(drop(from));
     }
@@ -117,8 +118,8 @@ pub fn drop(account: &Account) -> Statement {
     Statement::new(format!("DROP USER IF EXISTS {}", account.quoted()))
 }
 
-/// What is wrong with a name; `None` when nothing is. The server's limits as seekdb 1.4.0 enforces
-/// them.
+/// What is wrong with a user name; `None` when nothing is. The limits are those that seekdb 1.4.0
+/// enforces.
 #[must_use]
 pub fn fault(name: &str) -> Option<String> {
     if name.is_empty() {

@@ -1,9 +1,9 @@
-//! Streams a package's files out of its archives: a blocking thread reads, a short queue bounds
-//! what it is ahead.
+//! Streams a package's files out of its archives. A blocking thread reads; a short queue bounds how
+//! far the thread is ahead of the sender.
 //!
-//! An archive is unpacked once a run, to an unnamed temporary file. All hosts read from it, and
-//! follow it while it still grows: the first byte leaves as soon as it is unpacked, and ten hosts
-//! cost one unpacking.
+//! Each archive is unpacked once per run, to an unnamed temporary file (the spool). All hosts read
+//! from the spool and follow it while it still grows: the first byte leaves as soon as it is
+//! unpacked, and ten hosts cost one unpacking.
 use super::archive::{self, ArchiveError, Kind, Limits, Next};
 use super::archives::{Archives, blocking};
 use crate::engine::effect::{Archive, Contents, FileData};
@@ -21,12 +21,12 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// What is read at once.
+/// How many bytes are read at once.
 const CHUNK: usize = 256 << 10;
-/// How many of them reading may be ahead of sending.
+/// How many chunks the reader may be ahead of the sender.
 const AHEAD: usize = 4;
 
-/// One archive of a package and the members that are wanted of it.
+/// One archive of a package, and the members of it that the package needs.
 #[derive(Debug)]
 struct Origin {
     archives: Archives,
@@ -35,7 +35,7 @@ struct Origin {
     spool: Mutex<Option<Arc<Spool>>>,
 }
 
-/// Members unpacked one after the other.
+/// Members of an archive, unpacked one after the other into one file.
 #[derive(Debug)]
 pub(super) struct Spool {
     file: File,
@@ -43,7 +43,7 @@ pub(super) struct Spool {
     moved: Condvar,
 }
 
-/// How far a spool is.
+/// How far a spool has got.
 #[derive(Debug, Default)]
 struct Progress {
     /// Where each member begins and, once all of it is there, where it ends.
@@ -54,7 +54,7 @@ struct Progress {
     ended: Option<Result<(), ArchiveError>>,
 }
 
-/// What is being unpacked, or was and is still read from, by archive and members.
+/// The spools that are being unpacked or are still read from, by archive and members.
 #[derive(Debug, Default)]
 pub(super) struct Spools(Mutex<BTreeMap<String, Weak<Spool>>>);
 
@@ -86,7 +86,8 @@ impl Contents for Archives {
             Arc::new(move || match &origin {
                 Some(origin) => Ok(feed(origin.clone(), member.clone())),
                 None => Err(io::Error::other(
-                    "the package does not say which archive has it (it was imported): set `package` from data.ob_package",
+                    "the package does not say which archive has it (it was imported): set \
+                     `package` from data.ob_package",
                 )),
             })
         };
@@ -108,7 +109,7 @@ fn feed(origin: Arc<Origin>, member: String) -> Input {
     Box::new(Feed { chunk: Cursor::default(), receiver, job: Some(job) })
 }
 
-/// The reading end; its end is an error when the archive could not be read to its end.
+/// The reading end of a file. It ends with an error when the archive could not be read to its end.
 struct Feed {
     chunk: Cursor<Vec<u8>>,
     receiver: mpsc::Receiver<Vec<u8>>,
@@ -161,7 +162,7 @@ impl Origin {
             let n = rustix::io::pread(&spool.file, spare_capacity(&mut chunk), from)
                 .map_err(|e| ArchiveError::Read(e.to_string()))?;
             read += n as u64;
-            // Who does not want the rest hangs up; that is no failure of the archive.
+            // A receiver that wants no more hangs up; that is no failure of the archive.
             if n == 0 || out.blocking_send(chunk).is_err() {
                 break;
             }
@@ -169,7 +170,7 @@ impl Origin {
         Ok(())
     }
 
-    /// The run's spool of this archive; the first one who asks begins to unpack it.
+    /// The spool of this archive in this run; the first caller starts the unpacking.
     fn spool(&self, mut archive: File) -> Result<Arc<Spool>, ArchiveError> {
         let mut own = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(spool) = &*own {
@@ -191,7 +192,7 @@ impl Origin {
                 let whole = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                     writer.unpack(&mut archive, &members)
                 }));
-                // Who waits for more must not wait for ever.
+                // Otherwise readers that wait for more would wait forever.
                 if whole.is_err() {
                     writer.note(|p| {
                         p.ended = Some(Err(ArchiveError::Damaged("reading it broke down".into())))
@@ -220,8 +221,8 @@ impl Spool {
         self.moved.notify_all();
     }
 
-    /// Waits until more than `read` bytes of a member are there; gives where they end now, or
-    /// `None` after its last byte.
+    /// Waits until more than `read` bytes of a member are there. Returns the range of the spool
+    /// that can be read now, or `None` after the member's last byte.
     fn wait(&self, member: &str, read: u64) -> Result<Option<(u64, u64)>, ArchiveError> {
         let mut now = self.progress();
         loop {
@@ -239,7 +240,7 @@ impl Spool {
         }
     }
 
-    /// Unpacks the wanted members to the file.
+    /// Unpacks the wanted members into the file.
     fn unpack(&self, archive: &mut File, members: &BTreeSet<String>) {
         let mut buffer = vec![0; CHUNK];
         let (mut at, mut done) = (0, 0);

@@ -1,20 +1,21 @@
-//! The directory name of a package on hosts, taken apart.
+//! Parses and prints the directory name of a package on hosts.
 use std::fmt;
 
-/// What the name of a package's directory says: `seekdb-1.4.0.post1-0123456789ab`.
+/// The parts of the name of a package's directory, such as `seekdb-1.4.0.post1-0123456789ab`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageId {
-    /// Software.
+    /// Name of the software.
     pub name: String,
-    /// Version as its archive says; it may hold dashes.
+    /// Version as the archive gives it; it may contain dashes.
     pub version: String,
-    /// The first 12 hex digits of the digest over its files; what somebody else calls it.
+    /// The first 12 hex digits of the digest over the package's files. A directory that others
+    /// named may have any other word here.
     pub digest: String,
 }
 
 impl PackageId {
-    /// Takes one apart: the version begins at the first digit that follows a dash. `None` when it
-    /// says none.
+    /// Parses a directory name. The version begins at the first digit that follows a dash. `None`
+    /// when the name has no version.
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
         let (rest, digest) = id.rsplit_once('-')?;

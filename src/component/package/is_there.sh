@@ -1,4 +1,4 @@
-# Prints the user's state directory, and "there" when the whole package is.
+# Prints the user's state directory, and "there" when the whole package is on the host.
 # needs: engine/host.sh component/package/stamp.sh
 echo "state=$OB_STATE"
 (

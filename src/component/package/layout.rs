@@ -1,9 +1,9 @@
-//! From archives to a package: which software, which files under which names.
+//! Turns archives into a package: which software it is, and which files it has under which names.
 use super::archive::{ArchiveError, Format, Kind, Label};
 use super::listing::{Listing, Member};
 use std::collections::BTreeMap;
 
-/// What an archive says of itself, by its metadata or else its file name.
+/// What an archive says about itself: by its metadata, or else by its file name.
 #[must_use]
 pub fn label(file_name: &str, listing: &Listing) -> Label {
     if listing.format == Format::Rpm {
@@ -45,8 +45,8 @@ fn arch(text: &str) -> Option<&'static str> {
     .map(|(_, arch)| arch)
 }
 
-/// `oceanbase-ce-4.3.5.0-100.el8.x86_64.tar.gz`: the name ends where the first digit follows a
-/// dash.
+/// Parses a name such as `oceanbase-ce-4.3.5.0-100.el8.x86_64.tar.gz`. The version begins at the
+/// first digit that follows a dash.
 fn by_file_name(file: &str) -> Label {
     let stem = [".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tar", ".zip", ".whl"]
         .iter()
@@ -70,11 +70,12 @@ fn by_file_name(file: &str) -> Label {
     Label { name: name.to_owned(), version: version.to_owned(), arch: arch.to_owned() }
 }
 
-/// A file of a package: the archive (its place in the declaration) and member it really comes from.
+/// A file of a package: the index of its archive in the declaration, the name of the member that
+/// holds its content, and that member.
 pub type Found<'a> = (usize, String, &'a Member);
 
-/// The files of archive `index` by the name they have in the package; links are files of what they
-/// lead to, which may lie in another archive of the package.
+/// The files of archive `index`, by the name they have in the package. A link becomes the files
+/// that it leads to, which may lie in another archive of the package.
 ///
 /// # Errors
 /// A link leads to nothing.
@@ -95,22 +96,22 @@ pub fn files<'a>(
     Ok(out)
 }
 
-/// A member of archive `index`, else of the first other one that has it.
+/// A member by name: of archive `index`, or else of the first other archive that has it.
 fn get<'a>(all: &[&'a Listing], index: usize, name: &str) -> Option<(usize, &'a Member)> {
     std::iter::once(index)
         .chain(0..all.len())
         .find_map(|n| all[n].members.get(name).map(|m| (n, m)))
 }
 
-/// The real files behind a member, each with what its name has in addition: many when a link leads
-/// to a folder.
+/// The real files behind a member, each with the suffix to add to the member's name. A link to a
+/// folder gives one for each file in the folder.
 fn resolve(
     all: &[&Listing],
     index: usize,
     member: &str,
 ) -> Result<Vec<(String, String)>, ArchiveError> {
     let mut at = member.to_owned();
-    // Links that lead to links: more than a few are a circle.
+    // A link may lead to a link; more than 16 in a row are taken for a circle.
     for _ in 0..16 {
         match get(all, index, &at).map(|(_, m)| &m.kind) {
             Some(Kind::File) => return Ok(vec![(String::new(), at)]),
@@ -135,7 +136,8 @@ fn resolve(
     Err(ArchiveError::Dangling(member.to_owned(), at))
 }
 
-/// How members of an archive are named in the package of `software`; `None` leaves a member out.
+/// Returns a function that gives each member its name in the package of `software`; `None` leaves
+/// the member out.
 pub fn namer(software: &str, listing: &Listing) -> impl Fn(&str) -> Option<String> {
     let top = if listing.format == Format::Rpm { None } else { top(listing) };
     let (seekdb, format) = (software == "seekdb", listing.format);
@@ -151,7 +153,7 @@ pub fn namer(software: &str, listing: &Listing) -> impl Fn(&str) -> Option<Strin
     }
 }
 
-/// The server and the one library it needs; the rest of the wheel is for Python.
+/// Keeps the server and the one library that it needs; the rest of the wheel is for Python.
 fn seekdb_name(member: &str) -> Option<String> {
     let (folder, file) = member.rsplit_once('/').unwrap_or(("", member));
     let folder = folder.rsplit('/').next().unwrap_or_default();
@@ -160,7 +162,7 @@ fn seekdb_name(member: &str) -> Option<String> {
     .then(|| file.to_owned())
 }
 
-/// Without the home folder that the vendor's rpm installs to, and without links for debuggers.
+/// Drops the home folder that the vendor's rpm installs to, and the links for debuggers.
 fn rpm_name(member: &str) -> Option<String> {
     if member.starts_with("usr/lib/.build-id") {
         return None;
@@ -173,7 +175,7 @@ fn rpm_name(member: &str) -> Option<String> {
     Some(member.to_owned())
 }
 
-/// The folder that holds everything, if there is one.
+/// The folder that holds all members, if there is one.
 fn top(listing: &Listing) -> Option<String> {
     let mut names = listing
         .members

@@ -1,4 +1,4 @@
-//! What is in an archive: every member with its digest.
+//! Lists an archive's members with their digests.
 use super::archive::{self, ArchiveError, Format, Kind, Label, Limits, Next};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -9,33 +9,33 @@ use std::io::Read;
 /// One member of a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// What it is.
+    /// Kind.
     pub kind: Kind,
     /// Permission bits.
     pub mode: u32,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Lower-case hex digest of its content.
+    /// Lower-case hex sha256 of the content.
     pub sha256: String,
 }
 
-/// An archive's content.
+/// The content of an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
-    /// How it is packed.
+    /// Format.
     pub format: Format,
-    /// What it says of itself.
+    /// What the archive says about itself.
     pub label: Label,
     /// Members by name.
     pub members: BTreeMap<String, Member>,
-    /// The small texts in which wheels describe themselves, by name.
+    /// The small text files in which wheels describe themselves, by name.
     pub texts: BTreeMap<String, String>,
 }
 
-/// Reads to the end and tells size and digest.
+/// Reads to the end; returns the size in bytes and the sha256.
 ///
 /// # Errors
-/// As reading.
+/// The input cannot be read.
 pub fn digest(input: &mut dyn Read) -> std::io::Result<(u64, String)> {
     let (mut context, mut buffer, mut size) = (Context::new(&SHA256), vec![0; 128 << 10], 0);
     loop {
@@ -55,7 +55,7 @@ pub fn digest(input: &mut dyn Read) -> std::io::Result<(u64, String)> {
 /// Lists an open archive.
 ///
 /// # Errors
-/// Whatever is wrong with it.
+/// Whatever is wrong with the archive.
 pub fn read(file: &mut File, limits: &Limits) -> Result<Listing, ArchiveError> {
     let (mut members, mut texts) = (BTreeMap::new(), BTreeMap::new());
     let (format, label) = archive::walk(file, limits, &mut |entry, content| {

@@ -1,9 +1,10 @@
-//! Packages: a set of files out of archives, each known by its sha256 before anything is planned.
+//! Packages: sets of files out of archives. The sha256 of each file is known before anything is
+//! planned.
 //!
-//! [`archive`] reads one archive safely, [`listing`] its members with their digests, [`layout`] and
-//! [`describe`] make a [`Package`] of several, [`feed`] streams its files, [`place`] has them on
-//! hosts. [`Archives`] is what a process knows of archives, [`store`] what this machine keeps of
-//! them.
+//! [`archive`] reads one archive safely, and [`listing`] lists its members with their digests.
+//! [`layout`] and [`describe`] make a [`Package`] of several archives. [`feed`] streams the
+//! package's files, and [`place`] places them on hosts. [`Archives`] is what a process knows of
+//! archives; [`store`] is what this machine keeps of them.
 pub mod archive;
 pub mod archives;
 pub mod describe;
@@ -25,12 +26,12 @@ pub use id::PackageId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One file of a package as it lies on hosts.
+/// One file of a package as it is placed on hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// The archive of [`Package::sources`] it comes from.
+    /// Digest of the archive in [`Package::sources`] that holds the file.
     pub source: String,
-    /// Its name in the archive.
+    /// Name of the member in that archive.
     pub member: String,
     /// Size in bytes, unpacked.
     pub size: u64,
@@ -40,25 +41,26 @@ pub struct File {
     pub mode: u32,
 }
 
-/// A package: which software in which version, and its files.
+/// A package: the software, its version, and its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// Directory name on hosts: name, version and a digest over the files.
+    /// Directory name on hosts: name, version, and a digest over the files.
     pub id: String,
-    /// Software, `seekdb`.
+    /// Name of the software, such as `seekdb`.
     pub name: String,
-    /// Version as its archive says.
+    /// Version as the archive gives it.
     pub version: String,
     /// `x86_64`, `aarch64`, `noarch`.
     pub arch: String,
-    /// Archives: path on this machine (or URL) by sha256.
+    /// Archives: path on this machine, or URL, by sha256.
     pub sources: BTreeMap<String, String>,
-    /// Files by the name they have below the package's directory.
+    /// Files by their path below the package's directory.
     pub files: BTreeMap<String, File>,
 }
 
 impl Package {
-    /// The same files, wherever they come from and whatever the version is called.
+    /// Whether both have the same files, whatever archives these come from and whatever the
+    /// versions are called.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         let digests = |p: &Self| {
@@ -68,8 +70,8 @@ impl Package {
     }
 }
 
-/// The directory name of a package on hosts: the same files give the same name, whoever unpacked
-/// them.
+/// The directory name of a package on hosts. The same files give the same name, whatever archives
+/// they come from.
 #[must_use]
 pub fn package_id(name: &str, version: &str, files: &BTreeMap<String, File>) -> String {
     let mut text = String::new();

@@ -1,10 +1,10 @@
 //! Packages on hosts: `~/.ob/packages/ID/`, linked from the content-addressed cache `~/.ob/cache/`.
 //!
 //! Contents reach the cache through [`crate::transport::files`]. The file `.placed` in a package's
-//! folder says that the package is whole, and holds each file's stamp (size, inode, mode, mtime and
-//! ctime to the nanosecond) from a moment when its digest was known to be right. A stamp that does
-//! not hold proves nothing bad: another package may link the same content, which moves ctime. The
-//! digest decides then.
+//! folder says that the package is whole. It holds each file's stamp (size, inode, mode, mtime and
+//! ctime to the nanosecond) from a moment when the file's digest was known to be right. A stamp
+//! that no longer matches does not prove damage: linking the same content into another package
+//! moves ctime. In that case the digest decides.
 use super::Package;
 use crate::base::Problem;
 use crate::engine::effect::{Archive, FileData, Files, STATE};
@@ -12,10 +12,10 @@ use crate::engine::{Cx, Host, Program, Values};
 use crate::program;
 use std::time::Duration;
 
-/// What the programs here share.
+/// Shell functions that the programs of this module share.
 const LIB: &str = include_str!("stamp.sh");
 
-/// Each file's digest, size, mode and name, four arguments a file, after the package's id.
+/// Adds the package's id, then four arguments for each file: digest, size, mode and name.
 fn each(program: Program, package: &Package) -> Program {
     let mut program = program.arg(package.id.as_str());
     for (name, file) in &package.files {
@@ -25,7 +25,7 @@ fn each(program: Program, package: &Package) -> Program {
     program
 }
 
-/// Tells whether the whole package lies on the host, unchanged since it was placed. Only reads; one
+/// Whether the whole package lies on the host, unchanged since it was placed. Only reads, in one
 /// round trip.
 ///
 /// # Errors
@@ -34,14 +34,14 @@ pub async fn is_there(cx: &Cx, host: &Host, package: &Package) -> Result<bool, P
     Ok(look(cx, host, package).await?.lines().any(|l| l == "there"))
 }
 
-/// Prints the user's state directory, and `there`.
+/// Prints the user's state directory, and `there` when the package is whole.
 async fn look(cx: &Cx, host: &Host, package: &Package) -> Result<String, Problem> {
     let program = each(program!("is_there.sh", LIB), package);
     Ok(cx.read(host, &program).await?.stdout)
 }
 
-/// Reads every file of the package again, stamps or not; the names of those that are missing or
-/// differ.
+/// Hashes every file of the package again, whatever the stamps say. Returns the names of files that
+/// are missing or differ.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -51,10 +51,11 @@ pub async fn verify_deep(cx: &Cx, host: &Host, package: &Package) -> Result<Vec<
     Ok(said.lines().filter_map(|l| l.strip_prefix("bad=")).map(str::to_owned).collect())
 }
 
-/// Where the files of a package go on the host: what [`files`] names.
+/// The directory on the host that the files of a package go into, as the value that [`files`]
+/// refers to.
 ///
 /// # Errors
-/// The host cannot be reached, or the id is none.
+/// The host cannot be reached, or the package's id cannot be the name of a folder.
 pub async fn state(cx: &Cx, host: &Host, package: &Package) -> Result<Values, Problem> {
     let id = &package.id;
     if id.is_empty()
@@ -65,13 +66,14 @@ pub async fn state(cx: &Cx, host: &Host, package: &Package) -> Result<Values, Pr
             .why("it becomes the name of a folder on hosts")
             .fix("set `package` from data.ob_package"));
     }
-    // What the step's check has just asked.
+    // The step's check has just asked this.
     let said = look(cx, host, package).await?;
     let state = said.lines().find_map(|l| l.strip_prefix("state=")).unwrap_or_default();
     Ok(Values::default().with(STATE, state))
 }
 
-/// Puts what is missing there and notes the package as whole; contents are verified on the host.
+/// Places the files that are missing, and notes the package as whole; the host verifies the
+/// contents.
 #[must_use]
 pub fn files(package: &Package) -> Files {
     let from = |file: &super::File| {
@@ -93,8 +95,8 @@ pub fn files(package: &Package) -> Files {
     }
 }
 
-/// Notes the package as whole. A stamp goes in only if the transport's note about it holds, or the
-/// digest is right.
+/// Notes the package as whole. A file's stamp is written only if the transport's note about that
+/// stamp matches, or else if the file's digest is right.
 #[must_use]
 pub fn publish(package: &Package) -> Program {
     each(program!("publish.sh", LIB), package).within(Duration::from_secs(120))

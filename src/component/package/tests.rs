@@ -169,12 +169,12 @@ async fn a_package_is_sent_once_shared_rolled_back_to_and_tampering_is_noticed()
     );
     assert_eq!(lab.place(&v1).await, (0, 0), "placed twice, sent once");
 
-    // The second version shares the library: one file is sent, and linking it again does not make
-    // the first look changed.
+    // The second version shares the library: one file is sent, and the first version's look does
+    // not take the new link of the library for a change.
     assert_eq!(lab.place(&v2).await, (1, 2));
     assert!(lab.there(&v2).await && lab.there(&v1).await);
 
-    // Back to the first, from a machine that does not have its archive any more.
+    // Places the first version again, from a machine that no longer has its archive.
     std::fs::remove_file(&w1.location).unwrap();
     assert_eq!(lab.place(&v1).await, (0, 0));
     std::fs::remove_dir_all(lab.at(&v1, "")).unwrap();
@@ -182,7 +182,7 @@ async fn a_package_is_sent_once_shared_rolled_back_to_and_tampering_is_noticed()
     assert_eq!(lab.place(&v1).await, (0, 2), "linked from the cache");
     assert!(lab.there(&v1).await && lab.there(&v2).await);
 
-    // Somebody writes into the server, size and mtime kept, within the same second.
+    // Somebody writes into the server, keeping size and mtime, within the same second.
     assert!(lab.bad(&v2).await.is_empty());
     tamper(&lab.at(&v2, "seekdb"));
     assert!(!lab.there(&v2).await);
@@ -190,7 +190,8 @@ async fn a_package_is_sent_once_shared_rolled_back_to_and_tampering_is_noticed()
     assert!(lab.publish(&v2).await.unwrap_err().contains("changed by somebody"));
     assert_eq!(lab.place(&v2).await, (1, 1));
     assert!(lab.there(&v2).await && lab.bad(&v2).await.is_empty());
-    // And into the shared library: both packages notice, one file is sent, both are right again.
+    // Somebody writes into the shared library: both packages notice, one file is sent, both are
+    // right again.
     std::fs::write(&w1.location, wheel("1.4.0", &big)).unwrap();
     tamper(&lab.at(&v1, "libaio.so.1"));
     assert!(!lab.there(&v1).await && !lab.there(&v2).await);
@@ -327,7 +328,7 @@ async fn archives_become_packages_or_say_why_not() {
         (package.name.as_str(), package.version.as_str(), package.arch.as_str()),
         ("oceanbase-ce", "1.4.0-7.el8", "x86_64")
     );
-    // A link into the other archive is a file of that archive.
+    // A link into another archive becomes a file of that archive.
     assert_eq!(
         (package.files["aio.so"].source.as_str(), package.files["bin/obs"].source.as_str()),
         (both[1].sha256.as_str(), both[0].sha256.as_str())
@@ -448,7 +449,8 @@ async fn archives_become_packages_or_say_why_not() {
 async fn the_real_seekdb_wheel_is_a_package() {
     let Ok(path) = std::env::var("OB_TEST_WHEEL") else {
         eprintln!(
-            "SKIPPED the_real_seekdb_wheel_is_a_package: set OB_TEST_WHEEL to the manylinux wheel of pylibseekdb"
+            "SKIPPED the_real_seekdb_wheel_is_a_package: set OB_TEST_WHEEL to the manylinux wheel \
+             of pylibseekdb"
         );
         return;
     };

@@ -2,7 +2,8 @@
 use super::archive::making::{program, zip};
 use super::{Archives, listing, store};
 
-/// A server that answers each request with the next of `answers`, then counts no more.
+/// A server that answers each request with the next of `answers`, then ends with the count of
+/// requests.
 fn http(answers: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<usize>) {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = format!("http://{}", socket.local_addr().unwrap());
@@ -39,7 +40,9 @@ async fn an_archive_by_url_is_downloaded_once_and_only_the_declared_one_is_kept(
     let kept = dir.path().join("a/b/archives");
     let (good, other) = (b"the archive".as_slice(), b"another one".as_slice());
     let sha = listing::digest(&mut &good[..]).unwrap().1;
-    let redirect = b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec();
+    let redirect = b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\
+                     connection: close\r\n\r\n"
+        .to_vec();
     let (at, server) = http(vec![
         answer("404 Not Found", 0, b""),
         answer("200 OK", 100, good),
@@ -70,7 +73,7 @@ async fn an_archive_by_url_is_downloaded_once_and_only_the_declared_one_is_kept(
     }
     assert_eq!(read(&here()).await.unwrap(), good);
     assert_eq!(server.join().unwrap(), 5, "all but one of these came from the store");
-    // What was damaged in the store is not taken; the server is gone by now.
+    // A damaged file in the store is not used. The server has ended by now.
     std::fs::write(kept.join(&sha), other).unwrap();
     assert!(read(&archives).await.unwrap_err().contains("onnect"));
     assert!(read(&Archives::new(None)).await.unwrap_err().contains("XDG_CACHE_HOME"));

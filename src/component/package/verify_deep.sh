@@ -1,4 +1,4 @@
-# Prints the names of files that are missing or differ, stamps or not.
+# Prints the names of files that are missing or differ. Hashes every file, whatever the stamps say.
 # needs: engine/host.sh component/package/stamp.sh
 while [ $# -gt 0 ]; do
   ok=0

@@ -1,4 +1,4 @@
-//! seekdb behind the seam: what resources and commands ask of it.
+//! Implements [`Database`] for seekdb: what resources and commands ask of it.
 use super::steps::{
     Activate, BeginStore, EndNote, Note, Promote, ProveMemory, RemoveStore, SetAside, SetBoot,
     Start, StartServer, StopServer, same_value,
@@ -23,7 +23,7 @@ pub struct Seekdb;
 const OURS: [&str; 4] =
     ["rpc_port", "enable_rpc_service", "log_restore_source", "server_role_info"];
 
-/// Asks for tables of users.
+/// Counts the tables of users.
 const TABLES: &str = "select count(*) from information_schema.tables \
     where table_type = 'BASE TABLE' and table_schema not in ('oceanbase', 'mysql', \
     'information_schema', 'sys', 'SYS', 'LBACSYS', 'ORAAUDITOR', '__public', '__recyclebin')";
@@ -42,7 +42,10 @@ impl Database for Seekdb {
             found.push(
                 Problem::user("a seekdb cluster has exactly one zone with one server")
                     .why(format!("there are {zones} zones with {servers} servers"))
-                    .fix("keep one server here; make each further one an ob_cluster of its own and join them with ob_standby")
+                    .fix(
+                        "keep one server here; make each further one an ob_cluster of its own and \
+                         join them with ob_standby",
+                    )
                     .attribute(["zones"]),
             );
         }
@@ -80,8 +83,8 @@ impl Database for Seekdb {
                 });
                 first.then(SetBoot::new(node, true));
             }
-            // A restart that was cut: finished from the package that the host is set to, unless
-            // this change restarts anyway.
+            // A restart was cut. It is finished with the package that the host is set to, unless
+            // this change restarts the server anyway.
             State::Restarting if !flow::needs_restart(prior, next) => {
                 for step in flow::restart(node, &next.package.id) {
                     first.then_arc(step);
@@ -101,9 +104,9 @@ impl Database for Seekdb {
             | State::AdoptingDown
             | State::Unreachable => {}
         }
-        // What is imported is adopted by its first change; an adoption that was cut is finished. The
-        // start script is written once, as it shall be; the server was never stopped by us, so that
-        // nothing else is to be finished first.
+        // The first change of an imported instance adopts it, and an adoption that was cut is
+        // finished. The start script is written once, in its final form. We never stopped the
+        // server, so nothing else is to be finished first.
         if state.adopting() || (adopt && !(first.is_empty() && changes.is_empty())) {
             first = flow::adopt(next, matches!(state, State::Stopped | State::AdoptingDown));
         }
@@ -207,7 +210,7 @@ impl Database for Seekdb {
     }
 }
 
-/// What is wrong with a parameter, if anything is.
+/// What is wrong with a parameter; `None` when nothing is.
 fn parameter(dialect: &Dialect, name: &str, value: &str) -> Option<Problem> {
     let at = ["parameters".to_owned(), name.to_owned()];
     let problem = if dialect.read_only.contains(&name) {
@@ -224,7 +227,7 @@ fn parameter(dialect: &Dialect, name: &str, value: &str) -> Option<Problem> {
     Some(problem.attribute(at))
 }
 
-/// Sizes the server is known to refuse by ending after a good start (run on 1.4.0).
+/// Sizes that the server refuses by ending after a good start (run on 1.4.0).
 fn size(name: &str, value: &str) -> Option<Problem> {
     let least = match name {
         "memory_limit" => "1G",

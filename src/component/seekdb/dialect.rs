@@ -1,7 +1,8 @@
-//! What differs between the families of seekdb that we know, all of it: 1.4 and 1.3.
+//! All differences between the families of seekdb that this program knows: 1.4 and 1.3.
 //!
-//! docs/seekdb-1.3.md has what each difference was measured with. A plan takes the dialect from the
-//! version of the package, a step that asks a server from what that server says of itself.
+//! docs/seekdb-1.3.md says how each difference was measured. A plan takes the dialect from the
+//! version of the package. A step that asks a server takes it from the version that the server
+//! gives.
 use super::Role;
 use crate::base::Problem;
 use crate::component::package::PackageId;
@@ -11,44 +12,44 @@ use std::time::Duration;
 /// One family of versions.
 #[derive(Debug)]
 pub struct Dialect {
-    /// Its name: the first two numbers of each of its versions.
+    /// Name of the family: the first two numbers of its versions.
     pub family: &'static str,
-    /// The statement that tells the role. Its text is constant: a fenced 1.4 answers nothing that
-    /// is new to it.
+    /// The statement that asks a server for its role. Its text is constant, because a fenced 1.4
+    /// answers no statement that is new to it.
     pub role: &'static str,
-    /// What its answer says; `None` when it is none.
+    /// The role in the answer to that statement; `None` when the answer names none.
     pub read_role: fn(&str) -> Option<Role>,
-    /// What goes before a statement that moves the role, in the same session.
+    /// Statements that must precede one that moves the role, in the same session.
     pub before_move: &'static [&'static str],
-    /// A fenced process follows nobody and cannot be opened again until it was restarted.
+    /// A fenced process follows nobody and cannot be opened again before it was restarted.
     pub restart_after_fence: bool,
-    /// A move of the role that was cut leaves the server between two roles.
+    /// A move of the role that is cut leaves the server between two roles.
     pub unsettled: bool,
-    /// A server that was fenced a while ago answers nothing that is new to it (4012).
+    /// A server that was fenced a while ago answers no statement that is new to it (4012).
     pub silent_when_fenced: bool,
-    /// A standby of a young primary needs a minor freeze there first.
+    /// Before a standby of a young primary starts, the primary needs a minor freeze.
     pub freeze: bool,
-    /// Our account may change the password of root.
+    /// Our account may change root's password.
     pub sets_root_password: bool,
-    /// Why another RPC port can never come into force on a store that is there; `None` when that is
-    /// not known of it.
+    /// Why another RPC port can never take effect on an existing store; `None` when no such limit
+    /// is known.
     pub fixed_rpc_port: Option<&'static str>,
     /// How long a start or a build may take until the server answers.
     pub start: Duration,
-    /// How long the silence of a server is waited out whose process runs.
+    /// How long to wait for the answer of a server whose process runs.
     pub silence: Duration,
-    /// Parameters that only a restart brings into force (`edit_level` STATIC_EFFECTIVE).
+    /// Parameters that take effect only with a restart (`edit_level` STATIC_EFFECTIVE).
     pub statics: &'static [&'static str],
-    /// Parameters that no server takes after its first start (READONLY).
+    /// Parameters that a server refuses to change after its first start (READONLY).
     pub read_only: &'static [&'static str],
-    /// Parameters that differ from their default without anybody's doing.
+    /// Parameters that the server itself sets to other values than their defaults.
     pub own: &'static [&'static str],
 }
 
 /// 1.4.0 and 1.4.0.post1.
 pub static V1_4: Dialect = Dialect {
     family: "1.4",
-    // Never the columns of a role: they are not refreshed.
+    // Do not read the columns of a role: the server does not refresh them.
     role: "select max(tx_blocked) from oceanbase.__all_virtual_ls_info",
     read_role: |blocked| match blocked {
         "0" => Some(Role::Primary),
@@ -91,8 +92,9 @@ pub static V1_4: Dialect = Dialect {
 /// 1.3.0.post5.
 pub static V1_3: Dialect = Dialect {
     family: "1.3",
-    // Never `tx_blocked` (0 always), and not `access_mode` (APPEND in a fence that was cut).
-    role: "select concat(s.role, '/', t.switchover_status) from oceanbase.V$OB_SERVER_STAT s, oceanbase.__all_virtual_server_stat t",
+    // Do not read `tx_blocked` (always 0) or `access_mode` (APPEND in a fence that was cut).
+    role: "select concat(s.role, '/', t.switchover_status) from oceanbase.V$OB_SERVER_STAT s, \
+           oceanbase.__all_virtual_server_stat t",
     read_role: |words| match words.split_once('/')? {
         ("PRIMARY", _) => Some(Role::Primary),
         ("STANDBY", "NORMAL") => Some(Role::Standby),
@@ -102,7 +104,7 @@ pub static V1_3: Dialect = Dialect {
         }
         _ => None,
     },
-    // Its default of 10 s cuts a move in the middle on a busy host, and a move that was cut has to
+    // The default of 10 s cuts a move in the middle on a busy host, and a move that was cut has to
     // be made again.
     before_move: &["SET SESSION ob_query_timeout = 25000000"],
     restart_after_fence: false,
@@ -111,9 +113,11 @@ pub static V1_3: Dialect = Dialect {
     freeze: false,
     sets_root_password: true,
     fixed_rpc_port: Some(
-        "a server of 1.3 never starts on its store with another RPC port (-4002, run on 1.3.0.post5)",
+        "a server of 1.3 never starts on its store with another RPC port (-4002, run on \
+         1.3.0.post5)",
     ),
-    // It serves 5 to 13 s after a start, a standby 28 to 45 s after, twice that on a busy host.
+    // A server answers 5 to 13 s after its start, a standby after 28 to 45 s; on a busy host twice
+    // that.
     start: Duration::from_secs(120),
     silence: Duration::from_secs(30),
     statics: &[
@@ -154,12 +158,12 @@ pub static V1_3: Dialect = Dialect {
     ],
 };
 
-/// Both, the newest first.
+/// Both families, the newest first.
 static ALL: [&Dialect; 2] = [&V1_4, &V1_3];
 
 impl Dialect {
     /// The dialect of a version: of a package (`1.4.0.post1`), of a program (`1.3.0.0`), as
-    /// `version()` says it (`5.7.25-OceanBase seekdb-v1.3.0.0`), or as `@@version_comment` does
+    /// `version()` prints it (`5.7.25-OceanBase seekdb-v1.3.0.0`), or as `@@version_comment` does
     /// (`OceanBase 4.3.5.3 seekdb (r1.3.0.0) (Built …)`).
     #[must_use]
     pub fn of_version(text: &str) -> Option<&'static Self> {
@@ -171,24 +175,24 @@ impl Dialect {
         })
     }
 
-    /// The dialect of a package by the name of its directory.
+    /// The dialect of a package, from the name of its directory.
     #[must_use]
     pub fn of_package(id: &str) -> Option<&'static Self> {
         PackageId::parse(id).and_then(|id| Self::of_version(&id.version))
     }
 
-    /// The dialect of a plan. What it does not know is refused before ([`unknown`]), and taken for
-    /// the newest where that cannot be said.
+    /// The dialect for a plan. A plan refuses an unknown version before ([`unknown`]); where it
+    /// cannot, this function takes the newest family.
     #[must_use]
     pub fn planned(version: &str) -> &'static Self {
         Self::of_version(version).unwrap_or(&V1_4)
     }
 
-    /// The one dialect of a group's members, from their packages; a member whose host has not said
-    /// its package (an import while it was off) is left out.
+    /// The one dialect of a group's members, from their packages. Leaves out a member whose host
+    /// has not told its package (it was imported while the host was off).
     ///
     /// # Errors
-    /// The members are of several families, or one of a version that is not known.
+    /// The members are of several families, or a member's version is unknown.
     pub fn of_group(
         group: &str,
         packages: &BTreeMap<String, String>,
@@ -199,10 +203,16 @@ impl Dialect {
                 .ok_or_else(|| unknown(&format!("member \"{member}\" of group \"{group}\""), id))?;
             match found {
                 Some((first, other)) if other.family != own.family => {
-                    return Err(Problem::refused(format!("\"{first}\" and \"{member}\" cannot be one group"))
-                        .why(format!("\"{first}\" runs seekdb {} and \"{member}\" seekdb {}: neither family starts as a standby of the other", other.family, own.family))
-                        .fix("give all members a package of one family")
-                        .attribute(["members"]));
+                    return Err(Problem::refused(format!(
+                        "\"{first}\" and \"{member}\" cannot be one group"
+                    ))
+                    .why(format!(
+                        "\"{first}\" runs seekdb {} and \"{member}\" seekdb {}: neither family \
+                         starts as a standby of the other",
+                        other.family, own.family
+                    ))
+                    .fix("give all members a package of one family")
+                    .attribute(["members"]));
                 }
                 _ => found = Some((member, own)),
             }
@@ -210,21 +220,21 @@ impl Dialect {
         Ok(found.map_or(&V1_4, |(_, dialect)| dialect))
     }
 
-    /// How often a move of the role is tried that the server cannot make now. A busy 1.3 gives up
-    /// in the middle (4109, 4012), and the same statement goes on there: one more was enough in
-    /// most cases (docs/seekdb-1.3.md, 5).
+    /// How often to try a move of the role that the server cannot make now. A busy 1.3 gives up in
+    /// the middle (4109, 4012), and the same statement then goes on from there: one more try was
+    /// enough in most cases (docs/seekdb-1.3.md, 5).
     #[must_use]
     pub fn tries(&self) -> usize {
         if self.unsettled { 6 } else { 1 }
     }
 
-    /// The statements of a move of the role.
+    /// The statements of a move of the role, with those that must precede it.
     pub fn moves<'a>(&self, statements: &'a [&'a str]) -> Vec<&'a str> {
         self.before_move.iter().chain(statements).copied().collect()
     }
 }
 
-/// What is said of a version that is none of these.
+/// The problem of a server or package whose version is of no known family.
 #[must_use]
 pub fn unknown(who: &str, version: &str) -> Problem {
     let known = ALL.map(|d| d.family).join(", ");

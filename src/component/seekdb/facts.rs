@@ -1,4 +1,4 @@
-//! What the host says about an instance, read by one script.
+//! What the host says about an instance; one script reads it all.
 use super::about;
 use crate::base::units::Bytes;
 use crate::base::{Problem, Secret};
@@ -21,7 +21,7 @@ fn parse(text: &str) -> Facts {
     let facts = key_values(text);
     let has = |key: &str| facts.contains_key(key);
     let file = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
-    // A note about a process: it still runs if the one that runs now is the same.
+    // Whether the process that a note names still runs: it is the process that runs now.
     let runs = |name: &str| {
         file(name).is_some_and(|noted| facts.get("process").is_some_and(|p| p == noted))
     };
@@ -56,7 +56,7 @@ fn parse(text: &str) -> Facts {
     }
 }
 
-/// The note of a group, which is one of this engine.
+/// Parses the note of a group, which must be about this engine.
 fn parse_group(text: &str) -> Result<Group, String> {
     let group = Group::parse(text)?;
     if group.engine == Engine::Seekdb {
@@ -65,7 +65,7 @@ fn parse_group(text: &str) -> Result<Group, String> {
     Err(format!("it is about the engine {}", group.engine.as_str()))
 }
 
-/// A note: none, one, or why it cannot be read.
+/// A note: `None` if there is none, an error that says why it cannot be read.
 fn note<T>(
     there: bool,
     text: Option<&str>,
@@ -74,7 +74,7 @@ fn note<T>(
     if there { parse(text.unwrap_or_default()).map(Some) } else { Ok(None) }
 }
 
-/// The checksum that `cksum` prints for `text`, so that a start script can be compared without
+/// The checksum that `cksum` prints for `text`. With it a start script can be compared without
 /// sending it.
 #[must_use]
 pub fn cksum(text: &str) -> String {
@@ -116,7 +116,8 @@ mod tests {
     #[test]
     fn facts_come_from_what_the_script_printed() {
         let facts = parse(
-            "exists=1\noccupied=1\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\nrunning=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n",
+            "exists=1\noccupied=1\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\n\
+             running=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n",
         );
         assert!(facts.restart_runs && !facts.fenced_runs, "another process has that pid");
         assert!(

@@ -1,4 +1,4 @@
-//! What is done in which order: pure functions from what is wanted to graphs of steps.
+//! Orders the steps: pure functions from what is wanted to graphs of steps.
 use super::dialect::{self, Dialect};
 use super::steps::{
     Adopt, BeginRestart, Claim, CreateAccount, EndFenced, EndNote, EndSessions, KeepRootPassword,
@@ -12,37 +12,43 @@ use std::sync::Arc;
 
 pub use crate::component::database::Desired;
 
-/// How the server of a plan is talked to.
+/// The dialect of the version that is wanted.
 fn dialect_of(wanted: &Desired) -> &'static Dialect {
     Dialect::planned(&wanted.package.version)
 }
 
-/// Why a server shall not run from its package: of a version that we do not know, or on the store
-/// of another family.
+/// Why a server must not run from its package: the version is unknown, or the store is of another
+/// family.
 #[must_use]
 pub fn refused_package(prior: Option<&Desired>, next: &Desired) -> Option<Problem> {
     let (name, version) = (next.node.show(), &next.package.version);
     let Some(to) = Dialect::of_version(version) else {
         return Some(dialect::unknown(&name, version).attribute(["package"]));
     };
-    // What an import could not tell is left to the server.
+    // An import may not tell the former version; then the server decides.
     let from = Dialect::of_version(&prior?.package.version)?;
     (from.family != to.family).then(|| {
         Problem::refused(format!("seekdb {name} cannot move from {} to {}", from.family, to.family))
             .why("neither family starts on a store of the other (-4070, run both ways)")
-            .fix("make a second ob_cluster with the new package and copy the databases to it; ob_standby cannot, as a group is of one family")
+            .fix(
+                "make a second ob_cluster with the new package and copy the databases to it; \
+                 ob_standby cannot, as a group is of one family",
+            )
             .attribute(["package"])
     })
 }
 
-/// Why the RPC port of a server cannot change, where its store alone forbids it.
+/// Why the RPC port of a server cannot change, on a version whose store forbids it.
 #[must_use]
 pub fn refused_port(prior: &Desired, next: &Desired) -> Option<Problem> {
     let why = dialect_of(prior).fixed_rpc_port?;
     (prior.node.port(Port::Rpc) != next.node.port(Port::Rpc)).then(|| {
         Problem::refused("rpc_port of a cluster cannot change")
             .why(why)
-            .fix("make a second ob_cluster, move the data to it with ob_standby, then destroy this one")
+            .fix(
+                "make a second ob_cluster, move the data to it with ob_standby, then destroy this \
+                 one",
+            )
             .attribute(["zones"])
     })
 }
@@ -57,8 +63,9 @@ fn install(g: &mut Graph, d: &Desired) {
     });
 }
 
-/// What every graph about instances does first after a take-over; one that cannot be asked is
-/// passed over by name. Where the dialect is not known, whether it is silent is asked.
+/// The start of every graph about instances: the steps that run first after a take-over. Where the
+/// dialect is unknown, the graph includes the step for servers that fall silent when fenced; that
+/// step asks the server itself.
 pub(super) fn begin<'a>(
     nodes: impl IntoIterator<Item = &'a Node>,
     dialect: Option<&Dialect>,
@@ -73,8 +80,8 @@ pub(super) fn begin<'a>(
     g
 }
 
-/// Takes over an instance that others made: mark, package, account; it goes on running as it is,
-/// and is started if it is down.
+/// Takes over an instance that others made: gives it a mark, a package and an account. A running
+/// server goes on running; one that is down is started.
 #[must_use]
 pub fn adopt(d: &Desired, down: bool) -> Graph {
     let mut g = begin([&d.node], Some(dialect_of(d)));
@@ -99,7 +106,7 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
     g
 }
 
-/// The look at the host's memory before a server gets another `memory_limit`.
+/// Adds the check of the host's memory before a server gets another `memory_limit`.
 fn memory(g: &mut Graph, d: &Desired, prior: Option<&Desired>) {
     let limit = d.parameters.get("memory_limit");
     if let Some(limit) =
@@ -143,7 +150,7 @@ fn root_password(g: &mut Graph, d: &Desired) {
     g.then(SetRootPassword { node: d.node.clone(), dialect });
 }
 
-/// Whether and how a changed parameter needs a restart.
+/// Whether a change needs a restart of the server.
 #[must_use]
 pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
     !prior.package.same(&next.package)
@@ -153,8 +160,8 @@ pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
             .any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
 }
 
-/// Stop and start of a restart that was noted; a server that does not run stays stopped, in each
-/// step by what the host says.
+/// The stop and the start of a restart that was noted. A server that did not run stays stopped,
+/// because each step looks at what the host says.
 #[must_use]
 pub fn restart(i: &Node, package: &str) -> [Arc<dyn Step>; 2] {
     [
@@ -183,8 +190,8 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
             parameters: next.parameters.clone(),
         });
     }
-    // The same files under another name (an import knows no archive) are not looked for under the
-    // name they do not have here.
+    // The same files may have another name here (an import knows no archive), so the former name is
+    // not looked for.
     let before = if moved { &prior.package } else { package };
     let old = UsePackage {
         node: i.clone(),
@@ -199,13 +206,13 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
         });
     }
     if restarts {
-        // The script before the stop: whatever starts the server from here on, its host too, starts
-        // it as it shall be.
+        // The start script is written before the stop: whatever starts the server from here on, its
+        // host included, starts it in its new form.
         let [stop, start] = restart(i, &package.id);
         g.then_arc(stop);
         let start = g.then_arc(start);
         // A new version that does not come up leaves the store as it was (run: 1.3.0.post5 →
-        // 1.4.0): back to the old one.
+        // 1.4.0), so the way back is the old version.
         let [_, again] = restart(i, &prior.package.id);
         g.way_back(
             start,
@@ -224,8 +231,8 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
         {
             let set =
                 g.then(SetParameter { node: i.clone(), name: name.clone(), value: value.clone() });
-            // What the server refuses must not stay in its start script: its next start would end
-            // on it.
+            // A value that the server refuses must not stay in its start script: its next start
+            // would end on it.
             g.way_back(set, vec![Arc::new(old.clone())]);
         }
     }
@@ -238,7 +245,7 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
     g
 }
 
-/// Removes everything of ours; gates and journals stay.
+/// Removes everything of ours from a node; gates and journals stay.
 #[must_use]
 pub fn destroy(node: &Node, creation: &str, aside_too: bool) -> Graph {
     let mut g = begin([node], None);
@@ -251,8 +258,8 @@ pub fn destroy(node: &Node, creation: &str, aside_too: bool) -> Graph {
     g.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
     g.then(RemoveStore { node: node.clone() });
     g.then(PrunePackages { node: node.clone() });
-    // The mark goes last: cut anywhere before, the object is still known and the same destroy goes
-    // on.
+    // The mark goes last: if the destroy is cut before, the object is still known and the same
+    // destroy goes on.
     g.then(RemoveHome { node: node.clone(), aside_too });
     g
 }

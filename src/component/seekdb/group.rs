@@ -1,4 +1,4 @@
-//! A member of a group: looking at it, and the steps that write its copy of the note.
+//! A member of a group: looks at it, and writes and removes its copy of the note.
 use super::{Facts, Role, about, facts, server};
 use crate::base::Problem;
 use crate::engine::template::{OWNER, Template};
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 pub use crate::component::database::{Group, Member, Standing};
 
-/// Looks at one member; never fails: what cannot be seen is [`Standing::Unreachable`].
+/// Looks at one member. Never fails: a member that cannot be seen is [`Standing::Unreachable`].
 pub async fn look(cx: &Cx, node: &Node) -> Member {
     let facts = match facts::read(cx, node).await {
         Ok(facts) => facts,
@@ -23,7 +23,7 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
     let (standing, why) = if facts.pid.is_some() {
         match server::ask_running(cx, node, &facts).await {
             Ok(said) => (running(said.role, &facts), String::new()),
-            // A young standby says nothing yet.
+            // A young standby does not answer yet.
             Err(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
             Err(problem) => (Standing::Unreachable, problem.why),
         }
@@ -38,7 +38,7 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
     Member { standing, facts: Some(facts), note, why }
 }
 
-/// What a member is whose server says this of its role.
+/// The standing of a member whose server gives this role.
 fn running(role: Role, facts: &Facts) -> Standing {
     match role {
         Role::Primary => Standing::Primary,
@@ -53,9 +53,9 @@ fn running(role: Role, facts: &Facts) -> Standing {
 /// Writes a member's copy of the note.
 #[derive(Clone, Debug)]
 pub struct WriteGroup {
-    /// With whom.
+    /// The member whose copy it is.
     pub node: Node,
-    /// What it will say; `authority` is the owner who runs the operation.
+    /// The note. `authority` is filled in when the step runs: the owner who runs the operation.
     pub group: Group,
 }
 
@@ -113,7 +113,7 @@ impl Step for WriteGroup {
     }
 }
 
-/// What is said of a note that cannot be read; nothing is done on its ground.
+/// The problem of a note that cannot be read. Nothing is done on the ground of such a note.
 #[must_use]
 pub fn damaged_note(node: &Node, why: &str) -> Problem {
     Problem::refused(format!("the note of the group of {} cannot be read", node.show()))
@@ -128,7 +128,7 @@ pub fn damaged_note(node: &Node, why: &str) -> Problem {
 /// Removes a member's copy of the note.
 #[derive(Clone, Debug)]
 pub struct LeaveGroup {
-    /// Who leaves.
+    /// The member that leaves.
     pub node: Node,
 }
 

@@ -1,4 +1,4 @@
-//! Looking at an instance that others made, so that it can be imported. Reads only.
+//! Looks at an instance that others made, so that it can be imported. Only reads.
 use super::{about, facts};
 use crate::base::{Directory, ObjectName, Problem};
 use crate::component::database::Probe;
@@ -8,12 +8,13 @@ use crate::transport::key_values;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Reads it.
+/// Reads the name, ports, package and store of an instance.
 ///
 /// # Errors
-/// Nothing is there, it does not run, the host does not answer.
+/// The directory does not exist, there is neither a running server nor a start script, or the host
+/// does not answer.
 pub async fn probe(cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe, Problem> {
-    // Whoever made it gave it no name of ours yet.
+    // The instance has no name of ours yet.
     let nameless = ObjectName::parse("seekdb").map_err(Problem::internal)?;
     let node = Node::new(nameless, host.clone(), directory.clone(), []);
     let place = format!("{directory} on {}", host.endpoint.show());
@@ -77,11 +78,11 @@ pub async fn probe(cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe,
     })
 }
 
-/// The deadline of a probe: hashing 140 MB on a slow disk.
+/// Time limit of a probe: it hashes 140 MB, perhaps from a slow disk.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn version(output: &str) -> String {
-    // `seekdb --version` prints among others "REVISION: …" and "observer (OceanBase seekdb
+    // `seekdb --version` prints, among others, "REVISION: …" and "observer (OceanBase seekdb
     // 1.4.0.0)".
     let words =
         output.lines().filter_map(|l| l.strip_prefix("version=")).flat_map(str::split_whitespace);

@@ -1,10 +1,10 @@
-# What every program about one instance begins with; the first argument is its directory.
+# Functions for programs about one instance. The first argument is the instance's directory.
 # needs: engine/host.sh
 base=${1:?} own=$1/.ob
 
-# Leaves in sdb_p the pid of the server of $base, if it lives, and in sdb_s its state and what
-# follows in its stat: the pid file outlives the process, and pids are used again. No process is
-# started for it.
+# Sets sdb_p to the pid of the server of $base if it lives, and sdb_s to the fields of its stat file
+# from the state on. The pid file alone proves nothing: it outlives the process, and pids are used
+# again. Starts no process.
 sdb_find() {
   sdb_p='' sdb_s='' sdb_c=''
   { read -r sdb_p < "$base/run/seekdb.pid"; } 2>/dev/null
@@ -12,7 +12,7 @@ sdb_find() {
     { sdb_p=''; return 0; }
   sdb_s=${sdb_s##*) }
   case $sdb_s in
-    # A first thread that has ended is not the end: the others still hold store and ports.
+    # The first thread may end while others live: they still hold store and ports.
     Z*) set -- "/proc/$sdb_p/task"/*; [ $# -gt 1 ] || sdb_p=''; return 0 ;;
     X*|'') sdb_p=''; return 0 ;;
   esac
@@ -23,7 +23,7 @@ sdb_find() {
 }
 sdb_pid() { sdb_find; [ -z "$sdb_p" ] || echo "$sdb_p"; }
 
-# Names the process for ever: after a boot another one may well have its pid.
+# Prints a name for the process that is unique for ever: after a boot another one may have its pid.
 sdb_process() {
   sdb_find
   [ -n "$sdb_p" ] || return 1
@@ -33,8 +33,8 @@ sdb_process() {
   echo "$sdb_p ${20} $ob_boot"
 }
 
-# Whether a server of $base is between its start and its pid file, which takes seconds on a busy
-# host.
+# Whether a server of $base has started but has not written its pid file, which takes seconds on a
+# busy host.
 sdb_begins() {
   [ -z "$(sdb_pid)" ] || return 1
   for sdb_d in /proc/[0-9]*; do
@@ -44,15 +44,15 @@ sdb_begins() {
   done
   return 1
 }
-# Waits while it is, 20 s at most.
+# Waits while sdb_begins holds, 20 s at most.
 sdb_settle() {
   sdb_n=0
   while sdb_begins && [ $sdb_n -lt 200 ]; do sdb_n=$((sdb_n + 1)); sleep 0.1; done
 }
 
-# Ends the server and waits until it is gone: until then a new one of this directory ends at its
-# start (status 96). It is asked first and killed after $1 tenths of a second, at once with 0; fails
-# when it is still there 20 s after that.
+# Ends the server and waits until it is gone: until then a new server of this directory ends at its
+# start (status 96). Sends TERM first and KILL after $1 tenths of a second; with 0 sends KILL at
+# once. Fails if the server is still there 20 s after that.
 sdb_end() {
   sdb_n=0
   while sdb_find; [ -n "$sdb_p" ]; do
@@ -63,7 +63,7 @@ sdb_end() {
   done
 }
 
-# Writes MARK into $base, and that its object is KEY.
+# Writes MARK into $base, and notes $base as the directory of the object KEY. KEY MARK
 sdb_mark() {
   mkdir -p "$own" "$OB_STATE/objects/$1" && printf '%s\n' "$2" | ob_put "$own/mark" || return 1
   sdb_h="$OB_STATE/objects/$1/home" sdb_b=''

@@ -1,4 +1,4 @@
-# Prints the facts of an instance. Every process that it starts costs a host a millisecond, so it
+# Prints the facts of an instance. Each process that it starts costs a host a millisecond, so it
 # starts few. BASE
 # needs: engine/host.sh component/seekdb/lib.sh
 while read -r k v _; do
@@ -21,7 +21,7 @@ if [ -d "$own" ]; then
   done
   for f in "$own"/aside/*; do [ -e "$f" ] && echo "aside.${f##*/}=1"; done
   [ -s "$own/account" ] && { read -r a < "$own/account"; printf 'account=%s\n' "$a"; }
-  # Each line with the name of its file: "mark:{…".
+  # Prints each line after the name of its file: "mark:{…".
   (cd "$own" && exec grep -s '' mark building group loss restart fenced /dev/null)
   l=$(readlink "$own/package") && echo "package=${l##*/}"
   [ -e "$own/start" ] && echo "start=$(cksum < "$own/start")"

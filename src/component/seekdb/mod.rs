@@ -1,9 +1,10 @@
-//! seekdb, OceanBase's single-node engine: one process, one base directory, one SQL port, one RPC
-//! port for standbys.
+//! seekdb, OceanBase's single-node engine: one process, one base directory, one SQL port, and one
+//! RPC port for standbys.
 //!
-//! What the steps rely on was measured on 1.4.0.post1 and 1.3.0.post5 (docs/testing.md says what was
-//! proven on the real servers): exit status 0 of the start command proves nothing, and the pid file
-//! outlives the process. What differs between the two is in [`dialect`], nothing else.
+//! The facts that the steps rely on were measured on 1.4.0.post1 and 1.3.0.post5 (docs/testing.md
+//! says what was proven on real servers). Two of them: exit status 0 of the start command proves
+//! nothing, and the pid file outlives the process. [`dialect`] holds everything that differs
+//! between the two versions.
 mod database;
 pub mod dialect;
 pub mod facts;
@@ -23,23 +24,23 @@ use crate::base::shell::{join, quote};
 use crate::engine::{Node, Port};
 use std::collections::BTreeMap;
 
-/// The SQL account that we make for ourselves on what we deploy.
+/// The SQL account that this provider makes for itself on the servers that it deploys.
 pub const ACCOUNT: &str = "ob_service";
 
-/// Exit status of a start beside a server of the same directory: the server's own (run on
-/// 1.4.0.post1), and that of our script.
+/// Exit status of a start in a directory whose server runs already. The server itself ends with
+/// this status (run on 1.4.0.post1), and so does our start script.
 const RUNS: u8 = 96;
 
-/// What a seekdb server's node means to seekdb: its ports, and how it is started.
+/// What the node of a server means to seekdb: its ports, and how the server is started.
 pub trait Instance {
     /// Port of the MySQL protocol.
     fn sql_port(&self) -> u16;
-    /// Port on which standbys follow.
+    /// Port from which standbys read the log.
     fn rpc_port(&self) -> u16;
-    /// Where others follow it: `address:rpc_port`.
+    /// The address from which standbys read the log: `address:rpc_port`.
     fn source(&self) -> String;
-    /// The start script: the same full command line at every start; a role may be added as
-    /// arguments.
+    /// The text of the start script. It starts the server with the same full command line every
+    /// time; a role may be given as arguments.
     fn start_script(&self, parameters: &BTreeMap<String, String>) -> String;
     /// The words of that command line.
     fn command(&self, parameters: &BTreeMap<String, String>) -> Vec<String>;
@@ -56,21 +57,18 @@ impl Instance for Node {
         format!("{}:{}", self.address(), self.rpc_port())
     }
 
-    /// seekdb keeps ports and sizes in its store, but some parameters only for one run (measured on
-    /// 1.4.0 with `syslog_level`), hence everything every time.
+    /// The script passes every parameter at every start: seekdb keeps ports and sizes in its store,
+    /// but some parameters only for one run (measured on 1.4.0 with `syslog_level`).
     ///
-    /// Two starts within some 20 ms (a host that boots, and an apply) both begin a server, and the
-    /// pid file names the one that ends (2 of 8 times on 1.4.0.post1). So a start takes a lock
-    /// first, which the server inherits and keeps while it lives.
+    /// Two starts within some 20 ms (a host that boots, and an apply) both begin a server, and then
+    /// the pid file may name the one that ends (2 of 8 times on 1.4.0.post1). So the script takes a
+    /// lock first. The server inherits the lock and holds it while it lives.
     fn start_script(&self, parameters: &BTreeMap<String, String>) -> String {
         format!(
-            "#!/bin/sh\n\
-             # Starts seekdb {}; written by terraform-provider-ob, which compares it: do not edit.\n\
-             cd {} && exec 9>>.ob/lock || exit 1\n\
-             flock -w 5 9 || {{\n  \
-               echo 'a server of this directory runs, or is being started' >&2\n  exit {RUNS}\n\
-             }}\n\
-             exec {} \"$@\"\n",
+            "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: \
+             do not edit.\ncd {} && exec 9>>.ob/lock || exit 1\nflock -w 5 9 || {{\n  echo 'a \
+             server of this directory runs, or is being started' >&2\n  exit {RUNS}\n}}\nexec {} \
+             \"$@\"\n",
             self.name,
             quote(&self.directory),
             join(self.command(parameters))
@@ -96,11 +94,10 @@ impl Instance for Node {
     }
 }
 
-/// The shell functions that every program about an instance begins with.
+/// Shell functions that precede every program about an instance.
 pub(crate) const LIB: &str = include_str!("lib.sh");
 
-/// A program about an instance out of the `.sh` file beside the source; its first argument is the
-/// instance's directory.
+/// The program in a `.sh` file beside the source. Its first argument is the instance's directory.
 macro_rules! about {
     ($node:expr, $file:literal) => {
         $crate::program!($file, $crate::component::seekdb::LIB).arg(&*$node.directory)

@@ -1,4 +1,4 @@
-# Prints what an instance of others runs from: its arguments, files and version. BASE
+# Prints what an instance that others made runs from: its arguments, files and version. BASE
 # needs: engine/host.sh component/seekdb/lib.sh
 p=$(sdb_pid)
 if [ -n "$p" ]; then

@@ -1,4 +1,4 @@
-//! Asking a running server (role, version, parameters, lag), and logging in to it for effects.
+//! Asks a running server for its role, build, source and parameters, and logs in to it for effects.
 use super::steps::working_root;
 use super::{ACCOUNT, Dialect, Facts, Instance, about, dialect};
 use crate::base::{Kind, Pauses, Problem, Secret};
@@ -14,7 +14,8 @@ pub use sql::STATEMENT;
 /// Reads our account's password from the instance's host.
 ///
 /// # Errors
-/// The host cannot be reached; there is no account (not deployed by us, or not that far).
+/// The host cannot be reached, or there is no account: the instance was not deployed by us, or its
+/// deployment has not got that far.
 pub async fn account(cx: &Cx, node: &Node) -> Result<Login, Problem> {
     let output = cx.read(&node.host, &about!(node, "steps/account.sh")).await?;
     let password = output.stdout.trim();
@@ -28,14 +29,16 @@ fn no_account(node: &Node) -> Problem {
     Problem::user(format!("cannot log in to seekdb {}", node.show()))
         .place(node.own("account"))
         .why("there is no account of ours on that instance")
-        .fix("an instance that others made gets one with its first change (step \"adopt\"); give root_password_wo for it")
+        .fix(
+            "an instance that others made gets one with its first change (step \"adopt\"); give \
+             root_password_wo for it",
+        )
 }
 
-/// Opens a session on the instance's own host. A server that says that it is starting is waited
-/// for.
+/// Opens a session on the instance's own host. Waits for a server that says that it is starting.
 ///
 /// # Errors
-/// As [`sql::open`], and what keeps us from reaching the host.
+/// As [`sql::open`]; the outer error says that the host cannot be reached.
 pub async fn open(
     cx: &Cx,
     node: &Node,
@@ -62,18 +65,18 @@ async fn open_within(
     }
 }
 
-/// How long a server may say that it is starting (8001, up to 11 s on 1.3.0.post5).
+/// How long to wait for a server that says that it is starting (8001; up to 11 s on 1.3.0.post5).
 const STARTS: Duration = Duration::from_secs(30);
 
 /// Opens a session with our account.
 ///
 /// # Errors
-/// No account, no host, no server.
+/// There is no account, or the host or the server does not answer.
 pub async fn session(cx: &Cx, node: &Node) -> Result<Session, Problem> {
     session_within(cx, node, STATEMENT).await
 }
 
-/// As [`session`], with this deadline for each statement.
+/// As [`session`], with a time limit for each statement.
 ///
 /// # Errors
 /// As [`session`].
@@ -93,10 +96,11 @@ async fn session_as(
         .map_err(|e| e.explain(&format!("log in to seekdb {}", node.show()), &node.place()))
 }
 
-/// Asks everything we want to know in one session.
+/// Asks a server for everything in [`Said`], in one session.
 ///
 /// # Errors
-/// No account, no host, no server, or it does not answer as seekdb does.
+/// There is no account, the host or the server does not answer, or the answer is not that of a
+/// seekdb.
 pub async fn ask(cx: &Cx, node: &Node) -> Result<Said, Problem> {
     let login = account(cx, node).await?;
     ask_as(cx, node, &login).await
@@ -109,8 +113,8 @@ async fn ask_as(cx: &Cx, node: &Node, login: &Login) -> Result<Said, Problem> {
     said
 }
 
-/// As [`ask`], of a server whose process is known to run: silence is waited out for a while, as one
-/// that has just been started is no dead one.
+/// As [`ask`], for a server whose process is known to run. Waits a while for the answer, because a
+/// server that has just been started is not a dead one.
 ///
 /// # Errors
 /// As [`ask`].
@@ -129,7 +133,7 @@ pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Pr
 
 async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
     let explain = |e: SqlError| e.explain(&format!("ask seekdb {}", node.show()), &node.place());
-    // First, in every session: which words it is asked in follows from it.
+    // Asked first in every session: the answer decides which statements follow.
     let build = session.value("select @@version_comment").await.map_err(explain)?;
     let build = build.unwrap_or_default();
     let dialect =
@@ -153,16 +157,16 @@ async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
     Ok(Said { role, build, source, parameters, changed })
 }
 
-/// Who logs in for an effect.
+/// The user that logs in for an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     /// Our account.
     Service,
-    /// root, by whichever of its passwords works.
+    /// root, with whichever of its known passwords works.
     Root,
 }
 
-/// A server as effects see it.
+/// A server, and the user that effects log in as.
 #[derive(Clone, Debug)]
 pub struct On {
     node: Node,
@@ -237,7 +241,7 @@ impl SqlSession for Opened {
                 .fix("find out what answers on that port"));
         }
         match self.session.run(&format!("kill {id}")).await {
-            // It ended by itself meanwhile.
+            // The session ended by itself meanwhile.
             Err(SqlError::Server { code: NO_SESSION, .. }) | Ok(()) => Ok(()),
             Err(error) => Err(self.explain(&error)),
         }
@@ -250,20 +254,20 @@ impl SqlSession for Opened {
 /// `ER_NO_SUCH_THREAD`.
 const NO_SESSION: u16 = 1094;
 
-/// The ids of every other session of `user`.
+/// The ids of all other sessions of `user`.
 ///
 /// # Errors
 /// As [`SqlError`].
 pub async fn others(session: &mut Session, user: &str) -> Result<Vec<String>, SqlError> {
     let own = session.value("select connection_id()").await?.unwrap_or_default();
     let rows = session.query("show processlist").await?;
-    // Id, User, Host, db, Command, …
+    // Columns: Id, User, Host, db, Command, …
     let of_user = |r: &Vec<Option<String>>| r.get(1).is_some_and(|u| u.as_deref() == Some(user));
     let ids = rows.into_iter().filter(of_user).filter_map(|r| r.into_iter().next().flatten());
     Ok(ids.filter(|id| *id != own).collect())
 }
 
-/// Tells whether `problem` only says that nothing answers.
+/// Whether `problem` only says that nothing answers.
 #[must_use]
 pub fn is_silence(problem: &Problem) -> bool {
     problem.kind == Kind::Unreachable

@@ -1,6 +1,7 @@
-# Copies a store, starts a server on the copy, says that it is ready, waits for the end of its input, stops the
-# server and removes the copy. The copy's directories are relative to its own base directory
-# (data_dir and redo_dir are store and store/redo, seen on 1.4.0), so nothing leads back.
+# Copies the directory SOURCE to WORK, starts a server on the copy, says that it is ready, and waits
+# for the end of its input. Then stops the server and removes the copy. The copy's directories are
+# relative to its own base directory (data_dir and redo_dir are store and store/redo, seen on
+# 1.4.0), so nothing leads back to SOURCE.
 # WORK SOURCE PORT SERVER
 umask 077
 w=$1 s=$2 port=$3 server=$4 pid=''

@@ -1,4 +1,4 @@
-//! What can go wrong with SQL, and what people read about it.
+//! Errors of SQL sessions and statements, and what people read about them.
 use crate::base::{Kind, Problem, Secret};
 use crate::transport::TransportError;
 use std::time::Duration;
@@ -11,39 +11,40 @@ pub enum SqlError {
     Server {
         /// OceanBase or MySQL error number.
         code: u16,
-        /// Its text.
+        /// The server's message.
         message: String,
     },
-    /// The way to the server failed.
+    /// The transport to the server failed.
     #[error(transparent)]
     Link(#[from] TransportError),
-    /// The session broke or answered nonsense.
+    /// The session broke, or the server's answer made no sense.
     #[error("the SQL session broke: {0}")]
     Broken(String),
-    /// No answer in time: the effect is unknown.
+    /// No answer came in time; whether the statement took effect is unknown.
     #[error("no answer to the statement within {0:?}")]
     Timeout(Duration),
-    /// More came than is read; nothing of it is used.
+    /// The answer is larger than this program reads; none of it is used.
     #[error("{0}")]
     TooMuch(&'static str),
-    /// TLS did not come about.
+    /// TLS could not be set up.
     #[error("TLS: {0}")]
     Tls(String),
-    /// We do not go on.
+    /// This program refuses to go on.
     #[error("{0}")]
     Refused(Refusal),
 }
 
-/// What we do not do, whatever the server asks.
+/// What this program does not do, whatever the server asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// `caching_sha2_password` does not know the password yet and asks for it.
+    /// The server does not know the password from `caching_sha2_password` yet and asks for the
+    /// password itself.
     #[error(
         "the server asks for the password itself (caching_sha2_password, full authentication), and \
          nothing proves that it is the right server: whoever answers there would learn the password"
     )]
     FullAuthentication,
-    /// An authentication that sends the password, or that we do not know.
+    /// An authentication that sends the password, or one that this program does not know.
     #[error(
         "the server asks for authentication by {plugin:?}, which reveals the password or is not \
          known to this program"
@@ -54,16 +55,16 @@ pub enum Refusal {
         /// The server's certificate was verified.
         verified: bool,
     },
-    /// A server that knows only what was in use before MySQL 4.1.
+    /// The server knows only the login that was in use before MySQL 4.1.
     #[error("the server only offers a login whose password can be computed from what is sent")]
     OldServer,
-    /// `LOAD DATA LOCAL`, unasked.
+    /// The server asks for a local file (`LOAD DATA LOCAL`) that no statement offered.
     #[error("the server asks for a file of this machine instead of answering")]
     File,
-    /// A certificate is to be verified, or the link encrypted, and the server cannot.
+    /// The link is to be encrypted or the certificate verified, and the server offers no TLS.
     #[error("the server offers no TLS")]
     NoTls,
-    /// A statement with a password on a link that others can read.
+    /// The statement carries a password and the link can be read by others.
     #[error(
         "the statement carries a password, and the link to the server is not encrypted and leaves \
          the host it starts on"
@@ -101,29 +102,29 @@ impl Refusal {
     }
 }
 
-/// Login refused (`ER_ACCESS_DENIED_ERROR`).
+/// The server refused the login (`ER_ACCESS_DENIED_ERROR`).
 pub const ACCESS_DENIED: u16 = 1045;
 /// The server takes no login without TLS (`ER_SECURE_TRANSPORT_REQUIRED`).
 pub const SECURE_TRANSPORT: u16 = 3159;
-/// Write on a standby or fenced server (`tenant is read only`).
+/// A write on a standby or fenced server (`tenant is read only`).
 pub const READ_ONLY: u16 = 4688;
-/// User changes on such a server (1.3.0.post5).
+/// A change of users on a standby or fenced server (1.3.0.post5).
 pub const READ_ONLY_USERS: u16 = 4767;
-/// Login at a server that is starting ("Server is initializing", 1.3.0.post5).
+/// A login at a server that is starting ("Server is initializing", 1.3.0.post5).
 pub const STARTING: u16 = 8001;
 /// The server is between two roles, or busy with one (`OB_STATE_NOT_MATCH`).
 pub const NOT_NOW: u16 = 4109;
-/// The statement did not end in time (`OB_TIMEOUT`); a fenced server says it to all that it has not
-/// been asked shortly before.
+/// The statement did not end in time (`OB_TIMEOUT`). A fenced server gives this answer to every
+/// statement that it was not asked shortly before.
 pub const STATEMENT_TIMEOUT: u16 = 4012;
 
 impl SqlError {
-    /// The server's error number, if it was the server.
+    /// The server's error number; `None` when the error did not come from the server.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         if let Self::Server { code, .. } = self { Some(*code) } else { None }
     }
-    /// The same without what a server repeated of `secrets`.
+    /// The same error, with all parts of `secrets` that the server repeated masked.
     #[must_use]
     pub fn masked(self, secrets: &[Secret]) -> Self {
         match self {
@@ -134,21 +135,24 @@ impl SqlError {
             other => other,
         }
     }
-    /// What people read.
+    /// The problem that people read: `what` failed at `place`.
     #[must_use]
     pub fn explain(&self, what: &str, place: &str) -> Problem {
         let (kind, fix) = match self {
             Self::Server { code: ACCESS_DENIED, .. } => (
                 Kind::User,
-                "the account of this provider or the given password was changed on the server: set it back, or import the object again",
+                "the account of this provider or the given password was changed on the server: set \
+                 it back, or import the object again",
             ),
             Self::Server { code: STARTING, .. } => (
                 Kind::Unreachable,
-                "it is starting: run the same command again in a minute; if it stays so, read log/seekdb.log in its base directory",
+                "it is starting: run the same command again in a minute; if it stays so, read \
+                 log/seekdb.log in its base directory",
             ),
             Self::Server { code: NOT_NOW | STATEMENT_TIMEOUT, .. } => (
                 Kind::Busy,
-                "it may be busy, or between two roles: run the same command again; if it stays so, read log/seekdb.log in its base directory",
+                "it may be busy, or between two roles: run the same command again; \
+                 if it stays so, read log/seekdb.log in its base directory",
             ),
             Self::Server { .. } => (
                 Kind::User,
@@ -159,7 +163,8 @@ impl SqlError {
             }
             Self::TooMuch(_) => (
                 Kind::User,
-                "nothing of the answer is used: find out what answers on that port; if it is the right server, it holds more than this program takes into memory",
+                "nothing of the answer is used: find out what answers on that port; if it is the \
+                 right server, it holds more than this program takes into memory",
             ),
             Self::Tls(_) => (
                 Kind::User,
@@ -168,7 +173,8 @@ impl SqlError {
             Self::Refused(refusal) => (Kind::Refused, refusal.fix()),
             Self::Link(_) | Self::Broken(_) | Self::Timeout(_) => (
                 Kind::Unreachable,
-                "check that the server runs (its log is in log/ of its base directory), then run the same command again",
+                "check that the server runs (its log is in log/ of its base directory), then run \
+                 the same command again",
             ),
         };
         Problem::new(kind, format!("cannot {what}")).place(place).why(self.to_string()).fix(fix)

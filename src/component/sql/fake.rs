@@ -1,4 +1,5 @@
-//! A server of the protocol that does what a test says, and keeps every byte that reached it.
+//! A fake server of the MySQL protocol: it does what a test's script says, and keeps every byte
+//! that it received.
 use super::{Login, Session, SqlError, Tls, open_with};
 use crate::base::Secret;
 use crate::transport::{Duplex, Endpoint, Input, Output, Script, Transport, TransportError};
@@ -21,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 type Heard = Arc<Mutex<Vec<u8>>>;
 
-/// Keeps what is read.
+/// A stream that keeps every byte read from it.
 struct Tap(DuplexStream, Heard);
 
 impl AsyncRead for Tap {
@@ -59,7 +60,7 @@ pub struct Fake {
     pub sequence: u8,
 }
 
-/// The greeting with these capabilities.
+/// A greeting that offers these capabilities.
 pub fn greeting(capabilities: u32, plugin: &str) -> Vec<u8> {
     let [a, b, c, d] = capabilities.to_le_bytes();
     let mut out = b"\x0a5.7.25-fake\0\x07\0\0\x0001234567\0".to_vec();
@@ -74,7 +75,7 @@ impl Fake {
     pub async fn raw(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
-    /// False when nobody reads any more.
+    /// Sends one packet; false when nobody reads any more.
     pub async fn send(&mut self, payload: &[u8]) -> bool {
         let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
         let head = [length[0], length[1], length[2], self.sequence];
@@ -95,7 +96,7 @@ impl Fake {
         let [low, high] = code.to_le_bytes();
         self.send(&[&[0xff, low, high], b"#HY000".as_slice(), text.as_bytes()].concat()).await;
     }
-    /// The head of an answer with that many columns.
+    /// Sends the head of an answer with that many columns.
     pub async fn head(&mut self, columns: u8) {
         self.send(&[columns]).await;
         for _ in 0..columns {
@@ -106,7 +107,7 @@ impl Fake {
     pub async fn end(&mut self, status: u8) {
         self.send(&[0xfe, 0, 0, status, 0]).await;
     }
-    /// What the client sent; `None` when it ended.
+    /// Reads one packet of the client; `None` when the client closed the connection.
     pub async fn read(&mut self) -> Option<Vec<u8>> {
         let mut head = [0; 4];
         self.stream.read_exact(&mut head).await.ok()?;
@@ -121,7 +122,7 @@ impl Fake {
         let payload = self.read().await?;
         Some(String::from_utf8_lossy(payload.strip_prefix(&[3])?).into_owned())
     }
-    /// Lets anybody in, and takes the settings.
+    /// Lets anybody log in, and accepts the session's settings.
     pub async fn welcome(&mut self) {
         self.greet(NATIVE).await;
         self.read().await;
@@ -131,7 +132,7 @@ impl Fake {
     }
 }
 
-/// The way to a fake server, under any address.
+/// A transport that leads to the fake server under any address.
 struct Way(Mutex<Option<DuplexStream>>, Endpoint);
 
 #[async_trait]
@@ -153,7 +154,7 @@ impl Transport for Way {
     }
 }
 
-/// What came of a login, and what the server heard.
+/// The outcome of a login, and what the server received.
 pub struct Came {
     pub session: Result<Session, SqlError>,
     pub heard: Heard,
@@ -174,7 +175,7 @@ where
     log_in_within(LIMIT, address, tls, script).await
 }
 
-/// The same with another deadline.
+/// As [`log_in_at`], with another deadline.
 pub async fn log_in_within<F>(
     limit: Duration,
     address: &str,
@@ -200,13 +201,13 @@ where
     let login = Login::new("somebody", &Secret::new(PASSWORD));
     let session = open_with(&way, address, 2881, &login, tls, limit).await;
     if session.is_err() {
-        // What was sent last is heard, too.
+        // The server still has to read what was sent last.
         let _ = tokio::time::timeout(Duration::from_secs(2), &mut server).await;
     }
     Came { session, heard, server }
 }
 
-/// The same as to one of our servers.
+/// Logs in the way this program logs in to its own servers.
 pub async fn log_in<F>(script: impl FnOnce(Fake) -> F) -> Came
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,9 +1,9 @@
-//! The login, in which no password is ever revealed.
+//! The login, which never reveals the password to a server that has not proved who it is.
 //!
-//! Whoever listens on a port may ask for anything, and has not proved who he is. So only such
-//! answers are given as show that we know the password without telling it: `mysql_native_password`
-//! and the fast way of `caching_sha2_password`. Its full way sends the password itself: this is
-//! done within TLS to a server whose certificate was verified, and nowhere else.
+//! Whoever listens on a port may ask for anything. So the client gives only answers that show that
+//! it knows the password without telling it: `mysql_native_password` and the fast path of
+//! `caching_sha2_password`. The full path of the latter sends the password itself. The client takes
+//! it only within TLS to a server whose certificate was verified.
 use super::tls::Tls;
 use super::wire::{Fields, Wire, server_error};
 use super::{ACCESS_DENIED, Login, Refusal, SECURE_TRANSPORT, SqlError};
@@ -22,8 +22,8 @@ const TRANSACTIONS: u32 = 0x2000;
 const SECURE_CONNECTION: u32 = 0x8000;
 const PLUGIN_AUTH: u32 = 0x8_0000;
 
-/// What we ask of every server. Not among it: several statements in one text, files of this
-/// machine, compression.
+/// The capabilities that this client asks every server for. It does not ask for several statements
+/// in one text, files of this machine, or compression.
 const WANTED: u32 = LONG_PASSWORD | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECTION;
 
 /// `utf8mb4_general_ci`.
@@ -32,15 +32,15 @@ const UTF8MB4: u8 = 45;
 /// Who can read what goes over the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// Everybody on the way.
+    /// Everybody on the path.
     Plain,
-    /// Nobody who only listens; one who stands in the middle can.
+    /// Nobody who only listens; a man in the middle can.
     Encrypted,
     /// Only the server whose certificate was verified.
     Verified,
 }
 
-/// How we show that we know a password.
+/// The ways to show that we know a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plugin {
     Native,
@@ -61,7 +61,8 @@ impl Plugin {
             Self::CachingSha2 => b"caching_sha2_password",
         }
     }
-    /// The answer to a nonce: a digest of the password, mixed with one that needs the nonce.
+    /// The answer to a nonce: a digest of the password, XORed with a digest that depends on the
+    /// nonce.
     fn answer(self, nonce: &[u8; 20], password: &[u8]) -> Vec<u8> {
         if password.is_empty() {
             return Vec::new();
@@ -81,7 +82,7 @@ impl Plugin {
     }
 }
 
-/// What a server says first.
+/// The server's first packet.
 struct Greeting {
     capabilities: u32,
     nonce: [u8; 20],
@@ -110,7 +111,7 @@ impl Greeting {
     }
 }
 
-/// Logs in to whoever answers on `stream`; `address` is the name by which it was dialled.
+/// Logs in to whoever answers on `stream`. `address` is the address that was dialled.
 ///
 /// # Errors
 /// As [`SqlError`].
@@ -150,7 +151,10 @@ pub(super) async fn log_in(
         SqlError::Server { code: code @ (ACCESS_DENIED | SECURE_TRANSPORT), message }
             if offers_tls && channel == Channel::Plain =>
         {
-            let message = format!("{message}; the server offers TLS and may require it of this user, and the login was without");
+            let message = format!(
+                "{message}; the server offers TLS and may require it of this user, and the login \
+                 was without"
+            );
             SqlError::Server { code, message }
         }
         other => other,
@@ -158,7 +162,7 @@ pub(super) async fn log_in(
     Ok((wire, channel))
 }
 
-/// The part that a response and a request for TLS have in common.
+/// The bytes that a login response and a request for TLS have in common.
 fn start(capabilities: u32) -> Vec<u8> {
     let mut out = capabilities.to_le_bytes().to_vec();
     out.extend((16u32 << 20).to_le_bytes());
@@ -179,7 +183,7 @@ fn response(
     let mut out = start(capabilities);
     out.extend(user.as_bytes());
     out.push(0);
-    // 0, 20 or 32.
+    // The length is 0, 20 or 32.
     out.push(u8::try_from(answer.len()).unwrap_or_default());
     out.extend(answer);
     if capabilities & PLUGIN_AUTH != 0 {
@@ -189,8 +193,8 @@ fn response(
     Ok(out)
 }
 
-/// Answers what the server asks until it lets us in. It may ask for another plugin once, and may
-/// say once how `caching_sha2_password` goes on.
+/// Answers the server's questions until the server lets us in. The server may ask for another
+/// plugin once, and may say once how `caching_sha2_password` goes on.
 async fn prove(
     wire: &mut Wire,
     mut plugin: Plugin,
@@ -240,7 +244,8 @@ mod tests {
 
     #[test]
     fn answers_are_those_that_servers_expect() {
-        // SHA1(p) ^ SHA1(n + SHA1(SHA1(p))) and SHA256(p) ^ SHA256(SHA256(SHA256(p)) + n), by hand.
+        // Computed by hand: SHA1(p) ^ SHA1(n + SHA1(SHA1(p))) and SHA256(p) ^
+        // SHA256(SHA256(SHA256(p)) + n).
         let nonce = b"0123456789abcdefghij";
         for (plugin, want) in [
             (Plugin::Native, "f5cac3f3b3df2133feb57db682c71e6ed433a988"),

@@ -1,10 +1,10 @@
-//! Takes a secret out of a text that somebody else wrote.
+//! Masks a secret in a text that somebody else wrote.
 use crate::base::Secret;
 
-/// A shorter part of a secret is not looked for: it is in ordinary words too.
+/// Shorter parts of a secret are not masked: ordinary words contain them too.
 const PART: usize = 4;
 
-/// Quoting changes these; they are passed over on both sides.
+/// Characters that quoting adds or changes. The comparison skips them on both sides.
 fn quoting(c: char) -> bool {
     matches!(c, '\'' | '"' | '\\' | '`' | '\0')
 }
@@ -14,13 +14,13 @@ fn plain(text: &str) -> Vec<(usize, char)> {
     all.map(|(at, c)| (at, c.to_ascii_lowercase())).collect()
 }
 
-/// `text` with `***` in place of each part of `secret` that has four characters or more, however it
-/// is quoted: servers cut and requote what they repeat.
+/// Replaces each part of `secret` that has four characters or more by `***`, however the text
+/// quotes it: servers cut and requote what they repeat.
 #[must_use]
 pub fn mask(text: &str, secret: &Secret) -> String {
     let wanted: Vec<char> = plain(secret.expose()).into_iter().map(|(_, c)| c).collect();
     if wanted.is_empty() {
-        // Of quotes alone nothing can be told apart from the server's own.
+        // A secret made of quotes alone cannot be told apart from the server's own quotes.
         return if secret.expose().is_empty() { text.to_owned() } else { "***".to_owned() };
     }
     let length = wanted.len().min(PART);
@@ -39,7 +39,7 @@ pub fn mask(text: &str, secret: &Secret) -> String {
             n += 1;
             hidden[n - 1]
         } else {
-            // Quoting within a hidden part is hidden with it.
+            // Quotes within a hidden part are hidden with it.
             inside && hidden.get(n).copied().unwrap_or(false)
         };
         match (of_secret, inside) {

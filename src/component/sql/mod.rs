@@ -1,17 +1,17 @@
-//! SQL over the MySQL protocol, through whatever way leads to the host: one door.
+//! SQL over the MySQL protocol, through any transport to the host.
 //!
-//! Every session of the product is opened by [`open`]. Behind it hold, whatever answers on the port
-//! and however its server is set up:
-//! - the password is never told ([`login`]), and statements that carry one do not go over a link
-//!   that others can read unless the configuration says so;
-//! - `sql_mode`, character set, time zone and timeout of the session are ours ([`mode`]), so that
-//!   [`literal`] quotes as the server reads;
-//! - an answer is read whole or not at all, and never beyond its bounds ([`session`]);
-//! - each wait has a deadline.
+//! Only [`open`] and [`open_with`] open a session of the product. They guarantee, whatever answers
+//! on the port and however the server is set up:
+//! - The password is never told to a server that was not verified ([`login`]). Statements that
+//!   carry a password do not go over a link that others can read, unless the configuration says so.
+//! - The session has our `sql_mode`, character set, time zone and timeout ([`mode`]), so that
+//!   [`literal`] quotes the way the server reads.
+//! - An answer is read whole or not at all, and never beyond its bounds ([`session`]).
+//! - Each wait has a deadline.
 //!
-//! The protocol's client is our own, and small. The usual one (mysql_async) takes memory for as
-//! many columns as a server says it has, which ends the whole process at will of a hostile one, and
-//! it tells a server that it reaches by a socket the password when asked.
+//! The client of the protocol is our own, and small. The usual one (mysql_async) reserves memory
+//! for as many columns as a server announces, so that a hostile server can end the whole process.
+//! It also tells the password to a server that it reaches by a socket, when asked.
 mod error;
 mod login;
 mod mask;
@@ -43,7 +43,7 @@ use crate::transport::Transport;
 use login::Channel;
 use std::time::Duration;
 
-/// How long one statement usually may take.
+/// The usual time limit of one statement.
 pub const STATEMENT: Duration = Duration::from_secs(30);
 
 /// Who logs in.
@@ -51,7 +51,7 @@ pub const STATEMENT: Duration = Duration::from_secs(30);
 pub struct Login {
     /// User name.
     pub user: String,
-    /// Password; `None` is none.
+    /// Password; `None` means that there is none.
     pub password: Option<Secret>,
 }
 
@@ -61,7 +61,7 @@ impl Login {
     pub fn new(user: &str, password: &Secret) -> Self {
         Self { user: user.into(), password: Some(password.clone()) }
     }
-    /// `root` as a new server has it: no password.
+    /// `root` of a new server, which has no password.
     #[must_use]
     pub fn fresh_root() -> Self {
         Self { user: "root".into(), password: None }
@@ -69,7 +69,7 @@ impl Login {
 }
 
 /// Opens a session to `address:port` as seen from the transport's host, without TLS: for servers
-/// that are reached through their own host.
+/// that are reached from their own host.
 ///
 /// # Errors
 /// As [`open_with`].
@@ -86,8 +86,8 @@ pub async fn open(
 /// Opens a session to `address:port` as seen from the transport's host.
 ///
 /// # Errors
-/// As [`SqlError`]; the deadline covers the way, the handshakes and the login, and then each
-/// statement.
+/// As [`SqlError`]. `deadline` covers dialling, handshakes and login together; after that it limits
+/// each statement.
 pub async fn open_with(
     transport: &dyn Transport,
     address: &str,
@@ -107,7 +107,7 @@ pub async fn open_with(
     tokio::time::timeout(deadline, whole).await.map_err(|_| SqlError::Timeout(deadline))?
 }
 
-/// A link to `address` is not on any network.
+/// Whether a link to `address` stays on the host and crosses no network.
 fn stays_on_host(address: &str) -> bool {
     let address = address.trim_matches(['[', ']']);
     let ip = address.parse::<std::net::IpAddr>().map(|ip| ip.to_canonical());

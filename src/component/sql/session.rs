@@ -1,4 +1,4 @@
-//! One open session: statements out, bounded answers in.
+//! One open session: sends statements, reads bounded answers.
 use super::wire::{Fields, Wire, server_error};
 use super::{Refusal, SqlError};
 use crate::base::Secret;
@@ -8,24 +8,25 @@ use tokio::time::timeout;
 /// A result row: each value as text, `None` for NULL.
 pub type Row = Vec<Option<String>>;
 
-/// The most rows of one answer.
+/// The most rows that one answer may have.
 pub const ROWS: usize = 500_000;
-/// The most memory that one answer may take, roughly.
+/// The most memory that one answer may take, roughly, in bytes.
 pub const BYTES: usize = 64 << 20;
 const ROWS_BEYOND: &str = "the answer has more than 500000 rows";
 const BYTES_BEYOND: &str = "the answer has more than 64 MiB";
 
 /// The most columns of a table (MySQL's own limit).
 const COLUMNS: u64 = 4096;
-/// What a row and a value take beside their bytes.
+/// Memory in bytes that a row and each of its values take beside their text, roughly.
 const OVERHEAD: usize = 24;
 
 const QUIT: u8 = 1;
 const QUERY: u8 = 3;
-/// More results follow: only asked for with capabilities that we do not have.
+/// Status flag: more results follow. Servers may set it only for clients with capabilities that
+/// ours does not announce.
 const MORE_RESULTS: u64 = 8;
 
-/// What a statement answered.
+/// The answer to a statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Names of the columns.
@@ -35,7 +36,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The value of a row in the column of this name, in whatever case the server writes it.
+    /// The value of a row in the column of this name. The server may write the name in any case.
     #[must_use]
     pub fn get<'a>(&self, row: &'a Row, column: &str) -> Option<&'a str> {
         let at = self.columns.iter().position(|c| c.eq_ignore_ascii_case(column))?;
@@ -47,7 +48,7 @@ impl Answer {
 pub struct Session {
     wire: Wire,
     deadline: Duration,
-    /// Statements may carry secrets.
+    /// Statements may carry secrets: nobody else can read the link, or the configuration trusts it.
     confidential: bool,
     /// The last answer was read to its end.
     ready: bool,
@@ -61,8 +62,8 @@ impl Session {
     /// Runs one statement and collects its rows.
     ///
     /// # Errors
-    /// As [`SqlError`]. After any but the server's own the session is of no more use: what it would
-    /// read next belongs to this statement.
+    /// As [`SqlError`]. After any error but [`SqlError::Server`] the session is unusable: the rest
+    /// of this statement's answer would be read as the answer to the next.
     pub async fn query(&mut self, statement: &str) -> Result<Vec<Row>, SqlError> {
         self.table(statement).await.map(|answer| answer.rows)
     }
@@ -93,8 +94,8 @@ impl Session {
     /// Runs a statement that carries `secrets`.
     ///
     /// # Errors
-    /// As [`Session::query`], without the secrets in its text; [`Refusal::SecretInClear`] when
-    /// others could read them on the way.
+    /// As [`Session::query`], with the secrets masked in the text of the error;
+    /// [`Refusal::SecretInClear`] when others could read the secrets on the link.
     pub async fn run_with(&mut self, statement: &str, secrets: &[Secret]) -> Result<(), SqlError> {
         if !self.confidential && !secrets.is_empty() {
             return Err(SqlError::Refused(Refusal::SecretInClear));
@@ -102,7 +103,7 @@ impl Session {
         self.run(statement).await.map_err(|e| e.masked(secrets))
     }
 
-    /// The first value of the first row.
+    /// Runs one statement and returns the first value of the first row.
     ///
     /// # Errors
     /// As [`Session::query`].
@@ -128,7 +129,7 @@ fn nonsense(what: &str) -> SqlError {
     SqlError::Broken(format!("{what} cannot be read"))
 }
 
-/// Fails when a status says that more results follow.
+/// Fails when a packet's status says that more results follow.
 fn single(status: Option<u64>) -> Result<(), SqlError> {
     match status {
         Some(status) if status & MORE_RESULTS == 0 => Ok(()),
@@ -137,8 +138,8 @@ fn single(status: Option<u64>) -> Result<(), SqlError> {
     }
 }
 
-/// The status of the packet that ends columns and rows; such a packet is shorter than any row that
-/// begins alike.
+/// The status in the packet that ends columns or rows; `None` for another packet. A row can begin
+/// with the same byte, but is longer.
 fn end(packet: &[u8]) -> Option<Option<u64>> {
     let mut fields = Fields(packet.strip_prefix(&[0xfe])?);
     (packet.len() < 9).then(|| {
@@ -147,7 +148,7 @@ fn end(packet: &[u8]) -> Option<Option<u64>> {
     })
 }
 
-/// The name in the definition of a column: what stands fifth, after catalogue, schema and tables.
+/// The name in a column's definition: the fifth field, after catalogue, schema and two tables.
 fn column(definition: &[u8]) -> Option<String> {
     let mut fields = Fields(definition);
     let name = (0..5).try_fold(None, |_, _| fields.value())?;

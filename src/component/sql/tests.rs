@@ -97,7 +97,10 @@ async fn an_answer_is_read_within_its_bounds_or_not_at_all() {
     })
     .await;
     assert!(
-        matches!(&said, Err(SqlError::TooMuch(why)) if why.contains(&format!("{} MiB", BYTES >> 20))),
+        matches!(
+            &said,
+            Err(SqlError::TooMuch(why)) if why.contains(&format!("{} MiB", BYTES >> 20))
+        ),
         "{said:?}"
     );
     // Columns, too.

@@ -28,7 +28,7 @@ async fn act(mut fake: Fake, script: Vec<Say>) {
             Error(code) => fake.error(code, "no").await,
         }
     }
-    // The settings, and whatever else comes.
+    // Accepts the settings, and whatever else comes.
     while fake.read().await.is_some() {
         fake.ok().await;
     }
@@ -156,7 +156,7 @@ async fn a_greeting_cut_anywhere_is_an_error() {
         let came = log_in(|fake| act(fake, script)).await;
         assert!(matches!(came.session, Err(SqlError::Broken(_))), "{length}");
     }
-    // The length of the nonce is a byte of the server's.
+    // The server chooses the byte that tells the nonce's length.
     let at = whole.windows(11).position(|w| w == [21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
     for length in 0..=255 {
         let mut payload = whole.clone();

@@ -51,7 +51,7 @@ fn mode(mode: TlsMode) -> Tls {
     Tls { mode, ..Tls::off() }
 }
 
-/// Greets, takes TLS up if asked, and reads the login; `None` when the client went away.
+/// Greets, begins TLS if the client asks for it, and reads the login; `None` when the client left.
 async fn accept(mut fake: Fake, tls: Option<Arc<ServerConfig>>, plugin: &str) -> Option<Fake> {
     let offer = if tls.is_some() { SSL } else { 0 };
     fake.send(&greeting(CAPABILITIES | offer, plugin)).await;
@@ -151,7 +151,7 @@ async fn what_comes_before_tls_does_not_count_as_within() {
     let came = log_in_at("db.example", &tls, |mut fake| async move {
         let payload = greeting(CAPABILITIES | SSL, NATIVE);
         let head = [u8::try_from(payload.len()).unwrap(), 0, 0, 0];
-        // The packet that would let us in comes too early.
+        // The packet that would let the client in comes too early.
         fake.raw(&[&head, &payload[..], &[7, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0]].concat()).await;
         while fake.read().await.is_some() {}
     })

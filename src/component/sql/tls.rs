@@ -1,4 +1,4 @@
-//! TLS to a server, begun within the login as the MySQL protocol wants it.
+//! TLS to a server. The MySQL protocol begins it in the middle of the login.
 use super::login::Channel;
 use super::{Refusal, SqlError};
 use crate::transport::Duplex;
@@ -17,12 +17,12 @@ use tokio_rustls::TlsConnector;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum TlsMode {
-    /// Never, on purpose: the network may be trusted.
+    /// Never: the configuration says that the network may be trusted.
     Off,
-    /// When the server offers it. Whoever stands in the middle can take the offer away.
+    /// When the server offers TLS. A man in the middle can suppress the offer.
     #[default]
     Preferred,
-    /// Always, with any certificate: nobody can listen, but one in the middle can still be the
+    /// Always, with any certificate: nobody can listen, but a man in the middle can pose as the
     /// server.
     Required,
     /// Always, with a certificate for this name, signed by a known authority.
@@ -30,41 +30,41 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
-    /// By its name in a configuration.
+    /// The mode of this name in a configuration.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         name.parse().ok()
     }
 }
 
-/// Where the certificates of authorities are, as PEM.
+/// Where the certificates of the authorities (PEM) are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ca {
-    /// Here.
+    /// In this text.
     Text(String),
     /// In a file on this machine.
     File(PathBuf),
 }
 
-/// TLS as one login wants it.
+/// The TLS settings of one login.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Whether.
+    /// Whether the link uses TLS.
     pub mode: TlsMode,
     /// Who may sign the certificate; needed by [`TlsMode::Verify`].
     pub ca: Option<Ca>,
-    /// The name in the certificate; the address when `None`.
+    /// The name that the certificate must have; the dialled address when `None`.
     pub server_name: Option<String>,
 }
 
 impl Tls {
-    /// For servers that are reached through their own host.
+    /// No TLS: for servers that are reached from their own host.
     #[must_use]
     pub fn off() -> Self {
         Self { mode: TlsMode::Off, ca: None, server_name: None }
     }
 
-    /// Whether to begin TLS with a server that does or does not offer it.
+    /// Whether to begin TLS with a server; `offered` says whether the server offers it.
     pub(super) fn wanted(&self, offered: bool) -> Result<bool, SqlError> {
         match self.mode {
             TlsMode::Off => Ok(false),
@@ -74,7 +74,7 @@ impl Tls {
         }
     }
 
-    /// What a link is worth after TLS began.
+    /// Who can read the link once TLS has begun.
     pub(super) fn channel(&self) -> Channel {
         if self.mode == TlsMode::Verify { Channel::Verified } else { Channel::Encrypted }
     }
@@ -118,7 +118,7 @@ impl Tls {
             .map_err(|e| SqlError::Tls(format!("ca: {e}")))
     }
 
-    /// The authorities' certificates.
+    /// The certificates of the authorities.
     ///
     /// # Errors
     /// There is no CA, its file cannot be read, or it holds no certificate.
@@ -139,7 +139,7 @@ impl Tls {
     }
 }
 
-/// Takes any certificate, so that the link is encrypted and nothing more.
+/// Accepts any certificate: the link is encrypted, and nothing is proved about the server.
 #[derive(Debug)]
 struct Anybody(WebPkiSupportedAlgorithms);
 

@@ -1,12 +1,12 @@
-//! Packets of the MySQL protocol over any byte stream, and a reader for what is in them.
+//! Packets of the MySQL protocol over any byte stream, and a reader for their fields.
 //!
-//! Whoever answers on a port may send anything: each packet has a bound before memory is taken for
-//! it, and each field is checked before it is read.
+//! Whoever answers on a port may send anything. So each packet's length is checked before memory is
+//! taken for it, and each field is checked before it is read.
 use super::SqlError;
 use crate::transport::Duplex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 
-/// Payload of a packet that goes on in the next one.
+/// Payload length in bytes of a packet that the next packet continues.
 const FULL: usize = 0xff_ffff;
 
 /// One connection.
@@ -21,10 +21,11 @@ impl Wire {
         Self { stream: BufReader::with_capacity(16 << 10, stream), sequence }
     }
 
-    /// Gives the stream and the number of the next packet back, for TLS.
+    /// Returns the stream and the number of the next packet, so that TLS can begin.
     ///
     /// # Errors
-    /// The server sent more than was read: what comes before TLS must not count as said within it.
+    /// The server sent more than was read. What arrives before TLS must not count as said within
+    /// TLS.
     pub fn into_stream(self) -> Result<(Box<dyn Duplex>, u8), SqlError> {
         if !self.stream.buffer().is_empty() {
             return Err(SqlError::Broken("the server spoke before TLS began".into()));
@@ -32,15 +33,15 @@ impl Wire {
         Ok((self.stream.into_inner(), self.sequence))
     }
 
-    /// Begins a command: its packets are numbered from zero.
+    /// Begins a command, whose packets are numbered from zero.
     pub fn begin(&mut self) {
         self.sequence = 0;
     }
 
-    /// Reads one payload of at most `limit` bytes; `beyond` says what was too much.
+    /// Reads one payload of at most `limit` bytes; `beyond` is the error text for a longer one.
     ///
     /// # Errors
-    /// The connection ended, packets are out of order, or there is too much.
+    /// The connection ended, packets are out of order, or the payload is too long.
     pub async fn read(&mut self, limit: usize, beyond: &'static str) -> Result<Vec<u8>, SqlError> {
         let mut payload = Vec::new();
         loop {
@@ -75,7 +76,7 @@ impl Wire {
         let mut rest = payload;
         loop {
             let (now, later) = rest.split_at(rest.len().min(FULL));
-            // At most 0xffffff: three bytes.
+            // `now` has at most 0xffffff bytes, so three bytes hold its length.
             let length = u32::try_from(now.len()).unwrap_or_default().to_le_bytes();
             bytes.extend([length[0], length[1], length[2], self.sequence]);
             bytes.extend(now);
@@ -89,7 +90,7 @@ impl Wire {
         self.stream.flush().await.map_err(|e| broken(&e))
     }
 
-    /// Ends our side.
+    /// Closes our side of the connection.
     pub async fn shut(&mut self) {
         let _ = self.stream.shutdown().await;
     }
@@ -102,7 +103,7 @@ fn broken(error: &std::io::Error) -> SqlError {
     })
 }
 
-/// What is in a payload; every read says whether it was there.
+/// Reads the fields of a payload one by one; each read returns `None` when the field is not there.
 pub(super) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -125,7 +126,7 @@ impl<'a> Fields<'a> {
         self.take(1)?;
         text
     }
-    /// A number with its length in its first byte.
+    /// A length-encoded number: its first byte tells its length.
     pub fn length(&mut self) -> Option<u64> {
         match self.byte()? {
             n @ 0..=0xfa => Some(n.into()),
@@ -146,10 +147,10 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The error in a packet that began with 0xff. With a marker, five characters of SQL state come
-/// before the text.
+/// The error in a packet that began with 0xff. If a `#` follows the error number, five characters
+/// of SQL state come before the text.
 pub(super) fn server_error(after_header: &[u8]) -> SqlError {
-    /// More of an error's text is of no use to anybody.
+    /// The rest of a longer error text helps nobody.
     const TEXT: usize = 4096;
     let mut fields = Fields(after_header);
     let Some(code) = fields.number(2).and_then(|n| u16::try_from(n).ok()) else {

@@ -1,11 +1,11 @@
 //! `ob_access`: all databases, users and grants of one server or group as maps.
 //!
 //! Terraform writes its whole state after each resource, so hundreds of single objects cost seconds
-//! that have nothing to do with the server; here it is one session, five set queries, and only the
-//! statements that are needed.
+//! that have nothing to do with the server. This resource takes one session, five set queries, and
+//! only the statements that are needed.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs`
-//!   statements and facts
+//! - `schema.rs` holds the attributes. `plan.rs` is pure: checks and the planned state. `object.rs`
+//!   holds statements and facts.
 mod object;
 mod plan;
 mod schema;

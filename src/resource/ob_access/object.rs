@@ -1,4 +1,4 @@
-//! Statements and facts of all of it at once.
+//! Statements and facts of all objects of one `ob_access` at once.
 use super::schema::{AccessState, DatabaseEntry, GrantEntry, Unmanaged, UserEntry};
 use crate::base::Problem;
 use crate::base::units::count;
@@ -29,7 +29,7 @@ pub(super) fn entry<'a, T>(map: &'a Map<T>, key: &str) -> Option<&'a T> {
     known(known(map)??.get(key)?)?
 }
 
-/// The name of an entry: its own or its key.
+/// The name of an entry: its `name`, or else its key.
 pub(super) fn name(key: &str, name: &Value<String>) -> Option<String> {
     Some(known(name)?.map_or(key, String::as_str).to_owned())
 }
@@ -39,19 +39,19 @@ pub(super) fn account(key: &str, entry: &UserEntry) -> Option<Account> {
     Some(Account::new(name(key, &entry.name)?, known(&entry.host)?.map_or("%", String::as_str)))
 }
 
-/// What a state declares, by what counts: names, not keys.
+/// What a state declares, by names on the server instead of keys.
 #[derive(Debug, Default)]
 pub struct Declared<'a> {
-    /// Databases by name in lower case.
+    /// Databases by name in lower case, each with the name as written.
     pub databases: BTreeMap<String, (String, &'a DatabaseEntry)>,
-    /// Accounts, with their key.
+    /// Accounts, each with its key.
     pub users: BTreeMap<Account, (&'a str, &'a UserEntry)>,
     /// Grants.
     pub grants: BTreeMap<(Account, Scope), Wanted>,
 }
 
 impl<'a> Declared<'a> {
-    /// `None` while a name or a map is unknown.
+    /// The declarations of a state; `None` while a name or a map is unknown.
     #[must_use]
     pub fn of(state: &'a AccessState) -> Option<Self> {
         let mut out = Self::default();
@@ -144,7 +144,7 @@ impl SqlObject for AccessState {
         let scopes: BTreeSet<_> = before.grants.keys().chain(after.grants.keys()).collect();
         for key @ (account, scope) in scopes {
             let (owned, wanted) = (before.grants.get(key), after.grants.get(key));
-            // Grants end with their user.
+            // The server removes a user's grants together with the user.
             let ends = wanted.is_none()
                 && (!now.users.contains_key(account)
                     || (before.users.contains_key(account) && !after.users.contains_key(account)));
@@ -180,10 +180,16 @@ impl SqlObject for AccessState {
         let refused: Vec<_> =
             gone.iter().filter(|n| !allowed.contains(**n)).map(|n| format!("\"{n}\"")).collect();
         if !refused.is_empty() {
-            return Err(Problem::refused(format!("dropping {} would drop rows", refused.join(", ")))
-                .why("a database that is no longer declared is dropped, and its name is not in allow_data_loss")
-                .fix("declare it again, or name it in allow_data_loss")
-                .attribute(["allow_data_loss"]));
+            return Err(Problem::refused(format!(
+                "dropping {} would drop rows",
+                refused.join(", ")
+            ))
+            .why(
+                "a database that is no longer declared is dropped, and its name is not in \
+                 allow_data_loss",
+            )
+            .fix("declare it again, or name it in allow_data_loss")
+            .attribute(["allow_data_loss"]));
         }
         out.extend(gone.into_iter().map(|n| database::drop(n)));
         Ok(out)
@@ -264,7 +270,8 @@ impl SqlObject for AccessState {
     }
 }
 
-/// What `exclusive` removes: what the prior state has shown and is still there, nothing else.
+/// The statements of `exclusive`. They remove only what the prior state has shown and what is still
+/// there.
 fn exclusive(
     change: Change<'_, AccessState>,
     now: &Catalog,
@@ -277,7 +284,7 @@ fn exclusive(
     let Value::Value(shown) = &prior.unmanaged else { return Vec::new() };
     let mut still = others(after, now);
     if change.passwords == sql_object::Passwords::Named {
-        // For the runbook the prior state is all there is.
+        // The runbook has only the prior state to go by.
         still = shown.clone();
     }
     let declared: BTreeSet<_> = after.users.keys().map(Account::quoted).collect();
@@ -292,7 +299,7 @@ fn exclusive(
         .collect()
 }
 
-/// What is there and not declared.
+/// What the server has and the state does not declare.
 fn others(declared: &Declared<'_>, now: &Catalog) -> Unmanaged {
     let set = |all: BTreeSet<String>| Value::Value(all.into_iter().map(Value::Value).collect());
     let databases = now
@@ -372,7 +379,7 @@ fn fill_grant(value: &mut Value<GrantEntry>, now: &Catalog, how: Fill) -> bool {
     true
 }
 
-/// What the server has, going by the prior state.
+/// The catalog that the server has if the prior state is true.
 pub(super) fn believed(prior: Option<&AccessState>) -> Catalog {
     let mut now = Catalog::default();
     let Some(declared) = prior.and_then(Declared::of) else { return now };
@@ -402,10 +409,10 @@ pub(super) fn believed(prior: Option<&AccessState>) -> Catalog {
     now
 }
 
-/// Reads everything that is there by the import id of the server.
+/// Reads everything on a server by the server's import id.
 ///
 /// # Errors
-/// The id is malformed, or nothing answers.
+/// The id is malformed, or the server does not answer.
 pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
     let named = sql_import::parse(cx, id).await?;
     let state = AccessState {
@@ -431,7 +438,7 @@ pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
     Ok(state)
 }
 
-/// A state that declares all there is.
+/// A state that declares everything on the server, without system objects and without `login`.
 pub(super) fn everything(mut state: AccessState, now: &Catalog, login: &str) -> AccessState {
     let spare = |a: &Account| {
         is_system_user(&a.user) || a.user == login || now.users.get(a).is_none_or(|u| u.role)

@@ -1,4 +1,4 @@
-//! Pure: what is wrong, and what the state will be.
+//! Pure: finds what is wrong, and computes the planned state.
 use super::object::{self, Declared};
 use super::schema::{AccessState, DatabaseEntry, Unmanaged, UserEntry};
 use crate::base::Problem;
@@ -12,7 +12,7 @@ use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
 use std::collections::BTreeMap;
 
-/// Everything wrong with a configuration by itself.
+/// Finds everything that is wrong with a configuration by itself.
 pub fn validate(config: &AccessState, diags: &mut Diagnostics) {
     sql_target::validate(config, diags);
     for (key, entry) in object::entries(&config.databases) {
@@ -78,7 +78,7 @@ pub fn validate(config: &AccessState, diags: &mut Diagnostics) {
     twice(config, diags);
 }
 
-/// Two keys for one thing would undo each other.
+/// Reports two keys for one object: they would undo each other.
 fn twice(config: &AccessState, diags: &mut Diagnostics) {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut check =
@@ -115,7 +115,7 @@ fn twice(config: &AccessState, diags: &mut Diagnostics) {
     }
 }
 
-/// Makes the planned state.
+/// Computes the planned state.
 pub fn plan(
     input: PlanInput<'_, AccessState>,
     diags: &mut Diagnostics,
@@ -177,9 +177,9 @@ fn what(state: &AccessState) -> What<'_> {
     (&state.databases, &state.users, &state.grants)
 }
 
-/// Defaults of entries, and what an unchanged spelling keeps.
+/// Sets the defaults of entries, and keeps the prior spelling of values that mean the same.
 fn defaults(input: PlanInput<'_, AccessState>, next: &mut AccessState) {
-    // Not what it was before: without the line the protection is back.
+    // Do not test the prior value: when the line is removed, the default holds again.
     for (value, config, default) in [
         (&mut next.exclusive, &input.config.exclusive, false),
         (&mut next.deletion_protection, &input.config.deletion_protection, true),
@@ -206,8 +206,10 @@ fn defaults(input: PlanInput<'_, AccessState>, next: &mut AccessState) {
             for (value, before) in
                 [(&mut entry.charset, &before.charset), (&mut entry.collation, &before.collation)]
             {
-                if matches!((&*value, before), (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b))
-                {
+                if matches!(
+                    (&*value, before),
+                    (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b)
+                ) {
                     value.clone_from(before);
                 }
             }
@@ -262,7 +264,7 @@ fn defaults(input: PlanInput<'_, AccessState>, next: &mut AccessState) {
     }
 }
 
-/// A user nobody had before needs a password or a lock.
+/// A user that did not exist before needs a password or a lock.
 fn new_users(input: PlanInput<'_, AccessState>, next: &AccessState, diags: &mut Diagnostics) {
     let before = input.prior.and_then(Declared::of).unwrap_or_default();
     for (key, entry) in object::entries(&next.users) {
@@ -281,7 +283,7 @@ fn new_users(input: PlanInput<'_, AccessState>, next: &AccessState, diags: &mut 
     }
 }
 
-/// Refuses what would lose data or was not asked for.
+/// Refuses a destroy that would lose data or was not asked for.
 pub fn plan_destroy(prior: &AccessState, diags: &mut Diagnostics) {
     let names: Vec<_> = Declared::of(prior).unwrap_or_default().databases.into_keys().collect();
     if !names.is_empty() && prior.deletion_protection != Value::Value(false) {

@@ -145,25 +145,81 @@ pub fn schema() -> Schema {
     ];
     let users = [
         ("name", string("User name; the key when not set.").optional_computed().check(user_name)),
-        ("host", string("Where it may come from. Default: `%`.").optional_computed().check(host_pattern)),
-        ("password_wo", string("Password. Never kept in plan or state. A new user that is not locked needs one.").optional().write_only()),
-        ("password_wo_version", number("Raise it to set `password_wo` again. Dropped from the state when somebody else changed the password.").optional()),
+        (
+            "host",
+            string("Where it may come from. Default: `%`.").optional_computed().check(host_pattern),
+        ),
+        (
+            "password_wo",
+            string(
+                "Password. Never kept in plan or state. A new user that is not locked needs one.",
+            )
+            .optional()
+            .write_only(),
+        ),
+        (
+            "password_wo_version",
+            number(
+                "Raise it to set `password_wo` again. Dropped from the state when somebody else \
+                 changed the password.",
+            )
+            .optional(),
+        ),
         ("locked", boolean("Cannot log in. Default: `false`.").optional_computed()),
-        ("password_changed", string("When the password was set last, in seconds since 1970.").computed()),
+        (
+            "password_changed",
+            string("When the password was set last, in seconds since 1970.").computed(),
+        ),
     ];
     let unmanaged = [
         ("databases", set("Databases.", STRING).computed()),
         ("users", set("Users, as SQL names them.", STRING).computed()),
         ("grants", set("Privileges, as `REVOKE` names them.", STRING).computed()),
     ];
-    let schema = Schema::new(0, "All databases, users and grants of one server or group as maps: one read and one session for all of them, however many there are.\n\nKeys are free; what counts is the name inside, so a key can be changed without any effect on the server. Only what is declared is managed; the rest is shown in `unmanaged`. With `exclusive = true` other users and other privileges of declared users are removed, but only those that a plan has shown; databases, system accounts, the provider's account and the login in use never are. Dropping a database needs its name in `allow_data_loss`.\n\nFrom single `ob_database`, `ob_user` and `ob_grant` to this and back: forget them with `removed { lifecycle { destroy = false } }` and import.")
-        .attr("id", string("Import id: that of the server, `ssh://user@address:port/base-dir?identity=name` or `sql://credential@address:port`. An import takes everything that is there but system objects.").computed())
-        .attr("databases", map_of("Databases by a key of your choice.", databases).optional())
-        .attr("users", map_of("Users by a key of your choice.", users).optional())
-        .attr("grants", map_of("Grants by a key of your choice; one per user and place.", attributes()).optional())
-        .attr("exclusive", boolean("Removes users and privileges that are not declared here, once a plan has shown them. Default: `false`.").optional_computed())
-        .attr("deletion_protection", boolean("Refuses to destroy this object while it has databases. Default: `true`.").optional_computed())
-        .attr("allow_data_loss", set("Names of databases whose rows may be dropped.", STRING).optional())
-        .attr("unmanaged", object("What is there and not declared here.", unmanaged).computed());
+    let schema = Schema::new(
+        0,
+        "All databases, users and grants of one server or group as maps: one read and one session \
+         for all of them, however many there are.\n\nKeys are free; what counts is the name \
+         inside, so a key can be changed without any effect on the server. Only what is declared \
+         is managed; the rest is shown in `unmanaged`. With `exclusive = true` other users and \
+         other privileges of declared users are removed, but only those that a plan has shown; \
+         databases, system accounts, the provider's account and the login in use never are. \
+         Dropping a database needs its name in `allow_data_loss`.\n\nFrom single `ob_database`, \
+         `ob_user` and `ob_grant` to this and back: forget them with \
+         `removed { lifecycle { destroy = false } }` and import.",
+    )
+    .attr(
+        "id",
+        string(
+            "Import id: that of the server, `ssh://user@address:port/base-dir?identity=name` or \
+             `sql://credential@address:port`. An import takes everything that is there but system \
+             objects.",
+        )
+        .computed(),
+    )
+    .attr("databases", map_of("Databases by a key of your choice.", databases).optional())
+    .attr("users", map_of("Users by a key of your choice.", users).optional())
+    .attr(
+        "grants",
+        map_of("Grants by a key of your choice; one per user and place.", attributes()).optional(),
+    )
+    .attr(
+        "exclusive",
+        boolean(
+            "Removes users and privileges that are not declared here, once a plan has shown them. \
+             Default: `false`.",
+        )
+        .optional_computed(),
+    )
+    .attr(
+        "deletion_protection",
+        boolean("Refuses to destroy this object while it has databases. Default: `true`.")
+            .optional_computed(),
+    )
+    .attr(
+        "allow_data_loss",
+        set("Names of databases whose rows may be dropped.", STRING).optional(),
+    )
+    .attr("unmanaged", object("What is there and not declared here.", unmanaged).computed());
     sql_target::attributes().into_iter().fold(schema, |s, (name, a)| s.attr(name, a))
 }

@@ -80,7 +80,8 @@ fn a_change_runs_only_the_statements_it_needs() {
             None,
             Some(state()),
             vec![
-                "CREATE DATABASE IF NOT EXISTS `shop` CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin",
+                "CREATE DATABASE IF NOT EXISTS `shop` CHARACTER SET = utf8mb4 COLLATE = \
+                 utf8mb4_bin",
                 "CREATE USER IF NOT EXISTS 'app'@'%' IDENTIFIED BY <users[\"app\"].password_wo>",
                 "GRANT INSERT, SELECT ON `shop`.* TO 'app'@'%'",
             ],

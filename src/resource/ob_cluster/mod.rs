@@ -1,8 +1,8 @@
-//! `ob_cluster`: a database cluster on hosts, of the engine that it names.
+//! `ob_cluster`: a database cluster on hosts, of the engine that the configuration names.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what
-//!   is true
-//! - this file: the verbs; nothing here knows SSH or gRPC
+//! - `schema.rs` holds the attributes. `plan.rs` is pure: it says what changes and by which graph.
+//!   `read.rs` reads what is true.
+//! - This file holds the verbs; nothing here knows SSH or gRPC.
 mod plan;
 mod read;
 mod schema;
@@ -87,7 +87,7 @@ impl Resource for ObCluster {
     }
 }
 
-/// Write-only values of the configuration by name.
+/// The write-only values of the configuration, by name.
 fn secrets(config: Option<&Cluster>) -> BTreeMap<String, Secret> {
     let password = config.and_then(|c| common::set_text(&c.root_password_wo));
     password.map(|p| ("root_password_wo".to_owned(), Secret::new(p))).into_iter().collect()
@@ -101,7 +101,7 @@ fn targets(database: &dyn Database, node: &Node) -> Vec<Target> {
     vec![Target::node(database.engine(), node)]
 }
 
-/// The object for people.
+/// The object's name for people.
 fn title(node: &Node) -> String {
     format!("cluster.{}", node.name)
 }
@@ -113,9 +113,9 @@ async fn create(
 ) -> Result<Applied<Cluster>, Problem> {
     let mut desired = desired(planned).ok_or_else(unknown_input)?;
     let database = plan::database(planned).ok_or_else(unknown_input)?;
-    // A lost state: a member of a group is taken in as it is. Its group says whether its server
-    // runs, and asks the others first. A host that does not say whether it carries one is not gone
-    // on with: it might answer again a moment later.
+    // After a lost state, a member of a group is taken in as it is: its group says whether its
+    // server runs, and asks the other members first. If the host cannot say whether it holds a
+    // member, this create fails: the host might answer again a moment later.
     desired.initialize &= !database.facts(&reader(cx), &desired.node).await?.member();
     let graph = database.create(&desired);
     let job = Job {
@@ -150,7 +150,7 @@ async fn update(
     )?;
     let desired = desired(planned).ok_or_else(unknown_input)?;
     let database = plan::database(planned).ok_or_else(unknown_input)?;
-    // The planned graph runs: what turned out to be done meanwhile is skipped and said so.
+    // Apply runs the planned graph; its steps skip and report what turned out to be done meanwhile.
     let job = Job {
         verb: "update",
         object: title(&desired.node),
@@ -162,7 +162,8 @@ async fn update(
     };
     let outcome = execute(cx, job).await?;
     if outcome.problem.is_some() {
-        // What is true now, under what was asked before: the next plan shows what is left.
+        // The state says what is true now under what was asked before, so the next plan shows what
+        // is left.
         let state = read::read(&reader(cx), prior.clone()).await.ok().and_then(|f| f.state);
         return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
     }
@@ -205,7 +206,7 @@ async fn finish(
     Ok(Applied { state: Some(state), problem: None, warnings })
 }
 
-/// Nothing unknown may be left after an apply.
+/// Nothing may be unknown after an apply.
 fn settle(state: &mut Cluster) {
     for value in [
         &mut state.creation_id,

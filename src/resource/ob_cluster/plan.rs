@@ -1,4 +1,4 @@
-//! Pure: configuration and prior state to the planned state and the graph.
+//! Pure: turns configuration and prior state into the planned state and the graph.
 use super::schema::{Cluster, InstanceRef};
 use super::{Value, say};
 use crate::base::Problem;
@@ -16,7 +16,7 @@ pub const SQL_PORT: i64 = 2881;
 /// Default RPC port.
 pub const RPC_PORT: i64 = 2882;
 
-/// The only server of a cluster; `None` while unknown or when there is not exactly one.
+/// The only server of a cluster; `None` while unknown, or when there is not exactly one.
 fn server(state: &Cluster) -> Option<&super::Server> {
     let zones = known(&state.zones)??;
     let [zone] = zones.values().collect::<Vec<_>>()[..] else { return None };
@@ -32,7 +32,7 @@ fn server_mut(state: &mut Cluster) -> Option<&mut super::Server> {
     if let Value::Value(server) = servers.values_mut().next()? { Some(server) } else { None }
 }
 
-/// The instance a state describes; `None` while something is unknown.
+/// The instance that a state describes; `None` while something about it is unknown.
 #[must_use]
 pub fn instance(state: &Cluster) -> Option<Node> {
     let server = server(state)?;
@@ -68,25 +68,25 @@ pub fn database(state: &Cluster) -> Option<&'static dyn Database> {
     database::of(Engine::parse(&text(&state.engine)?)?)
 }
 
-/// How far a state says that its server is.
+/// How far the server has got, by the state; `Running` when the state does not say.
 fn state(of: &Cluster) -> State {
     set_text(&of.status).and_then(State::parse).unwrap_or(State::Running)
 }
 
-/// The graph that leads from what `prior` (refreshed) shows to what `next` asks for; `None` while
-/// something that shapes it is unknown.
+/// The graph that leads from what the refreshed `prior` shows to what `next` asks for; `None` while
+/// something that shapes the graph is unknown.
 #[must_use]
 pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     let (before, after) = (desired(prior)?, desired(next)?);
     Some(database(next)?.update(state(prior), prior.creation_id.is_null(), &before, &after))
 }
 
-/// An adoption of it was cut.
+/// An adoption of this cluster was cut.
 fn adopting(prior: &Cluster) -> bool {
     state(prior).adopting()
 }
 
-/// The graph of a destroy.
+/// The graph of a destroy; `None` while something that shapes it is unknown.
 #[must_use]
 pub fn destroy_graph(prior: &Cluster) -> Option<Graph> {
     let name = text(&prior.name)?;
@@ -94,7 +94,7 @@ pub fn destroy_graph(prior: &Cluster) -> Option<Graph> {
     Some(database(prior)?.destroy(&instance(prior)?, &text(&prior.creation_id)?, aside_too))
 }
 
-/// What a configuration asks for, as far as it is known.
+/// The part of a configuration that is known.
 fn asked(config: &Cluster) -> Server {
     let zones = known(&config.zones).flatten();
     let servers =
@@ -111,7 +111,7 @@ fn asked(config: &Cluster) -> Server {
     }
 }
 
-/// Everything wrong with a configuration by itself.
+/// Finds everything that is wrong with a configuration by itself.
 pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
     if let Some(database) = database(config) {
         for problem in database.validate(&asked(config)) {
@@ -151,7 +151,7 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
     }
 }
 
-/// Makes the planned state.
+/// Computes the planned state.
 pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Planned<Cluster>> {
     let mut next = input.proposed.clone();
     defaults(&mut next, input.config);
@@ -173,11 +173,11 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         return Some(Planned { state: next, replace: Vec::new() });
     };
     next.instance = reference(&next);
-    // The way to the host may change: the id is that way.
+    // The id is how the host is reached, which may change.
     next.id = id(&next);
     if graph.is_empty() {
-        // The same files under another archive or version name are no change (an imported object
-        // knows only its files).
+        // The same files under another archive or version name are no change: an imported object
+        // knows only its files.
         if same_package(prior, &next) {
             next.package = prior.package.clone();
             next.instance = reference(&next);
@@ -225,8 +225,8 @@ fn defaults(next: &mut Cluster, config: &Cluster) {
     if !next.initialize.is_value() {
         next.initialize = Value::Value(true);
     }
-    // Not `next`: core keeps the prior value of a line that was removed, and protection is the
-    // default.
+    // Do not test `next`: core keeps the prior value of a line that was removed, and the default is
+    // protection.
     if config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
@@ -268,7 +268,7 @@ fn id(state: &Cluster) -> Value<String> {
     instance(state).map_or(Value::Unknown, |i| say(import_id(&i)))
 }
 
-/// What other resources refer to.
+/// The reference through which other resources name this cluster.
 #[must_use]
 pub fn reference(state: &Cluster) -> Value<InstanceRef> {
     let (Some(server), Some(package)) = (server(state), known(&state.package).flatten()) else {
@@ -289,17 +289,19 @@ pub fn reference(state: &Cluster) -> Value<InstanceRef> {
     })
 }
 
-/// What cannot change in place is refused by name: nothing healthy is ever replaced unasked.
-/// `told`: the engine has said already what of it cannot change.
+/// Refuses by name what cannot change in place: nothing healthy is ever replaced unasked. `told`
+/// means that the engine has already refused a change of its own.
 fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
-    let mut refuse = |what: &str, attribute: &str| {
-        diags.problem(
+    let mut refuse =
+        |what: &str, attribute: &str| {
+            diags.problem(
             Problem::refused(format!("{what} of a cluster cannot change"))
                 .why("a replacement would drop its data")
-                .fix("make a second ob_cluster, move the data to it with ob_standby, then destroy this one; or give it a new resource address with a new name")
+                .fix("make a second ob_cluster, move the data to it with ob_standby, then destroy \
+                      this one; or give it a new resource address with a new name")
                 .attribute([attribute]),
         );
-    };
+        };
     let adopted = !prior.creation_id.is_null();
     if prior.name != next.name && !next.name.is_unknown() && adopted {
         refuse("the name", "name");
@@ -317,9 +319,9 @@ fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
         if a.host.run_as != b.host.run_as {
             refuse("run_as", "zones");
         }
-        // Identity is name and mark, never address: the step SetStage proves the mark at the new
-        // address. An import knows no name of the host and takes its address: another name at the
-        // same address is the same host.
+        // A host is identified by name and mark, never by address: the step SetStage proves the
+        // mark at the new address. An import knows no name of the host and uses the address as its
+        // name, so another name at the same address is the same host.
         let (here, there) = (&a.host.endpoint, &b.host.endpoint);
         if adopted
             && here.name != there.name
@@ -336,7 +338,7 @@ fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
     }
 }
 
-/// Refuses what would lose data or was not asked for.
+/// Refuses a destroy that would lose data or was not asked for.
 pub fn plan_destroy(prior: &Cluster, diags: &mut Diagnostics) {
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {

@@ -1,4 +1,4 @@
-//! What is true: facts into the state, what others changed into `unmanaged`.
+//! Reads what is true: facts go into the state, parameters that others changed into `unmanaged`.
 use super::plan::{database, desired, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
@@ -12,10 +12,11 @@ use crate::resource::place::{Place, import_id, parse_id};
 use crate::resource::{Context, Found};
 use std::collections::BTreeMap;
 
-/// Looks at the host.
+/// Looks at the host and its server.
 ///
 /// # Errors
-/// Never for a host that does not answer (that is a status); only for what cannot go on.
+/// A host that does not answer is no error but a status. Errors are problems with which the read
+/// cannot go on.
 pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem> {
     let Some(instance) = instance(&state) else {
         return Err(Problem::internal("the state does not say where the cluster is"));
@@ -43,8 +44,8 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     state.id = say(import_id(&instance));
     state.status = say(State::of(&facts, state.initialize != Value::Value(false)).as_str());
     take_package(&mut state, &facts);
-    // A member that others build (initialize = false) says nothing of its server: the group does.
-    // Nor does one whose account may be half made.
+    // A member that others build (initialize = false) says nothing of its server: the group does. A
+    // server whose account may be half made is not asked either.
     if facts.pid.is_some()
         && facts.account.is_some()
         && !facts.adopting
@@ -87,7 +88,8 @@ fn unreachable(mut state: Cluster, problem: Problem) -> Found<Cluster> {
     Found { state: Some(state), warnings: vec![warning] }
 }
 
-/// Another package than the state's is drift: its id is shown, the rest stays as last known.
+/// Another package than the state's is drift: its id is shown, and the other attributes stay as
+/// last known.
 fn take_package(state: &mut Cluster, facts: &Facts) {
     let Some(found) = &facts.package else { return };
     if facts.mark.is_none() {
@@ -118,21 +120,21 @@ fn take_answers(database: &dyn Database, state: &mut Cluster, said: &Said) {
     state.unmanaged = Value::Value(others.map(|(k, v)| (k.clone(), say(v))).collect());
 }
 
-/// Warns at plan about what apply will meet: too little memory, an unfinished create, a complete
-/// object to adopt.
+/// Warns at plan time about what apply will meet: too little memory, an unfinished create, a
+/// complete object to adopt.
 pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -> Vec<Problem> {
     let (Some(instance), Some(database)) = (instance(planned), database(planned)) else {
         return Vec::new();
     };
     let (before, after) = (prior.and_then(desired), desired(planned));
-    // An update is looked at only where its host may have too little for it.
+    // For an update only the host's resources matter, and only when parameters change.
     let unchanged = |d: &Desired| before.as_ref().is_some_and(|b| b.parameters == d.parameters);
     if prior.is_some() && after.as_ref().is_none_or(unchanged) {
         return Vec::new();
     }
     let facts = match database.facts(&reader(cx), &instance).await {
         Ok(facts) => facts,
-        // The refresh has said it already of what is in the state.
+        // The refresh has already reported this for an object that is in the state.
         Err(problem) => {
             return prior.is_none().then(|| common::not_seen(problem)).into_iter().collect();
         }
@@ -163,7 +165,10 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
                 Problem::user(format!("resumes the creation of \"{name}\""))
                     .place(place)
                     .why(format!("operation {} stopped after step {done} of {of}", mark.operation))
-                    .fix("nothing: steps that are done are skipped; to give it up instead, run `ob operation abandon`"),
+                    .fix(
+                        "nothing: steps that are done are skipped; to give it up instead, run \
+                         `ob operation abandon`",
+                    ),
             ]
         }
         Stage::Complete => vec![
@@ -179,7 +184,8 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
 /// Reads an object by its import id; writes nothing.
 ///
 /// # Errors
-/// The id is malformed, the host does not answer, nothing is there.
+/// The id is malformed, the host does not answer, or no engine finds anything of its own in the
+/// directory.
 pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
     let Place { endpoint, directory, run_as } = parse_id(id)?;
     let cx = reader(cx);

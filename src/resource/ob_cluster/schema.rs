@@ -245,7 +245,9 @@ fn absolute(path: &str) -> Result<(), String> {
     {
         Ok(())
     } else {
-        Err("a directory is an absolute path of letters, digits, / . _ - without . or .. parts and without a slash at its end".into())
+        Err("a directory is an absolute path of letters, digits, / . _ - without . or .. parts \
+             and without a slash at its end"
+            .into())
     }
 }
 
@@ -272,44 +274,173 @@ pub fn schema() -> Schema {
         ("run_as", string("OS user that runs it.").computed()),
         ("package", string("Package it starts from.").computed()),
     ];
-    Schema::new(0, "A database cluster, installed, started, changed and removed over SSH.\n\nToday `engine = \"seekdb\"`: exactly one zone with one server. Two of them become a primary and its standby with `ob_standby`.\n\nAn interrupted create leaves nothing in the state and is never tainted: the next apply goes on where it stopped. Destroying a cluster that holds data needs `deletion_protection = false` **and** its name in `allow_data_loss`.")
-        .attr("id", string("Import id, `ssh://user@address:port/base-dir?identity=name&run_as=user`; the last two only where they are needed.").computed())
-        .attr("name", string("Name of the cluster; part of marks, gates and journals on its hosts. Changing it needs a new cluster.").required().check(object_name))
-        .attr("engine", string("Database engine.").required().one_of(&database::names()))
-        .attr("package", object("Which software, from `data.ob_package`. A change restarts the server from the new package; when it does not come up, the old one is started again.", package_attributes()).required())
-        .attr(
-            "zones",
-            map_of(
-                "Zones by name.",
-                [(
-                    "servers",
-                    map_of(
-                        "Servers by name.",
-                        [
-                            ("host", object("Where it runs: `ob_host.x.endpoint`, or the same attributes written out.", connection()).required()),
-                            ("base_dir", string("Directory of the server; it must be empty or absent, and be on a disk with room for the data.").required().check(absolute)),
-                            ("sql_port", number("Port of the MySQL protocol. Default: `2881`.").optional_computed().range(1025..=65535)),
-                            ("rpc_port", number("Port on which standbys follow. Default: `2882`.").optional_computed().range(1025..=65535)),
-                            ("run_as", string("OS user that owns the files and runs the server; the login user when not set.").optional().check(not_empty)),
-                        ],
-                    )
-                    .required(),
-                )],
-            )
-            .required(),
+    Schema::new(
+        0,
+        "A database cluster, installed, started, changed and removed over SSH.\n\nToday \
+         `engine = \"seekdb\"`: exactly one zone with one server. Two of them become a primary \
+         and its standby with `ob_standby`.\n\nAn interrupted create leaves nothing in the state \
+         and is never tainted: the next apply goes on where it stopped. Destroying a cluster that \
+         holds data needs `deletion_protection = false` **and** its name in `allow_data_loss`.",
+    )
+    .attr(
+        "id",
+        string(
+            "Import id, `ssh://user@address:port/base-dir?identity=name&run_as=user`; the last \
+             two only where they are needed.",
         )
-        .attr("parameters", map("Parameters by name. Only the ones named here are managed; dropping one stops managing it. `stack_size`, `net_thread_count`, `use_ipv6`, `enable_rpc_tls`, `strict_check_os_params` need a restart, which the plan says.", STRING).optional().keys(parameter_name))
-        .attr("initialize", boolean("`false` only installs, for a member that `ob_standby` will build as a standby. Default: `true`.").optional_computed())
-        .attr("deletion_protection", boolean("Refuses to destroy the cluster. Default: `true`.").optional_computed())
-        .attr("allow_data_loss", set("Names of objects whose rows may be dropped; destroying needs the cluster's own name here.", STRING).optional())
-        .attr("root_password_wo", string("Password of `root`. Never kept in plan or state. It is kept in a file of mode 0600 on the server's host, because only root can change root's password.").optional().write_only())
-        .attr("root_password_wo_version", number("Raise it to set `root_password_wo` again.").optional())
-        .attr("timeouts", timeouts())
-        .attr("creation_id", string("Names this creation in the mark on the host; destroy needs the same one there.").computed())
-        .attr("status", string("`running` (always so for a member of a group: its `ob_standby` says what the server does), `stopped`, `adopting`, `installed` (not initialized), `unreachable`, `building`, `being destroyed`; `restarting` or `restarted` after a restart that was cut.").computed())
-        .attr("build", string("Build that runs, as the server says.").computed())
-        .attr("instance", object("What `ob_standby`, `ob_user` and others refer to.", instance).computed())
-        .attr("unmanaged", map("Parameters that others changed. Shown, never changed.", STRING).computed())
-        .attr("runbook", string("What the last planned change does, in one line.").computed())
-        .attr("impact", set("What the last planned change does to users: `clients cut`, `outage`, `data loss`, …", STRING).computed())
+        .computed(),
+    )
+    .attr(
+        "name",
+        string(
+            "Name of the cluster; part of marks, gates and journals on its hosts. Changing it \
+             needs a new cluster.",
+        )
+        .required()
+        .check(object_name),
+    )
+    .attr("engine", string("Database engine.").required().one_of(&database::names()))
+    .attr(
+        "package",
+        object(
+            "Which software, from `data.ob_package`. A change restarts the server from the new \
+             package; when it does not come up, the old one is started again.",
+            package_attributes(),
+        )
+        .required(),
+    )
+    .attr(
+        "zones",
+        map_of(
+            "Zones by name.",
+            [(
+                "servers",
+                map_of(
+                    "Servers by name.",
+                    [
+                        (
+                            "host",
+                            object(
+                                "Where it runs: `ob_host.x.endpoint`, or the same attributes \
+                                 written out.",
+                                connection(),
+                            )
+                            .required(),
+                        ),
+                        (
+                            "base_dir",
+                            string(
+                                "Directory of the server; it must be empty or absent, and be on a \
+                                 disk with room for the data.",
+                            )
+                            .required()
+                            .check(absolute),
+                        ),
+                        (
+                            "sql_port",
+                            number("Port of the MySQL protocol. Default: `2881`.")
+                                .optional_computed()
+                                .range(1025..=65535),
+                        ),
+                        (
+                            "rpc_port",
+                            number("Port on which standbys follow. Default: `2882`.")
+                                .optional_computed()
+                                .range(1025..=65535),
+                        ),
+                        (
+                            "run_as",
+                            string(
+                                "OS user that owns the files and runs the server; the login user \
+                                 when not set.",
+                            )
+                            .optional()
+                            .check(not_empty),
+                        ),
+                    ],
+                )
+                .required(),
+            )],
+        )
+        .required(),
+    )
+    .attr(
+        "parameters",
+        map(
+            "Parameters by name. Only the ones named here are managed; dropping one stops \
+             managing it. `stack_size`, `net_thread_count`, `use_ipv6`, `enable_rpc_tls`, \
+             `strict_check_os_params` need a restart, which the plan says.",
+            STRING,
+        )
+        .optional()
+        .keys(parameter_name),
+    )
+    .attr(
+        "initialize",
+        boolean(
+            "`false` only installs, for a member that `ob_standby` will build as a standby. \
+             Default: `true`.",
+        )
+        .optional_computed(),
+    )
+    .attr(
+        "deletion_protection",
+        boolean("Refuses to destroy the cluster. Default: `true`.").optional_computed(),
+    )
+    .attr(
+        "allow_data_loss",
+        set(
+            "Names of objects whose rows may be dropped; destroying needs the cluster's own name \
+             here.",
+            STRING,
+        )
+        .optional(),
+    )
+    .attr(
+        "root_password_wo",
+        string(
+            "Password of `root`. Never kept in plan or state. It is kept in a file of mode 0600 \
+             on the server's host, because only root can change root's password.",
+        )
+        .optional()
+        .write_only(),
+    )
+    .attr(
+        "root_password_wo_version",
+        number("Raise it to set `root_password_wo` again.").optional(),
+    )
+    .attr("timeouts", timeouts())
+    .attr(
+        "creation_id",
+        string("Names this creation in the mark on the host; destroy needs the same one there.")
+            .computed(),
+    )
+    .attr(
+        "status",
+        string(
+            "`running` (always so for a member of a group: its `ob_standby` says what the server \
+             does), `stopped`, `adopting`, `installed` (not initialized), `unreachable`, \
+             `building`, `being destroyed`; `restarting` or `restarted` after a restart that was \
+             cut.",
+        )
+        .computed(),
+    )
+    .attr("build", string("Build that runs, as the server says.").computed())
+    .attr(
+        "instance",
+        object("What `ob_standby`, `ob_user` and others refer to.", instance).computed(),
+    )
+    .attr(
+        "unmanaged",
+        map("Parameters that others changed. Shown, never changed.", STRING).computed(),
+    )
+    .attr("runbook", string("What the last planned change does, in one line.").computed())
+    .attr(
+        "impact",
+        set(
+            "What the last planned change does to users: `clients cut`, `outage`, `data loss`, …",
+            STRING,
+        )
+        .computed(),
+    )
 }

@@ -56,7 +56,7 @@ fn config() -> Cluster {
     }
 }
 
-/// What read gives after a create of [`config`].
+/// The state that a read gives after a create of [`config`].
 fn state() -> Cluster {
     let planned = run(None, &config()).0.unwrap();
     Cluster {
@@ -69,7 +69,8 @@ fn state() -> Cluster {
     }
 }
 
-/// Core's merge: computed values of the prior state stay where the configuration says nothing.
+/// Imitates core's merge: computed values of the prior state stay where the configuration says
+/// nothing.
 fn run(prior: Option<&Cluster>, config: &Cluster) -> (Option<Cluster>, Diagnostics) {
     let mut proposed = config.clone();
     if let Some(prior) = prior {

@@ -1,7 +1,7 @@
 //! `ob_database`: one database (schema) on an instance, a group or any MySQL-mode server.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: checks and the planned state · `object.rs`
-//!   statements and facts
+//! - `schema.rs` holds the attributes. `plan.rs` is pure: checks and the planned state. `object.rs`
+//!   holds statements and facts.
 mod object;
 mod plan;
 mod schema;

@@ -56,19 +56,22 @@ impl SqlObject for DatabaseState {
         Some(
             Problem::user(format!("database \"{name}\" was there already"))
                 .why("it is managed from now on; its tables and rows were not touched")
-                .fix("nothing, if that is what you want; else remove it from the state (removed { lifecycle { destroy = false } })"),
+                .fix(
+                    "nothing, if that is what you want; else remove it from the state (removed { \
+                     lifecycle { destroy = false } })",
+                ),
         )
     }
 }
 
-/// Another spelling of the same name is no drift.
+/// Keeps the state's spelling of a name that means the same: case is no drift.
 fn take(value: &mut Value<String>, found: &str) {
     if !set_text(value).is_some_and(|v| v.eq_ignore_ascii_case(found)) {
         *value = Value::Value(found.to_owned());
     }
 }
 
-/// What the server has, going by the prior state.
+/// The catalog that the server has if the prior state is true.
 pub(super) fn believed(prior: Option<&DatabaseState>) -> Catalog {
     let mut now = Catalog::default();
     if let Some(prior) = prior {
@@ -84,7 +87,7 @@ pub(super) fn believed(prior: Option<&DatabaseState>) -> Catalog {
 /// Reads a database by its import id.
 ///
 /// # Errors
-/// The id is malformed, nothing answers, or it is not there.
+/// The id is malformed, the server does not answer, or the server does not have the database.
 pub async fn import(cx: &Context, id: &str) -> Result<DatabaseState, Problem> {
     let named = sql_import::parse(cx, id).await?;
     let name = Value::Value(named.part("database", id)?);

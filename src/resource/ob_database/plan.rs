@@ -1,4 +1,4 @@
-//! Pure: what is wrong, and what the state will be.
+//! Pure: finds what is wrong, and computes the planned state.
 use super::object::believed;
 use super::schema::DatabaseState;
 use crate::base::Problem;
@@ -9,7 +9,7 @@ use crate::resource::{PlanInput, Planned};
 use crate::resource::{sql_import, sql_object};
 use crate::schema::{Diagnostics, Report, Value};
 
-/// Everything wrong with a configuration by itself.
+/// Finds everything that is wrong with a configuration by itself.
 pub fn validate(config: &DatabaseState, diags: &mut Diagnostics) {
     sql_target::validate(config, diags);
     if let (Some(charset), Some(collation)) =
@@ -25,13 +25,13 @@ pub fn validate(config: &DatabaseState, diags: &mut Diagnostics) {
     }
 }
 
-/// Makes the planned state.
+/// Computes the planned state.
 pub fn plan(
     input: PlanInput<'_, DatabaseState>,
     diags: &mut Diagnostics,
 ) -> Option<Planned<DatabaseState>> {
     let mut next = input.proposed.clone();
-    // Not what it was before: without the line the protection is back.
+    // Do not test the prior value: when the line is removed, the default holds again.
     if input.config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
@@ -40,7 +40,14 @@ pub fn plan(
         if prior.name != next.name && !next.name.is_unknown() {
             let problem = Problem::refused("the name of a database cannot change")
                 .why("the server has no RENAME DATABASE, and a replacement would drop its rows");
-            diags.problem(problem.fix("make a second ob_database, move the tables with RENAME TABLE, then destroy this one").attribute(["name"]));
+            diags.problem(
+                problem
+                    .fix(
+                        "make a second ob_database, move the tables with RENAME TABLE, then \
+                         destroy this one",
+                    )
+                    .attribute(["name"]),
+            );
         }
         follow(prior, input.config, &mut next);
     }
@@ -56,9 +63,15 @@ pub fn plan(
     Some(Planned { state: next, replace: Vec::new() })
 }
 
-/// What is not configured follows from what is: the server decides it anew. Spelling is no change.
+/// When one of character set and collation changes, the other becomes unknown unless it is
+/// configured: the server decides it anew. Another spelling is no change.
 fn follow(prior: &DatabaseState, config: &DatabaseState, next: &mut DatabaseState) {
-    let same = |a: &Value<String>, b: &Value<String>| matches!((a, b), (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b));
+    let same = |a: &Value<String>, b: &Value<String>| {
+        matches!(
+            (a, b),
+            (Value::Value(a), Value::Value(b)) if a.eq_ignore_ascii_case(b)
+        )
+    };
     if same(&prior.charset, &next.charset) {
         next.charset = prior.charset.clone();
     }
@@ -78,7 +91,7 @@ pub(super) fn id(state: &DatabaseState) -> Option<String> {
     Some(sql_import::id(&target(state)?, &[("database", &known(&state.name)??.clone())]))
 }
 
-/// Refuses what would lose data or was not asked for.
+/// Refuses a destroy that would lose data or was not asked for.
 pub fn plan_destroy(prior: &DatabaseState, diags: &mut Diagnostics) {
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {
@@ -93,7 +106,10 @@ pub fn plan_destroy(prior: &DatabaseState, diags: &mut Diagnostics) {
         diags.problem(
             Problem::refused(format!("destroying database \"{name}\" would drop its rows"))
                 .why("its name is not in allow_data_loss")
-                .fix(format!("set allow_data_loss = [\"{name}\"], apply, then destroy; to only forget it: removed {{ lifecycle {{ destroy = false }} }}"))
+                .fix(format!(
+                    "set allow_data_loss = [\"{name}\"], apply, then destroy; to only forget it: \
+                     removed {{ lifecycle {{ destroy = false }} }}"
+                ))
                 .attribute(["allow_data_loss"]),
         );
     }

@@ -46,12 +46,51 @@ pub(crate) fn name(text: &str) -> Result<(), String> {
 /// The schema.
 #[must_use]
 pub fn schema() -> Schema {
-    let schema = Schema::new(0, "A database (schema) of a MySQL-mode server.\n\nDestroying it drops its rows: that needs `deletion_protection = false` **and** its name in `allow_data_loss`. A database that is there already is taken over as it is, with a warning.")
-        .attr("id", string("Import id, such as `ssh://user@address:port/base-dir?identity=name#database=shop` or `sql://credential@address:port#database=shop`.").computed())
-        .attr("name", string("Name. Servers that keep names in lower case (seekdb) take any spelling for the same database. It cannot change.").required().check(name))
-        .attr("charset", string("Default character set of new tables; the server's when not set. A change does not convert tables that are there.").optional_computed().check(database::word))
-        .attr("collation", string("Default collation of new tables; the character set's when not set.").optional_computed().check(database::word))
-        .attr("deletion_protection", boolean("Refuses to destroy the database. Default: `true`.").optional_computed())
-        .attr("allow_data_loss", set("The database's own name, when its rows may be dropped.", STRING).optional());
+    let schema = Schema::new(
+        0,
+        "A database (schema) of a MySQL-mode server.\n\nDestroying it drops its rows: that needs \
+         `deletion_protection = false` **and** its name in `allow_data_loss`. A database that is \
+         there already is taken over as it is, with a warning.",
+    )
+    .attr(
+        "id",
+        string(
+            "Import id, such as `ssh://user@address:port/base-dir?identity=name#database=shop` or \
+             `sql://credential@address:port#database=shop`.",
+        )
+        .computed(),
+    )
+    .attr(
+        "name",
+        string(
+            "Name. Servers that keep names in lower case (seekdb) take any spelling for the same \
+             database. It cannot change.",
+        )
+        .required()
+        .check(name),
+    )
+    .attr(
+        "charset",
+        string(
+            "Default character set of new tables; the server's when not set. A change does not \
+             convert tables that are there.",
+        )
+        .optional_computed()
+        .check(database::word),
+    )
+    .attr(
+        "collation",
+        string("Default collation of new tables; the character set's when not set.")
+            .optional_computed()
+            .check(database::word),
+    )
+    .attr(
+        "deletion_protection",
+        boolean("Refuses to destroy the database. Default: `true`.").optional_computed(),
+    )
+    .attr(
+        "allow_data_loss",
+        set("The database's own name, when its rows may be dropped.", STRING).optional(),
+    );
     sql_target::attributes().into_iter().fold(schema, |s, (name, a)| s.attr(name, a))
 }

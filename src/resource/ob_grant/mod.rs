@@ -1,7 +1,7 @@
 //! `ob_grant`: what one user may do in one place of an instance, a group or any MySQL-mode server.
 //!
-//! - `schema.rs`, `view.rs` the attributes · `plan.rs` pure: checks and the planned state ·
-//!   `object.rs` statements and facts
+//! - `schema.rs` and `view.rs` hold the attributes. `plan.rs` is pure: the planned state.
+//!   `object.rs` holds statements and facts.
 mod object;
 mod plan;
 mod schema;

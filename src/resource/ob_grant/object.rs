@@ -27,7 +27,7 @@ impl SqlObject for GrantState {
             return Ok(Vec::new());
         };
         if change.next.is_none() && !now.users.contains_key(&account) {
-            // Grants end with their user.
+            // The server removes a user's grants together with the user.
             return Ok(Vec::new());
         }
         let wanted = |s: &GrantState| s.view().wanted();
@@ -47,7 +47,7 @@ impl SqlObject for GrantState {
         now.users.get(&account)?;
         let (held, all) = (now.held(&account, &scope), now.all(scope.level()));
         if self.privileges.is_null() {
-            // An import: all that is there.
+            // An import takes all privileges that the account holds there.
             if held.is_empty() {
                 return None;
             }
@@ -101,7 +101,7 @@ fn unmanaged(
     more
 }
 
-/// What the server has, going by the prior state.
+/// The catalog that the server has if the prior state is true.
 pub(super) fn believed(prior: Option<&GrantState>) -> Catalog {
     let mut now = Catalog::default();
     let Some(view) = prior.map(GrantState::view) else { return now };
@@ -122,7 +122,7 @@ pub(super) fn believed(prior: Option<&GrantState>) -> Catalog {
 /// Reads a grant by its import id.
 ///
 /// # Errors
-/// The id is malformed, nothing answers, or it is not there.
+/// The id is malformed, the server does not answer, or the server does not have the grant.
 pub async fn import(cx: &Context, id: &str) -> Result<GrantState, Problem> {
     let named = sql_import::parse(cx, id).await?;
     let user = named.part("user", id)?;

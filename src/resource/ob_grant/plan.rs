@@ -1,4 +1,4 @@
-//! Pure: what the state will be.
+//! Pure: computes the planned state.
 use super::object::believed;
 use super::schema::GrantState;
 use crate::component::mysql::Scope;
@@ -7,7 +7,7 @@ use crate::resource::{PlanInput, Planned};
 use crate::resource::{sql_import, sql_object};
 use crate::schema::{AttributePath, AttributePathStep, Diagnostics, Report, Value};
 
-/// Makes the planned state.
+/// Computes the planned state.
 pub fn plan(input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Planned<GrantState> {
     let mut next = input.proposed.clone();
     if input.config.host.is_null() {

@@ -64,9 +64,30 @@ impl GrantState {
 /// The schema.
 #[must_use]
 pub fn schema() -> Schema {
-    let schema = Schema::new(0, "Privileges of one user in one place: everything, a database, a pattern of databases, or a table.\n\nOnly the privileges named here are granted and revoked. What others granted in the same place is shown in `unmanaged` and never revoked. Do not declare the same user and place twice.\n\nIn a grant the server takes `_` and `%` in a database name as wildcards; `database` is escaped, so that it names one database only.")
-        .attr("id", string("Import id, such as `sql://credential@address:port#user=app&host=%25&database=shop`, with `pattern=` instead of `database=` for a pattern, and `table=` for a table.").computed())
-        .attr("unmanaged", set("Privileges in the same place that others granted; `GRANT OPTION` is one of them.", STRING).computed());
+    let schema = Schema::new(
+        0,
+        "Privileges of one user in one place: everything, a database, a pattern of databases, or \
+         a table.\n\nOnly the privileges named here are granted and revoked. What others granted \
+         in the same place is shown in `unmanaged` and never revoked. Do not declare the same \
+         user and place twice.\n\nIn a grant the server takes `_` and `%` in a database name as \
+         wildcards; `database` is escaped, so that it names one database only.",
+    )
+    .attr(
+        "id",
+        string(
+            "Import id, such as `sql://credential@address:port#user=app&host=%25&database=shop`, \
+             with `pattern=` instead of `database=` for a pattern, and `table=` for a table.",
+        )
+        .computed(),
+    )
+    .attr(
+        "unmanaged",
+        set(
+            "Privileges in the same place that others granted; `GRANT OPTION` is one of them.",
+            STRING,
+        )
+        .computed(),
+    );
     let schema = attributes().into_iter().fold(schema, |s, (name, a)| s.attr(name, a));
     sql_target::attributes().into_iter().fold(schema, |s, (name, a)| s.attr(name, a))
 }

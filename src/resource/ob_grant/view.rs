@@ -7,39 +7,80 @@ use crate::resource::common::{Texts, known, set_text, texts};
 use crate::schema::build::{Named, STRING, boolean, not_empty, set, string};
 use crate::schema::{Diagnostics, Report, Value};
 
-/// The word for everything.
+/// The value of `database` that means everything.
 pub const EVERYTHING: &str = "*";
 
-/// The attributes of one grant, borrowed.
+/// References to the attributes of one grant.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// Who.
+    /// User name.
     pub user: &'a Value<String>,
-    /// From where.
+    /// Host pattern of the user.
     pub host: &'a Value<String>,
     /// One database, or `*`.
     pub database: &'a Value<String>,
-    /// Or a pattern.
+    /// Instead of `database`: a pattern of databases.
     pub database_pattern: &'a Value<String>,
     /// One table of the database.
     pub table: &'a Value<String>,
-    /// What.
+    /// Privileges.
     pub privileges: &'a Texts,
-    /// May grant it on.
+    /// Whether the user may grant the privileges to others.
     pub with_grant_option: &'a Value<bool>,
 }
 
-/// The attributes, for a schema.
+/// The attributes of a grant, for a schema.
 #[must_use]
 pub fn attributes() -> Vec<Named> {
     vec![
-        ("user", string("Name of the user, `ob_user.x.name`.").required().check(crate::resource::ob_user::user_name)),
-        ("host", string("Host pattern of the user. Default: `%`.").optional_computed().check(crate::resource::ob_user::host_pattern)),
-        ("database", string("Name of a database, taken literally (`_` and `%` match only themselves), or `*` for everything. It need not exist yet.").optional().check(database_name)),
-        ("database_pattern", string("Instead of `database`: a pattern as the server keeps it, in which `_` and `%` match any characters. A grant that was made by hand on `my_app`.* is such a pattern.").optional().check(not_empty)),
-        ("table", string("One table of `database`, which must exist when it is granted.").optional().check(not_empty)),
-        ("privileges", set("Names such as `SELECT` or `ALL PRIVILEGES`. Only these are ever revoked.", STRING).required().at_least(1)),
-        ("with_grant_option", boolean("Whether the user may grant them on. When not set, it is left as it is.").optional()),
+        (
+            "user",
+            string("Name of the user, `ob_user.x.name`.")
+                .required()
+                .check(crate::resource::ob_user::user_name),
+        ),
+        (
+            "host",
+            string("Host pattern of the user. Default: `%`.")
+                .optional_computed()
+                .check(crate::resource::ob_user::host_pattern),
+        ),
+        (
+            "database",
+            string(
+                "Name of a database, taken literally (`_` and `%` match only themselves), or `*` \
+                 for everything. It need not exist yet.",
+            )
+            .optional()
+            .check(database_name),
+        ),
+        (
+            "database_pattern",
+            string(
+                "Instead of `database`: a pattern as the server keeps it, in which `_` and `%` \
+                 match any characters. A grant that was made by hand on `my_app`.* is such a \
+                 pattern.",
+            )
+            .optional()
+            .check(not_empty),
+        ),
+        (
+            "table",
+            string("One table of `database`, which must exist when it is granted.")
+                .optional()
+                .check(not_empty),
+        ),
+        (
+            "privileges",
+            set("Names such as `SELECT` or `ALL PRIVILEGES`. Only these are ever revoked.", STRING)
+                .required()
+                .at_least(1),
+        ),
+        (
+            "with_grant_option",
+            boolean("Whether the user may grant them on. When not set, it is left as it is.")
+                .optional(),
+        ),
     ]
 }
 
@@ -51,14 +92,14 @@ fn database_name(name: &str) -> Result<(), String> {
 }
 
 impl View<'_> {
-    /// Whose it is; `None` while unknown.
+    /// The account; `None` while unknown.
     #[must_use]
     pub fn account(&self) -> Option<Account> {
         let host = known(self.host)?.map_or("%", String::as_str);
         Some(Account::new(known(self.user)??, host))
     }
 
-    /// What it is about; `None` while unknown.
+    /// The scope; `None` while unknown.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
         let (database, pattern, table) =
@@ -89,7 +130,7 @@ impl View<'_> {
         })
     }
 
-    /// Everything wrong with it; `at` is where it stands in the configuration.
+    /// Finds everything that is wrong with the grant; `at` is its path in the configuration.
     pub fn validate(&self, at: &[&str], diags: &mut Diagnostics) {
         let path = |name: &str| {
             at.iter().map(|s| (*s).to_owned()).chain([name.to_owned()]).collect::<Vec<_>>()
@@ -161,7 +202,7 @@ pub fn written(scope: &Scope) -> [Value<String>; 3] {
     }
 }
 
-/// What is left of declared privileges, in the spelling of the configuration.
+/// The declared privileges that are still held, in the spelling of the configuration.
 #[must_use]
 pub fn written_left(declared: &Texts, left: &privilege::Privileges) -> Texts {
     if texts(declared).iter().any(|n| privilege::normal(n) == privilege::ALL) {
@@ -176,7 +217,7 @@ pub fn written_left(declared: &Texts, left: &privilege::Privileges) -> Texts {
     )
 }
 
-/// Privileges as a state holds them.
+/// Privileges in the form of a state: all of them are written as `ALL PRIVILEGES`.
 #[must_use]
 pub fn written_set(privileges: &privilege::Privileges, all: &privilege::Privileges) -> Texts {
     if privileges == all {

@@ -1,8 +1,8 @@
-//! `ob_host`: a host reached over SSH, and what is prepared on it.
+//! `ob_host`: a host that is reached over SSH, and what is prepared on it.
 //!
-//! - `schema.rs` the attributes · `plan.rs` pure: what changes and by which graph · `read.rs` what
-//!   is true
-//! - this file: the verbs; nothing here knows SSH or gRPC
+//! - `schema.rs` holds the attributes. `plan.rs` is pure: it says what changes and by which graph.
+//!   `read.rs` reads what is true.
+//! - This file holds the verbs; nothing here knows SSH or gRPC.
 mod plan;
 mod read;
 mod schema;
@@ -120,8 +120,8 @@ async fn make(
     let asked = desired(planned).ok_or_else(unknown_input)?;
     let moved = prior.is_none_or(|p| plan::moved(p, planned));
     if graph.is_empty() && !moved {
-        // Words about the host changed (labels, identity, host key), or what is to be checked of
-        // its network.
+        // Only words about the host changed (labels, identity, host key), or what is to be checked
+        // of its network.
         if prior.is_some_and(|p| p.network != planned.network)
             && let Some(problem) = read::only_looks(&reader(cx), &asked).await?.into_iter().next()
         {
@@ -144,7 +144,8 @@ async fn make(
         let outcome =
             run(cx, if prior.is_some() { "update" } else { "create" }, planned, &graph).await?;
         if outcome.problem.is_some() {
-            // What is true now, under what was asked before: the next plan shows what is left.
+            // The state says what is true now under what was asked before, so the next plan shows
+            // what is left.
             let state = match prior {
                 Some(prior) => read::read(cx, prior.clone()).await.ok().and_then(|f| f.state),
                 None => None,
@@ -154,16 +155,22 @@ async fn make(
     }
     let found = read::read(cx, planned.clone()).await?;
     if let Some(problem) = found.warnings.iter().find(|w| w.kind == Kind::Unreachable) {
-        // The words are those of a read; here nothing is used in its place.
+        // The warning of a read says that the last known state is used; an apply does not use it.
         return Err(Problem { then: String::new(), ..problem.clone() });
     }
     let state = found.state.ok_or_else(|| Problem::internal("a host is never gone"))?;
     if let Value::Value(drift) = &state.drift
         && let Some((part, why)) = drift.iter().next()
     {
-        return Err(Problem::user(format!("host \"{}\" does not stay as it was prepared", plan::name(planned)))
-            .why(format!("{part}: {}", common::set_text(why).unwrap_or_default()))
-            .fix("find out what else sets it (another tool, a cron job), then run the same command again"));
+        return Err(Problem::user(format!(
+            "host \"{}\" does not stay as it was prepared",
+            plan::name(planned)
+        ))
+        .why(format!("{part}: {}", common::set_text(why).unwrap_or_default()))
+        .fix(
+            "find out what else sets it (another tool, a cron job), then run the same command \
+             again",
+        ));
     }
     Ok(Applied {
         state: Some(read::merge(planned, state)),
@@ -172,7 +179,7 @@ async fn make(
     })
 }
 
-/// Refuses work that the plan has not shown: the host has changed since.
+/// Refuses work that the plan did not show, because the host has changed since.
 async fn within(
     cx: &Context,
     prior: &HostState,
@@ -193,7 +200,8 @@ async fn within(
     }
     let mut fresh = found.state.unwrap_or_else(|| prior.clone());
     if plan::moved(prior, planned) {
-        // Nothing of ours there is the refusal of the step that looks for it, with its own words.
+        // If nothing of ours is at the new address, the step that looks for the record refuses with
+        // a better text.
         (fresh.address, fresh.port, fresh.drift) =
             (prior.address.clone(), prior.port, prior.drift.clone());
     }
@@ -225,10 +233,16 @@ async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, 
         };
         if let Some(o) = here.iter().find(|o| o.unfinished()) {
             let op = o.mark.as_ref().map_or("?", |m| m.operation.as_str());
-            return Err(Problem::refused(format!("an unfinished operation lies on host \"{}\"", plan::name(prior)))
-                .place(at.endpoint.show())
-                .why(format!("{} in {}: operation {op} did not end", o.title, o.base))
-                .fix(format!("apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host")));
+            return Err(Problem::refused(format!(
+                "an unfinished operation lies on host \"{}\"",
+                plan::name(prior)
+            ))
+            .place(at.endpoint.show())
+            .why(format!("{} in {}: operation {op} did not end", o.title, o.base))
+            .fix(format!(
+                "apply its configuration again so that it ends, or give it up with \
+                 `ob operation abandon {op}`; then destroy the host"
+            )));
         }
         return Ok(Applied { state: None, problem: None, warnings: Vec::new() });
     }

@@ -1,4 +1,4 @@
-//! Pure: configuration and prior state to the planned state and the graph.
+//! Pure: turns configuration and prior state into the planned state and the graph.
 use super::schema::HostState;
 use crate::base::Problem;
 use crate::base::units::{count, parse_duration};
@@ -11,7 +11,7 @@ use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
 use std::collections::BTreeMap;
 
-/// The connection a state describes; each field as known as what it comes from.
+/// The connection that a state describes. Each field is as known as the attribute it comes from.
 #[must_use]
 pub fn connection(state: &HostState) -> Connection {
     Connection {
@@ -31,13 +31,13 @@ pub fn import_id(state: &HostState) -> Value<String> {
     Value::Value(id_at(&e, &format!("/{}", e.name), "").to_string())
 }
 
-/// The name for messages.
+/// The host's name for messages.
 #[must_use]
 pub fn name(state: &HostState) -> String {
     text(&state.name).unwrap_or_default()
 }
 
-/// The way to a host, with its login user.
+/// How to reach the host, as its login user; `None` while unknown.
 #[must_use]
 pub fn host(state: &HostState) -> Option<Host> {
     Some(common::host(connection(state).endpoint()?, ""))
@@ -118,7 +118,7 @@ fn prepared(p: &super::Prepare) -> Option<Prepare> {
     })
 }
 
-/// The graph of a change; `None` while something is unknown.
+/// The graph of a change; `None` while something that shapes it is unknown.
 #[must_use]
 pub fn graph(prior: Option<&HostState>, next: Option<&HostState>) -> Option<Graph> {
     match (prior, next) {
@@ -140,13 +140,13 @@ pub fn graph(prior: Option<&HostState>, next: Option<&HostState>) -> Option<Grap
     }
 }
 
-/// True when the two states lead to different machines, as far as one can tell.
+/// Whether two states have different addresses or ports, and so perhaps different machines.
 #[must_use]
 pub fn moved(prior: &HostState, next: &HostState) -> bool {
     (&prior.address, &prior.port) != (&next.address, &next.port)
 }
 
-/// Everything wrong with a configuration by itself.
+/// Finds everything that is wrong with a configuration by itself.
 pub fn validate(config: &HostState, diags: &mut Diagnostics) {
     if let Value::Value(network) = &config.network
         && let Value::Value(address) = &network.service_address
@@ -154,7 +154,10 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
     {
         diags.problem(
             Problem::user(format!("service_address \"{address}\" is no address"))
-                .why("servers name each other by it in their own metadata, where no name is looked up")
+                .why(
+                    "servers name each other by it in their own metadata, where no name is looked \
+                     up",
+                )
                 .fix("write an IPv4 or IPv6 address")
                 .attribute(["network", "service_address"]),
         );
@@ -190,13 +193,14 @@ pub fn validate(config: &HostState, diags: &mut Diagnostics) {
     }
 }
 
-/// Makes the planned state.
+/// Computes the planned state.
 pub fn plan(
     input: PlanInput<'_, HostState>,
     diags: &mut Diagnostics,
 ) -> Option<Planned<HostState>> {
     let mut next = input.proposed.clone();
-    // Unknown here means "not set" when the configuration has none, else "not known yet".
+    // In `proposed`, unknown means "not set" where the configuration has null, and otherwise "not
+    // known yet".
     if input.config.port.is_null() {
         next.port = Value::Value(22);
     }

@@ -1,4 +1,4 @@
-//! What is true: facts into the state, what is not as declared into `drift`.
+//! Reads what is true: facts go into the state, what is not as declared into `drift`.
 use super::plan::{connection, desired, import_id, name};
 use super::schema::{Disk, HostState, Prepare};
 use crate::base::{ImportId, Kind, Problem};
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// The host of a state, with its login user.
 ///
 /// # Errors
-/// Something in it is unknown.
+/// Something about the host is unknown.
 pub fn host(state: &HostState) -> Result<Host, Problem> {
     super::plan::host(state)
         .ok_or_else(|| Problem::internal("the state does not say where the host is"))
@@ -28,7 +28,8 @@ pub fn host(state: &HostState) -> Result<Host, Problem> {
 /// Looks at the host.
 ///
 /// # Errors
-/// Never for a host that does not answer (that is a status); only for what cannot go on.
+/// A host that does not answer is no error but a status. Errors are problems with which the read
+/// cannot go on.
 pub async fn read(cx: &Context, mut state: HostState) -> Result<Found<HostState>, Problem> {
     let before = state.clone();
     match look(cx, &mut state).await {
@@ -69,7 +70,7 @@ async fn look(cx: &Context, state: &mut HostState) -> Result<Vec<Problem>, Probl
     Ok(warnings)
 }
 
-/// Compares every part with its declaration, by the very checks that apply uses.
+/// Compares each part with its declaration, with the same checks that apply uses.
 async fn prepared(
     cx: &Cx,
     d: &Desired,
@@ -114,7 +115,7 @@ async fn prepared(
     Ok(if drift.is_empty() { "ready" } else { "drifted" })
 }
 
-/// What the clock and the network say against the declaration.
+/// Checks the clock and the network against the declaration.
 ///
 /// # Errors
 /// The host cannot be reached.
@@ -146,7 +147,7 @@ fn unreachable(mut state: HostState, problem: Problem) -> Found<HostState> {
     Found { state: Some(state), warnings: vec![warning] }
 }
 
-/// Puts facts into the state, and what follows from the state itself.
+/// Puts facts into the state, and computes the attributes that follow from the state itself.
 pub fn take(state: &mut HostState, found: &Facts) {
     let say = |s: &str| Value::Value(s.to_owned());
     (state.os, state.kernel, state.arch) = (say(&found.os), say(&found.kernel), say(&found.arch));
@@ -175,8 +176,8 @@ pub fn devices(found: &Facts) -> Texts {
     Value::Value(found.devices.iter().map(|d| Value::Value(d.clone())).collect())
 }
 
-/// What was planned, with what is true where the plan could not tell: nothing that was known may
-/// change.
+/// The planned state, with the values filled in that the plan could not know. Values that were
+/// known must not change.
 #[must_use]
 pub fn merge(planned: &HostState, found: HostState) -> HostState {
     fn fill<T>(value: &mut Value<T>, found: Value<T>) {
@@ -202,7 +203,8 @@ pub fn merge(planned: &HostState, found: HostState) -> HostState {
     state
 }
 
-/// Warns at plan about what apply will meet: an unfinished preparation, a complete one to adopt.
+/// Warns at plan time about what apply will meet: an unfinished preparation, or a complete one to
+/// adopt.
 pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostState) -> Vec<Problem> {
     let (None, Some(d)) = (prior, desired(planned)) else { return Vec::new() };
     if d.prepare.is_none() {
@@ -247,11 +249,10 @@ pub async fn foresee(cx: &Context, prior: Option<&HostState>, planned: &HostStat
     }
 }
 
-/// Takes an import id apart: `ssh://user@address:port/name?identity=name`; the name may be left
-/// out.
+/// Parses an import id, `ssh://user@address:port/name?identity=name`. The name may be left out.
 ///
 /// # Errors
-/// It is none.
+/// The id is malformed.
 pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
     let parse = || {
         let id = ImportId::parse(id).and_then(place::whole)?;
@@ -268,10 +269,11 @@ pub fn parse_id(id: &str) -> Result<(Endpoint, Option<String>), Problem> {
     })
 }
 
-/// Reads a host by its import id; writes nothing. A preparation of this owner comes with it.
+/// Reads a host by its import id; writes nothing. Includes the preparation of the host if this
+/// owner made one.
 ///
 /// # Errors
-/// The id is malformed, the host does not answer.
+/// The id is malformed, or the host does not answer.
 pub async fn import(cx: &Context, id: &str) -> Result<HostState, Problem> {
     let (endpoint, named) = parse_id(id)?;
     let at = common::host(endpoint.clone(), "");

@@ -160,7 +160,9 @@ fn directory(path: &str) -> Result<(), String> {
     {
         Ok(())
     } else {
-        Err("a directory is an absolute path of letters, digits, / . _ @ - without . or .. parts and without a slash at its end".into())
+        Err("a directory is an absolute path of letters, digits, / . _ @ - without . or .. parts \
+             and without a slash at its end"
+            .into())
     }
 }
 
@@ -214,8 +216,24 @@ fn sysctl_value(text: &str) -> Result<(), String> {
 pub fn schema() -> Schema {
     let user = [
         ("name", string("Its name.").required().check(user_name)),
-        ("uid", number("Its number, the same on every host if you like; the system's choice when not set.").optional().range(1000..=59999)),
-        ("home", string("Its home; `/home/NAME` when not set. With a login user other than root it can be directly below `/data` only.").optional().check(directory)),
+        (
+            "uid",
+            number(
+                "Its number, the same on every host if you like; the system's choice when not \
+                 set.",
+            )
+            .optional()
+            .range(1000..=59999),
+        ),
+        (
+            "home",
+            string(
+                "Its home; `/home/NAME` when not set. With a login user other than root it can be \
+                 directly below `/data` only.",
+            )
+            .optional()
+            .check(directory),
+        ),
     ];
     let directories = [
         (
@@ -239,16 +257,82 @@ pub fn schema() -> Schema {
         ("core", string("Core files in KiB. Default: `unlimited`.").optional().check(limit)),
     ];
     let sysctl = [
-        ("profile", string("Known good values: `seekdb` is what its start check asks for, `oceanbase` adds the network. A value that is already good (larger, or within its range) is left alone.").optional().one_of(&["seekdb", "oceanbase"])),
-        ("values", map("Exact values by name; they win over the profile.", STRING).optional().keys(sysctl_key).check(sysctl_value)),
+        (
+            "profile",
+            string(
+                "Known good values: `seekdb` is what its start check asks for, `oceanbase` adds \
+                 the network. A value that is already good (larger, or within its range) is left \
+                 alone.",
+            )
+            .optional()
+            .one_of(&["seekdb", "oceanbase"]),
+        ),
+        (
+            "values",
+            map("Exact values by name; they win over the profile.", STRING)
+                .optional()
+                .keys(sysctl_key)
+                .check(sysctl_value),
+        ),
     ];
     let prepare = [
-        ("user", object("The OS user that will own the files and run the servers. One that exists is used as it is.", user).optional()),
-        ("directories", map_of("Directories by absolute path. One that exists is taken only if it already has that owner, or belongs to root and is empty; with a login user other than root they can be directly below `/data` only.", directories).optional().keys(directory)),
-        ("limits", object("Limits of that user's logins, in `/etc/security/limits.d/99-ob.conf`; `{}` for the defaults.", limits).optional()),
-        ("sysctl", object("Kernel settings, in `/etc/sysctl.d/99-ob.conf`; only what differs is written.", sysctl).optional()),
-        ("transparent_hugepage", string("Transparent huge pages.").optional().one_of(&["never", "madvise", "always"])),
-        ("clock", object("Refuses to go on when the host's clock is off. Nothing is set.", [("max_offset", string("Largest difference from the clock of the machine that runs Terraform, such as `500ms`.").required().check(duration))]).optional()),
+        (
+            "user",
+            object(
+                "The OS user that will own the files and run the servers. One that exists is used \
+                 as it is.",
+                user,
+            )
+            .optional(),
+        ),
+        (
+            "directories",
+            map_of(
+                "Directories by absolute path. One that exists is taken only if it already has \
+                 that owner, or belongs to root and is empty; with a login user other than root \
+                 they can be directly below `/data` only.",
+                directories,
+            )
+            .optional()
+            .keys(directory),
+        ),
+        (
+            "limits",
+            object(
+                "Limits of that user's logins, in `/etc/security/limits.d/99-ob.conf`; `{}` for \
+                 the defaults.",
+                limits,
+            )
+            .optional(),
+        ),
+        (
+            "sysctl",
+            object(
+                "Kernel settings, in `/etc/sysctl.d/99-ob.conf`; only what differs is written.",
+                sysctl,
+            )
+            .optional(),
+        ),
+        (
+            "transparent_hugepage",
+            string("Transparent huge pages.").optional().one_of(&["never", "madvise", "always"]),
+        ),
+        (
+            "clock",
+            object(
+                "Refuses to go on when the host's clock is off. Nothing is set.",
+                [(
+                    "max_offset",
+                    string(
+                        "Largest difference from the clock of the machine that runs Terraform, \
+                         such as `500ms`.",
+                    )
+                    .required()
+                    .check(duration),
+                )],
+            )
+            .optional(),
+        ),
     ];
     let network = [
         (
@@ -266,31 +350,101 @@ pub fn schema() -> Schema {
     ];
     let disk =
         [("device", string("Its device.").computed()), ("bytes", number("Its size.").computed())];
-    Schema::new(0, "A host that is reached over SSH: what it is, and, when asked for with `prepare`, what databases need of it.\n\nWithout `prepare` nothing is ever changed on the host. With it only what differs is written, into files of its own; what was made is noted on the host, and destroy undoes exactly that: it never removes a directory that is not empty or a user it did not make.")
-        .attr("id", string("Import id, `ssh://user@address:port/name?identity=name`; the name may be left out.").computed())
-        .attr("name", string("Name of the host in messages, plans and journals.").required().check(object_name))
-        .attr("address", string("Host name or IP address; `local` is this machine without SSH.").required().check(not_empty))
-        .attr("port", number("SSH port. Default: `22`.").optional_computed().range(1..=65535))
-        .attr("user", string("Login user; the identity's when not set.").optional().check(not_empty))
-        .attr("identity", string("Name of an identity in the provider's `ssh.identities`; the only one when not set.").optional().check(not_empty))
-        .attr("host_key", string("The host's public key (`ssh-ed25519 AAAA…`); when not set, `known_hosts` decides.").optional().check(not_empty))
-        .attr("region", string("Region, for placement.").optional())
-        .attr("idc", string("Data centre within the region, for placement.").optional())
-        .attr("labels", map("Whatever you want to say about it; nothing is done with them.", STRING).optional())
-        .attr("network", object("What servers will use of its network; checked, never changed.", network).optional())
-        .attr("prepare", object("What is made of the host.", prepare).optional())
-        .attr("timeouts", schema_timeouts())
-        .attr("endpoint", object("What other resources refer to as their host.", connection().map(|(n, a)| (n, a.computed()))).computed())
-        .attr("os", string("Operating system.").computed())
-        .attr("kernel", string("Kernel release.").computed())
-        .attr("arch", string("Architecture, such as `x86_64`.").computed())
-        .attr("cores", number("Processors.").computed())
-        .attr("memory_bytes", number("Memory in bytes.").computed())
-        .attr("disks", map_of("Disks by mount point.", disk).computed())
-        .attr("devices", set("Network devices, without those that containers bring and take.", STRING).computed())
-        .attr("creation_id", string("Names this preparation in its record on the host; destroy needs the same one there. Null without `prepare`.").computed())
-        .attr("drift", map("What of `prepare` is not as declared, with what it is; the next apply corrects it.", STRING).computed())
-        .attr("status", string("`ready`, `drifted`, `building` (a preparation did not end), `destroying`, `unreachable`.").computed())
-        .attr("runbook", string("What the last planned change does, in one line.").computed())
-        .attr("impact", set("What the last planned change does to users.", STRING).computed())
+    Schema::new(
+        0,
+        "A host that is reached over SSH: what it is, and, when asked for with `prepare`, what \
+         databases need of it.\n\nWithout `prepare` nothing is ever changed on the host. With it \
+         only what differs is written, into files of its own; what was made is noted on the host, \
+         and destroy undoes exactly that: it never removes a directory that is not empty or a \
+         user it did not make.",
+    )
+    .attr(
+        "id",
+        string(
+            "Import id, `ssh://user@address:port/name?identity=name`; the name may be left out.",
+        )
+        .computed(),
+    )
+    .attr(
+        "name",
+        string("Name of the host in messages, plans and journals.").required().check(object_name),
+    )
+    .attr(
+        "address",
+        string("Host name or IP address; `local` is this machine without SSH.")
+            .required()
+            .check(not_empty),
+    )
+    .attr("port", number("SSH port. Default: `22`.").optional_computed().range(1..=65535))
+    .attr("user", string("Login user; the identity's when not set.").optional().check(not_empty))
+    .attr(
+        "identity",
+        string(
+            "Name of an identity in the provider's `ssh.identities`; the only one when not set.",
+        )
+        .optional()
+        .check(not_empty),
+    )
+    .attr(
+        "host_key",
+        string("The host's public key (`ssh-ed25519 AAAA…`); when not set, `known_hosts` decides.")
+            .optional()
+            .check(not_empty),
+    )
+    .attr("region", string("Region, for placement.").optional())
+    .attr("idc", string("Data centre within the region, for placement.").optional())
+    .attr(
+        "labels",
+        map("Whatever you want to say about it; nothing is done with them.", STRING).optional(),
+    )
+    .attr(
+        "network",
+        object("What servers will use of its network; checked, never changed.", network).optional(),
+    )
+    .attr("prepare", object("What is made of the host.", prepare).optional())
+    .attr("timeouts", schema_timeouts())
+    .attr(
+        "endpoint",
+        object(
+            "What other resources refer to as their host.",
+            connection().map(|(n, a)| (n, a.computed())),
+        )
+        .computed(),
+    )
+    .attr("os", string("Operating system.").computed())
+    .attr("kernel", string("Kernel release.").computed())
+    .attr("arch", string("Architecture, such as `x86_64`.").computed())
+    .attr("cores", number("Processors.").computed())
+    .attr("memory_bytes", number("Memory in bytes.").computed())
+    .attr("disks", map_of("Disks by mount point.", disk).computed())
+    .attr(
+        "devices",
+        set("Network devices, without those that containers bring and take.", STRING).computed(),
+    )
+    .attr(
+        "creation_id",
+        string(
+            "Names this preparation in its record on the host; destroy needs the same one there. \
+             Null without `prepare`.",
+        )
+        .computed(),
+    )
+    .attr(
+        "drift",
+        map(
+            "What of `prepare` is not as declared, with what it is; the next apply corrects it.",
+            STRING,
+        )
+        .computed(),
+    )
+    .attr(
+        "status",
+        string(
+            "`ready`, `drifted`, `building` (a preparation did not end), `destroying`, \
+             `unreachable`.",
+        )
+        .computed(),
+    )
+    .attr("runbook", string("What the last planned change does, in one line.").computed())
+    .attr("impact", set("What the last planned change does to users.", STRING).computed())
 }

@@ -18,12 +18,14 @@ fn prepare(json: serde_json::Value) -> V<Prepare> {
 }
 
 fn small() -> V<Prepare> {
-    prepare(
-        json!({"user": {"name": "svc", "uid": null, "home": null}, "directories": {"/data/1": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null}),
-    )
+    prepare(json!({
+        "user": {"name": "svc", "uid": null, "home": null},
+        "directories": {"/data/1": {"owner": null, "mode": null}},
+        "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null
+    }))
 }
 
-/// A state as apply leaves it.
+/// The state that an apply leaves.
 fn applied(config: &HostState) -> HostState {
     let mut diags = Diagnostics::default();
     let mut s =
@@ -119,9 +121,11 @@ fn the_plan_says_in_one_line_what_will_be_done() {
         (
             "one part more",
             &made,
-            with(prepare(
-                json!({"user": {"name": "svc", "uid": null, "home": null}, "directories": {"/data/1": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": "never", "clock": null}),
-            )),
+            with(prepare(json!({
+                "user": {"name": "svc", "uid": null, "home": null},
+                "directories": {"/data/1": {"owner": null, "mode": null}},
+                "limits": null, "sysctl": null, "transparent_hugepage": "never", "clock": null
+            }))),
             "change host \"h\": 3 steps",
             V::Value("C".into()),
         ),
@@ -202,9 +206,14 @@ fn unknown_input_is_no_error() {
 #[test]
 fn what_an_ordinary_user_may_not_do_is_said_at_plan() {
     let deep = || {
-        prepare(
-            json!({"user": {"name": "svc", "uid": null, "home": "/srv/svc"}, "directories": {"/data/1/x": {"owner": null, "mode": null}, "/data/ok": {"owner": null, "mode": null}}, "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null}),
-        )
+        prepare(json!({
+            "user": {"name": "svc", "uid": null, "home": "/srv/svc"},
+            "directories": {
+                "/data/1/x": {"owner": null, "mode": null},
+                "/data/ok": {"owner": null, "mode": null}
+            },
+            "limits": null, "sysctl": null, "transparent_hugepage": null, "clock": null
+        }))
     };
     for (login, errors) in
         [(V::Value("admin".into()), 2), (V::Value("root".into()), 0), (V::Null, 0), (V::Unknown, 0)]

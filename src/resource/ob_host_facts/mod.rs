@@ -1,4 +1,5 @@
-//! `data.ob_host`: what a host says of itself right now, moving numbers included.
+//! `data.ob_host`: what a host says of itself right now, with numbers that change from minute to
+//! minute.
 use super::common::{Connection, Texts, connection};
 use super::execute::reader;
 use super::ob_host::devices;
@@ -70,21 +71,42 @@ impl DataSource for ObHostFacts {
             ("bytes", number("Its size.").computed()),
             ("free_bytes", number("What is free for ordinary users.").computed()),
         ];
-        Schema::new(0, "What a host says of itself right now. What stays the same is also in `ob_host`; what moves is only here, so that no plan changes because a disk fills.")
-            .attr("endpoint", object("Which host: `ob_host.x.endpoint`, or the same attributes written out.", connection()).required())
-            .attr("os", string("Operating system.").computed())
-            .attr("kernel", string("Kernel release.").computed())
-            .attr("arch", string("Architecture.").computed())
-            .attr("cores", number("Processors.").computed())
-            .attr("memory_bytes", number("Memory in bytes.").computed())
-            .attr("devices", set("Network devices.", STRING).computed())
-            .attr("disks", map_of("Disks by mount point.", disk).computed())
-            .attr("memory_available_bytes", number("Memory that can be had without swapping.").computed())
-            .attr("clock_offset_ms", number("How far its clock is ahead of this machine's, in milliseconds.").computed())
-            .attr("clock_uncertainty_ms", number("How far `clock_offset_ms` may be wrong: half of the way there and back.").computed())
-            .attr("listening_ports", set("TCP ports that something listens on.", NUMBER).computed())
-            .attr("load_percent", number("Load average of the last minute, in hundredths.").computed())
-            .attr("uptime_seconds", number("Seconds since its boot.").computed())
+        Schema::new(
+            0,
+            "What a host says of itself right now. What stays the same is also in `ob_host`; what \
+             moves is only here, so that no plan changes because a disk fills.",
+        )
+        .attr(
+            "endpoint",
+            object(
+                "Which host: `ob_host.x.endpoint`, or the same attributes written out.",
+                connection(),
+            )
+            .required(),
+        )
+        .attr("os", string("Operating system.").computed())
+        .attr("kernel", string("Kernel release.").computed())
+        .attr("arch", string("Architecture.").computed())
+        .attr("cores", number("Processors.").computed())
+        .attr("memory_bytes", number("Memory in bytes.").computed())
+        .attr("devices", set("Network devices.", STRING).computed())
+        .attr("disks", map_of("Disks by mount point.", disk).computed())
+        .attr(
+            "memory_available_bytes",
+            number("Memory that can be had without swapping.").computed(),
+        )
+        .attr(
+            "clock_offset_ms",
+            number("How far its clock is ahead of this machine's, in milliseconds.").computed(),
+        )
+        .attr(
+            "clock_uncertainty_ms",
+            number("How far `clock_offset_ms` may be wrong: half of the way there and back.")
+                .computed(),
+        )
+        .attr("listening_ports", set("TCP ports that something listens on.", NUMBER).computed())
+        .attr("load_percent", number("Load average of the last minute, in hundredths.").computed())
+        .attr("uptime_seconds", number("Seconds since its boot.").computed())
     }
 
     async fn read(&self, cx: &Context, config: HostFacts) -> Result<Found<HostFacts>, Problem> {

@@ -1,4 +1,4 @@
-//! `data.ob_package`: software out of archives, everything known at plan.
+//! `data.ob_package`: software out of archives. Everything about it is known at plan time.
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -32,7 +32,7 @@ fn declared(config: &PackageData) -> Option<Vec<Declared>> {
     Some(out)
 }
 
-/// Fills in what is read; separate from `read` so that it needs no session.
+/// Reads the package and fills in the state; separate from `read`, so that it needs no session.
 async fn look(here: &Archives, mut state: PackageData) -> Result<PackageData, Problem> {
     let Some(archives) =
         declared(&state).filter(|_| !state.name.is_unknown() && !state.version.is_unknown())
@@ -55,7 +55,7 @@ fn bad_url(text: &str) -> Option<String> {
     if !store::is_url(text) {
         return Some("it does not begin with https:// or http://".into());
     }
-    // The parser would take the first part of the path for the host.
+    // The URL parser would otherwise take the first part of the path for the host.
     if text.split('/').nth(2).is_none_or(str::is_empty) {
         return Some("it names no host".into());
     }
@@ -91,7 +91,9 @@ impl DataSource for ObPackage {
             match (&archive.path, &archive.url) {
                 (Value::Value(_), Value::Value(url)) => diags.problem_at(
                     at("url"),
-                    Problem::user("an archive has a path and a URL").place(url.clone()).fix("set path or url, not both; sha256 says which content is meant"),
+                    Problem::user("an archive has a path and a URL")
+                        .place(url.clone())
+                        .fix("set path or url, not both; sha256 says which content is meant"),
                 ),
                 (_, Value::Value(url)) => {
                     if let Some(why) = bad_url(url) {
@@ -100,13 +102,19 @@ impl DataSource for ObPackage {
                             Problem::user("an archive cannot be fetched from this URL")
                                 .place(url.clone())
                                 .why(why)
-                                .fix("set url = \"https://HOST/FILE\", or download the archive and set path"),
+                                .fix(
+                                    "set url = \"https://HOST/FILE\", or download the archive and \
+                                     set path",
+                                ),
                         )
                     }
                 }
                 (Value::Null, Value::Null) => diags.problem_at(
                     at("path"),
-                    Problem::user("path or url is missing for an archive").fix("set path to the archive on the machine that runs Terraform, or url to where it can be downloaded"),
+                    Problem::user("path or url is missing for an archive").fix(
+                        "set path to the archive on the machine that runs Terraform, or url to \
+                         where it can be downloaded",
+                    ),
                 ),
                 _ => {}
             }

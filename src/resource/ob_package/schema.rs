@@ -75,23 +75,78 @@ pub fn schema() -> Schema {
         ),
         ("files", map_of("Files by the name they get on hosts.", file).computed()),
     ];
-    Schema::new(0, "Software out of one or more archives, as `ob_cluster` takes it. Reading it changes nothing: hosts get the files when something uses them, once, and each digest is verified there.\n\nAn archive is a wheel, zip, tar (plain, gzip, xz, zstd) or rpm, known by its content. For seekdb the `manylinux` wheel of `pylibseekdb` is enough: the server and the one library it needs are taken from it. Archives with members that lead elsewhere (`..`, absolute names, links), devices, duplicate names, or more than 100 times their own size (64 MiB are always allowed, 16 GiB never exceeded) are refused.")
-        .attr(
-            "files",
-            list_of(
-                "The archives that make up the package; the first one names it.",
-                [
-                    ("path", string("Path on the machine that runs Terraform; relative to the folder it runs in, so `${path.module}/…` is best. The same path must hold the same file at apply. One of `path` and `url`.").optional().check(not_empty)),
-                    ("url", string("Where to download it, `https://…` or `http://…`, without a login in it; `HTTPS_PROXY` and `NO_PROXY` are read. It is kept in `~/.cache/terraform-provider-ob` (`XDG_CACHE_HOME`) under its digest, and fetched again where it is missing, at apply too.").optional()),
-                    ("sha256", string("Digest of the archive. It must be set: without it, the error says which digest the file has, for you to compare.").optional().check(sha256)),
-                ],
-            )
-            .required()
-            .at_least(1),
+    Schema::new(
+        0,
+        "Software out of one or more archives, as `ob_cluster` takes it. Reading it changes \
+         nothing: hosts get the files when something uses them, once, and each digest is verified \
+         there.\n\nAn archive is a wheel, zip, tar (plain, gzip, xz, zstd) or rpm, known by its \
+         content. For seekdb the `manylinux` wheel of `pylibseekdb` is enough: the server and the \
+         one library it needs are taken from it. Archives with members that lead elsewhere (`..`, \
+         absolute names, links), devices, duplicate names, or more than 100 times their own size \
+         (64 MiB are always allowed, 16 GiB never exceeded) are refused.",
+    )
+    .attr(
+        "files",
+        list_of(
+            "The archives that make up the package; the first one names it.",
+            [
+                (
+                    "path",
+                    string(
+                        "Path on the machine that runs Terraform; relative to the folder it runs \
+                         in, so `${path.module}/…` is best. The same path must hold the same file \
+                         at apply. One of `path` and `url`.",
+                    )
+                    .optional()
+                    .check(not_empty),
+                ),
+                (
+                    "url",
+                    string(
+                        "Where to download it, `https://…` or `http://…`, without a login in it; \
+                         `HTTPS_PROXY` and `NO_PROXY` are read. It is kept in \
+                         `~/.cache/terraform-provider-ob` (`XDG_CACHE_HOME`) under its digest, \
+                         and fetched again where it is missing, at apply too.",
+                    )
+                    .optional(),
+                ),
+                (
+                    "sha256",
+                    string(
+                        "Digest of the archive. It must be set: without it, the error says which \
+                         digest the file has, for you to compare.",
+                    )
+                    .optional()
+                    .check(sha256),
+                ),
+            ],
         )
-        .attr("name", string("Software, for instance `seekdb`; from the archive's metadata or file name when not set.").optional_computed().check(not_empty))
-        .attr("version", string("Version; from the archive's metadata or file name when not set.").optional_computed().check(not_empty))
-        .attr("arch", string("`x86_64`, `aarch64` or `noarch`.").computed())
-        .attr("id", string("Directory name on hosts: name, version and a digest over all files.").computed())
-        .attr("package", object("The package: `ob_cluster.x.package = data.ob_package.y.package`.", package).computed())
+        .required()
+        .at_least(1),
+    )
+    .attr(
+        "name",
+        string(
+            "Software, for instance `seekdb`; from the archive's metadata or file name when not \
+             set.",
+        )
+        .optional_computed()
+        .check(not_empty),
+    )
+    .attr(
+        "version",
+        string("Version; from the archive's metadata or file name when not set.")
+            .optional_computed()
+            .check(not_empty),
+    )
+    .attr("arch", string("`x86_64`, `aarch64` or `noarch`.").computed())
+    .attr(
+        "id",
+        string("Directory name on hosts: name, version and a digest over all files.").computed(),
+    )
+    .attr(
+        "package",
+        object("The package: `ob_cluster.x.package = data.ob_package.y.package`.", package)
+            .computed(),
+    )
 }

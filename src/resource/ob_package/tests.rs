@@ -1,4 +1,4 @@
-//! The data source by itself.
+//! Tests of the data source by itself.
 use super::*;
 use crate::schema::{Attribute, AttributeType as T};
 use std::collections::HashMap;
@@ -111,7 +111,7 @@ async fn a_package_is_read_whole_and_comes_back_as_clusters_read_it() {
             .unwrap_err();
     assert_eq!(missing.attribute, ["files", "0", "sha256"]);
     let digest = missing.fix.split('"').nth(1).unwrap().to_owned();
-    // Upper case is the same digest.
+    // A digest in upper case means the same.
     let found = look(
         &Archives::new(None),
         config(vec![Archive {

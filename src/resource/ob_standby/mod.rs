@@ -1,7 +1,7 @@
-//! `ob_standby`: a replication group: build, follow, switch over, fail over, rejoin.
+//! `ob_standby`: a replication group, with build, switchover, failover and rejoin.
 //!
-//! All knowledge about order is with the engine (`component::database`), shared with the
-//! break-glass commands of `ob`.
+//! The engine (`component::database`) knows the order of steps; the break-glass commands of `ob`
+//! use the same knowledge.
 mod plan;
 mod read;
 mod schema;
@@ -80,9 +80,9 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-/// The group's gate on all members' hosts and the own one of each member; without that of a member
-/// whose host is off and of which the graph wants nothing, and without the dead primary's under a
-/// failover consent.
+/// The leases that a change needs: the group's, on the hosts of all members, and each member's own.
+/// Leaves out the lease of a member whose host is off and that the graph does not touch, and, under
+/// a failover consent, that of the dead primary.
 #[must_use]
 pub fn targets(
     database: &dyn Database,
@@ -113,13 +113,13 @@ pub fn targets(
     std::iter::once(group).chain(own).collect()
 }
 
-/// The group for people.
+/// The group's name for people.
 #[must_use]
 pub fn title(want: &Want) -> String {
     format!("standby.{}", want.name)
 }
 
-/// The member that a graph with a failover does without.
+/// The member that a failover in the graph gives up as dead; `None` when the graph has no failover.
 fn dead<'a>(
     database: &dyn Database,
     graph: &Graph,
@@ -145,8 +145,8 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     let owner = owner(&cx.session)?;
     let database = database::named(want.engine)?;
     let planned_graph = database.group(&want)?;
-    // A lost state: the notes with the members say how far the group is; its role is not moved
-    // here.
+    // After a lost state the members' notes say how far the group has got. A create does not move
+    // the role.
     let looked = database::look_all(database, &reader(cx), &want.members).await;
     let (graph, seen) = match database::newest(&looked) {
         Some(note) if note.name == want.name && note.authority == owner => {
@@ -168,7 +168,12 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     };
     if seen.epoch > 1 && !(under_way(&seen, &want) && keeps_all(&database.moves(&graph))) {
         within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name)).map_err(|p| {
-            p.fix(format!("its state was lost, and bringing it back needs more than a create shows: import it (terraform import ob_standby.NAME with the id of a member's directory, such as \"{}\"), then plan again; nothing was done", want.members.values().next().map(import_id).unwrap_or_default()))
+            p.fix(format!(
+                "its state was lost, and bringing it back needs more than a create shows: import \
+                 it (terraform import ob_standby.NAME with the id of a member's directory, such \
+                 as \"{}\"), then plan again; nothing was done",
+                want.members.values().next().map(import_id).unwrap_or_default()
+            ))
         })?;
     }
     let job = Job {
@@ -184,13 +189,14 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     finish(cx, planned, outcome.problem).await
 }
 
-/// The group is on its way to the primary that is asked for, or a planned move of it was cut after
-/// its fence: nobody takes writes until it is finished, so that it is, without a new plan.
+/// Whether a create may go on without a new plan: the group is on its way to the primary that is
+/// asked for, or a planned move was cut after its fence, and nobody takes writes until that is
+/// finished.
 fn under_way(seen: &Seen, want: &Want) -> bool {
     seen.noted == want.primary || seen.standing.values().any(|s| *s == Standing::Fenced)
 }
 
-/// No store is set aside, and nothing that was acknowledged can be lost.
+/// Whether no store is set aside and nothing that was acknowledged can be lost.
 fn keeps_all(moves: &BTreeSet<Move>) -> bool {
     moves.iter().all(|m| match m {
         Move::Build | Move::SwitchOver => true,
@@ -240,8 +246,8 @@ async fn update(
     };
     let outcome = execute(cx, job).await?;
     if outcome.problem.is_some() {
-        // What is true now, under what was asked before: the next plan shows what is left of the
-        // move.
+        // The state says what is true now under what was asked before, so the next plan shows what
+        // is left of the move.
         let state = read::read(&reader(cx), prior.clone()).await.ok().and_then(|f| f.state);
         return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
     }
@@ -250,11 +256,10 @@ async fn update(
         && let Some(state) = &applied.state
         && let Some(loss) = common::set_text(&state.last_failover)
     {
-        applied.warnings.push(
-            Problem::user("the failover may have lost rows")
-                .why(loss)
-                .fix("when the old primary's host is back, apply again: its store is set aside, and `ob standby diff` lists the rows it has more"),
-        );
+        applied.warnings.push(Problem::user("the failover may have lost rows").why(loss).fix(
+            "when the old primary's host is back, apply again: its store is set aside, and \
+             `ob standby diff` lists the rows it has more",
+        ));
     }
     Ok(applied)
 }
@@ -292,7 +297,7 @@ async fn finish(
 /// The graph that apply runs for a change of state.
 ///
 /// # Errors
-/// As the plan itself.
+/// Those of the plan.
 fn planned_graph(
     prior: Option<&Standby>,
     planned: Option<&Standby>,

@@ -1,4 +1,4 @@
-//! Pure: configuration and prior state to the planned state and the graph.
+//! Pure: turns configuration and prior state into the planned state and the graph.
 use super::schema::Standby;
 use crate::base::ObjectName;
 use crate::base::Problem;
@@ -19,7 +19,7 @@ pub fn members(state: &Standby) -> Option<BTreeMap<String, Node>> {
         .collect()
 }
 
-/// The engine of the members; `None` while one is unknown, or when they differ (which
+/// The engine of the members; `None` while it is unknown, or when the members differ (which
 /// [`validate`] refuses).
 #[must_use]
 pub fn engine(state: &Standby) -> Option<Engine> {
@@ -31,7 +31,7 @@ pub fn engine(state: &Standby) -> Option<Engine> {
     engines.iter().all(|e| *e == first).then_some(first)
 }
 
-/// What answers for them.
+/// The implementation of the group's engine.
 fn database_of(want: &Want) -> Result<&'static dyn Database, Problem> {
     database::named(want.engine)
 }
@@ -57,7 +57,7 @@ pub fn want(state: &Standby) -> Option<Want> {
     })
 }
 
-/// What the last read saw.
+/// What the last read saw, from the state.
 #[must_use]
 pub fn seen(prior: &Standby) -> Seen {
     let mut standing = BTreeMap::new();
@@ -75,7 +75,7 @@ pub fn seen(prior: &Standby) -> Seen {
     }
 }
 
-/// Members that the new configuration does not name any more.
+/// Members that the new configuration no longer names.
 fn gone(prior: &Standby, next: &Want) -> BTreeMap<String, Node> {
     members(prior)
         .unwrap_or_default()
@@ -84,16 +84,16 @@ fn gone(prior: &Standby, next: &Want) -> BTreeMap<String, Node> {
         .collect()
 }
 
-/// The graph that leads from what `prior` (refreshed) shows to what `next` asks for.
+/// The graph that leads from what the refreshed `prior` shows to what `next` asks for.
 ///
 /// # Errors
-/// It must not or cannot be done.
+/// The change must not or cannot be made.
 pub fn graph(prior: &Standby, next: &Standby) -> Result<Option<Graph>, Problem> {
     let Some(want) = want(next) else { return Ok(None) };
     database_of(&want)?.lead(&seen(prior), &want, &gone(prior, &want)).map(Some)
 }
 
-/// Everything wrong with a configuration by itself.
+/// Finds everything that is wrong with a configuration by itself.
 pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     let Value::Value(members) = &config.members else { return };
     if members.len() < 2 {
@@ -160,11 +160,11 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
     }
 }
 
-/// Makes the planned state.
+/// Computes the planned state.
 pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Planned<Standby>> {
     let mut next = input.proposed.clone();
-    // Not `next`: core keeps the prior value of a line that was removed, and protection is the
-    // default.
+    // Do not test `next`: core keeps the prior value of a line that was removed, and the default is
+    // protection.
     if input.config.deletion_protection.is_null() {
         next.deletion_protection = Value::Value(true);
     }
@@ -218,8 +218,8 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
                 next.runbook = runbook(&headline(prior, &next, &graph), &graph);
                 next.impact = impact(&graph);
             } else if prior.members != next.members {
-                // A member's reference changed (its package): nothing to do here, but the endpoint
-                // repeats it.
+                // A member's reference changed (its package). There is nothing to do here, but the
+                // endpoint repeats the reference.
                 next.endpoint = Value::Unknown;
             }
         }
@@ -247,7 +247,7 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         Some(Move::FailOver) => format!("FAIL OVER from {} to {to}", noted()),
         Some(Move::SwitchOver) => {
             let from = if from.is_empty() { noted() } else { from };
-            // Noted already as who has the role: it was cut on its way there.
+            // The note names it as primary already: its switchover was cut on the way.
             if from == to {
                 format!("finish the switchover to {to}")
             } else {
@@ -260,21 +260,31 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
     }
 }
 
-/// The role is elsewhere than asked, and nobody asked for a change: said, never undone.
+/// Warns when the role is elsewhere than asked for and nobody asked for a change; such a move is
+/// never undone.
 fn differs(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
     let (asked, now) =
         (text(&next.primary).unwrap_or_default(), text(&prior.current_primary).unwrap_or_default());
     if prior.primary == next.primary && !now.is_empty() && now != asked {
         diags.caution(
-            Problem::user(format!("group \"{}\": primary is \"{now}\", the configuration says \"{asked}\"", text(&next.name).unwrap_or_default()))
-                .why("the role was moved by somebody else (ob, OCP, by hand); an apply never moves it back by itself")
-                .fix(format!("set primary = \"{now}\" to take it as it is; to move it, apply that first, then set primary = \"{asked}\""))
-                .attribute(["primary"]),
+            Problem::user(format!(
+                "group \"{}\": primary is \"{now}\", the configuration says \"{asked}\"",
+                text(&next.name).unwrap_or_default()
+            ))
+            .why(
+                "the role was moved by somebody else (ob, OCP, by hand); an apply never moves it \
+                 back by itself",
+            )
+            .fix(format!(
+                "set primary = \"{now}\" to take it as it is; to move it, apply that first, then \
+                 set primary = \"{asked}\""
+            ))
+            .attribute(["primary"]),
         );
     }
 }
 
-/// A member leaves whose host does not answer.
+/// Warns about a member that leaves while its host does not answer.
 fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
     let Some(want) = want(next) else { return };
     let seen = seen(prior);
@@ -283,14 +293,20 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
     {
         diags.caution(
             Problem::user(format!("member \"{name}\" leaves group \"{}\" as it is", want.name))
-                .why("its host does not answer: its server is not stopped and its store not set aside")
-                .fix("if the host comes back, its server stays down; keep its ob_cluster (or import it again) to destroy it then")
+                .why(
+                    "its host does not answer: its server is not stopped and its store not set \
+                     aside",
+                )
+                .fix(
+                    "if the host comes back, its server stays down; keep its ob_cluster (or \
+                     import it again) to destroy it then",
+                )
                 .attribute(["members"]),
         );
     }
 }
 
-/// Refuses what was not asked for, and says what a destroy does.
+/// Refuses a destroy that was not asked for, and says what a destroy does.
 pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {
@@ -313,7 +329,7 @@ pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
     }
 }
 
-/// The graph of a destroy.
+/// The graph of a destroy; `None` while something that shapes it is unknown.
 #[must_use]
 pub fn destroy_graph(prior: &Standby) -> Option<Graph> {
     let seen = seen(prior);

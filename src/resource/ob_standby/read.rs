@@ -1,4 +1,4 @@
-//! What is true of a group: every member asked at once, each within its deadline.
+//! Reads what is true of a group: asks all members at once, each within its deadline.
 use super::plan::{engine, members};
 use super::schema::Standby;
 use crate::base::units::show_duration;
@@ -27,10 +27,16 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
     for (member, at) in seen.iter().filter(|(_, m)| m.standing == Standing::Unreachable) {
         let Some(instance) = members.get(member) else { continue };
         warnings.push(
-            Problem::new(Kind::Unreachable, format!("member \"{member}\" of group \"{name}\" could not be looked at"))
-                .place(instance.host.endpoint.show())
-                .why(&at.why)
-                .fix("bring it back; if it was the primary and is gone, a failover consent opens another member"),
+            Problem::new(
+                Kind::Unreachable,
+                format!("member \"{member}\" of group \"{name}\" could not be looked at"),
+            )
+            .place(instance.host.endpoint.show())
+            .why(&at.why)
+            .fix(
+                "bring it back; if it was the primary and is gone, a failover consent opens \
+                 another member",
+            ),
         );
     }
     let note = database::newest(&seen);
@@ -50,7 +56,7 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
         state.epoch = Value::Value(i64::try_from(note.epoch).unwrap_or(i64::MAX));
         state.noted_primary = Value::Value(note.primary.clone());
     }
-    // While the primary cannot be seen, who it is stays as last known in noted_primary; current
+    // While the primary cannot be seen, noted_primary keeps the last known one; current_primary
     // says only what is seen.
     state.current_primary = Value::Value(current.clone());
     state.member_status = Value::Value(
@@ -88,7 +94,9 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
 
 fn show(loss: &Loss) -> String {
     format!(
-        "epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead by up to 10 s within that time after a start or a move of the role), known {} before it was opened; what the old primary acknowledged later may be lost",
+        "epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead \
+         by up to 10 s within that time after a start or a move of the role), known {} before it \
+         was opened; what the old primary acknowledged later may be lost",
         loss.epoch,
         loss.to,
         loss.scn,
@@ -97,16 +105,16 @@ fn show(loss: &Loss) -> String {
     )
 }
 
-/// Reads a group by its import id: any member's, as
+/// Reads a group by the import id of any of its members,
 /// `ssh://user@address:port/base-dir?identity=name`; writes nothing.
 ///
 /// # Errors
-/// The id is malformed, the host does not answer, the instance is in no group.
+/// The id is malformed, the host does not answer, or the instance is in no group.
 pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
     let cx = super::reader(cx);
     let Place { endpoint, directory, run_as } = parse_id(id)?;
     let place = endpoint.show();
-    // Whoever is there, its note is read alike.
+    // The member's name does not matter for reading its note.
     let nameless = ObjectName::parse("member").map_err(Problem::internal)?;
     let host = crate::resource::common::host(endpoint, &run_as);
     let node = Node::new(nameless, host, directory, []);

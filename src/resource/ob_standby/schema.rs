@@ -145,33 +145,111 @@ pub fn schema() -> Schema {
             },
         )
     });
-    Schema::new(0, "A replication group: one member takes writes, the others follow it.\n\nMembers are `ob_cluster` objects of one engine: the first primary with `initialize = true`, the others with `initialize = false`. Changing `primary` is a planned switchover in which no acknowledged row is lost. When the primary's host is gone, a **failover** needs a consent that names the epoch.\n\n`primary` is what was asked last, `current_primary` is what is. When they differ without a change of the configuration, nothing is planned and a warning names both ways out. Members do not start with their hosts: a former primary that boots would take writes next to the new one; the next apply (or `ob start`) starts them after it has asked the others.")
-        .attr("id", string("The name.").computed())
-        .attr("name", string("Name of the group.").required().check(object_name))
-        .attr("members", map_of("Members by name.", [("instance", object("`ob_cluster.x.instance`.", instance_attributes()).required())]).required().keys(object_name))
-        .attr("primary", string("The member that shall take writes. A change is a planned switchover.").required())
-        .attr(
-            "failover",
-            object(
-                "Consent to open a standby although the primary does not answer. Void at any other epoch, so it can stay in the configuration.",
-                [
-                    ("epoch", number("The group's `epoch` for which this is meant.").required().range(1..=i64::MAX)),
-                    ("to", string("The member to open; `primary` must name it as well.").required()),
-                    ("max_loss", string("Refuses when the standby's log ends longer ago than this, such as `30s`.").optional().check(duration)),
-                    ("accept_unfenced", boolean("Goes on although the old primary's host answers. Both sides may then take writes: only when it is certain that no client reaches the old one.").optional()),
-                ],
-            )
-            .optional(),
+    Schema::new(
+        0,
+        "A replication group: one member takes writes, the others follow it.\n\nMembers are \
+         `ob_cluster` objects of one engine: the first primary with `initialize = true`, the \
+         others with `initialize = false`. Changing `primary` is a planned switchover in which no \
+         acknowledged row is lost. When the primary's host is gone, a **failover** needs a \
+         consent that names the epoch.\n\n`primary` is what was asked last, `current_primary` is \
+         what is. When they differ without a change of the configuration, nothing is planned and \
+         a warning names both ways out. Members do not start with their hosts: a former primary \
+         that boots would take writes next to the new one; the next apply (or `ob start`) starts \
+         them after it has asked the others.",
+    )
+    .attr("id", string("The name.").computed())
+    .attr("name", string("Name of the group.").required().check(object_name))
+    .attr(
+        "members",
+        map_of(
+            "Members by name.",
+            [("instance", object("`ob_cluster.x.instance`.", instance_attributes()).required())],
         )
-        .attr("deletion_protection", boolean("Refuses to destroy the group. Default: `true`.").optional_computed())
-        .attr("timeouts", schema_timeouts())
-        .attr("epoch", number("Grows with each move of the role.").computed())
-        .attr("current_primary", string("The member that takes writes now; empty when none does or it cannot be told.").computed())
-        .attr("noted_primary", string("The member that was opened for writes last, as noted with the members.").computed())
-        .attr("member_status", map("What each member is: `primary`, `standby`, `behind` (a standby that missed a move of the role), `fenced`, `stopped`, `stale` (a former primary that missed a move of the role), `empty`, `building`, `unreachable`.", STRING).computed())
-        .attr("endpoint", object("The member that takes writes, for `ob_user` and others.", endpoint).computed())
-        .attr("last_failover", string("What the last failover may have lost: the SCN and time at which the promoted log ended.").computed())
-        .attr("set_aside", map("Stores that were set aside, by member; they stay until they are removed on the host.", STRING).computed())
-        .attr("runbook", string("What the last planned change does, in one line.").computed())
-        .attr("impact", set("What the last planned change does to users.", STRING).computed())
+        .required()
+        .keys(object_name),
+    )
+    .attr(
+        "primary",
+        string("The member that shall take writes. A change is a planned switchover.").required(),
+    )
+    .attr(
+        "failover",
+        object(
+            "Consent to open a standby although the primary does not answer. Void at any other \
+             epoch, so it can stay in the configuration.",
+            [
+                (
+                    "epoch",
+                    number("The group's `epoch` for which this is meant.")
+                        .required()
+                        .range(1..=i64::MAX),
+                ),
+                ("to", string("The member to open; `primary` must name it as well.").required()),
+                (
+                    "max_loss",
+                    string(
+                        "Refuses when the standby's log ends longer ago than this, such as `30s`.",
+                    )
+                    .optional()
+                    .check(duration),
+                ),
+                (
+                    "accept_unfenced",
+                    boolean(
+                        "Goes on although the old primary's host answers. Both sides may then \
+                         take writes: only when it is certain that no client reaches the old one.",
+                    )
+                    .optional(),
+                ),
+            ],
+        )
+        .optional(),
+    )
+    .attr(
+        "deletion_protection",
+        boolean("Refuses to destroy the group. Default: `true`.").optional_computed(),
+    )
+    .attr("timeouts", schema_timeouts())
+    .attr("epoch", number("Grows with each move of the role.").computed())
+    .attr(
+        "current_primary",
+        string("The member that takes writes now; empty when none does or it cannot be told.")
+            .computed(),
+    )
+    .attr(
+        "noted_primary",
+        string("The member that was opened for writes last, as noted with the members.").computed(),
+    )
+    .attr(
+        "member_status",
+        map(
+            "What each member is: `primary`, `standby`, `behind` (a standby that missed a move of \
+             the role), `fenced`, `stopped`, `stale` (a former primary that missed a move of the \
+             role), `empty`, `building`, `unreachable`.",
+            STRING,
+        )
+        .computed(),
+    )
+    .attr(
+        "endpoint",
+        object("The member that takes writes, for `ob_user` and others.", endpoint).computed(),
+    )
+    .attr(
+        "last_failover",
+        string(
+            "What the last failover may have lost: the SCN and time at which the promoted log \
+             ended.",
+        )
+        .computed(),
+    )
+    .attr(
+        "set_aside",
+        map(
+            "Stores that were set aside, by member; they stay until they are removed on the host.",
+            STRING,
+        )
+        .computed(),
+    )
+    .attr("runbook", string("What the last planned change does, in one line.").computed())
+    .attr("impact", set("What the last planned change does to users.", STRING).computed())
 }

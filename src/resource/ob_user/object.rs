@@ -78,14 +78,17 @@ impl SqlObject for UserState {
         now.users.get(&account)?;
         Some(
             Problem::user(format!("user {} was there already", account.quoted()))
-                .why("it is managed from now on; its password and lock were set as configured, its grants stay")
+                .why(
+                    "it is managed from now on; its password and lock were set as configured, its \
+                     grants stay",
+                )
                 .fix("nothing, if that is what you want"),
         )
     }
 }
 
-/// The version that a state shows: none when somebody else set the password, for only so can a plan
-/// show it.
+/// The password version for a state. It is null when somebody else set the password, because only
+/// then does the next plan set it again.
 pub(crate) fn version(
     version: &Value<i64>,
     before: &Value<String>,
@@ -96,7 +99,7 @@ pub(crate) fn version(
     if others && how == Fill::Read { Value::Null } else { *version }
 }
 
-/// What the server has, going by the prior state.
+/// The catalog that the server has if the prior state is true.
 pub(super) fn believed(prior: Option<&UserState>) -> Catalog {
     let mut now = Catalog::default();
     if let Some((prior, account)) = prior.and_then(|p| Some((p, account(p)?))) {
@@ -111,7 +114,7 @@ pub(super) fn believed(prior: Option<&UserState>) -> Catalog {
 /// Reads an account by its import id.
 ///
 /// # Errors
-/// The id is malformed, nothing answers, or it is not there.
+/// The id is malformed, the server does not answer, or the server does not have the account.
 pub async fn import(cx: &Context, id: &str) -> Result<UserState, Problem> {
     let named = sql_import::parse(cx, id).await?;
     let name = named.part("user", id)?;

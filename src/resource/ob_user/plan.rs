@@ -1,4 +1,4 @@
-//! Pure: what is wrong, and what the state will be.
+//! Pure: finds what is wrong, and computes the planned state.
 use super::object::believed;
 use super::schema::UserState;
 use crate::base::Problem;
@@ -9,7 +9,7 @@ use crate::resource::{PlanInput, Planned};
 use crate::resource::{sql_import, sql_object};
 use crate::schema::{Diagnostics, Report, Value};
 
-/// Where accounts come from when nothing is said.
+/// The host pattern of an account when the configuration gives none.
 pub const ANYWHERE: &str = "%";
 
 /// The account; `None` while unknown.
@@ -18,7 +18,7 @@ pub(super) fn account(state: &UserState) -> Option<Account> {
     Some(Account::new(known(&state.name)??, host))
 }
 
-/// Everything wrong with a configuration by itself.
+/// Finds everything that is wrong with a configuration by itself.
 pub fn validate(config: &UserState, diags: &mut Diagnostics) {
     sql_target::validate(config, diags);
     let (password, version) = (&config.password_wo, &config.password_wo_version);
@@ -40,13 +40,13 @@ pub fn validate(config: &UserState, diags: &mut Diagnostics) {
     }
 }
 
-/// Makes the planned state.
+/// Computes the planned state.
 pub fn plan(
     input: PlanInput<'_, UserState>,
     diags: &mut Diagnostics,
 ) -> Option<Planned<UserState>> {
     let mut next = input.proposed.clone();
-    // Only what the configuration leaves out has a default.
+    // Defaults apply only where the configuration has null.
     if input.config.host.is_null() {
         next.host = Value::Value(ANYWHERE.into());
     }
@@ -60,9 +60,22 @@ pub fn plan(
                 && before != after
                 && (after.user.contains('\'') || after.host.contains('\''))
             {
-                let problem = Problem::refused(format!("user {} cannot get a name with a quote", before.quoted()))
-                    .why("RENAME USER to such a name fails on the server (error 1396, seekdb 1.4.0.post1)");
-                diags.problem(problem.fix("choose a name without a single quote, or make a second ob_user, move the grants to it and remove this one").attribute(["name"]));
+                let problem = Problem::refused(format!(
+                    "user {} cannot get a name with a quote",
+                    before.quoted()
+                ))
+                .why(
+                    "RENAME USER to such a name fails on the server (error 1396, seekdb \
+                     1.4.0.post1)",
+                );
+                diags.problem(
+                    problem
+                        .fix(
+                            "choose a name without a single quote, or make a second ob_user, move \
+                             the grants to it and remove this one",
+                        )
+                        .attribute(["name"]),
+                );
             }
             if prior.password_wo_version != next.password_wo_version {
                 next.password_changed = Value::Unknown;

@@ -56,13 +56,47 @@ pub(crate) fn host(text: &str) -> Result<(), String> {
 /// The schema.
 #[must_use]
 pub fn schema() -> Schema {
-    let schema = Schema::new(0, "An account of a MySQL-mode server.\n\nName and host together are the account, told apart by upper and lower case. Changing them renames it in place; grants stay. `root`, the provider's own account and the server's own accounts are refused. An account that is there already is taken over, with a warning.")
-        .attr("id", string("Import id, such as `ssh://user@address:port/base-dir?identity=name#user=app&host=%25` or `sql://credential@address:port#user=app&host=%25`.").computed())
-        .attr("name", string("User name, at most 64 characters.").required().check(name))
-        .attr("host", string("Where it may come from: a pattern such as `10.0.%`. Default: `%`.").optional_computed().check(host))
-        .attr("password_wo", string("Password. Never kept in plan or state. A user that is not locked needs one.").optional().write_only())
-        .attr("password_wo_version", number("Raise it to set `password_wo` again. It is dropped from the state when somebody else changed the password: the next plan sets it again.").optional())
-        .attr("locked", boolean("Cannot log in. Default: `false`.").optional_computed())
-        .attr("password_changed", string("When the password was set last, in seconds since 1970.").computed());
+    let schema = Schema::new(
+        0,
+        "An account of a MySQL-mode server.\n\nName and host together are the account, told apart \
+         by upper and lower case. Changing them renames it in place; grants stay. `root`, the \
+         provider's own account and the server's own accounts are refused. An account that is \
+         there already is taken over, with a warning.",
+    )
+    .attr(
+        "id",
+        string(
+            "Import id, such as \
+             `ssh://user@address:port/base-dir?identity=name#user=app&host=%25` or \
+             `sql://credential@address:port#user=app&host=%25`.",
+        )
+        .computed(),
+    )
+    .attr("name", string("User name, at most 64 characters.").required().check(name))
+    .attr(
+        "host",
+        string("Where it may come from: a pattern such as `10.0.%`. Default: `%`.")
+            .optional_computed()
+            .check(host),
+    )
+    .attr(
+        "password_wo",
+        string("Password. Never kept in plan or state. A user that is not locked needs one.")
+            .optional()
+            .write_only(),
+    )
+    .attr(
+        "password_wo_version",
+        number(
+            "Raise it to set `password_wo` again. It is dropped from the state when somebody else \
+             changed the password: the next plan sets it again.",
+        )
+        .optional(),
+    )
+    .attr("locked", boolean("Cannot log in. Default: `false`.").optional_computed())
+    .attr(
+        "password_changed",
+        string("When the password was set last, in seconds since 1970.").computed(),
+    );
     sql_target::attributes().into_iter().fold(schema, |s, (name, a)| s.attr(name, a))
 }

@@ -1,5 +1,5 @@
-//! Statements: exactly those that the product and the writer of the tests send. Any other is an
-//! error that names it, so that a change of the product cannot pass unseen.
+//! Answers exactly the statements that the product and the writer of the tests send. Any other
+//! statement is an error that names it, so that a change of the product cannot pass unnoticed.
 use crate::follow::ask;
 use crate::server::{Server, read_only};
 use crate::sha1::kept;
@@ -7,7 +7,7 @@ use crate::store::Role;
 use crate::wire::Answer;
 use std::time::{Duration, Instant};
 
-/// Parameters there are, with defaults and whether a statement may set them.
+/// The parameters that exist, with their defaults.
 pub const PARAMETERS: [(&str, &str); 11] = [
     ("cpu_count", "0"),
     ("datafile_size", "0M"),
@@ -80,7 +80,7 @@ fn changes(server: &Server, user: &str, text: &str, lower: &str) -> Answer {
     if let Some(answer) = rows(server, lower) {
         return answer;
     }
-    // The settings of a session: taken by a fenced server, too.
+    // The settings of a session; a fenced server takes them, too.
     if lower.starts_with("set session ") {
         return Answer::Ok;
     }
@@ -116,7 +116,7 @@ fn changes(server: &Server, user: &str, text: &str, lower: &str) -> Answer {
     done
 }
 
-/// What lies beside the program tells two builds apart, as the library beside the real one.
+/// The file beside the program tells two builds apart, as the library beside the real one does.
 fn build() -> String {
     let exe = std::env::current_exe().unwrap_or_default();
     exe.parent()
@@ -139,7 +139,7 @@ fn processlist(server: &Server) -> Answer {
     )
 }
 
-/// The value in force: this run's command line, then what was set, then the default.
+/// The value in force: from this run's command line, else what a statement set, else the default.
 pub fn parameter(server: &Server, name: &str, default: &str) -> String {
     let first_only = ["log_restore_source"].contains(&name);
     let given = server.given.get(name).filter(|_| !first_only).cloned();
@@ -159,7 +159,7 @@ fn parameters(server: &Server) -> Answer {
     Answer::Rows(COLUMNS.into(), PARAMETERS.into_iter().map(row).collect())
 }
 
-/// All that the sweep compares, for it alone.
+/// Everything that the sweep compares; only the sweep asks for it.
 fn state(server: &Server) -> Answer {
     let store = server.store();
     let mut lines = vec![
@@ -219,7 +219,7 @@ fn written(store: &mut crate::store::Store, lines: &[&str]) -> Answer {
     }
 }
 
-/// From here on it answers 4688 to writes; it is accepted without a source too.
+/// Fences: from here on the server answers 4688 to writes. Works without a source, too.
 fn fence(server: &Server) -> Answer {
     if server.lies("fence") {
         return Answer::Ok;
@@ -229,9 +229,9 @@ fn fence(server: &Server) -> Answer {
     written(&mut store, &["role standby"])
 }
 
-/// Waits for the fenced source's end of log by itself; 4109 and no change while the source is not
-/// fenced; 1210 when the fenced process was restarted since; 4179 on a server that is fenced
-/// itself.
+/// Waits by itself for the end of the fenced source's log. Answers 4109 and changes nothing while
+/// the source is not fenced; 1210 when the fenced process was restarted since; 4179 on a server
+/// that is fenced itself.
 fn promote(server: &Server) -> Answer {
     let refuse = |code, text: &str| Answer::Err(code, text.into());
     if server.store().fenced_here {
@@ -254,8 +254,8 @@ fn promote(server: &Server) -> Answer {
     open(server)
 }
 
-/// The way back out of a fence, and the failover: first try, also while the source lives. Not for
-/// the process that was fenced itself (4179), only for the one that was restarted after it.
+/// The way back out of a fence, and the failover; works at once, also while the source lives.
+/// Refused on the process that was fenced itself (4179); its restarted successor accepts it.
 fn activate(server: &Server) -> Answer {
     let refused = {
         let store = server.store();
@@ -273,7 +273,7 @@ fn open(server: &Server) -> Answer {
     }
 }
 
-/// `NAME = 'VALUE'`; allowed on a standby.
+/// Sets a parameter: `NAME = 'VALUE'`; allowed on a standby.
 fn set(server: &Server, text: &str) -> Answer {
     let Some((name, value)) = text.split_once('=') else { return Answer::Err(1064, text.into()) };
     let (name, value) = (name.trim(), literal(value.trim()).0);
@@ -283,7 +283,8 @@ fn set(server: &Server, text: &str) -> Answer {
     written(&mut server.store(), &[&format!("parameter {name} {value}")])
 }
 
-/// `'NAME' IDENTIFIED BY 'PASSWORD'`. Nobody but root changes root's (1235).
+/// Makes or changes an account: `'NAME' IDENTIFIED BY 'PASSWORD'`. Only root changes root's
+/// password (1235).
 fn account(server: &Server, user: &str, text: &str, there: bool) -> Answer {
     let (name, rest) = literal(text);
     let Some(password) = rest
@@ -308,7 +309,7 @@ fn account(server: &Server, user: &str, text: &str, there: bool) -> Answer {
     }
 }
 
-/// A quoted literal and what follows it.
+/// A quoted literal, and the text after it.
 fn literal(text: &str) -> (String, &str) {
     let Some(body) = text.trim_start().strip_prefix('\'') else {
         return (text.trim().to_owned(), "");

@@ -1,8 +1,8 @@
-//! Replication over the RPC port: a follower names the end of its log and gets the lines after it,
-//! as they come.
+//! Replication over the RPC port: a follower sends the end of its log and receives the lines after
+//! it, as they come.
 //!
-//! `follow SCN ENTRY` is answered `ok`, `young` (no minor freeze yet) or `diverged`; `state` by
-//! what the server is.
+//! `follow SCN ENTRY` is answered with `ok`, `young` (no minor freeze yet) or `diverged`; `state`
+//! with what the server is.
 use crate::server::{Server, fail};
 use crate::store::Role;
 use std::io::{BufRead, BufReader, Error, Result, Write};
@@ -10,12 +10,12 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What stands in the ledger when somebody began a standby too early: the sweep allows it nowhere.
+/// The line in the ledger when somebody began a standby too early; the sweep never allows it.
 const YOUNG: &str = "refused a standby: the primary is young";
 
 const SOON: Duration = Duration::from_millis(500);
 
-/// Serves followers and heirs.
+/// Serves followers, and heirs that ask for the state.
 pub fn serve(server: &Arc<Server>, listener: &TcpListener) {
     for stream in listener.incoming().flatten() {
         let server = server.clone();
@@ -55,14 +55,14 @@ fn one(server: &Server, mut stream: TcpStream) -> Result<()> {
             let new = store.log.iter().filter(|l| l.0 > after);
             (new.map(|(s, e)| format!("log {s} {e}\n")).collect::<String>(), store.end())
         };
-        // `end` says that all is sent, also when there is nothing: a dead connection is noticed by
-        // it.
+        // `end` says that everything was sent. It is sent also when there is nothing new, so that a
+        // dead connection is noticed.
         stream.write_all(format!("{text}end\n").as_bytes())?;
         after = after.max(end);
     }
 }
 
-/// `primary`, `fenced` (by this process) or `standby`, and where the log ends.
+/// `primary`, `fenced` (by this process) or `standby`, and the end of the log.
 fn state(server: &Server) -> String {
     let store = server.store();
     let word = match store.role {
@@ -91,9 +91,9 @@ pub fn ask(source: &str) -> Result<(String, u64)> {
     Ok((word.to_owned(), end.parse().map_err(Error::other)?))
 }
 
-/// Follows the source as long as this server is a standby that was not fenced by this process; a
-/// server that cannot go on from its source's log ends by itself (measured: -4023 after 4 to 9 s;
-/// here at once).
+/// Follows the source while this server is a standby that this process did not fence. A server that
+/// cannot go on from its source's log ends by itself (measured: -4023 after 4 to 9 s; here at
+/// once).
 pub fn follow(server: &Server) {
     loop {
         let source = server.source_to_follow();
@@ -104,7 +104,7 @@ pub fn follow(server: &Server) {
     }
 }
 
-/// Gets the first copy of the log for a new standby, within a second and a half.
+/// Copies the log for a new standby for the first time, within 1.5 s.
 pub fn build(server: &Server, source: &str) {
     let until = Instant::now() + Duration::from_millis(1500);
     while server.store().log.is_empty() {
@@ -131,7 +131,7 @@ fn begin(server: &Server, source: &str) -> Result<BufReader<TcpStream>> {
     }
 }
 
-/// All lines of one burst.
+/// Reads all lines of one burst.
 fn burst(reader: &mut BufReader<TcpStream>) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     loop {

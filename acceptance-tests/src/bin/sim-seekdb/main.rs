@@ -1,10 +1,11 @@
-//! A stand-in for the seekdb server, for the simulated crash sweep: same flags, files and
-//! statements, up in milliseconds.
+//! A stand-in for the seekdb server, for the simulated crash sweep. It has the same flags, files
+//! and statements, and is up in milliseconds.
 //!
-//! Its rules are those of the real server as measured on 1.4.0 (each is named where it is kept):
-//! exit status 0 says nothing, the pid file stays, role and settings live in the store, a standby
-//! needs a minor freeze of its primary, acknowledged rows survive a power loss, a former primary
-//! started on its old data is a primary. Times are shorter; nothing else is.
+//! Its rules are those of the real server as measured on 1.4.0; a comment names each rule where the
+//! code keeps it. Exit status 0 says nothing. The pid file outlives the process. Role and settings
+//! are in the store. A standby needs a minor freeze of its primary. Acknowledged rows survive a
+//! power loss. A former primary that is started on its old data is a primary. Only times differ:
+//! they are shorter.
 mod answer;
 mod follow;
 mod server;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Role, Store};
 
-/// Set in the daemon.
+/// Name of the variable that marks the daemon's process.
 const DAEMON: &str = "SIM_SEEKDB_DAEMON";
 
 struct Flags {
@@ -93,7 +94,7 @@ fn daemon(flags: Flags) -> ExitCode {
     }
     let _ = std::fs::write(flags.base.join("run/seekdb.pid"), format!("{}\n", std::process::id()));
     log(&flags.base, "INFO server_start 1/18]");
-    // Ends one start by itself, as the real one does now and then.
+    // Ends one start by itself, as the real server does now and then.
     if std::fs::remove_file("/etc/sim-seekdb.ends").is_ok() {
         std::thread::sleep(Duration::from_millis(300));
         fail("ret=-4109, ret=\"OB_STATE_NOT_MATCH\" observer start fail");
@@ -133,7 +134,7 @@ fn daemon(flags: Flags) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Role, source and parameters are read now and never again (seekdb.md, Standby).
+/// Role, source and parameters are taken from the command line now, and never again.
 fn first_start(server: &Server, port: Option<u16>, standby: bool) {
     let write =
         |line: &str| server.store().write(line).unwrap_or_else(|e| fail(&format!("ret=-4009 {e}")));
@@ -141,7 +142,7 @@ fn first_start(server: &Server, port: Option<u16>, standby: bool) {
         write(&format!("parameter {name} {value}"));
     }
     port.iter().for_each(|p| write(&format!("parameter mysql_port {p}")));
-    // Long enough for a power loss to find an unfinished store.
+    // Sleeps long enough for a power loss to find an unfinished store.
     std::thread::sleep(Duration::from_millis(30));
     if standby {
         write("role standby");

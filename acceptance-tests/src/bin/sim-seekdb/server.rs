@@ -1,4 +1,4 @@
-//! One running server: its store behind a lock, its sessions, its clients.
+//! One running server: its store behind a lock, and its sessions.
 use crate::answer;
 use crate::sha1::proves;
 use crate::store::{Role, Store};
@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Every statement that changes something is written here, outside of what a destroy removes: `BASE
-/// STATEMENT`.
+/// The ledger: every statement that changes something is written here as `BASE STATEMENT`. A
+/// destroy does not remove this file.
 const LEDGER: &str = "/var/log/sim-seekdb.ledger";
 
-/// Names of lies this server tells, for tests of the tests; see [`Server::lies`].
+/// The file that names the lies this server tells, for tests of the tests; see [`Server::lies`].
 const LIES: &str = "/etc/sim-seekdb.lies";
 
 /// One running server.
 pub struct Server {
-    /// Its directory.
+    /// The server's base directory.
     pub base: PathBuf,
-    /// Parameters of this run's command line.
+    /// The parameters on this run's command line.
     pub given: BTreeMap<String, String>,
     store: Mutex<Store>,
     asked: Mutex<BTreeSet<String>>,
@@ -31,8 +31,8 @@ pub struct Server {
     pub sessions: Mutex<BTreeMap<u32, (String, TcpStream)>>,
 }
 
-/// Says why in the log, and ends the process: what the real server does long after its start
-/// command said 0.
+/// Logs the reason and ends the process. The real server, too, ends long after its start command
+/// exited with 0.
 pub fn fail(why: &str) -> ! {
     log(Path::new("."), &format!("ERROR {why}"));
     std::process::exit(1)
@@ -66,7 +66,7 @@ impl Server {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store once its log goes beyond `after`, or a moment later.
+    /// The store, once its log goes beyond `after`, or else a moment later.
     pub fn grown(&self, after: u64) -> MutexGuard<'_, Store> {
         let store = self.store();
         if store.end() > after {
@@ -77,7 +77,7 @@ impl Server {
             .map_or_else(|e| e.into_inner().0, |g| g.0)
     }
 
-    /// Appends to the replicated log as primary, if it is one.
+    /// Appends to the replicated log, if this server is the primary.
     pub fn append(&self, entry: &str) -> Answer {
         let mut store = self.store();
         if store.role != Role::Primary {
@@ -86,14 +86,14 @@ impl Server {
         self.appended(&mut store, entry)
     }
 
-    /// As [`Server::append`] for whoever holds the store.
+    /// As [`Server::append`], for a caller that holds the store.
     pub fn appended(&self, store: &mut Store, entry: &str) -> Answer {
         let done = store.append(entry);
         self.grown.notify_all();
         done.map_or_else(|e| Answer::Err(4000, e.to_string()), |()| Answer::Ok)
     }
 
-    /// Takes a line of the source's log, unless this server follows no more.
+    /// Writes a line of the source's log, unless this server no longer follows.
     pub fn write_as_follower(&self, line: &str) -> Result<()> {
         let mut store = self.store();
         if store.role == Role::Standby && !store.fenced_here {
@@ -103,24 +103,25 @@ impl Server {
         Ok(())
     }
 
-    /// Whom it follows now. A fenced process follows nobody before it was restarted (seekdb.md,
-    /// Switchover 4).
+    /// The source that the server follows now. A fenced process follows nobody before it is
+    /// restarted.
     pub fn source_to_follow(&self) -> Option<String> {
         let store = self.store();
         let follows = store.role == Role::Standby && !store.fenced_here;
         store.parameters.get("log_restore_source").filter(|s| follows && !s.is_empty()).cloned()
     }
 
-    /// Whether a question about its own tables is answered: a process that was fenced answers only
-    /// those that it was asked before (4012 to others, run on 1.4.0.post1; seen with `SHOW
-    /// PROCESSLIST`, the only one it is held to here).
+    /// Whether a question about the server's own tables is answered. A process that was fenced
+    /// answers only the questions that it was asked before, and 4012 to others (run on
+    /// 1.4.0.post1). It was seen with `SHOW PROCESSLIST`, the only question to which this rule
+    /// applies here.
     pub fn answers(&self, question: &str) -> bool {
         let fenced = self.store().fenced_here;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.contains(question) || !fenced && asked.insert(question.to_owned())
     }
 
-    /// Writes a statement down.
+    /// Writes a statement to the ledger.
     pub fn ledger(&self, statement: &str) {
         let line = format!("{} {statement}\n", self.base.display());
         let _ = File::options()
@@ -130,7 +131,7 @@ impl Server {
             .and_then(|mut f| f.write_all(line.as_bytes()));
     }
 
-    /// Whether a test asked this server to lie about `what`.
+    /// Whether a test asks this server to lie about `what`.
     pub fn lies(&self, what: &str) -> bool {
         std::fs::read_to_string(LIES).is_ok_and(|t| t.lines().any(|l| l == what))
     }
@@ -184,7 +185,7 @@ impl Server {
     }
 }
 
-/// What a write gets on a standby or fenced server (seekdb.md: 4688, at once).
+/// The answer to a write on a standby or fenced server (4688, at once).
 pub fn read_only() -> Answer {
     Answer::Err(4688, "standby tenant is read only".into())
 }

@@ -1,7 +1,7 @@
-//! SHA-1, for `mysql_native_password` alone: a dependency would make the stand-in larger than all
-//! it does.
+//! SHA-1, for `mysql_native_password` only: a dependency would make the stand-in larger than all
+//! the rest of it.
 
-/// The digest of `parts` put together.
+/// The digest of the concatenated `parts`.
 pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     let mut bytes: Vec<u8> = parts.concat();
     let bits = (bytes.len() as u64) * 8;
@@ -44,12 +44,12 @@ pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     out
 }
 
-/// What a server keeps of a password: the digest of its digest; nothing for none.
+/// What a server keeps of a password: the digest of its digest; nothing when there is no password.
 pub fn kept(password: &str) -> String {
     if password.is_empty() { String::new() } else { hex(&sha1(&[&sha1(&[password.as_bytes()])])) }
 }
 
-/// Whether `answer` to `nonce` proves the password of which `kept` is kept.
+/// Whether `answer` to `nonce` proves knowledge of the password of which `kept` is kept.
 pub fn proves(answer: &[u8], nonce: &[u8], kept: &str) -> bool {
     let Some(stored) = unhex(kept).filter(|s| !s.is_empty()) else { return answer.is_empty() };
     let mask = sha1(&[nonce, &stored]);

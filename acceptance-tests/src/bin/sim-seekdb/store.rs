@@ -1,7 +1,7 @@
-//! What a server keeps: one append-only file of lines, read back at each start. An acknowledged
-//! line is on the disk.
+//! A server's store: one append-only file of lines, which is read back at each start. An
+//! acknowledged line is on the disk.
 //!
-//! Lines `log SCN ENTRY` replicate; all others are the server's own: `whole`, `role ROLE`,
+//! Lines `log SCN ENTRY` are replicated. All others are the server's own: `whole`, `role ROLE`,
 //! `frozen`, `parameter NAME VALUE`.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::io::{Result, Write};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How much later than its statement's answer a minor freeze has moved the base of the log (seen on
+/// How long after the answer to its statement a minor freeze moves the base of the log (seen on
 /// 1.4.0.post1: up to 4 s).
 const FREEZE: Duration = Duration::from_millis(700);
 
-/// What a server is in a group.
+/// The role of a server in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Takes writes.
@@ -27,19 +27,19 @@ pub struct Store {
     file: File,
     /// The first start came to its end.
     pub whole: bool,
-    /// What it is; survives restarts.
+    /// The server's role; it survives restarts.
     pub role: Role,
-    /// Fenced by this very process.
+    /// This very process was fenced.
     pub fenced_here: bool,
-    /// A standby can be built from it.
+    /// A standby can be built from this server.
     frozen: bool,
-    /// Since when a minor freeze is under way.
+    /// When the minor freeze that is under way began.
     freezing: Option<Instant>,
-    /// Set by statement, or at the first start.
+    /// Parameters that a statement or the first start set.
     pub parameters: BTreeMap<String, String>,
     /// The replicated log: SCN and entry.
     pub log: Vec<(u64, String)>,
-    /// Users with what is kept of their passwords.
+    /// Users, each with what is kept of the password.
     pub users: BTreeMap<String, String>,
     /// Numbers of the writer's rows.
     pub rows: BTreeSet<u64>,
@@ -97,7 +97,7 @@ impl Store {
         }
     }
 
-    /// Writes a line durably, then takes it in.
+    /// Writes a line durably, then applies it.
     pub fn write(&mut self, line: &str) -> Result<()> {
         self.file.write_all(format!("{line}\n").as_bytes())?;
         self.file.sync_data()?;
@@ -110,7 +110,7 @@ impl Store {
         self.freezing.get_or_insert_with(Instant::now);
     }
 
-    /// Whether a standby can be built from it now; a minor freeze that is under way comes to its
+    /// Whether a standby can be built from this server now. A minor freeze that is due comes to its
     /// end here.
     pub fn settled(&mut self) -> Result<bool> {
         if !self.frozen && self.freezing.is_some_and(|since| since.elapsed() >= FREEZE) {
@@ -119,7 +119,7 @@ impl Store {
         Ok(self.frozen)
     }
 
-    /// Appends to the replicated log as primary.
+    /// Appends to the replicated log.
     pub fn append(&mut self, entry: &str) -> Result<()> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -128,13 +128,13 @@ impl Store {
         self.write(&format!("log {scn} {entry}"))
     }
 
-    /// Where the log ends.
+    /// The SCN at which the log ends.
     pub fn end(&self) -> u64 {
         self.log.last().map_or(0, |l| l.0)
     }
 
-    /// Whether somebody whose log ends with `last` (SCN and entry; 0: nothing) can go on from this
-    /// log.
+    /// Whether a follower whose log ends with `scn` and `entry` can go on from this log; `scn` 0
+    /// means an empty log.
     pub fn continues(&self, scn: u64, entry: &str) -> bool {
         scn == 0 || self.log.iter().any(|(s, e)| *s == scn && e == entry)
     }

@@ -1,9 +1,9 @@
-//! The MySQL protocol as far as the product speaks it: handshake with `mysql_native_password`, text
-//! queries, ping, quit.
+//! The part of the MySQL protocol that the product uses: handshake with `mysql_native_password`,
+//! text queries, ping, quit.
 use std::io::{Error, Read, Result, Write};
 use std::net::TcpStream;
 
-/// What a statement answers.
+/// The answer to a statement.
 pub enum Answer {
     /// Done.
     Ok,
@@ -20,11 +20,11 @@ pub struct Wire {
 }
 
 /// CONNECT_WITH_DB, LONG_PASSWORD, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION, MULTI_RESULTS,
-/// PLUGIN_AUTH, its long form.
+/// PLUGIN_AUTH, PLUGIN_AUTH_LENENC_CLIENT_DATA.
 const CAPABILITIES: u32 = 0x0000_0009 | 0x200 | 0x2000 | 0x8000 | 0x2_0000 | 0x8_0000 | 0x20_0000;
 
 impl Wire {
-    /// Greets and reads who logs in: user, answer to the nonce.
+    /// Greets the client and reads its login: the user, and the answer to the nonce.
     pub fn greet(stream: TcpStream, id: u32, nonce: &[u8; 20]) -> Result<(Self, String, Vec<u8>)> {
         stream.set_nodelay(true)?;
         let mut wire = Self { stream, sequence: 0 };
@@ -51,7 +51,7 @@ impl Wire {
         Ok((wire, String::from_utf8_lossy(&user).into_owned(), answer))
     }
 
-    /// The next packet of a command.
+    /// Reads the first packet of the next command.
     pub fn command(&mut self) -> Result<Vec<u8>> {
         self.sequence = 0;
         self.read()

@@ -1,11 +1,12 @@
 //! The crash sweep on real hosts: whatever is killed at whatever point of whatever step, the same
-//! command finishes the job. Checked each time: same end state, an empty plan, nothing tainted, no
-//! acknowledged row lost, never two writable, and no effect done twice.
+//! command finishes the job. Each time the sweep checks the end state, an empty plan, that nothing
+//! is tainted, that no acknowledged row is lost, that there were never two writable members, and
+//! that no effect was done twice.
 //!
-//! By default the points that are committed in `real.points`. `OB_EXPLORE_MINUTES` chooses others by
-//! `OB_SEED`; `OB_SWEEP_ONLY=operation:kind:place:blow,…` takes those. `OB_TEST_ALL=1`: every step of
-//! every operation at each of its five places, blows in turn (`OB_SWEEP_BLOWS=all`: each blow at each
-//! place), or with `OB_SWEEP_PART=K/N` one of N parts.
+//! The default points are committed in `real.points`. `OB_EXPLORE_MINUTES` chooses others by
+//! `OB_SEED`. `OB_SWEEP_ONLY=operation:kind:place:blow,…` takes those. `OB_TEST_ALL=1` takes every
+//! step of every operation at each of its five places, with blows in turn (`OB_SWEEP_BLOWS=all`:
+//! each blow at each place); with `OB_SWEEP_PART=K/N` only one of N parts.
 mod points;
 mod twice;
 
@@ -36,9 +37,9 @@ enum Operation {
 }
 use Operation::{Build, Create, Destroy, Disband, Failover, Rejoin, Restart, Switchover};
 
-/// Operations in an order in which each ends where the next begins, with the kinds of their steps
-/// that act whenever they run (of a pair that was switched before, the old primary points at the
-/// other already).
+/// The operations, in an order in which each ends where the next begins, with the kinds of their
+/// steps that act in every run. (In a pair that was switched over before, the old primary already
+/// points at the other member.)
 const OPERATIONS: [(Operation, &[&str]); 8] = [
     (
         Create,
@@ -103,7 +104,7 @@ const OPERATIONS: [(Operation, &[&str]); 8] = [
     ),
 ];
 
-/// What the lab holds.
+/// What exists in the lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum World {
     Nothing,
@@ -127,13 +128,20 @@ impl Sweep {
         Self { s, world: World::Nothing, config: Config::single() }
     }
 
-    /// Everything away, without the product's help; the packages' cache stays.
+    /// Removes everything without the product's help; the packages' cache stays.
     fn wipe(&mut self) {
         let (user, ob) = (login::user(), login::own(""));
         for host in self.s.lab.hosts() {
             host.boot().unwrap();
             host.heal().unwrap();
-            host.exec(&format!("{}; crontab -r -u {user} 2>/dev/null; rm -rf /data/* {ob}/objects {ob}/packages {ob}/fault*; :", lab::seekdb::END)).unwrap().ok().unwrap();
+            host.exec(&format!(
+                "{}; crontab -r -u {user} 2>/dev/null; \
+                 rm -rf /data/* {ob}/objects {ob}/packages {ob}/fault*; :",
+                lab::seekdb::END
+            ))
+            .unwrap()
+            .ok()
+            .unwrap();
         }
         for file in
             ["terraform.tfstate", "terraform.tfstate.backup", ".terraform.tfstate.lock.info"]
@@ -143,7 +151,7 @@ impl Sweep {
         self.world = World::Nothing;
     }
 
-    /// Leads the lab to where `operation` begins, and says the configuration that asks for it.
+    /// Brings the lab to where `operation` begins, and returns the configuration that asks for it.
     fn prepare(&mut self, operation: Operation) -> Config {
         let (want, base) = match operation {
             Create => (World::Nothing, Config::single()),
@@ -196,7 +204,8 @@ impl Sweep {
         if operation == Rejoin {
             for host in self.s.lab.hosts() {
                 host.boot().unwrap();
-                // Those of the points before: two gigabytes each, of a disk in memory.
+                // Removes the stores that former points set aside: each takes two gigabytes of a
+                // disk in memory.
                 host.exec("rm -rf /data/*/.ob/aside/*").unwrap().ok().unwrap();
             }
         }
@@ -211,7 +220,7 @@ impl Sweep {
         if self.primary() == "a" { "b".into() } else { "a".into() }
     }
 
-    /// One point: strike, repeat the command until it works, check.
+    /// Tries one point: strikes, repeats the command until it works, and checks.
     fn point(&mut self, operation: Operation, blow: &Strike) -> anyhow::Result<Outcome> {
         let next = self.prepare(operation);
         self.s.write(&next)?;
@@ -234,7 +243,7 @@ impl Sweep {
         let mut blow = blow.clone();
         blow.host = match operation {
             Create | Restart | Destroy => 0,
-            // The other one has no power.
+            // The other host has no power.
             Failover => usize::from(next.group.as_ref().is_some_and(|g| g.primary == "b")),
             _ => blow.host,
         };
@@ -251,9 +260,10 @@ impl Sweep {
                 let now = self.s.addresses()?;
                 let lost: Vec<_> = known.iter().filter(|a| !now.contains(a)).collect();
                 if !lost.is_empty() && (args == APPLY || blow.blow == Blow::CtrlCTwice) {
-                    // Terraform's own words at the second Ctrl-C: "data loss may have occurred".
-                    // Without its state it does not know what was asked before and what is to go: a
-                    // copy is put back, as its users do. What is only made is taken in.
+                    // At the second Ctrl-C Terraform itself warns that "data loss may have
+                    // occurred". Without its state Terraform does not know what was asked before
+                    // and what is to go. So a copy is put back, as users do. Where the operation
+                    // only makes things, the next apply adopts them.
                     if !matches!(operation, Create | Build) {
                         std::fs::write(&state, &kept)?;
                     }
@@ -285,7 +295,7 @@ impl Sweep {
                 if out.status == 0 {
                     break;
                 }
-                // What was planned stands before the error and is of no use here.
+                // What was planned precedes the error and does not matter here.
                 said = text.find("Error: ").map_or(text.clone(), |at| text[at..].to_owned());
                 anyhow::ensure!(!said.contains("is tainted"), "tainted: {said}");
                 anyhow::ensure!(tries < 3, "the same command does not finish it: {said}");
@@ -305,7 +315,7 @@ impl Sweep {
         Ok(Outcome { hit, tries, rows, said })
     }
 
-    /// The end state of an operation.
+    /// Checks the end state of an operation.
     fn check(&mut self, operation: Operation) -> anyhow::Result<()> {
         let s = &self.s;
         let tainted = s.tainted()?;
@@ -378,7 +388,7 @@ fn operations(s: &Story) -> anyhow::Result<BTreeSet<String>> {
     Ok(trail::read(&s.lab)?.iter().flat_map(|j| &j.lines).map(|l| l.entry.op.clone()).collect())
 }
 
-/// Titles of steps whose effect ended in operations that are not in `before`.
+/// Titles and kinds of the steps whose effect ended, in operations that are not in `before`.
 fn ended(s: &Story, before: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String, String>> {
     let journals = trail::read(&s.lab)?;
     let lines = journals
@@ -388,7 +398,7 @@ fn ended(s: &Story, before: &BTreeSet<String>) -> anyhow::Result<BTreeMap<String
     Ok(lines.map(|l| (l.entry.title.clone(), l.entry.kind.clone())).collect())
 }
 
-/// Steps that had ended before the blow and began again in a later operation.
+/// The steps that had ended before the blow and began again in a later operation.
 fn again(
     s: &Story,
     first: &BTreeSet<String>,

@@ -1,17 +1,17 @@
-//! Which points are tried.
+//! Chooses the points that are tried.
 use super::{OPERATIONS, Operation};
 use lab::scope::Scope;
 use lab::story::blow::{Blow, Point, Strike};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// The points that are committed, one a line.
+/// The committed points, one per line.
 const COMMITTED: &str = include_str!("../real.points");
 
-/// A point and what is under way at it.
+/// A point, and the operation that runs when it is struck.
 type At = (Operation, Strike);
 
-/// The points of this run, in their order.
+/// The points of this run, in order.
 pub fn chosen(scope: Scope, seed: u64) -> Box<dyn Iterator<Item = At>> {
     if let Ok(only) = std::env::var("OB_SWEEP_ONLY") {
         return Box::new(only.split(',').map(named).collect::<Vec<_>>().into_iter());
@@ -35,8 +35,8 @@ fn committed() -> impl Iterator<Item = At> {
     COMMITTED.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).map(named)
 }
 
-/// The point of a name, `Restart:stop_server:applied:PowerLoss`; with `:2` behind it the second host
-/// suffers the blow, where either may.
+/// The point of a name such as `Restart:stop_server:applied:PowerLoss`. With `:2` after it the
+/// second host suffers the blow, where either host may.
 fn named(name: &str) -> At {
     let words: Vec<&str> = name.split(':').collect();
     let [operation, kind, point, blow, ref host @ ..] = words[..] else {
@@ -58,8 +58,8 @@ fn named(name: &str) -> At {
     (operation, Strike { kind: kind.into(), point, blow, host: usize::from(*host == ["2"]) })
 }
 
-/// Every step of every operation at each of its places, the blows in turn; or one of the parts of
-/// `OB_SWEEP_PART`.
+/// Every step of every operation at each of its places, with blows in turn; or one part of them
+/// (`OB_SWEEP_PART`).
 fn every(seed: u64) -> impl Iterator<Item = At> {
     let each = std::env::var("OB_SWEEP_BLOWS").is_ok_and(|b| b == "all");
     let (mine, parts) = part();
@@ -79,7 +79,8 @@ fn every(seed: u64) -> impl Iterator<Item = At> {
     })
 }
 
-/// Which of how many parts of all points this process runs: `OB_SWEEP_PART=1/3`, beside two others.
+/// The part of all points that this process runs, and the number of parts: `OB_SWEEP_PART=1/3` runs
+/// beside two others.
 fn part() -> (usize, usize) {
     let Ok(text) = std::env::var("OB_SWEEP_PART") else { return (0, 1) };
     let numbers = text

@@ -1,31 +1,31 @@
-//! What a new try may do although it was done before.
+//! Which steps a new attempt may do again.
 use lab::story::blow::Blow;
 use std::collections::BTreeMap;
 
-/// Which of `later`, kind and title of each effect that began after the blow, must not have begun
-/// once more.
+/// The steps among `later` that must not have begun again. `later` has kind and title of each
+/// effect that began after the blow.
 pub fn twice(
     later: &[(&str, &str)],
     finished: &BTreeMap<String, String>,
     blow: Blow,
 ) -> Vec<String> {
     let rebuilt = later.iter().any(|(kind, _)| *kind == "begin_store");
-    // A store is young until its build has written that it is whole.
+    // A store is young until its build has noted that it is whole.
     let whole = finished.keys().any(|title| title.starts_with("the standby store of"));
     let allowed = |kind: &str, title: &str| match kind {
-        // A server that lost its power has to be started again. So has a young standby that has
-        // ended by itself, on the new store of a new try or by the step's own tries: it does so in
-        // one of fifteen starts, and always when cut from its primary.
+        // A server that lost its power has to be started again. So has a young standby that ended
+        // by itself, on the new store of a new attempt or by the step's own tries: that happens in
+        // one of fifteen starts, and always when the standby is cut off from its primary.
         "start_server" => {
             blow == Blow::PowerLoss || rebuilt || (!whole && title.contains(" as standby of "))
         }
-        // A restart is of one process: one that the host started meanwhile, by the old script, has
-        // to be restarted too.
+        // A restart is for one process. A process that the host started meanwhile, by the old
+        // script, has to be restarted too.
         "begin_restart" => blow == Blow::PowerLoss,
-        // A fence is of one process: its successor has to be opened and fenced anew before anybody
+        // A fence is for one process. Its successor has to be opened and fenced anew before anybody
         // can be promoted.
         "note_fence" | "fence" => blow == Blow::PowerLoss,
-        // Part of each new try to build a store, which is one step in parts.
+        // Every new attempt to build a store repeats these.
         "freeze_log" | "begin_store" => true,
         _ => false,
     };

@@ -1,5 +1,5 @@
-//! Whose the preparation of a host is: the record before the first effect, how far it is, and its
-//! end.
+//! Ownership of a host's preparation: the record that precedes the first effect, the stage in it,
+//! and its removal at the end.
 use super::super::record::{self, Record};
 use super::super::{Site, objects};
 use super::{id, prepare};
@@ -10,16 +10,17 @@ use crate::engine::template::{CREATION, EPOCH, OPERATION, OWNER};
 use crate::engine::{Check, Cx, Effect, Form, Host, Step, StepId, Template};
 use async_trait::async_trait;
 
-/// Writes the record `building`, or proves that the one on the host is ours.
+/// Writes the record with stage `building`, or proves that the record on the host is ours.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// The creation that must be there: a changed address leads to the same host only if it is.
+    /// The creation that the record must name. It proves that a changed address still leads to the
+    /// same host.
     pub creation: Option<String>,
 }
 
-/// Says why a record does not let `owner` go on.
+/// Why `owner` must not go on with this record; `None` when it may.
 fn foreign(found: &Record, site: &Site, owner: &str) -> Option<Problem> {
     (found.text("owner") != owner).then(|| {
         Problem::refused(format!(
@@ -117,53 +118,76 @@ operation=",
             }
             if found.stage() == Some(Stage::Destroying) {
                 return Ok(Check::Refused(
-                    Problem::refused(format!("cannot prepare host \"{}\": a destroy of its preparation was not finished", self.site.name))
-                        .place(place)
-                        .why(format!("operation {} began it", found.text("operation")))
-                        .fix("finish the destroy (or run `ob operation abandon` for it), then apply again"),
+                    Problem::refused(format!(
+                        "cannot prepare host \"{}\": a destroy of its preparation was not finished",
+                        self.site.name
+                    ))
+                    .place(place)
+                    .why(format!("operation {} began it", found.text("operation")))
+                    .fix(
+                        "finish the destroy (or run `ob operation abandon` for it), then apply \
+                         again",
+                    ),
                 ));
             }
             return Ok(Check::Done);
         }
         if let Some(creation) = &self.creation {
             return Ok(Check::Refused(
-                Problem::refused(format!("host \"{}\" is not the one that was prepared", self.site.name))
-                    .place(place)
-                    .why(format!("no record of creation {creation} lies there: another machine, another login user, or its files are gone"))
-                    .fix("correct the address; or, for a new machine, destroy this host first (or terraform state rm) and apply again"),
+                Problem::refused(format!(
+                    "host \"{}\" is not the one that was prepared",
+                    self.site.name
+                ))
+                .place(place)
+                .why(format!(
+                    "no record of creation {creation} lies there: another machine, another login \
+                     user, or its files are gone"
+                ))
+                .fix(
+                    "correct the address; or, for a new machine, destroy this host first (or \
+                     terraform state rm) and apply again",
+                ),
             ));
         }
         if found.exists() {
             let other = found;
             return Ok(Check::Refused(
-                Problem::refused(format!("this host is already prepared as \"{}\"", other.text("name")))
-                    .place(place)
-                    .why(format!("its record says: host \"{}\" of owner \"{}\"; two preparations of one host would undo each other", other.text("name"), other.text("owner")))
-                    .fix("keep one ob_host with prepare for each host"),
+                Problem::refused(format!(
+                    "this host is already prepared as \"{}\"",
+                    other.text("name")
+                ))
+                .place(place)
+                .why(format!(
+                    "its record says: host \"{}\" of owner \"{}\"; two preparations of one host \
+                     would undo each other",
+                    other.text("name"),
+                    other.text("owner")
+                ))
+                .fix("keep one ob_host with prepare for each host"),
             ));
         }
         Ok(Check::Needed("it is not prepared".into()))
     }
 }
 
-/// Says in the record how far the preparation is. Before a destroy it also proves that nothing
-/// stands on it any more.
+/// Sets the stage in the record. Before a destroy the step also proves that no object of ours still
+/// uses the preparation.
 #[derive(Clone, Debug)]
 pub struct SetStage {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// What the record will say.
+    /// The stage that the record will say.
     pub stage: Stage,
-    /// The creation that must be there.
+    /// The creation that the record must name.
     pub creation: Option<String>,
-    /// The declaration, as JSON, for an import.
+    /// The declaration as JSON, for an import.
     pub declared: String,
     /// The user whose home may hold objects of ours.
     pub user: Option<String>,
 }
 
 impl SetStage {
-    /// Why the preparation must stay, if it must.
+    /// Why the preparation must stay; `None` when nothing uses it.
     async fn in_use(&self, cx: &Cx, found: &Record) -> Result<Option<Problem>, Problem> {
         let users: Vec<_> = self.user.iter().cloned().collect();
         let here = objects::read(cx, &self.site.host, &users).await?;
@@ -180,7 +204,8 @@ impl SetStage {
                     o.title, o.base
                 ),
                 format!(
-                    "apply its configuration again so that it ends, or give it up with `ob operation abandon {op}`; then destroy the host"
+                    "apply its configuration again so that it ends, or give it up with `ob \
+                     operation abandon {op}`; then destroy the host"
                 ),
             ));
         }
@@ -194,7 +219,8 @@ impl SetStage {
             return Ok(refuse(
                 format!("host \"{}\" is in use", self.site.name),
                 format!(
-                    "{} lives in {}, which needs the user or the directory that this preparation made",
+                    "{} lives in {}, which needs the user or the directory that this preparation \
+                     made",
                     o.title, o.base
                 ),
                 format!("destroy {} first", o.title),
@@ -227,7 +253,7 @@ impl Step for SetStage {
         let found = record::read(cx, &self.site.host).await?;
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
         if !found.exists() {
-            // Gone already: a destroy that was cut off after its last step.
+            // The record is gone already: a destroy was cut after its last step.
             let done = self.stage == Stage::Destroying;
             return Ok(if done {
                 Check::Done
@@ -259,10 +285,10 @@ impl Step for SetStage {
     }
 }
 
-/// Removes the record, last of all; gate and journal stay.
+/// Removes the record, as the last step of a destroy. Gate and journal stay.
 #[derive(Clone, Debug)]
 pub struct ForgetRecord {
-    /// Which host.
+    /// The host.
     pub site: Site,
 }
 

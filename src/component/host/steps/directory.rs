@@ -1,5 +1,5 @@
-//! Directories for data and logs. One that holds somebody's files is never taken, and never
-//! removed.
+//! Directories for data and logs. These steps never take a directory that holds other people's
+//! files, and never remove one.
 use super::super::{Directory, Site, objects};
 use super::{Seen, id, prepare};
 use crate::base::Problem;
@@ -10,10 +10,10 @@ async fn look(cx: &Cx, site: &Site, path: &str) -> Result<Seen, Problem> {
     Seen::read(cx, site, &prepare!("look_directory.sh").arg(path)).await
 }
 
-/// Makes a directory, or gives an empty one of root's to its owner.
+/// Makes a directory, or gives an empty directory of root's to the owner that was asked for.
 #[derive(Clone, Debug)]
 pub struct MakeDirectory {
-    /// Which host.
+    /// The host.
     pub site: Site,
     /// The directory.
     pub directory: Directory,
@@ -100,13 +100,13 @@ impl Step for MakeDirectory {
     }
 }
 
-/// Undoes a directory: removes an empty one that we made, gives one that was there back to its
-/// owner.
+/// Undoes a directory: removes it if we made it and it is empty; gives one that was there before
+/// back to its former owner.
 #[derive(Clone, Debug)]
 pub struct RemoveDirectory {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// Its path.
+    /// The directory's path.
     pub path: String,
 }
 

@@ -1,4 +1,5 @@
-//! Transparent huge pages: the running kernel, and a unit for the next boot where systemd runs.
+//! Transparent huge pages: sets them in the running kernel and, where systemd runs, by a unit for
+//! the next boot.
 use super::super::Site;
 use super::{Seen, header_template, id, prepare};
 use crate::base::Problem;
@@ -8,12 +9,12 @@ use async_trait::async_trait;
 const FILE: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 const UNIT: &str = "ob-host.thp.service";
 
-/// Sets them, or sets back what was there before.
+/// Sets the mode, or sets it back to what it was before.
 #[derive(Clone, Debug)]
 pub struct SetHugepage {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// `never`, `madvise`, `always`; `None` sets back.
+    /// `never`, `madvise` or `always`; `None` sets the former mode back.
     pub want: Option<String>,
 }
 
@@ -21,14 +22,14 @@ async fn look(cx: &Cx, site: &Site) -> Result<Seen, Problem> {
     Seen::read(cx, site, &prepare!("look_hugepage.sh").args([FILE, UNIT])).await
 }
 
-/// The word in brackets; a kernel prints all words and brackets the one that holds.
+/// The word in brackets: the kernel prints all words and puts the current one in brackets.
 fn current(text: &str) -> &str {
     text.split_once('[')
         .and_then(|(_, rest)| rest.split_once(']'))
         .map_or(text.trim(), |(word, _)| word)
 }
 
-/// The unit behind its first line.
+/// The unit's text after its first line.
 fn unit(want: &str) -> String {
     format!(
         "[Unit]\nDescription=Transparent huge pages: {want}\nDefaultDependencies=no\n\
@@ -71,7 +72,7 @@ impl Step for SetHugepage {
         let Some(want) = &self.want else {
             return Ok(if ours { Check::Needed("it was changed".into()) } else { Check::Done });
         };
-        // A kernel without them has nothing to set.
+        // This kernel has no transparent huge pages, so there is nothing to set.
         if !seen.has("now") {
             return Ok(Check::Done);
         }

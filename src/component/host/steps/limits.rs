@@ -7,15 +7,15 @@ use crate::engine::{Check, Cx, Effect, Form, Host, Name, Step, StepId, Template,
 use crate::transport::sudo::LIMITS as FILE;
 use async_trait::async_trait;
 
-/// The user who logs in.
+/// Name of the value: the user that logs in.
 const LOGIN: Name = Name("login user");
 
-/// Writes or removes the file of limits. They hold from the next login on.
+/// Writes or removes the file of limits. New limits hold from the next login on.
 #[derive(Clone, Debug)]
 pub struct SetLimits {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// What they shall be; `None` removes the file.
+    /// The limits; `None` removes the file.
     pub limits: Option<Limits>,
 }
 
@@ -23,7 +23,7 @@ async fn look(cx: &Cx, site: &Site) -> Result<Seen, Problem> {
     Seen::read(cx, site, &prepare!("look_limits.sh").arg(FILE)).await
 }
 
-/// The file that shall be there.
+/// The text that the file shall have.
 fn content(site: &Site, limits: &Limits) -> Template {
     let mut text = header_template(site).then("\n");
     for (item, value) in [

@@ -6,12 +6,12 @@ use crate::engine::{Check, Cx, Effect, Host, Step, StepId};
 use crate::transport::key_values;
 use async_trait::async_trait;
 
-/// Proves that the host's clock is near this machine's. Only looks.
+/// Proves that the host's clock is close to this machine's. Only looks.
 #[derive(Clone, Debug)]
 pub struct CheckClock {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// How far it may be off, in milliseconds.
+    /// Largest allowed difference in milliseconds.
     pub max_ms: u64,
 }
 
@@ -31,7 +31,7 @@ impl Step for CheckClock {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let (offset, sure) = facts::clock(cx, &self.site.host).await?;
-        // What the way there and back may explain is no fault of the clock.
+        // The round trip's time may explain a part of the difference; that part does not count.
         let least =
             offset.unsigned_abs().saturating_sub(u64::try_from(sure.as_millis()).unwrap_or(0));
         if least <= self.max_ms {
@@ -41,8 +41,15 @@ impl Step for CheckClock {
         Ok(Check::Refused(
             Problem::user(format!("the clock of host \"{}\" is off", self.site.name))
                 .place(self.site.host.endpoint.show())
-                .why(format!("it is {size} ms {side} this machine's (give or take {} ms); {} ms are allowed", sure.as_millis(), self.max_ms))
-                .fix("start chrony (or another NTP client) on the host, and check this machine's clock too")
+                .why(format!(
+                    "it is {size} ms {side} this machine's (give or take {} ms); {} ms are allowed",
+                    sure.as_millis(),
+                    self.max_ms
+                ))
+                .fix(
+                    "start chrony (or another NTP client) on the host, and check this machine's \
+                     clock too",
+                )
                 .attribute(["prepare", "clock", "max_offset"]),
         ))
     }
@@ -51,11 +58,11 @@ impl Step for CheckClock {
 /// Proves that the network device exists and carries the address. Only looks.
 #[derive(Clone, Debug)]
 pub struct CheckNetwork {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// Device.
+    /// Name of the network device.
     pub device: String,
-    /// Address that must be on it.
+    /// Address that the device must carry.
     pub address: Option<String>,
 }
 
@@ -110,7 +117,10 @@ impl Step for CheckNetwork {
         }
         let same = |a: &str| {
             a == address
-                || matches!((a.parse::<std::net::IpAddr>(), address.parse::<std::net::IpAddr>()), (Ok(x), Ok(y)) if x == y)
+                || matches!(
+                    (a.parse::<std::net::IpAddr>(), address.parse::<std::net::IpAddr>()),
+                    (Ok(x), Ok(y)) if x == y
+                )
         };
         if seen.keys().filter_map(|k| k.strip_prefix("address.")).any(same) {
             return Ok(Check::Done);

@@ -1,5 +1,6 @@
-# Prints what a home holds beside what a new one has and our notes. Run as that user, whose home may
-# be closed to others: silence means that nobody looked. HOME
+# Prints what the directory HOME holds beside the files of a new home and our notes. Runs as the
+# home's user, because a home may be closed to others. No output at all means that it could not
+# look. HOME
 # needs: engine/host.sh component/host/record.sh
 cd "$1" && echo looked || exit 0
 for f in * .[!.]* ..?*; do

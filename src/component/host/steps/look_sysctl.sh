@@ -1,5 +1,5 @@
-# Prints our file of kernel settings and each setting of it: those asked for and those that are
-# noted. FILE KEY...
+# Prints our file of kernel settings, and the value of each setting that is asked for or noted.
+# FILE KEY...
 # needs: engine/host.sh component/host/record.sh
 ob_record
 file=$1

@@ -1,4 +1,4 @@
-# Makes a directory, or gives an empty one of root's to its OWNER; none means the login user.
+# Makes a directory, or gives an empty one of root's to OWNER; an empty OWNER means the login user.
 # PATH OWNER MODE
 # needs: engine/host.sh component/host/record.sh
 p=$1 owner=${2:-$(id -un)} mode=$3

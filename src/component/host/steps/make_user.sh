@@ -1,4 +1,4 @@
-# Makes a user. NAME WORD..., the useradd command
+# Makes a user. WORD... is the useradd command. NAME WORD...
 # needs: engine/host.sh component/host/record.sh
 name=$1
 shift

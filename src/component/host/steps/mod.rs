@@ -1,5 +1,5 @@
-//! The steps of preparing a host, one effect each. What each makes or changes is noted in the
-//! record by the same script, first.
+//! The steps that prepare a host, one effect each. Each step's script first notes in the record
+//! what it is about to make or change.
 mod claim;
 mod directory;
 mod hugepage;
@@ -24,7 +24,7 @@ use crate::engine::{Cx, Form, Program, StepId, StepKind, Template};
 use crate::transport::key_values;
 use std::collections::BTreeMap;
 
-/// What a step's reading program printed, with the record.
+/// The output of a step's look, and the record that it printed.
 struct Seen {
     text: String,
     facts: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Runs a program that prints the record and `key=value` lines.
+    /// Runs a program that prints the record and lines `key=value`.
     async fn read(cx: &Cx, site: &Site, program: &Program) -> Result<Self, Problem> {
         let text = cx.read(&site.host, program).await?.stdout;
         let (facts, record) = (key_values(&text), Record::parse(&text));
@@ -44,15 +44,15 @@ impl Seen {
     fn has(&self, key: &str) -> bool {
         self.facts.contains_key(key)
     }
-    /// The lines of a file that were printed with `sed 's/^/PREFIX/'`.
+    /// The lines of a file that the program printed with `sed 's/^/PREFIX/'`.
     fn file(&self, prefix: &str) -> String {
         self.text.lines().filter_map(|l| l.strip_prefix(prefix)).flat_map(|l| [l, "\n"]).collect()
     }
-    /// The first line of every file of ours, with its end.
+    /// The first line of every file of ours, with its newline.
     fn header(&self, site: &Site) -> String {
         format!("{}\n", header(site).replace(NOBODY, self.record.text("owner")))
     }
-    /// Refuses a file of that name that somebody else wrote.
+    /// Refuses a file at `path` that somebody else wrote.
     fn foreign(&self, site: &Site, path: &str, content: &str) -> Option<Problem> {
         (!content.is_empty() && !content.starts_with(&self.header(site))).then(|| {
             Problem::refused(format!(
@@ -66,30 +66,32 @@ impl Seen {
     }
 }
 
-/// Stands in [`header`] where the owner goes.
+/// Placeholder for the owner in [`header`].
 const NOBODY: &str = "<owner>";
 
-/// The first line of every file of ours says whose it is.
+/// The first line of every file of ours, which names its owner.
 fn header(site: &Site) -> String {
     format!(
-        "# Written by ob: host \"{}\" of owner \"{NOBODY}\". Gone when its preparation is destroyed.",
+        "# Written by ob: host \"{}\" of owner \"{NOBODY}\". Gone when its preparation is \
+         destroyed.",
         site.name
     )
 }
 
-/// [`header`] as a template: a line without its end.
+/// [`header`] as a template, without a newline.
 fn header_template(site: &Site) -> Template {
     let text = header(site);
     let (before, after) = text.split_once(NOBODY).unwrap_or((&text, ""));
     Template::from(before).and(OWNER, Form::Plain).then(after)
 }
 
-/// A step of this kind about a host.
+/// The identity of a step of this kind on a host.
 fn id(kind: &'static str, site: &Site) -> StepId {
     StepId::new(StepKind(kind), &site.host, "")
 }
 
-/// A program about a preparation out of the `.sh` file beside the source.
+/// The program in a `.sh` file beside the source, with the record's functions before it and a time
+/// limit of 60 s.
 macro_rules! prepare {
     ($file:literal) => {
         $crate::program!($file, $crate::component::host::record::LIB)

@@ -1,10 +1,10 @@
-# Undoes a directory: removes an empty one that we made, gives one that was there back to its owner.
-# Parents go as far as they were made by us and are empty. What is not empty stays. PATH
+# Undoes a directory: removes it if we made it and it is empty, or gives one that was there before
+# back to its former owner. Removes its parents as far as we made them and they are empty. PATH
 # needs: engine/host.sh component/host/record.sh
 p=$1
 
-# Removes an empty directory, and fails when it stays, as one that is in use does. Its content may
-# be hidden from us, so rmdir itself is asked. DIRECTORY
+# Removes an empty directory; fails when the directory stays because it is not empty or in use. Its
+# content may be hidden from us, so rmdir decides. DIRECTORY
 gone() {
   [ -d "$1" ] || return 0
   e=$(root rmdir "$1" 2>&1) && return 0

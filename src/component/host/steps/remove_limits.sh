@@ -1,4 +1,5 @@
-# Removes the file of limits, if its first line is HEADER: else somebody else wrote it. FILE HEADER
+# Removes the file of limits if its first line is HEADER; otherwise somebody else wrote it.
+# FILE HEADER
 # needs: engine/host.sh component/host/record.sh
 first=''
 [ ! -r "$1" ] || IFS= read -r first < "$1"

@@ -1,4 +1,4 @@
-# Removes the user, if it still exists, with its home when HOME=--remove. NAME HOME
+# Removes the user if it still exists, and its home if HOME is --remove. NAME HOME
 # needs: engine/host.sh component/host/record.sh
 name=$1 home=${2:-}
 if getent passwd "$name" >/dev/null || grep -q "^$name:" /etc/passwd; then

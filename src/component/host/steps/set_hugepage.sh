@@ -1,5 +1,5 @@
-# Sets transparent huge pages to WANT, and at boot by UNIT with TEXT where systemd runs. What was
-# there before our first change is noted. FILE UNIT WANT TEXT
+# Sets transparent huge pages to WANT. Where systemd runs, also installs UNIT with TEXT, which sets
+# them at boot. Notes first what was there before our first change. FILE UNIT WANT TEXT
 # needs: engine/host.sh component/host/record.sh
 file=$1 unit=$2 want=$3
 noted=$(ob_noted thp) && old=${noted%%>*} || { old=$(cat "$file"); old=${old#*[}; old=${old%%]*}; }

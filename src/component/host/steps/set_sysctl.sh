@@ -1,6 +1,6 @@
-# Sets kernel settings by our file. NOTES are lines "key value" for the record, written first; BOTH
-# is the file with what is set back, FILE_TEXT the file as it stays (empty: none), FORGET the keys
-# that are noted no more. FILE NOTES BOTH FILE_TEXT FORGET
+# Sets kernel settings by our file. NOTES are lines "key value" for the record and are written
+# first. BOTH is the file including what is set back. FILE_TEXT is the file as it stays; empty
+# removes it. FORGET lists the keys whose notes are removed. FILE NOTES BOTH FILE_TEXT FORGET
 # needs: engine/host.sh component/host/record.sh
 file=$1
 printf %s "$2" | {

@@ -1,5 +1,5 @@
-//! Kernel settings, in a file of our own; what was there before is noted, so that it can be set
-//! back.
+//! Kernel settings, in a file of our own. The record notes each former value, so that the setting
+//! can be set back.
 use super::super::Site;
 use super::super::rules::{Rules, normal};
 use super::{Seen, id, prepare};
@@ -9,43 +9,44 @@ use crate::transport::sudo::SYSCTL as FILE;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
-/// What is noted before anything is set.
+/// Name of a value: the notes that are written before anything is set.
 const NOTES: Name = Name("each setting that differs: its old value > its new one");
-/// Our file with what is set back in it.
+/// Name of a value: our file, including the settings that are set back.
 const BOTH: Name = Name("the file, with what is set back");
-/// Our file as it stays.
+/// Name of a value: our file as it stays in the end.
 const STAYS: Name = Name("the file, only what differs");
-/// What is noted no more.
+/// Name of a value: the notes that are removed in the end.
 const FORGET: Name = Name("settings that are no longer asked for");
 
-/// Sets what differs from the rules, and sets back what we once set and no rule asks for.
+/// Sets each setting that differs from its rule, and sets back each setting of ours that no rule
+/// asks for any more.
 #[derive(Clone, Debug)]
 pub struct SetSysctl {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// The rules; none sets everything back and removes the file.
+    /// The rules; an empty set sets everything back and removes the file.
     pub rules: Rules,
 }
 
-/// What is to be done, from what is seen: pure.
+/// What is to be done, computed from what was seen: pure.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Work {
-    /// The lines our file shall have.
+    /// The lines that our file shall have.
     file: BTreeMap<String, String>,
-    /// Notes `old>new` to write first.
+    /// Notes `old>new` that are written first.
     notes: BTreeMap<String, String>,
     /// Settings to set back.
     back: BTreeMap<String, String>,
-    /// Notes to remove in the end.
+    /// Settings whose notes are removed in the end.
     forget: Vec<String>,
     /// What is not as it shall be.
     why: Vec<String>,
-    /// Settings that were named and that this kernel does not have.
+    /// Settings that the user named and that this kernel does not have or cannot change.
     missing: Vec<String>,
 }
 
 async fn look(cx: &Cx, step: &SetSysctl) -> Result<Seen, Problem> {
-    // The keys that are noted are only known on the host; those of the rules only here.
+    // Only the host knows which settings are noted; only this machine knows those of the rules.
     let program = prepare!("look_sysctl.sh").arg(FILE).args(step.rules.keys());
     Seen::read(cx, &step.site, &program).await
 }
@@ -69,8 +70,8 @@ impl SetSysctl {
         };
         let now = |key: &str| seen.facts.get(&format!("now.{key}")).map(|v| normal(v));
         for (key, (want, named)) in &self.rules {
-            // Not there, or read-only as much of net.core is in a container: a profile does
-            // without, a name must be obeyed.
+            // The setting does not exist, or is read-only, as much of net.core is in a container.
+            // One that comes from a profile is left out; one that the user named is an error.
             let fixed = seen.has(&format!("fixed.{key}"));
             let Some(now) = now(key).filter(|now| !fixed || want.holds(now)) else {
                 if *named {
@@ -103,7 +104,7 @@ impl SetSysctl {
         {
             work.why.push(format!("{key} is no longer asked for"));
             work.forget.push(key.to_owned());
-            // Set by somebody else meanwhile: not ours to set back.
+            // If somebody else has set it meanwhile, it is not ours to set back.
             if let Some((old, set)) = noted(key)
                 && now(key).as_ref() == Some(&set)
             {
@@ -150,11 +151,21 @@ impl Step for SetSysctl {
         }
         if !work.missing.is_empty() {
             return Ok(Check::Refused(
-                Problem::user(format!("host \"{}\" cannot have the kernel setting {}", self.site.name, work.missing.join(", ")))
-                    .place(self.site.host.endpoint.show())
-                    .why("there is no such file below /proc/sys, or it cannot be written (a container shows the settings of its machine)")
-                    .fix("correct the name, load the module that brings it, or set it on the machine around the container")
-                    .attribute(["prepare", "sysctl", "values"]),
+                Problem::user(format!(
+                    "host \"{}\" cannot have the kernel setting {}",
+                    self.site.name,
+                    work.missing.join(", ")
+                ))
+                .place(self.site.host.endpoint.show())
+                .why(
+                    "there is no such file below /proc/sys, or it cannot be written (a container \
+                     shows the settings of its machine)",
+                )
+                .fix(
+                    "correct the name, load the module that brings it, or set it on the machine \
+                     around the container",
+                )
+                .attribute(["prepare", "sysctl", "values"]),
             ));
         }
         Ok(if work.why.is_empty() || !used {

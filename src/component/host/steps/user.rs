@@ -5,22 +5,22 @@ use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Name, Step, StepId, Template, Values};
 use async_trait::async_trait;
 
-/// Stands in the comment of users that we make: the account itself says so.
+/// The comment in the accounts that we make: it shows that an account is ours.
 const COMMENT: &str = "ob-host";
 
-/// How the home goes.
+/// Name of a value: userdel's option for the home.
 const HOME: Name = Name("--remove, unless its home holds other files");
 
 async fn look(cx: &Cx, site: &Site, name: &str) -> Result<Seen, Problem> {
     Seen::read(cx, site, &prepare!("look_user.sh").arg(name)).await
 }
 
-/// Makes the user, unless there is one of that name.
+/// Makes the user, unless one of that name exists.
 #[derive(Clone, Debug)]
 pub struct MakeUser {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// Who.
+    /// The user.
     pub user: User,
 }
 
@@ -91,13 +91,13 @@ impl Step for MakeUser {
     }
 }
 
-/// Removes the user if we made it; its home too when nothing is in it but what a new home has, and
+/// Removes the user if we made it. Removes the home, too, if it holds only what a new home has and
 /// our notes.
 #[derive(Clone, Debug)]
 pub struct RemoveUser {
-    /// Which host.
+    /// The host.
     pub site: Site,
-    /// Who.
+    /// The user's name.
     pub name: String,
 }
 
@@ -142,7 +142,8 @@ impl Step for RemoveUser {
                     seen.get("comment")
                 ),
                 format!(
-                    "to keep it, remove the line user={0} from ~/.ob/objects/host/made; to let it go: usermod --comment {COMMENT} {0}",
+                    "to keep it, remove the line user={0} from ~/.ob/objects/host/made; to let it \
+                     go: usermod --comment {COMMENT} {0}",
                     self.name
                 ),
             ));
@@ -164,7 +165,7 @@ impl Step for RemoveUser {
         }
         let inside = Host { run_as: self.name.clone(), ..self.site.host.clone() };
         let said = cx.read(&inside, &prepare!("look_home.sh").arg(seen.get("home"))).await?.stdout;
-        // Silence means that nobody looked: then it stays.
+        // No output means that nobody could look into the home: then it stays.
         let others = said.strip_prefix("looked\n").unwrap_or("it could not be looked at").trim();
         if others.is_empty() {
             return Ok(Some(gone.with(HOME, "--remove")));

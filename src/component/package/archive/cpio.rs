@@ -1,4 +1,4 @@
-//! Cpio in its `newc` form, the payload of an rpm.
+//! Cpio in its `newc` format, the payload of an rpm.
 use super::guard::Guard;
 use super::{ArchiveError, Kind, Next, See, fill, show, skip};
 use std::io::Read;
@@ -46,7 +46,7 @@ pub(super) fn walk(
     guard: &mut Guard,
     see: &mut See<'_>,
 ) -> Result<(), ArchiveError> {
-    // Hard links: all names of one inode come in a row, the content with the last.
+    // Hard links: all names of one inode come in a row, and only the last has the content.
     let mut waiting: Vec<(u64, Vec<u8>, u32)> = Vec::new();
     loop {
         let mut raw = [0; 110];
@@ -124,7 +124,7 @@ pub(super) fn walk(
             return Ok(());
         }
     }
-    // Names of one inode without content are names of an empty file.
+    // An inode whose names all come without content is an empty file.
     for (_, name, mode) in waiting {
         if let Some(entry) = guard.admit(&name, Kind::File, mode)? {
             see(&entry, &mut std::io::empty())?;
@@ -135,7 +135,7 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// In an rpm an absolute link starts at the root that the package is unpacked to.
+/// In an rpm an absolute link starts at the root of the installation; this makes it relative.
 fn inside(name: &[u8], to: String) -> String {
     let Some(rest) = to.strip_prefix('/') else { return to };
     let depth = name

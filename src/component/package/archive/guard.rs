@@ -1,4 +1,4 @@
-//! What keeps hostile archives out: names, links, duplicates, devices and bombs. Every member of
+//! Keeps hostile archives out: bad names and links, duplicates, devices and bombs. Every member of
 //! every format passes here.
 use super::{ArchiveError, Entry, Kind, Limits};
 use std::cell::Cell;
@@ -9,30 +9,30 @@ use std::rc::Rc;
 /// Longest name of a member.
 const NAME: usize = 1024;
 
-/// Looks at one archive while it is read.
+/// Checks one archive while it is read.
 pub(super) struct Guard {
     limit: u64,
     archive: u64,
     members: usize,
     used: Rc<Cell<u64>>,
-    /// Names and whether each is a folder.
+    /// Names seen so far; true for a folder.
     seen: BTreeMap<String, bool>,
 }
 
 impl Guard {
-    /// For an archive of `archive` bytes.
+    /// A guard for an archive of `archive` bytes.
     pub(super) fn new(archive: u64, limits: &Limits) -> Self {
         let limit =
             archive.saturating_mul(limits.ratio).saturating_add(limits.always).min(limits.unpacked);
         Self { limit, archive, members: limits.members, used: Rc::default(), seen: BTreeMap::new() }
     }
 
-    /// Counts what comes out of `inner` against the one budget of the archive.
+    /// Counts what is read from `inner` against the one budget of the archive.
     pub(super) fn meter<R: Read>(&self, inner: R) -> Meter<R> {
         Meter { inner, used: self.used.clone(), limit: self.limit, archive: self.archive }
     }
 
-    /// Takes a member's raw name and kind; `None` for the root folder itself.
+    /// Checks a member's raw name and kind; `None` for the root folder itself.
     pub(super) fn admit(
         &mut self,
         name: &[u8],
@@ -67,7 +67,7 @@ impl Guard {
         Ok(Some(Entry { name, kind, mode: mode & 0o777 }))
     }
 
-    /// At the end: nothing may lie below what is no folder.
+    /// Called after the last member: no member may lie below one that is no folder.
     pub(super) fn finish(&self) -> Result<(), ArchiveError> {
         for name in self.seen.keys() {
             let above = name.match_indices('/').map(|(at, _)| &name[..at]);
@@ -79,7 +79,8 @@ impl Guard {
     }
 }
 
-/// A name without `./` and doubled slashes; what could lead elsewhere is refused, never repaired.
+/// Removes `./` and doubled slashes from a name. A name that could lead elsewhere is refused, never
+/// repaired.
 fn clean(raw: &[u8]) -> Result<String, ArchiveError> {
     let shown = || String::from_utf8_lossy(&raw[..raw.len().min(200)]).into_owned();
     let name =

@@ -1,4 +1,4 @@
-//! Makes archives for tests, good ones and ones that no good tool would make.
+//! Makes archives for tests: good ones, and ones that no good tool would make.
 use std::io::Write;
 
 /// One member: kind as tar writes it (`0` file, `5` folder, `2` symlink, `1` hard link, `3` `4` `6`
@@ -48,7 +48,7 @@ fn padded(out: &mut Vec<u8>, content: &[u8]) {
     out.resize(out.len().next_multiple_of(512), 0);
 }
 
-/// A tar; names above 100 bytes as GNU long names.
+/// A tar; names longer than 100 bytes are written as GNU long names.
 pub fn tar(members: &[M]) -> Vec<u8> {
     let mut out = Vec::new();
     for m in members {
@@ -83,7 +83,7 @@ pub fn zst(data: &[u8]) -> Vec<u8> {
     zstd::stream::encode_all(data, 1).unwrap()
 }
 
-/// A zip; symlinks and names as given.
+/// A zip with symlinks and names as given.
 pub fn zip(members: &[M]) -> Vec<u8> {
     let mut w = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for m in members {
@@ -101,7 +101,7 @@ pub fn zip(members: &[M]) -> Vec<u8> {
     w.finish().unwrap().into_inner()
 }
 
-/// A cpio in `newc` form.
+/// A cpio in `newc` format.
 pub fn cpio(members: &[M]) -> Vec<u8> {
     let mut out = Vec::new();
     let trailer = file("TRAILER!!!", b"");
@@ -141,7 +141,7 @@ pub fn cpio(members: &[M]) -> Vec<u8> {
     out
 }
 
-/// An rpm whose header is a real one and whose payload is `payload`.
+/// An rpm with a valid header, followed by `payload`.
 pub fn rpm(name: &str, payload: &[u8]) -> Vec<u8> {
     let config = rpm::BuildConfig::default().compression(rpm::CompressionType::None);
     let package = rpm::PackageBuilder::new(name, "1.4.0", "MIT", "x86_64", "a test")
@@ -158,7 +158,7 @@ pub fn rpm(name: &str, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// As a file that goes away by itself.
+/// The data in a file that disappears by itself.
 pub fn on_disk(data: &[u8]) -> std::fs::File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(data).unwrap();

@@ -1,8 +1,8 @@
-//! Reads archives of this machine, member by member, holding none of them in memory.
+//! Reads archives on this machine, member by member, and holds none of them in memory.
 //!
-//! [`walk`] is the only way in: it tells the format by its first bytes, passes every member through
-//! one guard (hostile names, links, devices, duplicates, bombs) and hands out name, kind and a
-//! reader. Nothing is ever unpacked to a path that an archive names.
+//! [`walk`] is the only entry point. It tells the format by the archive's first bytes, passes every
+//! member through one guard (hostile names, links, devices, duplicates, bombs), and hands out name,
+//! kind and a reader. Nothing is ever unpacked to a path that an archive names.
 mod cpio;
 pub mod error;
 mod guard;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-/// What a member is.
+/// The kind of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A file with content.
@@ -34,12 +34,12 @@ pub enum Kind {
     HardLink(String),
 }
 
-/// One member.
+/// One member of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name, `/` between folders, never absolute, without `..`.
+    /// Name: `/` between folders, never absolute, without `..`.
     pub name: String,
-    /// What it is.
+    /// Kind.
     pub kind: Kind,
     /// Permission bits.
     pub mode: u32,
@@ -48,41 +48,41 @@ pub struct Entry {
 /// How much an archive may unpack to.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes in all.
+    /// The most bytes that any archive may unpack to.
     pub unpacked: u64,
-    /// Bytes per byte of the archive, above [`Limits::always`].
+    /// How many bytes each byte of the archive may unpack to, in addition to [`Limits::always`].
     pub ratio: u64,
-    /// Bytes that any archive may unpack to.
+    /// The bytes that an archive of any size may unpack to.
     pub always: u64,
-    /// Members.
+    /// The most members.
     pub members: usize,
 }
 
 impl Default for Limits {
-    /// 16 GiB; 100 times the archive and 64 MiB; 100,000 members. The largest server package is a
-    /// tenth of it.
+    /// 16 GiB in all; 100 times the archive's size plus 64 MiB; 100,000 members. The largest server
+    /// package needs a tenth of that.
     fn default() -> Self {
         Self { unpacked: 16 << 30, ratio: 100, always: 64 << 20, members: 100_000 }
     }
 }
 
-/// What an archive says about itself; empty where it says nothing.
+/// What an archive says about itself; fields are empty where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
-    /// Software.
+    /// Name of the software.
     pub name: String,
-    /// Version, with the release for an rpm.
+    /// Version; an rpm's includes the release.
     pub version: String,
     /// Architecture.
     pub arch: String,
 }
 
-/// Formats by content.
+/// Archive formats, told by content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
-    /// Zip, wheels too.
+    /// Zip; wheels are zips.
     Zip,
-    /// Tar, compressed or not.
+    /// Tar, plain or compressed.
     Tar,
     /// RPM.
     Rpm,
@@ -97,22 +97,22 @@ enum Packing {
     Zstd,
 }
 
-/// Whether to go on.
+/// Whether to go on with the next member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Show the next member.
+    /// Go on.
     Go,
-    /// That was all that is wanted.
+    /// Stop: nothing more is wanted.
     Stop,
 }
 
-/// Sees members: what it does not read is skipped.
+/// Called with each member and a reader of its content. What the callback does not read is skipped.
 pub type See<'a> = dyn FnMut(&Entry, &mut dyn Read) -> Result<Next, ArchiveError> + 'a;
 
-/// Walks over all members in their order.
+/// Visits all members in the archive's order.
 ///
 /// # Errors
-/// Whatever is wrong with the archive, and what `see` fails with.
+/// Whatever is wrong with the archive, and whatever `see` returns.
 pub fn walk(
     file: &mut File,
     limits: &Limits,
@@ -158,14 +158,14 @@ fn unpack<'a>(
         Packing::Plain => Box::new(input),
         Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
         Packing::Xz => {
-            // 256 MiB of memory: xz -9 needs 65.
+            // At most 256 MiB of memory; `xz -9` needs 65 MiB.
             let stream = liblzma::stream::Stream::new_stream_decoder(256 << 20, 0)
                 .map_err(|e| ArchiveError::Damaged(e.to_string()))?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
         }
         Packing::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(damaged)?;
-            // A window of 128 MiB: what zstd itself takes at most unless told.
+            // A window of 128 MiB, the most that zstd itself takes by default.
             decoder.window_log_max(27).map_err(damaged)?;
             Box::new(decoder)
         }
@@ -188,7 +188,7 @@ fn skip(input: &mut dyn Read, n: u64) -> Result<(), ArchiveError> {
     if done == n { Ok(()) } else { Err(ArchiveError::Damaged("it ends early".into())) }
 }
 
-/// Reads exactly one buffer; `false` at a clean end.
+/// Fills the buffer; `false` when the input has ended before its first byte.
 fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> Result<bool, ArchiveError> {
     let mut at = 0;
     while at < buffer.len() {
@@ -203,7 +203,8 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> Result<bool, ArchiveError> {
     Ok(true)
 }
 
-/// Shows one member of `size` bytes that comes next in `input`, then skips what was not read.
+/// Shows one member of `size` bytes, whose content comes next in `input`, then skips what `see` did
+/// not read.
 fn show(
     entry: &Entry,
     input: &mut dyn Read,
@@ -217,7 +218,7 @@ fn show(
     Ok(next)
 }
 
-/// `left` bytes of a stream; its end before them is an error, not an end.
+/// The next `left` bytes of a stream; if the stream ends earlier, that is an error.
 struct Exact<'a> {
     inner: &'a mut dyn Read,
     left: u64,

@@ -1,17 +1,17 @@
-//! RPM: metadata from its header, members from its payload.
+//! RPM: the label comes from the header, the members from the payload.
 use super::guard::Guard;
 use super::{ArchiveError, Label, See, cpio, packing, unpack};
 use std::io::{BufRead, Read};
 
-/// Walks over an rpm of `size` bytes.
+/// Visits the members of an rpm of `size` bytes.
 pub(super) fn walk(
     mut input: impl BufRead,
     size: u64,
     guard: &mut Guard,
     see: &mut See<'_>,
 ) -> Result<Label, ArchiveError> {
-    // The parser makes room for what a header says of itself: no header may say more than the file
-    // holds, or 64 MiB.
+    // The parser allocates what a header claims to need. So no header may claim more than the file
+    // holds, or more than 64 MiB.
     let head = checked_head(&mut input, size)?;
     let label = {
         let damaged = |e: rpm::Error| ArchiveError::Damaged(e.to_string());
@@ -40,7 +40,8 @@ pub(super) fn walk(
     Ok(label)
 }
 
-/// The lead and both headers, byte for byte, after a look at the numbers the parser would trust.
+/// Reads the lead and both headers, byte for byte, and checks the numbers that the parser would
+/// trust.
 fn checked_head(input: &mut impl Read, size: u64) -> Result<Vec<u8>, ArchiveError> {
     let damaged = |why: &str| ArchiveError::Damaged(why.to_owned());
     let mut head = vec![0; 96];
@@ -64,8 +65,8 @@ fn checked_head(input: &mut impl Read, size: u64) -> Result<Vec<u8>, ArchiveErro
         head.extend_from_slice(&index);
         head.resize(start + 16 + usize::try_from(rest + padding).unwrap_or(0), 0);
         input.read_exact(&mut head[start + 16..]).map_err(|e| ArchiveError::of(&e))?;
-        // Each entry: tag, type, offset, count. The parser slices by offset and makes room for
-        // count items.
+        // An entry consists of tag, type, offset and count. The parser slices by offset and
+        // allocates count items.
         for entry in head[start + 16..].chunks_exact(16).take(usize::try_from(entries).unwrap_or(0))
         {
             let number = |at: usize| {

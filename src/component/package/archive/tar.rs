@@ -1,14 +1,14 @@
-//! Tar: ustar, GNU long names and pax headers. The blocks are read here, so that no header can make
-//! us hold more than 1 MiB.
+//! Tar: ustar, GNU long names and pax headers. This module reads the blocks itself, so that no
+//! header can make it hold more than 1 MiB.
 use super::guard::Guard;
 use super::{ArchiveError, Kind, Next, See, fill, show, skip};
 use std::io::Read;
 use tar::{EntryType, Header};
 
-/// Most bytes of a long name or a pax header.
+/// The most bytes of a long name or a pax header.
 const META: u64 = 1 << 20;
 
-/// What came in headers before the member they belong to.
+/// What headers said about the member that follows them.
 #[derive(Default)]
 struct Pending {
     name: Option<Vec<u8>>,
@@ -16,7 +16,7 @@ struct Pending {
     size: Option<u64>,
 }
 
-/// Tells a tar header by its checksum.
+/// Whether a block is a tar header; its checksum tells.
 pub(super) fn is_header(block: &[u8]) -> bool {
     let Ok(block) = <&[u8; 512]>::try_from(block) else { return false };
     let header = Header::from_byte_slice(block);
@@ -28,7 +28,7 @@ pub(super) fn is_header(block: &[u8]) -> bool {
     block[0] != 0 && header.cksum().is_ok_and(|stored| stored == sum)
 }
 
-/// Walks over `input`, which is the unpacked stream.
+/// Visits the members of `input`, an uncompressed tar.
 pub(super) fn walk(
     input: &mut dyn Read,
     guard: &mut Guard,
@@ -64,7 +64,7 @@ pub(super) fn walk(
         return Err(ArchiveError::Damaged("a long name belongs to no member".into()));
     }
     guard.finish()?;
-    // To the very end: the checksums of the compression are there.
+    // Reads to the very end, where the checksums of the compression are.
     std::io::copy(input, &mut std::io::sink()).map_err(|e| ArchiveError::of(&e))?;
     Ok(())
 }

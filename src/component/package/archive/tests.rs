@@ -111,7 +111,7 @@ fn hostile_members_are_refused_in_every_format() {
             assert!(error.contains(want), "{name} in {format}: {error}");
         }
     }
-    // What the others cannot hold.
+    // What the other formats cannot hold.
     for (name, data, want) in [
         ("absolute link", tar(&with(link("l", b'2', "/etc/shadow"))), "its link does"),
         ("hard link out", tar(&with(link("l", b'1', "../x"))), "its hard link does"),
@@ -165,7 +165,7 @@ fn bombs_are_refused_and_dense_good_archives_are_not() {
             read(&data).map(|l| l.members.len())
         );
     }
-    // After the end of a tar, where nobody looks.
+    // Zeros after the end of a tar, which no tool looks at.
     assert!(matches!(
         read(&gz(&[tar(&[file("a", b"1")]), vec![0; 300 << 20]].concat())),
         Err(ArchiveError::Bomb(..))
@@ -212,8 +212,8 @@ fn cut_damaged_and_foreign_files_are_told_apart() {
     }
 }
 
-/// Whatever is in the file, reading ends, and ends without a panic or an allocation that the file's
-/// size does not warrant.
+/// Whatever a file holds, reading it ends, without a panic, and without an allocation that the
+/// file's size does not warrant.
 #[test]
 fn a_storm_of_damaged_archives_never_panics() {
     let mut random = StdRng::seed_from_u64(1);

@@ -1,4 +1,4 @@
-//! Zip, wheels too.
+//! Zip; wheels are zips.
 use super::guard::Guard;
 use super::{ArchiveError, Kind, Next, See};
 use std::fs::File;
@@ -14,15 +14,15 @@ fn of(error: ZipError) -> ArchiveError {
     }
 }
 
-/// Walks over a zip in the order of its directory.
+/// Visits the members of a zip in the order of its directory.
 pub(super) fn walk(
     file: &mut File,
     guard: &mut Guard,
     see: &mut See<'_>,
 ) -> Result<(), ArchiveError> {
     let mut archive = ZipArchive::new(BufReader::with_capacity(128 << 10, file)).map_err(of)?;
-    // The library keeps only the last member of a name: a directory with more entries than that has
-    // a name twice.
+    // The library keeps only the last member of each name. It reports duplicates when the directory
+    // has more entries than names.
     if archive.has_duplicate_names() {
         return Err(ArchiveError::Ambiguous("one name".into(), "is there twice"));
     }

@@ -1,10 +1,11 @@
-//! Replication groups: pure functions from what the members are and what is wanted to a graph.
+//! Replication groups: pure functions from the members' standings and what is wanted to a graph.
 //!
-//! Everything is re-entered from the observed standings, never from a journal. The safe order of a
-//! switchover, run on both families: fence the old primary, open the new one (which reads the log to
-//! its end by itself), restart the old one (1.4 only), point it at the new one. Not pointed before it
-//! was fenced: a fenced store that is ahead of its source never starts again after a power loss (-4234
-//! at start), and one without a source does.
+//! Every graph starts from the standings that were seen, never from a journal. The safe order of a
+//! switchover was run on both families. It fences the old primary and opens the new one, which
+//! first reads the old one's log to its end by itself. It then restarts the old one (1.4 only) and
+//! points it at the new one. The old primary is not pointed at the new one before its fence: a
+//! fenced store that is ahead of its source never starts again after a power loss (-4234 at start),
+//! and one without a source does.
 mod open;
 mod plan;
 #[cfg(test)]
@@ -28,7 +29,7 @@ impl Want {
     }
 }
 
-/// The first build of a group: `primary` runs, the others are installed.
+/// Builds a group for the first time: `primary` runs, the others are installed.
 ///
 /// # Errors
 /// The members cannot be one group.
@@ -46,8 +47,8 @@ pub fn create(want: &Want) -> Result<Graph, Problem> {
     Ok(plan.g)
 }
 
-/// Goes on with a first build that was cut. Its primary may have lost its power, and members do not
-/// start with their hosts; as long as no role ever moved it can only be the primary still.
+/// Continues a first build that was cut. The primary may have lost its power, and members do not
+/// start with their hosts. No role has moved yet, so the primary can be started safely.
 ///
 /// # Errors
 /// The members cannot be one group.
@@ -64,11 +65,11 @@ pub fn resume(want: &Want, seen: &Seen) -> Result<Graph, Problem> {
     Ok(plan.g)
 }
 
-/// Leads from what is seen to what is wanted. An empty graph: nothing to do, or nothing that we do
-/// unasked.
+/// Leads a group from what is seen to what is wanted. The graph is empty when there is nothing to
+/// do, or nothing that may be done unasked.
 ///
 /// # Errors
-/// It must not or cannot be done; the problem says what is missing.
+/// The change must not or cannot be made; the problem says what is missing.
 pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result<Graph, Problem> {
     let alive = want
         .members
@@ -91,10 +92,17 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
     let asked_to_move = seen.asked != want.primary;
     let current = seen.primary().map(str::to_owned);
     if let Some(name) = gone.keys().find(|n| current.as_ref().unwrap_or(&seen.noted) == *n) {
-        return Err(Problem::refused(format!("member \"{name}\" cannot leave group \"{}\"", want.name))
-            .why("it is the primary, or was the last one")
-            .fix(format!("keep it in members and set primary = \"{}\" (with failover = {{ … }} if its host is gone), apply, then remove it", want.primary))
-            .attribute(["members"]));
+        return Err(Problem::refused(format!(
+            "member \"{name}\" cannot leave group \"{}\"",
+            want.name
+        ))
+        .why("it is the primary, or was the last one")
+        .fix(format!(
+            "keep it in members and set primary = \"{}\" (with failover = {{ … }} if its host is \
+             gone), apply, then remove it",
+            want.primary
+        ))
+        .attribute(["members"]));
     }
     let target = want.primary.as_str();
     let moves = current.as_deref().is_none_or(|now| asked_to_move && now != target);
@@ -113,7 +121,7 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
             (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone())
         }
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
-        // Unreachable is a status, not an error: that alone plans nothing.
+        // Unreachable is a standing, not an error: by itself it plans nothing.
         None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => {
             return Ok(plan.g);
         }
@@ -123,7 +131,8 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
     Ok(plan.g)
 }
 
-/// Everything but the role: who is not a good standby becomes one, who left leaves.
+/// Plans everything but the role: members that are no good standbys become standbys, and members
+/// that left are taken out.
 fn follow_up(
     plan: &mut Plan<'_>,
     seen: &Seen,
@@ -135,7 +144,7 @@ fn follow_up(
     let moved = seen.noted != primary;
     let changed =
         plan.want.members.keys().any(|n| !seen.standing.contains_key(n)) || !gone.is_empty();
-    // A switchover that is taken up ends the fence by itself.
+    // A switchover that is taken up ends the fence itself.
     let ends_fence = |plan: &Plan<'_>, node: &Node| {
         plan.g.has(&EndNote { node: node.clone(), note: Note::Fence }.id())
     };
@@ -161,8 +170,8 @@ fn follow_up(
                 plan.note(name, epoch, primary);
                 plan.build(name, &source);
             }
-            // The primary that a failover has just passed over: its store holds a history of its
-            // own, the next plan rebuilds it.
+            // A failover has just passed over this primary. Its store has a history of its own; the
+            // next plan rebuilds it.
             Some(Standing::Stopped) if seen.noted == name => {}
             Some(now @ (Standing::Stopped | Standing::Behind)) => {
                 if now == Standing::Stopped {
@@ -190,21 +199,21 @@ fn follow_up(
     if changed || (moved && plan.g.is_empty()) {
         plan.note(primary, epoch, primary);
     }
-    // Whose host does not answer is left as it is: no member starts with its host, and the others
-    // do not name it any more.
+    // A member whose host does not answer is left as it is: no member starts with its host, and the
+    // others do not name it any more.
     for (name, node) in gone.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)) {
         leave(&mut plan.g, name, node, epoch);
     }
 }
 
-/// A standby leaves: stopped, its store set aside, never opened.
+/// Takes a standby out of its group: stops it and sets its store aside, without ever opening it.
 fn leave(g: &mut Graph, name: &str, node: &Node, epoch: u64) {
     g.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
     g.then(SetAside { node: node.clone(), name: format!("left-{name}-{epoch}") });
     g.then(LeaveGroup { node: node.clone() });
 }
 
-/// The group ends: standbys leave, the primary stays what it is and starts with its host again.
+/// Ends the group: standbys leave; the primary stays what it is and starts with its host again.
 #[must_use]
 pub fn destroy(members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph {
     let mut g = begin(members.values(), None);
@@ -212,8 +221,8 @@ pub fn destroy(members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> G
         leave(&mut g, name, node, epoch);
     }
     if let Some(node) = members.get(primary) {
-        // Its note last: without any note there is no group, and nobody would come back for what is
-        // left.
+        // The primary's note goes last: without any note there is no group, and nobody would come
+        // back for what is left.
         g.then(SetBoot::leaving(node));
         g.then(LeaveGroup { node: node.clone() });
     }

@@ -1,5 +1,5 @@
-//! Who is opened for writes, and in which order: a planned switchover, its taking up wherever it
-//! was cut, and the failover.
+//! Decides who is opened for writes, and in which order: the planned switchover, its continuation
+//! wherever it was cut, and the failover.
 use super::Seen;
 use super::plan::Plan;
 use crate::base::Problem;
@@ -10,7 +10,7 @@ use crate::component::seekdb::steps::{
 };
 use crate::engine::Node;
 
-/// A planned move: nothing that was acknowledged is lost.
+/// A planned move of the role: nothing that was acknowledged is lost. Returns the new epoch.
 pub(super) fn switchover(
     plan: &mut Plan<'_>,
     seen: &Seen,
@@ -28,8 +28,8 @@ pub(super) fn switchover(
             .attribute(["primary"]));
     }
     let epoch = seen.epoch + 1;
-    // Who cannot be asked is no writer beside the old primary, which says that it is one: the role
-    // moves, it does not multiply.
+    // A member that cannot be asked takes no writes beside the old primary, which says that it is
+    // the primary: the role moves, it does not multiply.
     let others: Vec<_> = plan
         .want
         .members
@@ -42,8 +42,8 @@ pub(super) fn switchover(
     }
     plan.g.then(Follow { node: heir.clone(), primary: old.clone() });
     if others.len() > 1 {
-        // Before the fence what the promotion will ask after it: refused there, nobody would take
-        // writes.
+        // Asks before the fence what the promotion asks after it. A refusal after the fence would
+        // leave the group without a member that takes writes.
         plan.g.then(NobodyWrites {
             node: heir.clone(),
             others: others.iter().filter(|i| **i != old).cloned().collect(),
@@ -54,22 +54,22 @@ pub(super) fn switchover(
 }
 
 /// Fences the old primary, opens `heir` in its place, and brings the old one back as its standby.
-/// `others` are asked before that.
+/// The promotion asks `others` first.
 fn hand_over(plan: &mut Plan<'_>, from: &str, heir: &Node, epoch: u64, others: Vec<Node>) {
     let Some(old) = plan.member(from) else { return };
     let to = plan.want.primary.as_str();
     plan.g.then(NoteFence { primary: old.clone() });
     plan.g.then(Fence { primary: old, dialect: plan.dialect, cut_only: false });
-    // The old primary's note first: a member whose note is behind and names itself is never started
-    // again.
+    // The old primary's note comes first: a member whose note is older and names the member itself
+    // is never started again.
     plan.note(from, epoch, to);
     plan.note(to, epoch, to);
     plan.g.then(Promote { heir: heir.clone(), others, dialect: plan.dialect });
     plan.rejoin(from, heir, true);
 }
 
-/// Nobody takes writes: finish a switchover, go back on it, start a stopped primary, or fail over
-/// by consent.
+/// Nobody takes writes: finishes a switchover, goes back on it, starts a stopped primary, or fails
+/// over by consent. Returns the epoch.
 pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result<u64, Problem> {
     let Some(heir) = plan.member(target) else {
         return Err(Problem::internal("the primary is not a member"));
@@ -86,7 +86,7 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
         (Some(Standing::Fenced), _) => {
             note_all(plan, target, epoch);
             // On 1.4 the fenced process itself cannot be opened again (4179, run on 1.4.0.post1);
-            // the restarted one can.
+            // its restarted successor can.
             if plan.dialect.restart_after_fence {
                 plan.g.then(StopServer { node: heir.clone(), fenced_only: true, restart: false });
             }
@@ -102,8 +102,8 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
             take_up(plan, seen, from, &heir, epoch);
             return Ok(epoch);
         }
-        // It was fenced, then asked back, and cut while it was opened again: nobody else can have
-        // been opened since, and everybody can be asked.
+        // The target was fenced and then asked back, and its reopening was cut. Nobody else can
+        // have been opened since, and everybody can be asked.
         (Some(Standing::Opening), None)
             if !seen.standing.values().any(|s| {
                 matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale)
@@ -113,9 +113,9 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
             reopen(plan, &heir, others);
             return Ok(epoch);
         }
-        // The old primary lost its power, and its host is back: no member of a group starts with
-        // its host. Nothing is lost, so it is a planned move still; with a consent it is a failover
-        // (its store may be beyond starting).
+        // The old primary lost its power and its host is back, but no member of a group starts with
+        // its host. Nothing is lost, so this is still a planned move. With a consent it is a
+        // failover, as the old primary's store may never start again.
         (Some(Standing::Standby | Standing::Opening), None)
             if seen.is(&seen.noted) == Some(Standing::Stopped)
                 && !consented(plan, seen, target) =>
@@ -149,7 +149,7 @@ fn note_all(plan: &mut Plan<'_>, primary: &str, epoch: u64) {
     }
 }
 
-/// Opens a fenced member again; its fence is over then.
+/// Opens a fenced member again, which ends its fence.
 fn reopen(plan: &mut Plan<'_>, heir: &Node, others: Vec<Node>) {
     let dialect = plan.dialect;
     plan.g.then(Reopen { node: heir.clone(), others, restarted_only: false, dialect });
@@ -160,8 +160,8 @@ fn consented(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
     plan.want.failover.as_ref().is_some_and(|c| c.epoch == seen.epoch && c.to == target)
 }
 
-/// The heir of a failover lost its power while the old primary is gone still: what was consented to
-/// goes on.
+/// Whether a failover goes on that was consented to: its heir lost its power, and the old primary
+/// is still gone.
 fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
     let consent =
         plan.want.failover.as_ref().is_some_and(|c| c.epoch + 1 == seen.epoch && c.to == target);
@@ -170,14 +170,14 @@ fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
         && seen.standing.iter().any(|(n, s)| n != target && *s == Standing::Unreachable)
 }
 
-/// Takes a switchover up whose old primary does not take writes, wherever it was cut: `switchover
-/// to primary` reads the old primary's log to its end, so that one must run, fenced, whatever
-/// became of it since.
+/// Takes up a switchover whose old primary takes no writes, wherever it was cut. `switchover to
+/// primary` reads the old primary's log to its end. So the old primary must run, fenced, whatever
+/// happened to it since.
 fn take_up(plan: &mut Plan<'_>, seen: &Seen, from: &str, heir: &Node, epoch: u64) {
     let Some(old) = plan.member(from) else { return };
     let mut others = plan.others(from);
-    // An heir whose promotion was cut cannot say that it takes no writes. A fenced member takes none
-    // either way, so it is started beside it.
+    // An heir whose promotion was cut cannot say that it takes no writes. A fenced member takes
+    // none in any case, so it is started beside that heir.
     let goes_on = seen.is(&plan.want.primary) == Some(Standing::Opening);
     if goes_on && seen.is(from) == Some(Standing::Fenced) {
         others.retain(|other| other != heir);
@@ -193,9 +193,9 @@ fn take_up(plan: &mut Plan<'_>, seen: &Seen, from: &str, heir: &Node, epoch: u64
 }
 
 fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Result<u64, Problem> {
-    // A failover that was cut after its note is taken up under the same consent: the note carries
-    // the next epoch already. An heir that lost its power too is started first: it is a standby
-    // still, or was opened under this very consent.
+    // A failover that was cut after its note is taken up under the same consent; the note already
+    // carries the next epoch. An heir that lost its power too is started first: it is still a
+    // standby, or was opened under this very consent.
     let gone = consented(plan, seen, target) && seen.is(&seen.noted) == Some(Standing::Unreachable);
     let down = seen.is(target) == Some(Standing::Stopped) && (gone || resumes(plan, seen, target));
     let opens = matches!(seen.is(target), Some(Standing::Standby | Standing::Opening));
@@ -222,10 +222,20 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
     };
     let consent = plan.want.failover.as_ref().filter(|c| c.epoch == ask_for && c.to == target);
     let Some(consent) = consent else {
-        return Err(Problem::refused(format!("the primary \"{lost}\" of group \"{}\" does not answer", plan.want.name))
-            .why(format!("members: {}; opening \"{target}\" may lose rows that \"{lost}\" acknowledged and did not send", show(seen)))
-            .fix(format!("bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = {{ epoch = {ask_for}, to = \"{target}\" }}"))
-            .attribute(["failover"]));
+        return Err(Problem::refused(format!(
+            "the primary \"{lost}\" of group \"{}\" does not answer",
+            plan.want.name
+        ))
+        .why(format!(
+            "members: {}; opening \"{target}\" may lose rows that \"{lost}\" acknowledged and did \
+             not send",
+            show(seen)
+        ))
+        .fix(format!(
+            "bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = \
+             {{ epoch = {ask_for}, to = \"{target}\" }}"
+        ))
+        .attribute(["failover"]));
     };
     if !opens && !down {
         return Err(Problem::refused(format!("cannot fail over to \"{target}\""))
@@ -246,8 +256,8 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
         .filter(|(n, _)| n.as_str() != target && **n != lost)
         .map(|(_, i)| i.clone())
         .collect();
-    // All that can refuse it comes before the note: what is refused leaves the old primary what it
-    // is.
+    // Everything that can refuse the failover comes before the note, so that a refusal leaves the
+    // old primary what it is.
     let (accept_unfenced, max_loss) = (consent.accept_unfenced, consent.max_loss);
     plan.g.then(ProveGone {
         heir: heir.clone(),
@@ -259,8 +269,8 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
     if !others.is_empty() {
         plan.g.then(TakeLog { heir: heir.clone(), dead: dead.clone(), others: others.clone() });
     }
-    // The note before the deed: a former primary that comes back is then known to be stale,
-    // whenever this is cut.
+    // The note comes before the activation: wherever this is cut, a former primary that comes back
+    // is then known to be stale.
     plan.note(target, epoch, target);
     plan.g.then(NoteLoss { heir: heir.clone(), member: target.to_owned(), epoch });
     plan.g.then(Activate { heir, dead, others, dialect: plan.dialect });

@@ -1,5 +1,5 @@
-//! What graphs about a group are written with: the parts that moves of the role, builds and rejoins
-//! share.
+//! The parts that graphs about a group are made of: moves of the role, builds and rejoins share
+//! them.
 use super::Want;
 use crate::component::seekdb::group::{Group, WriteGroup};
 use crate::component::seekdb::steps::{
@@ -9,7 +9,7 @@ use crate::component::seekdb::steps::{
 use crate::component::seekdb::{Dialect, Instance};
 use crate::engine::{Engine, Graph, Node, Step};
 
-/// A graph about one group that is being written.
+/// A graph about one group while it is being written.
 pub(super) struct Plan<'a> {
     pub want: &'a Want,
     pub dialect: &'static Dialect,
@@ -34,13 +34,13 @@ impl Plan<'_> {
                 self.want.members.clone(),
             );
             let step = WriteGroup { node, group };
-            // Once per member: two parts of a plan may ask for the same note.
+            // Only once per member: two parts of a plan may ask for the same note.
             if !self.g.has(&step.id()) {
                 self.g.then(step);
             }
         }
     }
-    /// Writes a part for each of these members. The parts run beside each other; what is written
+    /// Writes one part for each of these members. The parts run beside each other; what is written
     /// next waits for all of them.
     pub fn each<'n>(
         &mut self,
@@ -68,7 +68,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Makes `member` a standby of `primary` from nothing.
+    /// Builds `member` as a standby of `primary` from nothing.
     pub fn build(&mut self, member: &str, primary: &Node) {
         let Some(node) = self.member(member) else { return };
         self.g.then(SetBoot::new(&node, false));
@@ -82,8 +82,8 @@ impl Plan<'_> {
         self.g.then(EndNote { node, note: Note::Store });
     }
 
-    /// Makes a fenced former primary follow `primary`. On 1.4 it is restarted first, as a fenced
-    /// process follows nobody; on 1.3 it is started only where it may have lost its power.
+    /// Makes a fenced former primary follow `primary`. 1.4 restarts it first, because a fenced
+    /// process follows nobody. 1.3 starts it only if it may have lost its power (`runs` is false).
     pub fn rejoin(&mut self, member: &str, primary: &Node, runs: bool) {
         let Some(node) = self.member(member) else { return };
         if self.dialect.restart_after_fence {

@@ -1,4 +1,4 @@
-//! Tables: what a group is and what is asked, to the order of steps.
+//! Tables: from what a group is and what is asked to the order of steps.
 use super::*;
 use crate::base::{Directory, ObjectName};
 use crate::component::seekdb::group::Standing::{self, *};
@@ -52,7 +52,7 @@ fn seen(asked: &str, noted: &str, epoch: u64, standing: &[(&str, Standing)]) -> 
     }
 }
 
-/// `kind(member)` of every step, by the host it changes.
+/// The steps as `kind(member)`, where the member is the one whose host the step changes.
 fn steps(g: &Graph) -> Vec<String> {
     let of = |host: &str| ["a", "b", "c"][usize::from(host.as_bytes()[1] - b'1')];
     g.nodes()
@@ -68,19 +68,24 @@ fn kinds(s: &Seen, w: &Want) -> String {
     }
 }
 
-const SWITCH: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
-/// What is left of [`SWITCH`] once the fenced primary runs; each step is skipped when the host says
+const SWITCH: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) \
+                      stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
+/// What is left of [`SWITCH`] once the fenced primary runs. A step is skipped when the host says
 /// that it is done.
-const TAKE_UP: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
-const BUILD_B: &str = "set_boot(b) copy_account(b) begin_store(b) freeze_log(a) start_server(b) follow(b) end_store(b)";
+const TAKE_UP: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) \
+                       stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
+const BUILD_B: &str = "set_boot(b) copy_account(b) begin_store(b) freeze_log(a) start_server(b) \
+                       follow(b) end_store(b)";
 
 /// The same on 1.3, where nothing is restarted and nothing frozen.
-const SWITCH_1_3: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_group(b) promote(b) point_source(a) follow(a) end_fence(a)";
-const TAKE_UP_1_3: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) point_source(a) follow(a) end_fence(a)";
+const SWITCH_1_3: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_group(b) \
+                          promote(b) point_source(a) follow(a) end_fence(a)";
+const TAKE_UP_1_3: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) \
+                           point_source(a) follow(a) end_fence(a)";
 const BUILD_B_1_3: &str =
     "set_boot(b) copy_account(b) begin_store(b) start_server(b) follow(b) end_store(b)";
 
-/// What is seen and asked, and the steps on 1.4 and on 1.3.
+/// What is seen and what is asked; then the expected steps on 1.4 and on 1.3.
 type Case = (&'static str, Seen, &'static str, String, String);
 
 fn cases() -> Vec<Case> {
@@ -119,8 +124,10 @@ fn cases() -> Vec<Case> {
             Fenced,
             Stopped,
             "b",
-            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)",
-            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) start_server(a) point_source(a) follow(a) end_fence(a)",
+            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) \
+             stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)",
+            "nobody_writes(b) start_server(b) write_group(a) write_group(b) promote(b) \
+             start_server(a) point_source(a) follow(a) end_fence(a)",
         ),
         case(
             "cut, then asked back",
@@ -129,8 +136,10 @@ fn cases() -> Vec<Case> {
             Fenced,
             Standby,
             "a",
-            "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) point_source(b)",
-            "write_group(a) write_group(b) start_server(a) fence(a) reopen(a) end_fence(a) point_source(b)",
+            "write_group(a) write_group(b) stop_server(a) start_server(a) reopen(a) end_fence(a) \
+             point_source(b)",
+            "write_group(a) write_group(b) start_server(a) fence(a) reopen(a) end_fence(a) \
+             point_source(b)",
         ),
         same("the role is elsewhere and nobody asked", "b", 2, Standby, Primary, "a", ""),
         same(
@@ -157,7 +166,8 @@ fn cases() -> Vec<Case> {
             Stopped,
             Stopped,
             "a",
-            "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b) write_group(b)",
+            "nobody_writes(a) start_server(a) start_server(b) point_source(b) follow(b) \
+             write_group(b)",
         ),
         same("the standby's host is off", "a", 1, Primary, Unreachable, "a", ""),
         same("the primary's host is off and nobody asked", "a", 1, Unreachable, Standby, "a", ""),
@@ -182,8 +192,8 @@ fn a_promotion_that_was_cut_goes_on_and_nobody_else_is_opened_beside_it() {
         format!("nobody_writes(a) start_server(a) {TAKE_UP_1_3}"),
         "to the end"
     );
-    // The one that is in the middle is not asked before a fenced member starts: it could not say
-    // that it takes no writes.
+    // Before a fenced member starts, the member in the middle of its promotion is not asked: it
+    // could not say that it takes no writes.
     let graph = update(&cut, &ab("b"), &BTreeMap::new()).unwrap();
     let asks = graph.nodes().iter().any(|n| {
         format!("{:?}", n.step).contains("NobodyWrites")
@@ -264,7 +274,8 @@ fn a_failover_needs_a_consent_that_names_its_epoch() {
     let off3 = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby), ("c", Standby)]);
     assert_eq!(
         kinds(&off3, &third),
-        "prove_gone(b) take_log(b) write_group(b) note_loss(b) activate(b) point_source(c) write_group(c)"
+        "prove_gone(b) take_log(b) write_group(b) note_loss(b) activate(b) point_source(c) \
+         write_group(c)"
     );
 }
 
@@ -353,8 +364,8 @@ fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() 
                                 ["promote", "activate", "reopen"].iter().any(|o| k.starts_with(o))
                             })
                             .collect();
-                        // One member is opened, the target; a fenced one that lost its power is
-                        // opened only to be fenced anew first.
+                        // Only the target is opened. A fenced member that lost its power is opened
+                        // only to be fenced anew first.
                         let member = |open: &str| {
                             open.split_once('(')
                                 .map(|(_, m)| m.trim_end_matches(')').to_owned())
@@ -397,7 +408,7 @@ fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() 
                                 "a stale store is started: {s:?} {done:?}"
                             );
                         }
-                        // Nobody who was not asked for: the role goes to the target or stays.
+                        // The role goes to the target or stays; nobody else gets it.
                         assert!(last.is_none_or(|l| l == target), "{s:?} {done:?}");
                     }
                 }

@@ -1,5 +1,5 @@
-//! The SQL account of ours: a random password in a file of the run user, then the account itself,
-//! proven by login.
+//! Our SQL account: first a random password in a file of the run user, then the account itself,
+//! which a login proves.
 use super::super::server::{self, On};
 use super::super::{ACCOUNT, about};
 use super::{facts_of, id};
@@ -10,13 +10,13 @@ use crate::engine::{
 };
 use async_trait::async_trait;
 
-/// The password of our account.
+/// Name of the value: the password of our account.
 const PASSWORD: Name = Name("account");
 
-/// Makes the password on the host (0600), if there is none.
+/// Makes the password file on the host (mode 0600), if there is none.
 #[derive(Clone, Debug)]
 pub struct WriteAccount {
-    /// Which one.
+    /// The instance.
     pub node: Node,
 }
 
@@ -43,10 +43,10 @@ impl Step for WriteAccount {
     }
 }
 
-/// Creates the account in the server while root has no password yet, or with root's password.
+/// Creates the account in the server, logged in as root with whichever of root's passwords works.
 #[derive(Clone, Debug)]
 pub struct CreateAccount {
-    /// Which one.
+    /// The instance.
     pub node: Node,
 }
 
@@ -93,13 +93,13 @@ fn statements() -> [Template; 3] {
     ]
 }
 
-/// Copies the account's password file to another member of a group (accounts replicate, files do
-/// not).
+/// Copies the account's password file to another member of a group: accounts replicate, files do
+/// not.
 #[derive(Clone, Debug)]
 pub struct CopyAccount {
-    /// Whose account it is.
+    /// The member whose account it is.
     pub from: Node,
-    /// Who gets it.
+    /// The member that gets the file.
     pub to: Node,
 }
 

@@ -1,6 +1,6 @@
-//! Taking over an instance that others made: the mark, written by the first change after an import,
-//! and a note until the rest of the adoption is done, so that one that was cut is seen and
-//! finished.
+//! Takes over an instance that others made. The first change after an import writes the mark and a
+//! note. The note stays until the rest of the adoption is done, so that an adoption that was cut is
+//! seen and finished.
 use super::claim::{first_mark, foreign};
 use super::{facts_of, id};
 use crate::base::Problem;
@@ -8,10 +8,10 @@ use crate::engine::mark::Stage;
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 
-/// Writes the mark `complete` into a directory that holds an instance of others.
+/// Writes a mark with stage `complete` into a directory that holds an instance of others.
 #[derive(Clone, Debug)]
 pub struct Adopt {
-    /// What is adopted.
+    /// The instance that is adopted.
     pub node: Node,
 }
 

@@ -1,5 +1,5 @@
-# Notes that a store is being built from SOURCE, and empties what a former try of the same build
-# left. The note comes before the first byte of the store; a store without it is never wiped here.
+# Notes that a store is being built from SOURCE, and removes what a former attempt of the build
+# left. The note precedes the first byte of the store. A store without the note is never wiped here.
 # BASE SOURCE
 # needs: engine/host.sh component/seekdb/lib.sh
 if [ -e "$own/building" ]; then

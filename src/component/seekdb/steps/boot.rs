@@ -1,28 +1,29 @@
-//! Starting with the host. Members of a group do not: a former primary that boots would take writes
-//! next to the new one.
+//! Starting with the host. Members of a group do not start with it: a former primary that boots
+//! would take writes beside the new one.
 use super::super::about;
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 
-/// Makes the instance start with its host, or not.
+/// Makes the instance start with its host, or stop doing so.
 ///
-/// A systemd unit where we may write one (root, or the sudo commands of `ob sudoers`), else the run
-/// user's crontab.
+/// Uses a systemd unit where we may write one (as root, or with the sudo commands of `ob sudoers`),
+/// and otherwise the run user's crontab.
 #[derive(Clone, Debug)]
 pub struct SetBoot {
-    /// Which one.
+    /// The instance.
     pub node: Node,
-    /// Start with the host.
+    /// Whether it shall start with its host.
     pub on: bool,
-    /// Its group ends: the note that is still there is no reason to leave it off.
+    /// The instance's group ends: the note that is still there does not keep the instance from
+    /// starting with its host.
     pub leaving: bool,
 }
 
 impl SetBoot {
-    /// For an instance outside a group; a member is left as it is, whoever asks (a lost state, an
-    /// import).
+    /// For an instance outside a group. A member is never made to start with its host, whoever asks
+    /// (a lost state, an import).
     #[must_use]
     pub fn new(node: &Node, on: bool) -> Self {
         Self { node: node.clone(), on, leaving: false }
@@ -44,7 +45,7 @@ impl SetBoot {
              TimeoutStartSec=120\n[Install]\nWantedBy=multi-user.target\n"
         )
     }
-    /// The line in the crontab. It names its object by place: two objects may have one name.
+    /// The line in the crontab. It includes the directory, because two objects may have one name.
     fn line(&self) -> String {
         let start = crate::base::shell::quote(&self.node.own("start"));
         format!("@reboot {start} >/dev/null 2>&1 # ob:{}:{}", self.node.name, self.node.directory)

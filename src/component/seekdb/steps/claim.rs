@@ -1,4 +1,4 @@
-//! Whose the directory is: the mark before the first effect, and how far the object is.
+//! Ownership of a directory: the mark that precedes the first effect, and the stage in it.
 use super::super::about;
 use super::{facts_of, id};
 use crate::base::Problem;
@@ -8,16 +8,16 @@ use crate::engine::{
 };
 use async_trait::async_trait;
 
-/// Writes the mark `building` into an empty directory: ours from now on.
+/// Writes a mark with stage `building` into an empty directory, which makes the directory ours.
 ///
-/// Refuses a directory with content that is not ours, and another owner's mark.
+/// Refuses a directory with content that is not ours, and one with another owner's mark.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// What is made.
+    /// The instance that is made.
     pub node: Node,
 }
 
-/// Says whether a mark lets `owner` go on, and if not, why.
+/// Why `owner` must not go on with this mark; `None` when it may.
 pub(crate) fn foreign(found: &Mark, node: &Node, owner: &str) -> Option<Problem> {
     let what = format!(
         "{} on host \"{}\" belongs to somebody else",
@@ -27,8 +27,14 @@ pub(crate) fn foreign(found: &Mark, node: &Node, owner: &str) -> Option<Problem>
         |why: String| Problem::refused(what.clone()).place(node.host.endpoint.show()).why(why);
     if found.owner != owner {
         Some(
-            refuse(format!("its mark says: {} \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"", found.kind, found.node.name, found.owner))
-                .fix("choose another base_dir; or, to take it over, remove it from that configuration's state and import it here"),
+            refuse(format!(
+                "its mark says: {} \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"",
+                found.kind, found.node.name, found.owner
+            ))
+            .fix(
+                "choose another base_dir; or, to take it over, remove it from that configuration's \
+                 state and import it here",
+            ),
         )
     } else if found.node.name != node.name {
         Some(
@@ -62,57 +68,76 @@ impl Step for Claim {
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
         let place = format!("{} on {}", self.node.directory, self.node.host.endpoint.show());
         Ok(match facts.mark {
-            Some(found) if found.stage == Stage::Destroying && found.owner == owner => Check::Refused(
-                Problem::refused(format!("cannot create \"{}\": a destroy of it was not finished", self.node.name))
+            Some(found) if found.stage == Stage::Destroying && found.owner == owner => {
+                Check::Refused(
+                    Problem::refused(format!(
+                        "cannot create \"{}\": a destroy of it was not finished",
+                        self.node.name
+                    ))
                     .place(place)
                     .why(format!("operation {} began to remove it", found.operation))
-                    .fix("run `ob operation abandon` for it, which finishes the removal, then apply again"),
-            ),
+                    .fix(
+                        "run `ob operation abandon` for it, which finishes the removal, then apply \
+                         again",
+                    ),
+                )
+            }
             Some(found) => foreign(&found, &self.node, owner).map_or(Check::Done, Check::Refused),
             None if facts.mark_damaged.is_some() => Check::Refused(
                 Problem::refused("the mark cannot be read")
                     .place(place)
                     .why(facts.mark_damaged.unwrap_or_default())
-                    .fix("compare .ob/mark with the journal (`ob operation list`); restore or remove it by hand"),
+                    .fix(
+                        "compare .ob/mark with the journal (`ob operation list`); restore or \
+                         remove it by hand",
+                    ),
             ),
             None if facts.occupied => Check::Refused(
-                Problem::refused(format!("directory {} is not empty and carries no mark", self.node.directory))
-                    .place(place)
-                    .why("it may hold somebody's data; nothing was changed")
-                    .fix(format!(
-                        "choose an empty base_dir, or import it: terraform import ob_cluster.NAME 'ssh://{}@{}:{}{}'",
-                        if self.node.host.endpoint.user.is_empty() { "USER" } else { &self.node.host.endpoint.user },
-                        self.node.host.endpoint.address,
-                        self.node.host.endpoint.port,
-                        self.node.directory
-                    )),
+                Problem::refused(format!(
+                    "directory {} is not empty and carries no mark",
+                    self.node.directory
+                ))
+                .place(place)
+                .why("it may hold somebody's data; nothing was changed")
+                .fix(format!(
+                    "choose an empty base_dir, or import it: terraform import ob_cluster.NAME \
+                     'ssh://{}@{}:{}{}'",
+                    if self.node.host.endpoint.user.is_empty() {
+                        "USER"
+                    } else {
+                        &self.node.host.endpoint.user
+                    },
+                    self.node.host.endpoint.address,
+                    self.node.host.endpoint.port,
+                    self.node.directory
+                )),
             ),
             None => Check::Needed("the directory is free".into()),
         })
     }
 }
 
-/// Writes an instance's first mark. A mark that is there meanwhile stays: whose it is, the check
-/// after this says.
+/// Writes an instance's first mark. If there is a mark meanwhile, it stays, and the check after
+/// this says whose it is.
 pub(super) fn first_mark(node: &Node, stage: Stage) -> Program {
     let mark = Mark::first("ob_cluster", Engine::Seekdb, node, stage);
     about!(node, "claim.sh").arg(node.key().as_str()).arg(mark)
 }
 
-/// Says in the mark how far the object is.
+/// Sets the stage in the mark.
 #[derive(Clone, Debug)]
 pub struct SetStage {
-    /// Whose mark.
+    /// The instance whose mark it is.
     pub node: Node,
-    /// What it will say.
+    /// The stage that the mark will say.
     pub stage: Stage,
-    /// The creation that must be there; destroy names the state's, so that it never removes another
-    /// one's.
+    /// The creation that the mark must name. A destroy passes the one in its state, so that it
+    /// never removes what another creation made.
     pub creation: Option<String>,
 }
 
 impl SetStage {
-    /// The mark as it is but for its stage and operation.
+    /// Name of the value: the present mark, with another stage and operation.
     fn new_mark(&self) -> Name {
         Name(match self.stage {
             Stage::Building => "the mark, stage building",
@@ -158,7 +183,10 @@ impl Step for SetStage {
                 Problem::refused(format!("{} carries no mark of ours", self.node.directory))
                     .place(self.node.host.endpoint.show())
                     .why("what this configuration did not create or adopt is not changed")
-                    .fix("an imported object is adopted by its first change (any parameter); then run this again"),
+                    .fix(
+                        "an imported object is adopted by its first change (any parameter); then \
+                         run this again",
+                    ),
             ));
         };
         if let Some(problem) = foreign(&found, &self.node, owner) {
@@ -166,10 +194,19 @@ impl Step for SetStage {
         }
         if let Some(creation) = self.creation.as_ref().filter(|c| **c != found.creation) {
             return Ok(Check::Refused(
-                Problem::refused(format!("{} was created anew by another run", self.node.directory))
-                    .place(self.node.host.endpoint.show())
-                    .why(format!("the state knows creation {creation}, the mark says {}", found.creation))
-                    .fix("remove the object from this state (terraform state rm), then import it if it is yours"),
+                Problem::refused(format!(
+                    "{} was created anew by another run",
+                    self.node.directory
+                ))
+                .place(self.node.host.endpoint.show())
+                .why(format!(
+                    "the state knows creation {creation}, the mark says {}",
+                    found.creation
+                ))
+                .fix(
+                    "remove the object from this state (terraform state rm), then import it if it \
+                     is yours",
+                ),
             ));
         }
         if found.stage == self.stage {
@@ -179,10 +216,20 @@ impl Step for SetStage {
             self.stage == Stage::Destroying && facts.pid.is_some() && g.led_by(&self.node)
         }) {
             return Ok(Check::Refused(
-                Problem::refused(format!("seekdb {} is not destroyed: it is the running primary of group \"{}\"", self.node.show(), group.name))
-                    .place(self.node.host.endpoint.show())
-                    .why("its rows may be newer than those of any standby, and the group would have nobody who takes writes")
-                    .fix("make another member the primary and take this one out of the group, or destroy the ob_standby first (import it if no state has it)"),
+                Problem::refused(format!(
+                    "seekdb {} is not destroyed: it is the running primary of group \"{}\"",
+                    self.node.show(),
+                    group.name
+                ))
+                .place(self.node.host.endpoint.show())
+                .why(
+                    "its rows may be newer than those of any standby, and the group would have \
+                     nobody who takes writes",
+                )
+                .fix(
+                    "make another member the primary and take this one out of the group, or \
+                     destroy the ob_standby first (import it if no state has it)",
+                ),
             ));
         }
         Ok(Check::Needed(format!("it says {:?}", found.stage)))

@@ -1,4 +1,4 @@
-# Keeps PASSWORD as that of our account (0600). Only what is built into sh sees it. BASE PASSWORD
+# Keeps PASSWORD as that of our account (0600). Passes it to shell built-ins only. BASE PASSWORD
 # needs: engine/host.sh component/seekdb/lib.sh
 umask 077
 printf %s "$2" | ob_put "$own/account"

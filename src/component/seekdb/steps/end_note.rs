@@ -1,21 +1,23 @@
-//! Removing a note: what it said was begun is over. The notes are written by the steps that begin
-//! it.
+//! Removes notes, which says that what they announced is over. The step that begins something
+//! writes its note.
 use super::super::about;
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 
-/// What a note of ours beside an instance says is under way.
+/// What a note beside an instance says is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// An adoption: written by `Adopt`, over with its last step.
+    /// An adoption: `Adopt` writes the note; the adoption's last step removes it.
     Adopting,
-    /// A restart: written by `BeginRestart`, over when the new process is there.
+    /// A restart: `BeginRestart` writes the note; it goes when the new process is there.
     Restart,
-    /// A fence: written by `NoteFence`, over when the former primary follows, or is primary again.
+    /// A fence: `NoteFence` writes the note; it goes when the former primary follows, or is primary
+    /// again.
     Fence,
-    /// A standby's store being built: written by `BeginStore`; from its end on the store is data.
+    /// The build of a standby's store: `BeginStore` writes the note; once it is gone the store is
+    /// data.
     Store,
 }
 
@@ -33,9 +35,9 @@ impl Note {
 /// Removes a note.
 #[derive(Clone, Debug)]
 pub struct EndNote {
-    /// Whose.
+    /// The instance.
     pub node: Node,
-    /// Which one.
+    /// The note.
     pub note: Note,
 }
 

@@ -1,5 +1,5 @@
-//! Around a fence: the note before it, the restart as a standby after it, and proving that the
-//! follower follows.
+//! Steps around a fence: the note before it, the proof that a standby follows, and the proof that
+//! nobody takes writes before a stopped member starts.
 use super::super::{Instance, Role, about, server};
 use super::{facts_of, id};
 use crate::base::{Pauses, Problem};
@@ -7,8 +7,8 @@ use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Notes which process is about to be fenced: it must be restarted as a standby before it can
-/// follow.
+/// Notes which process is about to be fenced. On 1.4 that process must be restarted as a standby
+/// before it can follow.
 #[derive(Clone, Debug)]
 pub struct NoteFence {
     /// The old primary.
@@ -32,8 +32,8 @@ impl Step for NoteFence {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.primary).await?;
         if facts.fenced {
-            // Noted for a process that has lost its power since: the one that runs now is the one
-            // to be restarted.
+            // The note names a process that has lost its power since. The process that runs now is
+            // the one to be fenced, so the note is written anew.
             return Ok(if facts.fenced_runs {
                 Check::Done
             } else {
@@ -41,7 +41,7 @@ impl Step for NoteFence {
             });
         }
         Ok(match server::ask(cx, &self.primary).await?.role {
-            // A standby without the note has been through all of it.
+            // A standby without the note has been through the whole switchover.
             Role::Standby => Check::Done,
             role @ (Role::Primary | Role::Fencing | Role::Opening) => {
                 Check::Needed(format!("it is {}", role.as_str()))
@@ -50,13 +50,13 @@ impl Step for NoteFence {
     }
 }
 
-/// Proves that a standby follows its primary: it reaches where the primary's log ended when this
-/// began. Only looks.
+/// Proves that a standby follows its primary: it waits until the standby's log reaches the point
+/// where the primary's log ended when the step began. Only looks.
 #[derive(Clone, Debug)]
 pub struct Follow {
     /// The standby.
     pub node: Node,
-    /// Whom it follows.
+    /// The primary.
     pub primary: Node,
 }
 
@@ -111,7 +111,7 @@ impl Step for Follow {
 /// Proves that no other member takes writes before a stopped one is started. Only looks.
 #[derive(Clone, Debug)]
 pub struct NobodyWrites {
-    /// Who is to be started.
+    /// The member that is about to be started.
     pub node: Node,
     /// Every other member.
     pub others: Vec<Node>,

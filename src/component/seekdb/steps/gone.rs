@@ -1,4 +1,4 @@
-//! Whether a failover may be done at all.
+//! Whether a failover may be done.
 use super::super::Instance;
 use super::activate::one_writes;
 use super::replicate::opens;
@@ -10,24 +10,25 @@ use async_trait::async_trait;
 use std::time::Duration;
 
 /// Proves that the old primary is gone and that the heir's log is recent enough. Only looks, and
-/// before anything is written: a failover that is refused here leaves the group as it was, and its
-/// primary may come back.
+/// runs before anything is written: a refusal here leaves the group as it was, and its primary may
+/// come back.
 #[derive(Clone, Debug)]
 pub struct ProveGone {
-    /// The new primary; once it takes writes, there is nothing left to prove.
+    /// The new primary. Once it takes writes, nothing is left to prove.
     pub heir: Node,
-    /// The old one; it must not answer.
+    /// The old primary, which must not answer.
     pub dead: Node,
     /// Other members, which must not take writes.
     pub others: Vec<Node>,
     /// Go on although the old primary's host answers (`accept_unfenced`).
     pub accept_unfenced: bool,
-    /// The most that may be lost, as time between now and the end of the heir's log.
+    /// The longest stretch of the log that may be lost: the time between now and the end of the
+    /// heir's log.
     pub max_loss: Option<Duration>,
 }
 
 impl ProveGone {
-    /// What is refused.
+    /// What would be done, in words for a refusal.
     fn deed(&self) -> String {
         format!("open {} for writes without {}", self.heir.show(), self.dead.show())
     }
@@ -89,7 +90,7 @@ impl Step for ProveGone {
             ));
         }
         let Some(most) = self.max_loss else { return Ok(Check::Done) };
-        // What others have more of the log, the heir will read from them.
+        // The heir will read what other members have more of the log, so the youngest end counts.
         for other in &self.others {
             age = end_of_log(cx, other).await.map_or(age, |(_, a)| a.min(age));
         }
@@ -109,8 +110,8 @@ impl Step for ProveGone {
     }
 }
 
-/// Says how `dead` still answers: to us, or to the host of `heir`. `None`: from nowhere. All ways
-/// at once: while they are waited for nobody takes writes.
+/// How `dead` still answers: to us, or to the host of `heir`; `None` if it answers neither. All
+/// ways are tried at once, because nobody takes writes in the meantime.
 async fn still_answers(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<String>, Problem> {
     let (from_here, from_heir) = tokio::join!(cx.connect(&dead.host), dial(cx, dead, heir));
     match from_here {

@@ -1,5 +1,5 @@
-# LINE becomes the last one of root's kept passwords (0600), of which the newest four stay. Only
-# what is built into sh sees it: it is in no argv. BASE LINE
+# Adds LINE as the newest of root's kept passwords (0600); the newest four stay. Passes LINE to
+# shell built-ins only, so that no process shows it in its arguments. BASE LINE
 # needs: engine/host.sh component/seekdb/lib.sh
 umask 077
 {

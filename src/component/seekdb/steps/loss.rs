@@ -1,4 +1,4 @@
-//! Where a log ends: the bound of what a failover can lose.
+//! The end of a log: the bound of what a failover can lose.
 use super::super::{about, server};
 use super::{facts_of, id};
 use crate::base::Problem;
@@ -7,15 +7,15 @@ use crate::engine::{Check, Cx, Effect, Host, Name, Node, Step, StepId, Template,
 use async_trait::async_trait;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where the heir's log ends.
+/// Name of a value: where the heir's log ends.
 const END: Name = Name("end of the log");
-/// How old that is.
+/// Name of a value: how old that end is.
 const AGE: Name = Name("its age in ms");
 
-/// The end of an instance's log (SCN, ns since 1970) and how old that is by our clock.
+/// The end of an instance's log (SCN, ns since 1970), and its age by this machine's clock.
 ///
 /// # Errors
-/// It cannot be asked.
+/// The server cannot be asked.
 pub async fn end_of_log(cx: &Cx, node: &Node) -> Result<(u64, Duration), Problem> {
     let explain = |e: crate::component::sql::SqlError| {
         e.explain(&format!("read the log position of {}", node.show()), &node.place())
@@ -31,12 +31,12 @@ pub async fn end_of_log(cx: &Cx, node: &Node) -> Result<(u64, Duration), Problem
     Ok((scn, now.saturating_sub(Duration::from_nanos(scn))))
 }
 
-/// Notes on the heir's host where its log ends, before it is opened.
+/// Notes on the heir's host where the heir's log ends, before the heir is opened.
 #[derive(Clone, Debug)]
 pub struct NoteLoss {
     /// The heir.
     pub heir: Node,
-    /// Its member name.
+    /// Name of the heir as a member.
     pub member: String,
     /// The epoch that begins.
     pub epoch: u64,

@@ -7,28 +7,35 @@ use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 
 /// Proves, before anything is written, that `memory_limit` is no more than the host has. Only
-/// looks. The server itself starts with any value (run on 1.4.0.post1 with 900G on 24G) and is
-/// ended by the kernel later.
+/// looks. The server itself starts with any value (run on 1.4.0.post1 with 900G on 24G), and the
+/// kernel kills it later.
 #[derive(Clone, Debug)]
 pub struct ProveMemory {
-    /// Which server.
+    /// The server.
     pub node: Node,
-    /// Its `memory_limit`.
+    /// The server's `memory_limit`.
     pub limit: String,
 }
 
 impl ProveMemory {
-    /// What is wrong with it on a host of these facts, if anything is.
+    /// What is wrong with the limit on a host with these facts; `None` when nothing is.
     #[must_use]
     pub fn problem(&self, facts: &Facts) -> Option<Problem> {
         let limit = Bytes::parse(&self.limit)?;
         let total = facts.memory.filter(|total| limit > *total)?;
         Some(
-            Problem::user(format!("memory_limit = \"{}\" of seekdb {} is more than its host has", self.limit, self.node.show()))
-                .place(self.node.host.endpoint.show())
-                .why(format!("the host has {total}; the server starts all the same, and is ended by the kernel when it uses it"))
-                .fix("set a memory_limit that leaves the system some memory")
-                .attribute(["parameters", "memory_limit"]),
+            Problem::user(format!(
+                "memory_limit = \"{}\" of seekdb {} is more than its host has",
+                self.limit,
+                self.node.show()
+            ))
+            .place(self.node.host.endpoint.show())
+            .why(format!(
+                "the host has {total}; the server starts all the same, and is ended by the kernel \
+                 when it uses it"
+            ))
+            .fix("set a memory_limit that leaves the system some memory")
+            .attribute(["parameters", "memory_limit"]),
         )
     }
 }

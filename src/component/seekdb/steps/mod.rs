@@ -52,7 +52,7 @@ async fn facts_of(cx: &Cx, node: &Node) -> Result<Facts, Problem> {
     facts::read(cx, node).await
 }
 
-/// A step of this kind about an instance.
+/// The identity of a step of this kind about an instance.
 fn id(kind: &'static str, node: &Node) -> StepId {
     StepId::new(StepKind(kind), &node.host, &node.directory)
 }

@@ -1,4 +1,4 @@
-//! One dynamic parameter.
+//! Setting one dynamic parameter.
 use super::super::server::{self, On};
 use super::id;
 use crate::base::Problem;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 /// Sets one parameter of a running server with `ALTER SYSTEM SET`.
 #[derive(Clone, Debug)]
 pub struct SetParameter {
-    /// Which instance.
+    /// The instance.
     pub node: Node,
     /// Parameter name.
     pub name: String,
@@ -18,15 +18,16 @@ pub struct SetParameter {
     pub value: String,
 }
 
-/// Tells whether two spellings mean one value: `64G` and `65536M`, `True` and `true`, quotes aside.
+/// Whether two spellings mean one value: `64G` and `65536M`, `True` and `true`. Quotes do not
+/// matter.
 #[must_use]
 pub fn same_value(a: &str, b: &str) -> bool {
     let (a, b) = (a.trim().trim_matches('\''), b.trim().trim_matches('\''));
     a.eq_ignore_ascii_case(b) || matches!((sized(a), sized(b)), (Some(x), Some(y)) if x == y)
 }
 
-/// A size with a unit; a bare number has no unit and is compared as text (OceanBase reads it in a
-/// unit of the parameter's own).
+/// A size with a unit. A bare number is compared as text, because OceanBase reads it in the
+/// parameter's own unit.
 fn sized(text: &str) -> Option<Bytes> {
     text.ends_with(|c: char| c.is_ascii_alphabetic()).then(|| Bytes::parse(text)).flatten()
 }
@@ -48,7 +49,7 @@ impl Step for SetParameter {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         if super::facts_of(cx, &self.node).await?.pid.is_none() {
-            // Its start script carries the value.
+            // The start script carries the value.
             return Ok(Check::Done);
         }
         let said = server::ask(cx, &self.node).await?;

@@ -1,5 +1,5 @@
-//! The server process: start and stop. Exit status 0 of the start command says nothing; the SQL
-//! port does.
+//! Starts and stops the server process. Exit status 0 of the start command proves nothing; an
+//! answer on the SQL port does.
 use super::super::{ACCOUNT, Dialect, Facts, Instance, about, dialect, server};
 use super::{facts_of, id};
 use crate::base::{Kind, Pauses, Problem};
@@ -11,16 +11,16 @@ use std::time::Duration;
 /// How long a server that has ended may keep its ports.
 const PORTS: Duration = Duration::from_secs(5);
 
-/// Who starts a server, and how.
+/// On whose behalf a server is started, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// An instance by itself. Never a member of a group: only the group may start it, which asks
-    /// the other members first.
+    /// An instance by itself. A member of a group is never started this way: only the group may
+    /// start it, and the group asks the other members first.
     Alone,
-    /// A member, by its group.
+    /// A member, on behalf of its group.
     Member,
-    /// A member on a new store, as standby of the instance at this `address:rpc_port` from the
-    /// start.
+    /// A member with a new store, which is from its start a standby of the instance at this
+    /// `address:rpc_port`.
     Join(String),
     /// Within a restart that was begun: a server that did not run before stays stopped.
     Again,
@@ -29,11 +29,11 @@ pub enum Start {
 /// Starts the server and waits until it answers SQL.
 #[derive(Clone, Debug)]
 pub struct StartServer {
-    /// Which one.
+    /// The instance.
     pub node: Node,
-    /// The package it must run from.
+    /// The package that the server must run from.
     pub package: String,
-    /// By whom, and how.
+    /// On whose behalf, and how.
     pub start: Start,
 }
 
@@ -41,14 +41,14 @@ pub struct StartServer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Serves,
-    /// A server that can say no is serving too (the account is not made yet); one that has just
-    /// started says no for a moment before it knows its accounts.
+    /// The server refuses the login. It serves, too (the account is not made yet). A server that
+    /// has just started refuses for a moment, before it knows its accounts.
     Denies,
     Nothing,
 }
 
 impl StartServer {
-    /// How long it may take.
+    /// How long the start may take.
     fn limit(&self) -> Duration {
         Dialect::of_package(&self.package).unwrap_or(&dialect::V1_4).start
     }
@@ -98,9 +98,9 @@ impl Step for StartServer {
     }
     fn tries(&self) -> usize {
         // A young standby exits by itself in about one of fifteen starts (run on 1.4.0); its store
-        // is wiped and begun again. A server on a store that is whole did so once in some hundred
-        // restarts (-4109 on 1.4.0.post1, a standby that had been the primary until just before),
-        // and came up on the same store with the next start.
+        // is wiped and begun again. A server on a whole store did so once in some hundred restarts
+        // (-4109 on 1.4.0.post1, a standby that had been the primary until just before), and came
+        // up on the same store with the next start.
         if matches!(self.start, Start::Join(_)) { 3 } else { 2 }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -111,15 +111,23 @@ impl Step for StartServer {
         if facts.pid.is_none() {
             if self.start == Start::Alone && facts.member() {
                 return Ok(Check::Refused(
-                    Problem::refused(format!("seekdb {} is not started: it is a member of a group", self.node.show()))
-                        .place(format!("{}:{}", self.node.place(), self.node.directory))
-                        .why("only its group may start it, which asks the other members first: a former primary would take writes next to the new one")
-                        .fix("apply the ob_standby that has it as a member, or import that group first"),
+                    Problem::refused(format!(
+                        "seekdb {} is not started: it is a member of a group",
+                        self.node.show()
+                    ))
+                    .place(format!("{}:{}", self.node.place(), self.node.directory))
+                    .why(
+                        "only its group may start it, which asks the other members first: a former \
+                         primary would take writes next to the new one",
+                    )
+                    .fix(
+                        "apply the ob_standby that has it as a member, or import that group first",
+                    ),
                 ));
             }
             let ports = [self.node.sql_port(), self.node.rpc_port()];
             let mut taken = listening(cx, &self.node, &ports).await?;
-            // A server that has just ended lets its ports go a moment later.
+            // The ports of a server that has just ended are free only a moment later.
             let mut pauses = Pauses::every(Duration::from_millis(250)).within(PORTS);
             while !taken.is_empty() && cx.pause(&mut pauses).await? {
                 taken = listening(cx, &self.node, &ports).await?;
@@ -157,8 +165,8 @@ impl Step for StartServer {
             let facts = facts_of(cx, &self.node).await?;
             match facts.pid {
                 None if self.start == Start::Again && !facts.restart => return Ok(Check::Done),
-                // The old process, in a restart that has not reached it: never taken for the new
-                // one.
+                // The restart has not reached the old process yet. The old process must not be
+                // taken for the new one.
                 Some(_) if facts.running_package.as_ref().is_some_and(|p| *p != self.package) => {}
                 Some(_) => {
                     gone = 0;
@@ -171,8 +179,8 @@ impl Step for StartServer {
                 }
                 None => gone += 1,
             }
-            // The daemon forks before it writes its pid file: one look without a process is not yet
-            // an end.
+            // The daemon forks before it writes its pid file, so one look without a process does
+            // not prove that the server has ended.
             let pause = pauses.next().filter(|_| gone < 8);
             let Some(pause) = pause else {
                 let program = about!(self.node, "last_words.sh");
@@ -187,33 +195,40 @@ impl Step for StartServer {
                         .place(format!("{}:{}", self.node.place(), self.node.directory))
                         .why(format!("{what}; its last words: {}", words.tail()))
                         .fix(format!(
-                            "read {}/log/seekdb.log on the host; common causes: memory_limit under 1G, log_disk_size under 2G, a full disk, a store of another version{}",
+                            "read {}/log/seekdb.log on the host; common causes: memory_limit under \
+                             1G, log_disk_size under 2G, a full disk, a store of another version{}",
                             self.node.directory,
-                            if self.start == Start::Member { "; should it not come back, give a failover consent for this epoch, and rebuild it as a standby then" } else { "" },
+                            if self.start == Start::Member {
+                                "; should it not come back, give a failover consent for this \
+                                 epoch, and rebuild it as a standby then"
+                            } else {
+                                ""
+                            },
                         )),
                 ));
             };
-            // A host that is slow to answer is busy starting it: it is asked less often.
+            // A host that answers slowly is busy starting the server, so it is asked less often.
             cx.sleep(pause.max(begun.elapsed() * 3)).await?;
         }
     }
 }
 
-/// Which of `ports` somebody listens on.
+/// The ports of `ports` on which somebody listens.
 async fn listening(cx: &Cx, node: &Node, ports: &[u16]) -> Result<Vec<u16>, Problem> {
     let output = cx.read(&node.host, &crate::program!("listening.sh")).await?;
     let all = output.stdout.lines().filter_map(|l| u16::from_str_radix(l.trim(), 16).ok());
     Ok(all.filter(|p| ports.contains(p)).collect())
 }
 
-/// Stops the server: SIGTERM, and SIGKILL when it does not end (redo makes that safe).
+/// Stops the server: sends SIGTERM, and SIGKILL if the server does not end (its redo log makes that
+/// safe).
 #[derive(Clone, Debug)]
 pub struct StopServer {
-    /// Which one.
+    /// The instance.
     pub node: Node,
-    /// Only the process that a switchover has fenced: one that was started since is left alone.
+    /// Stop only the process that a switchover fenced; leave one alone that was started since.
     pub fenced_only: bool,
-    /// Only within a restart that was begun, and only the process it was begun for.
+    /// Stop only within a restart that was begun, and only the process for which it was begun.
     pub restart: bool,
 }
 

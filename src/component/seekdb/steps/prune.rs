@@ -1,4 +1,5 @@
-//! Removes packages that no instance on the host starts from, and contents that no package uses.
+//! Removes packages from which no instance on the host starts, and cached contents that no package
+//! uses.
 use super::id;
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Node, Program, Step, StepId};
@@ -6,17 +7,17 @@ use crate::program;
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Removes what is not used any more from `~/.ob/packages` and `~/.ob/cache`.
+/// Removes what nothing uses any more from `~/.ob/packages` and `~/.ob/cache`.
 #[derive(Clone, Debug)]
 pub struct PrunePackages {
-    /// The instance that is being removed: what only it uses is not used any more.
+    /// The instance that is being removed: what only it uses counts as unused.
     pub node: Node,
 }
 
-/// What the programs here share.
+/// Shell functions that the programs of this module share.
 const UNUSED: &str = include_str!("unused.sh");
 
-/// Prints all that is to be removed when the object with this key goes.
+/// Prints everything that is to be removed when the object with this key goes.
 fn list(leaving: &str) -> Program {
     program!("list_unused.sh", UNUSED).arg(leaving)
 }
@@ -50,7 +51,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// What is to be removed from a state directory, without its path.
+    /// What is to be removed from a state directory, as paths relative to it.
     fn left(state: &Path) -> Vec<String> {
         let script = list("cluster.a").script(&crate::engine::Values::default()).unwrap();
         let script = format!("OB_STATE={}; {script}", quote(&state.display().to_string()));

@@ -1,5 +1,5 @@
-# Removes packages that no instance starts from, and contents that no package uses, when the object
-# LEAVING goes. Twice: a file is loose once the last package with it is gone. LEAVING
+# Removes packages from which no instance starts and contents that no package uses, when the object
+# LEAVING goes. Runs twice: a file is unused once the last package with it is gone. LEAVING
 # needs: engine/host.sh component/seekdb/steps/unused.sh
 for _ in 1 2; do
   { unused_packages "$1" && loose_files; } |

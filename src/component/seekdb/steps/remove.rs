@@ -1,4 +1,4 @@
-//! Removing an instance: first its store, then its directory. Gates and journals stay.
+//! Removes an instance: first its store, then its directory. Gates and journals stay.
 use super::super::about;
 use super::{facts_of, id};
 use crate::base::Problem;
@@ -12,7 +12,7 @@ const REMOVAL: Duration = Duration::from_secs(120);
 /// Removes the store, logs and run files of a stopped instance.
 #[derive(Clone, Debug)]
 pub struct RemoveStore {
-    /// Which one.
+    /// The instance.
     pub node: Node,
 }
 
@@ -50,13 +50,13 @@ impl Step for RemoveStore {
     }
 }
 
-/// Removes our own files and the empty directory; one that was prepared by somebody else
-/// (`ob_host`, a mount) stays, empty.
+/// Removes our own files and then the directory, if it is empty. A directory that somebody else
+/// prepared (`ob_host`, a mount) stays, empty.
 #[derive(Clone, Debug)]
 pub struct RemoveHome {
-    /// Which one.
+    /// The instance.
     pub node: Node,
-    /// Remove set-aside stores as well (a consent names them).
+    /// Also remove the stores that were set aside (a consent names them).
     pub aside_too: bool,
 }
 

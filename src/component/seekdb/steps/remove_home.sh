@@ -1,5 +1,6 @@
-# Removes our own files, the mark last, and the empty directory. Stores that were set aside go only
-# with ASIDE=1; else they stay, and with them the directory. BASE KEY ASIDE
+# Removes our own files, the mark last, and then the directory if it is empty. With ASIDE=1 also
+# removes the stores that were set aside; otherwise these stay, and with them the directory.
+# BASE KEY ASIDE
 # needs: engine/host.sh component/seekdb/lib.sh
 [ "$3" = 0 ] || rm -rf "$own/aside"
 for f in "$own"/*; do

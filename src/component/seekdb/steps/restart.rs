@@ -1,4 +1,4 @@
-//! Around a restart: the note before the stop, so that a cut between it and the end is seen and
+//! The start of a restart: a note before the stop, so that a restart that is cut is seen and
 //! finished.
 use super::super::group::Group;
 use super::super::{Instance, Role, about, facts, server};
@@ -8,20 +8,20 @@ use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
-/// Notes that a running server is about to be restarted. One that does not run is left stopped by
-/// the whole restart.
+/// Notes that a running server is about to be restarted. The restart leaves a server stopped that
+/// does not run.
 ///
-/// Refuses to move the primary of a group to another package while a standby still runs another
-/// one: the standby first.
+/// Refuses to move the primary of a group to another package while a standby still runs another one
+/// than that: the standby goes first.
 #[derive(Clone, Debug)]
 pub struct BeginRestart {
-    /// Which one.
+    /// The instance.
     pub node: Node,
-    /// The package it shall run from.
+    /// The package that the server shall run from.
     pub package: String,
-    /// The package it runs from.
+    /// The package that the server runs from.
     pub from: String,
-    /// The parameters it shall start with.
+    /// The parameters that the server shall start with.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -43,13 +43,13 @@ impl Step for BeginRestart {
         let facts = facts_of(cx, &self.node).await?;
         let set = facts.package.as_ref() == Some(&self.package)
             && facts.start_sum == facts::cksum(&self.node.start_script(&self.parameters));
-        // Noted for a process that has lost its power: its successor is the restart, unless it was
-        // started by the old script.
+        // The note may name a process that has lost its power. Then the successor of that process
+        // is the restart, unless the old script started it.
         if facts.pid.is_none() || (facts.restart && (facts.restart_runs || set)) {
             return Ok(Check::Done);
         }
-        // Restarted already, and cut before that could be said: it runs by the script as it shall
-        // be.
+        // The server was restarted already, and the run was cut before it could say so: the server
+        // runs by the new script.
         let runs = facts.running_package.as_ref() == Some(&self.package)
             && facts.command.starts_with(&(self.node.command(&self.parameters).join(" ") + " "));
         if set && runs && !facts.restart {
@@ -70,7 +70,7 @@ impl Step for BeginRestart {
 }
 
 impl BeginRestart {
-    /// The standby that still runs another package than the one this primary is to get.
+    /// Refuses when a standby does not yet run the package that this primary is to get.
     async fn behind(&self, cx: &Cx, group: &Group) -> Result<Option<Problem>, Problem> {
         match server::ask(cx, &self.node).await?.role {
             Role::Primary | Role::Opening => {}
@@ -78,15 +78,27 @@ impl BeginRestart {
         }
         for (name, member) in group.members.iter().filter(|(_, m)| m.name != self.node.name) {
             let found = facts_of(cx, member).await?;
-            // One in the middle of its own restart has not proven that it comes up.
+            // A standby in the middle of its own restart has not proven that it comes up.
             if found.restart
                 || (found.pid.is_some() && found.running_package.as_ref() != Some(&self.package))
             {
                 return Ok(Some(
-                    Problem::refused(format!("refused to upgrade {}: it is the primary of group \"{}\"", self.node.show(), group.name))
-                        .place(self.node.place())
-                        .why(format!("its standby \"{name}\" runs {} and not {}", found.running_package.unwrap_or_else(|| "nothing, being restarted,".into()), self.package))
-                        .fix("the standby is upgraded first (by this same apply, if it is in it); then switch over to it (primary of ob_standby), then apply again to upgrade this one"),
+                    Problem::refused(format!(
+                        "refused to upgrade {}: it is the primary of group \"{}\"",
+                        self.node.show(),
+                        group.name
+                    ))
+                    .place(self.node.place())
+                    .why(format!(
+                        "its standby \"{name}\" runs {} and not {}",
+                        found.running_package.unwrap_or_else(|| "nothing, being restarted,".into()),
+                        self.package
+                    ))
+                    .fix(
+                        "the standby is upgraded first (by this same apply, if it is in it); then \
+                         switch over to it (primary of ob_standby), then apply again to upgrade \
+                         this one",
+                    ),
                 ));
             }
         }

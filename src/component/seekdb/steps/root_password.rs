@@ -1,6 +1,6 @@
-//! The password of root. 1.4 lets nobody but root change it (error 1235 "modify on reserved user",
-//! run on 1.4.0.post1), so the last ones are kept in a 0600 file beside our account: a rotation
-//! needs no old password from the user. On 1.3 our account may change it.
+//! The password of root. On 1.4 only root may change it (error 1235 "modify on reserved user", run
+//! on 1.4.0.post1). So the last passwords are kept in a 0600 file beside our account, and a
+//! rotation needs no old password from the user. On 1.3 our account may change it.
 use super::super::server::{self, On};
 use super::super::{Dialect, about};
 use super::id;
@@ -11,11 +11,11 @@ use crate::engine::{
 };
 use async_trait::async_trait;
 
-/// Name of the secret in [`Cx::secret`].
+/// Name of the new password in [`Cx::secret`].
 pub const SECRET: &str = "root_password_wo";
-/// The same, as values name it.
+/// Name of the value: the new password.
 const PASSWORD: Name = Name(SECRET);
-/// The same, encoded as one line of the file.
+/// Name of the value: the new password, encoded as one line of the file.
 const LINE: Name = Name("root_password_wo, encoded");
 
 async fn kept(cx: &Cx, node: &Node) -> Result<Vec<Secret>, Problem> {
@@ -34,7 +34,7 @@ fn encode(secret: &Secret) -> String {
     base64::engine::general_purpose::STANDARD.encode(secret.expose())
 }
 
-/// Finds a login of root that works: the wanted password, kept ones, none.
+/// Finds a login of root that works: tries the wanted password, then the kept ones, then none.
 ///
 /// # Errors
 /// None of them works, or the server does not answer.
@@ -59,13 +59,16 @@ pub async fn working_root(cx: &Cx, node: &Node) -> Result<Login, Problem> {
     Err(Problem::new(Kind::User, format!("cannot log in as root to seekdb {}", node.show()))
         .place(node.place())
         .why("neither the configured password nor a kept one works: it was changed on the server")
-        .fix("set root_password_wo to the password that is in force and raise root_password_wo_version"))
+        .fix(
+            "set root_password_wo to the password that is in force and raise \
+             root_password_wo_version",
+        ))
 }
 
-/// Keeps the new password on the host before it is set.
+/// Keeps the new password on the host, before it is set.
 #[derive(Clone, Debug)]
 pub struct KeepRootPassword {
-    /// Which one.
+    /// The instance.
     pub node: Node,
 }
 
@@ -104,9 +107,9 @@ fn wanted(cx: &Cx) -> Result<&Secret, Problem> {
 /// Sets root's password.
 #[derive(Clone, Debug)]
 pub struct SetRootPassword {
-    /// Which one.
+    /// The instance.
     pub node: Node,
-    /// The words of the server.
+    /// The server's dialect.
     pub dialect: &'static Dialect,
 }
 
@@ -154,7 +157,8 @@ mod tests {
         let at = |name: &str| dir.path().join(name).display().to_string();
         for program in ["tail", "cat", "grep", "sed", "awk", "printf"] {
             let shim = format!(
-                "#!/bin/sh\necho \"{program} $*\" >> {}\nPATH=/usr/bin:/bin exec {program} \"$@\"\n",
+                "#!/bin/sh\necho \"{program} $*\" >> {}\nPATH=/usr/bin:/bin exec {program} \
+                 \"$@\"\n",
                 at("ran")
             );
             std::fs::write(at(program), shim).unwrap();

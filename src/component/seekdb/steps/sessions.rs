@@ -1,5 +1,5 @@
-//! After a take-over: what the former holder may still have open in the database is ended before
-//! our first effect.
+//! After a take-over: ends what the former holder may still have open in the database, before our
+//! first effect.
 use super::super::server::{self, On};
 use super::super::{Facts, about};
 use super::{facts_of, id};
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// How long a server that has just been started may take to answer.
 const ANSWERS: Duration = Duration::from_secs(40);
 
-/// How many other sessions of our account a server has.
+/// The number of other sessions of our account on a server.
 async fn open(cx: &Cx, node: &Node) -> Result<Result<usize, SqlError>, Problem> {
     let login = server::account(cx, node).await?;
     Ok(match server::open(cx, node, &login).await? {
@@ -25,19 +25,19 @@ async fn open(cx: &Cx, node: &Node) -> Result<Result<usize, SqlError>, Problem> 
     })
 }
 
-/// A session of our account can be open there.
+/// Whether a session of our account may be open on the server.
 fn may_have(facts: &Facts) -> bool {
     facts.pid.is_some() && facts.account.is_some()
 }
 
-/// Ends the process of a server that is fenced and answers nothing.
+/// Ends the process of a server that is fenced and does not answer.
 ///
-/// A server that was fenced a while ago answers nothing that is new to it (4012, run on
-/// 1.4.0.post1), so that its sessions cannot be ended one by one. It takes no writes, and whatever
-/// takes the switchover up starts it again.
+/// A server that was fenced a while ago answers no statement that is new to it (4012, run on
+/// 1.4.0.post1), so its sessions cannot be ended one by one. It takes no writes, and whatever takes
+/// up the switchover starts it again.
 #[derive(Clone, Debug)]
 pub struct EndFenced {
-    /// Which one.
+    /// The instance.
     pub node: Node,
 }
 
@@ -73,7 +73,7 @@ impl Step for EndFenced {
 /// Ends all other sessions of our account on an instance.
 #[derive(Clone, Debug)]
 pub struct EndSessions {
-    /// Which one.
+    /// The instance.
     pub node: Node,
 }
 
@@ -101,7 +101,7 @@ impl Step for EndSessions {
             let why = match open(cx, &self.node).await? {
                 Ok(0) => return Ok(Check::Done),
                 Ok(n) => return Ok(Check::Needed(format!("{n} are open"))),
-                // A server that does not let our account in has no session of it.
+                // A server that refuses the login of our account has no session of it.
                 Err(error) if error.code() == Some(ACCESS_DENIED) => return Ok(Check::Done),
                 Err(error) => error.to_string(),
             };

@@ -1,5 +1,5 @@
-# Moves the store aside as NAME, into a temporary name first: a cut move is taken up again, and the
-# final name says that all of it is there. BASE NAME
+# Moves the store aside as NAME. It goes into a temporary name first, so that a move that was cut is
+# taken up again; the final name says that all of it is there. BASE NAME
 # needs: engine/host.sh component/seekdb/lib.sh
 [ -z "$(sdb_pid)" ] || { echo 'the server runs' >&2; exit 1; }
 aside=$own/aside/$2 part=$own/aside/$2.part

@@ -1,5 +1,6 @@
-# Makes the instance start with its host: a systemd UNIT with TEXT where we may write one (root, or
-# the sudo commands of `ob sudoers`), else LINE in the run user's crontab. BASE UNIT TEXT LINE
+# Makes the instance start with its host. Installs a systemd UNIT with TEXT where we may write one
+# (root, or the sudo commands of `ob sudoers`), and otherwise adds LINE to the run user's crontab.
+# BASE UNIT TEXT LINE
 # needs: engine/host.sh component/seekdb/lib.sh
 if [ -d /run/systemd/system ] &&
   { [ "$(id -u)" = 0 ] || sudo -n -l systemctl daemon-reload >/dev/null 2>&1; }; then

@@ -1,4 +1,4 @@
-# Starts the server, unless it runs or is being started. HOW: alone, member, again, or join, which
+# Starts the server, unless it runs or is being started. HOW is alone, member, again, or join, which
 # starts a standby of SOURCE on the new store of its build. BASE HOW [SOURCE]
 # needs: engine/host.sh component/seekdb/lib.sh
 how=$2
@@ -6,10 +6,10 @@ sdb_settle
 [ -z "$(sdb_pid)" ] || exit 0
 case $how in
   alone)
-    # A first start that was cut (full disk, power loss) leaves a store that no server ever starts
-    # on again (-4015 on 1.4.0.post1). It is wiped when the object is still being built, no later
-    # step has begun, and its only log is empty or says that no start ever came to its end: then no
-    # client was ever served, and no row can be in it.
+    # A first start that was cut (full disk, power loss) leaves a store on which no server ever
+    # starts again (-4015 on 1.4.0.post1). Such a store is wiped if the object is still being built,
+    # no later step has begun, and its only log is empty or says that no start ever completed. Then
+    # no client was ever served, and the store holds no row.
     log=$base/log/seekdb.log
     if [ ! -e "$base/store" ]; then : > "$own/fresh"
     elif [ -e "$own/fresh" ] && [ ! -e "$own/account" ] &&
@@ -21,7 +21,7 @@ case $how in
       fi
     fi ;;
   join)
-    # Its former try began a store that is no good; only the note of a build allows to wipe it.
+    # A former attempt left an unusable store; only the note of a build allows to wipe it.
     [ ! -e "$own/building" ] || rm -rf "${base:?}/store" "${base:?}/etc" "${base:?}/run"
     set -- --role STANDBY --parameter "log_restore_source=$3" ;;
 esac
@@ -30,5 +30,5 @@ mkdir -p "$base/log"
 rc=0
 cd / && "$own/start" "$@" </dev/null >"$own/start.log" 2>&1 || rc=$?
 sdb_settle
-# Its exit status proves nothing when a server of this directory runs.
+# The exit status proves nothing when a server of this directory runs.
 [ $rc = 0 ] || [ -n "$(sdb_pid)" ] || { tail -n 5 "$own/start.log" >&2; exit $rc; }

@@ -1,5 +1,5 @@
-//! Stores that are being built, and stores that are set aside. Only a store that this build made
-//! may be wiped.
+//! Stores that are being built, and stores that are set aside. A build may wipe only a store that
+//! it made itself.
 use super::super::about;
 use super::{facts_of, id};
 use crate::base::Problem;
@@ -10,18 +10,18 @@ use std::time::Duration;
 /// How long moving or removing a store may take.
 const MOVE: Duration = Duration::from_secs(60);
 
-/// Notes that a standby's store is being built from a source, and empties what a former try of the
-/// same build left.
+/// Notes that a standby's store is being built from a source, and removes what a former attempt of
+/// the build left.
 #[derive(Clone, Debug)]
 pub struct BeginStore {
-    /// Whose store.
+    /// The instance whose store it is.
     pub node: Node,
-    /// From whom it is built, `address:rpc_port`.
+    /// The address from which the store is built, `address:rpc_port`.
     pub source: String,
 }
 
 impl BeginStore {
-    /// Its kind.
+    /// Kind of the step.
     pub const KIND: StepKind = StepKind("begin_store");
 }
 
@@ -56,20 +56,20 @@ impl Step for BeginStore {
     }
 }
 
-/// Sets a store aside: kept and named, never started again by us.
+/// Sets a store aside: it is kept under a name, and we never start it again.
 #[derive(Clone, Debug)]
 pub struct SetAside {
-    /// Whose store.
+    /// The instance whose store it is.
     pub node: Node,
-    /// Name it gets below `.ob/aside`.
+    /// Name of the store below `.ob/aside`.
     pub name: String,
 }
 
 impl SetAside {
-    /// Its kind.
+    /// Kind of the step.
     pub const KIND: StepKind = StepKind("set_aside");
 
-    /// Its name until all of it is there.
+    /// Name of the directory until the whole store is in it.
     fn part(&self) -> String {
         format!("{}.part", self.name)
     }

@@ -1,5 +1,5 @@
-//! What the other living members have more of a dead primary's log, before one of them is opened in
-//! its place.
+//! Before a failover opens its heir, the heir reads the part of the dead primary's log that only
+//! other living members have.
 use super::super::Instance;
 use super::super::server::On;
 use super::id;
@@ -11,28 +11,28 @@ use crate::engine::{
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Where the member answers that has the most of the log.
+/// Name of the value: where the member answers whose log ends last.
 const LONGEST: Name = Name("the member whose log ends last, when later than its own");
 
 /// How long the heir may take to read what it lacks.
 const READS: Duration = Duration::from_secs(60);
 
-/// Lets the heir of a failover read its log from the member that has the most of it: else rows that
-/// are still there would be lost, and a member whose log goes beyond the new primary's could never
-/// follow it.
+/// Lets the heir of a failover read the log from the member that has the most of it. Without that,
+/// rows that still exist would be lost, and a member whose log goes beyond the new primary's could
+/// never follow it.
 #[derive(Clone, Debug)]
 pub struct TakeLog {
     /// The new primary.
     pub heir: Node,
-    /// The old one; that it is gone was proved before ([`super::ProveGone`]).
+    /// The old primary; [`super::ProveGone`] has proved before that it is gone.
     pub dead: Node,
     /// The other members.
     pub others: Vec<Node>,
 }
 
 impl TakeLog {
-    /// The member with the longest log, and where that ends. Who does not answer is passed over:
-    /// the consent covers it.
+    /// The member with the longest log, and where that log ends. Leaves out a member that does not
+    /// answer; the consent covers its log.
     async fn longest(&self, cx: &Cx) -> Option<(&Node, u64)> {
         let mut longest = None;
         for other in &self.others {

@@ -1,9 +1,9 @@
-# Functions that print what no instance on the host starts from; the object LEAVING aside.
+# Functions that print what no instance on the host starts from, not counting the object LEAVING.
 # needs: engine/host.sh
 
-# The unused package directories: those that no other instance links to and no process runs from.
-# None, and it fails, while an instance is being made that has no package yet: what it is about to
-# use may be there already.
+# Prints the unused package directories: no other instance links to them and no process runs from
+# them. Prints none and fails while an instance that has no package yet is being made: it may be
+# about to use a package that is there already.
 unused_packages() (
   used=' '
   for h in "$OB_STATE"/objects/*/home; do
@@ -26,13 +26,13 @@ unused_packages() (
   exit 0
 )
 
-# Cached files that no package links to.
+# Prints the cached files that no package links to.
 loose_files() {
   find "$OB_STATE/cache" -maxdepth 1 -type f ! -name '*.stamp' ! -name '*.partial' -links 1 \
     2>/dev/null
 }
 
-# The directories of packages and of cached files, where they are empty: a removal that was cut
+# Prints the directories of packages and of cached files if they are empty: a removal that was cut
 # leaves them.
 empty_directories() {
   for d in "$OB_STATE/packages" "$OB_STATE/cache"; do

@@ -1,4 +1,4 @@
-//! The package on the host, and which one the instance starts from.
+//! Places a package on the host, and sets the package that the instance starts from.
 use super::super::{Instance, about, facts};
 use super::{facts_of, id};
 use crate::base::Problem;
@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Puts a package's files on the host: from the host's cache, else streamed once and verified
-/// there.
+/// Puts a package's files on the host. A file comes from the host's cache, or else is streamed once
+/// and verified there.
 #[derive(Clone, Debug)]
 pub struct PlacePackage {
-    /// For which instance (packages are shared by all instances of one run user).
+    /// The instance (all instances of one run user share packages).
     pub node: Node,
     /// The package.
     pub package: Package,
@@ -50,14 +50,14 @@ impl Step for PlacePackage {
     }
 }
 
-/// Makes the instance start from a package with these parameters.
+/// Makes the instance start from a package, with these parameters.
 #[derive(Clone, Debug)]
 pub struct UsePackage {
-    /// Which one.
+    /// The instance.
     pub node: Node,
-    /// Package directory name.
+    /// Name of the package's directory.
     pub package: String,
-    /// Parameters passed at every start.
+    /// Parameters that every start passes.
     pub parameters: BTreeMap<String, String>,
 }
 
