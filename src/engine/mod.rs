@@ -53,4 +53,4 @@ mod tests;
 #[cfg(test)]
 mod tests_busy;
 #[cfg(test)]
-mod tests_race;
+mod tests_lease;

@@ -2,7 +2,7 @@
 use super::journal::{self, Event};
 use super::lease::Target;
 use super::*;
-use crate::base::{Kind, OperationId, Problem};
+use crate::base::{Kind, OperationId, Pauses, Problem};
 use crate::transport::local::Local;
 use crate::transport::{
     Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError,
@@ -79,6 +79,17 @@ impl World {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
+    /// Waits until a file is there.
+    pub(super) async fn appears(&self, name: &str) {
+        let pauses = Pauses::every(Duration::from_millis(10)).within(Duration::from_secs(20));
+        for pause in pauses {
+            if self.path(name).exists() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        panic!("{name} does not appear");
+    }
     pub(super) fn ledger(&self) -> Vec<String> {
         self.read("ledger").lines().map(str::to_owned).collect()
     }
@@ -115,9 +126,9 @@ pub(super) fn operation(graph: &Graph, who: &str) -> Operation {
 /// A step that appends its name to a ledger. A file named after it says that the step is done.
 #[derive(Clone, Debug)]
 pub(super) struct Touch {
-    host: Host,
-    name: String,
-    body: String,
+    pub(super) host: Host,
+    pub(super) name: String,
+    pub(super) body: String,
 }
 
 /// Evaluates the second argument, which a test may give, then has the step's effect.
@@ -125,6 +136,9 @@ const TOUCH: Program = Program::of(
     "touch.sh",
     &["eval \"$2\"\necho \"$1\" >> \"$OB_STATE/../ledger\"; : > \"$OB_STATE/../fact-$1\"\n"],
 );
+/// The body of an effect that says that it began and waits until the test lets it go.
+pub(super) const SLOW: &str =
+    ": > $OB_STATE/../began; while [ ! -e $OB_STATE/../go ]; do sleep 0.02; done";
 const LOOK: Program = Program::of("look.sh", &["[ -e \"$OB_STATE/../fact-$1\" ] && echo yes; :\n"]);
 
 pub(super) fn key() -> Key {
@@ -273,138 +287,6 @@ async fn a_failed_step_stops_only_what_depends_on_it() {
 }
 
 #[tokio::test]
-async fn a_second_run_is_refused_by_the_name_of_the_first() {
-    let w = World::new();
-    let mut g = Graph::new();
-    g.add(Touch { body: "sleep 1".into(), ..touch("h1", "slow") }, &[]);
-    let (cx, first) = (w.cx(), operation(&g, "runner-1"));
-    let slow = {
-        let (g, cx) = (g.clone(), cx.clone());
-        tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), &Limits::of(4)).await })
-    };
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    let peek =
-        cx.run_on(&host("h1"), &gate::peek(&key()), Duration::from_secs(5), false).await.unwrap();
-    assert!(peek.stdout.contains("live=1") && peek.stdout.contains("who=runner-1"), "{peek:?}");
-    let second = run(&cx, operation(&g, "runner-2"), &g, target(&["h1"]), &Limits::of(4)).await;
-    assert_eq!(second.problem, None, "it waits for the first to end");
-    assert_eq!(slow.await.unwrap().problem, None);
-    assert_eq!(w.ledger(), ["slow"], "and then finds the work done");
-}
-
-#[tokio::test]
-async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
-    let w = World::new();
-    let mut g = Graph::new();
-    g.add(touch("h1", "late"), &[]);
-    let old = operation(&g, "old");
-    let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
-    // Says by the host's clock that the lease was not renewed, so that another run takes it.
-    let path = w.dir.path().join("h1/objects/thing/gate");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(
-        &path,
-        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
-    )
-    .unwrap();
-    let mut other = Graph::new();
-    other.add(touch("h1", "new"), &[]);
-    let taken =
-        run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), &Limits::of(4)).await;
-    assert_eq!(taken.problem, None);
-    let running = Arc::new(super::cx::Running {
-        operation: old,
-        leases,
-        waiting: Default::default(),
-        numbers: Default::default(),
-        along: Default::default(),
-    });
-    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
-    assert_eq!(problem.kind, Kind::Locked);
-    assert!(problem.why.contains("taken over by number 2"), "{problem}");
-    assert_eq!(w.ledger(), ["new"]);
-}
-
-#[tokio::test]
-async fn an_expired_lease_has_no_effect_even_with_the_right_number() {
-    let w = World::new();
-    let mut g = Graph::new();
-    g.add(touch("h1", "late"), &[]);
-    let old = operation(&g, "old");
-    let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
-    let path = w.dir.path().join("h1/objects/thing/gate");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(
-        &path,
-        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
-    )
-    .unwrap();
-    let running = Arc::new(super::cx::Running {
-        operation: old,
-        leases,
-        waiting: Default::default(),
-        numbers: Default::default(),
-        along: Default::default(),
-    });
-    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
-    assert!(problem.why.contains("not renewed"), "{problem}");
-    assert!(w.ledger().is_empty());
-}
-
-#[tokio::test]
-async fn taking_over_ends_what_the_former_holder_still_runs() {
-    let w = World::new();
-    let mut g = Graph::new();
-    g.add(Touch { body: "sleep 30".into(), ..touch("h1", "stuck") }, &[]);
-    let cx = w.cx();
-    let stuck = {
-        let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "old"));
-        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), &Limits::of(4)).await })
-    };
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    let path = w.dir.path().join("h1/objects/thing/gate");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(
-        &path,
-        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
-    )
-    .unwrap();
-    let mut other = Graph::new();
-    other.add(touch("h1", "new"), &[]);
-    let started = std::time::Instant::now();
-    let taken = run(&cx, operation(&other, "new"), &other, target(&["h1"]), &Limits::of(4)).await;
-    assert_eq!(taken.problem, None);
-    assert!(
-        started.elapsed() < Duration::from_secs(15),
-        "it does not wait for the sleeping effect"
-    );
-    assert!(stuck.await.unwrap().problem.is_some());
-    assert_eq!(w.ledger(), ["new"]);
-}
-
-#[tokio::test]
-async fn of_two_hosts_both_are_needed_of_three_two() {
-    let w = World::new();
-    let mut g = Graph::new();
-    g.add(touch("h1", "x"), &[]);
-    std::fs::write(w.dir.path().join("h2.off"), "").unwrap();
-    let two = run(&w.cx(), operation(&g, "a"), &g, target(&["h1", "h2"]), &Limits::of(4)).await;
-    let problem = two.problem.unwrap();
-    assert!(problem.why.contains("2 of its 2 hosts") && problem.what.contains("h2"), "{problem}");
-    assert!(w.ledger().is_empty());
-    let dead = vec![Target { dead: vec!["h2".into()], ..target(&["h1", "h2"]).remove(0) }];
-    assert_eq!(
-        run(&w.cx(), operation(&g, "b"), &g, dead, &Limits::of(4)).await.problem,
-        None,
-        "a consent names the dead one"
-    );
-    let three =
-        run(&w.cx(), operation(&g, "c"), &g, target(&["h1", "h2", "h3"]), &Limits::of(4)).await;
-    assert_eq!(three.problem, None);
-    assert_eq!(w.gate("h1")["number"], w.gate("h3")["number"]);
-}
-
-#[tokio::test]
 async fn the_gates_lock_is_held_while_sql_would_run() {
     let w = World::new();
     let mut g = Graph::new();
@@ -444,7 +326,7 @@ async fn a_way_back_is_taken_when_a_step_fails() {
 async fn cancel_starts_nothing_more() {
     let w = World::new();
     let mut g = Graph::new();
-    g.then(Touch { body: "sleep 0.5".into(), ..touch("h1", "a") });
+    g.then(Touch { body: SLOW.into(), ..touch("h1", "a") });
     g.then(touch("h1", "b"));
     let cancel = CancellationToken::new();
     let cx = Cx::new(w.connector.clone(), cancel.clone(), BTreeMap::new());
@@ -452,8 +334,9 @@ async fn cancel_starts_nothing_more() {
         let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "one"));
         tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), &Limits::of(4)).await })
     };
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    w.appears("began").await;
     cancel.cancel();
+    std::fs::write(w.path("go"), "").unwrap();
     let out = task.await.unwrap();
     assert_eq!(out.problem.unwrap().kind, Kind::Cancelled);
     assert!(out.left.contains(&"touch b".to_owned()), "{:?}", out.left);
@@ -557,30 +440,6 @@ async fn parts_of_a_graph_overlap_in_time_and_tell_what_happens() {
     assert!(at(&|w| of(w, "touch a")) < ended && at(&|w| of(w, "touch b")) < ended, "{heard:?}");
     assert!(matches!(heard.first(), Some(event::What::Opened { steps: 2, .. })), "{heard:?}");
     assert_eq!(heard.last(), Some(&event::What::Closed(None)));
-}
-
-#[tokio::test]
-async fn a_gate_that_cannot_be_read_is_no_free_one() {
-    for (text, word) in [
-        ("format=1\nnumber=abc\n", "number"),
-        ("format=1\nnumber=18446744073709551615\n", "number"),
-        ("format=1\nnumber=9223372036854775806\n", "number"),
-        ("format=99\nnumber=1\n", "newer version"),
-        ("nonsense", "no format"),
-        ("", "no format"),
-    ] {
-        let w = World::new();
-        let object = w.dir.path().join("h1/objects/thing");
-        std::fs::create_dir_all(&object).unwrap();
-        std::fs::write(object.join("gate"), text).unwrap();
-        let mut g = Graph::new();
-        g.add(touch("h1", "x"), &[]);
-        let out = run(&w.cx(), operation(&g, "a"), &g, target(&["h1"]), &Limits::of(4)).await;
-        let problem = out.problem.unwrap();
-        assert!(problem.why.contains(word) && !problem.fix.is_empty(), "{text:?}: {problem}");
-        assert!(w.ledger().is_empty(), "{text:?}: nothing was done");
-        assert_eq!(std::fs::read_to_string(object.join("gate")).unwrap(), text);
-    }
 }
 
 #[tokio::test]

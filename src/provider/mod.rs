@@ -2,7 +2,8 @@
 //!
 //! [`adapter`] makes `tf-provider`'s trait `Resource` of our [`crate::resource::Resource`].
 //! [`wire`] makes messages of that, and checks both directions by the schema and by core's own
-//! [`rules`]. [`dispatch`] answers the calls of protocol 6.11. [`config`] turns the provider block
+//! [`rules`], [`source`] the same for data sources. `service` answers the calls of protocol 6.11 by
+//! what [`dispatch`] has for all of them. [`config`] turns the provider block
 //! and `OB_*` variables into a [`crate::resource::Session`].
 pub mod adapter;
 pub mod config;
@@ -12,6 +13,8 @@ pub mod document;
 pub mod registry;
 pub mod rules;
 pub mod serve;
+mod service;
+pub mod source;
 pub mod unknowns;
 pub mod wire;
 

@@ -1,6 +1,7 @@
 //! What a provider process serves: the registered types and the state they share.
 use super::adapter::{Adapter, SourceAdapter};
-use super::wire::{Wire, WireResource, WireSource, WireSourceOf};
+use super::source::{WireSource, WireSourceOf};
+use super::wire::{Wire, WireResource};
 use crate::base::Problem;
 use crate::protocol::running::Running;
 use crate::resource::{Context, DataSource, Resource, Session, Visitor};

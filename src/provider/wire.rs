@@ -1,24 +1,22 @@
-//! Carries adapted resources and data sources as messages: decodes by schema, calls, checks,
-//! encodes.
+//! Carries an adapted resource as messages: decodes by schema, calls, checks, encodes.
 //!
 //! What holds for every resource is here and nowhere else. A create with an error gives no state,
 //! so nothing is ever tainted. A read with an error keeps the prior state. Write-only values never
 //! leave. What core would refuse is refused first, with the attribute's name.
-use super::adapter::{Adapter, SourceAdapter};
+use super::adapter::Adapter;
 use super::document::sample;
-use super::registry::Shared;
 use super::{rules, unknowns};
 use crate::base::Problem;
 use crate::protocol::convert;
 use crate::protocol::pb::tf;
-use crate::resource::{DataSource, Resource};
+use crate::resource::Resource;
 use crate::schema::codec::{self, Refused};
 use crate::schema::{AttributePath, Diagnostics, Report, Schema, Tree, check, tree};
 use async_trait::async_trait;
 use rmpv::Value as V;
 use std::collections::BTreeSet;
+use tf_provider::Resource as _;
 use tf_provider::value::Value;
-use tf_provider::{DataSource as _, Resource as _};
 
 /// A resource as the service calls it. [`super::dispatch`] catches panics and says what they
 /// answer.
@@ -485,7 +483,9 @@ impl Ord for Ordered {
 
 /// Proves that a state type holds what its schema promises. Objects of nulls, of unknowns and of
 /// fitting values, and one that is unknown at the top, must come through it unchanged.
-fn lint_state<T: serde::Serialize + serde::de::DeserializeOwned>(schema: &Schema) -> Vec<String> {
+pub(super) fn lint_state<T: serde::Serialize + serde::de::DeserializeOwned>(
+    schema: &Schema,
+) -> Vec<String> {
     let unknown = tree::unknown();
     let flat = schema
         .attributes()
@@ -519,106 +519,4 @@ fn lint_state<T: serde::Serialize + serde::de::DeserializeOwned>(schema: &Schema
         }
     }
     found
-}
-
-/// A data source as the service calls it.
-#[async_trait]
-pub trait WireSource: Send + Sync {
-    /// Its schema.
-    fn schema(&self) -> &Schema;
-    /// Everything wrong with the type itself.
-    fn lint(&self) -> Vec<String>;
-    /// ValidateDataResourceConfig.
-    async fn validate(
-        &self,
-        request: tf::validate_data_resource_config::Request,
-    ) -> tf::validate_data_resource_config::Response;
-    /// ReadDataSource.
-    async fn read(&self, request: tf::read_data_source::Request) -> tf::read_data_source::Response;
-}
-
-/// Carries one adapted data source.
-pub struct WireSourceOf<D>(SourceAdapter<D>);
-
-impl<D: DataSource> WireSourceOf<D> {
-    /// Carries `adapter`.
-    pub fn new(adapter: SourceAdapter<D>) -> Self {
-        Self(adapter)
-    }
-    async fn answer(
-        &self,
-        r: &tf::read_data_source::Request,
-        diags: &mut Diagnostics,
-    ) -> Result<Tree, Refused> {
-        let config = codec::decode::<D::State>(
-            &self.0.schema,
-            "configuration",
-            convert::bytes(r.config.as_ref()),
-            diags,
-        )?;
-        let Some(config) = config else {
-            diags.problem(Shared::not_configured());
-            return Err(Refused);
-        };
-        let state = tf_provider::DataSource::read(&self.0, diags, config.state, Value::Null)
-            .await
-            .ok_or(Refused)?;
-        let tree = codec::encode(&self.0.schema, "data that was read", &state, diags)?;
-        if !tree::wholly_known(&tree) {
-            diags.problem(Problem::internal(format!(
-                "the read of {} answered with unknown values",
-                D::TYPE
-            )));
-            return Err(Refused);
-        }
-        Ok(tree)
-    }
-}
-
-#[async_trait]
-impl<D: DataSource> WireSource for WireSourceOf<D> {
-    fn schema(&self) -> &Schema {
-        &self.0.schema
-    }
-    fn lint(&self) -> Vec<String> {
-        self.0
-            .schema
-            .lint()
-            .into_iter()
-            .chain(lint_state::<D::State>(&self.0.schema))
-            .map(|l| format!("data {}: {l}", D::TYPE))
-            .collect()
-    }
-    async fn validate(
-        &self,
-        r: tf::validate_data_resource_config::Request,
-    ) -> tf::validate_data_resource_config::Response {
-        let mut diags = Diagnostics::default();
-        if let Ok(Some(config)) = codec::decode::<D::State>(
-            &self.0.schema,
-            "configuration",
-            convert::bytes(r.config.as_ref()),
-            &mut diags,
-        ) {
-            check::validate(&self.0.schema, &config.tree, &mut diags);
-            self.0.validate(&mut diags, config.state).await;
-        }
-        tf::validate_data_resource_config::Response {
-            diagnostics: convert::diagnostics(Some(&self.0.schema), diags),
-        }
-    }
-    async fn read(&self, r: tf::read_data_source::Request) -> tf::read_data_source::Response {
-        let mut diags = Diagnostics::default();
-        let state = self
-            .answer(&r, &mut diags)
-            .await
-            .ok()
-            .filter(|_| diags.errors.is_empty())
-            .map(|t| convert::value(&t));
-        tf::read_data_source::Response {
-            state,
-            diagnostics: convert::diagnostics(Some(&self.0.schema), diags),
-            ..Default::default()
-        }
-    }
 }

@@ -31,6 +31,7 @@ pub mod session;
 pub mod sql_import;
 pub mod sql_object;
 pub mod sql_target;
+pub mod sql_way;
 
 pub use looks::Looks;
 pub use session::Session;

@@ -5,7 +5,8 @@
 //! function gives the lines of the runbook.
 use super::common::{self, set_text};
 use super::looks::Seen;
-use super::sql_target::{self, Target, Targeted, open, target};
+use super::sql_target::{self, Target, Targeted, target};
+use super::sql_way::open;
 use super::{Applied, ApplyInput, Context, Found, execute};
 use crate::base::{Kind, Problem, Secret};
 use crate::component::mysql::user::Password;

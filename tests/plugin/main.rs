@@ -6,6 +6,7 @@
 //! contains the first argument.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod client;
+mod edges;
 mod process;
 mod terraform;
 mod traps;
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
         };
     }
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
-    let tests = wire::TESTS.iter().chain(process::TESTS).chain(terraform::TESTS);
+    let tests =
+        wire::TESTS.iter().chain(edges::TESTS).chain(process::TESTS).chain(terraform::TESTS);
     let chosen: Vec<_> = tests.filter(|(name, _)| name.contains(&filter)).collect();
     let mut failed = Vec::new();
     for (name, test) in &chosen {

@@ -7,6 +7,7 @@ mod break_glass;
 mod database;
 mod examples;
 mod host_prepare;
+mod host_resource;
 mod hosts;
 mod judge_docs;
 mod judge_newer_terraform;

@@ -424,7 +424,7 @@ pub async fn import(cx: &Context, id: &str) -> Result<AccessState, Problem> {
         ..AccessState::default()
     };
     let at = target(&state).ok_or_else(|| Problem::internal("an import id without a server"))?;
-    let mut link = crate::resource::sql_target::open(cx, &at).await?;
+    let mut link = crate::resource::sql_way::open(cx, &at).await?;
     let now = Catalog::read(&mut link, &What::Everything).await;
     let login = link.user.clone();
     link.close().await;

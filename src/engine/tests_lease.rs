@@ -1,0 +1,305 @@
+//! Two runs about one object: who takes its lease, who waits, who is taken over.
+use super::lease::Target;
+use super::tests::{SLOW, Touch, World, host, key, operation, target, touch};
+use super::*;
+use crate::base::Kind;
+use crate::transport::{
+    Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError,
+};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Before a script takes the gate on a host, another run's script may take it there. Writes down
+/// which holder each look at a gate found.
+struct Race {
+    inner: Arc<dyn Connector>,
+    others: Arc<Mutex<BTreeMap<String, String>>>,
+    seen: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+struct Way(Arc<dyn Transport>, Arc<Race>);
+
+#[async_trait]
+impl Connector for Arc<Race> {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        Ok(Arc::new(Way(self.inner.connect(endpoint).await?, self.clone())))
+    }
+}
+
+#[async_trait]
+impl Transport for Way {
+    fn endpoint(&self) -> &Endpoint {
+        self.0.endpoint()
+    }
+    async fn run(&self, script: &Script) -> Result<Output, TransportError> {
+        let name = self.endpoint().name.clone();
+        if script.text().contains("\nob_take ") {
+            let other = self.1.others.lock().unwrap().remove(&name);
+            if let Some(other) = other {
+                assert!(self.0.run(&Script::new(other)).await?.ok());
+            }
+        }
+        let output = self.0.run(script).await?;
+        if script.text().contains("\nob_peek ") {
+            let said = crate::transport::key_values(&output.stdout);
+            self.1.seen.lock().unwrap().push((name, said["holder"].clone()));
+        }
+        Ok(output)
+    }
+    async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError> {
+        self.0.stream(script, input).await
+    }
+    async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        self.0.open(script).await
+    }
+    async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
+        self.0.dial(address, port).await
+    }
+}
+
+/// What another run sends in order to take the gate with this number.
+fn taken_by(who: &str, number: u64, ttl: u64) -> String {
+    let other = operation(&Graph::new(), who);
+    let holder = gate::Holder {
+        id: "other".into(),
+        who: who.into(),
+        ttl,
+        authority: "me".into(),
+        epoch: 0,
+        engine: Engine::None,
+        nodes: Vec::new(),
+    };
+    gate::take(&key(), number, &holder, &other.journal(), &other.opening(number))
+}
+
+async fn race(w: &World, hosts: &[&str], others: &[(&str, String)]) -> (Outcome, Arc<Race>) {
+    let others = others.iter().map(|(h, s)| ((*h).to_owned(), s.clone())).collect();
+    let race = Arc::new(Race {
+        inner: w.connector.clone(),
+        others: Arc::new(Mutex::new(others)),
+        seen: Arc::default(),
+    });
+    let cx = Cx::new(Arc::new(race.clone()), CancellationToken::new(), BTreeMap::new());
+    let mut graph = Graph::new();
+    for host in hosts {
+        graph.then(touch(host, host));
+    }
+    let object: Vec<Target> = target(hosts);
+    let outcome = run(&cx, operation(&graph, "me"), &graph, object, &Limits::of(4)).await;
+    (outcome, race)
+}
+
+#[tokio::test]
+async fn a_second_run_is_refused_by_the_name_of_the_first() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(Touch { body: SLOW.into(), ..touch("h1", "slow") }, &[]);
+    let (cx, first) = (w.cx(), operation(&g, "runner-1"));
+    let slow = {
+        let (g, cx) = (g.clone(), cx.clone());
+        tokio::spawn(async move { run(&cx, first, &g, target(&["h1"]), &Limits::of(4)).await })
+    };
+    w.appears("began").await;
+    let peek =
+        cx.run_on(&host("h1"), &gate::peek(&key()), Duration::from_secs(5), false).await.unwrap();
+    assert!(peek.stdout.contains("live=1") && peek.stdout.contains("who=runner-1"), "{peek:?}");
+    std::fs::write(w.path("go"), "").unwrap();
+    let second = run(&cx, operation(&g, "runner-2"), &g, target(&["h1"]), &Limits::of(4)).await;
+    assert_eq!(second.problem, None, "it waits for the first to end");
+    assert_eq!(slow.await.unwrap().problem, None);
+    assert_eq!(w.ledger(), ["slow"], "and then finds the work done");
+}
+
+#[tokio::test]
+async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h1", "late"), &[]);
+    let old = operation(&g, "old");
+    let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
+    // Says by the host's clock that the lease was not renewed, so that another run takes it.
+    let path = w.path("h1/objects/thing/gate");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
+    )
+    .unwrap();
+    let mut other = Graph::new();
+    other.add(touch("h1", "new"), &[]);
+    let taken =
+        run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), &Limits::of(4)).await;
+    assert_eq!(taken.problem, None);
+    let running = Arc::new(super::cx::Running {
+        operation: old,
+        leases,
+        waiting: Default::default(),
+        numbers: Default::default(),
+        along: Default::default(),
+    });
+    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
+    assert_eq!(problem.kind, Kind::Locked);
+    assert!(problem.why.contains("taken over by number 2"), "{problem}");
+    assert_eq!(w.ledger(), ["new"]);
+}
+
+#[tokio::test]
+async fn an_expired_lease_has_no_effect_even_with_the_right_number() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h1", "late"), &[]);
+    let old = operation(&g, "old");
+    let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
+    let path = w.path("h1/objects/thing/gate");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
+    )
+    .unwrap();
+    let running = Arc::new(super::cx::Running {
+        operation: old,
+        leases,
+        waiting: Default::default(),
+        numbers: Default::default(),
+        along: Default::default(),
+    });
+    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
+    assert!(problem.why.contains("not renewed"), "{problem}");
+    assert!(w.ledger().is_empty());
+}
+
+#[tokio::test]
+async fn taking_over_ends_what_the_former_holder_still_runs() {
+    let w = World::new();
+    let mut g = Graph::new();
+    let body = ": > $OB_STATE/../began; sleep 30";
+    g.add(Touch { body: body.into(), ..touch("h1", "stuck") }, &[]);
+    let cx = w.cx();
+    let stuck = {
+        let (g, cx, op) = (g.clone(), cx.clone(), operation(&g, "old"));
+        tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), &Limits::of(4)).await })
+    };
+    w.appears("began").await;
+    let path = w.path("h1/objects/thing/gate");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
+    )
+    .unwrap();
+    let mut other = Graph::new();
+    other.add(touch("h1", "new"), &[]);
+    let started = std::time::Instant::now();
+    let taken = run(&cx, operation(&other, "new"), &other, target(&["h1"]), &Limits::of(4)).await;
+    assert_eq!(taken.problem, None);
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "it does not wait for the sleeping effect"
+    );
+    assert!(stuck.await.unwrap().problem.is_some());
+    assert_eq!(w.ledger(), ["new"]);
+}
+
+#[tokio::test]
+async fn of_two_hosts_both_are_needed_of_three_two() {
+    let w = World::new();
+    let mut g = Graph::new();
+    g.add(touch("h1", "x"), &[]);
+    std::fs::write(w.path("h2.off"), "").unwrap();
+    let two = run(&w.cx(), operation(&g, "a"), &g, target(&["h1", "h2"]), &Limits::of(4)).await;
+    let problem = two.problem.unwrap();
+    assert!(problem.why.contains("2 of its 2 hosts") && problem.what.contains("h2"), "{problem}");
+    assert!(w.ledger().is_empty());
+    let dead = vec![Target { dead: vec!["h2".into()], ..target(&["h1", "h2"]).remove(0) }];
+    assert_eq!(
+        run(&w.cx(), operation(&g, "b"), &g, dead, &Limits::of(4)).await.problem,
+        None,
+        "a consent names the dead one"
+    );
+    let three =
+        run(&w.cx(), operation(&g, "c"), &g, target(&["h1", "h2", "h3"]), &Limits::of(4)).await;
+    assert_eq!(three.problem, None);
+    assert_eq!(w.gate("h1")["number"], w.gate("h3")["number"]);
+}
+
+#[tokio::test]
+async fn a_gate_that_cannot_be_read_is_no_free_one() {
+    for (text, word) in [
+        ("format=1\nnumber=abc\n", "number"),
+        ("format=1\nnumber=18446744073709551615\n", "number"),
+        ("format=1\nnumber=9223372036854775806\n", "number"),
+        ("format=99\nnumber=1\n", "newer version"),
+        ("nonsense", "no format"),
+        ("", "no format"),
+    ] {
+        let w = World::new();
+        let object = w.path("h1/objects/thing");
+        std::fs::create_dir_all(&object).unwrap();
+        std::fs::write(object.join("gate"), text).unwrap();
+        let mut g = Graph::new();
+        g.add(touch("h1", "x"), &[]);
+        let out = run(&w.cx(), operation(&g, "a"), &g, target(&["h1"]), &Limits::of(4)).await;
+        let problem = out.problem.unwrap();
+        assert!(problem.why.contains(word) && !problem.fix.is_empty(), "{text:?}: {problem}");
+        assert!(w.ledger().is_empty(), "{text:?}: nothing was done");
+        assert_eq!(std::fs::read_to_string(object.join("gate")).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn who_gets_too_few_gates_gives_them_back_at_once() {
+    let w = World::new();
+    // The other run dies right after: its gate runs out after a second.
+    let (outcome, race) = race(&w, &["a", "b"], &[("b", taken_by("other", 1, 1))]).await;
+    assert_eq!(outcome.problem, None);
+    assert_eq!(w.ledger(), ["a", "b"]);
+    let seen = race.seen.lock().unwrap().clone();
+    let of = |name: &str| -> Vec<String> {
+        seen.iter().filter(|(n, _)| n == name).map(|(_, h)| h.clone()).collect()
+    };
+    assert!(of("a").iter().all(String::is_empty), "a was given back: {seen:?}");
+    assert_eq!(of("b")[1], "other", "and b was the other's: {seen:?}");
+    let log = history::list(&w.cx(), &host("a"), None).await.unwrap();
+    assert_eq!((log.len(), log[0].outcome.as_deref()), (1, Some("done")), "one operation");
+}
+
+#[tokio::test]
+async fn who_has_most_gates_has_all_of_one_number() {
+    let w = World::new();
+    let (outcome, _) = race(&w, &["a", "b", "c"], &[("c", taken_by("other", 1, 30))]).await;
+    assert_eq!(outcome.problem, None, "the same number on c is no other lease");
+    assert_eq!(w.ledger(), ["a", "b", "c"]);
+    // The loser's own release comes late, and is no release of the winner's.
+    let mut g = Graph::new();
+    g.then(touch("c", "later"));
+    let winner = operation(&g, "winner");
+    let leases = lease::take_all(&w.cx(), &winner, target(&["c"])).await.unwrap();
+    let number = leases[0].number();
+    let loser = gate::Holder {
+        id: "other".into(),
+        who: "other".into(),
+        ttl: 30,
+        authority: "me".into(),
+        epoch: 0,
+        engine: Engine::None,
+        nodes: Vec::new(),
+    };
+    let late = gate::release(&key(), number, &loser, "other.log", &[]);
+    let answer = w.cx().run_on(&host("c"), &late, super::lease::WAIT, true).await.unwrap();
+    assert_eq!(answer.status, gate::SUPERSEDED);
+    assert_eq!(w.gate("c")["holder"], winner.id.to_string());
+}
+
+#[tokio::test]
+async fn who_could_not_get_a_lease_holds_nothing_afterwards() {
+    let w = World::new();
+    std::fs::write(w.path("b.off"), "").unwrap();
+    let (outcome, _) = race(&w, &["a", "b"], &[]).await;
+    let problem = outcome.problem.unwrap();
+    assert_eq!(problem.kind, Kind::Unreachable, "{problem}");
+    assert_eq!(w.gate("a").get("holder").map_or("", String::as_str), "");
+}
