@@ -154,7 +154,10 @@ fn nothing_is_decided_by_comparing_words() {
         let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
         let word = |l: &&str| {
             let compared = [" == \"", " != \"", "== Some(\"", "!= Some(\"", "contains(\""];
-            let subject = ["kind()", "title()", "titles()", "outcome", "as_str()", "what", "why"];
+            let subject = [
+                "kind()", "title()", "titles()", "outcome", "as_str()", "what", "why", "status)",
+                "status",
+            ];
             let before = |at: usize| l[..at].trim_end().trim_end_matches(['=', '!', ' ', '.']);
             compared.iter().any(|c| {
                 l.match_indices(c).any(|(at, _)| subject.iter().any(|s| before(at).ends_with(s)))
@@ -168,6 +171,7 @@ fn nothing_is_decided_by_comparing_words() {
         "graph.titles().contains(\"open\")",
         "if state.as_str() != \"running\" {",
         "whole.outcome == Some(\"done\")",
+        "set_text(&state.status) != Some(\"unreachable\")",
     ] {
         assert!(found(planted).is_some(), "{planted} would be seen");
     }

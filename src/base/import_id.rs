@@ -2,6 +2,7 @@
 //! `sql://credential@address:2881#database=shop`. Names are percent-encoded.
 //!
 //! This file has the one parser and the one printer. The callers decide what an id leads to.
+use super::Address;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -34,14 +35,14 @@ impl Way {
 }
 
 /// An import id taken apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportId {
     /// How the place is reached.
     pub way: Way,
     /// The login user, or the name of a credential; may be empty.
     pub user: String,
     /// Host name or address, never empty.
-    pub address: String,
+    pub address: Address,
     /// The port, if it is said.
     pub port: Option<u16>,
     /// What follows the port, with its slash; may be empty.
@@ -55,6 +56,21 @@ pub struct ImportId {
 }
 
 impl ImportId {
+    /// The id of what is at an address, with nothing else said.
+    #[must_use]
+    pub fn at(way: Way, address: Address) -> Self {
+        Self {
+            way,
+            user: String::new(),
+            address,
+            port: None,
+            path: String::new(),
+            identity: String::new(),
+            run_as: String::new(),
+            object: Vec::new(),
+        }
+    }
+
     /// Takes an id apart.
     ///
     /// # Errors
@@ -80,6 +96,7 @@ impl ImportId {
         if address.is_empty() {
             return Err("it names no address".into());
         }
+        let address = Address::parse(&address)?;
         let mut query = pairs(url.query().unwrap_or_default())?;
         let mut word = |key: &str| {
             let at = query.iter().position(|(k, _)| k == key);
@@ -197,7 +214,7 @@ mod tests {
                     let id = ImportId {
                         way,
                         user: text.into(),
-                        address: address.into(),
+                        address: Address::parse(address).unwrap(),
                         port,
                         path: format!("/data/{text}/{text}"),
                         identity: text.into(),
@@ -208,7 +225,7 @@ mod tests {
                 }
             }
         }
-        let bare = ImportId { address: "h".into(), ..ImportId::default() };
+        let bare = ImportId::at(Way::Ssh, Address::parse("h").unwrap());
         assert_eq!(bare.to_string(), "ssh://h");
         assert_eq!(ImportId::parse("ssh://h"), Ok(bare));
     }

@@ -15,7 +15,7 @@ pub mod visible;
 pub use ids::{CreationId, OperationId};
 pub use import_id::ImportId;
 pub use memo::Memo;
-pub use names::{Directory, ObjectName};
+pub use names::{Address, Directory, ObjectName};
 pub use pauses::Pauses;
 pub use problem::{Kind, Problem};
 pub use secret::Secret;

@@ -4,6 +4,7 @@
 use super::ids::is_object_name;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Deref;
 
 macro_rules! text_type {
@@ -26,6 +27,22 @@ macro_rules! text_type {
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
                 &self.0
+            }
+        }
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.0 == other
+            }
+        }
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.0 == *other
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::parse(text)
             }
         }
         impl fmt::Display for $name {
@@ -57,6 +74,64 @@ text_type!(
     /// character, no slash at its end, never the root itself.
     Directory
 );
+
+text_type!(
+    /// Where a host is: an IPv4 or IPv6 address or a host name, in one spelling, or `local` for
+    /// this machine.
+    Address
+);
+
+impl Address {
+    /// This machine, without SSH.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+
+    /// Whether it is this machine. Only a person may say so, never a host.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0 == "local"
+    }
+
+    /// Takes an address from outside. Addresses get the spelling of RFC 5952, names lower case and
+    /// no dot at their end.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| Err(format!("{text:?} is no address: {why}"));
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self(address.to_string()));
+        }
+        let word = |part: &str, more: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+        };
+        if let Some((address, zone)) = text.split_once('%')
+            && let Ok(address) = address.parse::<Ipv6Addr>()
+        {
+            return if word(zone, "-_.") {
+                Ok(Self(format!("{address}%{zone}")))
+            } else {
+                wrong("its zone is none")
+            };
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if name.is_empty() {
+            return wrong("it is empty");
+        }
+        if name.len() > 253 || !name.split('.').all(|l| word(l, "-_") && !l.starts_with('-')) {
+            return wrong(
+                "write an IPv4 address, an IPv6 address without [ ], or a host name of letters, \
+                 digits, '-', '_' and '.'",
+            );
+        }
+        if name.chars().all(|c| c.is_ascii_digit() || c == '.') {
+            return wrong("an IPv4 address has four numbers up to 255");
+        }
+        Ok(Self(name.to_ascii_lowercase()))
+    }
+}
 
 impl ObjectName {
     /// Takes a name from outside.
@@ -146,6 +221,36 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_one_spelling() {
+        for (text, want) in [
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("0:0:0:0:0:0:0:1", Some("::1")),
+            ("2001:DB8::0001", Some("2001:db8::1")),
+            ("fe80::1%eth0", Some("fe80::1%eth0")),
+            ("DB-1.Example.org.", Some("db-1.example.org")),
+            ("ob_1", Some("ob_1")),
+            ("local", Some("local")),
+            ("", None),
+            (".", None),
+            ("a..b", None),
+            ("-oProxyCommand=x", None),
+            ("a.-b", None),
+            ("10.0.0.256", None),
+            ("10.0.0", None),
+            ("[::1]", None),
+            ("h:22", None),
+            ("user@h", None),
+            ("x$(id>/tmp/f)", None),
+            ("a b", None),
+            ("a\n", None),
+            ("fe80::1%eth0;id", None),
+            ("hôte", None),
+        ] {
+            assert_eq!(Address::parse(text).ok().as_deref(), want, "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_read_back_goes_through_the_same_parser() {
         let read = |json: &str| serde_json::from_str::<ObjectName>(json);
         assert_eq!(read("\"main\"").unwrap().to_string(), "main");
@@ -153,5 +258,6 @@ mod tests {
             assert!(read(hostile).is_err(), "{hostile}");
         }
         assert!(serde_json::from_str::<Directory>("\"/data/..\"").is_err());
+        assert!(serde_json::from_str::<Address>("\"-x\"").is_err());
     }
 }

@@ -209,7 +209,7 @@ mod tests {
     async fn nothing_a_host_says_steers_the_terminal() {
         let endpoint = Endpoint {
             name: "hostile".into(),
-            address: "local".into(),
+            address: "local".parse().unwrap(),
             port: 0,
             user: String::new(),
             identity: String::new(),

@@ -1,7 +1,7 @@
 //! Which hosts a command talks to, and how it logs in.
 use super::output::Out;
 use super::state_file;
-use crate::base::Problem;
+use crate::base::{Address, Problem};
 use crate::engine::{Cx, Host};
 use crate::operate::inventory::{self, Survey};
 use crate::transport::{
@@ -127,12 +127,13 @@ pub fn endpoint(text: &str) -> Result<Endpoint, Problem> {
         None => rest.split_once(':').map_or((rest, None), |(a, p)| (a, Some(p))),
     };
     let port = port.map_or(Ok(22), str::parse).map_err(|_| bad("the port is no number"))?;
-    if address.is_empty() || address.starts_with('-') {
+    if address.is_empty() {
         return Err(bad("it names no address"));
     }
+    let address = Address::parse(address).map_err(|why| bad(&why))?;
     Ok(Endpoint {
-        name: address.to_owned(),
-        address: address.to_owned(),
+        name: address.to_string(),
+        address,
         port,
         user: user.to_owned(),
         identity: String::new(),

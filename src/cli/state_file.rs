@@ -1,6 +1,6 @@
 //! Reads from a terraform state file where our objects are. The file holds none of our secrets and
 //! is not changed.
-use crate::base::Problem;
+use crate::base::{Address, Problem};
 use crate::engine::Host;
 use crate::operate::Kit;
 use crate::resource::ob_standby::{ObStandby, Standby};
@@ -84,12 +84,12 @@ fn walk(json: &Json, run_as: &str, found: &mut Vec<Host>) {
             if ["name", "address", "port", "user", "identity", "host_key"]
                 .iter()
                 .all(|k| map.contains_key(*k))
-                && !text("address").is_empty()
+                && let Ok(address) = Address::parse(&text("address"))
             {
                 let port = map["port"].as_u64().and_then(|p| u16::try_from(p).ok()).unwrap_or(22);
                 let endpoint = Endpoint {
                     name: text("name"),
-                    address: text("address"),
+                    address,
                     port,
                     user: text("user"),
                     identity: text("identity"),

@@ -1,5 +1,6 @@
 //! How many steps run at once: over all jobs of a process, and on one host.
 use super::step::Host;
+use crate::transport::Endpoint;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -46,8 +47,10 @@ impl Limits {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             // Forget hosts on which nothing runs.
             hosts.retain(|_, s| Arc::strong_count(s) > 1);
-            let key = (host.endpoint.address.clone(), host.endpoint.port);
-            let key = if key.0 == "local" { (host.endpoint.name.clone(), 0) } else { key };
+            let Endpoint { name, address, port, .. } = &host.endpoint;
+            // Tests have several hosts on this machine.
+            let key =
+                if address.is_local() { (name.clone(), 0) } else { (address.to_string(), *port) };
             hosts.entry(key).or_insert_with(|| Arc::new(Semaphore::new(ON_ONE_HOST))).clone()
         };
         let host = of_host.acquire_owned().await.ok()?;

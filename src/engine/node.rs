@@ -1,7 +1,7 @@
 //! A database server, whatever its engine: what marks, notes, kits and journals say of it.
 use super::key::Key;
 use super::step::Host;
-use crate::base::{Directory, ObjectName};
+use crate::base::{Address, Directory, ObjectName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ pub struct Node {
     pub host: Host,
     /// Address at which other members and clients reach it; that of SSH when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_address: Option<String>,
+    pub service_address: Option<Address>,
     /// Its directory; everything of it is below.
     pub directory: Directory,
     /// Its ports.
@@ -129,7 +129,7 @@ impl Node {
     /// the file, so a host must not name it.
     #[must_use]
     pub fn from_a_host(&self) -> bool {
-        self.host.endpoint.address != "local"
+        !self.host.endpoint.address.is_local()
     }
     /// Whether both are the same directory on the same machine, whatever names people gave them.
     #[must_use]

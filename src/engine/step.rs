@@ -34,7 +34,7 @@ impl Host {
     #[must_use]
     pub fn same_machine(&self, other: &Self) -> bool {
         let (a, b) = (&self.endpoint, &other.endpoint);
-        let name = |e: &Endpoint| (e.address == "local").then(|| e.name.clone());
+        let name = |e: &Endpoint| e.address.is_local().then(|| e.name.clone());
         (&a.address, a.port, name(a), &self.run_as) == (&b.address, b.port, name(b), &other.run_as)
     }
 }

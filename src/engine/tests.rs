@@ -99,7 +99,7 @@ pub(super) fn host(name: &str) -> Host {
     Host {
         endpoint: Endpoint {
             name: name.into(),
-            address: "local".into(),
+            address: "local".parse().unwrap(),
             port: 22,
             user: String::new(),
             identity: String::new(),

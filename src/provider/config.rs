@@ -5,7 +5,7 @@
 use super::config_schema::{BastionBlock, Block, CredentialBlock, IdentityBlock};
 use super::registry::Connect;
 use crate::base::units::parse_duration;
-use crate::base::{Problem, Secret};
+use crate::base::{Address, Problem, Secret};
 use crate::component::package::{Archives, store};
 use crate::component::sql::{Ca, Tls, TlsMode};
 use crate::engine::Limits;
@@ -278,7 +278,13 @@ fn bastion(
     let text = |pick: fn(&BastionBlock) -> &Value<String>, name: &str| {
         block.and_then(|b| pick(b).clone().as_option()).or_else(|| env(name))
     };
-    let address = text(|b| &b.address, "OB_SSH_BASTION_ADDRESS")?;
+    let address = match Address::parse(&text(|b| &b.address, "OB_SSH_BASTION_ADDRESS")?) {
+        Ok(address) => address,
+        Err(why) => {
+            diags.problem(bad_variable("OB_SSH_BASTION_ADDRESS", &why));
+            return None;
+        }
+    };
     let port = block.and_then(|b| b.port.as_option()).map_or_else(
         || number("OB_SSH_BASTION_PORT", env, 22, 1..=65535, diags),
         |p| u64::try_from(p).unwrap_or(22),

@@ -1,7 +1,8 @@
 //! The provider block: its attributes and their documentation.
 use crate::component::sql::TlsMode;
 use crate::schema::build::{
-    Named, STRING, boolean, duration, list, map_of, not_empty, number, object, object_name, string,
+    Named, STRING, address, boolean, duration, list, map_of, not_empty, number, object,
+    object_name, string,
 };
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
@@ -151,7 +152,7 @@ fn identity() -> Vec<Named> {
 
 fn bastion() -> Vec<Named> {
     vec![
-        ("address", string("Host name or address.").required().check(not_empty)),
+        ("address", string("Host name or address.").required().check(address)),
         ("port", number("SSH port.").optional().range(1..=65535).default_is("22")),
         ("user", string("Login user.").optional()),
         ("identity", string("Name of the identity.").optional()),

@@ -445,11 +445,7 @@ fn identities_come_from_the_block_and_one_from_variables() {
         &[("OB_SSH_BASTION_PORT", "2222")],
     );
     assert_eq!(
-        (
-            c.ssh.bastion[0].address.as_str(),
-            c.ssh.bastion[0].port,
-            c.ssh.bastion[0].host_key.as_str()
-        ),
+        (&*c.ssh.bastion[0].address, c.ssh.bastion[0].port, c.ssh.bastion[0].host_key.as_str()),
         ("b", 2222, "k")
     );
 }

@@ -1,10 +1,10 @@
 //! What several resources share: the connection object, functions that read values, the plan's
 //! one-line runbook.
-use crate::base::Problem;
 use crate::base::units::count;
+use crate::base::{Address, Problem};
 use crate::engine::{Graph, Host};
 use crate::schema::Value;
-use crate::schema::build::{Named, number, string};
+use crate::schema::build::{Named, address, number, string};
 use crate::transport::Endpoint;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,9 @@ pub fn connection() -> [Named; 6] {
         ("name", string("Name of the host in messages, plans and journals.").required()),
         (
             "address",
-            string("Host name or IP address; `local` is this machine without SSH.").required(),
+            string("Host name or IP address; `local` is this machine without SSH.")
+                .required()
+                .check(address),
         ),
         ("port", number("SSH port; 22 when not set.").optional().range(1..=65535)),
         ("user", string("Login user; the identity's when not set.").optional()),
@@ -67,7 +69,7 @@ impl Connection {
     pub fn endpoint(&self) -> Option<Endpoint> {
         Some(Endpoint {
             name: text(&self.name)?,
-            address: text(&self.address)?,
+            address: Address::parse(&text(&self.address)?).ok()?,
             port: u16::try_from(known(&self.port)?.copied().unwrap_or(22)).ok()?,
             user: text(&self.user)?,
             identity: text(&self.identity)?,
@@ -81,7 +83,7 @@ impl Connection {
         let some = |s: &String| if s.is_empty() { Value::Null } else { Value::Value(s.clone()) };
         Self {
             name: Value::Value(endpoint.name.clone()),
-            address: Value::Value(endpoint.address.clone()),
+            address: Value::Value(endpoint.address.to_string()),
             port: Value::Value(i64::from(endpoint.port)),
             user: some(&endpoint.user),
             identity: some(&endpoint.identity),

@@ -61,7 +61,7 @@ pub fn endpoint(id: ImportId) -> Result<Endpoint, String> {
         return Err("it does not begin with ssh://".into());
     }
     Ok(Endpoint {
-        name: id.address.clone(),
+        name: id.address.to_string(),
         address: id.address,
         port: id.port.unwrap_or(22),
         user: id.user,
@@ -80,13 +80,11 @@ pub fn import_id(i: &Node) -> String {
 #[must_use]
 pub fn id_at(endpoint: &Endpoint, path: &str, run_as: &str) -> ImportId {
     ImportId {
-        way: Way::Ssh,
         user: endpoint.user.clone(),
-        address: endpoint.address.clone(),
         port: Some(endpoint.port),
         path: path.to_owned(),
         identity: endpoint.identity.clone(),
         run_as: run_as.to_owned(),
-        object: Vec::new(),
+        ..ImportId::at(Way::Ssh, endpoint.address.clone())
     }
 }

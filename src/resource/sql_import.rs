@@ -58,11 +58,9 @@ pub fn id(target: &Target, object: &[(&str, &str)]) -> String {
             None => return String::new(),
         },
         Target::Endpoint { address, port, credential, .. } => ImportId {
-            way: Way::Sql,
             user: credential.clone(),
-            address: address.clone(),
             port: Some(*port),
-            ..ImportId::default()
+            ..ImportId::at(Way::Sql, address.clone())
         },
     };
     let object = object.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -78,7 +76,7 @@ fn sql_endpoint(place: ImportId) -> Result<SqlEndpoint, String> {
         return Err("an endpoint of SQL has no directory, identity or run_as".into());
     }
     Ok(SqlEndpoint {
-        address: Value::Value(place.address),
+        address: Value::Value(place.address.to_string()),
         port: Value::Value(i64::from(port)),
         credential: Value::Value(place.user),
         via: Value::Null,
@@ -132,7 +130,7 @@ mod tests {
     fn an_id_gives_back_the_names_it_was_made_of() {
         for name in ["shop", "a@b#c&d=e/f", "it's `x` ü%_\\", "*", " "] {
             let at = Target::Endpoint {
-                address: "::1".into(),
+                address: "::1".parse().unwrap(),
                 port: 2881,
                 credential: "r@p".into(),
                 via: None,

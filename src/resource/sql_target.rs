@@ -6,9 +6,11 @@
 use super::common::{Connection, Map, Texts, connection, known, text};
 use super::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use super::ob_standby::instance_attributes;
-use crate::base::Problem;
+use crate::base::{Address, Problem};
 use crate::engine::{Engine, Node, Port};
-use crate::schema::build::{Named, STRING, map_of, not_empty, number, object, set, string};
+use crate::schema::build::{
+    Named, STRING, address, map_of, not_empty, number, object, set, string,
+};
 use crate::schema::{Diagnostics, Report, Value};
 use crate::transport::Endpoint;
 use serde::{Deserialize, Serialize};
@@ -101,7 +103,7 @@ pub enum Target {
     /// A server that is not ours.
     Endpoint {
         /// Address of the server as seen from `via`.
-        address: String,
+        address: Address,
         /// Port.
         port: u16,
         /// Name of the login.
@@ -119,7 +121,7 @@ pub fn attributes() -> [Named; 7] {
             "address",
             string("Host name or IP address of the server, as seen from `via` or from the runner.")
                 .required()
-                .check(not_empty),
+                .check(address),
         ),
         ("port", number("Port of the MySQL protocol.").required().range(1..=65535)),
         (
@@ -209,7 +211,7 @@ pub fn target(state: &impl Targeted) -> Option<Target> {
         None => None,
     };
     Some(Target::Endpoint {
-        address: text(&endpoint.address)?,
+        address: Address::parse(&text(&endpoint.address)?).ok()?,
         port: u16::try_from(*known(&endpoint.port)??).ok()?,
         credential: text(&endpoint.credential)?,
         via,

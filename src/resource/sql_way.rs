@@ -2,7 +2,7 @@
 //! an endpoint.
 use super::sql_target::{Target, show};
 use super::{Context, execute::reader};
-use crate::base::{Kind, Problem};
+use crate::base::{Address, Kind, Problem};
 use crate::component::database::{self, Database, Member, Standing};
 use crate::component::mysql::Link;
 use crate::component::sql::{self, Login};
@@ -74,7 +74,7 @@ async fn foreign(
     };
     let here = Endpoint {
         name: "this machine".into(),
-        address: "local".into(),
+        address: Address::local(),
         port: 22,
         user: String::new(),
         identity: String::new(),

@@ -260,6 +260,14 @@ pub fn size(text: &str) -> Result<(), String> {
         .ok_or_else(|| "a size is a whole number with K, M, G, T or P, like 512M or 64G".to_owned())
 }
 
+/// A [`Attr::check`]: the text is an address of a host.
+///
+/// # Errors
+/// The text is no address.
+pub fn address(text: &str) -> Result<(), String> {
+    crate::base::Address::parse(text).map(drop)
+}
+
 /// A [`Attr::check`]: the text is not empty.
 ///
 /// # Errors

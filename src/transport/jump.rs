@@ -22,7 +22,7 @@ mod tests {
     fn a_host_is_reached_through_the_hops_before_it() {
         let host = |address: &str| Endpoint {
             name: address.into(),
-            address: address.into(),
+            address: address.parse().unwrap(),
             port: 22,
             user: String::new(),
             identity: String::new(),
@@ -35,7 +35,7 @@ mod tests {
             (&chain[..], "outer", None),
             (&[][..], "db", None),
         ] {
-            assert_eq!(before(chain, &host(to)).map(|h| h.address.as_str()), want, "{to}");
+            assert_eq!(before(chain, &host(to)).map(|h| &*h.address), want, "{to}");
         }
     }
 }

@@ -8,6 +8,7 @@
 //! for a host and a phase costs one round trip; ten small commands with a channel each cost twice
 //! as much and meet sshd's `MaxSessions`. A host's answer is data: framed, whole and bounded
 //! ([`frame`]).
+use crate::base::Address;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub struct Endpoint {
     /// The name people know the host by; part of every message.
     pub name: String,
     /// Host name, IPv4 or IPv6 address. `local` means this machine without SSH.
-    pub address: String,
+    pub address: Address,
     /// SSH port.
     pub port: u16,
     /// Login user; empty means the identity's.
@@ -82,7 +83,7 @@ impl Endpoint {
     /// identity's user, or this machine).
     #[must_use]
     pub fn login(&self) -> &str {
-        if self.address == "local" { "" } else { &self.user }
+        if self.address.is_local() { "" } else { &self.user }
     }
     /// `name (user@address:port)` for messages.
     #[must_use]

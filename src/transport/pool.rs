@@ -190,7 +190,7 @@ impl Pool {
             ),
             None => None,
         };
-        let host = (endpoint.address.clone(), endpoint.port);
+        let host = (endpoint.address.to_string(), endpoint.port);
         let here = self
             .per_host
             .lock()
@@ -256,7 +256,7 @@ fn through(hop: &Endpoint, error: TransportError) -> TransportError {
 #[async_trait]
 impl Connector for Pool {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
-        let inner: Arc<dyn Transport> = if endpoint.address == "local" {
+        let inner: Arc<dyn Transport> = if endpoint.address.is_local() {
             Arc::new(Local::new(endpoint.clone(), BTreeMap::new()))
         } else {
             self.connection(endpoint).await?;

@@ -127,7 +127,7 @@ impl Sshd {
     pub fn endpoint(&self) -> Endpoint {
         Endpoint {
             name: format!("host-{}", self.port),
-            address: "127.0.0.1".into(),
+            address: "127.0.0.1".parse().unwrap(),
             port: self.port,
             user: String::new(),
             identity: String::new(),

@@ -174,7 +174,7 @@ async fn local_keeps_the_contract() {
     let pool = pool(SshConfig::default());
     let endpoint = Endpoint {
         name: "here".into(),
-        address: "local".into(),
+        address: "local".parse().unwrap(),
         port: 0,
         user: String::new(),
         identity: String::new(),

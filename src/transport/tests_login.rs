@@ -160,7 +160,7 @@ fn the_agent_signs() {
         let host_key = std::env::var("OB_TEST_AGENT_HOST").unwrap();
         let endpoint = Endpoint {
             name: "agent".into(),
-            address: "127.0.0.1".into(),
+            address: "127.0.0.1".parse().unwrap(),
             port: port.parse().unwrap(),
             user: String::new(),
             identity: String::new(),
@@ -269,7 +269,7 @@ async fn observe_mode_refuses_effects_and_allows_reading() {
     let pool = pool(observe);
     let local = Endpoint {
         name: "here".into(),
-        address: "local".into(),
+        address: "local".parse().unwrap(),
         port: 0,
         user: String::new(),
         identity: String::new(),
@@ -324,7 +324,7 @@ async fn a_dead_host_is_asked_once_for_many_and_a_busy_one_again() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let dead = Endpoint {
         name: "dead".into(),
-        address: "127.0.0.1".into(),
+        address: "127.0.0.1".parse().unwrap(),
         port,
         user: String::new(),
         identity: String::new(),

@@ -59,7 +59,7 @@ impl Exec {
             for address in hosts.split_whitespace() {
                 let endpoint = Endpoint {
                     name: address.into(),
-                    address: address.into(),
+                    address: address.parse().map_err(anyhow::Error::msg)?,
                     port: 22,
                     user: "root".into(),
                     identity: "bench".into(),

@@ -85,7 +85,7 @@ pub struct Way(pub Arc<Links>);
 #[async_trait]
 impl Connector for Way {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
-        let (host, state) = self.0.hosts.get(&endpoint.address).ok_or_else(|| {
+        let (host, state) = self.0.hosts.get(&*endpoint.address).ok_or_else(|| {
             TransportError::Unreachable(format!("{} is no host of the lab", endpoint.address))
         })?;
         let link = Link {

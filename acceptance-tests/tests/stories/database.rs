@@ -116,7 +116,7 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     let [name, user] = [host.name(), "root"].map(str::to_owned);
     let endpoint = Endpoint {
         name,
-        address: host.address().to_string(),
+        address: host.address().to_string().parse().unwrap(),
         port: 22,
         user,
         identity: String::new(),

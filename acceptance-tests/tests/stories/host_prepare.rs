@@ -46,7 +46,7 @@ pub(crate) fn cx(lab: &Lab) -> Cx {
 pub(crate) fn site(machine: &Machine, login: &str) -> Site {
     let endpoint = Endpoint {
         name: machine.name().into(),
-        address: machine.address().to_string(),
+        address: machine.address().to_string().parse().unwrap(),
         port: machine.port(),
         user: login.into(),
         identity: "lab".into(),

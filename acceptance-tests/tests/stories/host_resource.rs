@@ -207,7 +207,10 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
     let moved = HostState { address: say(&second), ..config.clone() };
     let state = terraform(&cx, Some(&state), &moved).await.unwrap();
-    assert_eq!(state.endpoint.as_ref_option().and_then(|c| c.endpoint()).unwrap().address, second);
+    assert_eq!(
+        state.endpoint.as_ref_option().and_then(|c| c.endpoint()).unwrap().address,
+        second.as_str()
+    );
 
     // Off: the prior state, a status and a warning; the plan stays empty.
     a.kill().unwrap();

@@ -18,7 +18,7 @@ use std::time::Duration;
 async fn enter(at: SocketAddr, user: &str, password: &str, tls: &Tls) -> Result<Session, SqlError> {
     let endpoint = Endpoint {
         name: "this machine".into(),
-        address: "local".into(),
+        address: "local".parse().unwrap(),
         port: 22,
         user: String::new(),
         identity: String::new(),

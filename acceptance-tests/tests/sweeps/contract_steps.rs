@@ -168,7 +168,7 @@ impl Making {
         let machine = world.lab.host(0);
         let endpoint = Endpoint {
             name: machine.name().into(),
-            address: machine.address().to_string(),
+            address: machine.address().to_string().parse().unwrap(),
             port: 22,
             user: "root".into(),
             identity: String::new(),

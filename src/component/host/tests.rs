@@ -27,7 +27,7 @@ impl Connector for Here {
 fn site() -> Site {
     let endpoint = Endpoint {
         name: "h".into(),
-        address: "local".into(),
+        address: "local".parse().unwrap(),
         port: 22,
         user: String::new(),
         identity: String::new(),

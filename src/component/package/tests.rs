@@ -38,7 +38,7 @@ impl Lab {
         let state = dir.path().join("st ate").display().to_string();
         let endpoint = Endpoint {
             name: "here".into(),
-            address: "local".into(),
+            address: "local".parse().unwrap(),
             port: 0,
             user: String::new(),
             identity: String::new(),

@@ -191,7 +191,7 @@ where
     let mut server = tokio::spawn(script(fake));
     let endpoint = Endpoint {
         name: "here".into(),
-        address: "local".into(),
+        address: "local".parse().unwrap(),
         port: 22,
         user: String::new(),
         identity: String::new(),

@@ -1,14 +1,14 @@
 //! Reads what is true: facts go into the state, what is not as declared into `drift`.
 use super::plan::{connection, desired, import_id, name};
 use super::schema::{Disk, HostState, Prepare};
-use crate::base::{ImportId, Kind, Problem};
+use crate::base::{ImportId, Kind, ObjectName, Problem};
 use crate::component::host::flow::{self, Desired};
 use crate::component::host::{Facts, Record, facts, objects, record};
 use crate::engine::Key;
 use crate::engine::mark::Stage;
 use crate::engine::{Check, Cx, Host};
 use crate::program;
-use crate::resource::common::{self, Texts, set_text};
+use crate::resource::common::{self, Texts};
 use crate::resource::execute::reader;
 use crate::resource::place;
 use crate::resource::{Context, Found};
@@ -23,6 +23,28 @@ use std::collections::BTreeMap;
 pub fn host(state: &HostState) -> Result<Host, Problem> {
     super::plan::host(state)
         .ok_or_else(|| Problem::internal("the state does not say where the host is"))
+}
+
+/// How a host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+enum Status {
+    /// As declared.
+    Ready,
+    /// Something differs from its declaration: `drift` says what.
+    Drifted,
+    /// A preparation began and did not end.
+    Building,
+    /// The end of a preparation began and did not end.
+    Destroying,
+    /// It does not answer.
+    Unreachable,
+}
+
+impl Status {
+    fn value(self) -> Value<String> {
+        Value::Value(<&str>::from(self).to_owned())
+    }
 }
 
 /// Looks at the host.
@@ -47,7 +69,7 @@ async fn look(cx: &Context, state: &mut HostState) -> Result<Vec<Problem>, Probl
         return Err(Problem::internal("the state of a host holds something unknown"));
     };
     let mut drift = BTreeMap::new();
-    let mut status = "ready";
+    let mut status = Status::Ready;
     if d.prepare.is_some() {
         let found = record::read(&cx, &d.site.host).await?;
         status = prepared(&cx, &d, &found, owner.as_deref(), &mut drift, &mut warnings).await?;
@@ -66,7 +88,7 @@ async fn look(cx: &Context, state: &mut HostState) -> Result<Vec<Problem>, Probl
     let here = objects::read(&cx, &at, &users).await?;
     warnings.extend(here.iter().filter_map(|o| o.warning(&at)));
     state.drift = Value::Value(drift.into_iter().map(|(k, v)| (k, Value::Value(v))).collect());
-    state.status = Value::Value(status.to_owned());
+    state.status = status.value();
     Ok(warnings)
 }
 
@@ -78,10 +100,10 @@ async fn prepared(
     owner: Option<&str>,
     drift: &mut BTreeMap<String, String>,
     warnings: &mut Vec<Problem>,
-) -> Result<&'static str, Problem> {
+) -> Result<Status, Problem> {
     if !found.exists() {
         drift.insert("record".into(), "the record of the preparation is not on the host".into());
-        return Ok("drifted");
+        return Ok(Status::Drifted);
     }
     if owner.is_some_and(|o| o != found.text("owner")) {
         warnings.push(
@@ -90,10 +112,10 @@ async fn prepared(
                 .why(format!("its record says owner \"{}\"", found.text("owner")))
                 .fix("leave prepare out here"),
         );
-        return Ok("ready");
+        return Ok(Status::Ready);
     }
     if found.stage() == Some(Stage::Destroying) {
-        return Ok("destroying");
+        return Ok(Status::Destroying);
     }
     let parts = d.prepare.as_ref().map(|p| flow::parts(&d.site, p)).unwrap_or_default();
     for (part, step) in parts {
@@ -110,9 +132,9 @@ async fn prepared(
             "preparation".into(),
             format!("operation {} did not end", found.text("operation")),
         );
-        return Ok("building");
+        return Ok(Status::Building);
     }
-    Ok(if drift.is_empty() { "ready" } else { "drifted" })
+    Ok(if drift.is_empty() { Status::Ready } else { Status::Drifted })
 }
 
 /// Checks the clock and the network against the declaration.
@@ -137,7 +159,7 @@ pub async fn only_looks(cx: &Cx, d: &Desired) -> Result<Vec<Problem>, Problem> {
 }
 
 fn unreachable(mut state: HostState, problem: Problem) -> Found<HostState> {
-    state.status = Value::Value("unreachable".to_owned());
+    state.status = Status::Unreachable.value();
     let warning = Problem {
         kind: Kind::Unreachable,
         what: format!("host \"{}\" could not be looked at", name(&state)),
@@ -286,12 +308,20 @@ pub async fn import(cx: &Context, id: &str) -> Result<HostState, Problem> {
     let name = match (ours, named) {
         (Some(record), _) => record.text("name").to_owned(),
         (None, Some(name)) => name,
-        (None, None) => reader(cx).read(&at, &program!("uname.sh")).await?.stdout.trim().to_owned(),
+        (None, None) => {
+            let said = reader(cx).read(&at, &program!("uname.sh")).await?.stdout;
+            ObjectName::parse(said.trim()).map(String::from).map_err(|why| {
+                Problem::user("the host's own name cannot be used")
+                    .place(at.endpoint.show())
+                    .why(why)
+                    .fix("write a name into the import id: ssh://user@address:22/name")
+            })?
+        }
     };
     let say = |s: &String| if s.is_empty() { Value::Null } else { Value::Value(s.clone()) };
     let state = HostState {
         name: Value::Value(name),
-        address: Value::Value(endpoint.address.clone()),
+        address: Value::Value(endpoint.address.to_string()),
         port: Value::Value(i64::from(endpoint.port)),
         user: say(&endpoint.user),
         identity: say(&endpoint.identity),
@@ -304,8 +334,5 @@ pub async fn import(cx: &Context, id: &str) -> Result<HostState, Problem> {
     if let Some(problem) = found.warnings.into_iter().find(|w| w.kind == Kind::Unreachable) {
         return Err(problem);
     }
-    found
-        .state
-        .filter(|s| set_text(&s.status) != Some("unreachable"))
-        .ok_or_else(|| Problem::internal("an import found nothing"))
+    found.state.ok_or_else(|| Problem::internal("an import found nothing"))
 }

@@ -2,7 +2,7 @@
 use crate::resource::common::{Connection, Map, Texts, connection};
 use crate::resource::ob_cluster::{Timeouts, schema_timeouts};
 use crate::schema::build::{
-    STRING, duration, map, map_of, not_empty, number, object, object_name, set, string,
+    STRING, address, duration, map, map_of, not_empty, number, object, object_name, set, string,
 };
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
@@ -373,7 +373,7 @@ pub fn schema() -> Schema {
         "address",
         string("Host name or IP address; `local` is this machine without SSH.")
             .required()
-            .check(not_empty),
+            .check(address),
     )
     .attr("port", number("SSH port. Default: `22`.").optional_computed().range(1..=65535))
     .attr("user", string("Login user; the identity's when not set.").optional().check(not_empty))

@@ -80,7 +80,7 @@ fn the_connection_is_known_at_plan_from_the_configuration_alone() {
         .state;
     let endpoint = s.endpoint.as_ref_option().and_then(|c| c.endpoint()).unwrap();
     assert_eq!(
-        (endpoint.address.as_str(), endpoint.port, endpoint.identity.as_str()),
+        (&*endpoint.address, endpoint.port, endpoint.identity.as_str()),
         ("10.0.0.1", 22, "prod")
     );
     assert_eq!(s.id, V::Value("ssh://10.0.0.1:22/h?identity=prod".into()));
@@ -241,7 +241,7 @@ fn import_ids_come_apart() {
     ] {
         let got = parse_id(id).ok();
         let got = got.as_ref().map(|(e, n)| {
-            (e.user.as_str(), e.address.as_str(), e.port, e.identity.as_str(), n.as_deref())
+            (e.user.as_str(), &*e.address, e.port, e.identity.as_str(), n.as_deref())
         });
         assert_eq!(got, want, "{id}");
     }

@@ -27,7 +27,7 @@ fn local() -> Arc<dyn Transport> {
     Arc::new(Local::new(
         Endpoint {
             name: "here".into(),
-            address: "local".into(),
+            address: "local".parse().unwrap(),
             port: 0,
             user: String::new(),
             identity: String::new(),

@@ -199,7 +199,7 @@ mod tests {
     fn work(text: &str, values: &[(&str, &str)]) -> Work {
         let endpoint = Endpoint {
             name: "h".into(),
-            address: "h".into(),
+            address: "h".parse().unwrap(),
             port: 22,
             user: String::new(),
             identity: String::new(),

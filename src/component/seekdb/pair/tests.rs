@@ -8,7 +8,7 @@ use crate::transport::Endpoint;
 fn member(name: &str, n: u8) -> Node {
     let endpoint = Endpoint {
         name: format!("h{n}"),
-        address: format!("10.0.0.{n}"),
+        address: format!("10.0.0.{n}").parse().unwrap(),
         port: 22,
         user: "root".into(),
         identity: String::new(),
