@@ -3,8 +3,9 @@
 use lab::may_make_hosts;
 use lab::process::until;
 use lab::sql;
-use lab::story::{Cluster, Config, Consent, Story, nothing_lost};
+use lab::story::{Cluster, Config, Consent, Story, nothing_lost, trail};
 use lab::writer::{self, Report, Writer};
+use ob::engine::journal::{Event, Line};
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -194,6 +195,26 @@ fn leave(s: &Story, mut config: Config) -> Config {
     config
 }
 
+/// Proves: one operation builds both standbys at the same time. By the journals, each began to be
+/// built before the other was.
+fn beside_each_other(s: &Story) {
+    let journals = trail::read(&s.lab).unwrap();
+    let built = |host: &str| {
+        let lines = || journals.iter().filter(|j| j.host == host).flat_map(|j| &j.lines);
+        let of = |event, kind| {
+            let step = |l: &&Line| l.entry.event == event && l.entry.kind == kind;
+            let line = lines().find(step).unwrap_or_else(|| panic!("{host}: no {event:?} {kind}"));
+            (line.entry.op.clone(), line.at)
+        };
+        let ((operation, began), (_, ended)) =
+            (of(Event::Begin, "begin_store"), of(Event::End, "end_store"));
+        (operation, began, ended)
+    };
+    let ((one, b_began, b_ended), (other, c_began, c_ended)) = (built("h2"), built("h3"));
+    assert_eq!(one, other, "one operation built both");
+    assert!(b_began < c_ended && c_began < b_ended, "{b_began}-{b_ended}, {c_began}-{c_ended}");
+}
+
 #[test]
 fn three_are_deployed_switched_failed_over_rejoined_reduced_and_destroyed() {
     if !may_make_hosts("the story of three") {
@@ -204,6 +225,7 @@ fn three_are_deployed_switched_failed_over_rejoined_reduced_and_destroyed() {
     let mut config = Config::trio();
     s.apply(&config).unwrap();
     s.say(&format!("three deployed in {:.1} s", begun.elapsed().as_secs_f64()));
+    beside_each_other(&s);
     s.settled().unwrap();
     stands(&s, "a", 1, &[("a", "primary"), ("b", "standby"), ("c", "standby")]);
     config = switchover(&s, config);
