@@ -15,6 +15,9 @@ const ALONE: usize = 4;
 /// longer than this.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// How long a look is kept that nobody asks for.
+const KEPT: Duration = Duration::from_secs(120);
+
 /// What a server was seen to have, and which login saw it.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -36,7 +39,7 @@ struct Place {
 /// The shared looks of one configured provider, by server.
 #[derive(Debug)]
 pub struct Looks {
-    places: Mutex<BTreeMap<String, Arc<Place>>>,
+    places: Mutex<BTreeMap<String, (Instant, Arc<Place>)>>,
     fresh: Duration,
 }
 
@@ -48,12 +51,13 @@ impl Default for Looks {
 
 impl Looks {
     fn place(&self, server: &str) -> Arc<Place> {
-        self.places
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(server.to_owned())
-            .or_default()
-            .clone()
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || (Instant::now(), Arc::default());
+        let place = places.entry(server.to_owned()).or_insert_with(fresh);
+        place.0 = Instant::now();
+        let place = place.1.clone();
+        places.retain(|_, (used, place)| Arc::strong_count(place) > 1 || used.elapsed() <= KEPT);
+        place
     }
 
     /// Looks at `server`. The first few reads use `one`, made for a single object. Later reads

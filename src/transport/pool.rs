@@ -34,6 +34,9 @@ pub struct Patience {
     /// How long at least a host that failed counts as dead. It counts as dead for as long as the
     /// failure took to show, at least this time and at most five times this time.
     pub dead: Duration,
+    /// How long a connection that nobody uses stays open: a server runs for months, and hosts come
+    /// and go.
+    pub idle: Duration,
 }
 
 impl Default for Patience {
@@ -43,6 +46,7 @@ impl Default for Patience {
             refused: Duration::from_secs(5),
             dropped: Duration::from_secs(15),
             dead: Duration::from_secs(3),
+            idle: Duration::from_secs(600),
         }
     }
 }
@@ -52,7 +56,7 @@ pub struct Pool {
     config: SshConfig,
     cancel: CancellationToken,
     patience: Patience,
-    slots: Mutex<HashMap<Endpoint, Arc<Slot>>>,
+    slots: Mutex<HashMap<Endpoint, (Instant, Arc<Slot>)>>,
     handshakes: Semaphore,
     per_host: Mutex<HashMap<(String, u16), Arc<Semaphore>>>,
     me: Weak<Self>,
@@ -101,7 +105,16 @@ impl Pool {
         // The name is for people: two names of one host share its connection. The jump chain is the
         // same for all hosts.
         let key = Endpoint { name: String::new(), ..endpoint.clone() };
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || (Instant::now(), Arc::default());
+        let slot = slots.entry(key).or_insert_with(fresh);
+        slot.0 = Instant::now();
+        let slot = slot.1.clone();
+        // A connection that is dropped here ends once nothing runs over it any more.
+        slots.retain(|_, (used, slot)| {
+            Arc::strong_count(slot) > 1 || used.elapsed() <= self.patience.idle
+        });
+        slot
     }
 
     /// The live connection to `endpoint`: the one there is, or a new one.
@@ -191,13 +204,12 @@ impl Pool {
             None => None,
         };
         let host = (endpoint.address.to_string(), endpoint.port);
-        let here = self
-            .per_host
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(host)
-            .or_insert_with(|| Arc::new(Semaphore::new(PER_HOST)))
-            .clone();
+        let here = {
+            let mut hosts = self.per_host.lock().unwrap_or_else(PoisonError::into_inner);
+            // Forget hosts with which no handshake is under way.
+            hosts.retain(|_, s| Arc::strong_count(s) > 1);
+            hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))).clone()
+        };
         let closed = |_| Failure::Final(TransportError::Cancelled);
         let _here = here.acquire().await.map_err(closed)?;
         let _overall = self.handshakes.acquire().await.map_err(closed)?;
@@ -293,5 +305,39 @@ impl Transport for Remote {
     }
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
         self.pool.connection(&self.endpoint).await?.dial(address, port).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(address: &str) -> Endpoint {
+        Endpoint {
+            name: String::new(),
+            address: address.parse().unwrap(),
+            port: 22,
+            user: String::new(),
+            identity: String::new(),
+            host_key: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_nobody_uses_goes_and_what_is_used_stays() {
+        let patience = Patience { idle: Duration::ZERO, ..Patience::default() };
+        let pool = Pool::with_patience(SshConfig::default(), CancellationToken::new(), patience);
+        let known = || pool.slots.lock().unwrap().keys().map(|e| e.address.to_string()).collect();
+        let used = pool.slot(&at("10.0.0.1"));
+        drop(pool.slot(&at("10.0.0.2")));
+        std::thread::sleep(Duration::from_millis(2));
+        drop(pool.slot(&at("10.0.0.3")));
+        let mut now: Vec<String> = known();
+        now.sort();
+        assert_eq!(now, ["10.0.0.1", "10.0.0.3"]);
+        drop(used);
+        std::thread::sleep(Duration::from_millis(2));
+        drop(pool.slot(&at("10.0.0.4")));
+        assert_eq!(known(), ["10.0.0.4"]);
     }
 }

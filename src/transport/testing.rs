@@ -189,6 +189,7 @@ pub fn quick() -> pool::Patience {
         connect: Duration::from_secs(3),
         refused: Duration::from_millis(500),
         dropped: Duration::from_secs(5),
+        idle: pool::Patience::default().idle,
         dead: Duration::from_millis(500),
     }
 }
