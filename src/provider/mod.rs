@@ -21,6 +21,8 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_destroy;
+#[cfg(test)]
 mod tests_sql;
 
 pub use document::schema_document;

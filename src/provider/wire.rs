@@ -18,6 +18,11 @@ use std::collections::BTreeSet;
 use tf_provider::Resource as _;
 use tf_provider::value::Value;
 
+/// What a refused destroy says besides its reason, in case nobody asked for a destroy.
+const REPLACED: &str = "\nnote   nothing was changed. Terraform destroys an object that it replaces \
+                        (-replace, taint, replace_triggered_by, another value of an attribute that \
+                        needs a new object) and does not plan that destroy";
+
 /// A resource as the service calls it. [`super::dispatch`] catches panics and says what they
 /// answer.
 #[async_trait]
@@ -130,6 +135,7 @@ impl<R: Resource> Wire<R> {
         check::clear_write_only(&self.0.schema, &mut tree);
         unknowns::mark(&self.0.schema, &prior_tree, &config.tree, &mut tree);
         let proposed = codec::typed::<R::State>("proposed state", tree, diags)?;
+        let going = prior.as_ref().map(|p| p.state.clone());
         let planned = match prior {
             None => self
                 .0
@@ -143,11 +149,29 @@ impl<R: Resource> Wire<R> {
                 .map(|(s, (), paths)| (s, paths)),
         };
         let (state, replace) = planned.ok_or(Refused)?;
+        if let Some(prior) = going.filter(|_| !replace.is_empty()) {
+            self.may_go(&prior, diags)?;
+        }
         let tree = self.encode("planned state", &state, diags)?;
         let broken = rules::plan(&self.0.schema, &prior_tree, &config.tree, &tree);
         let refused = !broken.is_empty();
         self.broken("the plan", broken, diags);
         if refused { Err(Refused) } else { Ok((tree, replace)) }
+    }
+
+    /// Refuses a destroy that a plan would have refused. Core plans no destroy of what it replaces
+    /// (`-replace`, taint, `replace_triggered_by`), so the destroy itself has to ask.
+    fn may_go(&self, prior: &R::State, diags: &mut Diagnostics) -> Result<(), Refused> {
+        let mut own = Diagnostics::default();
+        self.0.resource.plan_destroy(prior, &mut own);
+        if own.errors.is_empty() {
+            return Ok(());
+        }
+        for mut error in own.errors {
+            error.detail += REPLACED;
+            diags.errors.push(error);
+        }
+        Err(Refused)
     }
 
     /// Applies a change. `Ok` holds the new state; if `diags` has errors, it is what is true now.
@@ -165,6 +189,7 @@ impl<R: Resource> Wire<R> {
             (Some(planned), Some(config)) => (planned, config),
             (None, _) => {
                 let Some(prior) = prior else { return Ok(V::Nil) };
+                self.may_go(&prior.state, diags)?;
                 return self
                     .0
                     .destroy(diags, prior.state, (), Value::Null)

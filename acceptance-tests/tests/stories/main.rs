@@ -6,6 +6,7 @@
 mod break_glass;
 mod database;
 mod examples;
+mod guarded;
 mod host_prepare;
 mod host_resource;
 mod hosts;
