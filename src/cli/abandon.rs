@@ -5,6 +5,7 @@ use super::reach::{Where, look, who};
 use super::{progress, steps};
 use crate::base::Problem;
 use crate::base::units::count;
+use crate::component::database;
 use crate::engine::{Executor, Limits};
 use crate::operate::abandon::{Piece, pieces};
 use crate::operate::history;
@@ -51,6 +52,12 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         executor.events = progress::sink(*out);
         if let Some(problem) = piece.run(&executor, cx.cancel()).await.problem {
             return Err(problem);
+        }
+        if let Some(database) = database::of(piece.engine)
+            && let Ok(facts) = database.facts(&cx, &piece.node).await
+            && let Some(problem) = database::left(&piece.node, &facts)
+        {
+            out.warn(&problem);
         }
     }
     let names: Vec<_> = pieces.iter().map(Piece::title).collect();

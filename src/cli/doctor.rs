@@ -185,6 +185,22 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 ),
             ));
         }
+        if let Some(home) = object.home.as_deref()
+            && object.mark.is_none()
+            && !object.mark_damaged
+        {
+            found.push(Finding::new(
+                host,
+                format!("mark {}", object.key),
+                Level::Bad,
+                format!("{home} is missing, and nobody removed what was made there"),
+                format!(
+                    "mount its disk or move it back; if it is gone for good: ob gone {home} --host \
+                     {}",
+                    host.endpoint.address
+                ),
+            ));
+        }
         if let Some(mark) = object.mark.as_ref().filter(|m| m.stage != Stage::Complete) {
             let word = if mark.stage == Stage::Building { "create" } else { "destroy" };
             found.push(Finding::new(

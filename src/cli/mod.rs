@@ -7,6 +7,7 @@ mod abandon;
 mod break_glass;
 mod diff;
 mod doctor;
+mod gone;
 mod journal;
 mod kit;
 mod operation;
@@ -66,6 +67,8 @@ enum Command {
     /// Standby databases.
     #[command(subcommand)]
     Standby(diff::Verb),
+    /// Says that a database whose directory is missing is gone for good.
+    Gone(gone::Args),
     /// Checks hosts and what lies on them.
     Doctor(doctor::Args),
     /// Prints the sudoers file that an ordinary login user needs.
@@ -136,6 +139,7 @@ async fn run(out: &Out, command: Command, cancel: CancellationToken) -> Result<E
         Command::Status(args) => status::run(out, args, cancel).await,
         Command::Kit(args) => kit::run(out, args, cancel).await,
         Command::Standby(diff::Verb::Diff(args)) => diff::run(out, args, cancel).await,
+        Command::Gone(args) => gone::run(out, args, cancel).await,
         Command::Doctor(args) => doctor::run(out, args, cancel).await,
         Command::Sudoers { user, run_as } => {
             let text = crate::transport::sudo::sudoers(&user, &run_as);

@@ -15,6 +15,7 @@ pub mod rules;
 pub mod serve;
 mod service;
 pub mod source;
+pub mod twins;
 pub mod unknowns;
 pub mod wire;
 

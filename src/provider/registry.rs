@@ -1,6 +1,7 @@
 //! What a provider process serves: the registered types and the state they share.
 use super::adapter::{Adapter, SourceAdapter};
 use super::source::{WireSource, WireSourceOf};
+use super::twins::Twins;
 use super::wire::{Wire, WireResource};
 use crate::base::Problem;
 use crate::protocol::running::Running;
@@ -18,6 +19,8 @@ pub type Connect = Arc<dyn Fn(SshConfig, CancellationToken) -> Arc<dyn Connector
 #[derive(Clone, Default)]
 pub struct Shared {
     session: Arc<RwLock<Option<Arc<Session>>>>,
+    /// One object under two addresses.
+    pub twins: Arc<Twins>,
     /// Counts the calls under way, and asks them to stop.
     pub running: Running,
 }
@@ -29,8 +32,9 @@ impl Shared {
         let session = self.session.read().unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(Context { session, cancel: self.running.token() })
     }
-    /// Takes a new session.
+    /// Takes a new session: a run begins.
     pub fn configure(&self, session: Session) {
+        self.twins.begin();
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(session));
     }
     /// The problem of a call that needs a session when there is none.

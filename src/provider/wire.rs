@@ -18,6 +18,11 @@ use std::collections::BTreeSet;
 use tf_provider::Resource as _;
 use tf_provider::value::Value;
 
+/// The import id in a state; `None` while it is not known, and for a type without one.
+fn import_id(state: &Tree) -> Option<String> {
+    tree::get(state, "id").as_str().filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
 /// What a refused destroy says besides its reason, in case nobody asked for a destroy.
 const REPLACED: &str = "\nnote   nothing was changed. Terraform destroys an object that it replaces \
                         (-replace, taint, replace_triggered_by, another value of an attribute that \
@@ -102,6 +107,12 @@ impl<R: Resource> Wire<R> {
         })
     }
 
+    fn told(&self, done: Result<(), Problem>, diags: &mut Diagnostics) {
+        if let Err(problem) = done {
+            diags.problem(problem);
+        }
+    }
+
     fn broken(&self, what: &str, broken: Vec<rules::Broken>, diags: &mut Diagnostics) {
         for (path, rule) in broken {
             let place =
@@ -122,6 +133,9 @@ impl<R: Resource> Wire<R> {
         let (prior, proposed, config) = (prior?, proposed?, config?);
         let Some(proposed) = proposed else {
             if let Some(prior) = prior {
+                if let Some(id) = import_id(&prior.tree) {
+                    self.told(self.0.shared.twins.destroys(R::TYPE, &id), diags);
+                }
                 self.0.plan_destroy(diags, prior.state, (), Value::Null).await;
             }
             return Ok((V::Nil, Vec::new()));
@@ -156,6 +170,11 @@ impl<R: Resource> Wire<R> {
         let broken = rules::plan(&self.0.schema, &prior_tree, &config.tree, &tree);
         let refused = !broken.is_empty();
         self.broken("the plan", broken, diags);
+        if prior_tree == V::Nil
+            && let Some(id) = import_id(&tree)
+        {
+            self.told(self.0.shared.twins.creates(R::TYPE, &id), diags);
+        }
         if refused { Err(Refused) } else { Ok((tree, replace)) }
     }
 
@@ -190,6 +209,12 @@ impl<R: Resource> Wire<R> {
             (None, _) => {
                 let Some(prior) = prior else { return Ok(V::Nil) };
                 self.may_go(&prior.state, diags)?;
+                if let Some(Err(problem)) =
+                    import_id(&prior.tree).map(|id| self.0.shared.twins.unmakes(R::TYPE, &id))
+                {
+                    diags.problem(problem);
+                    return Err(Refused);
+                }
                 return self
                     .0
                     .destroy(diags, prior.state, (), Value::Null)
@@ -204,6 +229,7 @@ impl<R: Resource> Wire<R> {
                 return Err(Refused);
             }
         };
+        let creates = prior.is_none();
         let state = match prior {
             None => self.0.create(diags, planned.state, config.state, (), Value::Null).await,
             Some(prior) => {
@@ -222,6 +248,9 @@ impl<R: Resource> Wire<R> {
             return Err(Refused);
         };
         let tree = self.encode("new state", &state, diags)?;
+        if creates && let Some(id) = import_id(&tree) {
+            self.0.shared.twins.made(R::TYPE, &id);
+        }
         if diags.errors.is_empty() {
             self.broken("the apply", rules::applied(&self.0.schema, &planned.tree, &tree), diags);
         }

@@ -18,13 +18,17 @@ fn ob() -> PathBuf {
         .join("ob")
 }
 
-struct Operator {
+/// Somebody who runs `ob` with the lab's key.
+pub(crate) struct Operator {
     lab: PathBuf,
     known_hosts: PathBuf,
 }
 
 impl Operator {
-    fn run(&self, args: &[&str]) -> lab::Output {
+    pub(crate) fn of(lab: &Lab) -> Self {
+        Self { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() }
+    }
+    pub(crate) fn run(&self, args: &[&str]) -> lab::Output {
         let (key, known) = (self.lab.display().to_string(), self.known_hosts.display().to_string());
         let (program, user) = (ob().display().to_string(), login::user());
         let mut words = vec![program.as_str()];
@@ -99,8 +103,7 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     let (a, b) = (lab.host(0), lab.host(1));
     let dir = tempfile::tempdir().unwrap();
     let tf = Terraform::new(dir.path(), Source::Override).unwrap();
-    let operator =
-        Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
+    let operator = Operator::of(&lab);
     tf.write("main.tf", &configuration(&lab, &lab.info().key, &lab.info().known_hosts)).unwrap();
     tf.apply().unwrap();
     tf.settled().unwrap();
@@ -268,8 +271,7 @@ fn an_unfinished_create_can_be_given_up_and_leaves_nothing() {
     let a = lab.host(0);
     let dir = tempfile::tempdir().unwrap();
     let tf = Terraform::new(dir.path(), Source::Override).unwrap();
-    let operator =
-        Operator { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() };
+    let operator = Operator::of(&lab);
     tf.write("main.tf", &configuration(&lab, &lab.info().key, &lab.info().known_hosts)).unwrap();
     let mut apply =
         tf.start(&["apply", "-auto-approve", "-no-color", "-target=ob_cluster.a"]).unwrap();

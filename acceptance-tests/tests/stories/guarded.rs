@@ -1,6 +1,7 @@
 //! What holds data goes only when its configuration lets it go, whatever makes Terraform destroy
 //! it: core plans no destroy of what it replaces, so no plan can refuse one.
-use lab::story::{Config, Story};
+use crate::break_glass::Operator;
+use lab::story::{Config, Story, words};
 use lab::{may_make_hosts, sql};
 
 /// Runs a command that would destroy something protected, and demands that it is refused by name
@@ -65,4 +66,111 @@ fn no_replace_destroys_what_is_protected() {
     config.more = trigger("1");
     s.write(&config).unwrap();
     s.settled().unwrap();
+}
+
+/// Ends the server of a host and moves its directory away, as a disk that is not mounted.
+fn unmounted(s: &Story, host: usize, name: &str) {
+    let line = format!(
+        "kill -9 $(cat /data/{name}/run/seekdb.pid); while [ -d /proc/$(cat \
+         /data/{name}/run/seekdb.pid) ]; do sleep 0.1; done; mkdir -p /away && mv /data/{name} \
+         /away/{name}"
+    );
+    s.host(host).exec(&line).unwrap().ok().unwrap();
+}
+
+#[test]
+fn a_directory_that_is_missing_is_no_empty_database() {
+    if !may_make_hosts("a missing directory") {
+        return;
+    }
+    let s = Story::new(1).unwrap();
+    let config = Config { protect: false, ..Config::single() };
+    s.apply(&config).unwrap();
+    for statement in [
+        "create database shop",
+        "create table shop.rows (n int)",
+        "insert into shop.rows values (1)",
+    ] {
+        sql::query(s.root(0), statement).unwrap();
+    }
+    unmounted(&s, 0, "a");
+    let says = |text: &str, how: &str| {
+        for word in ["is missing", "may not be mounted", "ob gone /data/a --host"] {
+            assert!(text.contains(word), "{how}: it does not say {word:?}: {text}");
+        }
+    };
+    let apply = ["apply", "-auto-approve", "-no-color"];
+    says(&s.fails(&["plan", "-no-color"]).unwrap(), "plan");
+    says(&s.fails(&apply).unwrap(), "apply");
+    says(&s.fails(&["destroy", "-auto-approve", "-no-color"]).unwrap(), "destroy");
+    says(
+        &s.fails(&["apply", "-auto-approve", "-no-color", "-replace=ob_cluster.a"]).unwrap(),
+        "replace",
+    );
+    // The mount point itself may be there, empty but for what mkfs made.
+    s.host(0).exec("mkdir -p /data/a/lost+found").unwrap().ok().unwrap();
+    says(&s.fails(&apply).unwrap(), "an empty mount point");
+    s.host(0).exec("rmdir /data/a/lost+found /data/a").unwrap().ok().unwrap();
+    // Without its state, a create finds the same.
+    let state = s.tf.work().join("terraform.tfstate");
+    let kept = std::fs::read(&state).unwrap();
+    std::fs::remove_file(&state).unwrap();
+    says(&s.fails(&apply).unwrap(), "a create without its state");
+    assert!(s.addresses().unwrap().is_empty() && s.tainted().unwrap().is_empty());
+    std::fs::write(&state, kept).unwrap();
+
+    // It is back: the same command goes on, and the row is there.
+    s.host(0).exec("mv /away/a /data/a").unwrap().ok().unwrap();
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    assert_eq!(sql::query(s.root(0), "select n from shop.rows").unwrap(), [["1"]]);
+    s.say("missing: plan, apply, destroy, replace and create were refused; back: the row is there");
+
+    // Gone for good: only a person says so, and not while it is there.
+    let (operator, at) =
+        (Operator::of(&s.lab), format!("{}:{}", s.host(0).address(), s.host(0).port()));
+    let gone = ["gone", "/data/a", "--host", &at, "--yes"];
+    let out = operator.run(&gone);
+    assert!(out.status != 0 && words(&out).contains("there is something in it"), "{out:?}");
+    unmounted(&s, 0, "a");
+    operator.run(&gone).ok().unwrap();
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    assert!(sql::query(s.root(0), "select n from shop.rows").is_err(), "a new database");
+
+    // What is not ours is left, named, and in nobody's way.
+    s.host(0)
+        .exec("echo core > /data/a/core.4711; mkdir /data/a/lost+found")
+        .unwrap()
+        .ok()
+        .unwrap();
+    let out = s.tf.run(&["destroy", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
+    let text = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("holds what is not ours") && text.contains("core.4711"), "{text}");
+    assert_eq!(s.host(0).exec("ls -A /data/a").unwrap().stdout, "core.4711\nlost+found\n");
+    let refused = s.fails(&apply).unwrap();
+    assert!(refused.contains("not empty") && refused.contains("core.4711"), "{refused}");
+    s.host(0).exec("rm /data/a/core.4711").unwrap().ok().unwrap();
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    s.tf.destroy().unwrap();
+    s.say("a stray file was left and named; lost+found blocks nothing");
+}
+
+#[test]
+fn a_member_whose_directory_is_missing_is_not_built_anew() {
+    if !may_make_hosts("a missing member") {
+        return;
+    }
+    let s = Story::new(2).unwrap();
+    let config = Config::pair();
+    s.apply(&config).unwrap();
+    unmounted(&s, 1, "b");
+    let text = s.fails(&["apply", "-auto-approve", "-no-color"]).unwrap();
+    assert!(text.contains("directory of \"b\"") && text.contains("is missing"), "{text}");
+    assert!(s.host(1).exec("ls /data/b").unwrap().status != 0, "nothing was made");
+    s.host(1).exec("mv /away/b /data/b").unwrap().ok().unwrap();
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    s.say("a member under a missing mount was not built anew, and follows again");
 }

@@ -104,6 +104,42 @@ fn pattern() -> String {
 }
 
 #[test]
+fn a_block_that_is_renamed_without_moved_destroys_nothing() {
+    let server = Server::start();
+    let (_dir, tf) = work(&server, &singles(""));
+    tf.apply().unwrap();
+    let names = [("ob_database", "d"), ("ob_user", "u"), ("ob_grant", "g")];
+    let renamed = |text: &str| {
+        names.iter().fold(text.to_owned(), |text, (kind, name)| {
+            text.replace(&format!("\"{kind}\" \"{name}\""), &format!("\"{kind}\" \"new\""))
+                .replace(&format!("{kind}.{name}."), &format!("{kind}.new."))
+        })
+    };
+    let text = renamed(&singles(""));
+    tf.write("main.tf", &(server.head() + &text)).unwrap();
+    let refused = flat(&tf.plan().unwrap_err());
+    // The grant is not planned once its user is refused.
+    for kind in ["ob_database", "ob_user"] {
+        for word in ["would be created and destroyed in one run", &format!("from = {kind}.OLD")] {
+            assert!(refused.contains(word), "{kind}: {word}: {refused}");
+        }
+    }
+    assert!(tf.apply().is_err());
+    let table = format!("`{}`.t", DATABASE.replace('`', "``"));
+    server.login(USER, PASSWORD, &format!("create table {table} (a int)")).unwrap();
+    // As the message says.
+    let moved: String = names
+        .iter()
+        .map(|(kind, name)| format!("moved {{\n  from = {kind}.{name}\n  to   = {kind}.new\n}}\n"))
+        .collect();
+    tf.write("main.tf", &(server.head() + &text + &moved)).unwrap();
+    tf.apply().unwrap();
+    tf.settled().unwrap();
+    server.login(USER, PASSWORD, &format!("select * from {table}")).unwrap();
+    tf.destroy().unwrap();
+}
+
+#[test]
 fn hostile_names_live_and_every_drift_is_shown_and_corrected() {
     let server = Server::start();
     let (_dir, tf) = work(&server, &singles(""));

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// Removes what a failed create has left, its note included (`ob gone`).
+const GONE: &str = "rm -rf /data/* /root/.ob/objects/*/home /home/*/.ob/objects/*/home";
+
 /// Demands exactly one error, with all its parts and these words in it.
 fn one_clear_error(name: &str, s: &Story, config: &Config, say: &[&str]) {
     s.write(config).unwrap();
@@ -131,7 +134,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     one_clear_error("not a package", &s, &not_a_package, &["h1", "declared"]);
 
     s.host(0)
-        .exec("rm -rf /data/*; mkdir -p /data/a && echo precious > /data/a/rows")
+        .exec(&format!("{GONE}; mkdir -p /data/a && echo precious > /data/a/rows"))
         .unwrap()
         .ok()
         .unwrap();
@@ -146,7 +149,7 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
         "precious\n",
         "nothing was changed"
     );
-    s.host(0).exec("rm -rf /data/*").unwrap().ok().unwrap();
+    s.host(0).exec(GONE).unwrap().ok().unwrap();
 
     s.host(0)
         .exec(

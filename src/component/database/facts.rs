@@ -1,8 +1,9 @@
 //! What a host and a running server say of a database.
 use super::{Group, Loss};
-use crate::base::Secret;
 use crate::base::units::Bytes;
+use crate::base::{Problem, Secret};
 use crate::component::sql::Login;
+use crate::engine::Node;
 use crate::engine::mark::Mark;
 use std::collections::BTreeMap;
 
@@ -11,8 +12,13 @@ use std::collections::BTreeMap;
 pub struct Facts {
     /// The base directory exists.
     pub exists: bool,
-    /// The base directory holds something that is not ours (`.ob` is not counted).
-    pub occupied: bool,
+    /// A server of ours was made here and never removed, by the run user's own notes, which are
+    /// not in the base directory.
+    pub known: bool,
+    /// The base directory holds what a server writes: its store, settings, logs or run files.
+    pub data: bool,
+    /// What else is in the base directory, at most ten names. `lost+found` is not counted.
+    pub strays: Vec<String>,
     /// The base directory is empty and its user cannot remove it: it is a mount point, or its
     /// parent directory belongs to another user.
     pub stays: bool,
@@ -61,6 +67,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// A server of ours was made here, nobody removed it, and nothing of it is there: the disk is
+    /// not mounted, or the directory was moved or removed by hand. Never taken for "not there".
+    #[must_use]
+    pub fn missing(&self) -> bool {
+        self.known && self.mark.is_none() && self.mark_damaged.is_none() && !self.data
+    }
     /// How `user`, an account of ours, logs in; `None` before that account was made.
     #[must_use]
     pub fn login(&self, user: &str) -> Option<Login> {
@@ -122,4 +134,35 @@ pub struct Said {
     pub parameters: BTreeMap<String, String>,
     /// Parameters that somebody has set, without hidden ones and those that the server sets itself.
     pub changed: BTreeMap<String, String>,
+}
+
+/// Says of a server that was made in a directory that the directory or what was in it is missing.
+#[must_use]
+pub fn missing(node: &Node) -> Problem {
+    let endpoint = &node.host.endpoint;
+    let user = if endpoint.user.is_empty() { "USER" } else { &endpoint.user };
+    let run_as = &node.host.run_as;
+    let run_as = if run_as.is_empty() { String::new() } else { format!(" --as {run_as}") };
+    Problem::refused(format!("the directory of {} is missing", node.show()))
+        .place(format!("{} on {}", node.directory, endpoint.show()))
+        .why(
+            "a database was made there and nobody removed it, by the notes in ~/.ob/objects: its \
+             disk may not be mounted, or the directory was moved; a new one would be empty",
+        )
+        .fix(format!(
+            "mount the disk or move the directory back; only if the database is gone for good, say \
+             so: ob gone {} --host {user}@{}:{}{run_as}",
+            node.directory, endpoint.address, endpoint.port
+        ))
+}
+
+/// Says what was left in a directory because it is not ours; `None` when nothing was.
+#[must_use]
+pub fn left(node: &Node, facts: &Facts) -> Option<Problem> {
+    (facts.exists && !facts.strays.is_empty()).then(|| {
+        Problem::user(format!("{} was not removed: it holds what is not ours", &*node.directory))
+            .place(node.host.endpoint.show())
+            .why(facts.strays.join(", "))
+            .fix("look at it, and remove it by hand")
+    })
 }

@@ -86,6 +86,8 @@ pub enum State {
     /// An adoption was cut; the server does not run.
     #[strum(serialize = "adopting, stopped")]
     AdoptingDown,
+    /// The server was made, nobody removed it, and its directory is not there.
+    Missing,
     /// The host or the server does not answer.
     Unreachable,
 }
@@ -109,6 +111,9 @@ impl State {
     /// shows as a change of the member's own object.
     #[must_use]
     pub fn of(facts: &Facts, initialize: bool) -> Self {
+        if facts.missing() {
+            return Self::Missing;
+        }
         match facts.mark.as_ref().map(|m| m.stage) {
             Some(Stage::Destroying) => return Self::Destroying,
             Some(Stage::Building) if initialize => return Self::Building,

@@ -102,6 +102,7 @@ impl Database for Seekdb {
             | State::Destroying
             | State::Adopting
             | State::AdoptingDown
+            | State::Missing
             | State::Unreachable => {}
         }
         // The first change of an imported instance adopts it, and an adoption that was cut is

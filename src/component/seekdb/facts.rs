@@ -14,7 +14,7 @@ use crate::component::database::Group;
 /// # Errors
 /// The host cannot be reached or the program failed.
 pub async fn read(cx: &Cx, node: &Node) -> Result<Facts, Problem> {
-    Ok(parse(&cx.read(&node.host, &about!(node, "look.sh")).await?.stdout))
+    Ok(parse(&cx.read(&node.host, &about!(node, "look.sh").arg(node.key().as_str())).await?.stdout))
 }
 
 fn parse(text: &str) -> Facts {
@@ -29,7 +29,13 @@ fn parse(text: &str) -> Facts {
     let group = note(has("has.group"), file("group"), parse_group);
     Facts {
         exists: has("exists"),
-        occupied: has("occupied"),
+        known: has("known"),
+        data: has("data"),
+        strays: facts
+            .iter()
+            .filter(|(k, _)| k.starts_with("stray."))
+            .map(|(_, v)| v.clone())
+            .collect(),
         stays: has("stays"),
         group_damaged: group.clone().err(),
         group: group.ok().flatten(),
@@ -116,18 +122,23 @@ mod tests {
     #[test]
     fn facts_come_from_what_the_script_printed() {
         let facts = parse(
-            "exists=1\noccupied=1\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\n\
+            "exists=1\nknown=1\ndata=1\nstray.1=core.7\nstray.2=x=y\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\n\
              running=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n",
         );
         assert!(facts.restart_runs && !facts.fenced_runs, "another process has that pid");
-        assert!(
-            facts.exists && facts.occupied && facts.store && facts.boot && facts.account.is_none()
-        );
+        assert!(facts.exists && facts.data && facts.store && facts.boot && facts.account.is_none());
         assert_eq!(
             (facts.pid, facts.running_package.as_deref(), facts.package.as_deref()),
             (Some(42), Some("p1"), Some("p2"))
         );
-        assert_eq!(facts.aside, ["x"]);
+        assert_eq!(
+            (facts.aside.clone(), facts.strays.clone()),
+            (vec!["x".into()], vec!["core.7".into(), "x=y".into()])
+        );
+        assert!(!facts.missing() && parse("known=1\nexists=1\nstray.1=x\n").missing());
+        for there in ["known=1\nhas.mark=1\nmark:{half\n", "known=1\ndata=1\n", "exists=1\n", ""] {
+            assert!(!parse(there).missing(), "{there:?}");
+        }
         assert!(parse("has.mark=1\nmark:{half\n").mark_damaged.is_some());
         let newer = parse("has.mark=1\nmark:{\"format\":99}\n").mark_damaged.unwrap();
         assert!(newer.contains("newer version"), "{newer}");

@@ -5,6 +5,7 @@ use crate::engine::template::{OWNER, Template};
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId, StepKind};
 use async_trait::async_trait;
 
+use crate::component::database::missing;
 pub use crate::component::database::{Group, Member, Standing};
 
 /// Looks at one member. Never fails: a member that cannot be seen is [`Standing::Unreachable`].
@@ -20,7 +21,10 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
             };
         }
     };
-    let (standing, why) = if facts.pid.is_some() {
+    // Nothing is known of it: what looks empty is a disk that is not mounted.
+    let (standing, why) = if facts.missing() {
+        (Standing::Unreachable, missing(node).why)
+    } else if facts.pid.is_some() {
         match server::ask_running(cx, node, &facts).await {
             Ok(said) => (running(said.role, &facts), String::new()),
             // A young standby does not answer yet.

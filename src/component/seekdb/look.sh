@@ -1,18 +1,31 @@
 # Prints the facts of an instance. Each process that it starts costs a host a millisecond, so it
-# starts few. BASE
+# starts few. BASE KEY
 # needs: engine/host.sh component/seekdb/lib.sh
 while read -r k v _; do
   case $k in MemTotal:) echo "memory=${v}K"; break ;; esac
 done < /proc/meminfo
+[ -e "$OB_STATE/objects/$2/home" ] && echo known=1
 if [ -d "$base" ]; then
   echo exists=1
-  empty=1
+  empty=1 lost='' strays=0
   for f in "$base"/* "$base"/.[!.]* "$base"/..?*; do
     [ -e "$f" ] || [ -L "$f" ] || continue
-    empty=0
-    case ${f##*/} in .ob) ;; *) echo occupied=1; break ;; esac
+    case ${f##*/} in
+      .ob) empty='' ;;
+      store|etc|log|run) empty='' ; echo data=1 ;;
+      lost+found) lost=1 ;;
+      *)
+        empty='' strays=$((strays + 1))
+        [ $strays -le 10 ] || continue
+        # A line of the answer has one name, whatever the name holds.
+        case ${f##*/} in
+          *[[:cntrl:]]*) echo "stray.$strays=(a name with control characters)" ;;
+          *) printf 'stray.%s=%s\n' "$strays" "${f##*/}" ;;
+        esac ;;
+    esac
   done
-  [ $empty = 1 ] && { [ ! -w "${base%/*}/" ] || mountpoint -q "$base"; } && echo stays=1
+  [ -n "$empty" ] && { [ -n "$lost" ] || [ ! -w "${base%/*}/" ] || mountpoint -q "$base"; } &&
+    echo stays=1
 fi
 [ -d "$base/store/redo" ] && echo store=1
 if [ -d "$own" ]; then

@@ -19,7 +19,7 @@ use super::common;
 use super::execute::{Job, execute, owner, reader};
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::{Problem, Secret};
-use crate::component::database::Database;
+use crate::component::database::{Database, left};
 use crate::engine::lease::Target;
 use crate::engine::{Graph, Node, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
@@ -185,8 +185,14 @@ async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Prob
         timeout: common::timeout(&prior.timeouts, "delete"),
     };
     let outcome = execute(cx, job).await?;
-    let state = outcome.problem.is_some().then(|| prior.clone());
-    Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() })
+    if outcome.problem.is_some() {
+        let state = Some(prior.clone());
+        return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
+    }
+    // The object is gone; a host that does not answer just now changes nothing about that.
+    let facts = database.facts(&reader(cx), &instance).await.ok();
+    let warnings = facts.and_then(|facts| left(&instance, &facts)).into_iter().collect();
+    Ok(Applied { state: None, problem: None, warnings })
 }
 
 async fn finish(

@@ -164,6 +164,7 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
     };
+    missing(prior, diags);
     fixed(prior, &next, told, diags);
     let Some(graph) = graph(prior, &next) else {
         (next.status, next.build, next.unmanaged) =
@@ -338,8 +339,19 @@ fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
     }
 }
 
+/// Refuses whatever is to be done with a server that is missing: a change would be an empty
+/// database, and a destroy would forget one that may only not be mounted.
+fn missing(prior: &Cluster, diags: &mut Diagnostics) {
+    if state(prior) == State::Missing
+        && let Some(node) = instance(prior)
+    {
+        diags.problem(database::missing(&node));
+    }
+}
+
 /// Refuses a destroy that would lose data or was not asked for.
 pub fn plan_destroy(prior: &Cluster, diags: &mut Diagnostics) {
+    missing(prior, diags);
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {
         diags.problem(

@@ -31,7 +31,11 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         }
         Err(problem) => return Err(problem),
     };
-    if !facts.exists || (facts.mark.is_none() && !facts.occupied && facts.mark_damaged.is_none()) {
+    if facts.missing() {
+        state.status = say(State::Missing.as_str());
+        return Ok(Found { state: Some(state), warnings: vec![database::missing(&instance)] });
+    }
+    if !facts.exists || (facts.mark.is_none() && !facts.data && facts.mark_damaged.is_none()) {
         return Ok(Found { state: None, warnings: Vec::new() });
     }
     let mut warnings = Vec::new();

@@ -419,7 +419,8 @@ pub fn schema() -> Schema {
         "status",
         string(
             "`running` (always so for a member of a group: its `ob_standby` says what the server \
-             does), `stopped`, `adopting`, `installed` (not initialized), `unreachable`, \
+             does), `stopped`, `adopting`, `installed` (not initialized), `unreachable`, `missing` \
+             (its directory is not there and nobody removed it; every plan is refused), \
              `building`, `being destroyed`; `restarting` or `restarted` after a restart that was \
              cut.",
         )

@@ -2,6 +2,7 @@
 use super::super::about;
 use super::{facts_of, id};
 use crate::base::Problem;
+use crate::component::database;
 use crate::engine::mark::{Mark, Stage};
 use crate::engine::{
     Check, Cx, Effect, Engine, Host, Name, Node, Program, Step, StepId, Template, Values,
@@ -92,13 +93,20 @@ impl Step for Claim {
                          remove it by hand",
                     ),
             ),
-            None if facts.occupied => Check::Refused(
+            None if facts.missing() && facts.strays.is_empty() => {
+                Check::Refused(database::missing(&self.node))
+            }
+            None if facts.data || !facts.strays.is_empty() => Check::Refused(
                 Problem::refused(format!(
                     "directory {} is not empty and carries no mark",
                     self.node.directory
                 ))
                 .place(place)
-                .why("it may hold somebody's data; nothing was changed")
+                .why(if facts.strays.is_empty() {
+                    "it may hold somebody's data; nothing was changed".to_owned()
+                } else {
+                    format!("it holds {}; nothing was changed", facts.strays.join(", "))
+                })
                 .fix(format!(
                     "choose an empty base_dir, or import it: terraform import ob_cluster.NAME \
                      'ssh://{}@{}:{}{}'",

@@ -46,7 +46,7 @@ impl Step for RemoveStore {
                     .fix("run the same command again"),
             ));
         }
-        Ok(if facts.occupied { Check::Needed("there is data".into()) } else { Check::Done })
+        Ok(if facts.data { Check::Needed("there is data".into()) } else { Check::Done })
     }
 }
 
@@ -78,10 +78,9 @@ impl Step for RemoveHome {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.node).await?;
-        if !facts.exists
-            || facts.stays
-            || (!self.aside_too && !facts.aside.is_empty() && facts.mark.is_none())
-        {
+        // What is not ours stays, and with it the directory.
+        let kept = !facts.strays.is_empty() || (!self.aside_too && !facts.aside.is_empty());
+        if !facts.exists || facts.stays || (kept && facts.mark.is_none()) {
             return Ok(Check::Done);
         }
         Ok(Check::Needed("it is there".into()))

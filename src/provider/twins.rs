@@ -1,0 +1,111 @@
+//! One object under two addresses in one run: a block that was renamed without `moved`.
+//!
+//! Core knows addresses only. It plans a create for the new one and a destroy for the old one, and
+//! the two would make and remove the same object, in whatever order they run.
+use crate::base::Problem;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+/// An object: its type and its import id.
+type Object = (&'static str, String);
+
+/// What one run has planned and made so far. A plan and an apply are runs of their own.
+#[derive(Debug, Default)]
+pub struct Twins(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    creates: BTreeSet<Object>,
+    destroys: BTreeSet<Object>,
+    made: BTreeSet<Object>,
+}
+
+impl Twins {
+    fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A run begins: what an earlier one of this process has seen does not count.
+    pub fn begin(&self) {
+        self.seen(|s| *s = Seen::default());
+    }
+
+    /// A create is planned.
+    ///
+    /// # Errors
+    /// The destroy of the same object is planned, too.
+    pub fn creates(&self, kind: &'static str, id: &str) -> Result<(), Problem> {
+        let object = (kind, id.to_owned());
+        let twin = self.seen(|s| {
+            s.creates.insert(object.clone());
+            s.destroys.contains(&object)
+        });
+        if twin { Err(renamed(&object)) } else { Ok(()) }
+    }
+
+    /// A destroy is planned.
+    ///
+    /// # Errors
+    /// The create of the same object is planned, too.
+    pub fn destroys(&self, kind: &'static str, id: &str) -> Result<(), Problem> {
+        let object = (kind, id.to_owned());
+        let twin = self.seen(|s| {
+            s.destroys.insert(object.clone());
+            s.creates.contains(&object)
+        });
+        if twin { Err(renamed(&object)) } else { Ok(()) }
+    }
+
+    /// A create has been carried out.
+    pub fn made(&self, kind: &'static str, id: &str) {
+        self.seen(|s| _ = s.made.insert((kind, id.to_owned())));
+    }
+
+    /// A destroy is about to be carried out.
+    ///
+    /// # Errors
+    /// This run has made the same object.
+    pub fn unmakes(&self, kind: &'static str, id: &str) -> Result<(), Problem> {
+        let object = (kind, id.to_owned());
+        if self.seen(|s| s.made.contains(&object)) { Err(renamed(&object)) } else { Ok(()) }
+    }
+}
+
+fn renamed((kind, id): &Object) -> Problem {
+    Problem::refused(format!("{kind} {id} would be created and destroyed in one run"))
+        .why(
+            "two blocks are about one object: one of them is new, the other one is gone. Most \
+             often a block was renamed, or count became for_each",
+        )
+        .fix(format!(
+            "say that it is the same object: moved {{ from = {kind}.OLD, to = {kind}.NEW }}, each \
+             on a line of its own; if it is to be another object, remove the old one in an apply \
+             of its own"
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whichever_comes_second_is_refused() {
+        let twins = Twins::default();
+        assert!(twins.creates("ob_user", "a").is_ok() && twins.destroys("ob_user", "b").is_ok());
+        let problem = twins.destroys("ob_user", "a").unwrap_err();
+        assert!(problem.fix.contains("from = ob_user.OLD"), "{problem}");
+        assert!(twins.creates("ob_user", "b").is_err());
+        assert!(twins.creates("ob_grant", "b").is_ok(), "another type");
+    }
+
+    #[test]
+    fn an_apply_destroys_nothing_that_it_has_made() {
+        let twins = Twins::default();
+        // A replacement: first the old one goes, then the new one comes.
+        assert!(twins.unmakes("ob_user", "a").is_ok());
+        twins.made("ob_user", "a");
+        assert!(twins.unmakes("ob_user", "a").is_err());
+        twins.begin();
+        assert!(twins.unmakes("ob_user", "a").is_ok(), "another run");
+    }
+}
