@@ -5,12 +5,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo:rerun-if-changed={file}");
     }
     let descriptors = protox::compile(files, ["proto"])?;
+    // The comments in the protocol files are no Markdown: rustdoc would take indented text in them
+    // for tests. Each generator has its own switch: one for messages, one for services.
+    let mut messages = tonic_prost_build::Config::new();
+    messages.disable_comments(["."]);
     tonic_prost_build::configure()
         .build_client(true)
         .build_transport(false)
-        // The comments in the protocol files are no Markdown: rustdoc would take indented text in
-        // them for tests.
         .disable_comments(["."])
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, messages)?;
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! it: core plans no destroy of what it replaces, so no plan can refuse one.
 use crate::break_glass::Operator;
 use lab::story::{Config, Story, words};
-use lab::{may_make_hosts, sql};
+use lab::{may_make_hosts, seekdb, sql};
+use std::time::Duration;
 
 /// Runs a command that would destroy something protected, and demands that it is refused by name
 /// and that nothing has changed.
@@ -173,4 +174,37 @@ fn a_member_whose_directory_is_missing_is_not_built_anew() {
     s.apply(&config).unwrap();
     s.settled().unwrap();
     s.say("a member under a missing mount was not built anew, and follows again");
+}
+
+#[test]
+fn an_import_takes_the_server_of_its_directory_and_no_other() {
+    if !may_make_hosts("an import beside another server") {
+        return;
+    }
+    let s = Story::new(1).unwrap();
+    let (host, limit) = (s.host(0), Duration::from_secs(60));
+    let program = seekdb::share(&s.lab, seekdb::DEFAULT).unwrap();
+    // A stranger has the usual port; ours was started with its port in another spelling.
+    seekdb::start(&host, &program, "/srv/stranger", 2881, limit).unwrap();
+    let line = seekdb::start_line(&program, "/data/a", 3881).replace("--port 3881", "--port=3881");
+    host.exec(&line).unwrap().ok().unwrap();
+    sql::wait(host.at(3881), limit).unwrap();
+
+    let mut config = Config::single();
+    config.clusters.get_mut("a").unwrap().server = Some(format!(
+        "host = {{ name = \"h1\", address = \"{}\", port = {} }}, sql_port = 3881, rpc_port = 3882",
+        host.address(),
+        host.port()
+    ));
+    s.write(&config).unwrap();
+    let id =
+        format!("ssh://{}@{}:{}/data/a?identity=lab", config.user, host.address(), host.port());
+    s.tf.run(&["import", "-no-color", "ob_cluster.a", &id]).unwrap().ok().unwrap();
+    s.tf.apply().unwrap();
+    s.settled().unwrap();
+    assert!(sql::query(host.at(3881), "select 1").is_err(), "root of ours has its password");
+    let users = "select user from mysql.user order by user";
+    let stranger = sql::query(host.at(2881), users).unwrap();
+    assert_eq!(stranger, [["root"]], "the stranger has no account of ours, and root's password");
+    s.say("the server of the directory was adopted; the one on the usual port was left alone");
 }

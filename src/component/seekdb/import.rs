@@ -5,7 +5,7 @@ use crate::component::database::Probe;
 use crate::component::package::{File, Package, package_id};
 use crate::engine::{Cx, Host, Node, Port};
 use crate::transport::key_values;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Reads the name, ports, package and store of an instance.
@@ -32,9 +32,10 @@ pub async fn probe(cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe,
     let program = about!(node, "probe.sh").within(DEADLINE);
     let output = cx.read(host, &program).await?.stdout;
     let args: Vec<&str> = output.lines().filter_map(|l| l.strip_prefix("arg=")).collect();
-    let after =
-        |flag: &str| args.iter().position(|a| *a == flag).and_then(|i| args.get(i + 1)).copied();
-    let parameter = |key: &str| args.iter().find_map(|a| a.strip_prefix(key)?.strip_prefix('='));
+    let parameter = |key: &str| {
+        let pairs = args.iter().flat_map(|a| a.split(','));
+        pairs.filter_map(|a| a.strip_prefix(key)?.strip_prefix('=')).next_back()
+    };
     let mut package = Package {
         id: String::new(),
         name: "seekdb".into(),
@@ -66,16 +67,51 @@ pub async fn probe(cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe,
     package.id = package_id(&package.name, &package.version, &package.files);
     let port =
         |text: Option<&str>, default: u16| text.and_then(|t| t.parse().ok()).unwrap_or(default);
+    let listens: Vec<u16> = output
+        .lines()
+        .filter_map(|l| u16::from_str_radix(l.strip_prefix("listens=")?, 16).ok())
+        .collect();
+    let sql_port = port(flag(&args, "--port", "-P"), 2881);
+    if found.pid.is_some() && !listens.contains(&sql_port) {
+        let all: BTreeSet<_> = listens.iter().map(u16::to_string).collect();
+        return Err(Problem::refused("cannot tell on which port the server takes SQL")
+            .place(place)
+            .why(format!(
+                "its command line says {sql_port}; the process listens on {}",
+                if all.is_empty() {
+                    "none that this user can see".to_owned()
+                } else {
+                    all.into_iter().collect::<Vec<_>>().join(", ")
+                }
+            ))
+            .fix(
+                "start it with --port N, or log in as the user who runs it, then import it again",
+            ));
+    }
     Ok(Probe {
         name,
         ports: BTreeMap::from([
-            (Port::Sql, port(after("--port"), 2881)),
+            (Port::Sql, sql_port),
             (Port::Rpc, port(parameter("rpc_port"), 2882)),
         ]),
         package,
         initialized: found.store && found.group.is_none(),
         build: String::new(),
     })
+}
+
+/// The value of a flag in any of its spellings: `--port 1`, `--port=1`, `-P 1`, `-P1`. The last one
+/// counts.
+fn flag<'a>(args: &[&'a str], long: &str, short: &str) -> Option<&'a str> {
+    let at = |i: usize| -> Option<&'a str> {
+        let arg = args[i];
+        if arg == long || arg == short {
+            return args.get(i + 1).copied();
+        }
+        let joined = arg.strip_prefix(long).and_then(|rest| rest.strip_prefix('='));
+        joined.or_else(|| arg.strip_prefix(short).filter(|rest| !rest.is_empty()))
+    };
+    (0..args.len()).filter_map(at).next_back()
 }
 
 /// Time limit of a probe: it hashes 140 MB, perhaps from a slow disk.
@@ -90,4 +126,26 @@ fn version(output: &str) -> String {
         .map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()))
         .find(|w| w.contains('.') && w.chars().all(|c| c.is_ascii_digit() || c == '.'));
     digits.unwrap_or("unknown").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flag;
+
+    #[test]
+    fn a_flag_is_read_in_each_of_its_spellings() {
+        for (line, want) in [
+            ("seekdb --port 3881 --base-dir /x", Some("3881")),
+            ("seekdb --port=3881", Some("3881")),
+            ("seekdb -P 3881", Some("3881")),
+            ("seekdb -P3881", Some("3881")),
+            ("seekdb --port 1 --port=2", Some("2")),
+            ("seekdb --portx=1 --base-dir /-P", None),
+            ("seekdb --port", None),
+            ("seekdb", None),
+        ] {
+            let args: Vec<&str> = line.split(' ').collect();
+            assert_eq!(flag(&args, "--port", "-P"), want, "{line}");
+        }
+    }
 }

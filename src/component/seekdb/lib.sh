@@ -23,6 +23,12 @@ sdb_find() {
 }
 sdb_pid() { sdb_find; [ -z "$sdb_p" ] || echo "$sdb_p"; }
 
+# Prints the inode of each socket of process P.
+sdb_sockets() {
+  # shellcheck disable=SC2012 # The names are numbers, and the links are what is read.
+  ls -l "/proc/$1/fd" 2>/dev/null | sed -n 's/.*socket:\[\([0-9]*\)\]$/\1/p'
+}
+
 # Prints a name for the process that is unique for ever: after a boot another one may have its pid.
 sdb_process() {
   sdb_find

@@ -4,6 +4,9 @@ p=$(sdb_pid)
 if [ -n "$p" ]; then
   d=$(dirname "$(readlink "/proc/$p/exe")")
   tr '\0' '\n' < "/proc/$p/cmdline" | sed 's/^/arg=/'
+  sdb_sockets "$p" | awk 'NF == 1 { own[$1]; next }
+    $4 == "0A" && $10 in own { n = split($2, a, ":"); print "listens=" a[n] }' \
+    - /proc/net/tcp /proc/net/tcp6 2>/dev/null
 else
   d=$(readlink -f "$own/package")
   sed -n 's/^exec //p' "$own/start" 2>/dev/null | tr ' ' '\n' | sed 's/^/arg=/'

@@ -157,6 +157,35 @@ async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
     Ok(Said { role, build, source, parameters, changed })
 }
 
+/// Proves that the server of the node's directory, and nobody else, listens on the node's SQL port.
+/// Asked before root logs in for an effect: what follows changes accounts and passwords.
+///
+/// # Errors
+/// Another process listens there, or none; the host cannot be reached.
+pub async fn proved(cx: &Cx, node: &Node) -> Result<(), Problem> {
+    let port = node.sql_port();
+    let program = about!(node, "own_port.sh").arg(format!("{port:04X}"));
+    let said = cx.read(&node.host, &program).await?.stdout;
+    let says = |word: &str| said.lines().any(|l| l == word);
+    let why = if says("gone") {
+        "no server runs from that directory".to_owned()
+    } else if says("other") {
+        format!("another process listens on port {port}")
+    } else if says("own") {
+        return Ok(());
+    } else {
+        format!("the server does not listen on port {port}")
+    };
+    Err(Problem::refused(format!("it is not proved which server is {}", node.show()))
+        .place(node.place())
+        .why(format!("{why}; no statement was sent"))
+        .fix(format!(
+            "compare sql_port with the command line of the server of {}, and end whatever else \
+             listens there",
+            &*node.directory
+        )))
+}
+
 /// The user that logs in for an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
@@ -203,7 +232,10 @@ impl SqlServer for On {
     ) -> Result<Box<dyn SqlSession>, Problem> {
         let login = match self.who {
             Who::Service => account(cx, &self.node).await?,
-            Who::Root => working_root(cx, &self.node).await?,
+            Who::Root => {
+                proved(cx, &self.node).await?;
+                working_root(cx, &self.node).await?
+            }
         };
         let place = self.node.place();
         let session = open(cx, &self.node, &login).await?;
