@@ -1,5 +1,5 @@
-//! The way to the server of an SQL object: its instance, the member of a group that takes writes, or
-//! an endpoint.
+//! The way to the server of an SQL object: its instance, the member of a group that takes writes,
+//! or an endpoint.
 use super::sql_target::{Target, show};
 use super::{Context, execute::reader};
 use crate::base::{Address, Kind, Problem};

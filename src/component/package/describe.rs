@@ -102,10 +102,14 @@ pub async fn describe(
             format!("the program \"{}\"", needed.join("\", \""))
         };
         let paths: Vec<_> = archives.iter().map(|a| a.location.as_str()).collect();
-        return Err(Problem::user(format!("a package of {name} holds no {}", needed.first().unwrap_or(&"file")))
+        let what_is_missing = needed.first().unwrap_or(&"file");
+        return Err(Problem::user(format!("a package of {name} holds no {what_is_missing}"))
             .place(paths.join(", "))
             .why(format!("none of its archives has {what}"))
-            .fix("use the archive of the server for Linux (for seekdb: the manylinux wheel of pylibseekdb 1.3 or newer)")
+            .fix(
+                "use the archive of the server for Linux (for seekdb: the manylinux wheel of \
+                 pylibseekdb 1.3 or newer)",
+            )
             .attribute(["files"]));
     }
     let sources = archives.iter().map(|a| (a.sha256.clone(), a.location.clone())).collect();

@@ -60,8 +60,8 @@ impl Step for Activate {
     }
 }
 
-/// Says which of `others` takes writes, or may; one that cannot be asked is passed over, as a failover has
-/// to.
+/// Says which of `others` takes writes, or may. A member that cannot be asked is passed over, as a
+/// failover has to.
 pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Node]) -> Option<Problem> {
     for other in others {
         if let Ok(said) = server::ask(cx, other).await

@@ -315,5 +315,8 @@ pub(super) fn writable(title: &str, other: &Node, why: &str) -> Problem {
     Problem::refused(format!("refused to {title}"))
         .place(other.place())
         .why(format!("{}: {why}", other.show()))
-        .fix("bring that member back so that it can be asked and fenced; if its host is gone for good, give a failover consent for this epoch")
+        .fix(
+            "bring that member back so that it can be asked and fenced; if its host is gone for \
+             good, give a failover consent for this epoch",
+        )
 }
