@@ -2,6 +2,7 @@
 pub mod date;
 pub mod ids;
 pub mod import_id;
+pub mod in_use;
 pub mod memo;
 pub mod names;
 pub mod pauses;
@@ -14,6 +15,7 @@ pub mod visible;
 
 pub use ids::{CreationId, OperationId};
 pub use import_id::ImportId;
+pub use in_use::InUse;
 pub use memo::Memo;
 pub use names::{Address, Directory, ObjectName};
 pub use pauses::Pauses;

@@ -195,9 +195,8 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 Level::Bad,
                 format!("{home} is missing, and nobody removed what was made there"),
                 format!(
-                    "mount its disk or move it back; if it is gone for good: ob gone {home} --host \
-                     {}",
-                    host.endpoint.address
+                    "mount its disk or move it back; if it is gone for good: {}",
+                    database::gone_command(host, home)
                 ),
             ));
         }

@@ -81,6 +81,21 @@ pub struct Files {
     pub then: Program,
 }
 
+impl Files {
+    /// The files with what opens them.
+    #[must_use]
+    pub fn specs(&self, contents: &dyn Contents) -> Vec<FileSpec> {
+        let spec = |(file, open): (&FileData, Opener)| FileSpec {
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            size: file.size,
+            mode: file.mode,
+            open,
+        };
+        self.files.iter().zip(contents.openers(&self.files)).map(spec).collect()
+    }
+}
+
 /// SQL statements that run in order, in one session.
 #[derive(Clone, Debug)]
 pub struct Sql {
@@ -213,16 +228,7 @@ impl Cx {
             dest: format!("{state}/{}", files.folder),
             deep: false,
         };
-        let open = self.contents().openers(&files.files);
-        let spec = |(file, open): (&FileData, Opener)| FileSpec {
-            name: file.name.clone(),
-            sha256: file.sha256.clone(),
-            size: file.size,
-            mode: file.mode,
-            open,
-        };
-        let specs: Vec<_> = files.files.iter().zip(open).map(spec).collect();
-        place(&self.connect(host).await?, &to, &specs).await?;
+        place(&self.connect(host).await?, &to, &files.specs(self.contents())).await?;
         self.shell(step, &files.then, values).await
     }
 

@@ -228,8 +228,9 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
             if taken >= target.quorum() {
                 let took_over = heard(&answers).any(|o| o.ok() && over(o));
                 // Who lost a race holds the other gates with the same number, and gives them back.
-                let others = answers.iter().filter(|(_, a)| !a.as_ref().is_ok_and(Output::ok));
-                let others: Vec<_> = others.map(|(h, _)| h.clone()).collect();
+                let lost = |a: &Result<Output, Problem>| a.as_ref().is_ok_and(|o| !o.ok());
+                let others: Vec<_> =
+                    answers.iter().filter(|(_, a)| lost(a)).map(|(h, _)| h.clone()).collect();
                 on_all(cx, &others, &gate::renew(&target.key, number, &holder)).await;
                 return Ok(hold(cx, target, number, holder, took_over, start));
             }

@@ -1,8 +1,9 @@
 //! How many steps run at once: over all jobs of a process, and on one host.
 use super::step::Host;
+use crate::base::InUse;
 use crate::transport::Endpoint;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Steps at once on one host.
@@ -16,7 +17,7 @@ const ON_ONE_HOST: usize = 6;
 pub struct Limits {
     most: usize,
     overall: Arc<Semaphore>,
-    hosts: Arc<Mutex<BTreeMap<(String, u16), Arc<Semaphore>>>>,
+    hosts: Arc<InUse<(String, u16), Semaphore>>,
 }
 
 /// The right to run one step. Dropping it lets another step run.
@@ -31,7 +32,8 @@ impl Limits {
     #[must_use]
     pub fn of(overall: usize) -> Self {
         let most = overall.max(1);
-        Self { most, overall: Arc::new(Semaphore::new(most)), hosts: Arc::default() }
+        let hosts = Arc::new(InUse::kept_for(Duration::ZERO));
+        Self { most, overall: Arc::new(Semaphore::new(most)), hosts }
     }
     /// How many steps run at once over all hosts.
     #[must_use]
@@ -43,16 +45,10 @@ impl Limits {
     /// overall one then: a step that waits for a busy host takes no place from steps on other
     /// hosts.
     pub async fn place(&self, host: &Host) -> Option<Place> {
-        let of_host = {
-            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            // Forget hosts on which nothing runs.
-            hosts.retain(|_, s| Arc::strong_count(s) > 1);
-            let Endpoint { name, address, port, .. } = &host.endpoint;
-            // Tests have several hosts on this machine.
-            let key =
-                if address.is_local() { (name.clone(), 0) } else { (address.to_string(), *port) };
-            hosts.entry(key).or_insert_with(|| Arc::new(Semaphore::new(ON_ONE_HOST))).clone()
-        };
+        let Endpoint { name, address, port, .. } = &host.endpoint;
+        // Tests have several hosts on this machine.
+        let key = if address.is_local() { (name.clone(), 0) } else { (address.to_string(), *port) };
+        let of_host = self.hosts.get(key, || Semaphore::new(ON_ONE_HOST));
         let host = of_host.acquire_owned().await.ok()?;
         let overall = self.overall.clone().acquire_owned().await.ok()?;
         Some(Place { _host: host, _overall: overall })

@@ -307,32 +307,11 @@ async fn go_back(cx: &Cx, node: &Node, mut problem: Problem) -> Problem {
 /// time.
 pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
     fault::before(cx, step).await;
-    match step.check(cx).await? {
-        Check::Done => return Ok(false),
-        Check::Refused(problem) => return Err(problem),
-        Check::Unknown(why) => return Err(stuck(step, &why)),
-        Check::Needed(why) | Check::Partial(why) => {
-            cx.tell_of(step, |at| What::Began(at, why));
-        }
-    }
+    let Some(why) = to_do(cx, step).await? else { return Ok(false) };
+    cx.tell_of(step, |at| What::Began(at, why));
     let (mut left, mut pauses) = (step.tries(), Pauses::growing(BUSY[0], BUSY[1]));
-    loop {
+    while let Some(problem) = try_once(cx, step).await? {
         left = left.saturating_sub(1);
-        cx.fault(step, Point::Decided).await;
-        let problem = match cx.execute(step).await {
-            Err(problem) if problem.kind == Kind::Busy => problem,
-            ran => {
-                ran?;
-                cx.fault(step, Point::Applied).await;
-                match step.verify(cx).await? {
-                    Check::Done => break,
-                    Check::Refused(problem) => problem,
-                    Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => {
-                        stuck(step, &why)
-                    }
-                }
-            }
-        };
         if left == 0 {
             return Err(problem);
         }
@@ -341,17 +320,40 @@ pub async fn attempt(cx: &Cx, step: &dyn Step) -> Result<bool, Problem> {
             // Look again: meanwhile the server may have ended what it was busy with, or there may
             // be a reason not to run the effect any more.
             cx.pause(&mut pauses).await?;
-            match step.check(cx).await? {
-                Check::Done => break,
-                Check::Refused(problem) => return Err(problem),
-                Check::Unknown(why) => return Err(stuck(step, &why)),
-                Check::Needed(_) | Check::Partial(_) => {}
+            if to_do(cx, step).await?.is_none() {
+                break;
             }
         }
     }
     cx.fault(step, Point::Verified).await;
     fault::after(cx, step).await;
     Ok(true)
+}
+
+/// Why a step has something to do; `None` when it has nothing to do.
+async fn to_do(cx: &Cx, step: &dyn Step) -> Result<Option<String>, Problem> {
+    match step.check(cx).await? {
+        Check::Done => Ok(None),
+        Check::Needed(why) | Check::Partial(why) => Ok(Some(why)),
+        Check::Refused(problem) => Err(problem),
+        Check::Unknown(why) => Err(stuck(step, &why)),
+    }
+}
+
+/// Runs the effect and waits until it is seen to be done. `Some` says why it is not; then it may be
+/// tried again.
+async fn try_once(cx: &Cx, step: &dyn Step) -> Result<Option<Problem>, Problem> {
+    cx.fault(step, Point::Decided).await;
+    match cx.execute(step).await {
+        Err(problem) if problem.kind == Kind::Busy => return Ok(Some(problem)),
+        ran => ran?,
+    }
+    cx.fault(step, Point::Applied).await;
+    Ok(match step.verify(cx).await? {
+        Check::Done => None,
+        Check::Refused(problem) => Some(problem),
+        Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => Some(stuck(step, &why)),
+    })
 }
 
 fn stuck(step: &dyn Step, why: &str) -> Problem {

@@ -36,11 +36,10 @@ impl Twins {
     /// The destroy of the same object is planned, too.
     pub fn creates(&self, kind: &'static str, id: &str) -> Result<(), Problem> {
         let object = (kind, id.to_owned());
-        let twin = self.seen(|s| {
+        self.seen(|s| {
             s.creates.insert(object.clone());
-            s.destroys.contains(&object)
-        });
-        if twin { Err(renamed(&object)) } else { Ok(()) }
+            alone(&s.destroys, &object)
+        })
     }
 
     /// A destroy is planned.
@@ -49,11 +48,10 @@ impl Twins {
     /// The create of the same object is planned, too.
     pub fn destroys(&self, kind: &'static str, id: &str) -> Result<(), Problem> {
         let object = (kind, id.to_owned());
-        let twin = self.seen(|s| {
+        self.seen(|s| {
             s.destroys.insert(object.clone());
-            s.creates.contains(&object)
-        });
-        if twin { Err(renamed(&object)) } else { Ok(()) }
+            alone(&s.creates, &object)
+        })
     }
 
     /// A create has been carried out.
@@ -66,9 +64,13 @@ impl Twins {
     /// # Errors
     /// This run has made the same object.
     pub fn unmakes(&self, kind: &'static str, id: &str) -> Result<(), Problem> {
-        let object = (kind, id.to_owned());
-        if self.seen(|s| s.made.contains(&object)) { Err(renamed(&object)) } else { Ok(()) }
+        self.seen(|s| alone(&s.made, &(kind, id.to_owned())))
     }
+}
+
+/// Refuses an object that is among those for which the opposite was asked.
+fn alone(opposite: &BTreeSet<Object>, object: &Object) -> Result<(), Problem> {
+    if opposite.contains(object) { Err(renamed(object)) } else { Ok(()) }
 }
 
 fn renamed((kind, id): &Object) -> Problem {

@@ -5,6 +5,7 @@
 //! leave. What core would refuse is refused first, with the attribute's name.
 use super::adapter::Adapter;
 use super::document::sample;
+use super::twins::Twins;
 use super::{rules, unknowns};
 use crate::base::Problem;
 use crate::protocol::convert;
@@ -107,10 +108,19 @@ impl<R: Resource> Wire<R> {
         })
     }
 
-    fn told(&self, done: Result<(), Problem>, diags: &mut Diagnostics) {
-        if let Err(problem) = done {
+    /// Asks whether the object of a state has one address only in this run. An object whose import
+    /// id is not known cannot be asked about.
+    fn alone(
+        &self,
+        state: &Tree,
+        ask: fn(&Twins, &'static str, &str) -> Result<(), Problem>,
+        diags: &mut Diagnostics,
+    ) -> Result<(), Refused> {
+        let Some(id) = import_id(state) else { return Ok(()) };
+        ask(&self.0.shared.twins, R::TYPE, &id).map_err(|problem| {
             diags.problem(problem);
-        }
+            Refused
+        })
     }
 
     fn broken(&self, what: &str, broken: Vec<rules::Broken>, diags: &mut Diagnostics) {
@@ -133,9 +143,8 @@ impl<R: Resource> Wire<R> {
         let (prior, proposed, config) = (prior?, proposed?, config?);
         let Some(proposed) = proposed else {
             if let Some(prior) = prior {
-                if let Some(id) = import_id(&prior.tree) {
-                    self.told(self.0.shared.twins.destroys(R::TYPE, &id), diags);
-                }
+                // Both reasons against it are told.
+                let _ = self.alone(&prior.tree, Twins::destroys, diags);
                 self.0.plan_destroy(diags, prior.state, (), Value::Null).await;
             }
             return Ok((V::Nil, Vec::new()));
@@ -149,7 +158,6 @@ impl<R: Resource> Wire<R> {
         check::clear_write_only(&self.0.schema, &mut tree);
         unknowns::mark(&self.0.schema, &prior_tree, &config.tree, &mut tree);
         let proposed = codec::typed::<R::State>("proposed state", tree, diags)?;
-        let going = prior.as_ref().map(|p| p.state.clone());
         let planned = match prior {
             None => self
                 .0
@@ -163,17 +171,16 @@ impl<R: Resource> Wire<R> {
                 .map(|(s, (), paths)| (s, paths)),
         };
         let (state, replace) = planned.ok_or(Refused)?;
-        if let Some(prior) = going.filter(|_| !replace.is_empty()) {
-            self.may_go(&prior, diags)?;
+        if !replace.is_empty() {
+            let prior = codec::typed::<R::State>("prior state", prior_tree.clone(), diags)?;
+            self.may_go(&prior.state, diags)?;
         }
         let tree = self.encode("planned state", &state, diags)?;
         let broken = rules::plan(&self.0.schema, &prior_tree, &config.tree, &tree);
         let refused = !broken.is_empty();
         self.broken("the plan", broken, diags);
-        if prior_tree == V::Nil
-            && let Some(id) = import_id(&tree)
-        {
-            self.told(self.0.shared.twins.creates(R::TYPE, &id), diags);
+        if prior_tree == V::Nil {
+            let _ = self.alone(&tree, Twins::creates, diags);
         }
         if refused { Err(Refused) } else { Ok((tree, replace)) }
     }
@@ -209,12 +216,7 @@ impl<R: Resource> Wire<R> {
             (None, _) => {
                 let Some(prior) = prior else { return Ok(V::Nil) };
                 self.may_go(&prior.state, diags)?;
-                if let Some(Err(problem)) =
-                    import_id(&prior.tree).map(|id| self.0.shared.twins.unmakes(R::TYPE, &id))
-                {
-                    diags.problem(problem);
-                    return Err(Refused);
-                }
+                self.alone(&prior.tree, Twins::unmakes, diags)?;
                 return self
                     .0
                     .destroy(diags, prior.state, (), Value::Null)

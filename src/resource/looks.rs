@@ -1,11 +1,10 @@
 //! Shares one look at a server among many objects. A plan reads each of hundreds of single objects
 //! on its own. After the first few reads they share the answer to one set of queries, so that
 //! neither the server nor the plan pays for a session per object.
-use crate::base::Problem;
+use crate::base::{InUse, Problem};
 use crate::component::mysql::Catalog;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many reads of one server look for themselves. A few objects on a server of thousands are
@@ -39,27 +38,17 @@ struct Place {
 /// The shared looks of one configured provider, by server.
 #[derive(Debug)]
 pub struct Looks {
-    places: Mutex<BTreeMap<String, (Instant, Arc<Place>)>>,
+    places: InUse<String, Place>,
     fresh: Duration,
 }
 
 impl Default for Looks {
     fn default() -> Self {
-        Self { places: Mutex::default(), fresh: FRESH }
+        Self { places: InUse::kept_for(KEPT), fresh: FRESH }
     }
 }
 
 impl Looks {
-    fn place(&self, server: &str) -> Arc<Place> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || (Instant::now(), Arc::default());
-        let place = places.entry(server.to_owned()).or_insert_with(fresh);
-        place.0 = Instant::now();
-        let place = place.1.clone();
-        places.retain(|_, (used, place)| Arc::strong_count(place) > 1 || used.elapsed() <= KEPT);
-        place
-    }
-
     /// Looks at `server`. The first few reads use `one`, made for a single object. Later reads
     /// share the answer of `all`, its error too, so that a dead server is waited for only once.
     ///
@@ -71,7 +60,7 @@ impl Looks {
         one: impl Future<Output = Result<Seen, Problem>>,
         all: impl Future<Output = Result<Seen, Problem>>,
     ) -> Result<Arc<Seen>, Problem> {
-        let place = self.place(server);
+        let place = self.places.get(server.to_owned(), Place::default);
         if place.reads.fetch_add(1, Ordering::Relaxed) < ALONE {
             return one.await.map(Arc::new);
         }
@@ -89,7 +78,7 @@ impl Looks {
 
     /// Forgets what was seen of a server, because it is about to change or has changed.
     pub fn forget(&self, server: &str) {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
+        self.places.forget(server);
     }
 }
 

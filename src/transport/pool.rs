@@ -9,10 +9,10 @@ use super::ssh::Connection;
 use super::{
     Connector, Duplex, Endpoint, Input, Output, Script, Transport, TransportError, jump, keys,
 };
-use crate::base::Pauses;
+use crate::base::{InUse, Pauses};
 use async_trait::async_trait;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -56,9 +56,9 @@ pub struct Pool {
     config: SshConfig,
     cancel: CancellationToken,
     patience: Patience,
-    slots: Mutex<HashMap<Endpoint, (Instant, Arc<Slot>)>>,
+    slots: InUse<Endpoint, Slot>,
     handshakes: Semaphore,
-    per_host: Mutex<HashMap<(String, u16), Arc<Semaphore>>>,
+    per_host: InUse<(String, u16), Semaphore>,
     me: Weak<Self>,
 }
 
@@ -94,9 +94,9 @@ impl Pool {
             config,
             cancel,
             patience,
-            slots: Mutex::default(),
+            slots: InUse::kept_for(patience.idle),
             handshakes: Semaphore::new(HANDSHAKES),
-            per_host: Mutex::default(),
+            per_host: InUse::kept_for(Duration::ZERO),
             me: me.clone(),
         })
     }
@@ -105,16 +105,8 @@ impl Pool {
         // The name is for people: two names of one host share its connection. The jump chain is the
         // same for all hosts.
         let key = Endpoint { name: String::new(), ..endpoint.clone() };
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || (Instant::now(), Arc::default());
-        let slot = slots.entry(key).or_insert_with(fresh);
-        slot.0 = Instant::now();
-        let slot = slot.1.clone();
-        // A connection that is dropped here ends once nothing runs over it any more.
-        slots.retain(|_, (used, slot)| {
-            Arc::strong_count(slot) > 1 || used.elapsed() <= self.patience.idle
-        });
-        slot
+        // A connection that is forgotten ends once nothing runs over it any more.
+        self.slots.get(key, Slot::default)
     }
 
     /// The live connection to `endpoint`: the one there is, or a new one.
@@ -204,12 +196,7 @@ impl Pool {
             None => None,
         };
         let host = (endpoint.address.to_string(), endpoint.port);
-        let here = {
-            let mut hosts = self.per_host.lock().unwrap_or_else(PoisonError::into_inner);
-            // Forget hosts with which no handshake is under way.
-            hosts.retain(|_, s| Arc::strong_count(s) > 1);
-            hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))).clone()
-        };
+        let here = self.per_host.get(host, || Semaphore::new(PER_HOST));
         let closed = |_| Failure::Final(TransportError::Cancelled);
         let _here = here.acquire().await.map_err(closed)?;
         let _overall = self.handshakes.acquire().await.map_err(closed)?;
@@ -327,17 +314,11 @@ mod tests {
     fn what_nobody_uses_goes_and_what_is_used_stays() {
         let patience = Patience { idle: Duration::ZERO, ..Patience::default() };
         let pool = Pool::with_patience(SshConfig::default(), CancellationToken::new(), patience);
-        let known = || pool.slots.lock().unwrap().keys().map(|e| e.address.to_string()).collect();
         let used = pool.slot(&at("10.0.0.1"));
-        drop(pool.slot(&at("10.0.0.2")));
+        let idle = Arc::downgrade(&pool.slot(&at("10.0.0.2")));
         std::thread::sleep(Duration::from_millis(2));
         drop(pool.slot(&at("10.0.0.3")));
-        let mut now: Vec<String> = known();
-        now.sort();
-        assert_eq!(now, ["10.0.0.1", "10.0.0.3"]);
-        drop(used);
-        std::thread::sleep(Duration::from_millis(2));
-        drop(pool.slot(&at("10.0.0.4")));
-        assert_eq!(known(), ["10.0.0.4"]);
+        assert!(idle.upgrade().is_none(), "nobody used it");
+        assert!(Arc::ptr_eq(&used, &pool.slot(&at("10.0.0.1"))), "somebody used it");
     }
 }

@@ -3,8 +3,9 @@ use super::{Group, Loss};
 use crate::base::units::Bytes;
 use crate::base::{Problem, Secret};
 use crate::component::sql::Login;
-use crate::engine::Node;
 use crate::engine::mark::Mark;
+use crate::engine::{Host, Node};
+use crate::transport::Endpoint;
 use std::collections::BTreeMap;
 
 /// A server as its host shows it. Reading these facts needs no SQL.
@@ -136,23 +137,29 @@ pub struct Said {
     pub changed: BTreeMap<String, String>,
 }
 
+/// The command by which a person says that what was made in a directory is gone for good.
+#[must_use]
+pub fn gone_command(host: &Host, directory: &str) -> String {
+    let Endpoint { user, address, port, .. } = &host.endpoint;
+    let user = if user.is_empty() { "USER" } else { user };
+    let run_as =
+        if host.run_as.is_empty() { String::new() } else { format!(" --as {}", host.run_as) };
+    format!("ob gone {directory} --host {user}@{address}:{port}{run_as}")
+}
+
 /// Says of a server that was made in a directory that the directory or what was in it is missing.
 #[must_use]
 pub fn missing(node: &Node) -> Problem {
-    let endpoint = &node.host.endpoint;
-    let user = if endpoint.user.is_empty() { "USER" } else { &endpoint.user };
-    let run_as = &node.host.run_as;
-    let run_as = if run_as.is_empty() { String::new() } else { format!(" --as {run_as}") };
     Problem::refused(format!("the directory of {} is missing", node.show()))
-        .place(format!("{} on {}", node.directory, endpoint.show()))
+        .place(format!("{} on {}", node.directory, node.host.endpoint.show()))
         .why(
             "a database was made there and nobody removed it, by the notes in ~/.ob/objects: its \
              disk may not be mounted, or the directory was moved; a new one would be empty",
         )
         .fix(format!(
             "mount the disk or move the directory back; only if the database is gone for good, say \
-             so: ob gone {} --host {user}@{}:{}{run_as}",
-            node.directory, endpoint.address, endpoint.port
+             so: {}",
+            gone_command(&node.host, &node.directory)
         ))
 }
 

@@ -8,7 +8,7 @@ mod facts;
 mod group;
 mod server;
 
-pub use facts::{Facts, Role, Said, left, missing};
+pub use facts::{Facts, Role, Said, gone_command, left, missing};
 pub use group::{Consent, Group, Loss, Member, Move, Seen, Standing, Want, look_all, newest};
 pub use server::{Desired, Probe, Server, State};
 

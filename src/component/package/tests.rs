@@ -3,9 +3,9 @@ use super::archive::making::{M, cpio, file, gz, link, program, rpm, tar, zip, zs
 use super::describe::{Declared, describe};
 use super::*;
 use crate::base::Problem;
-use crate::engine::effect::{Contents, FileData, STATE};
+use crate::engine::effect::STATE;
 use crate::engine::{Cx, Host};
-use crate::transport::files::{FileSpec, Place};
+use crate::transport::files::Place;
 use crate::transport::{Connector, Endpoint, Script, Transport, TransportError, local::Local};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -74,15 +74,7 @@ impl Lab {
             dest: format!("{state}/{}", files.folder),
             deep: false,
         };
-        let open = here().openers(&files.files);
-        let spec = |(f, open): (&FileData, _)| FileSpec {
-            name: f.name.clone(),
-            sha256: f.sha256.clone(),
-            size: f.size,
-            mode: f.mode,
-            open,
-        };
-        let specs: Vec<_> = files.files.iter().zip(open).map(spec).collect();
+        let specs = files.specs(&here());
         let placed = crate::transport::files::place(&self.transport, &to, &specs).await?;
         Ok((placed.sent, placed.linked))
     }
