@@ -79,6 +79,28 @@ impl World {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
+    /// The context of a run that holds these leases and has these steps by their numbers.
+    pub(super) fn holds<const N: usize>(
+        &self,
+        operation: Operation,
+        leases: Vec<lease::Lease>,
+        numbers: [(StepId, usize); N],
+    ) -> Cx {
+        self.cx().running(Arc::new(super::cx::Running {
+            operation,
+            leases,
+            waiting: Default::default(),
+            numbers: numbers.into(),
+            along: Default::default(),
+        }))
+    }
+    /// Says by the host's clock that the lease was not renewed, so that another run takes it.
+    pub(super) fn expire(&self, host: &str) {
+        let path = self.path(&format!("{host}/objects/thing/gate"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore=");
+        std::fs::write(&path, text).unwrap();
+    }
     /// Waits until a file is there.
     pub(super) async fn appears(&self, name: &str) {
         let pauses = Pauses::every(Duration::from_millis(10)).within(Duration::from_secs(20));
@@ -258,14 +280,7 @@ async fn an_effect_ends_all_answers() {
     let b = Touch { body: "rm \"$OB_STATE/../fact-a\"".into(), ..touch("h2", "b") };
     let op = operation(&Graph::new(), "one");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1", "h2"])).await.unwrap();
-    let running = Arc::new(super::cx::Running {
-        operation: op,
-        leases,
-        waiting: Default::default(),
-        numbers: Default::default(),
-        along: Default::default(),
-    });
-    let cx = w.cx().running(running);
+    let cx = w.holds(op, leases, []);
     for step in [&a, &b, &a] {
         assert!(runner::attempt(&cx, step).await.unwrap(), "{}", step.title());
     }
@@ -293,14 +308,7 @@ async fn the_gates_lock_is_held_while_sql_would_run() {
     g.add(touch("h1", "x"), &[]);
     let op = operation(&g, "sql");
     let leases = lease::take_all(&w.cx(), &op, target(&["h1"])).await.unwrap();
-    let running = Arc::new(super::cx::Running {
-        operation: op,
-        leases,
-        waiting: Default::default(),
-        numbers: [(touch("h1", "x").id(), 1)].into(),
-        along: Default::default(),
-    });
-    let cx = w.cx().running(running);
+    let cx = w.holds(op, leases, [(touch("h1", "x").id(), 1)]);
     let step = touch("h1", "x");
     let mut hold = cx.hold(&step).await.unwrap();
     hold.still().await.unwrap();

@@ -18,6 +18,8 @@ struct Race {
     inner: Arc<dyn Connector>,
     others: Arc<Mutex<BTreeMap<String, String>>>,
     seen: Arc<Mutex<Vec<(String, String)>>>,
+    /// Which host was asked, each time.
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 struct Way(Arc<dyn Transport>, Arc<Race>);
@@ -25,6 +27,7 @@ struct Way(Arc<dyn Transport>, Arc<Race>);
 #[async_trait]
 impl Connector for Arc<Race> {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        self.asked.lock().unwrap().push(endpoint.name.clone());
         Ok(Arc::new(Way(self.inner.connect(endpoint).await?, self.clone())))
     }
 }
@@ -81,6 +84,7 @@ async fn race(w: &World, hosts: &[&str], others: &[(&str, String)]) -> (Outcome,
         inner: w.connector.clone(),
         others: Arc::new(Mutex::new(others)),
         seen: Arc::default(),
+        asked: Arc::default(),
     });
     let cx = Cx::new(Arc::new(race.clone()), CancellationToken::new(), BTreeMap::new());
     let mut graph = Graph::new();
@@ -120,27 +124,13 @@ async fn a_holder_that_was_taken_over_has_no_effect_any_more() {
     g.add(touch("h1", "late"), &[]);
     let old = operation(&g, "old");
     let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
-    // Says by the host's clock that the lease was not renewed, so that another run takes it.
-    let path = w.path("h1/objects/thing/gate");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(
-        &path,
-        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
-    )
-    .unwrap();
+    w.expire("h1");
     let mut other = Graph::new();
     other.add(touch("h1", "new"), &[]);
     let taken =
         run(&w.cx(), operation(&other, "new"), &other, target(&["h1"]), &Limits::of(4)).await;
     assert_eq!(taken.problem, None);
-    let running = Arc::new(super::cx::Running {
-        operation: old,
-        leases,
-        waiting: Default::default(),
-        numbers: Default::default(),
-        along: Default::default(),
-    });
-    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
+    let problem = w.holds(old, leases, []).execute(&touch("h1", "late")).await.unwrap_err();
     assert_eq!(problem.kind, Kind::Locked);
     assert!(problem.why.contains("taken over by number 2"), "{problem}");
     assert_eq!(w.ledger(), ["new"]);
@@ -153,21 +143,8 @@ async fn an_expired_lease_has_no_effect_even_with_the_right_number() {
     g.add(touch("h1", "late"), &[]);
     let old = operation(&g, "old");
     let leases = lease::take_all(&w.cx(), &old, target(&["h1"])).await.unwrap();
-    let path = w.path("h1/objects/thing/gate");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(
-        &path,
-        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
-    )
-    .unwrap();
-    let running = Arc::new(super::cx::Running {
-        operation: old,
-        leases,
-        waiting: Default::default(),
-        numbers: Default::default(),
-        along: Default::default(),
-    });
-    let problem = w.cx().running(running).execute(&touch("h1", "late")).await.unwrap_err();
+    w.expire("h1");
+    let problem = w.holds(old, leases, []).execute(&touch("h1", "late")).await.unwrap_err();
     assert!(problem.why.contains("not renewed"), "{problem}");
     assert!(w.ledger().is_empty());
 }
@@ -184,13 +161,7 @@ async fn taking_over_ends_what_the_former_holder_still_runs() {
         tokio::spawn(async move { run(&cx, op, &g, target(&["h1"]), &Limits::of(4)).await })
     };
     w.appears("began").await;
-    let path = w.path("h1/objects/thing/gate");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(
-        &path,
-        text.replace("ttl=30", "ttl=1").replace("renewed=", "renewed=0\nbefore="),
-    )
-    .unwrap();
+    w.expire("h1");
     let mut other = Graph::new();
     other.add(touch("h1", "new"), &[]);
     let started = std::time::Instant::now();
@@ -292,6 +263,24 @@ async fn who_has_most_gates_has_all_of_one_number() {
     let answer = w.cx().run_on(&host("c"), &late, super::lease::WAIT, true).await.unwrap();
     assert_eq!(answer.status, gate::SUPERSEDED);
     assert_eq!(w.gate("c")["holder"], winner.id.to_string());
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_answer_is_not_asked_again_for_a_lease_that_is_held() {
+    let w = World::new();
+    std::fs::write(w.path("c.off"), "").unwrap();
+    let race = Arc::new(Race {
+        inner: w.connector.clone(),
+        others: Arc::default(),
+        seen: Arc::default(),
+        asked: Arc::default(),
+    });
+    let cx = Cx::new(Arc::new(race.clone()), CancellationToken::new(), BTreeMap::new());
+    let held = operation(&Graph::new(), "me");
+    lease::take_all(&cx, &held, target(&["a", "b", "c"])).await.unwrap();
+    let asked = race.asked.lock().unwrap().clone();
+    let of = |name: &str| asked.iter().filter(|a| *a == name).count();
+    assert_eq!((of("a"), of("b"), of("c")), (2, 2, 2), "each is looked at and taken: {asked:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,17 @@ use lab::story::{Config, Story, words};
 use lab::{may_make_hosts, seekdb, sql};
 use std::time::Duration;
 
+/// A row that must outlive whatever a test tries.
+fn one_row(s: &Story) {
+    for statement in [
+        "create database shop",
+        "create table shop.rows (n int)",
+        "insert into shop.rows values (1)",
+    ] {
+        sql::query(s.root(0), statement).unwrap();
+    }
+}
+
 /// Runs a command that would destroy something protected, and demands that it is refused by name
 /// and that nothing has changed.
 fn refused(s: &Story, how: &str, args: &[&str], object: &str) {
@@ -33,13 +44,7 @@ fn no_replace_destroys_what_is_protected() {
         a.more = "lifecycle {\n    replace_triggered_by = [terraform_data.x]\n  }\n".into();
     }
     s.apply(&config).unwrap();
-    for statement in [
-        "create database shop",
-        "create table shop.rows (n int)",
-        "insert into shop.rows values (1)",
-    ] {
-        sql::query(s.root(0), statement).unwrap();
-    }
+    one_row(&s);
 
     let apply = ["apply", "-auto-approve", "-no-color"];
     let replace = |address: &str| -> Vec<String> {
@@ -87,13 +92,7 @@ fn a_directory_that_is_missing_is_no_empty_database() {
     let s = Story::new(1).unwrap();
     let config = Config { protect: false, ..Config::single() };
     s.apply(&config).unwrap();
-    for statement in [
-        "create database shop",
-        "create table shop.rows (n int)",
-        "insert into shop.rows values (1)",
-    ] {
-        sql::query(s.root(0), statement).unwrap();
-    }
+    one_row(&s);
     unmounted(&s, 0, "a");
     let says = |text: &str, how: &str| {
         for word in ["is missing", "may not be mounted", "ob gone /data/a --host"] {

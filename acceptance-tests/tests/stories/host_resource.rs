@@ -11,6 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// A provider that reaches the lab's hosts.
+fn configured(lab: &Lab) -> Context {
+    let cancel = CancellationToken::new();
+    let session = Session {
+        owner: Some(OWNER.into()),
+        who: "test".into(),
+        connector: Pool::new(ssh(lab), cancel.clone()),
+        archives: ob::component::package::Archives::new(None),
+        sql_credentials: BTreeMap::new(),
+        observe: false,
+        sudo: true,
+        limits: ob::engine::Limits::of(4),
+        operation_timeout: Duration::from_secs(120),
+        looks: ob::resource::Looks::default(),
+    };
+    Context { session: Arc::new(session), cancel }
+}
+
 fn say(text: &str) -> Value<String> {
     Value::Value(text.to_owned())
 }
@@ -96,20 +114,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     }
     let lab = Lab::up(2).unwrap();
     let (a, b) = (lab.host(0), lab.host(1));
-    let cancel = CancellationToken::new();
-    let session = Session {
-        owner: Some(OWNER.into()),
-        who: "test".into(),
-        connector: Pool::new(ssh(&lab), cancel.clone()),
-        archives: ob::component::package::Archives::new(None),
-        sql_credentials: BTreeMap::new(),
-        observe: false,
-        sudo: true,
-        limits: ob::engine::Limits::of(4),
-        operation_timeout: Duration::from_secs(120),
-        looks: ob::resource::Looks::default(),
-    };
-    let cx = Context { session: Arc::new(session), cancel };
+    let cx = configured(&lab);
     let plain = HostState {
         name: say("h1"),
         address: say(&a.address().to_string()),
@@ -192,19 +197,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
         1,
     );
     std::fs::write(&lab.info().known_hosts, format!("{known}{line}\n")).unwrap();
-    let session = Session {
-        owner: Some(OWNER.into()),
-        who: "test".into(),
-        connector: Pool::new(ssh(&lab), CancellationToken::new()),
-        archives: ob::component::package::Archives::new(None),
-        sql_credentials: BTreeMap::new(),
-        observe: false,
-        sudo: true,
-        limits: ob::engine::Limits::of(4),
-        operation_timeout: Duration::from_secs(120),
-        looks: ob::resource::Looks::default(),
-    };
-    let cx = Context { session: Arc::new(session), cancel: CancellationToken::new() };
+    let cx = configured(&lab);
     let moved = HostState { address: say(&second), ..config.clone() };
     let state = terraform(&cx, Some(&state), &moved).await.unwrap();
     assert_eq!(

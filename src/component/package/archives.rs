@@ -95,30 +95,25 @@ impl Archives {
     /// Opens a file and makes sure that it is the declared archive.
     async fn checked(&self, path: &Path, declared: &str) -> Result<File, ArchiveError> {
         let read = |e: std::io::Error| ArchiveError::Read(e.to_string());
-        let path = path.to_owned();
-        let mut file = blocking({
-            let path = path.clone();
-            move || {
-                let file = File::open(path).map_err(read)?;
-                match file.metadata().map_err(read)?.is_file() {
-                    true => Ok(file),
-                    false => Err(ArchiveError::Read("it is no file".into())),
-                }
+        let (opened, path) = (path.to_owned(), path.to_owned());
+        let (mut file, mut copy, before) = blocking(move || {
+            let file = File::open(&opened).map_err(read)?;
+            if !file.metadata().map_err(read)?.is_file() {
+                return Err(ArchiveError::Read("it is no file".into()));
             }
+            let (copy, before) = (file.try_clone().map_err(read)?, stamp(&opened, &file));
+            Ok((file, copy, before.map_err(read)?))
         })
         .await?;
-        let before = stamp(&path, &file).map_err(read)?;
-        let mut copy = file.try_clone().map_err(read)?;
-        let digest = {
-            let before = before.clone();
-            blocking(move || {
-                let (_, found) = listing::digest(&mut copy).map_err(read)?;
-                match stamp(&path, &copy).map_err(read)? == before {
-                    true => Ok(found),
-                    false => Err(ArchiveError::Read("it was changed while it was read".into())),
-                }
-            })
-        };
+        let expected = before.clone();
+        let digest = blocking(move || {
+            let (_, found) = listing::digest(&mut copy).map_err(read)?;
+            if stamp(&path, &copy).map_err(read)? == expected {
+                Ok(found)
+            } else {
+                Err(ArchiveError::Read("it was changed while it was read".into()))
+            }
+        });
         let found = self.0.digests.get(before, digest).await?;
         if found != declared {
             return Err(ArchiveError::Digest {
