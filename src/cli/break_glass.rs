@@ -10,7 +10,7 @@ use super::{progress, state_file, steps};
 use crate::base::OperationId;
 use crate::base::units::{count, parse_duration, show_duration};
 use crate::base::{Kind, Problem};
-use crate::component::database::{self, Consent, Seen, Standing};
+use crate::component::database::{Consent, Seen, Standing};
 use crate::engine::{Executor, Graph, Limits};
 use crate::operate::group::{self, Moving, Opened};
 use std::path::PathBuf;
@@ -246,6 +246,7 @@ pub async fn failover(
         &args.to,
         Some(Consent {
             epoch: args.epoch,
+            creation: group.seen.creation.clone(),
             to: args.to.clone(),
             accept_unfenced: args.accept_unfenced,
             max_loss: args.max_loss,
@@ -266,7 +267,7 @@ pub async fn failover(
     })?;
     let moving = Moving { verb: "fail over", want: &want, seen: &seen, graph: &graph };
     let end = carry_out(out, &args.common, &args.to, &group, moving).await?;
-    let after = database::look_all(group.database, &group.cx, &group.kit.members).await;
+    let after = group.look().await;
     if let Some(loss) =
         after.values().filter_map(|m| m.facts.as_ref()?.loss.clone()).max_by_key(|l| l.epoch)
     {

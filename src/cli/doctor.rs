@@ -3,7 +3,7 @@ use super::journal;
 use super::output::{End, Out, table};
 use super::reach::Where;
 use crate::base::Problem;
-use crate::component::database::{self, Standing};
+use crate::component::database::{self, Standing, Whose};
 use crate::engine::mark::Stage;
 use crate::engine::{Cx, Host};
 use crate::operate::history::{self, Whole};
@@ -230,11 +230,19 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                         .find(|(_, i)| i.name == instance.name)
                         .map(|(n, _)| n.clone())
                         .unwrap_or_default();
-                    database::look_all(database, cx, &note.members).await.remove(&name)
+                    let whose = Whose {
+                        name: &note.name,
+                        authority: &note.authority,
+                        creation: &note.creation,
+                    };
+                    database::look_all(database, cx, &note.members, whose).await.remove(&name)
                 }
                 None => Some(database.look(cx, &instance).await),
             };
             let Some(member) = member else { continue };
+            if let Some(facts) = &member.facts {
+                found.extend(files(host, &what, &instance.directory, facts));
+            }
             let (state, fix) = judge(member.standing, object.group.is_some());
             let aside = member.facts.as_ref().map(|f| f.aside.clone()).unwrap_or_default();
             let why = [
@@ -255,6 +263,27 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 fix,
             ));
         }
+    }
+    found
+}
+
+/// What is wrong with the files of a server.
+fn files(host: &Host, what: &str, directory: &str, facts: &database::Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut bad = |why: String, fix: &str| {
+        found.push(Finding::new(host, what.to_owned(), Level::Bad, why, fix));
+    };
+    if facts.package_lost {
+        bad(
+            format!("the package that {directory} starts from is not in ~/.ob/packages"),
+            "the next terraform apply places it again; until then the server cannot be started",
+        );
+    }
+    if facts.exposed {
+        bad(
+            format!("every user of the host can read the rows in {directory}"),
+            "the next terraform apply closes the directories; or: chmod o-rwx store etc log run",
+        );
     }
     found
 }
@@ -290,6 +319,11 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
             Level::Bad,
             "a former primary that missed a move of the role: never start it; terraform apply sets \
              its store aside and builds it again",
+        ),
+        Standing::Rival => (
+            Level::Bad,
+            "it takes writes, and a newer note names another member: the next plan says how to \
+             choose between them",
         ),
         Standing::Unreachable => (
             Level::Bad,

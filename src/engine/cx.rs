@@ -7,6 +7,7 @@ use super::gate::{self, Lines, Pass};
 use super::hold::Hold;
 use super::journal::{self, Entry};
 use super::lease::Lease;
+use super::mark::Mark;
 use super::program::Program;
 use super::step::{Host, Step, StepId};
 use super::template::{CREATION, EPOCH, OPERATION, OWNER, Values};
@@ -264,11 +265,35 @@ impl Cx {
         match output.status {
             0 => Ok(()),
             gate::BUSY | gate::SUPERSEDED | gate::EXPIRED => Err(gone(&place, &output.tail())),
+            gate::FOREIGN => Err(self.foreign(step, &output.tail())),
             status => Err(Problem::user(format!("cannot {}", step.title()))
                 .place(place)
                 .why(format!("exit status {status}: {}", output.tail()))
                 .fix(fix_for(&output.tail()))),
         }
+    }
+
+    /// The problem of an effect on what another owner or another creation made. `said` ends with
+    /// the mark that the host has.
+    fn foreign(&self, step: &dyn Step, said: &str) -> Problem {
+        let owner = self.operation().map_or("", |o| o.authority.as_str());
+        let text = said.split(gate::FOREIGN_MARK).nth(1).unwrap_or_default().trim();
+        let why = match Mark::parse(text) {
+            Ok(mark) => format!(
+                "the mark there says: {} \"{}\" of owner \"{}\", creation {}; this run changes \
+                 only what owner \"{owner}\" made, as its state knows it",
+                mark.kind, mark.node.name, mark.owner, mark.creation
+            ),
+            Err(_) if text.is_empty() => "the mark that says whose it is is not there".to_owned(),
+            Err(why) => format!("the mark there cannot be read: {why}"),
+        };
+        Problem::refused(format!("refused to {}: it is not proved to be ours", step.title()))
+            .place(step.host().endpoint.show())
+            .why(why)
+            .fix(
+                "if it is another object now, remove this one from the state (terraform state rm) \
+                 and import what is there; if its mark was lost, restore .ob/mark from a backup",
+            )
     }
 
     /// Takes the gate's lock on the step's host and holds it while SQL runs. The caller opens its
@@ -286,6 +311,9 @@ impl Cx {
         let script = Script::new(gate::hold(&self.passes(step)?, &lines)).run_as(&host.run_as);
         let place = host.endpoint.show();
         let stream = self.connect(host).await?.open(&script).await.map_err(|e| match e {
+            TransportError::Ended(said) if said.contains(gate::FOREIGN_MARK) => {
+                self.foreign(step, &said)
+            }
             TransportError::Ended(said) => gone(&place, &said),
             e => e.explain(&host.endpoint),
         })?;

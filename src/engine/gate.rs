@@ -11,6 +11,7 @@ use super::journal::Entry;
 use super::key::Key;
 use super::node::{Engine, Node};
 use super::step::StepKind;
+use crate::base::Directory;
 use crate::base::shell::{join, quote};
 use std::fmt::Write;
 
@@ -29,6 +30,10 @@ pub const RACED: i32 = 78;
 pub const HELD: i32 = 79;
 /// Exit status: a file of ours on the host is damaged or of a newer format.
 pub const DAMAGED: i32 = 80;
+/// Exit status: the mark of the object is missing, or of another owner or creation.
+pub const FOREIGN: i32 = 81;
+/// What comes before the mark that a host refused with [`FOREIGN`].
+pub const FOREIGN_MARK: &str = "ob-owner: ";
 
 /// What an effect shows to a gate: which object, and the number of the lease on it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +42,33 @@ pub struct Pass {
     pub key: Key,
     /// The lease number.
     pub number: u64,
+    /// Whose the object's mark must be; `None` for an object that has no mark of its own.
+    pub owned: Option<Owned>,
+}
+
+/// Whose an object must be. The script of each effect on it proves that first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owned {
+    /// The directory that holds the mark.
+    pub directory: Directory,
+    /// The owner that the mark must name.
+    pub owner: String,
+    /// The creation that it must name; `None`: any of that owner.
+    pub creation: Option<String>,
+    /// Whether the object may have no mark: it is being made, adopted or removed.
+    pub new: bool,
+}
+
+impl Owned {
+    /// The call of the shell function that proves it.
+    fn line(&self) -> String {
+        let json = |text: &str| serde_json::Value::from(text).to_string();
+        let creation = self.creation.as_deref().map(json).unwrap_or_default();
+        let new = if self.new { "1" } else { "0" };
+        let owner = json(&self.owner);
+        let words = [&*self.directory, owner.as_str(), creation.as_str(), new];
+        format!("ob_owned {}\n", join(words))
+    }
 }
 
 /// The run that takes a gate, as the gate records it.
@@ -163,6 +195,9 @@ fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
     for pass in passes {
         let _ = writeln!(text, "ob_enter {} {}", quote(pass.key.as_str()), pass.number);
     }
+    for owned in passes.iter().filter_map(|p| p.owned.as_ref()) {
+        text += &owned.line();
+    }
     if let Some(first) = passes.first() {
         let _ = writeln!(text, "ob_log={}", quote(&log(&first.key, lines.journal)));
         for line in lines.before {
@@ -210,4 +245,66 @@ pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
     let words = [lines.end.seal(), lines.fail.seal()];
     let _ = write!(text, "ob_obey {}", join(words));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the host lets an effect through, with this mark in the directory.
+    fn passes(mark: Option<&str>, owner: &str, creation: Option<&str>, new: bool) -> bool {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::create_dir(base.path().join(".ob")).unwrap();
+        if let Some(mark) = mark {
+            std::fs::write(base.path().join(".ob/mark"), mark).unwrap();
+        }
+        let directory = Directory::parse(&base.path().display().to_string()).unwrap();
+        let creation = creation.map(str::to_owned);
+        let owned = Owned { directory, owner: owner.into(), creation, new };
+        let script = format!("OB_STATE=/none\n{LIB}{}", owned.line());
+        let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let said = String::from_utf8(out.stderr).unwrap();
+        match out.status.code() {
+            Some(0) => true,
+            Some(FOREIGN) => {
+                assert!(said.starts_with(FOREIGN_MARK), "{said}");
+                false
+            }
+            other => panic!("{other:?}: {said}"),
+        }
+    }
+
+    #[test]
+    fn an_effect_needs_a_mark_of_the_owner_and_of_the_creation() {
+        let a = "{\"authority\":\"a\",\"creation\":\"1\",\"owner\":\"a\",\"stage\":\"complete\"}\n";
+        let other_order = "{\"type\":\"t\",\"creation\":\"1\",\"owner\":\"a\"}";
+        for (mark, owner, creation, new, want) in [
+            (Some(a), "a", Some("1"), false, true),
+            (Some(a), "a", None, false, true),
+            (Some(other_order), "a", Some("1"), false, true),
+            (Some(a), "a", Some("2"), false, false),
+            (Some(a), "b", Some("1"), false, false),
+            (Some(a), "b", None, true, false),
+            (Some(a), "", None, true, false),
+            (None, "a", None, true, true),
+            (None, "a", Some("1"), true, true),
+            (None, "a", None, false, false),
+            (None, "a", Some("1"), false, false),
+            (Some(""), "a", None, true, false),
+            (Some("{half"), "a", None, true, false),
+            // No value can pass for another member.
+            (
+                Some(r#"{"creation":"1","node":{"directory":"/x\"owner\":\"a\","},"owner":"b"}"#),
+                "a",
+                None,
+                false,
+                false,
+            ),
+            (Some(r#"{"creation":"1","owner":"a b"}"#), "a", None, false, false),
+            (Some(r#"{"creation":"1","owner":"a$(id)`*?"}"#), "a$(id)`*?", Some("1"), false, true),
+            (Some(r#"{"creation":"1","owner":"abc"}"#), "*", None, false, false),
+        ] {
+            assert_eq!(passes(mark, owner, creation, new), want, "{mark:?} {owner} {creation:?}");
+        }
+    }
 }

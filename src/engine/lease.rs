@@ -6,7 +6,7 @@
 //! clock, [`Lease::lost`] fires and the runner starts no further step. The hosts check the number
 //! again at each effect.
 use super::event::What;
-use super::gate::{self, Holder, Pass};
+use super::gate::{self, Holder, Owned, Pass};
 use super::journal::Entry;
 use super::key::Key;
 use super::node::{Engine, Node};
@@ -50,6 +50,17 @@ pub struct Target {
     pub hosts: Vec<Host>,
     /// Hosts that a failover consent names as dead; the quorum does without them.
     pub dead: Vec<String>,
+    /// What the mark of the object's one node must say; `None` when the object has no mark.
+    pub mark: Option<MarkMust>,
+}
+
+/// What the mark of an object must say for an effect on it, beside the owner of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MarkMust {
+    /// There may be none: the object is made, adopted or removed.
+    BeOursIfThere(Option<String>),
+    /// There is one, of this creation; `None`: of any.
+    BeOurs(Option<String>),
 }
 
 impl Target {
@@ -57,14 +68,23 @@ impl Target {
     #[must_use]
     pub fn new(key: Key, title: impl Into<String>, hosts: Vec<Host>) -> Self {
         let (engine, nodes, dead) = (Engine::None, Vec::new(), Vec::new());
-        Self { key, title: title.into(), engine, nodes, hosts, dead }
+        Self { key, title: title.into(), engine, nodes, hosts, dead, mark: None }
     }
-    /// A node, on its host.
+    /// A node, on its host, with what its mark must say.
     #[must_use]
-    pub fn node(engine: Engine, node: &Node) -> Self {
+    pub fn node(engine: Engine, node: &Node, mark: MarkMust) -> Self {
         let title = format!("cluster.{}", node.name);
         let target = Self::new(node.key(), title, vec![node.host.clone()]);
-        Self { engine, nodes: vec![node.clone()], ..target }
+        Self { engine, nodes: vec![node.clone()], mark: Some(mark), ..target }
+    }
+    /// Whose the object must be when `owner` changes it.
+    fn owned(&self, owner: &str) -> Option<Owned> {
+        let (node, mark) = (self.nodes.first()?, self.mark.clone()?);
+        let (creation, new) = match mark {
+            MarkMust::BeOursIfThere(creation) => (creation, true),
+            MarkMust::BeOurs(creation) => (creation, false),
+        };
+        Some(Owned { directory: node.directory.clone(), owner: owner.into(), creation, new })
     }
     /// Each machine once: two members on one machine share a gate.
     fn distinct(&self) -> Vec<Host> {
@@ -339,10 +359,11 @@ impl Lease {
     /// What an effect on `host` shows to this object's gate; `None` when the host has none.
     #[must_use]
     pub fn pass(&self, host: &Host) -> Option<Pass> {
-        self.target
-            .hosts
-            .contains(host)
-            .then(|| Pass { key: self.target.key.clone(), number: self.number })
+        self.target.hosts.contains(host).then(|| Pass {
+            key: self.target.key.clone(),
+            number: self.number,
+            owned: self.target.owned(&self.holder.authority),
+        })
     }
 
     /// The lease number.

@@ -7,7 +7,7 @@ use super::inventory::Survey;
 use crate::base::{Kind, OperationId, Problem};
 use crate::component::database::{Database, Facts};
 use crate::engine::journal::{Entry, Event, FORMAT, parse};
-use crate::engine::lease::Target;
+use crate::engine::lease::{MarkMust, Target};
 use crate::engine::mark::{Mark, Stage};
 use crate::engine::{
     Check, Cx, Effect, Engine, Executor, Graph, Host, Job, Key, Name, Node, Outcome, Step, StepId,
@@ -28,6 +28,8 @@ pub struct Piece {
     pub node: Node,
     /// Owner of the configuration that made the server.
     pub owner: String,
+    /// The creation that its mark names.
+    pub creation: String,
     /// The steps that clear it away.
     pub graph: Graph,
 }
@@ -41,12 +43,13 @@ impl Piece {
 
     /// Clears the server away.
     pub async fn run(&self, executor: &Executor, cancel: &CancellationToken) -> Outcome {
+        let mark = MarkMust::BeOursIfThere(Some(self.creation.clone()));
         let job = Job {
             id: OperationId::fresh(),
             verb: "abandon",
             object: self.title(),
             graph: &self.graph,
-            targets: vec![Target::node(self.engine, &self.node)],
+            targets: vec![Target::node(self.engine, &self.node, mark)],
             secrets: BTreeMap::new(),
             epoch: 0,
             timeout: Duration::from_secs(1800),
@@ -120,9 +123,9 @@ pub async fn pieces(
                     epoch: 0,
                 });
             }
-            let owner = found.mark.map(|m| m.owner).unwrap_or_default();
+            let (owner, creation) = found.mark.map(|m| (m.owner, m.creation)).unwrap_or_default();
             let engine = database.engine();
-            pieces.push(Piece { engine, node: instance, owner, graph });
+            pieces.push(Piece { engine, node: instance, owner, creation, graph });
         }
     }
     if pieces.is_empty() {

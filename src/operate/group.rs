@@ -3,7 +3,7 @@
 use super::Kit;
 use super::kit::check_note;
 use crate::base::{Kind, OperationId, Problem};
-use crate::component::database::{self, Consent, Database, Member, Seen, Want};
+use crate::component::database::{self, Consent, Database, Member, Seen, Want, Whose};
 use crate::engine::lease::Target;
 use crate::engine::{Cx, Executor, Graph, Job, Key, Outcome};
 use crate::program;
@@ -41,7 +41,7 @@ pub async fn open(
 ) -> Result<Opened, Problem> {
     let database = kit.database()?;
     let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
-    let members = database::look_all(database, &cx, &kit.members).await;
+    let members = look(database, &cx, &kit).await;
     for (name, member) in &members {
         if let Some(package) = member.facts.as_ref().and_then(|f| f.package.clone()) {
             kit.packages.insert(name.clone(), package);
@@ -60,9 +60,15 @@ pub async fn open(
                 .fix("write a new kit: ob kit --host user@address"));
         }
         (seen.epoch, seen.noted) = (note.epoch, note.primary.clone());
+        seen.creation.clone_from(&note.creation);
     }
     seen.asked = seen.primary().map_or_else(|| seen.noted.clone(), str::to_owned);
     Ok(Opened { kit, members, seen, database, cx, connector })
+}
+
+async fn look(database: &'static dyn Database, cx: &Cx, kit: &Kit) -> BTreeMap<String, Member> {
+    let whose = Whose { name: &kit.group, authority: &kit.owner, creation: "" };
+    database::look_all(database, cx, &kit.members, whose).await
 }
 
 /// Proves that the login user is the one whose home has the group's gates. Gates lie in the home of
@@ -92,6 +98,11 @@ async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Re
 }
 
 impl Opened {
+    /// Looks at all members again.
+    pub async fn look(&self) -> BTreeMap<String, Member> {
+        look(self.database, &self.cx, &self.kit).await
+    }
+
     /// Proves that `name` is a member.
     ///
     /// # Errors
@@ -145,6 +156,8 @@ impl Opened {
             packages: self.kit.packages.clone(),
             primary: primary.to_owned(),
             failover,
+            rebuild: None,
+            creation: self.seen.creation.clone(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The kit: one file with all that the break-glass commands need. No secret is in it.
 use crate::base::{ObjectName, Problem};
-use crate::component::database::{self, Database, Group};
+use crate::component::database::{self, Database, Group, Whose};
 use crate::engine::journal::FORMAT;
 use crate::engine::{Cx, Engine, Node};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,8 @@ impl Kit {
 /// # Errors
 /// The owner or a package stays unknown; the members are another group's.
 pub async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
-    let seen = database::look_all(kit.database()?, cx, &kit.members).await;
+    let whose = Whose { name: &kit.group, authority: &kit.owner, creation: "" };
+    let seen = database::look_all(kit.database()?, cx, &kit.members, whose).await;
     for (name, member) in &seen {
         if let Some(package) = member.facts.as_ref().and_then(|f| f.package.clone()) {
             kit.packages.insert(name.clone(), package);

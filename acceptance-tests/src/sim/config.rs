@@ -113,8 +113,13 @@ pub fn json(address: &str, config: &Config, hosts: &[Host], packages: &Packages)
 }
 
 /// Puts `ob_cluster.x.instance` of `others` into the group's members; the value is unknown where
-/// there is none yet.
-pub fn refer(group: &mut Tree, config: &Config, others: &BTreeMap<String, Tree>) {
+/// there is none yet. A consent gets the creation that the prior state knows.
+pub fn refer(group: &mut Tree, config: &Config, others: &BTreeMap<String, Tree>, prior: &Tree) {
+    if let Some(consent) = tree::get_mut(group, "failover")
+        && let Some(creation) = tree::get_mut(consent, "creation")
+    {
+        creation.clone_from(tree::get(prior, "creation"));
+    }
     let member = |name: &String| {
         let instance = others
             .get(&format!("ob_cluster.{name}"))

@@ -184,10 +184,10 @@ impl Core {
         let schema = schema(address);
         let json = config::json(address, wanted, &self.hosts, &self.packages)?;
         let mut config = from_json(&schema, &json)?;
-        if address == GROUP {
-            config::refer(&mut config, wanted, others);
-        }
         let prior = self.kept().objects.get(address).cloned().unwrap_or(Tree::Nil);
+        if address == GROUP {
+            config::refer(&mut config, wanted, others, &prior);
+        }
         let proposed = propose(schema.attributes(), &prior, &config);
         let request = tf::plan_resource_change::Request {
             type_name: kind(address),

@@ -150,7 +150,9 @@ impl Start {
             Self::Nothing | Self::Foreign | Self::Single | Self::Two => None,
             Self::Pair | Self::Trio => group("a", None),
             Self::Switched => group("b", None),
-            Self::Failed => group("b", Some(Consent { epoch: 1, to: "b".into() })),
+            Self::Failed => {
+                group("b", Some(Consent { epoch: 1, to: "b".into(), creation: String::new() }))
+            }
         };
         config
     }

@@ -77,6 +77,8 @@ pub struct Consent {
     pub epoch: u64,
     /// Member to open.
     pub to: String,
+    /// The group's creation that the consent is for.
+    pub creation: String,
 }
 
 impl Cluster {
@@ -224,7 +226,12 @@ impl Config {
                 .map(|(n, _)| format!("    {n} = {{ instance = ob_cluster.{n}.instance }}\n"))
                 .collect();
             let failover = group.failover.as_ref().map_or(String::new(), |c| {
-                format!("  failover = {{ epoch = {}, to = {} }}\n", c.epoch, hcl(&c.to))
+                format!(
+                    "  failover = {{ epoch = {}, creation = {}, to = {} }}\n",
+                    c.epoch,
+                    hcl(&c.creation),
+                    hcl(&c.to)
+                )
             });
             let _ = write!(
                 text,

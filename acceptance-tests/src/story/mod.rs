@@ -143,6 +143,16 @@ impl Story {
         Ok(found["values"][name].clone())
     }
 
+    /// A consent to a failover of the group in the state.
+    ///
+    /// # Errors
+    /// There is no group in the state.
+    pub fn consent(&self, epoch: u64, to: &str) -> Result<Consent> {
+        let creation = self.attribute("ob_standby.g", "creation")?;
+        let creation = creation.as_str().context("the group has no creation")?.to_owned();
+        Ok(Consent { epoch, to: to.to_owned(), creation })
+    }
+
     /// Addresses of all resources in the state.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! loses an acknowledged row, a failover says what it may have lost, and no apply moves a role
 //! unasked.
 use lab::scope::{Scope, all, scope};
-use lab::story::{Config, Consent, Story, nothing_lost};
+use lab::story::{Config, Story, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{may_make_hosts, seekdb, sql};
 use serde_json::Value;
@@ -158,7 +158,7 @@ fn failover(s: &Story, config: &Config) -> Config {
         why.contains("may lose rows") && why.contains("failover = {"),
         "without consent it is refused, with the way out: {why}"
     );
-    let stale = Consent { epoch: epoch(s) + 7, to: new.into() };
+    let stale = s.consent(epoch(s) + 7, new).unwrap();
     let mut other = config.clone().primary(new);
     other.group.as_mut().unwrap().failover = Some(stale);
     let why = s.refused(&other).unwrap();
@@ -171,7 +171,7 @@ fn failover(s: &Story, config: &Config) -> Config {
         s.host(1 - dead).exec(&format!("cat /data/{new}/.ob/group")).unwrap().ok().unwrap()
     };
     let before = note(s);
-    other.group.as_mut().unwrap().failover = Some(Consent { epoch: epoch(s), to: new.into() });
+    other.group.as_mut().unwrap().failover = Some(s.consent(epoch(s), new).unwrap());
     let bound = other
         .render(&s.lab)
         .unwrap()

@@ -3,7 +3,7 @@
 use lab::may_make_hosts;
 use lab::process::until;
 use lab::sql;
-use lab::story::{Cluster, Config, Consent, Story, nothing_lost, trail};
+use lab::story::{Cluster, Config, Story, nothing_lost, trail};
 use lab::writer::{self, Report, Writer};
 use ob::engine::journal::{Event, Line};
 use std::time::{Duration, Instant};
@@ -104,11 +104,12 @@ fn failover(s: &Story, config: Config) -> Config {
     let mut config = config.primary("c");
     let why = s.refused(&config).unwrap();
     assert!(
-        why.contains("may lose rows") && why.contains("failover = { epoch = 2, to = \"c\" }"),
+        why.contains("may lose rows")
+            && why.contains("failover = { epoch = 2, to = \"c\", creation = \""),
         "{why}"
     );
     assert!(!s.writable(0).unwrap() && !s.writable(2).unwrap(), "nothing was opened");
-    config.group.as_mut().unwrap().failover = Some(Consent { epoch: 2, to: "c".into() });
+    config.group.as_mut().unwrap().failover = Some(s.consent(2, "c").unwrap());
     let begun = Instant::now();
     s.apply(&config).unwrap();
     let took = begun.elapsed();
@@ -256,7 +257,7 @@ fn a_host_that_is_gone_for_good_is_replaced_by_another() {
     s.clean(2, &[]).unwrap();
     s.host(0).kill().unwrap();
     config = config.primary("b");
-    config.group.as_mut().unwrap().failover = Some(Consent { epoch: 1, to: "b".into() });
+    config.group.as_mut().unwrap().failover = Some(s.consent(1, "b").unwrap());
     let both = {
         let mut both = config.clone();
         both.clusters.remove("a");

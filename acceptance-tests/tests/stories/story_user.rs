@@ -1,7 +1,7 @@
 //! The life of a pair without root. An ordinary login user has the rights that `ob sudoers` prints
 //! and no others, `ob_host` prepares the hosts, and a service user runs the servers. From the first
 //! apply to the last destroy no command is refused.
-use lab::story::{Config, Consent, Story, login, nothing_lost};
+use lab::story::{Config, Story, login, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{Host, command, may_make_hosts, run, sql};
 use std::collections::BTreeSet;
@@ -159,7 +159,7 @@ fn life(s: &Story, mut config: Config) -> Config {
     let load = writer(s);
     s.host(1).kill().unwrap();
     config = config.primary("a");
-    config.group.as_mut().unwrap().failover = Some(Consent { epoch: 2, to: "a".into() });
+    config.group.as_mut().unwrap().failover = Some(s.consent(2, "a").unwrap());
     s.apply(&config).unwrap();
     load.wait_for(100, SOON).unwrap();
     let report = load.stop().unwrap();

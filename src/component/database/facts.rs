@@ -35,6 +35,10 @@ pub struct Facts {
     pub pid: Option<u32>,
     /// Name of the package directory that the start script uses.
     pub package: Option<String>,
+    /// That directory, or the program in it, is not there.
+    pub package_lost: bool,
+    /// Every user of the host may enter a directory that holds rows or settings.
+    pub exposed: bool,
     /// Command line of the running process, words separated by blanks.
     pub command: String,
     /// Name of the package directory that the running process uses.
@@ -161,6 +165,21 @@ pub fn missing(node: &Node) -> Problem {
              so: {}",
             gone_command(&node.host, &node.directory)
         ))
+}
+
+/// Says that what lies in a directory is not what a state knows.
+#[must_use]
+pub fn foreign(node: &Node) -> Problem {
+    Problem::refused(format!(
+        "what is in the directory of {} is not what was made there",
+        node.show()
+    ))
+    .place(format!("{} on {}", node.directory, node.host.endpoint.show()))
+    .why("its mark names another creation than the state: somebody removed it and made it anew")
+    .fix(
+        "remove it from this state (terraform state rm); then import what is there, if it is \
+             yours",
+    )
 }
 
 /// Says what was left in a directory because it is not ours; `None` when nothing was.

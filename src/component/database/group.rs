@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The highest epoch that is believed: no group gets there by moving its role.
+const LAST_EPOCH: u64 = 1_000_000_000;
+
 /// One copy of the note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Group {
@@ -23,6 +26,10 @@ pub struct Group {
     pub name: ObjectName,
     /// Who has authority over it.
     pub authority: String,
+    /// Names this creation of the group: a group that is made anew has another one, while its
+    /// epochs begin at 1 again.
+    #[serde(default)]
+    pub creation: String,
     /// Grows with each move of the role.
     pub epoch: u64,
     /// Member that was opened for writes last.
@@ -32,12 +39,12 @@ pub struct Group {
 }
 
 impl Group {
-    /// A note of the current format.
+    /// A note of the current format. `authority` stays empty: the run fills it in.
     #[must_use]
     pub fn new(
         engine: Engine,
         name: &ObjectName,
-        authority: &str,
+        creation: &str,
         epoch: u64,
         primary: &str,
         members: BTreeMap<String, Node>,
@@ -46,7 +53,8 @@ impl Group {
             format: FORMAT,
             engine,
             name: name.clone(),
-            authority: authority.into(),
+            authority: String::new(),
+            creation: creation.into(),
             epoch,
             primary: primary.into(),
             members,
@@ -72,6 +80,9 @@ impl Group {
         }
         if let Some(name) = group.members.keys().find(|n| ObjectName::parse(n).is_err()) {
             return Err(format!("its member {name:?} has a name that is none"));
+        }
+        if group.epoch > LAST_EPOCH {
+            return Err(format!("its epoch {} is none that a move of the role gave", group.epoch));
         }
         Ok(group)
     }
@@ -111,6 +122,9 @@ pub enum Standing {
     Stopped,
     /// Was primary at an older epoch: its store must never be started again.
     Stale,
+    /// Takes writes, or may, although a newer note names another member as primary. Which of the
+    /// two is right, no note tells: one of them may be forged.
+    Rival,
     /// Installed, has no store.
     Empty,
     /// Its standby store is being built.
@@ -160,13 +174,31 @@ pub struct Want {
     pub primary: String,
     /// Consent to lose what an unreachable primary has not sent.
     pub failover: Option<Consent>,
+    /// Consent to give up what a member that takes writes has of its own.
+    pub rebuild: Option<Rebuild>,
+    /// The group's creation; empty while it has none.
+    pub creation: String,
 }
 
-/// Consent to a failover. It names one epoch and is void at any other.
+/// Consent to set the store of a member aside that takes writes beside another one, and to build
+/// the member again as a standby. It names one epoch of one creation and is void at any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The member.
+    pub member: String,
+    /// The epoch that the consent is for.
+    pub epoch: u64,
+    /// The group's creation that it is for.
+    pub creation: String,
+}
+
+/// Consent to a failover. It names one epoch of one creation and is void at any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
     /// The epoch that the consent is for.
     pub epoch: u64,
+    /// The group's creation that it is for.
+    pub creation: String,
     /// The member to open.
     pub to: String,
     /// Go on although the old primary's host answers and the old primary is not fenced.
@@ -186,6 +218,8 @@ pub struct Seen {
     pub noted: String,
     /// The primary that was asked for last.
     pub asked: String,
+    /// The group's creation, by the newest note.
+    pub creation: String,
 }
 
 impl Seen {
@@ -219,14 +253,45 @@ pub struct Loss {
     pub age_ms: u64,
 }
 
-/// Looks at all members at once, then corrects standings by comparing their notes. A member that is
-/// stopped, fenced or opening, or says that it is the primary, becomes `Stale` if its note is older
-/// than the newest and names the member itself as primary. A standby whose note is older becomes
-/// `Behind`, unless the newest note names it as primary.
+/// The group that members are looked at for. What is empty is not known, and any is believed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whose<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Owner of the configuration that has authority over it.
+    pub authority: &'a str,
+    /// Its creation.
+    pub creation: &'a str,
+}
+
+impl Whose<'_> {
+    /// Why a note is not of this group; `None` when it is.
+    fn foreign(&self, note: &Group) -> Option<String> {
+        let other = |known: &str, found: &str| !known.is_empty() && known != found;
+        (other(self.name, &note.name)
+            || other(self.authority, &note.authority)
+            || other(self.creation, &note.creation))
+        .then(|| {
+            format!(
+                "its note is of group \"{}\" of owner \"{}\", creation \"{}\", and not of \
+                 this one; nothing is done on the ground of it",
+                note.name, note.authority, note.creation
+            )
+        })
+    }
+}
+
+/// Looks at all members at once, then corrects standings by comparing their notes.
+///
+/// A member whose note cannot be read, or is of another group, owner or creation, is
+/// `Unreachable`: what it is cannot be told. A member whose note is older than the newest and names
+/// the member itself as primary is `Stale`, or `Rival` if it takes writes or may. A standby whose
+/// note is older becomes `Behind`, unless the newest note names it as primary.
 pub async fn look_all(
     database: &'static dyn Database,
     cx: &Cx,
     members: &BTreeMap<String, Node>,
+    whose: Whose<'_>,
 ) -> BTreeMap<String, Member> {
     let mut set = tokio::task::JoinSet::new();
     for (name, node) in members.clone() {
@@ -239,6 +304,14 @@ pub async fn look_all(
             seen.insert(name, member);
         }
     }
+    for member in seen.values_mut() {
+        let damaged = member.facts.as_ref().and_then(|f| f.group_damaged.as_ref());
+        let damaged = damaged.map(|why| format!("its note of the group cannot be read: {why}"));
+        let foreign = || member.note.as_ref().and_then(|n| whose.foreign(n));
+        if let Some(why) = damaged.or_else(foreign) {
+            (member.standing, member.note, member.why) = (Standing::Unreachable, None, why);
+        }
+    }
     let (epoch, primary) =
         newest(&seen).map_or((0, String::new()), |g| (g.epoch, g.primary.clone()));
     for (name, member) in &mut seen {
@@ -249,15 +322,16 @@ pub async fn look_all(
             member.standing = Standing::Behind;
         }
         let behind = member.note.as_ref().is_some_and(|n| n.epoch < epoch && n.primary == *name);
-        // A former primary has a log of its own, also when it runs and whatever it says of itself.
-        if behind
-            && matches!(
-                member.standing,
-                Standing::Stopped | Standing::Primary | Standing::Fenced | Standing::Opening
-            )
-        {
-            member.standing = Standing::Stale;
+        if !behind {
+            continue;
         }
+        // A former primary has a log of its own. One that takes writes is not stopped because of a
+        // note.
+        member.standing = match member.standing {
+            Standing::Stopped | Standing::Fenced => Standing::Stale,
+            Standing::Primary | Standing::Opening => Standing::Rival,
+            other => other,
+        };
     }
     seen
 }

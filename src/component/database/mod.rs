@@ -8,8 +8,10 @@ mod facts;
 mod group;
 mod server;
 
-pub use facts::{Facts, Role, Said, gone_command, left, missing};
-pub use group::{Consent, Group, Loss, Member, Move, Seen, Standing, Want, look_all, newest};
+pub use facts::{Facts, Role, Said, foreign, gone_command, left, missing};
+pub use group::{
+    Consent, Group, Loss, Member, Move, Rebuild, Seen, Standing, Want, Whose, look_all, newest,
+};
 pub use server::{Desired, Probe, Server, State};
 
 use super::seekdb::Seekdb;

@@ -88,6 +88,13 @@ pub enum State {
     AdoptingDown,
     /// The server was made, nobody removed it, and its directory is not there.
     Missing,
+    /// The mark is of another creation than the state knows.
+    Foreign,
+    /// The package that the server starts from is lost.
+    #[strum(serialize = "package lost")]
+    PackageLost,
+    /// Every user of the host may read the server's files.
+    Exposed,
     /// The host or the server does not answer.
     Unreachable,
 }
@@ -127,13 +134,17 @@ impl State {
         if facts.adopting {
             return if runs { Self::Adopting } else { Self::AdoptingDown };
         }
-        if !initialize {
-            return Self::Installed;
+        let stopped = initialize && !runs && facts.store && !facts.member();
+        if stopped {
+            return Self::Stopped;
         }
-        if runs || facts.group.is_some() {
-            return Self::Running;
+        if facts.package_lost && facts.mark.is_some() {
+            return Self::PackageLost;
         }
-        if facts.store { Self::Stopped } else { Self::Installed }
+        if facts.exposed && facts.mark.is_some() {
+            return Self::Exposed;
+        }
+        if initialize && (runs || facts.member()) { Self::Running } else { Self::Installed }
     }
     /// An adoption was cut.
     #[must_use]
@@ -157,6 +168,11 @@ mod tests {
     #[test]
     fn the_state_follows_from_what_the_host_shows() {
         let none = Facts::default;
+        let json = r#"{"format":1,"type":"ob_cluster","engine":"seekdb","node":{"name":"a",
+            "host":{"endpoint":{"name":"h","address":"10.0.0.1","port":22,"user":"",
+            "identity":"","host_key":""}},"directory":"/d","ports":{}},"owner":"o",
+            "creation":"c","authority":"o","epoch":0,"stage":"complete","operation":"x"}"#;
+        let mark = || Some(crate::engine::mark::Mark::parse(json).unwrap());
         let runs = || Facts { pid: Some(1), store: true, ..none() };
         for (facts, initialize, want) in [
             (none(), true, State::Installed),
@@ -169,6 +185,15 @@ mod tests {
             (Facts { restart: true, restart_runs: true, ..runs() }, true, State::Restarting),
             (Facts { restart: true, ..runs() }, true, State::Restarted),
             (Facts { restart: true, ..none() }, false, State::Restarting),
+            (Facts { exposed: true, mark: mark(), ..runs() }, true, State::Exposed),
+            (Facts { exposed: true, mark: mark(), ..runs() }, false, State::Exposed),
+            (Facts { exposed: true, ..runs() }, true, State::Running),
+            (Facts { package_lost: true, mark: mark(), ..runs() }, true, State::PackageLost),
+            (
+                Facts { package_lost: true, store: true, mark: mark(), ..none() },
+                true,
+                State::Stopped,
+            ),
         ] {
             assert_eq!(State::of(&facts, initialize), want, "{facts:?}");
         }

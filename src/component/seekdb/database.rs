@@ -1,7 +1,7 @@
 //! Implements [`Database`] for seekdb: what resources and commands ask of it.
 use super::steps::{
-    Activate, BeginStore, EndNote, Note, Promote, ProveMemory, RemoveStore, SetAside, SetBoot,
-    Start, StartServer, StopServer, same_value,
+    Activate, BeginStore, CloseFiles, EndNote, Note, PlacePackage, Promote, ProveMemory,
+    RemoveStore, SetAside, SetBoot, Start, StartServer, Stop, StopServer, same_value,
 };
 use super::{ACCOUNT, Dialect, facts, flow, group, import, pair, server};
 use crate::base::{Directory, Kind, Problem, units::Bytes};
@@ -75,7 +75,9 @@ impl Database for Seekdb {
         let (node, changes) = (&next.node, flow::update(prior, next));
         let mut first = Graph::new();
         match state {
+            // A package that is not whole is placed again before anything starts from it.
             State::Stopped => {
+                first.then(PlacePackage { node: node.clone(), package: prior.package.clone() });
                 first.then(StartServer {
                     node: node.clone(),
                     package: prior.package.id.clone(),
@@ -86,10 +88,17 @@ impl Database for Seekdb {
             // A restart was cut. It is finished with the package that the host is set to, unless
             // this change restarts the server anyway.
             State::Restarting if !flow::needs_restart(prior, next) => {
+                first.then(PlacePackage { node: node.clone(), package: next.package.clone() });
                 for step in flow::restart(node, &next.package.id) {
                     first.then_arc(step);
                 }
                 first.then(EndNote { node: node.clone(), note: Note::Restart });
+            }
+            State::PackageLost if prior.package.same(&next.package) => {
+                first.then(PlacePackage { node: node.clone(), package: next.package.clone() });
+            }
+            State::Exposed => {
+                first.then(CloseFiles { node: node.clone() });
             }
             State::Restarted if !flow::needs_restart(prior, next) => {
                 first.then(EndNote { node: node.clone(), note: Note::Restart });
@@ -103,6 +112,8 @@ impl Database for Seekdb {
             | State::Adopting
             | State::AdoptingDown
             | State::Missing
+            | State::PackageLost
+            | State::Foreign
             | State::Unreachable => {}
         }
         // The first change of an imported instance adopts it, and an adoption that was cut is
@@ -116,7 +127,7 @@ impl Database for Seekdb {
     }
     fn stop(&self, node: &Node) -> Graph {
         let mut graph = Graph::new();
-        graph.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
+        graph.then(StopServer { node: node.clone(), stop: Stop::Any });
         graph
     }
     fn destroy(&self, node: &Node, creation: &str, aside_too: bool) -> Graph {

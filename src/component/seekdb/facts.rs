@@ -51,6 +51,8 @@ fn parse(text: &str) -> Facts {
             .then(|| file("building").unwrap_or_default().to_owned()),
         pid: facts.get("pid").and_then(|p| p.parse().ok()),
         package: facts.get("package").cloned(),
+        package_lost: has("package.lost"),
+        exposed: has("exposed"),
         command: facts.get("command").cloned().unwrap_or_default(),
         running_package: facts.get("running").cloned(),
         account: facts.get("account").map(Secret::new),

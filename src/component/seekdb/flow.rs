@@ -1,9 +1,10 @@
 //! Orders the steps: pure functions from what is wanted to graphs of steps.
 use super::dialect::{self, Dialect};
 use super::steps::{
-    Adopt, BeginRestart, Claim, CreateAccount, EndFenced, EndNote, EndSessions, KeepRootPassword,
-    Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore, SetBoot, SetParameter,
-    SetRootPassword, SetStage, Start, StartServer, StopServer, UsePackage, WriteAccount,
+    Adopt, BeginRestart, Claim, CloseFiles, CreateAccount, EndFenced, EndNote, EndSessions,
+    KeepRootPassword, Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore,
+    SetBoot, SetParameter, SetRootPassword, SetStage, Start, StartServer, Stop, StopServer,
+    UsePackage, WriteAccount,
 };
 use crate::base::Problem;
 use crate::engine::mark::Stage;
@@ -102,6 +103,7 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
     g.then(WriteAccount { node: d.node.clone() });
     g.then(CreateAccount { node: d.node.clone() });
     g.then(SetBoot::new(&d.node, true));
+    g.then(CloseFiles { node: d.node.clone() });
     g.then(EndNote { node: d.node.clone(), note: Note::Adopting });
     g
 }
@@ -165,7 +167,7 @@ pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
 #[must_use]
 pub fn restart(i: &Node, package: &str) -> [Arc<dyn Step>; 2] {
     [
-        Arc::new(StopServer { node: i.clone(), fenced_only: false, restart: true }),
+        Arc::new(StopServer { node: i.clone(), stop: Stop::Restart }),
         Arc::new(StartServer { node: i.clone(), package: package.to_owned(), start: Start::Again }),
     ]
 }
@@ -178,10 +180,11 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
     let (i, package) = (&next.node, &next.package);
     memory(&mut g, next, Some(prior));
     let moved = !prior.package.same(package);
-    if moved {
+    let restarts = needs_restart(prior, next);
+    if restarts {
+        // Also without another package: what was changed on the host since is never started.
         g.then(PlacePackage { node: i.clone(), package: package.clone() });
     }
-    let restarts = needs_restart(prior, next);
     if restarts {
         g.then(BeginRestart {
             node: i.clone(),
@@ -217,7 +220,7 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
         g.way_back(
             start,
             vec![
-                Arc::new(StopServer { node: i.clone(), fenced_only: false, restart: false }),
+                Arc::new(StopServer { node: i.clone(), stop: Stop::Any }),
                 Arc::new(old.clone()),
                 again,
                 Arc::new(EndNote { node: i.clone(), note: Note::Restart }),
@@ -255,7 +258,7 @@ pub fn destroy(node: &Node, creation: &str, aside_too: bool) -> Graph {
         creation: Some(creation.to_owned()),
     });
     g.then(SetBoot::new(node, false));
-    g.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
+    g.then(StopServer { node: node.clone(), stop: Stop::Any });
     g.then(RemoveStore { node: node.clone() });
     g.then(PrunePackages { node: node.clone() });
     // The mark goes last: if the destroy is cut before, the object is still known and the same

@@ -91,6 +91,7 @@ impl Step for WriteGroup {
         if let Some(why) = facts.group_damaged {
             return Ok(Check::Refused(damaged_note(&self.node, &why)));
         }
+        let wanted = self.wanted(cx);
         Ok(match facts.group {
             Some(found) if found.name != self.group.name => Check::Refused(
                 Problem::refused(format!(
@@ -102,6 +103,23 @@ impl Step for WriteGroup {
                 .why("a member can be in one group only")
                 .fix("remove it from that group first"),
             ),
+            Some(found)
+                if (&found.authority, &found.creation) != (&wanted.authority, &wanted.creation) =>
+            {
+                Check::Refused(
+                    Problem::refused(format!(
+                        "the note of {} is not of this group \"{}\"",
+                        self.node.show(),
+                        found.name
+                    ))
+                    .place(self.node.host.endpoint.show())
+                    .why(format!(
+                        "it is of owner \"{}\", creation \"{}\"",
+                        found.authority, found.creation
+                    ))
+                    .fix("take it out of that group first, or destroy its ob_cluster"),
+                )
+            }
             Some(found) if found.epoch > self.group.epoch => Check::Refused(
                 Problem::refused(format!(
                     "group \"{}\" is at epoch {} already",
@@ -111,7 +129,7 @@ impl Step for WriteGroup {
                 .why("another run moved the role meanwhile")
                 .fix("plan again"),
             ),
-            Some(found) if found == self.wanted(cx) => Check::Done,
+            Some(found) if found == wanted => Check::Done,
             _ => Check::Needed("it says otherwise".into()),
         })
     }

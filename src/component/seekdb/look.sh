@@ -27,7 +27,12 @@ if [ -d "$base" ]; then
   [ -n "$empty" ] && { [ -n "$lost" ] || [ ! -w "${base%/*}/" ] || mountpoint -q "$base"; } &&
     echo stays=1
 fi
-[ -d "$base/store/redo" ] && echo store=1
+if [ -d "$base/store/redo" ]; then
+  echo store=1
+  for m in $(stat -c %a "$base/store" "$base/etc" "$base/log" "$base/run" 2>/dev/null); do
+    case $m in *0) ;; *) echo exposed=1; break ;; esac
+  done
+fi
 if [ -d "$own" ]; then
   for f in mark building group loss restart fenced adopting boot; do
     [ -e "$own/$f" ] && echo "has.$f=1"
@@ -36,7 +41,10 @@ if [ -d "$own" ]; then
   [ -s "$own/account" ] && { read -r a < "$own/account"; printf 'account=%s\n' "$a"; }
   # Prints each line after the name of its file: "mark:{…".
   (cd "$own" && exec grep -s '' mark building group loss restart fenced /dev/null)
-  l=$(readlink "$own/package") && echo "package=${l##*/}"
+  if l=$(readlink "$own/package"); then
+    echo "package=${l##*/}"
+    [ -x "$own/package/seekdb" ] || echo package.lost=1
+  fi
   [ -e "$own/start" ] && echo "start=$(cksum < "$own/start")"
 fi
 sdb_find

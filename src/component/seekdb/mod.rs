@@ -66,7 +66,7 @@ impl Instance for Node {
     fn start_script(&self, parameters: &BTreeMap<String, String>) -> String {
         format!(
             "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: \
-             do not edit.\ncd {} && exec 9>>.ob/lock || exit 1\nflock -w 5 9 || {{\n  echo 'a \
+             do not edit.\numask 027\ncd {} && exec 9>>.ob/lock || exit 1\nflock -w 5 9 || {{\n  echo 'a \
              server of this directory runs, or is being started' >&2\n  exit {RUNS}\n}}\nexec {} \
              \"$@\"\n",
             self.name,

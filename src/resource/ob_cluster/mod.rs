@@ -20,7 +20,7 @@ use super::execute::{Job, execute, owner, reader};
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::{Problem, Secret};
 use crate::component::database::{Database, left};
-use crate::engine::lease::Target;
+use crate::engine::lease::{MarkMust, Target};
 use crate::engine::{Graph, Node, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
 use async_trait::async_trait;
@@ -97,8 +97,16 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
-fn targets(database: &dyn Database, node: &Node) -> Vec<Target> {
-    vec![Target::node(database.engine(), node)]
+fn targets(database: &dyn Database, node: &Node, mark: MarkMust) -> Vec<Target> {
+    vec![Target::node(database.engine(), node, mark)]
+}
+
+/// What the mark of a cluster must say before a change; an imported one has none before its first.
+fn mark_of(prior: &Cluster) -> MarkMust {
+    match common::set_text(&prior.creation_id) {
+        Some(creation) => MarkMust::BeOurs(Some(creation.to_owned())),
+        None => MarkMust::BeOursIfThere(None),
+    }
 }
 
 /// The object's name for people.
@@ -122,7 +130,7 @@ async fn create(
         verb: "create",
         object: title(&desired.node),
         graph: &graph,
-        targets: targets(database, &desired.node),
+        targets: targets(database, &desired.node, MarkMust::BeOursIfThere(None)),
         secrets: secrets(config),
         epoch: 0,
         timeout: common::timeout(&planned.timeouts, "create"),
@@ -155,7 +163,7 @@ async fn update(
         verb: "update",
         object: title(&desired.node),
         graph: &planned_graph,
-        targets: targets(database, &desired.node),
+        targets: targets(database, &desired.node, mark_of(prior)),
         secrets: secrets(config),
         epoch: 0,
         timeout: common::timeout(&planned.timeouts, "update"),
@@ -175,11 +183,13 @@ async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Prob
     let instance = plan::instance(prior).ok_or_else(unknown_input)?;
     let database = plan::database(prior).ok_or_else(unknown_input)?;
     let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
+    // The mark goes last, and a destroy that was cut after that goes on.
+    let mark = MarkMust::BeOursIfThere(common::set_text(&prior.creation_id).map(str::to_owned));
     let job = Job {
         verb: "destroy",
         object: title(&instance),
         graph: &graph,
-        targets: targets(database, &instance),
+        targets: targets(database, &instance, mark),
         secrets: BTreeMap::new(),
         epoch: 0,
         timeout: common::timeout(&prior.timeouts, "delete"),

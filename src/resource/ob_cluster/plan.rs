@@ -193,7 +193,11 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     } else if !same_package(prior, &next) {
         format!("move {engine} \"{name}\" to {}", package_version(&next))
     } else {
-        format!("change {engine} \"{name}\"")
+        match state(prior) {
+            State::PackageLost => format!("place the package of {engine} \"{name}\" again"),
+            State::Exposed => format!("close the files of {engine} \"{name}\" to other users"),
+            _ => format!("change {engine} \"{name}\""),
+        }
     };
     next.runbook = runbook(&what, &graph);
     next.impact = impact(&graph);
@@ -339,13 +343,15 @@ fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
     }
 }
 
-/// Refuses whatever is to be done with a server that is missing: a change would be an empty
-/// database, and a destroy would forget one that may only not be mounted.
+/// Refuses whatever is to be done with a server that is missing or is another creation: a change of
+/// one that is missing would be an empty database, and a destroy would forget one that may only not
+/// be mounted.
 fn missing(prior: &Cluster, diags: &mut Diagnostics) {
-    if state(prior) == State::Missing
-        && let Some(node) = instance(prior)
-    {
-        diags.problem(database::missing(&node));
+    let Some(node) = instance(prior) else { return };
+    match state(prior) {
+        State::Missing => diags.problem(database::missing(&node)),
+        State::Foreign => diags.problem(database::foreign(&node)),
+        _ => {}
     }
 }
 

@@ -43,6 +43,10 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         if mark.stage == Stage::Destroying {
             warnings.push(half_gone(&state, &instance, &mark.operation));
         }
+        if set_text(&state.creation_id).is_some_and(|known| *known != mark.creation) {
+            state.status = say(State::Foreign.as_str());
+            return Ok(Found { state: Some(state), warnings: vec![database::foreign(&instance)] });
+        }
         state.creation_id = say(&mark.creation);
     }
     state.id = say(import_id(&instance));

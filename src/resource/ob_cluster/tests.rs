@@ -143,7 +143,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
         f(&mut c);
         c
     };
-    let rows: [(&str, Cluster, Cluster, &str); 8] = [
+    let rows: [(&str, Cluster, Cluster, &str); 11] = [
         ("nothing", s.clone(), config(), ""),
         (
             "a dynamic parameter",
@@ -160,7 +160,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
                         .into(),
                 )
             }),
-            "begin_restart use_package stop_server start_server end_restart",
+            "place_package begin_restart use_package stop_server start_server end_restart",
         ),
         (
             "another version",
@@ -178,13 +178,31 @@ fn each_change_has_its_steps_and_no_change_has_none() {
             "it was found stopped",
             Cluster { status: v("stopped"), ..s.clone() },
             config(),
-            "start_server set_boot",
+            "place_package start_server set_boot",
+        ),
+        (
+            "its package is lost",
+            Cluster { status: v("package lost"), ..s.clone() },
+            config(),
+            "place_package",
+        ),
+        (
+            "its package is lost, and it gets another one",
+            Cluster { status: v("package lost"), ..s.clone() },
+            with(|c| c.package = package("1.4.1")),
+            "place_package begin_restart use_package stop_server start_server end_restart",
+        ),
+        (
+            "every user can read its rows",
+            Cluster { status: v("exposed"), ..s.clone() },
+            config(),
+            "close_files",
         ),
         (
             "a restart was cut",
             Cluster { status: v("restarting"), ..s.clone() },
             config(),
-            "stop_server start_server end_restart",
+            "place_package stop_server start_server end_restart",
         ),
         ("it does not answer", Cluster { status: v("unreachable"), ..s.clone() }, config(), ""),
     ];
@@ -225,7 +243,8 @@ fn an_imported_object_is_adopted_by_its_first_change_only() {
     assert_eq!(steps(&imported, &config()), "");
     let mut next = config();
     next.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into());
-    let adopts = "adopt place_package use_package write_account create_account set_boot end_adopt";
+    let adopts = "adopt place_package use_package write_account create_account set_boot \
+                  close_files end_adopt";
     assert!(steps(&imported, &next).starts_with(adopts), "{}", steps(&imported, &next));
     let cut = |status: &str| Cluster { status: v(status), ..state() };
     assert_eq!(

@@ -15,9 +15,9 @@ use super::common::{self, within_plan};
 use super::execute::{Job, execute, owner, reader};
 use super::place::import_id;
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
-use crate::base::Problem;
-use crate::component::database::{self, Database, Move, Seen, Standing, Want};
-use crate::engine::lease::Target;
+use crate::base::{CreationId, Problem};
+use crate::component::database::{self, Database, Move, Seen, Standing, Want, Whose};
+use crate::engine::lease::{MarkMust, Target};
 use crate::engine::{Graph, Key, Node};
 use crate::schema::{Diagnostics, Schema};
 use async_trait::async_trait;
@@ -52,7 +52,7 @@ impl Resource for ObStandby {
         planned_graph(prior, planned).map(Into::into)
     }
     async fn read(&self, cx: &Context, state: Standby) -> Result<Found<Standby>, Problem> {
-        read::read(&reader(cx), state).await
+        look(cx, state).await
     }
     async fn import(&self, cx: &Context, id: &str) -> Result<Standby, Problem> {
         read::import(cx, id).await
@@ -74,6 +74,11 @@ impl Resource for ObStandby {
             warnings: Vec::new(),
         })
     }
+}
+
+/// What is true of a group now.
+async fn look(cx: &Context, state: Standby) -> Result<Found<Standby>, Problem> {
+    read::read(&reader(cx), cx.session.owner.as_deref(), state).await
 }
 
 fn unknown_input() -> Problem {
@@ -109,7 +114,7 @@ pub fn targets(
         ..Target::new(key, title(want), hosts)
     };
     let own = members.iter().filter(|(n, i)| Some(n.as_str()) != dead && !off(n, i));
-    let own = own.map(|(_, node)| Target::node(want.engine, node));
+    let own = own.map(|(_, node)| Target::node(want.engine, node, MarkMust::BeOurs(None)));
     std::iter::once(group).chain(own).collect()
 }
 
@@ -141,20 +146,25 @@ fn dead<'a>(
 }
 
 async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Problem> {
-    let want = want(planned).ok_or_else(unknown_input)?;
+    let mut want = want(planned).ok_or_else(unknown_input)?;
     let owner = owner(&cx.session)?;
     let database = database::named(want.engine)?;
-    let planned_graph = database.group(&want)?;
     // After a lost state the members' notes say how far the group has got. A create does not move
     // the role.
-    let looked = database::look_all(database, &reader(cx), &want.members).await;
-    let (graph, seen) = match database::newest(&looked) {
-        Some(note) if note.name == want.name && note.authority == owner => {
+    let whose = Whose { name: &want.name, authority: &owner, creation: "" };
+    let looked = database::look_all(database, &reader(cx), &want.members, whose).await;
+    let note = database::newest(&looked);
+    want.creation =
+        note.map_or_else(|| CreationId::fresh().to_string(), |note| note.creation.clone());
+    let planned_graph = database.group(&want)?;
+    let (graph, seen) = match note {
+        Some(note) => {
             let seen = Seen {
                 standing: looked.iter().map(|(n, m)| (n.clone(), m.standing)).collect(),
                 epoch: note.epoch,
                 noted: note.primary.clone(),
                 asked: want.primary.clone(),
+                creation: note.creation.clone(),
             };
             let built =
                 seen.standing.values().all(|s| !matches!(s, Standing::Empty | Standing::Building));
@@ -164,7 +174,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
                 (database.resume(&want, &seen)?, seen)
             }
         }
-        _ => (planned_graph.clone(), Seen::default()),
+        None => (planned_graph.clone(), Seen::default()),
     };
     if seen.epoch > 1 && !(under_way(&seen, &want) && keeps_all(&database.moves(&graph))) {
         within_plan(&planned_graph, &graph, &format!("group \"{}\"", want.name)).map_err(|p| {
@@ -213,7 +223,7 @@ async fn update(
     if planned_graph.is_empty() {
         return finish(cx, planned, None).await;
     }
-    let fresh = read::read(&reader(cx), prior.clone())
+    let fresh = look(cx, prior.clone())
         .await?
         .state
         .ok_or_else(|| Problem::user("the group is gone").fix("plan again"))?;
@@ -248,7 +258,7 @@ async fn update(
     if outcome.problem.is_some() {
         // The state says what is true now under what was asked before, so the next plan shows what
         // is left of the move.
-        let state = read::read(&reader(cx), prior.clone()).await.ok().and_then(|f| f.state);
+        let state = look(cx, prior.clone()).await.ok().and_then(|f| f.state);
         return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
     }
     let mut applied = finish(cx, planned, None).await?;
@@ -290,7 +300,7 @@ async fn finish(
     if problem.is_some() {
         return Ok(Applied { state: None, problem, warnings: Vec::new() });
     }
-    let found = read::read(&reader(cx), planned.clone()).await?;
+    let found = look(cx, planned.clone()).await?;
     Ok(Applied { state: found.state, problem: None, warnings: found.warnings })
 }
 

@@ -47,6 +47,10 @@ pub fn want(state: &Standby) -> Option<Want> {
         Some(f) => Some(f.consent()?),
         None => None,
     };
+    let rebuild = match known(&state.rebuild)? {
+        Some(r) => Some(r.consent()?),
+        None => None,
+    };
     Some(Want {
         engine: engine(state)?,
         name: ObjectName::parse(&text(&state.name)?).ok()?,
@@ -54,6 +58,8 @@ pub fn want(state: &Standby) -> Option<Want> {
         packages: packages?,
         primary: text(&state.primary)?,
         failover,
+        rebuild,
+        creation: set_text(&state.creation).unwrap_or_default().to_owned(),
     })
 }
 
@@ -72,6 +78,7 @@ pub fn seen(prior: &Standby) -> Seen {
         epoch,
         noted: text(&prior.noted_primary).unwrap_or_default(),
         asked: text(&prior.primary).unwrap_or_default(),
+        creation: set_text(&prior.creation).unwrap_or_default().to_owned(),
     }
 }
 
@@ -115,15 +122,30 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
                 .attribute(["primary"]),
         );
     }
-    if let Value::Value(failover) = &config.failover
-        && let Value::Value(to) = &failover.to
-        && !members.contains_key(to)
+    let consents = [
+        ("failover", "to", known(&config.failover).flatten().map(|f| &f.to)),
+        ("rebuild", "member", known(&config.rebuild).flatten().map(|r| &r.member)),
+    ];
+    for (consent, attribute, member) in consents {
+        if let Some(Value::Value(member)) = member
+            && !members.contains_key(member)
+        {
+            diags.problem(
+                Problem::user(format!("{consent} names \"{member}\", which is no member"))
+                    .why(format!("members: {names}"))
+                    .fix("name one of them")
+                    .attribute([consent, attribute]),
+            );
+        }
+    }
+    if let Some(Value::Value(member)) = known(&config.rebuild).flatten().map(|r| &r.member)
+        && config.primary == Value::Value(member.clone())
     {
         diags.problem(
-            Problem::user(format!("failover to \"{to}\": no such member"))
-                .why(format!("members: {names}"))
-                .fix("name one of them")
-                .attribute(["failover", "to"]),
+            Problem::user(format!("rebuild names the primary \"{member}\""))
+                .why("a member that is rebuilt is a standby afterwards")
+                .fix("name the other member, or set primary to the one that keeps its rows")
+                .attribute(["rebuild", "member"]),
         );
     }
     let engines: BTreeMap<_, _> = members
@@ -171,6 +193,7 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
     next.id = next.name.clone();
     let Some(prior) = input.prior else {
         unknown_facts(&mut next);
+        next.creation = Value::Unknown;
         match want(&next).map(|w| (database_of(&w).and_then(|d| d.group(&w)), w)) {
             Some((Err(problem), _)) => {
                 diags.problem(problem);

@@ -3,9 +3,9 @@ use super::plan::{engine, members};
 use super::schema::Standby;
 use crate::base::units::show_duration;
 use crate::base::{Kind, ObjectName, Problem, date};
-use crate::component::database::{self, Loss, Standing};
+use crate::component::database::{self, Loss, Standing, Whose};
 use crate::engine::{Cx, Node};
-use crate::resource::common::{known, settle, text};
+use crate::resource::common::{known, set_text, settle, text};
 use crate::resource::ob_cluster::InstanceRef;
 use crate::resource::place::{Place, parse_id};
 use crate::resource::{Context, Found};
@@ -17,13 +17,19 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The state does not say who the members are.
-pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem> {
+pub async fn read(
+    cx: &Cx,
+    owner: Option<&str>,
+    mut state: Standby,
+) -> Result<Found<Standby>, Problem> {
     let (Some(members), Some(engine)) = (members(&state), engine(&state)) else {
         return Err(Problem::internal("the state does not say who the members are"));
     };
-    let seen = database::look_all(database::named(engine)?, cx, &members).await;
     let mut warnings = Vec::new();
     let name = text(&state.name).unwrap_or_default();
+    let creation = set_text(&state.creation).unwrap_or_default().to_owned();
+    let whose = Whose { name: &name, authority: owner.unwrap_or_default(), creation: &creation };
+    let seen = database::look_all(database::named(engine)?, cx, &members, whose).await;
     for (member, at) in seen.iter().filter(|(_, m)| m.standing == Standing::Unreachable) {
         let Some(instance) = members.get(member) else { continue };
         warnings.push(
@@ -55,6 +61,7 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
     if let Some(note) = note {
         state.epoch = Value::Value(i64::try_from(note.epoch).unwrap_or(i64::MAX));
         state.noted_primary = Value::Value(note.primary.clone());
+        state.creation = Value::Value(note.creation.clone());
     }
     // While the primary cannot be seen, noted_primary keeps the last known one; current_primary
     // says only what is seen.
@@ -85,6 +92,7 @@ pub async fn read(cx: &Cx, mut state: Standby) -> Result<Found<Standby>, Problem
         .and_then(|m| known(m.get(&at)?)?.map(|m| m.instance.clone()));
     state.endpoint = reference.unwrap_or(Value::Null);
     settle(&mut state.epoch);
+    settle(&mut state.creation);
     settle(&mut state.noted_primary);
     settle(&mut state.last_failover);
     settle(&mut state.runbook);
@@ -111,7 +119,7 @@ fn show(loss: &Loss) -> String {
 /// # Errors
 /// The id is malformed, the host does not answer, or the instance is in no group.
 pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
-    let cx = super::reader(cx);
+    let (cx, owner) = (super::reader(cx), cx.session.owner.as_deref());
     let Place { endpoint, directory, run_as } = parse_id(id)?;
     let place = endpoint.show();
     // The member's name does not matter for reading its note.
@@ -131,7 +139,8 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
             .why("the instance carries no group note")
             .fix("give the directory of a member; an instance outside a group is an ob_cluster"));
     };
-    let packages = database::look_all(database, &cx, &group.members)
+    let whose = Whose { name: &group.name, authority: &group.authority, creation: &group.creation };
+    let packages = database::look_all(database, &cx, &group.members, whose)
         .await
         .into_iter()
         .map(|(n, m)| (n, m.facts.and_then(|f| f.package).unwrap_or_default()))
@@ -148,5 +157,5 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
         deletion_protection: Value::Value(true),
         ..Standby::default()
     };
-    read(&cx, state).await?.state.ok_or_else(|| Problem::user("the group is gone"))
+    read(&cx, owner, state).await?.state.ok_or_else(|| Problem::user("the group is gone"))
 }

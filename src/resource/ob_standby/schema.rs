@@ -1,11 +1,11 @@
 //! The attributes of `ob_standby`.
 use crate::base::{Directory, ObjectName};
-use crate::component::database::{self, Consent};
+use crate::component::database::{self, Consent, Rebuild};
 use crate::engine::{Engine, Node, Port};
 use crate::resource::common::{Connection, Map, Texts, connection, known, set_text, text};
 use crate::resource::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use crate::schema::build::{
-    STRING, boolean, duration, map, map_of, number, object, object_name, set, string,
+    Named, STRING, boolean, duration, map, map_of, number, object, object_name, set, string,
 };
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
@@ -23,10 +23,14 @@ pub struct Standby {
     pub primary: Value<String>,
     /// Consent to a failover.
     pub failover: Value<Failover>,
+    /// Consent to give up what a member that takes writes has of its own.
+    pub rebuild: Value<RebuildConsent>,
     /// Refuse destroy.
     pub deletion_protection: Value<bool>,
     /// Deadlines.
     pub timeouts: Value<Timeouts>,
+    /// Names this creation of the group.
+    pub creation: Value<String>,
     /// Grows with each move of the role.
     pub epoch: Value<i64>,
     /// Who takes writes now.
@@ -59,12 +63,37 @@ pub struct MemberRef {
 pub struct Failover {
     /// The epoch it is for.
     pub epoch: Value<i64>,
+    /// The group's creation it is for.
+    pub creation: Value<String>,
     /// Member to open.
     pub to: Value<String>,
     /// Most that may be lost.
     pub max_loss: Value<String>,
     /// Although the old primary's host answers.
     pub accept_unfenced: Value<bool>,
+}
+
+/// A consent to rebuild a member that takes writes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RebuildConsent {
+    /// The member.
+    pub member: Value<String>,
+    /// The epoch it is for.
+    pub epoch: Value<i64>,
+    /// The group's creation it is for.
+    pub creation: Value<String>,
+}
+
+impl RebuildConsent {
+    /// The consent; `None` while something is unknown.
+    #[must_use]
+    pub fn consent(&self) -> Option<Rebuild> {
+        Some(Rebuild {
+            member: text(&self.member)?,
+            epoch: u64::try_from(*known(&self.epoch)??).ok()?,
+            creation: text(&self.creation)?,
+        })
+    }
 }
 
 impl InstanceRef {
@@ -110,6 +139,7 @@ impl Failover {
     pub fn consent(&self) -> Option<Consent> {
         Some(Consent {
             epoch: u64::try_from(*known(&self.epoch)??).ok()?,
+            creation: text(&self.creation)?,
             to: text(&self.to)?,
             accept_unfenced: known(&self.accept_unfenced)?.copied().unwrap_or(false),
             max_loss: set_text(&self.max_loss).and_then(crate::base::units::parse_duration),
@@ -119,7 +149,7 @@ impl Failover {
 
 /// The attributes of an [`InstanceRef`] that the configuration gives.
 #[must_use]
-pub fn instance_attributes() -> Vec<crate::schema::build::Named> {
+pub fn instance_attributes() -> Vec<Named> {
     vec![
         ("engine", string("Its database engine.").required().one_of(&database::names())),
         ("name", string("Name of the cluster.").required()),
@@ -130,6 +160,15 @@ pub fn instance_attributes() -> Vec<crate::schema::build::Named> {
         ("run_as", string("OS user that runs it.").optional()),
         ("package", string("Package it starts from.").required()),
     ]
+}
+
+fn epoch_of_consent() -> Named {
+    let epoch = number("The group's `epoch` for which this is meant.");
+    ("epoch", epoch.required().range(1..=i64::MAX))
+}
+
+fn creation_of_consent() -> Named {
+    ("creation", string("The group's `creation` for which this is meant.").required())
 }
 
 /// The schema.
@@ -176,14 +215,10 @@ pub fn schema() -> Schema {
         "failover",
         object(
             "Consent to open a standby although the primary does not answer. Void at any other \
-             epoch, so it can stay in the configuration.",
+             epoch and for any other creation of the group, so it can stay in the configuration.",
             [
-                (
-                    "epoch",
-                    number("The group's `epoch` for which this is meant.")
-                        .required()
-                        .range(1..=i64::MAX),
-                ),
+                epoch_of_consent(),
+                creation_of_consent(),
                 ("to", string("The member to open; `primary` must name it as well.").required()),
                 (
                     "max_loss",
@@ -206,10 +241,31 @@ pub fn schema() -> Schema {
         .optional(),
     )
     .attr(
+        "rebuild",
+        object(
+            "Consent to give up what a member has of its own that takes writes beside the primary \
+             (after a failover whose old primary lived on, or when its note was forged): it is \
+             stopped, its store is set aside, and it is built again as a standby. Void at any \
+             other epoch and for any other creation of the group. No note alone stops a member \
+             that takes writes.",
+            [
+                ("member", string("The member.").required()),
+                epoch_of_consent(),
+                creation_of_consent(),
+            ],
+        )
+        .optional(),
+    )
+    .attr(
         "deletion_protection",
         boolean("Refuses to destroy the group. Default: `true`.").optional_computed(),
     )
     .attr("timeouts", schema_timeouts())
+    .attr(
+        "creation",
+        string("Names this creation of the group; a consent names it, beside the epoch.")
+            .computed(),
+    )
     .attr("epoch", number("Grows with each move of the role.").computed())
     .attr(
         "current_primary",
@@ -225,7 +281,8 @@ pub fn schema() -> Schema {
         map(
             "What each member is: `primary`, `standby`, `behind` (a standby that missed a move of \
              the role), `fenced`, `stopped`, `stale` (a former primary that missed a move of the \
-             role), `empty`, `building`, `unreachable`.",
+             role), `rival` (takes writes, and a newer note names another member), `empty`, \
+             `building`, `unreachable`.",
             STRING,
         )
         .computed(),

@@ -1,7 +1,7 @@
 //! Tables: what a plan of a group says. The order of steps has its own tables in
 //! `component::seekdb::pair::tests`.
 use super::plan;
-use super::schema::{Failover, MemberRef, Standby};
+use super::schema::{Failover, MemberRef, RebuildConsent, Standby};
 use crate::resource::PlanInput;
 use crate::resource::common::{Connection, set_text};
 use crate::resource::ob_cluster::InstanceRef;
@@ -51,6 +51,7 @@ fn state(primary: &str, current: &str, rows: &[(&str, &str)]) -> Standby {
     Standby {
         id: v("g"),
         deletion_protection: Value::Value(true),
+        creation: v("now"),
         epoch: Value::Value(1),
         current_primary: v(current),
         noted_primary: v("a"),
@@ -63,6 +64,7 @@ fn state(primary: &str, current: &str, rows: &[(&str, &str)]) -> Standby {
 fn run(prior: Option<&Standby>, config: &Standby) -> (Option<Standby>, Diagnostics) {
     let mut proposed = config.clone();
     if let Some(p) = prior {
+        proposed.creation = p.creation.clone();
         (proposed.epoch, proposed.current_primary, proposed.noted_primary) =
             (p.epoch, p.current_primary.clone(), p.noted_primary.clone());
         (proposed.member_status, proposed.endpoint, proposed.last_failover) =
@@ -82,6 +84,7 @@ fn the_runbook_names_what_happens() {
     let consent = Standby {
         failover: Value::Value(Failover {
             epoch: Value::Value(1),
+            creation: v("now"),
             to: v("b"),
             max_loss: Value::Null,
             accept_unfenced: Value::Null,
@@ -134,7 +137,10 @@ fn a_failover_without_consent_says_what_to_write() {
     let lost = state("a", "", &[("a", "unreachable"), ("b", "standby")]);
     let (planned, diags) = run(Some(&lost), &config("b"));
     assert!(planned.is_none());
-    assert!(diags.errors[0].detail.contains("failover = { epoch = 1, to = \"b\" }"), "{diags:?}");
+    assert!(
+        diags.errors[0].detail.contains("failover = { epoch = 1, to = \"b\", creation = \"now\" }"),
+        "{diags:?}"
+    );
     let (planned, diags) = run(Some(&lost), &config("a"));
     assert!(
         planned.is_some() && diags.errors.is_empty(),
@@ -144,12 +150,20 @@ fn a_failover_without_consent_says_what_to_write() {
 
 #[test]
 fn bad_configurations_are_named() {
-    let rows: [(&str, fn(&mut Standby)); 4] = [
+    let rows: [(&str, fn(&mut Standby)); 5] = [
+        ("Rebuild names the primary", |c| {
+            c.rebuild = Value::Value(RebuildConsent {
+                member: v("a"),
+                epoch: Value::Value(1),
+                creation: v("now"),
+            })
+        }),
         ("at least two", |c| c.members = Value::Value([("a".to_owned(), member("a", 1))].into())),
         ("is no member", |c| c.primary = v("x")),
-        ("no such member", |c| {
+        ("which is no member", |c| {
             c.failover = Value::Value(Failover {
                 epoch: Value::Value(1),
+                creation: v("now"),
                 to: v("x"),
                 max_loss: Value::Null,
                 accept_unfenced: Value::Null,

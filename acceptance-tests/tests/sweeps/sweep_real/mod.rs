@@ -14,7 +14,7 @@ use anyhow::Context;
 use lab::may_make_hosts;
 use lab::scope::{Scope, scope, seed};
 use lab::story::blow::{Blow, Strike, Struck, strike};
-use lab::story::{Config, Consent, Story, login, trail};
+use lab::story::{Config, Story, login, trail};
 use lab::writer::{self, Writer};
 use ob::engine::journal::Event;
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,7 +197,7 @@ impl Sweep {
                 let (dead, to) = (usize::from(self.primary() == "b"), self.other());
                 let epoch = self.s.attribute("ob_standby.g", "epoch").unwrap().as_u64().unwrap();
                 next = next.primary(&to);
-                next.group.as_mut().unwrap().failover = Some(Consent { epoch, to });
+                next.group.as_mut().unwrap().failover = Some(self.s.consent(epoch, &to).unwrap());
                 self.s.host(dead).kill().unwrap();
             }
         }

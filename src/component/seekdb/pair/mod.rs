@@ -14,14 +14,14 @@ mod tests;
 use super::Dialect;
 use super::flow::begin;
 use super::group::{LeaveGroup, Standing};
-use super::steps::{EndNote, Follow, Note, PointSource, SetAside, SetBoot, StopServer};
+use super::steps::{EndNote, Follow, Note, PointSource, SetAside, SetBoot, Stop, StopServer};
 use crate::base::Problem;
 use crate::engine::{Graph, Node, Step};
 use open::{open_one, switchover};
 use plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use crate::component::database::{Consent, Seen, Want};
+pub use crate::component::database::{Consent, Rebuild, Seen, Want};
 
 impl Want {
     fn dialect(&self) -> Result<&'static Dialect, Problem> {
@@ -78,17 +78,8 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
         .map(|(_, i)| i);
     let dialect = want.dialect()?;
     let mut plan = Plan { want, dialect, g: begin(alive, Some(dialect)) };
-    let writers = seen.standing.values().filter(|s| **s == Standing::Primary).count();
-    if writers > 1 {
-        return Err(Problem::refused(format!(
-            "group \"{}\" has {writers} members that take writes",
-            want.name
-        ))
-        .why("two histories of rows exist")
-        .fix(
-            "stop the one whose rows you can lose; `ob standby diff` shows them; then apply again",
-        ));
-    }
+    let decided = rivals(&mut plan, seen)?;
+    let seen = decided.as_ref().unwrap_or(seen);
     let asked_to_move = seen.asked != want.primary;
     let current = seen.primary().map(str::to_owned);
     if let Some(name) = gone.keys().find(|n| current.as_ref().unwrap_or(&seen.noted) == *n) {
@@ -131,6 +122,62 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
     Ok(plan.g)
 }
 
+/// Decides between members that take writes beside each other, or against the newest note: only a
+/// consent may, as notes can be forged. Gives what counts as seen then; `None` when there is nothing
+/// to decide.
+///
+/// # Errors
+/// There is something to decide and no consent.
+fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
+    let writes = |s: &Standing| matches!(s, Standing::Primary | Standing::Rival);
+    let writers: Vec<_> =
+        seen.standing.iter().filter(|(_, s)| writes(s)).map(|(n, _)| n.as_str()).collect();
+    let rival = writers.iter().any(|n| seen.is(n) == Some(Standing::Rival));
+    if writers.len() < 2 && !rival {
+        return Ok(None);
+    }
+    let name = &plan.want.name;
+    let given_up = plan.want.rebuild.as_ref().filter(|r| {
+        r.epoch == seen.epoch
+            && r.creation == seen.creation
+            && writers.contains(&r.member.as_str())
+            && writers.len() <= 2
+    });
+    let Some(Rebuild { member, .. }) = given_up else {
+        let all: Vec<_> = writers.iter().map(|n| format!("\"{n}\"")).collect();
+        let loser = writers.iter().find(|n| **n != seen.noted).unwrap_or(&"…");
+        return Err(Problem::refused(format!(
+            "group \"{name}\" has members that take writes without being its one primary"
+        ))
+        .why(format!(
+            "{} take writes, or may; the newest note, of epoch {}, names \"{}\". Rows may be in \
+             each that no other has, and a note can be wrong",
+            all.join(" and "),
+            seen.epoch,
+            seen.noted
+        ))
+        .fix(format!(
+            "`ob standby diff` shows the rows of each. Choose the one whose rows you can do without \
+             and say so: rebuild = {{ member = \"{loser}\", epoch = {}, creation = \"{}\" }}; its \
+             store is set aside",
+            seen.epoch, seen.creation
+        ))
+        .attribute(["rebuild"]));
+    };
+    let mut decided = seen.clone();
+    for (name, standing) in &mut decided.standing {
+        match standing {
+            Standing::Primary | Standing::Rival if name == member => *standing = Standing::Stale,
+            Standing::Rival => *standing = Standing::Primary,
+            _ => {}
+        }
+    }
+    if let Some(node) = plan.member(member) {
+        plan.g.then(StopServer { node, stop: Stop::Any });
+    }
+    Ok(Some(decided))
+}
+
 /// Plans everything but the role: members that are no good standbys become standbys, and members
 /// that left are taken out.
 fn follow_up(
@@ -155,6 +202,14 @@ fn follow_up(
         .filter(|(name, node)| seen.is(name) == Some(Standing::Fenced) && !ends_fence(plan, node))
         .map(|(name, _)| name.clone())
         .collect();
+    // Who was given up by consent is stopped before all else.
+    let stopped: BTreeSet<String> = plan
+        .want
+        .members
+        .iter()
+        .filter(|(_, node)| plan.g.has(&StopServer { node: (*node).clone(), stop: Stop::Any }.id()))
+        .map(|(name, _)| name.clone())
+        .collect();
     let others = plan.want.members.keys().filter(|n| *n != primary);
     plan.each(others, |plan, name| {
         let Some(node) = plan.member(name) else { return };
@@ -164,8 +219,9 @@ fn follow_up(
                 plan.build(name, &source);
             }
             Some(Standing::Stale) => {
-                let (fenced_only, restart) = (false, false);
-                plan.g.then(StopServer { node: node.clone(), fenced_only, restart });
+                if !stopped.contains(name) {
+                    plan.g.then(StopServer { node: node.clone(), stop: Stop::Idle });
+                }
                 plan.g.then(SetAside { node, name: format!("epoch-{epoch}") });
                 plan.note(name, epoch, primary);
                 plan.build(name, &source);
@@ -192,6 +248,7 @@ fn follow_up(
                 | Standing::Standby
                 | Standing::Fenced
                 | Standing::Opening
+                | Standing::Rival
                 | Standing::Unreachable,
             ) => {}
         }
@@ -208,7 +265,7 @@ fn follow_up(
 
 /// Takes a standby out of its group: stops it and sets its store aside, without ever opening it.
 fn leave(g: &mut Graph, name: &str, node: &Node, epoch: u64) {
-    g.then(StopServer { node: node.clone(), fenced_only: false, restart: false });
+    g.then(StopServer { node: node.clone(), stop: Stop::Idle });
     g.then(SetAside { node: node.clone(), name: format!("left-{name}-{epoch}") });
     g.then(LeaveGroup { node: node.clone() });
 }

@@ -1,12 +1,12 @@
 //! Decides who is opened for writes, and in which order: the planned switchover, its continuation
 //! wherever it was cut, and the failover.
-use super::Seen;
 use super::plan::Plan;
+use super::{Consent, Seen};
 use crate::base::Problem;
 use crate::component::seekdb::group::Standing;
 use crate::component::seekdb::steps::{
     Activate, EndNote, Fence, Follow, NobodyWrites, Note, NoteFence, NoteLoss, PointSource,
-    Promote, ProveGone, Reopen, StopServer, TakeLog,
+    Promote, ProveGone, Reopen, Stop, StopServer, TakeLog,
 };
 use crate::engine::Node;
 
@@ -88,7 +88,7 @@ pub(super) fn open_one(plan: &mut Plan<'_>, seen: &Seen, target: &str) -> Result
             // On 1.4 the fenced process itself cannot be opened again (4179, run on 1.4.0.post1);
             // its restarted successor can.
             if plan.dialect.restart_after_fence {
-                plan.g.then(StopServer { node: heir.clone(), fenced_only: true, restart: false });
+                plan.g.then(StopServer { node: heir.clone(), stop: Stop::Fenced });
             }
             plan.start(target, None);
             if plan.dialect.unsettled {
@@ -157,15 +157,19 @@ fn reopen(plan: &mut Plan<'_>, heir: &Node, others: Vec<Node>) {
 }
 
 fn consented(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
-    plan.want.failover.as_ref().is_some_and(|c| c.epoch == seen.epoch && c.to == target)
+    plan.want.failover.as_ref().is_some_and(|c| names(c, seen, seen.epoch, target))
+}
+
+/// Whether a consent is for this epoch of this group, and for this member.
+fn names(consent: &Consent, seen: &Seen, epoch: u64, target: &str) -> bool {
+    consent.epoch == epoch && consent.creation == seen.creation && consent.to == target
 }
 
 /// Whether a failover goes on that was consented to: its heir lost its power, and the old primary
 /// is still gone.
 fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
-    let consent =
-        plan.want.failover.as_ref().is_some_and(|c| c.epoch + 1 == seen.epoch && c.to == target);
-    consent
+    let before = seen.epoch.saturating_sub(1);
+    plan.want.failover.as_ref().is_some_and(|c| names(c, seen, before, target))
         && seen.noted == target
         && seen.standing.iter().any(|(n, s)| n != target && *s == Standing::Unreachable)
 }
@@ -220,7 +224,7 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
             ))
             .fix("bring the members back, then apply again"));
     };
-    let consent = plan.want.failover.as_ref().filter(|c| c.epoch == ask_for && c.to == target);
+    let consent = plan.want.failover.as_ref().filter(|c| names(c, seen, ask_for, target));
     let Some(consent) = consent else {
         return Err(Problem::refused(format!(
             "the primary \"{lost}\" of group \"{}\" does not answer",
@@ -233,7 +237,8 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
         ))
         .fix(format!(
             "bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = \
-             {{ epoch = {ask_for}, to = \"{target}\" }}"
+             {{ epoch = {ask_for}, to = \"{target}\", creation = \"{}\" }}",
+            seen.creation
         ))
         .attribute(["failover"]));
     };

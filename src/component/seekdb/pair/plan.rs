@@ -4,7 +4,7 @@ use super::Want;
 use crate::component::seekdb::group::{Group, WriteGroup};
 use crate::component::seekdb::steps::{
     BeginStore, CopyAccount, EndNote, Follow, FreezeLog, Note, PointSource, SetBoot, Start,
-    StartServer, StopServer,
+    StartServer, Stop, StopServer,
 };
 use crate::component::seekdb::{Dialect, Instance};
 use crate::engine::{Engine, Graph, Node, Step};
@@ -28,7 +28,7 @@ impl Plan<'_> {
             let group = Group::new(
                 Engine::Seekdb,
                 &self.want.name,
-                "",
+                &self.want.creation,
                 epoch,
                 primary,
                 self.want.members.clone(),
@@ -87,7 +87,7 @@ impl Plan<'_> {
     pub fn rejoin(&mut self, member: &str, primary: &Node, runs: bool) {
         let Some(node) = self.member(member) else { return };
         if self.dialect.restart_after_fence {
-            self.g.then(StopServer { node: node.clone(), fenced_only: true, restart: false });
+            self.g.then(StopServer { node: node.clone(), stop: Stop::Fenced });
         }
         if self.dialect.restart_after_fence || !runs {
             self.start(member, Some(primary));

@@ -24,6 +24,15 @@ fn package(version: &str) -> String {
     format!("seekdb-{version}-0123456789ab")
 }
 
+/// The creation of each group.
+const CREATION: &str = "now";
+
+/// A consent to a failover of such a group.
+fn consent_to(to: &str, epoch: u64) -> Consent {
+    let (to, creation) = (to.to_owned(), CREATION.to_owned());
+    Consent { epoch, creation, to, accept_unfenced: false, max_loss: None }
+}
+
 /// The same group on 1.3.
 fn on_1_3(want: &Want) -> Want {
     let packages = want.members.keys().map(|n| (n.clone(), package("1.3.0.post5"))).collect();
@@ -40,6 +49,8 @@ fn want(primary: &str, names: &[&str]) -> Want {
         members,
         primary: primary.into(),
         failover: None,
+        rebuild: None,
+        creation: CREATION.into(),
     }
 }
 
@@ -49,6 +60,7 @@ fn seen(asked: &str, noted: &str, epoch: u64, standing: &[(&str, Standing)]) -> 
         epoch,
         noted: noted.into(),
         asked: asked.into(),
+        creation: CREATION.into(),
     }
 }
 
@@ -228,11 +240,13 @@ fn members_of_two_families_are_no_group() {
 #[test]
 fn a_failover_needs_a_consent_that_names_its_epoch() {
     let off = seen("a", "a", 4, &[("a", Unreachable), ("b", Standby)]);
-    let consent = |epoch, to: &str| Want {
-        failover: Some(Consent { epoch, to: to.into(), accept_unfenced: false, max_loss: None }),
-        ..want("b", &["a", "b"])
-    };
-    assert!(kinds(&off, &want("b", &["a", "b"])).contains("failover = { epoch = 4, to = \"b\" }"));
+    let consent =
+        |epoch, to: &str| Want { failover: Some(consent_to(to, epoch)), ..want("b", &["a", "b"]) };
+    let asks = "failover = { epoch = 4, to = \"b\", creation = \"now\" }";
+    assert!(kinds(&off, &want("b", &["a", "b"])).contains(asks));
+    let former = Consent { creation: "before".into(), ..consent_to("b", 4) };
+    let former = Want { failover: Some(former), ..want("b", &["a", "b"]) };
+    assert!(kinds(&off, &former).starts_with("refused"), "a consent of a former creation");
     for void in [consent(3, "b"), consent(5, "b"), consent(4, "a")] {
         assert!(kinds(&off, &void).starts_with("refused"), "{void:?}");
     }
@@ -303,15 +317,7 @@ fn a_third_member_follows_whoever_has_the_role_and_blocks_nobody_when_its_host_i
             .starts_with("point_source(c) follow(c) nobody_writes(c) note_fence(b) fence(b)"),
         "asked to take the role it follows first"
     );
-    let lost = Want {
-        failover: Some(Consent {
-            epoch: 2,
-            to: "c".into(),
-            accept_unfenced: false,
-            max_loss: None,
-        }),
-        ..abc("c")
-    };
+    let lost = Want { failover: Some(consent_to("c", 2)), ..abc("c") };
     let off = seen("b", "b", 2, &[("a", Standby), ("b", Unreachable), ("c", Behind)]);
     assert!(
         kinds(&off, &lost).starts_with("refused"),
@@ -330,9 +336,59 @@ fn a_role_is_never_given_to_who_does_not_follow() {
 }
 
 #[test]
+fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
+    let rebuild = |member: &str, epoch, creation: &str| {
+        let (member, creation) = (member.to_owned(), creation.to_owned());
+        Some(Rebuild { member, epoch, creation })
+    };
+    let with = |primary: &str, rebuild| Want { rebuild, ..want(primary, &["a", "b"]) };
+    let gives_up = |m: &str, p: &str| {
+        format!(
+            "stop_server({m}) set_aside({m}) write_group({m}) set_boot({m}) copy_account({m}) \
+                 begin_store({m}) freeze_log({p}) start_server({m}) follow({m}) end_store({m})"
+        )
+    };
+    // The standby "b" has a note of epoch 999, and perhaps opened itself; "a" is what it was.
+    for (a, b) in [(Rival, Standby), (Rival, Primary), (Primary, Primary), (Rival, Unreachable)] {
+        let s = seen("a", "b", 999, &[("a", a), ("b", b)]);
+        for void in [
+            with("a", None),
+            with("b", None),
+            with("a", rebuild("b", 998, CREATION)),
+            with("a", rebuild("b", 999, "before")),
+            with("b", rebuild("c", 999, CREATION)),
+        ] {
+            let why = kinds(&s, &void);
+            assert!(why.starts_with("refused") && why.contains("rebuild = {"), "{a:?} {b:?} {why}");
+        }
+    }
+    let s = seen("a", "b", 999, &[("a", Rival), ("b", Primary)]);
+    assert_eq!(kinds(&s, &with("a", rebuild("b", 999, CREATION))), gives_up("b", "a"));
+    let s = Seen { asked: "b".into(), ..s };
+    assert_eq!(kinds(&s, &with("b", rebuild("a", 999, CREATION))), gives_up("a", "b"));
+    // Three that write: no consent names one of them alone.
+    let three = seen("a", "b", 9, &[("a", Rival), ("b", Primary), ("c", Primary)]);
+    let all = Want { rebuild: rebuild("a", 9, CREATION), ..want("b", &["a", "b", "c"]) };
+    assert!(kinds(&three, &all).starts_with("refused"));
+    let stale = seen("b", "b", 2, &[("a", Stale), ("b", Primary)]);
+    assert_eq!(kinds(&stale, &with("b", None)), gives_up("a", "b"), "it takes no writes");
+}
+
+#[test]
 fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() {
-    let all =
-        [Primary, Standby, Behind, Fenced, Opening, Stopped, Stale, Empty, Building, Unreachable];
+    let all = [
+        Primary,
+        Standby,
+        Behind,
+        Fenced,
+        Opening,
+        Stopped,
+        Stale,
+        Rival,
+        Empty,
+        Building,
+        Unreachable,
+    ];
     for a in all {
         for b in all {
             for c in all {
@@ -344,12 +400,7 @@ fn no_order_of_standings_ever_opens_a_second_member_while_one_may_take_writes() 
                     ("a", "c", "a"),
                 ] {
                     let s = seen(asked, noted, 3, &[("a", a), ("b", b), ("c", c)]);
-                    let consent = Some(Consent {
-                        epoch: 3,
-                        to: target.into(),
-                        accept_unfenced: false,
-                        max_loss: None,
-                    });
+                    let consent = Some(consent_to(target, 3));
                     let both =
                         [None, consent].into_iter().flat_map(|c| [(c.clone(), false), (c, true)]);
                     for (failover, old) in both {

@@ -220,16 +220,28 @@ async fn listening(cx: &Cx, node: &Node, ports: &[u16]) -> Result<Vec<u16>, Prob
     Ok(all.filter(|p| ports.contains(p)).collect())
 }
 
+/// Which process of a server is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Whatever runs.
+    Any,
+    /// Only the process that a switchover fenced; one that was started since is left alone.
+    Fenced,
+    /// Only the process for which a restart was begun.
+    Restart,
+    /// One that takes no writes. One that may take some, or does not say, is refused: that a member
+    /// goes or is rebuilt is no reason to stop who serves.
+    Idle,
+}
+
 /// Stops the server: sends SIGTERM, and SIGKILL if the server does not end (its redo log makes that
 /// safe).
 #[derive(Clone, Debug)]
 pub struct StopServer {
     /// The instance.
     pub node: Node,
-    /// Stop only the process that a switchover fenced; leave one alone that was started since.
-    pub fenced_only: bool,
-    /// Stop only within a restart that was begun, and only the process for which it was begun.
-    pub restart: bool,
+    /// Which process.
+    pub stop: Stop,
 }
 
 #[async_trait]
@@ -252,11 +264,43 @@ impl Step for StopServer {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.node).await?;
-        Ok(match facts.pid {
-            Some(_) if self.fenced_only && !facts.fenced_runs => Check::Done,
-            Some(_) if self.restart && !facts.restart_runs => Check::Done,
-            Some(pid) => Check::Needed(format!("it runs as pid {pid}")),
-            None => Check::Done,
+        let Some(pid) = facts.pid else { return Ok(Check::Done) };
+        Ok(match self.stop {
+            Stop::Fenced if !facts.fenced_runs => Check::Done,
+            Stop::Restart if !facts.restart_runs => Check::Done,
+            Stop::Idle => self.idle(cx, &facts).await?,
+            Stop::Any | Stop::Fenced | Stop::Restart => {
+                Check::Needed(format!("it runs as pid {pid}"))
+            }
         })
+    }
+}
+
+impl StopServer {
+    /// Whether the server may be stopped because it takes no writes.
+    async fn idle(&self, cx: &Cx, facts: &Facts) -> Result<Check, Problem> {
+        // Our own fence or our own build is under way: it takes none.
+        if facts.fenced_runs || facts.building_store.is_some() {
+            return Ok(Check::Needed("it takes no writes".into()));
+        }
+        let said = match server::ask_running(cx, &self.node, facts).await {
+            Ok(said) => said,
+            Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
+            Err(problem) => return Ok(Check::Unknown(problem.why)),
+        };
+        Ok(said.role.may_write().map_or_else(
+            || Check::Needed(format!("it is {}", said.role.as_str())),
+            |why| {
+                Check::Refused(
+                    Problem::refused(format!("refused to {}", self.title()))
+                        .place(self.node.place())
+                        .why(format!("{why}: rows may be in it that no other member has"))
+                        .fix(
+                            "plan again: a member that takes writes is given up only by a consent \
+                             that names it (rebuild of ob_standby); or stop it yourself (`ob stop`)",
+                        ),
+                )
+            },
+        ))
     }
 }

@@ -4,6 +4,8 @@
 how=$2
 sdb_settle
 [ -z "$(sdb_pid)" ] || exit 0
+[ -x "$own/package/seekdb" ] ||
+  { echo 'its package is lost: the next apply of its ob_cluster places it again' >&2; exit 1; }
 case $how in
   alone)
     # A first start that was cut (full disk, power loss) leaves a store on which no server ever
