@@ -44,7 +44,24 @@ pub struct Dialect {
     pub read_only: &'static [&'static str],
     /// Parameters that the server itself sets to other values than their defaults.
     pub own: &'static [&'static str],
+    /// Variables that the server itself sets to other values than their defaults.
+    pub own_variables: &'static [&'static str],
+    /// Jobs that a new server has beside [`JOBS`].
+    pub jobs: &'static [&'static str],
 }
+
+/// Jobs of a new server of both families.
+pub(super) const JOBS: [&str; 9] = [
+    "ASYNC_GATHER_STATS_JOB_PROC",
+    "FRIDAY_WINDOW",
+    "MONDAY_WINDOW",
+    "OPT_STATS_HISTORY_MANAGER",
+    "SATURDAY_WINDOW",
+    "SUNDAY_WINDOW",
+    "THURSDAY_WINDOW",
+    "TUESDAY_WINDOW",
+    "WEDNESDAY_WINDOW",
+];
 
 /// 1.4.0 and 1.4.0.post1.
 pub static V1_4: Dialect = Dialect {
@@ -87,6 +104,8 @@ pub static V1_4: Dialect = Dialect {
         "log_disk_size",
         "memory_limit",
     ],
+    own_variables: &["ob_tcp_invited_nodes", "parallel_servers_target"],
+    jobs: &[],
 };
 
 /// 1.3.0.post5.
@@ -155,6 +174,18 @@ pub static V1_3: Dialect = Dialect {
         "memory_limit",
         "ha_info",
         "observer_id",
+    ],
+    own_variables: &[
+        "ob_tcp_invited_nodes",
+        "parallel_servers_target",
+        "privilege_features_enable",
+        "_enable_mysql_pl_priv_check",
+        "ob_compatibility_version",
+        "ob_security_version",
+    ],
+    jobs: &[
+        "SCHEDULED_MANAGE_DYNAMIC_PARTITION_DAILY",
+        "SCHEDULED_MANAGE_DYNAMIC_PARTITION_HOURLY",
     ],
 };
 

@@ -2,9 +2,9 @@
 use super::dialect::{self, Dialect};
 use super::steps::{
     Adopt, BeginRestart, Claim, CloseFiles, CreateAccount, EndFenced, EndNote, EndSessions,
-    KeepRootPassword, Note, PlacePackage, ProveMemory, PrunePackages, RemoveHome, RemoveStore,
-    SetBoot, SetParameter, SetRootPassword, SetStage, Start, StartServer, Stop, StopServer,
-    UsePackage, WriteAccount,
+    KeepRootPassword, Note, PlacePackage, ProveFresh, ProveMemory, PrunePackages, RemoveHome,
+    RemoveStore, RootPassword, SetBoot, SetParameter, SetRootPassword, SetStage, Start,
+    StartServer, Stop, StopServer, UsePackage, WriteAccount,
 };
 use crate::base::Problem;
 use crate::engine::mark::Stage;
@@ -125,31 +125,36 @@ pub fn create(d: &Desired) -> Graph {
     memory(&mut g, d, None);
     install(&mut g, d);
     if d.initialize {
+        // A new server lets root in without a password, so the password is made before the start
+        // and set right after it. Our account comes next, and ends root's other sessions.
+        let node = d.node.clone();
+        let from = if d.root_password { RootPassword::Given } else { RootPassword::Made };
+        g.then(KeepRootPassword { node: node.clone(), from });
         g.then(StartServer {
-            node: d.node.clone(),
+            node: node.clone(),
             package: d.package.id.clone(),
             start: Start::Alone,
         });
-        g.then(WriteAccount { node: d.node.clone() });
-        g.then(CreateAccount { node: d.node.clone() });
-        if d.root_password {
-            root_password(&mut g, d);
-        }
+        g.then(SetRootPassword { node: node.clone(), from, new: true, dialect: dialect_of(d) });
+        g.then(WriteAccount { node: node.clone() });
+        g.then(CreateAccount { node });
         for (name, value) in &d.parameters {
             g.then(SetParameter { node: d.node.clone(), name: name.clone(), value: value.clone() });
         }
         g.then(SetBoot::new(&d.node, true));
+        g.then(ProveFresh {
+            node: d.node.clone(),
+            parameters: d.parameters.keys().cloned().collect(),
+        });
     }
     g.then(SetStage { node: d.node.clone(), stage: Stage::Complete, creation: None });
     g
 }
 
 fn root_password(g: &mut Graph, d: &Desired) {
-    let dialect = dialect_of(d);
-    if !dialect.sets_root_password {
-        g.then(KeepRootPassword { node: d.node.clone() });
-    }
-    g.then(SetRootPassword { node: d.node.clone(), dialect });
+    let (dialect, from) = (dialect_of(d), RootPassword::Given);
+    g.then(KeepRootPassword { node: d.node.clone(), from });
+    g.then(SetRootPassword { node: d.node.clone(), from, new: false, dialect });
 }
 
 /// Whether a change needs a restart of the server.

@@ -102,7 +102,7 @@ fn a_create_says_what_it_will_do_and_repeats_itself() {
     let (once, diags) = run(None, &config());
     assert!(diags.errors.is_empty());
     let once = once.unwrap();
-    assert_eq!(set_text(&once.runbook), Some("deploy seekdb 1.4.0 \"main\" on h1: 10 steps"));
+    assert_eq!(set_text(&once.runbook), Some("deploy seekdb 1.4.0 \"main\" on h1: 13 steps"));
     assert_eq!(set_text(&once.id), Some("ssh://10.0.0.1:22/data/main"));
     assert!(once.status.is_unknown() && once.creation_id.is_unknown());
     assert_eq!(run(None, &config()).0.unwrap(), once, "core plans twice and compares");

@@ -62,7 +62,9 @@ impl Step for CreateAccount {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        Effect::Sql(Sql::new(On::root(&self.node), statements()))
+        // Root's password was set just before: who got in without one is still in.
+        let sql = Sql::new(On::root(&self.node), statements());
+        Effect::Sql(Sql { end_others: true, ..sql })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let login = server::account(cx, &self.node).await?;

@@ -1,11 +1,15 @@
-//! The password of root. On 1.4 only root may change it (error 1235 "modify on reserved user", run
-//! on 1.4.0.post1). So the last passwords are kept in a 0600 file beside our account, and a
-//! rotation needs no old password from the user. On 1.3 our account may change it.
+//! The password of root: that of the configuration, or else a random one that is made on the host.
+//! A server without one would let everybody in who reaches its port.
+//!
+//! On 1.4 only root may change it (error 1235 "modify on reserved user", run on 1.4.0.post1). So
+//! the last passwords are kept in a 0600 file beside our account, and a rotation needs no old
+//! password from the user. On 1.3 our account may change it.
 use super::super::server::{self, On};
 use super::super::{Dialect, about};
 use super::id;
 use crate::base::{Kind, Problem, Secret};
 use crate::component::sql::{ACCESS_DENIED, Login};
+use crate::engine::mark::Stage;
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
 };
@@ -15,6 +19,8 @@ use async_trait::async_trait;
 pub const SECRET: &str = "root_password_wo";
 /// Name of the value: the new password.
 const PASSWORD: Name = Name(SECRET);
+/// Name of the value: the password that was made on the host.
+const MADE: Name = Name("root's password, made on the host");
 /// Name of the value: the new password, encoded as one line of the file.
 const LINE: Name = Name("root_password_wo, encoded");
 
@@ -65,11 +71,39 @@ pub async fn working_root(cx: &Cx, node: &Node) -> Result<Login, Problem> {
         ))
 }
 
+/// Where root's password comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootPassword {
+    /// From the configuration.
+    Given,
+    /// It is made on the host, at random, and stays there.
+    Made,
+}
+
+impl RootPassword {
+    /// Name of the value that a statement sets.
+    fn name(self) -> Name {
+        match self {
+            Self::Given => PASSWORD,
+            Self::Made => MADE,
+        }
+    }
+    /// The password that is to be in force; `None` while it is not made yet.
+    async fn wanted(self, cx: &Cx, node: &Node) -> Result<Option<Secret>, Problem> {
+        match self {
+            Self::Given => wanted(cx).cloned().map(Some),
+            Self::Made => Ok(kept(cx, node).await?.into_iter().next()),
+        }
+    }
+}
+
 /// Keeps the new password on the host, before it is set.
 #[derive(Clone, Debug)]
 pub struct KeepRootPassword {
     /// The instance.
     pub node: Node,
+    /// Where the password comes from.
+    pub from: RootPassword,
 }
 
 #[async_trait]
@@ -84,20 +118,38 @@ impl Step for KeepRootPassword {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let line = Template::value(LINE);
-        Effect::Shell(about!(self.node, "keep_root_password.sh").arg(line))
+        Effect::Shell(match self.from {
+            RootPassword::Given => {
+                about!(self.node, "keep_root_password.sh").arg(Template::value(LINE))
+            }
+            RootPassword::Made => about!(self.node, "make_root_password.sh"),
+        })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let wanted = wanted(cx)?;
-        Ok(if kept(cx, &self.node).await?.first() == Some(wanted) {
-            Check::Done
-        } else {
-            Check::Needed("it is not the last one kept".into())
+        if self.from == RootPassword::Made && complete(cx, &self.node).await? {
+            return Ok(Check::Done);
+        }
+        let last = kept(cx, &self.node).await?.into_iter().next();
+        Ok(match (self.from, last) {
+            (RootPassword::Made, Some(_)) => Check::Done,
+            (RootPassword::Given, Some(last)) if last == *wanted(cx)? => Check::Done,
+            (RootPassword::Made | RootPassword::Given, _) => {
+                Check::Needed("it is not the last one kept".into())
+            }
         })
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
-        Ok(Some(Values::default().with(LINE, Secret::new(encode(wanted(cx)?)))))
+        Ok(Some(match self.from {
+            RootPassword::Given => Values::default().with(LINE, Secret::new(encode(wanted(cx)?))),
+            RootPassword::Made => Values::default(),
+        }))
     }
+}
+
+/// The server was made before, and its state is lost: a password that nobody gave is not set on it.
+async fn complete(cx: &Cx, node: &Node) -> Result<bool, Problem> {
+    let mark = super::facts_of(cx, node).await?.mark;
+    Ok(mark.is_some_and(|m| m.stage == Stage::Complete))
 }
 
 fn wanted(cx: &Cx) -> Result<&Secret, Problem> {
@@ -109,6 +161,10 @@ fn wanted(cx: &Cx) -> Result<&Secret, Problem> {
 pub struct SetRootPassword {
     /// The instance.
     pub node: Node,
+    /// Where the password comes from.
+    pub from: RootPassword,
+    /// The server is new: root has no password yet, and our account is not made.
+    pub new: bool,
     /// The server's dialect.
     pub dialect: &'static Dialect,
 }
@@ -125,13 +181,24 @@ impl Step for SetRootPassword {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let statement = Template::from("ALTER USER 'root' IDENTIFIED BY ").and(PASSWORD, Form::Sql);
-        let ours = self.dialect.sets_root_password;
+        let statement =
+            Template::from("ALTER USER 'root' IDENTIFIED BY ").and(self.from.name(), Form::Sql);
+        let ours = self.dialect.sets_root_password && !self.new;
         let on = if ours { On::service(&self.node) } else { On::root(&self.node) };
         Effect::Sql(Sql::new(on, [statement]))
     }
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        let password = self.from.wanted(cx, &self.node).await?;
+        Ok(password.map(|p| Values::default().with(self.from.name(), p)))
+    }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let login = Login::new("root", wanted(cx)?);
+        if self.from == RootPassword::Made && complete(cx, &self.node).await? {
+            return Ok(Check::Done);
+        }
+        let Some(password) = self.from.wanted(cx, &self.node).await? else {
+            return Ok(Check::Unknown("the password that was made is not there".into()));
+        };
+        let login = Login::new("root", &password);
         Ok(match server::open(cx, &self.node, &login).await? {
             Ok(session) => {
                 session.close().await;
