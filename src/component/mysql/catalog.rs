@@ -1,17 +1,20 @@
-//! Reads the databases, accounts and grants of a server. Each kind takes one query, however many
-//! objects there are.
+//! What a server has: databases, accounts, and all that accounts hold. `parts.rs` has the queries.
+//!
+//! Every kind of privilege that a server of a supported version has is read. What could not be read
+//! is named in [`Catalog::unread`].
 use super::link::Link;
+use super::parts::{self, Absent, DB_COLUMNS, ROOT};
 use super::privilege::{self, Privileges};
 use super::scope::{Level, Scope};
-use super::{Account, Database, Held, User};
+use super::{Account, Database, Held, User, is_system_user};
 use crate::base::Problem;
-use crate::component::sql::{Row, literal};
-use std::collections::BTreeMap;
+use crate::component::sql::Row;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The part of the catalog that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// Everything: five queries.
+    /// Everything.
     Everything,
     /// One database.
     Database(String),
@@ -32,6 +35,10 @@ pub struct Catalog {
     pub users: BTreeMap<Account, User>,
     /// What each account holds in each scope. A scope in which it holds nothing is left out.
     pub grants: BTreeMap<(Account, Scope), Held>,
+    /// Who holds which role; an account can be held like a role, too.
+    pub roles: BTreeSet<(Account, Account)>,
+    /// What may be there and was not read, in words.
+    pub unread: BTreeSet<String>,
     /// What `ALL PRIVILEGES` means at each level: what root holds there.
     all: BTreeMap<Level, Privileges>,
 }
@@ -43,33 +50,12 @@ impl Default for Catalog {
             databases: BTreeMap::new(),
             users: BTreeMap::new(),
             grants: BTreeMap::new(),
+            roles: BTreeSet::new(),
+            unread: BTreeSet::new(),
             all: BTreeMap::new(),
         }
     }
 }
-
-/// Columns of `mysql.db` and the privilege that each stands for in statements.
-const DB_COLUMNS: [(&str, &str); 16] = [
-    ("select_priv", "SELECT"),
-    ("insert_priv", "INSERT"),
-    ("update_priv", "UPDATE"),
-    ("delete_priv", "DELETE"),
-    ("create_priv", "CREATE"),
-    ("drop_priv", "DROP"),
-    ("references_priv", "REFERENCES"),
-    ("index_priv", "INDEX"),
-    ("alter_priv", "ALTER"),
-    ("lock_tables_priv", "LOCK TABLES"),
-    ("create_view_priv", "CREATE VIEW"),
-    ("show_view_priv", "SHOW VIEW"),
-    ("create_routine_priv", "CREATE ROUTINE"),
-    ("alter_routine_priv", "ALTER ROUTINE"),
-    ("execute_priv", "EXECUTE"),
-    ("trigger_priv", "TRIGGER"),
-];
-
-/// The account that holds everything, and the database on which its row tells what everything is.
-const ROOT: (&str, &str) = ("root", "mysql");
 
 impl Catalog {
     /// Reads a part of the catalog from a server.
@@ -78,20 +64,19 @@ impl Catalog {
     /// The server does not answer, or the login may not read the server's tables.
     pub async fn read(link: &mut Link, what: &What) -> Result<Self, Problem> {
         let mut found = Self::default();
-        if let Some(query) = databases_query(what) {
-            found.take_databases(link.rows("read the databases", &query).await?);
-        }
-        if let Some(query) = users_query(what) {
-            found.take_users(link.rows("read the users", &query).await?);
-        }
-        if let Some(query) = global_query(what) {
-            found.take_global(link.rows("read the grants", &query).await?);
-        }
-        if let Some(query) = database_query(what) {
-            found.take_database(link.rows("read the grants", &query).await?);
-        }
-        if let Some(query) = table_query(what) {
-            found.take_table(link.rows("read the grants", &query).await?);
+        for part in parts::parts(what) {
+            let title = format!("read the {}", part.kind);
+            let rows = match part.absent {
+                Absent::Error => Some(link.rows(&title, &part.query).await?),
+                _ => link.rows_if_there(&title, &part.query).await?,
+            };
+            match rows {
+                Some(rows) => (part.take)(&mut found, rows),
+                None if part.absent == Absent::Unread => {
+                    found.unread.insert(part.kind.to_owned());
+                }
+                None => {}
+            }
         }
         Ok(found)
     }
@@ -139,7 +124,7 @@ impl Catalog {
             let found = User {
                 locked: yes(locked),
                 grant_option: yes(option),
-                role: kind.as_deref() == Some("ROLE"),
+                role: kind.as_deref() == Some("ROLE") && yes(locked),
                 password_changed: changed.clone().unwrap_or_default(),
             };
             let account = Account::new(user, host);
@@ -197,6 +182,19 @@ impl Catalog {
         }
     }
 
+    pub(super) fn take_database_more(&mut self, rows: Vec<Row>) {
+        let accounts = self.by_grantee();
+        for row in rows {
+            let [Some(grantee), Some(pattern), Some(name)] = &row[..] else { continue };
+            let Some(account) = accounts.get(grantee) else { continue };
+            if (account.user.as_str(), pattern.as_str()) == ROOT {
+                self.all.entry(Level::Database).or_default().insert(name.clone());
+            }
+            let held = self.entry(account, Scope::Database(pattern.clone()));
+            held.privileges.insert(name.clone());
+        }
+    }
+
     pub(super) fn take_table(&mut self, rows: Vec<Row>) {
         let accounts = self.by_grantee();
         for row in rows {
@@ -204,91 +202,104 @@ impl Catalog {
                 continue;
             };
             let Some(account) = accounts.get(grantee) else { continue };
-            let held = self
-                .grants
-                .entry((
-                    account.clone(),
-                    Scope::Table(database.clone(), table.clone()).folded(self.folds),
-                ))
-                .or_default();
+            let held = self.entry(account, Scope::Table(database.clone(), table.clone()));
             held.privileges.insert(name.clone());
             held.grant_option |= option.as_deref() == Some("YES");
         }
     }
-}
 
-pub(super) fn databases_query(what: &What) -> Option<String> {
-    let one = match what {
-        What::Everything => String::new(),
-        What::Database(name) => format!(
-            " where schema_name = {0} or schema_name = {1}",
-            literal(name),
-            literal(&name.to_lowercase())
-        ),
-        _ => return None,
-    };
-    Some(format!(
-        "select schema_name, default_character_set_name, default_collation_name, \
-         @@lower_case_table_names from information_schema.schemata{one}"
-    ))
-}
-
-// Comparisons in SQL ignore case and trailing blanks, so these queries only narrow the answer; the
-// maps tell names apart exactly.
-pub(super) fn users_query(what: &What) -> Option<String> {
-    let names: Vec<&str> = match what {
-        What::Everything => Vec::new(),
-        What::Users(accounts) => accounts.iter().map(|a| a.user.as_str()).collect(),
-        What::Grants(account, _) => vec![&account.user, ROOT.0],
-        What::Database(_) => return None,
-    };
-    let one = if names.is_empty() {
-        String::new()
-    } else {
-        format!(
-            " where user_name in ({})",
-            names.iter().map(|n| literal(n)).collect::<Vec<_>>().join(", ")
-        )
-    };
-    Some(format!(
-        "select user_name, host, is_locked, type, unix_timestamp(password_last_changed), \
-         priv_grant_option from oceanbase.DBA_OB_USERS{one}"
-    ))
-}
-
-fn at(what: &What, level: Level) -> Option<Option<&Account>> {
-    match what {
-        What::Everything => Some(None),
-        What::Grants(account, scopes) if scopes.iter().any(|s| s.level() == level) => {
-            Some(Some(account))
+    pub(super) fn take_columns(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let [Some(user), Some(host), Some(database), Some(table), Some(column), Some(names)] =
+                &row[..]
+            else {
+                continue;
+            };
+            let scope = Scope::Table(database.clone(), table.clone());
+            let held = self.entry(&Account::new(user, host), scope);
+            held.privileges.extend(names.split(',').map(|n| privilege::on_column(n, column)));
         }
-        _ => None,
     }
-}
 
-pub(super) fn global_query(what: &What) -> Option<String> {
-    let one = at(what, Level::Global)?
-        .map(|a| {
-            format!(" where grantee in ({}, {})", literal(&a.grantee()), literal("'root'@'%'"))
-        })
-        .unwrap_or_default();
-    Some(format!("select grantee, privilege_type from information_schema.user_privileges{one}"))
-}
+    pub(super) fn take_table_options(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let [Some(user), Some(host), Some(database), Some(table)] = &row[..] else { continue };
+            let scope = Scope::Table(database.clone(), table.clone());
+            self.entry(&Account::new(user, host), scope).grant_option = true;
+        }
+    }
 
-pub(super) fn database_query(what: &What) -> Option<String> {
-    let one = at(what, Level::Database)?
-        .map(|a| format!(" where user = {} or (user = 'root' and db = 'mysql')", literal(&a.user)))
-        .unwrap_or_default();
-    let columns: Vec<_> = DB_COLUMNS.iter().map(|(column, _)| *column).collect();
-    Some(format!("select user, host, db, grant_priv, {} from mysql.db{one}", columns.join(", ")))
-}
+    pub(super) fn take_roles(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let [Some(user), Some(host), Some(role), Some(role_host)] = &row[..] else { continue };
+            self.roles.insert((Account::new(user, host), Account::new(role, role_host)));
+        }
+    }
 
-pub(super) fn table_query(what: &What) -> Option<String> {
-    let one = at(what, Level::Table)?
-        .map(|a| format!(" where grantee = {}", literal(&a.grantee())))
-        .unwrap_or_default();
-    Some(format!(
-        "select grantee, table_schema, table_name, privilege_type, is_grantable from \
-         information_schema.table_privileges{one}"
-    ))
+    pub(super) fn take_routines(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let [Some(user), Some(host), Some(database), Some(name), Some(kind), Some(bits)] =
+                &row[..]
+            else {
+                continue;
+            };
+            let of = if kind == "1" { Scope::Procedure } else { Scope::Function };
+            let scope = of(database.clone(), name.clone());
+            self.take_bits(&Account::new(user, host), scope, bits, &parts::ON_ROUTINE);
+        }
+    }
+
+    pub(super) fn take_catalogs(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let [Some(user), Some(host), Some(name), Some(bits)] = &row[..] else { continue };
+            let scope = Scope::Catalog(name.clone());
+            self.take_bits(&Account::new(user, host), scope, bits, &parts::ON_CATALOG);
+        }
+    }
+
+    pub(super) fn take_objects(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let [Some(user), Some(host), Some(name), Some(kind), Some(bits)] = &row[..] else {
+                continue;
+            };
+            if kind == parts::LOCATION {
+                let scope = Scope::Location(name.clone());
+                self.take_bits(&Account::new(user, host), scope, bits, &parts::ON_LOCATION);
+            } else if !is_system_user(user) {
+                self.unread.insert(format!("privileges on objects of the kind {kind}"));
+            }
+        }
+    }
+
+    pub(super) fn take_unknown(&mut self, rows: Vec<Row>) {
+        let tables = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+        self.unread.extend(tables.map(|t| format!("privileges in oceanbase.{t}")));
+    }
+
+    /// Privileges as the bits of a number; `names` says what each bit is.
+    fn take_bits(
+        &mut self,
+        account: &Account,
+        scope: Scope,
+        bits: &str,
+        names: &[(u64, &'static str)],
+    ) {
+        let bits: u64 = bits.parse().unwrap_or(u64::MAX);
+        let known: u64 = names.iter().map(|(bit, _)| bit).sum();
+        if bits & !known != 0 && !is_system_user(&account.user) {
+            self.unread.insert(format!("a privilege on {}", scope.on()));
+        }
+        let held = self.entry(account, scope);
+        for (_, name) in names.iter().filter(|(bit, _)| bits & bit != 0) {
+            if *name == parts::OPTION {
+                held.grant_option = true;
+            } else {
+                held.privileges.insert((*name).to_owned());
+            }
+        }
+    }
+
+    fn entry(&mut self, account: &Account, scope: Scope) -> &mut Held {
+        self.grants.entry((account.clone(), scope.folded(self.folds))).or_default()
+    }
 }

@@ -74,7 +74,9 @@ pub fn statements(
         }
     }
     if !whole && !surplus.is_empty() {
-        let names = if owned.is_some_and(|o| o.privileges.contains(ALL)) && wanted.is_none() {
+        // ALL would take privileges on columns too, which are others'.
+        let alone = wanted.is_none() && surplus == held.privileges;
+        let names = if owned.is_some_and(|o| o.privileges.contains(ALL)) && alone {
             ALL.to_owned()
         } else {
             list(&surplus)
@@ -102,6 +104,12 @@ fn revoke(names: &str, account: &Account, scope: &Scope) -> Statement {
 #[must_use]
 pub fn surplus_label(names: &str, account: &Account, scope: &Scope) -> String {
     format!("{names} ON {} FROM {}", scope.on(), account.quoted())
+}
+
+/// The text that follows `REVOKE` for a role.
+#[must_use]
+pub fn role_label(role: &Account, account: &Account) -> String {
+    format!("{} FROM {}", role.quoted(), account.quoted())
 }
 
 /// What `held` has beyond `wanted`, each as a [`surplus_label`]: at most one entry for privileges

@@ -3,6 +3,9 @@ use super::Statement;
 use crate::base::{Kind, Problem};
 use crate::component::sql::{ACCESS_DENIED, READ_ONLY, READ_ONLY_USERS, Row, Session, SqlError};
 
+/// "Table does not exist".
+const NO_SUCH_TABLE: u16 = 1146;
+
 /// A session that knows which server it is connected to.
 pub struct Link {
     session: Session,
@@ -23,17 +26,35 @@ impl Link {
     /// # Errors
     /// As [`Session::query`], explained.
     pub async fn rows(&mut self, what: &str, query: &str) -> Result<Vec<Row>, Problem> {
-        self.session.query(query).await.map_err(|e| {
-            let problem = e.explain(what, &self.place);
-            match e.code() {
-                Some(1142 | 1044 | 1146) => problem.fix(format!(
-                    "the login \"{}\" must be able to read oceanbase.DBA_OB_USERS, mysql.db and \
-                     information_schema: grant it SELECT on oceanbase.* and mysql.*",
-                    self.user
-                )),
-                _ => problem,
-            }
-        })
+        let answer = self.session.query(query).await;
+        answer.map_err(|e| self.unread(&e, what))
+    }
+
+    /// As [`Link::rows`]; `None` when the server has no such table.
+    ///
+    /// # Errors
+    /// As [`Link::rows`].
+    pub async fn rows_if_there(
+        &mut self,
+        what: &str,
+        query: &str,
+    ) -> Result<Option<Vec<Row>>, Problem> {
+        match self.session.query(query).await {
+            Err(e) if e.code() == Some(NO_SUCH_TABLE) => Ok(None),
+            answer => answer.map(Some).map_err(|e| self.unread(&e, what)),
+        }
+    }
+
+    fn unread(&self, error: &SqlError, what: &str) -> Problem {
+        let problem = error.explain(what, &self.place);
+        match error.code() {
+            Some(1142 | 1044 | NO_SUCH_TABLE) => problem.fix(format!(
+                "the login \"{}\" must be able to read oceanbase.DBA_OB_USERS, mysql.db and \
+                 information_schema: grant it SELECT on oceanbase.* and mysql.*",
+                self.user
+            )),
+            _ => problem,
+        }
     }
 
     /// Runs a statement.
@@ -69,7 +90,7 @@ pub(super) fn explain(error: &SqlError, statement: &Statement, place: &str) -> P
             "the login must be allowed to do this itself: grant it the privilege WITH GRANT \
              OPTION, or use another credential"
         }
-        Some(1146) => "make the table first: a grant on a table needs it",
+        Some(NO_SUCH_TABLE) => "make the table first: a grant on a table needs it",
         Some(1144 | 1221) => {
             "that privilege cannot be granted on this level: see which ones the server takes there"
         }

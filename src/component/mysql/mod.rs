@@ -24,6 +24,7 @@ pub mod catalog;
 pub mod database;
 pub mod grant;
 pub mod link;
+mod parts;
 pub mod privilege;
 pub mod scope;
 pub mod user;

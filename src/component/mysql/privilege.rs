@@ -1,5 +1,6 @@
 //! Names of privileges: their one spelling, the levels that take them, what `ALL PRIVILEGES` means.
 use super::scope::Level;
+use crate::component::sql::identifier;
 use std::collections::BTreeSet;
 
 /// Names of privileges, each in its one spelling.
@@ -87,6 +88,7 @@ pub fn usual(level: Level) -> Privileges {
         Level::Table => TABLE.iter().map(own).collect(),
         Level::Database => TABLE.iter().chain(&DATABASE).map(own).collect(),
         Level::Global => TABLE.iter().chain(&DATABASE).chain(&GLOBAL).map(own).collect(),
+        Level::Object => Privileges::new(),
     }
 }
 
@@ -109,6 +111,7 @@ pub fn fault(name: &str, level: Level) -> Option<String> {
         Level::Table => table,
         Level::Database => database,
         Level::Global => global,
+        Level::Object => false,
     };
     let place = if database { "databases" } else { "everything (database = \"*\")" };
     match (fits, global) {
@@ -132,6 +135,18 @@ impl Level {
 #[must_use]
 pub fn expand(wanted: &Privileges, all: &Privileges) -> Privileges {
     if wanted.contains(ALL) { all.clone() } else { wanted.clone() }
+}
+
+/// The name of a privilege on one column, as statements have it.
+#[must_use]
+pub fn on_column(name: &str, column: &str) -> String {
+    format!("{} ({})", normal(name), identifier(column))
+}
+
+/// The privileges that a configuration can declare: those that are not on a column.
+#[must_use]
+pub fn declarable(privileges: &Privileges) -> Privileges {
+    privileges.iter().filter(|p| !p.contains('(')).cloned().collect()
 }
 
 /// The names as statements and people read them.

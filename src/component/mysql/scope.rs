@@ -1,4 +1,5 @@
-//! The scope of a grant: everything, the databases of a pattern, or one table.
+//! The scope of a grant: everything, the databases of a pattern, one table, or one object of
+//! another kind.
 use crate::component::sql::identifier;
 
 /// The level of a grant and what it names there.
@@ -8,11 +9,20 @@ pub enum Scope {
     Global,
     /// Databases whose name matches the pattern; the pattern is spelled as the server keeps it.
     Database(String),
-    /// One table; here the server takes both names literally.
+    /// One table; here the server takes both names literally. A privilege on a column is held in
+    /// this scope too, under a name such as "SELECT (`a`)".
     Table(String, String),
+    /// One procedure of a database.
+    Procedure(String, String),
+    /// One function of a database.
+    Function(String, String),
+    /// One catalog (seekdb 1.3.0.post5).
+    Catalog(String),
+    /// One location (seekdb 1.3.0.post5).
+    Location(String),
 }
 
-/// The three levels.
+/// The levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Everything.
@@ -21,6 +31,9 @@ pub enum Level {
     Database,
     /// A table.
     Table,
+    /// A routine, a catalog or a location. No resource declares a grant on one; what others granted
+    /// is only shown and taken away.
+    Object,
 }
 
 /// The pattern that matches exactly the database `name`.
@@ -74,17 +87,24 @@ impl Scope {
             Self::Global => Level::Global,
             Self::Database(_) => Level::Database,
             Self::Table(..) => Level::Table,
+            Self::Procedure(..) | Self::Function(..) | Self::Catalog(_) | Self::Location(_) => {
+                Level::Object
+            }
         }
     }
     /// The scope as statements name it.
     #[must_use]
     pub fn on(&self) -> String {
+        let pair = |database, name| format!("{}.{}", identifier(database), identifier(name));
         match self {
             Self::Global => "*.*".into(),
             Self::Database(pattern) => format!("{}.*", identifier(pattern)),
-            Self::Table(database, table) => {
-                format!("{}.{}", identifier(database), identifier(table))
-            }
+            Self::Table(database, table) => pair(database, table),
+            Self::Procedure(database, name) => format!("PROCEDURE {}", pair(database, name)),
+            Self::Function(database, name) => format!("FUNCTION {}", pair(database, name)),
+            Self::Catalog(name) => format!("CATALOG {}", identifier(name)),
+            // In a session without a database the server wants one here, and takes any.
+            Self::Location(name) => format!("LOCATION {}", pair("mysql", name)),
         }
     }
     /// The scope in the spelling of a server that keeps names in lower case.

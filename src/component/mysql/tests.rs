@@ -1,10 +1,11 @@
 //! Tables: names, statements, what a server says.
 use super::grant::{self, Held, Wanted};
 use super::link::explain;
+use super::parts::Absent;
 use super::privilege::{self, normal_set};
 use super::scope::{Level, escape, literal_name, matches};
 use super::user::Password;
-use super::{Account, Catalog, Database, Scope, Statement, User, What, catalog, database, user};
+use super::{Account, Catalog, Database, Scope, Statement, User, What, database, parts, user};
 use crate::base::Secret;
 use crate::component::sql::SqlError;
 
@@ -51,6 +52,7 @@ fn names_of_privileges_have_one_spelling_and_a_level() {
         ("USAGE", Level::Database, "no privilege"),
         ("grant option", Level::Database, "with_grant_option"),
         ("SELECT (a)", Level::Table, "columns"),
+        ("EXECUTE", Level::Object, "on databases"),
         ("SELECT; DROP USER root", Level::Global, "no privilege"),
     ] {
         match privilege::fault(name, level) {
@@ -168,6 +170,13 @@ fn a_grant_changes_by_the_difference_and_revokes_only_its_own() {
             Some(wanted(&["SELECT"], None)),
             held(&["SELECT"], true),
             vec![format!("REVOKE GRANT OPTION {on} FROM 'u'@'%'")],
+        ),
+        (
+            "all removed, but not what others granted on a column",
+            Some(wanted(&["ALL"], None)),
+            None,
+            held(&["SELECT", "SELECT (`a`)"], false),
+            vec![format!("REVOKE SELECT {on} FROM 'u'@'%'")],
         ),
         (
             "others' option is refused",
@@ -320,7 +329,13 @@ fn a_catalog_is_read_from_rows_as_the_server_prints_them() {
         row(&["'gone'@'%'", "shop", "t", "INSERT", "YES"]),
     ]);
 
+    now.take_database_more(vec![
+        row(&["'it's'@'10.%'", "SHOP", "EVENT"]),
+        row(&["'root'@'%'", "mysql", "EVENT"]),
+    ]);
+
     let (any, some) = (Account::new("it's", "%"), Account::new("it's", "10.%"));
+    assert_eq!(now.held(&some, &Scope::Database("shop".into())), held(&["EVENT"], false));
     assert!(
         now.database("SHOP").is_some()
             && now.users[&any].locked
@@ -336,7 +351,74 @@ fn a_catalog_is_read_from_rows_as_the_server_prints_them() {
     );
     assert_eq!(
         (now.all(Level::Global), now.all(Level::Database).len(), now.all(Level::Table).len()),
-        (normal_set(["SELECT", "SUPER"]), 16, 12)
+        (normal_set(["SELECT", "SUPER"]), 17, 12)
+    );
+}
+
+#[test]
+fn whatever_an_account_holds_is_read_and_can_be_taken_away() {
+    let mut now = Catalog::default();
+    now.take_users(vec![
+        row(&["u", "%", "NO", "USER", "1", "NO"]),
+        row(&["r", "%", "YES", "ROLE", "1", "NO"]),
+        row(&["open", "%", "NO", "ROLE", "1", "NO"]),
+    ]);
+    let role = |name| now.users[&Account::new(name, "%")].role;
+    assert!(role("r") && !role("open"), "a role that was unlocked can log in");
+    now.take_columns(vec![
+        row(&["u", "%", "d", "T", "A", "Select,Insert"]),
+        row(&["u", "%", "d", "T", "b`c", "References"]),
+    ]);
+    now.take_table_options(vec![row(&["u", "%", "d", "t"]), row(&["u", "%", "d", "only"])]);
+    now.take_routines(vec![
+        row(&["u", "%", "d", "P", "1", "3"]),
+        row(&["u", "%", "d", "f`", "2", "5"]),
+    ]);
+    now.take_catalogs(vec![row(&["u", "%", "c", "2251799813685312"])]);
+    now.take_objects(vec![row(&["u", "%", "l", "19", "3"])]);
+    now.take_roles(vec![row(&["u", "%", "it's", "10.%"])]);
+    assert!(now.unread.is_empty(), "{:?}", now.unread);
+    let label = |((account, scope), held): (&(Account, Scope), &Held)| {
+        grant::surplus(account, scope, None, held, &now.all(scope.level()))
+    };
+    let mut found: Vec<_> = now.grants.iter().flat_map(label).collect();
+    found.extend(now.roles.iter().map(|(account, role)| grant::role_label(role, account)));
+    assert_eq!(
+        found,
+        [
+            "GRANT OPTION ON `d`.`only` FROM 'u'@'%'",
+            "INSERT (`A`), REFERENCES (`b``c`), SELECT (`A`) ON `d`.`t` FROM 'u'@'%'",
+            "GRANT OPTION ON `d`.`t` FROM 'u'@'%'",
+            "ALTER ROUTINE, EXECUTE ON PROCEDURE `d`.`P` FROM 'u'@'%'",
+            "EXECUTE ON FUNCTION `d`.`f``` FROM 'u'@'%'",
+            "GRANT OPTION ON FUNCTION `d`.`f``` FROM 'u'@'%'",
+            "USE CATALOG ON CATALOG `c` FROM 'u'@'%'",
+            "GRANT OPTION ON CATALOG `c` FROM 'u'@'%'",
+            "READ, WRITE ON LOCATION `mysql`.`l` FROM 'u'@'%'",
+            "'it''s'@'10.%' FROM 'u'@'%'",
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_named_as_not_read() {
+    let mut now = Catalog::default();
+    now.take_routines(vec![
+        row(&["u", "%", "d", "p", "1", "9"]),
+        row(&["root", "%", "d", "q", "1", "8"]),
+        row(&["u", "%", "d", "r", "1", "odd"]),
+    ]);
+    now.take_objects(vec![row(&["u", "%", "x", "7", "1"])]);
+    now.take_unknown(vec![row(&["__all_rule_privilege"])]);
+    let unread: Vec<_> = now.unread.iter().map(String::as_str).collect();
+    assert_eq!(
+        unread,
+        [
+            "a privilege on PROCEDURE `d`.`p`",
+            "a privilege on PROCEDURE `d`.`r`",
+            "privileges in oceanbase.__all_rule_privilege",
+            "privileges on objects of the kind 7",
+        ]
     );
 }
 
@@ -344,21 +426,39 @@ fn a_catalog_is_read_from_rows_as_the_server_prints_them() {
 fn queries_ask_for_no_more_than_is_needed_and_quote_names() {
     let one = What::Grants(Account::new("it's", "%"), vec![Scope::Table("d".into(), "t".into())]);
     assert!(
-        catalog::databases_query(&one).is_none()
-            && catalog::global_query(&one).is_none()
-            && catalog::database_query(&one).is_none()
+        parts::databases_query(&one).is_none()
+            && parts::global_query(&one).is_none()
+            && parts::database_query(&one).is_none()
     );
-    assert!(catalog::table_query(&one).unwrap().ends_with("where grantee = '''it''s''@''%'''"));
-    assert!(catalog::users_query(&one).unwrap().ends_with("where user_name in ('it''s', 'root')"));
-    let all = What::Everything;
-    let queries = [
-        catalog::databases_query(&all),
-        catalog::users_query(&all),
-        catalog::global_query(&all),
-        catalog::database_query(&all),
-        catalog::table_query(&all),
-    ];
-    assert!(queries.iter().all(|q| q.as_ref().is_some_and(|q| !q.contains("where"))));
+    assert!(parts::table_query(&one).unwrap().ends_with("where grantee = '''it''s''@''%'''"));
+    assert!(parts::columns_query(&one).unwrap().ends_with("where user = 'it''s'"));
+    assert!(parts::table_options_query(&one).unwrap().ends_with("and u.user_name = 'it''s'"));
+    assert!(parts::roles_query(&one).is_none() && parts::unknown_query(&one).is_none());
+    assert!(parts::users_query(&one).unwrap().ends_with("where user_name in ('it''s', 'root')"));
+    let all = parts::parts(&What::Everything);
+    let asked =
+        |word: &str| all.iter().filter(|part| part.query.contains(word)).collect::<Vec<_>>();
+    for (table, absent) in [
+        ("information_schema.schemata", Absent::Error),
+        ("DBA_OB_USERS", Absent::Error),
+        ("user_privileges", Absent::Error),
+        ("mysql.db", Absent::Error),
+        ("schema_privileges", Absent::Error),
+        ("table_privileges", Absent::Error),
+        ("columns_priv", Absent::Unread),
+        ("__all_table_privilege p", Absent::Unread),
+        ("role_edges", Absent::Unread),
+        ("__all_routine_privilege p", Absent::Unread),
+        ("__all_catalog_privilege p", Absent::Nothing),
+        ("__all_tenant_objauth_mysql p", Absent::Nothing),
+        ("__all_objauth_mysql p", Absent::Nothing),
+        ("information_schema.tables", Absent::Unread),
+    ] {
+        let parts = asked(table);
+        assert!(parts.len() == 1 && parts[0].absent == absent, "{table}");
+        assert!(!parts[0].query.contains("'u'"), "{table}: of all accounts");
+    }
+    assert_eq!(all.len(), 14);
 }
 
 #[test]

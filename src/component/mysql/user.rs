@@ -19,7 +19,8 @@ pub struct User {
     pub locked: bool,
     /// The account may grant the privileges that it holds globally.
     pub grant_option: bool,
-    /// The account is a role.
+    /// The account is a role, and nobody can log in as it. A role that was unlocked is an account
+    /// like any other: it takes a password and logs in (run on 1.4.0.post1 and 1.3.0.post5).
     pub role: bool,
     /// When the password was set last, in seconds since 1970 as the server prints them; empty when
     /// the server does not say.

@@ -1,11 +1,12 @@
 //! `ob_access`: all databases, users and grants of one server or group as maps.
 //!
 //! Terraform writes its whole state after each resource, so hundreds of single objects cost seconds
-//! that have nothing to do with the server. This resource takes one session, five set queries, and
-//! only the statements that are needed.
+//! that have nothing to do with the server. This resource takes one session, a set query for
+//! each kind, and only the statements that are needed.
 //!
 //! - `schema.rs` holds the attributes. `plan.rs` is pure: checks and the planned state. `object.rs`
-//!   holds statements and facts.
+//!   holds statements and facts, `import.rs` takes what is there.
+mod import;
 mod object;
 mod plan;
 mod schema;
@@ -63,7 +64,7 @@ impl Resource for ObAccess {
         sql_object::apply(cx, input).await
     }
     async fn import(&self, cx: &Context, id: &str) -> Result<AccessState, Problem> {
-        object::import(cx, id).await
+        import::import(cx, id).await
     }
     fn identity(&self) -> &'static [&'static str] {
         &["id"]

@@ -153,16 +153,29 @@ pub fn plan(
                 if !gone.is_empty() {
                     diags.caution(
                         Problem::user(format!(
-                            "{} users and privileges that are not declared are removed",
+                            "{} users, roles and privileges that are not declared are removed",
                             gone.len()
                         ))
                         .why(gone.join("; "))
-                        .fix("declare what shall stay, or set exclusive = false")
+                        .fix(
+                            "declare what shall stay; when that is a role, or a privilege on a \
+                             column or a routine, which cannot be declared, set exclusive = false",
+                        )
                         .attribute(["exclusive"]),
                     );
                 }
             }
         }
+    }
+    let unread =
+        before.and_then(|b| known(&b.unmanaged)?).map(|u| texts(&u.unread)).unwrap_or_default();
+    if next.exclusive == Value::Value(true) && !unread.is_empty() {
+        diags.caution(
+            Problem::user("exclusive does not cover all that this server may have")
+                .why(format!("not read: {}", unread.into_iter().collect::<Vec<_>>().join(", ")))
+                .fix("look at SHOW GRANTS of each user")
+                .attribute(["exclusive"]),
+        );
     }
     Some(Planned { state: next, replace: Vec::new() })
 }

@@ -100,8 +100,10 @@ pub struct Unmanaged {
     pub databases: Texts,
     /// Accounts, as statements name them.
     pub users: Texts,
-    /// Grants, as `REVOKE` names them.
+    /// Grants and roles, as `REVOKE` names them.
     pub grants: Texts,
+    /// What may be there and was not read.
+    pub unread: Texts,
 }
 
 impl GrantEntry {
@@ -174,7 +176,25 @@ pub fn schema() -> Schema {
     let unmanaged = [
         ("databases", set("Databases.", STRING).computed()),
         ("users", set("Users, as SQL names them.", STRING).computed()),
-        ("grants", set("Privileges, as `REVOKE` names them.", STRING).computed()),
+        (
+            "grants",
+            set(
+                "What accounts hold, as `REVOKE` names it: privileges on everything, databases, \
+                 tables, columns, routines, catalogs and locations, each right to grant on, and \
+                 roles (`'role'@'%' FROM 'user'@'%'`).",
+                STRING,
+            )
+            .computed(),
+        ),
+        (
+            "unread",
+            set(
+                "Kinds of privileges that this server may have and that could not be read. Empty \
+                 on seekdb 1.3.0.post5 and 1.4.0.post1.",
+                STRING,
+            )
+            .computed(),
+        ),
     ];
     let schema = Schema::new(
         0,
@@ -182,9 +202,12 @@ pub fn schema() -> Schema {
          for all of them, however many there are.\n\nKeys are free; what counts is the name \
          inside, so a key can be changed without any effect on the server. Only what is declared \
          is managed; the rest is shown in `unmanaged`. With `exclusive = true` other users and \
-         other privileges of declared users are removed, but only those that a plan has shown; \
-         databases, system accounts, the provider's account and the login in use never are. \
-         Dropping a database needs its name in `allow_data_loss`.\n\nFrom single `ob_database`, \
+         whatever else declared users hold are removed, but only what a plan has shown; databases, \
+         system accounts, the provider's account and the login in use never are.\n\nRoles and \
+         privileges on columns, routines, catalogs and locations cannot be declared here, so \
+         `exclusive = true` takes them away. That includes `EXECUTE` and `ALTER ROUTINE`, which \
+         the server grants to whoever makes a routine. Roles themselves stay; one that was \
+         unlocked, so that it can log in, counts as a user.\n\nDropping a database needs its name in `allow_data_loss`.\n\nFrom single `ob_database`, \
          `ob_user` and `ob_grant` to this and back: forget them with \
          `removed { lifecycle { destroy = false } }` and import.",
     )
@@ -206,8 +229,8 @@ pub fn schema() -> Schema {
     .attr(
         "exclusive",
         boolean(
-            "Removes users and privileges that are not declared here, once a plan has shown them. \
-             Default: `false`.",
+            "Removes users, and what declared users hold beyond their `grants`, roles included, \
+             once a plan has shown them. Default: `false`.",
         )
         .optional_computed(),
     )

@@ -1,5 +1,6 @@
 //! Tables: plans of `ob_access`, from which the single objects differ only in number.
-use super::object::{believed, everything};
+use super::import::everything;
+use super::object::believed;
 use super::schema::{AccessState, DatabaseEntry, GrantEntry, Unmanaged, UserEntry};
 use super::{ObAccess, plan};
 use crate::component::mysql::{Account, Catalog, Database, Held, Scope, User};
@@ -58,6 +59,7 @@ fn state() -> AccessState {
             databases: set(&["other"]),
             users: set(&["'x'@'%'"]),
             grants: set(&["DROP ON `shop`.* FROM 'app'@'%'"]),
+            unread: set(&[]),
         }),
         ..AccessState::default()
     }
@@ -226,13 +228,96 @@ fn exclusive_never_touches_what_no_plan_has_shown() {
     assert_eq!(found, ["REVOKE DROP ON `shop`.* FROM 'app'@'%'", "DROP USER IF EXISTS 'x'@'%'"]);
 }
 
+/// A server on which `app` holds something of each kind that cannot be declared.
+fn furnished() -> Catalog {
+    let (app, d) = (Account::new("app", "%"), || "shop".to_owned());
+    let mut now = server();
+    for (scope, privilege) in [
+        (Scope::Table(d(), "t".into()), "SELECT (`a`)"),
+        (Scope::Procedure(d(), "p".into()), "EXECUTE"),
+        (Scope::Function(d(), "f".into()), "EXECUTE"),
+        (Scope::Catalog("c".into()), "USE CATALOG"),
+        (Scope::Location("l".into()), "READ"),
+    ] {
+        let held = Held { privileges: [privilege.to_owned()].into(), grant_option: false };
+        now.grants.insert((app.clone(), scope), held);
+    }
+    now.users.insert(Account::new("app", "localhost"), User::default());
+    for (account, role) in [
+        (&app, Account::new("role", "%")),
+        (&app, Account::new("root", "%")),
+        (&Account::new("ob_service", "%"), Account::new("role", "%")),
+        (&Account::new("role", "%"), Account::new("x", "%")),
+        (&Account::new("login", "%"), Account::new("role", "%")),
+    ] {
+        now.users.entry(account.clone()).or_default();
+        now.roles.insert((account.clone(), role));
+    }
+    now
+}
+
+#[test]
+fn roles_and_privileges_on_columns_routines_catalogs_and_locations_are_shown_and_removed() {
+    let mut prior = state().fill(&furnished(), Fill::Read).unwrap();
+    prior.login("login");
+    let Value::Value(others) = &prior.unmanaged else { panic!() };
+    assert_eq!(
+        others.grants,
+        set(&[
+            "'role'@'%' FROM 'app'@'%'",
+            "'root'@'%' FROM 'app'@'%'",
+            "DROP ON `shop`.* FROM 'app'@'%'",
+            "EXECUTE ON FUNCTION `shop`.`f` FROM 'app'@'%'",
+            "EXECUTE ON PROCEDURE `shop`.`p` FROM 'app'@'%'",
+            "READ ON LOCATION `mysql`.`l` FROM 'app'@'%'",
+            "SELECT (`a`) ON `shop`.`t` FROM 'app'@'%'",
+            "USE CATALOG ON CATALOG `c` FROM 'app'@'%'",
+        ])
+    );
+    assert_eq!(others.users, set(&["'app'@'localhost'", "'x'@'%'"]), "no locked role");
+    let next = AccessState { exclusive: Value::Value(true), ..prior.clone() };
+    let change =
+        Change { prior: Some(&prior), next: Some(&next), config: None, passwords: Passwords::Set };
+    let left = |now: &Catalog| AccessState::statements(change, now).unwrap().len();
+    assert_eq!(left(&furnished()), 10, "all that was shown");
+    // Whatever is left of it, the verification finds it.
+    let mut done = server();
+    done.users.remove(&Account::new("x", "%"));
+    done.grants = believed(Some(&state())).grants;
+    assert_eq!(left(&done), 0);
+    for (account, role) in furnished().roles.iter().filter(|(a, _)| a.user == "app") {
+        let mut now = done.clone();
+        now.roles.insert((account.clone(), role.clone()));
+        assert_eq!(left(&now), 1, "{role:?}");
+    }
+    for (key, held) in furnished().grants.iter().filter(|(k, _)| !done.grants.contains_key(k)) {
+        let mut now = done.clone();
+        now.grants.insert(key.clone(), held.clone());
+        assert_eq!(left(&now), usize::from(key.0.user == "app"), "{key:?}");
+    }
+}
+
+#[test]
+fn exclusive_says_what_it_cannot_see() {
+    let mut now = server();
+    now.unread.insert("roles".into());
+    let mut prior = state().fill(&now, Fill::Read).unwrap();
+    for exclusive in [false, true] {
+        prior.exclusive = Value::Value(exclusive);
+        let mut diags = Diagnostics::default();
+        plan::plan(PlanInput { prior: Some(&prior), config: &prior, proposed: &prior }, &mut diags);
+        let said = diags.warnings.iter().any(|w| w.summary.contains("does not cover"));
+        assert_eq!(said, exclusive, "{diags:?}");
+    }
+}
+
 #[test]
 fn an_import_takes_everything_but_system_objects() {
-    let state = everything(AccessState::default(), &server(), "login");
+    let state = everything(AccessState::default(), &furnished(), "login");
     let keys = |text: String| text;
     assert_eq!(keys(format!("{:?}", state.databases)).matches("name:").count(), 2);
     let Value::Value(users) = &state.users else { panic!() };
-    assert_eq!(users.keys().collect::<Vec<_>>(), ["app", "x"]);
+    assert_eq!(users.keys().collect::<Vec<_>>(), ["app", "app@localhost", "x"]);
     let Value::Value(grants) = &state.grants else { panic!() };
     assert_eq!(grants.keys().collect::<Vec<_>>(), ["app shop"]);
 }

@@ -47,8 +47,8 @@ impl SqlObject for GrantState {
         now.users.get(&account)?;
         let (held, all) = (now.held(&account, &scope), now.all(scope.level()));
         if self.privileges.is_null() {
-            // An import takes all privileges that the account holds there.
-            if held.is_empty() {
+            // An import takes all privileges that the account holds there and that can be declared.
+            if privilege::declarable(&held.privileges).is_empty() {
                 return None;
             }
             self.privileges = view::written_set(&held.privileges, &all);
@@ -143,7 +143,8 @@ pub async fn import(cx: &Context, id: &str) -> Result<GrantState, Problem> {
                 .unwrap_or_else(|| Problem::internal("an import id without a database")));
         }
     };
-    let [database, database_pattern, table] = view::written(&scope);
+    let [database, database_pattern, table] = view::written(&scope)
+        .ok_or_else(|| Problem::internal("an import id without a database"))?;
     let state = GrantState {
         user: Value::Value(user),
         host: Value::Value(host),

@@ -60,7 +60,7 @@ pub fn plan(input: PlanInput<'_, GrantState>, diags: &mut Diagnostics) -> Planne
 pub(super) fn id(state: &GrantState) -> Option<String> {
     let (target, account, scope) = (target(state)?, state.view().account()?, state.view().scope()?);
     let mut parts = vec![("user", account.user.as_str()), ("host", account.host.as_str())];
-    let named = super::view::written(&scope);
+    let named = super::view::written(&scope)?;
     let [database, pattern, table] = &named;
     for (key, value) in [("database", database), ("pattern", pattern), ("table", table)] {
         if let Value::Value(value) = value {

@@ -83,7 +83,8 @@ pub fn schema() -> Schema {
     .attr(
         "unmanaged",
         set(
-            "Privileges in the same place that others granted; `GRANT OPTION` is one of them.",
+            "Privileges in the same place that others granted; `GRANT OPTION` is one of them, and \
+             on a table so are privileges on its columns.",
             STRING,
         )
         .computed(),

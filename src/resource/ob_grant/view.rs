@@ -188,18 +188,21 @@ impl View<'_> {
     }
 }
 
-/// `database`, `database_pattern` and `table` that name a scope.
+/// `database`, `database_pattern` and `table` that name a scope; `None` when no configuration can.
 #[must_use]
-pub fn written(scope: &Scope) -> [Value<String>; 3] {
+pub fn written(scope: &Scope) -> Option<[Value<String>; 3]> {
     let v = |s: &str| Value::Value(s.to_owned());
-    match scope {
+    Some(match scope {
         Scope::Global => [v(EVERYTHING), Value::Null, Value::Null],
         Scope::Table(database, table) => [v(database), Value::Null, v(table)],
         Scope::Database(pattern) => match literal_name(pattern) {
             Some(name) => [v(&name), Value::Null, Value::Null],
             None => [Value::Null, v(pattern), Value::Null],
         },
-    }
+        Scope::Procedure(..) | Scope::Function(..) | Scope::Catalog(_) | Scope::Location(_) => {
+            return None;
+        }
+    })
 }
 
 /// The declared privileges that are still held, in the spelling of the configuration.
@@ -217,11 +220,13 @@ pub fn written_left(declared: &Texts, left: &privilege::Privileges) -> Texts {
     )
 }
 
-/// Privileges in the form of a state: all of them are written as `ALL PRIVILEGES`.
+/// Privileges in the form of a state: all of them are written as `ALL PRIVILEGES`, and those on
+/// columns are left out.
 #[must_use]
 pub fn written_set(privileges: &privilege::Privileges, all: &privilege::Privileges) -> Texts {
-    if privileges == all {
+    let privileges = privilege::declarable(privileges);
+    if privileges == *all {
         return Value::Value([Value::Value(privilege::ALL.to_owned())].into());
     }
-    Value::Value(privileges.iter().cloned().map(Value::Value).collect())
+    Value::Value(privileges.into_iter().map(Value::Value).collect())
 }
