@@ -255,8 +255,16 @@ impl Alone {
     /// # Errors
     /// The server cannot be fetched, or does not serve.
     pub fn start() -> Result<Self> {
+        Self::of(DEFAULT)
+    }
+
+    /// As [`Alone::start`], a server of this version.
+    ///
+    /// # Errors
+    /// As [`Alone::start`].
+    pub fn of(version: &str) -> Result<Self> {
         let turn = turn::take()?;
-        let program = server(DEFAULT)?.join("seekdb");
+        let program = server(version)?.join("seekdb");
         let dir = tempfile::Builder::new().prefix("ob-sql-").tempdir_in("/tmp")?;
         let at = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let (port, base) = (at.port().to_string(), dir.path().display().to_string());

@@ -10,7 +10,11 @@ struct Server(seekdb::Alone);
 
 impl Server {
     fn start() -> Self {
-        Self(seekdb::Alone::start().unwrap())
+        Self::of(seekdb::DEFAULT)
+    }
+
+    fn of(version: &str) -> Self {
+        Self(seekdb::Alone::of(version).unwrap())
     }
 
     fn ask(&self, statement: &str) -> Vec<Vec<String>> {
@@ -93,7 +97,11 @@ resource "ob_grant" "g" {{
 
 /// The words of an error, without the line breaks and frames of terraform.
 fn flat(error: &anyhow::Error) -> String {
-    format!("{error:#}").replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    words(&format!("{error:#}"))
+}
+
+fn words(text: &str) -> String {
+    text.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn account() -> String {
@@ -420,6 +428,132 @@ resource "ob_access" "x" {{
     assert!(said.contains("DROP 2 databases") && said.contains("drop 2 users"), "{said}");
     tf.settled().unwrap();
     server.login("u7", "pw7", "select * from db_7.t").unwrap();
+}
+
+/// What `app` holds beyond its declared grant, as the statements that gave it and as `unmanaged`
+/// shows it.
+const GIVEN: [(&str, &str); 9] = [
+    ("grant via to app", "'via'@'%' FROM 'app'@'%'"),
+    ("grant peer to app with admin option", "'peer'@'%' FROM 'app'@'%'"),
+    ("grant root to app", "'root'@'%' FROM 'app'@'%'"),
+    (
+        "grant select(a), update(a, `B c`) on d.t to app",
+        "SELECT (`a`), UPDATE (`B c`), UPDATE (`a`) ON `d`.`t`",
+    ),
+    ("grant grant option on d.t to app", "GRANT OPTION ON `d`.`t`"),
+    ("grant grant option on d.bare to app", "GRANT OPTION ON `d`.`bare`"),
+    ("grant execute on procedure d.p to app", "EXECUTE ON PROCEDURE `d`.`p`"),
+    (
+        "grant alter routine on function d.f to app with grant option",
+        "ALTER ROUTINE ON FUNCTION `d`.`f`",
+    ),
+    ("grant process on *.* to app", "PROCESS ON *.*"),
+];
+
+/// The same for kinds that only 1.3 has.
+const GIVEN_1_3: [(&str, &str); 3] = [
+    ("grant event on d.* to app", "EVENT ON `d`.*"),
+    ("grant use catalog on catalog internal to app", "USE CATALOG ON CATALOG `internal`"),
+    ("grant read on location mysql.l to app", "READ ON LOCATION `mysql`.`l`"),
+];
+
+/// A user kept everything through a role, a column or a routine.
+fn exclusive_leaves_only_what_is_declared(version: &str, more: &[(&str, &str)]) {
+    let server = Server::of(version);
+    for statement in [
+        "create database d",
+        "create table d.t (a int, `B c` int)",
+        "create table d.u (a int)",
+        "create table d.bare (a int)",
+        "create procedure d.p() select 7",
+        "create function d.f() returns int return 1",
+        "create role inner_role, via",
+        "grant select on d.u to inner_role",
+        "grant inner_role to via",
+    ] {
+        server.ask(statement);
+    }
+    if version == seekdb::OTHER {
+        server.ask("create location l url = 'file:///tmp/l'");
+    }
+    let config = |exclusive: bool| {
+        format!(
+            r#"
+resource "ob_access" "x" {{
+  endpoint = local.at
+  exclusive = {exclusive}
+  databases = {{ d = {{}}, test = {{}} }}
+  users = {{
+    app  = {{ password_wo = "pw", password_wo_version = 1 }}
+    peer = {{ password_wo = "pw", password_wo_version = 1 }}
+  }}
+  grants = {{ app = {{ user = "app", database = "d", privileges = ["INSERT"] }} }}
+}}
+"#
+        )
+    };
+    let (_dir, tf) = work(&server, &config(false));
+    tf.apply().unwrap();
+    for (statement, _) in GIVEN.iter().chain(more) {
+        server.ask(statement);
+    }
+    server.ask("set default role via to app");
+    // A role that was unlocked is one more login.
+    for statement in ["identified by 'pw'", "account unlock"] {
+        server.ask(&format!("alter user via {statement}"));
+    }
+    server.login("via", "pw", "select 1").unwrap();
+    let reads = ["select a from d.u", "select a from d.t", "call d.p()"];
+    let at = Login { at: server.0.at, user: "app".into(), password: Some("pw".into()) };
+    server.ask("revoke root from app");
+    for read in reads {
+        sql::query_with(at.clone(), "set role all", read).unwrap();
+    }
+    server.ask("grant root to app");
+
+    // All is shown, and stays without consent.
+    tf.apply().unwrap();
+    tf.settled().unwrap();
+    let state = tf.state_json().unwrap();
+    let others = &state["values"]["root_module"]["resources"][0]["values"]["unmanaged"];
+    assert_eq!(others["unread"], serde_json::json!([]), "{others}");
+    assert_eq!(others["users"], serde_json::json!(["'via'@'%'"]), "{others}");
+    let shown = others["grants"].to_string();
+    for (statement, label) in GIVEN.iter().chain(more) {
+        assert!(shown.contains(label), "{statement}: {label}: {shown}");
+    }
+
+    tf.write("main.tf", &(server.head() + &config(true))).unwrap();
+    let plan = words(&tf.plan().unwrap().unwrap());
+    for (_, label) in GIVEN.iter().chain(more) {
+        assert!(plan.contains(&format!("REVOKE {label}")), "{label}: {plan}");
+    }
+    tf.apply().unwrap();
+    tf.settled().unwrap();
+    // The server's own word, which knows of all kinds.
+    let mut held: Vec<_> = server.ask("show grants for app").concat();
+    held.sort();
+    assert_eq!(held, ["GRANT INSERT ON `d`.* TO 'app'", "GRANT USAGE ON *.* TO 'app'"]);
+    for read in reads {
+        sql::query_with(at.clone(), "set role all", read).unwrap_err();
+    }
+    server.login("via", "pw", "select 1").unwrap_err();
+    server.login("app", "pw", "insert into d.t values (1, 1)").unwrap();
+    // Others' roles are as they were, and so is root.
+    assert_eq!(
+        server.ask("select user_name from oceanbase.DBA_OB_USERS where type = 'ROLE'"),
+        [["inner_role"]]
+    );
+}
+
+#[test]
+fn exclusive_leaves_only_what_is_declared_on_1_4() {
+    exclusive_leaves_only_what_is_declared(seekdb::DEFAULT, &[]);
+}
+
+#[test]
+fn exclusive_leaves_only_what_is_declared_on_1_3() {
+    exclusive_leaves_only_what_is_declared(seekdb::OTHER, &GIVEN_1_3);
 }
 
 #[test]

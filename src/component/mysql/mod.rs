@@ -18,6 +18,10 @@
 //!   would make the user.
 //! - `DROP DATABASE` of a name with a double quote or a backslash is a syntax error or means
 //!   another name, so both characters are refused.
+//! - Beside the three levels an account can hold roles (and any account as if it were a role, root
+//!   too), and privileges on columns and routines; on 1.3.0.post5 also on catalogs and locations.
+//!   `mysql.procs_priv` cuts names, and no view shows a right to grant on that stands alone on a
+//!   table, so both are read where the server keeps them ([`parts`]).
 //! - Dropping a database keeps its grants. Database names are stored in lower case
 //!   (`lower_case_table_names` = 1); user names keep their case.
 pub mod catalog;
