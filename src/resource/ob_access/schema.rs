@@ -207,9 +207,9 @@ pub fn schema() -> Schema {
          privileges on columns, routines, catalogs and locations cannot be declared here, so \
          `exclusive = true` takes them away. That includes `EXECUTE` and `ALTER ROUTINE`, which \
          the server grants to whoever makes a routine. Roles themselves stay; one that was \
-         unlocked, so that it can log in, counts as a user.\n\nDropping a database needs its name in `allow_data_loss`.\n\nFrom single `ob_database`, \
-         `ob_user` and `ob_grant` to this and back: forget them with \
-         `removed { lifecycle { destroy = false } }` and import.",
+         unlocked, so that it can log in, counts as a user.\n\nDropping a database needs its name \
+         in `allow_data_loss`.\n\nFrom single `ob_database`, `ob_user` and `ob_grant` to this and \
+         back: forget them with `removed { lifecycle { destroy = false } }` and import.",
     )
     .attr(
         "id",
