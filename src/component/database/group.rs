@@ -176,7 +176,8 @@ pub struct Want {
     pub failover: Option<Consent>,
     /// Consent to give up what a member that takes writes has of its own.
     pub rebuild: Option<Rebuild>,
-    /// The group's creation; empty while it has none.
+    /// The group's creation; empty while it has none, and then the operation that writes its notes
+    /// is its creation.
     pub creation: String,
 }
 

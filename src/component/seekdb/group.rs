@@ -1,7 +1,7 @@
 //! A member of a group: looks at it, and writes and removes its copy of the note.
 use super::{Facts, Role, about, facts, server};
 use crate::base::Problem;
-use crate::engine::template::{OWNER, Template};
+use crate::engine::template::{OPERATION, OWNER, Template};
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId, StepKind};
 use async_trait::async_trait;
 
@@ -59,14 +59,21 @@ fn running(role: Role, facts: &Facts) -> Standing {
 pub struct WriteGroup {
     /// The member whose copy it is.
     pub node: Node,
-    /// The note. `authority` is filled in when the step runs: the owner who runs the operation.
+    /// The note. `authority` is filled in when the step runs: the owner who runs the operation. So
+    /// is an empty `creation`: the operation that makes the group.
     pub group: Group,
 }
 
 impl WriteGroup {
     fn wanted(&self, cx: &Cx) -> Group {
-        let authority = cx.operation().map(|o| o.authority.clone()).unwrap_or_default();
-        Group { authority, ..self.group.clone() }
+        let mut group = self.group.clone();
+        if let Some(operation) = cx.operation() {
+            group.authority.clone_from(&operation.authority);
+            if group.creation.is_empty() {
+                group.creation = operation.id.to_string();
+            }
+        }
+        group
     }
 }
 
@@ -83,7 +90,9 @@ impl Step for WriteGroup {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let note = Template::json(&self.group, &[("authority", OWNER)]);
+        let new = self.group.creation.is_empty();
+        let named = [("authority", OWNER), ("creation", OPERATION)];
+        let note = Template::json(&self.group, &named[..if new { 2 } else { 1 }]);
         Effect::Shell(about!(self.node, "steps/put_note.sh").arg("group").arg(note))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -104,7 +113,8 @@ impl Step for WriteGroup {
                 .fix("remove it from that group first"),
             ),
             Some(found)
-                if (&found.authority, &found.creation) != (&wanted.authority, &wanted.creation) =>
+                if found.authority != wanted.authority
+                    || !(found.creation.is_empty() || found.creation == wanted.creation) =>
             {
                 Check::Refused(
                     Problem::refused(format!(

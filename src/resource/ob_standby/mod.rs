@@ -15,7 +15,7 @@ use super::common::{self, within_plan};
 use super::execute::{Job, execute, owner, reader};
 use super::place::import_id;
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
-use crate::base::{CreationId, Problem};
+use crate::base::Problem;
 use crate::component::database::{self, Database, Move, Seen, Standing, Want, Whose};
 use crate::engine::lease::{MarkMust, Target};
 use crate::engine::{Graph, Key, Node};
@@ -154,8 +154,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     let whose = Whose { name: &want.name, authority: &owner, creation: "" };
     let looked = database::look_all(database, &reader(cx), &want.members, whose).await;
     let note = database::newest(&looked);
-    want.creation =
-        note.map_or_else(|| CreationId::fresh().to_string(), |note| note.creation.clone());
+    want.creation = note.map(|note| note.creation.clone()).unwrap_or_default();
     let planned_graph = database.group(&want)?;
     let (graph, seen) = match note {
         Some(note) => {
