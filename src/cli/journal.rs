@@ -61,7 +61,10 @@ pub fn show(whole: &Whole) -> String {
         ));
     }
     if whole.damaged > 0 {
-        lines.push(format!("  {} journal lines are damaged and were passed over", whole.damaged));
+        lines.push(format!(
+            "  {} journal lines are damaged, or from a newer version of ob, and were passed over",
+            whole.damaged
+        ));
     }
     lines.join("\n")
 }

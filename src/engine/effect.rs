@@ -103,8 +103,9 @@ pub struct Sql {
     pub server: Arc<dyn SqlServer>,
     /// The statements.
     pub statements: Vec<Template>,
-    /// Whether every other session of the same account is ended before the first statement. After a
-    /// take-over the engine ends them in any case.
+    /// Whether every other session of the same account is ended, before the first statement and
+    /// after the last one: who got in before a password was changed is out then. After a take-over
+    /// the engine ends them before the first statement in any case.
     pub end_others: bool,
 }
 
@@ -253,9 +254,7 @@ impl Cx {
         // 1.4.0.post1), and a run that takes over needs this answer.
         let others = session.others().await?;
         if self.took_over() || sql.end_others {
-            for id in &others {
-                session.end(id).await?;
-            }
+            end(session.as_mut(), &others).await?;
         }
         hold.still().await?;
         let mut result = Ok(());
@@ -265,9 +264,25 @@ impl Cx {
                 break;
             }
         }
+        if result.is_ok() && sql.end_others && !statements.is_empty() {
+            result = end_all(session.as_mut()).await;
+        }
         session.close().await;
         self.forget();
         hold.end(result.is_ok()).await?;
         result
     }
+}
+
+async fn end(session: &mut dyn SqlSession, ids: &[String]) -> Result<(), Problem> {
+    for id in ids {
+        session.end(id).await?;
+    }
+    Ok(())
+}
+
+/// Ends every other session of the same account.
+async fn end_all(session: &mut dyn SqlSession) -> Result<(), Problem> {
+    let others = session.others().await?;
+    end(session, &others).await
 }

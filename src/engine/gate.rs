@@ -32,6 +32,8 @@ pub const HELD: i32 = 79;
 pub const DAMAGED: i32 = 80;
 /// Exit status: the mark of the object is missing, or of another owner or creation.
 pub const FOREIGN: i32 = 81;
+/// Exit status: the state directory is another machine's.
+pub const ELSEWHERE: i32 = 82;
 /// What comes before the mark that a host refused with [`FOREIGN`].
 pub const FOREIGN_MARK: &str = "ob-owner: ";
 
@@ -272,6 +274,26 @@ mod tests {
             }
             other => panic!("{other:?}: {said}"),
         }
+    }
+
+    #[test]
+    fn a_state_directory_of_another_machine_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = dir.path().join("id");
+        let run = |machine: &str| {
+            std::fs::write(&id, machine).unwrap();
+            let (state, id) = (dir.path().display().to_string(), id.display().to_string());
+            let set = format!("OB_STATE={} ob_machine_id={}", quote(&state), quote(&id));
+            let script = format!("{set}\n{LIB}ob_machine\n");
+            let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            out.status.code()
+        };
+        assert_eq!(run("one\n"), Some(0), "the first time");
+        assert_eq!(run("one\n"), Some(0));
+        assert_eq!(run("two\n"), Some(ELSEWHERE), "a shared home, or a copy");
+        assert_eq!(run(""), Some(0), "a machine that does not say which it is");
+        std::fs::remove_file(dir.path().join("machine")).unwrap();
+        assert_eq!(run("two\n"), Some(0), "somebody has looked at it");
     }
 
     #[test]

@@ -71,6 +71,22 @@ ob_write_gate() {
   } | ob_put "$OB_STATE/objects/$1/gate"
 }
 
+# Proves that $OB_STATE is of this machine, and notes the machine there the first time. In a home that
+# several machines share (NFS), or that was copied with its machine, gates, journals and the boot in
+# them would be another machine's (82). A host that does not say which it is cannot be told apart.
+ob_machine() {
+  ob_id=''
+  { read -r ob_id < "${ob_machine_id:-/etc/machine-id}"; } 2>/dev/null
+  [ -n "$ob_id" ] || return 0
+  ob_was=''
+  { read -r ob_was < "$OB_STATE/machine"; } 2>/dev/null
+  if [ -z "$ob_was" ]; then printf '%s\n' "$ob_id" | ob_put "$OB_STATE/machine" || exit 1
+  elif [ "$ob_was" != "$ob_id" ]; then
+    printf '%s/machine names %.99s, and this machine is %s\n' "$OB_STATE" "$ob_was" "$ob_id" >&2
+    exit 82
+  fi
+}
+
 # Takes the lock under which the gate of KEY is changed, within SECONDS.
 ob_lock_gate() {
   umask 077
@@ -89,6 +105,7 @@ ob_peek() {
 ob_take() {
   umask 077
   mkdir -p "$OB_STATE/objects/$1/journal" || exit 1
+  ob_machine
   ob_lock_gate "$1" 10
   ob_read_gate "$1"
   [ "$g_live" = 0 ] || [ "$g_holder" = "$3" ] || { echo "$g_who"; exit 79; }

@@ -148,7 +148,7 @@ pub struct Line {
     pub entry: Entry,
 }
 
-/// Reads a journal. The second value counts the lines that were damaged.
+/// Reads a journal. The second value counts the lines that are damaged or of another format.
 #[must_use]
 pub fn parse(text: &str) -> (Vec<Line>, usize) {
     let (mut lines, mut bad) = (Vec::new(), 0);
@@ -167,5 +167,6 @@ fn parse_line(line: &str) -> Option<Line> {
     if u32::from_str_radix(sum, 16).ok()? != crc(json) {
         return None;
     }
-    Some(Line { at: at.parse().ok()?, entry: serde_json::from_str(json).ok()? })
+    let entry = serde_json::from_str(json).ok().filter(|e: &Entry| e.v == FORMAT)?;
+    Some(Line { at: at.parse().ok()?, entry })
 }

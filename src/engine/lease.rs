@@ -307,17 +307,28 @@ async fn give_back(
     on_all(&cx.detached(), &hosts, &script).await;
 }
 
-/// The problem of a gate that cannot be read: such a gate does not count as free.
+/// The problem of a gate that cannot be read, which does not count as free, or of a state directory
+/// that is another machine's.
 fn damaged(target: &Target, answers: &Answers) -> Option<Problem> {
     let (host, output) = answers
         .iter()
         .filter_map(|(h, a)| Some((h, a.as_ref().ok()?)))
-        .find(|(_, o)| o.status == gate::DAMAGED)?;
-    let what = format!("the gate of {} cannot be read", target.title);
-    Some(Problem::refused(what).place(host.endpoint.show()).why(output.tail()).fix(
-        "use the newest release of ob; if the file is damaged, make sure that nobody changes the \
-         object, then remove that file: the next run writes a new one",
-    ))
+        .find(|(_, o)| matches!(o.status, gate::DAMAGED | gate::ELSEWHERE))?;
+    let (what, fix) = if output.status == gate::DAMAGED {
+        (
+            format!("the gate of {} cannot be read", target.title),
+            "use the newest release of ob; if the file is damaged, make sure that nobody changes \
+             the object, then remove that file: the next run writes a new one",
+        )
+    } else {
+        (
+            format!("~/.ob on host \"{}\" is another machine's", host.endpoint.name),
+            "a home that several machines share, or that came along with a copy of a machine, \
+             cannot hold gates: give the user who runs the servers a home of its own on each host; \
+             if this machine only got another id, remove that file",
+        )
+    };
+    Some(Problem::refused(what).place(host.endpoint.show()).why(output.tail()).fix(fix))
 }
 
 fn hold(

@@ -1,9 +1,11 @@
-//! One object under two addresses in one run: a block that was renamed without `moved`.
+//! One object under two addresses in one run, and two objects that need the same.
 //!
-//! Core knows addresses only. It plans a create for the new one and a destroy for the old one, and
-//! the two would make and remove the same object, in whatever order they run.
+//! Core knows addresses only. For a block that was renamed without `moved` it plans a create for
+//! the new one and a destroy for the old one, and the two would make and remove the same object, in
+//! whatever order they run.
 use crate::base::Problem;
-use std::collections::BTreeSet;
+use crate::resource::Claim;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// An object: its type and its import id.
@@ -18,6 +20,7 @@ struct Seen {
     creates: BTreeSet<Object>,
     destroys: BTreeSet<Object>,
     made: BTreeSet<Object>,
+    claims: BTreeMap<Claim, Object>,
 }
 
 impl Twins {
@@ -39,6 +42,36 @@ impl Twins {
         self.seen(|s| {
             s.creates.insert(object.clone());
             alone(&s.destroys, &object)
+        })
+    }
+
+    /// An object is planned that needs `claims` for itself; `new`: it does not exist yet. Core plans
+    /// a create once.
+    ///
+    /// # Errors
+    /// Another object of this run needs one of them, or another block makes this object.
+    pub fn claims(
+        &self,
+        kind: &'static str,
+        id: &str,
+        new: bool,
+        claims: Vec<Claim>,
+    ) -> Result<(), Problem> {
+        let object = (kind, id.to_owned());
+        self.seen(|s| {
+            for claim in claims {
+                let other = s.claims.get(&claim).filter(|o| **o != object);
+                if let Some((kind, other)) = other {
+                    return Err(taken(&claim, &format!("{kind} {other}")));
+                }
+                if s.claims.insert(claim.clone(), object.clone()).is_some()
+                    && new
+                    && s.creates.contains(&object)
+                {
+                    return Err(taken(&claim, &format!("another block about {kind} {id}")));
+                }
+            }
+            Ok(())
         })
     }
 
@@ -73,6 +106,13 @@ fn alone(opposite: &BTreeSet<Object>, object: &Object) -> Result<(), Problem> {
     if opposite.contains(object) { Err(renamed(object)) } else { Ok(()) }
 }
 
+fn taken(claim: &Claim, other: &str) -> Problem {
+    Problem::refused(format!("{} is asked for twice", claim.what))
+        .place(&claim.machine)
+        .why(format!("{other} of this configuration needs it, too"))
+        .fix("give each object its own; if both blocks are about one object, keep one of them")
+}
+
 fn renamed((kind, id): &Object) -> Problem {
     Problem::refused(format!("{kind} {id} would be created and destroyed in one run"))
         .why(
@@ -98,6 +138,26 @@ mod tests {
         assert!(problem.fix.contains("from = ob_user.OLD"), "{problem}");
         assert!(twins.creates("ob_user", "b").is_err());
         assert!(twins.creates("ob_grant", "b").is_ok(), "another type");
+    }
+
+    #[test]
+    fn two_objects_of_one_run_never_need_the_same() {
+        let claim =
+            |machine: &str, what: &str| vec![Claim { machine: machine.into(), what: what.into() }];
+        let twins = Twins::default();
+        let kind = "ob_cluster";
+        let ask = |id: &str, new, claims| twins.claims(kind, id, new, claims);
+        assert!(ask("a", false, claim("h1:22", "port 2881")).is_ok());
+        assert!(ask("a", false, claim("h1:22", "port 2881")).is_ok(), "planned again");
+        assert!(ask("b", true, claim("h2:22", "port 2881")).is_ok(), "another machine");
+        let problem = ask("b", true, claim("h1:22", "port 2881")).unwrap_err();
+        assert!(problem.what.contains("port 2881") && problem.why.contains("ob_cluster a"));
+        // A replacement: the block is planned with its prior state, then without.
+        assert!(ask("a", true, claim("h1:22", "port 2881")).is_ok());
+        twins.creates(kind, "a").unwrap();
+        assert!(ask("a", true, claim("h1:22", "port 2881")).is_err(), "two blocks make it");
+        twins.begin();
+        assert!(ask("b", true, claim("h1:22", "port 2881")).is_ok(), "another run");
     }
 
     #[test]

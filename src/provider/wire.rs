@@ -179,7 +179,13 @@ impl<R: Resource> Wire<R> {
         let broken = rules::plan(&self.0.schema, &prior_tree, &config.tree, &tree);
         let refused = !broken.is_empty();
         self.broken("the plan", broken, diags);
-        if prior_tree == V::Nil {
+        let new = prior_tree == V::Nil;
+        if let Some(id) = import_id(&tree) {
+            let claims = self.0.resource.claims(&state);
+            let asked = self.0.shared.twins.claims(R::TYPE, &id, new, claims);
+            asked.err().into_iter().for_each(|problem| diags.problem(problem));
+        }
+        if new {
             let _ = self.alone(&tree, Twins::creates, diags);
         }
         if refused { Err(Refused) } else { Ok((tree, replace)) }

@@ -81,6 +81,15 @@ pub struct Planned<S> {
     pub replace: Vec<AttributePath>,
 }
 
+/// Something on a machine that only one object can have: a directory, a port, a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The machine: address and SSH port.
+    pub machine: String,
+    /// What it is, in words for people: `port 2881`.
+    pub what: String,
+}
+
 /// What a change does when it is applied.
 #[derive(Debug)]
 pub enum Work {
@@ -152,6 +161,11 @@ pub trait Resource: Send + Sync + 'static {
         input: PlanInput<'_, Self::State>,
         diags: &mut Diagnostics,
     ) -> Option<Planned<Self::State>>;
+
+    /// What the object needs for itself alone. Two blocks of one run that need the same are refused.
+    fn claims(&self, _planned: &Self::State) -> Vec<Claim> {
+        Vec::new()
+    }
 
     /// Pure: what a destroy must refuse or say (for instance because of `deletion_protection`).
     fn plan_destroy(&self, _prior: &Self::State, _diags: &mut Diagnostics) {}

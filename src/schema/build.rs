@@ -268,6 +268,22 @@ pub fn address(text: &str) -> Result<(), String> {
     crate::base::Address::parse(text).map(drop)
 }
 
+/// A [`Attr::check`]: the text can name a user of the operating system, also one of a directory
+/// service.
+///
+/// # Errors
+/// The text cannot.
+pub fn os_user(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@\\$+".contains(c);
+    if !text.is_empty() && text.len() <= 256 && !text.starts_with('-') && text.chars().all(plain) {
+        Ok(())
+    } else {
+        Err("a user of the host is named by letters, digits and . _ - @ \\ $ +, and does not begin \
+             with -"
+            .to_owned())
+    }
+}
+
 /// A [`Attr::check`]: the text is not empty.
 ///
 /// # Errors

@@ -447,3 +447,12 @@ fn lint_finds_what_is_wrong_with_a_schema() {
     ];
     assert_eq!(bad.lint(), want);
 }
+
+#[test]
+fn a_value_that_is_nested_too_deep_is_an_error_and_no_overflow() {
+    let nested = |levels: usize| [vec![0x91; levels], vec![0xc0]].concat();
+    assert!(tree::read(&nested(40)).is_ok());
+    for levels in [201, 383, 100_000] {
+        assert!(tree::read(&nested(levels)).is_err(), "{levels}");
+    }
+}

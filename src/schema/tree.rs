@@ -44,6 +44,9 @@ pub fn get_mut<'a>(tree: &'a mut Tree, name: &str) -> Option<&'a mut Tree> {
     let V::Map(all) = tree else { return None };
     all.iter_mut().find(|(k, _)| k.as_str() == Some(name)).map(|(_, v)| v)
 }
+/// How deep a value may be nested; ours are about ten deep, and each level counts twice or more.
+const DEPTH: usize = 200;
+
 /// Reads one whole msgpack value; no bytes at all are null.
 ///
 /// # Errors
@@ -53,7 +56,8 @@ pub fn read(bytes: &[u8]) -> Result<Tree, String> {
         return Ok(V::Nil);
     }
     let mut rest = bytes;
-    let tree = rmpv::decode::read_value(&mut rest).map_err(|e| e.to_string())?;
+    let tree = rmpv::decode::read_value_with_max_depth(&mut rest, DEPTH);
+    let tree = tree.map_err(|e| e.to_string())?;
     if rest.is_empty() { Ok(tree) } else { Err(format!("{} bytes follow the value", rest.len())) }
 }
 /// Writes a tree as msgpack.

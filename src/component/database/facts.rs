@@ -45,6 +45,10 @@ pub struct Facts {
     pub running_package: Option<String>,
     /// Password of our SQL account, if the account was made.
     pub account: Option<Secret>,
+    /// The password that is to follow it, while it is being changed.
+    pub account_next: Option<Secret>,
+    /// For which leave of a member that password was changed last.
+    pub rotated: String,
     /// The host's memory in bytes.
     pub memory: Option<Bytes>,
     /// An adoption of the server has begun and not ended.
@@ -81,7 +85,8 @@ impl Facts {
     /// How `user`, an account of ours, logs in; `None` before that account was made.
     #[must_use]
     pub fn login(&self, user: &str) -> Option<Login> {
-        self.account.as_ref().map(|password| Login::new(user, password))
+        let password = self.account.as_ref()?;
+        Some(Login { next: self.account_next.clone(), ..Login::new(user, password) })
     }
     /// The server belongs to a group. Then the group alone says whether the server runs, and
     /// nothing else starts it.

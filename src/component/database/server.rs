@@ -1,5 +1,6 @@
 //! One server: as it shall be, as it was found, and how far it has got.
 use super::Facts;
+use crate::base::Directory;
 use crate::component::package::Package;
 use crate::engine::mark::Stage;
 use crate::engine::{Node, Port};
@@ -40,6 +41,8 @@ pub struct Desired {
 pub struct Probe {
     /// The name in the server's mark, or else the name of its directory.
     pub name: String,
+    /// The directory that its mark names; `None` without a mark.
+    pub known_as: Option<Directory>,
     /// Ports of the server.
     pub ports: BTreeMap<Port, u16>,
     /// The files that the server runs from.

@@ -36,6 +36,14 @@ pub async fn read(cx: &Cx, host: &Host, users: &[String]) -> Result<Vec<Object>,
     Ok(found)
 }
 
+/// Objects that are noted in the home of the user who runs the host's servers.
+///
+/// # Errors
+/// The host cannot be reached.
+pub async fn own(cx: &Cx, host: &Host) -> Result<Vec<Object>, Problem> {
+    scan(cx, host, &host.run_as).await
+}
+
 async fn scan(cx: &Cx, host: &Host, user: &str) -> Result<Vec<Object>, Problem> {
     let at = Host { run_as: user.to_owned(), ..host.clone() };
     let text = cx.read(&at, &program!("objects.sh")).await?.stdout;

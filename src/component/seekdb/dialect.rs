@@ -46,6 +46,9 @@ pub struct Dialect {
     pub own: &'static [&'static str],
     /// Variables that the server itself sets to other values than their defaults.
     pub own_variables: &'static [&'static str],
+    /// Databases that a new server has, or makes by itself soon after its start, beside those that
+    /// every version has.
+    pub databases: &'static [&'static str],
     /// Jobs that a new server has beside [`JOBS`].
     pub jobs: &'static [&'static str],
 }
@@ -105,6 +108,7 @@ pub static V1_4: Dialect = Dialect {
         "memory_limit",
     ],
     own_variables: &["ob_tcp_invited_nodes", "parallel_servers_target"],
+    databases: &[],
     jobs: &[],
 };
 
@@ -183,6 +187,7 @@ pub static V1_3: Dialect = Dialect {
         "ob_compatibility_version",
         "ob_security_version",
     ],
+    databases: &["sys_external_tbs"],
     jobs: &[
         "SCHEDULED_MANAGE_DYNAMIC_PARTITION_DAILY",
         "SCHEDULED_MANAGE_DYNAMIC_PARTITION_HOURLY",

@@ -56,6 +56,8 @@ fn parse(text: &str) -> Facts {
         command: facts.get("command").cloned().unwrap_or_default(),
         running_package: facts.get("running").cloned(),
         account: facts.get("account").map(Secret::new),
+        account_next: facts.get("account.next").map(Secret::new),
+        rotated: file("rotated").unwrap_or_default().to_owned(),
         memory: facts.get("memory").and_then(|m| Bytes::parse(m)),
         adopting: has("has.adopting"),
         boot: has("has.boot"),

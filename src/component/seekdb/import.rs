@@ -90,6 +90,7 @@ pub async fn probe(cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe,
     }
     Ok(Probe {
         name,
+        known_as: found.mark.map(|m| m.node.directory),
         ports: BTreeMap::from([
             (Port::Sql, sql_port),
             (Port::Rpc, port(parameter("rpc_port"), 2882)),

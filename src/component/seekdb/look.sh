@@ -34,13 +34,21 @@ if [ -d "$base/store/redo" ]; then
   done
 fi
 if [ -d "$own" ]; then
-  for f in mark building group loss restart fenced adopting boot; do
-    [ -e "$own/$f" ] && echo "has.$f=1"
+  set --
+  for f in mark building group loss restart fenced rotated adopting boot; do
+    [ -e "$own/$f" ] || continue
+    echo "has.$f=1"
+    case $f in adopting|boot) ;; *) set -- "$@" "$f" ;; esac
   done
   for f in "$own"/aside/*; do [ -e "$f" ] && echo "aside.${f##*/}=1"; done
-  [ -s "$own/account" ] && { read -r a < "$own/account"; printf 'account=%s\n' "$a"; }
-  # Prints each line after the name of its file: "mark:{…".
-  (cd "$own" && exec grep -s '' mark building group loss restart fenced /dev/null)
+  if [ -s "$own/account" ]; then
+    { read -r a; read -r n; } < "$own/account"
+    printf 'account=%s\n' "$a"
+    [ -z "$n" ] || printf 'account.next=%s\n' "$n"
+  fi
+  # Prints each line after the name of its file: "mark:{…". None of ours is longer than this.
+  [ $# = 0 ] ||
+    (cd "$own" && exec awk 'FNR <= 99 { print FILENAME ":" substr($0, 1, 65536) }' "$@")
   if l=$(readlink "$own/package"); then
     echo "package=${l##*/}"
     [ -x "$own/package/seekdb" ] || echo package.lost=1

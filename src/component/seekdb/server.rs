@@ -3,7 +3,7 @@ use super::steps::working_root;
 use super::{ACCOUNT, Dialect, Facts, Instance, about, dialect};
 use crate::base::{Kind, Pauses, Problem, Secret};
 pub use crate::component::database::{Role, Said};
-use crate::component::sql::{self, Login, STARTING, Session, SqlError};
+use crate::component::sql::{self, ACCESS_DENIED, Login, STARTING, Session, SqlError};
 use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -18,11 +18,9 @@ pub use sql::STATEMENT;
 /// deployment has not got that far.
 pub async fn account(cx: &Cx, node: &Node) -> Result<Login, Problem> {
     let output = cx.read(&node.host, &about!(node, "steps/account.sh")).await?;
-    let password = output.stdout.trim();
-    if password.is_empty() {
-        return Err(no_account(node));
-    }
-    Ok(Login::new(ACCOUNT, &Secret::new(password)))
+    let mut lines = output.stdout.lines().filter(|l| !l.is_empty()).map(Secret::new);
+    let password = lines.next().ok_or_else(|| no_account(node))?;
+    Ok(Login { next: lines.next(), ..Login::new(ACCOUNT, &password) })
 }
 
 fn no_account(node: &Node) -> Problem {
@@ -57,7 +55,12 @@ async fn open_within(
     let mut pauses = Pauses::every(Duration::from_millis(500)).within(STARTS);
     loop {
         let port = node.sql_port();
-        let done = sql::open(transport.as_ref(), "127.0.0.1", port, login, limit).await;
+        let mut done = sql::open(transport.as_ref(), "127.0.0.1", port, login, limit).await;
+        if let Some(next) = login.following()
+            && done.as_ref().is_err_and(|e| e.code() == Some(ACCESS_DENIED))
+        {
+            done = sql::open(transport.as_ref(), "127.0.0.1", port, &next, limit).await;
+        }
         let starting = done.as_ref().is_err_and(|e| e.code() == Some(STARTING));
         if !starting || !cx.pause(&mut pauses).await? {
             return Ok(done);

@@ -53,18 +53,25 @@ pub struct Login {
     pub user: String,
     /// Password; `None` means that there is none.
     pub password: Option<Secret>,
+    /// The password that is to follow, while it is being changed: one of the two is in force.
+    pub next: Option<Secret>,
 }
 
 impl Login {
     /// `user` with `password`.
     #[must_use]
     pub fn new(user: &str, password: &Secret) -> Self {
-        Self { user: user.into(), password: Some(password.clone()) }
+        Self { user: user.into(), password: Some(password.clone()), next: None }
+    }
+    /// The same with the password that is to follow; `None` when there is none.
+    #[must_use]
+    pub fn following(&self) -> Option<Self> {
+        self.next.as_ref().map(|next| Self::new(&self.user, next))
     }
     /// `root` of a new server, which has no password.
     #[must_use]
     pub fn fresh_root() -> Self {
-        Self { user: "root".into(), password: None }
+        Self { user: "root".into(), password: None, next: None }
     }
 }
 

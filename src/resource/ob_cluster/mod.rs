@@ -17,7 +17,7 @@ pub use schema::{
 
 use super::common;
 use super::execute::{Job, execute, owner, reader};
-use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
+use super::{Applied, ApplyInput, Claim, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::{Problem, Secret};
 use crate::component::database::{Database, left};
 use crate::engine::lease::{MarkMust, Target};
@@ -47,6 +47,9 @@ impl Resource for ObCluster {
         diags: &mut Diagnostics,
     ) -> Option<Planned<Cluster>> {
         plan::plan(input, diags)
+    }
+    fn claims(&self, planned: &Cluster) -> Vec<Claim> {
+        plan::claims(planned)
     }
     fn plan_destroy(&self, prior: &Cluster, diags: &mut Diagnostics) {
         plan::plan_destroy(prior, diags);

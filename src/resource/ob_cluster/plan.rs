@@ -8,7 +8,7 @@ use crate::component::database::{self, Database, Desired, Server, State};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
 use crate::resource::place::import_id;
-use crate::resource::{PlanInput, Planned};
+use crate::resource::{Claim, PlanInput, Planned};
 use crate::schema::{Diagnostics, Report};
 
 /// Default SQL port.
@@ -267,6 +267,23 @@ fn created(next: &mut Cluster) {
         }
         None => (next.runbook, next.impact) = (Value::Unknown, Value::Unknown),
     }
+}
+
+/// What the cluster needs for itself on the machine of its server.
+#[must_use]
+pub fn claims(planned: &Cluster) -> Vec<Claim> {
+    let Some(node) = instance(planned) else { return Vec::new() };
+    let endpoint = &node.host.endpoint;
+    // `local` is one machine under any name.
+    let machine = if endpoint.address.is_local() {
+        "local".to_owned()
+    } else {
+        format!("{}:{}", endpoint.address, endpoint.port)
+    };
+    let ports = node.ports.values().map(|port| format!("port {port}"));
+    let own = [format!("directory {}", node.directory), format!("the name \"{}\"", node.name)];
+    let claim = |what| Claim { machine: machine.clone(), what };
+    ports.chain(own).map(claim).collect()
 }
 
 fn id(state: &Cluster) -> Value<String> {

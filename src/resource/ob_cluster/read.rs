@@ -199,6 +199,12 @@ pub async fn import(cx: &Context, id: &str) -> Result<Cluster, Problem> {
     let cx = reader(cx);
     let host = crate::resource::common::host(endpoint.clone(), &run_as);
     let (database, probe) = database::probe(&cx, &host, &directory).await?;
+    if let Some(known) = probe.known_as.filter(|known| *known != directory) {
+        return Err(Problem::user(format!("{} is imported by another path", &*directory))
+            .place(host.endpoint.show())
+            .why(format!("it was made as {}: the two paths lead to one directory", &*known))
+            .fix("use that path in the import id"));
+    }
     let port =
         |port: Port| probe.ports.get(&port).map_or(Value::Null, |p| Value::Value((*p).into()));
     let server = Server {

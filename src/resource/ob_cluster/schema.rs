@@ -3,7 +3,7 @@ use crate::component::database;
 use crate::component::package::{File, Package};
 use crate::resource::common::{Connection, Map, Texts, connection, known, text};
 use crate::schema::build::{
-    STRING, boolean, duration, map, map_of, not_empty, number, object, object_name, set, string,
+    STRING, boolean, duration, map, map_of, number, object, object_name, os_user, set, string,
 };
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
@@ -355,7 +355,7 @@ pub fn schema() -> Schema {
                                  when not set.",
                             )
                             .optional()
-                            .check(not_empty),
+                            .check(os_user),
                         ),
                     ],
                 )

@@ -311,6 +311,23 @@ fn differs(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
 fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
     let Some(want) = want(next) else { return };
     let seen = seen(prior);
+    let off = |name: &&String| seen.is(name) == Some(Standing::Unreachable);
+    if !gone(prior, &want).is_empty()
+        && let Some(name) = want.members.keys().find(off)
+    {
+        diags.caution(
+            Problem::user(format!(
+                "the provider's account of group \"{}\" keeps its password",
+                want.name
+            ))
+            .why(format!(
+                "\"{name}\" does not answer and could not be told another one; the member that \
+                 leaves knows it"
+            ))
+            .fix("bring that member back before another one leaves, if the one that leaves is not trusted")
+            .attribute(["members"]),
+        );
+    }
     for name in
         gone(prior, &want).keys().filter(|n| seen.standing.get(*n) == Some(&Standing::Unreachable))
     {

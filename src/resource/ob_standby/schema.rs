@@ -5,7 +5,8 @@ use crate::engine::{Engine, Node, Port};
 use crate::resource::common::{Connection, Map, Texts, connection, known, set_text, text};
 use crate::resource::ob_cluster::{InstanceRef, Timeouts, schema_timeouts};
 use crate::schema::build::{
-    Named, STRING, boolean, duration, map, map_of, number, object, object_name, set, string,
+    Named, STRING, boolean, duration, map, map_of, number, object, object_name, os_user, set,
+    string,
 };
 use crate::schema::{Schema, Value};
 use serde::{Deserialize, Serialize};
@@ -152,14 +153,27 @@ impl Failover {
 pub fn instance_attributes() -> Vec<Named> {
     vec![
         ("engine", string("Its database engine.").required().one_of(&database::names())),
-        ("name", string("Name of the cluster.").required()),
+        ("name", string("Name of the cluster.").required().check(object_name)),
         ("host", object("Where it is.", connection()).required()),
-        ("base_dir", string("Its directory.").required()),
-        ("sql_port", number("Port of the MySQL protocol.").required()),
-        ("rpc_port", number("Port on which standbys follow.").required()),
-        ("run_as", string("OS user that runs it.").optional()),
-        ("package", string("Package it starts from.").required()),
+        ("base_dir", string("Its directory.").required().check(directory)),
+        ("sql_port", number("Port of the MySQL protocol.").required().range(1..=65535)),
+        ("rpc_port", number("Port on which standbys follow.").required().range(1..=65535)),
+        ("run_as", string("OS user that runs it.").optional().check(os_user)),
+        ("package", string("Package it starts from.").required().check(package)),
     ]
+}
+
+fn directory(text: &str) -> Result<(), String> {
+    Directory::parse(text).map(drop)
+}
+
+/// An import while the host was off knows no package.
+fn package(text: &str) -> Result<(), String> {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c)) {
+        Ok(())
+    } else {
+        Err("a package is named by letters, digits and . _ + ~ -".to_owned())
+    }
 }
 
 fn epoch_of_consent() -> Named {

@@ -14,7 +14,10 @@ mod tests;
 use super::Dialect;
 use super::flow::begin;
 use super::group::{LeaveGroup, Standing};
-use super::steps::{EndNote, Follow, Note, PointSource, SetAside, SetBoot, Stop, StopServer};
+use super::steps::{
+    ChangePassword, EndNote, Follow, KeepPassword, Note, OfferPassword, PointSource, SetAside,
+    SetBoot, SharePassword, Stop, StopServer,
+};
 use crate::base::Problem;
 use crate::engine::{Graph, Node, Step};
 use open::{open_one, switchover};
@@ -261,6 +264,27 @@ fn follow_up(
     for (name, node) in gone.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)) {
         leave(&mut plan.g, name, node, epoch);
     }
+    // Who does not answer could not be told the new password, and would be lost with it.
+    let off = |n: &String| seen.is(n) == Some(Standing::Unreachable);
+    if !gone.is_empty() && !plan.want.members.keys().any(off) {
+        let names: Vec<_> = gone.keys().map(String::as_str).collect();
+        let others = plan.others(primary);
+        rotate(&mut plan.g, &source, &others, &format!("{}-{epoch}", names.join("+")));
+    }
+}
+
+/// Gives our account another password on the members that stay.
+fn rotate(g: &mut Graph, primary: &Node, others: &[Node], leave: &str) {
+    let leave = leave.to_owned();
+    g.then(OfferPassword { node: primary.clone(), leave: leave.clone() });
+    for to in others {
+        let (from, to) = (primary.clone(), to.clone());
+        g.then(SharePassword { from, to, leave: leave.clone() });
+    }
+    g.then(ChangePassword { node: primary.clone(), leave: leave.clone() });
+    for node in others.iter().chain([primary]) {
+        g.then(KeepPassword { node: node.clone(), leave: leave.clone() });
+    }
 }
 
 /// Takes a standby out of its group: stops it and sets its store aside, without ever opening it.
@@ -278,6 +302,7 @@ pub fn destroy(members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> G
         leave(&mut g, name, node, epoch);
     }
     if let Some(node) = members.get(primary) {
+        rotate(&mut g, node, &[], &format!("all-{epoch}"));
         // The primary's note goes last: without any note there is no group, and nobody would come
         // back for what is left.
         g.then(SetBoot::leaving(node));

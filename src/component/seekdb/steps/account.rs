@@ -3,15 +3,15 @@
 use super::super::server::{self, On};
 use super::super::{ACCOUNT, about};
 use super::{facts_of, id};
-use crate::base::Problem;
-use crate::component::sql::ACCESS_DENIED;
+use crate::base::{Problem, Secret};
+use crate::component::sql::{ACCESS_DENIED, Login};
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
 };
 use async_trait::async_trait;
 
-/// Name of the value: the password of our account.
-const PASSWORD: Name = Name("account");
+/// Name of the value: what the file of our account holds.
+pub(super) const PASSWORD: Name = Name("account");
 
 /// Makes the password file on the host (mode 0600), if there is none.
 #[derive(Clone, Debug)]
@@ -85,6 +85,15 @@ impl Step for CreateAccount {
     }
 }
 
+/// What an account's file holds: the password, and on a line of its own the one that is to follow.
+pub(super) fn file(login: &Login) -> Option<Secret> {
+    let password = login.password.as_ref()?;
+    Some(match &login.next {
+        Some(next) => Secret::new(format!("{}\n{}", password.expose(), next.expose())),
+        None => password.clone(),
+    })
+}
+
 fn statements() -> [Template; 3] {
     let user = crate::base::sql::literal(ACCOUNT);
     [
@@ -130,6 +139,6 @@ impl Step for CopyAccount {
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         let from = server::account(cx, &self.from).await?;
-        Ok(from.password.map(|p| Values::default().with(PASSWORD, p)))
+        Ok(file(&from).map(|p| Values::default().with(PASSWORD, p)))
     }
 }

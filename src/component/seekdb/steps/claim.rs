@@ -3,6 +3,7 @@ use super::super::about;
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::component::database;
+use crate::component::host::objects;
 use crate::engine::mark::{Mark, Stage};
 use crate::engine::{
     Check, Cx, Effect, Engine, Host, Name, Node, Program, Step, StepId, Template, Values,
@@ -44,6 +45,14 @@ pub(crate) fn foreign(found: &Mark, node: &Node, owner: &str) -> Option<Problem>
                 found.kind, found.node.name, node.name
             ))
             .fix("choose another base_dir, or the same name"),
+        )
+    } else if found.node.directory != node.directory {
+        Some(
+            refuse(format!(
+                "its mark says that it was made as {}: the two paths lead to one directory",
+                found.node.directory
+            ))
+            .fix("use that path, or choose another base_dir"),
         )
     } else {
         None
@@ -120,8 +129,34 @@ impl Step for Claim {
                     self.node.directory
                 )),
             ),
-            None => Check::Needed("the directory is free".into()),
+            None => match self.same_name(cx).await? {
+                Some(problem) => Check::Refused(problem),
+                None => Check::Needed("the directory is free".into()),
+            },
         })
+    }
+}
+
+impl Claim {
+    /// Why the name cannot be taken: another object of ours on the host has it.
+    async fn same_name(&self, cx: &Cx) -> Result<Option<Problem>, Problem> {
+        let here = objects::own(cx, &self.node.host).await?;
+        let other = here.iter().find(|o| {
+            o.base != *self.node.directory
+                && o.mark.as_ref().is_some_and(|m| m.node.name == self.node.name)
+        });
+        Ok(other.map(|o| {
+            let owner = o.mark.as_ref().map_or("", |m| m.owner.as_str());
+            Problem::refused(format!(
+                "there is a \"{}\" on host \"{}\" already",
+                self.node.name, self.node.host.endpoint.name
+            ))
+            .place(format!("{} on {}", o.base, self.node.host.endpoint.show()))
+            .why(format!(
+                "owner \"{owner}\" made it; messages and units could not tell the two apart"
+            ))
+            .fix("choose another name")
+        }))
     }
 }
 

@@ -44,7 +44,7 @@ fn queries(dialect: &Dialect) -> Vec<(&'static str, String)> {
     );
     let databases = format!(
         "select schema_name from information_schema.schemata where schema_name not in ({})",
-        list(&SCHEMAS)
+        list(SCHEMAS.iter().chain(dialect.databases))
     );
     let jobs = format!(
         "select job_name from oceanbase.DBA_SCHEDULER_JOBS \

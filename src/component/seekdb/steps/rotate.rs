@@ -1,0 +1,197 @@
+//! Another password for our account when a member leaves its group: who left knows the old one, and
+//! our account may do everything on the members that stay.
+//!
+//! The new password first lies beside the old one on all members, where either is tried. Then the
+//! primary changes it, and each member that knows it drops the old one.
+use super::super::server::{self, On};
+use super::super::{ACCOUNT, about};
+use super::account::{PASSWORD, file};
+use super::{facts_of, id};
+use crate::base::sql::literal;
+use crate::base::{Pauses, Problem};
+use crate::component::sql::ACCESS_DENIED;
+use crate::engine::{
+    Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
+};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Name of the value: the password that is to follow.
+const NEXT: Name = Name("the account's next password");
+/// How long a standby may take to know a password that its primary has changed.
+const KNOWS: Duration = Duration::from_secs(30);
+
+/// Makes the password that is to follow, on the primary's host.
+#[derive(Clone, Debug)]
+pub struct OfferPassword {
+    /// The primary.
+    pub node: Node,
+    /// Which leave it is for.
+    pub leave: String,
+}
+
+#[async_trait]
+impl Step for OfferPassword {
+    fn id(&self) -> StepId {
+        id("offer_password", &self.node)
+    }
+    fn title(&self) -> String {
+        format!("make another password for {ACCOUNT} of {}", self.node.show())
+    }
+    fn host(&self) -> &Host {
+        &self.node.host
+    }
+    fn effect(&self) -> Effect {
+        Effect::Shell(about!(self.node, "offer_password.sh"))
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let facts = facts_of(cx, &self.node).await?;
+        Ok(if facts.rotated == self.leave || facts.account_next.is_some() {
+            Check::Done
+        } else {
+            Check::Needed("the member that leaves knows the one in force".into())
+        })
+    }
+}
+
+/// Puts both passwords on the host of another member.
+#[derive(Clone, Debug)]
+pub struct SharePassword {
+    /// The primary.
+    pub from: Node,
+    /// The other member.
+    pub to: Node,
+    /// Which leave it is for.
+    pub leave: String,
+}
+
+#[async_trait]
+impl Step for SharePassword {
+    fn id(&self) -> StepId {
+        id("share_password", &self.to)
+    }
+    fn title(&self) -> String {
+        format!("share the next password of {ACCOUNT} with {}", self.to.show())
+    }
+    fn host(&self) -> &Host {
+        &self.to.host
+    }
+    fn effect(&self) -> Effect {
+        let password = Template::value(PASSWORD);
+        Effect::Shell(about!(self.to, "copy_account.sh").arg(password))
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let facts = facts_of(cx, &self.to).await?;
+        if facts.rotated == self.leave {
+            return Ok(Check::Done);
+        }
+        let from = server::account(cx, &self.from).await?;
+        Ok(if facts.login(ACCOUNT) == Some(from) {
+            Check::Done
+        } else {
+            Check::Needed("it does not have it".into())
+        })
+    }
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        let from = server::account(cx, &self.from).await?;
+        Ok(file(&from).map(|p| Values::default().with(PASSWORD, p)))
+    }
+}
+
+/// Changes the password in the primary, and ends all other sessions of our account there.
+#[derive(Clone, Debug)]
+pub struct ChangePassword {
+    /// The primary.
+    pub node: Node,
+    /// Which leave it is for.
+    pub leave: String,
+}
+
+#[async_trait]
+impl Step for ChangePassword {
+    fn id(&self) -> StepId {
+        id("change_password", &self.node)
+    }
+    fn title(&self) -> String {
+        format!("change the password of {ACCOUNT} in {}", self.node.show())
+    }
+    fn host(&self) -> &Host {
+        &self.node.host
+    }
+    fn effect(&self) -> Effect {
+        let user = literal(ACCOUNT);
+        let statement =
+            Template::from(format!("ALTER USER {user} IDENTIFIED BY ")).and(NEXT, Form::Sql);
+        let sql = Sql::new(On::service(&self.node), [statement]);
+        Effect::Sql(Sql { end_others: true, ..sql })
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        if facts_of(cx, &self.node).await?.rotated == self.leave {
+            return Ok(Check::Done);
+        }
+        knows(cx, &self.node).await
+    }
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        let next = server::account(cx, &self.node).await?.next;
+        Ok(next.map(|next| Values::default().with(NEXT, next)))
+    }
+}
+
+/// Whether the password that is to follow is in force on a server.
+async fn knows(cx: &Cx, node: &Node) -> Result<Check, Problem> {
+    let Some(next) = server::account(cx, node).await?.following() else {
+        return Ok(Check::Unknown("there is no password that is to follow".into()));
+    };
+    Ok(match server::open(cx, node, &next).await? {
+        Ok(session) => {
+            session.close().await;
+            Check::Done
+        }
+        Err(error) if error.code() == Some(ACCESS_DENIED) => {
+            Check::Needed("its login is refused".into())
+        }
+        Err(error) => Check::Unknown(error.to_string()),
+    })
+}
+
+/// Drops the old password on a member's host, once the member's server knows the new one.
+#[derive(Clone, Debug)]
+pub struct KeepPassword {
+    /// The member.
+    pub node: Node,
+    /// Which leave it is for.
+    pub leave: String,
+}
+
+#[async_trait]
+impl Step for KeepPassword {
+    fn id(&self) -> StepId {
+        id("keep_password", &self.node)
+    }
+    fn title(&self) -> String {
+        format!("drop the old password of {ACCOUNT} with {}", self.node.show())
+    }
+    fn host(&self) -> &Host {
+        &self.node.host
+    }
+    fn effect(&self) -> Effect {
+        Effect::Shell(about!(self.node, "keep_password.sh").arg(self.leave.as_str()))
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        if facts_of(cx, &self.node).await?.rotated == self.leave {
+            return Ok(Check::Done);
+        }
+        // Cut between its file and its note: the one password that is left is the new one.
+        if server::account(cx, &self.node).await?.next.is_none() {
+            return Ok(Check::Partial("it is not noted yet".into()));
+        }
+        let mut pauses = Pauses::every(Duration::from_millis(200)).within(KNOWS);
+        loop {
+            match knows(cx, &self.node).await? {
+                Check::Done => return Ok(Check::Needed("its server knows the new one".into())),
+                _ if cx.pause(&mut pauses).await? => {}
+                _ => return Ok(Check::Unknown("its server does not know the new one yet".into())),
+            }
+        }
+    }
+}
