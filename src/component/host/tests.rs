@@ -210,7 +210,8 @@ async fn directories_are_made_once_and_undone_as_far_as_they_are_empty() {
         );
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    // Not below /tmp, where others may write.
+    let dir = tempfile::tempdir_in("/var").unwrap();
     std::fs::create_dir(dir.path().join("there")).unwrap();
     let (cx, d) = (cx(dir.path()), directories(dir.path(), &["there", "new/one", "new/two"]));
     let graph = flow::create(&d);
@@ -242,6 +243,44 @@ async fn directories_are_made_once_and_undone_as_far_as_they_are_empty() {
     assert_eq!(mode("there"), 0o755, "what was there gets its mode back");
     assert!(!record::read(&cx, &d.site.host).await.unwrap().exists());
     assert!(dir.path().join("state/objects/host/gate").exists(), "gates outlive the object");
+}
+
+#[tokio::test]
+async fn root_makes_and_undoes_nothing_below_a_directory_of_others() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED root_makes_and_undoes_nothing_below_a_directory_of_others: needs root");
+        return;
+    }
+    let dir = tempfile::tempdir_in("/var").unwrap();
+    let (cx, parent) = (cx(dir.path()), dir.path().join("theirs"));
+    std::fs::create_dir(&parent).unwrap();
+    let theirs = |uid: u32| std::os::unix::fs::chown(&parent, Some(uid), None).unwrap();
+    let d = directories(dir.path(), &["theirs/new", "theirs/there"]);
+    let one = |name: &str| directories(dir.path(), &[&format!("theirs/{name}")]);
+    std::fs::create_dir(parent.join("there")).unwrap();
+    theirs(1);
+    for name in ["new", "there"] {
+        let problem = go(&cx, &flow::create(&one(name)), "me").await.problem.unwrap();
+        assert!(problem.why.contains("theirs belongs to daemon"), "{problem}");
+        assert!(problem.fix.contains("prepare only that directory"), "{problem}");
+    }
+    theirs(0);
+    let made = go(&cx, &flow::create(&d), "me").await;
+    assert_eq!(made.problem, None);
+    // What is as it shall be is left alone, whoever owns the parent.
+    theirs(1);
+    let again = go(&cx, &flow::create(&d), "me").await;
+    assert_eq!((again.problem, again.done.len()), (None, 0));
+    let creation = record::read(&cx, &d.site.host).await.unwrap().text("creation").to_owned();
+    let destroy = flow::destroy(&d.site, d.prepare.as_ref(), &creation);
+    let problem = go(&cx, &destroy, "me").await.problem.unwrap();
+    assert!(
+        problem.why.contains("theirs belongs to daemon") && problem.fix.contains("chown root"),
+        "{problem}"
+    );
+    theirs(0);
+    assert_eq!(go(&cx, &destroy, "me").await.problem, None);
+    assert!(!parent.join("new").exists() && parent.join("there").exists());
 }
 
 #[tokio::test]

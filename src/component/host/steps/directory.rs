@@ -1,7 +1,7 @@
 //! Directories for data and logs. These steps never take a directory that holds other people's
-//! files, and never remove one.
+//! files, and never remove one. Root acts on a directory only where nobody else can swap it.
 use super::super::{Directory, Site, objects};
-use super::{Seen, id, prepare};
+use super::{ROOTS, Seen, id, prepare};
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Step, StepId};
 use async_trait::async_trait;
@@ -58,10 +58,7 @@ impl Step for MakeDirectory {
         if seen.has("link") {
             return Ok(refuse("it is a symbolic link".into(), "declare the directory it leads to"));
         }
-        if !seen.has("kind") {
-            return Ok(Check::Needed(format!("{} does not exist", d.path)));
-        }
-        if seen.get("kind") != "directory" {
+        if seen.has("kind") && seen.get("kind") != "directory" {
             return Ok(refuse(
                 format!("it is a {}", seen.get("kind")),
                 "choose another path, or move it away",
@@ -70,6 +67,16 @@ impl Step for MakeDirectory {
         let (owner, wanted) = (seen.get("owner"), self.owner(&seen));
         if owner == wanted && seen.get("mode") == d.mode {
             return Ok(Check::Done);
+        }
+        if let Some(why) = seen.swappable() {
+            return Ok(refuse(
+                format!("{why}: whoever may write there could swap it while root acts on it"),
+                "prepare only that directory and let its owner make what is below; or make each \
+                 directory above root's alone: chown root, chmod go-w",
+            ));
+        }
+        if !seen.has("kind") {
+            return Ok(Check::Needed(format!("{} does not exist", d.path)));
         }
         let known = seen.record.get(&format!("dir.{}", d.path)).is_some();
         if !known && owner != wanted {
@@ -140,6 +147,17 @@ impl Step for RemoveDirectory {
                     .place(self.site.host.endpoint.show())
                     .why(format!("{} lives in {}", o.title, o.base))
                     .fix(format!("destroy {} first", o.title)),
+            ));
+        }
+        if let Some(why) = seen.swappable().filter(|_| !seen.has("link")) {
+            return Ok(Check::Refused(
+                Problem::refused(format!(
+                    "cannot undo {} on host \"{}\"",
+                    self.path, self.site.name
+                ))
+                .place(self.site.host.endpoint.show())
+                .why(format!("{why}: it could be swapped while root acts on it"))
+                .fix(ROOTS),
             ));
         }
         Ok(Check::Needed(format!("its note says: {was}")))

@@ -4,10 +4,11 @@ use super::super::Site;
 use super::{Seen, header_template, id, prepare};
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Step, StepId};
+use crate::transport::sudo::HUGEPAGE;
 use async_trait::async_trait;
 
 const FILE: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
-const UNIT: &str = "ob-host.thp.service";
+const UNIT: &str = HUGEPAGE.0;
 
 /// Sets the mode, or sets it back to what it was before.
 #[derive(Clone, Debug)]
@@ -56,14 +57,13 @@ impl Step for SetHugepage {
     fn effect(&self) -> Effect {
         Effect::Shell(match &self.want {
             Some(want) => {
-                let text = header_template(&self.site).then(format!(
-                    "
-{}",
-                    unit(want)
-                ));
+                let text = header_template(&self.site).then(format!("\n{}", unit(want)));
                 prepare!("set_hugepage.sh").args([FILE, UNIT, want]).arg(text)
             }
-            None => prepare!("unset_hugepage.sh").args([FILE, UNIT]),
+            None => {
+                let program = prepare!("unset_hugepage.sh").args([FILE, UNIT]);
+                program.arg(header_template(&self.site))
+            }
         })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -75,6 +75,9 @@ impl Step for SetHugepage {
         // This kernel has no transparent huge pages, so there is nothing to set.
         if !seen.has("now") {
             return Ok(Check::Done);
+        }
+        if let Some(problem) = seen.foreign(&self.site, UNIT, &seen.file("unit.")) {
+            return Ok(Check::Refused(problem));
         }
         let now = current(seen.get("now"));
         if now != want {

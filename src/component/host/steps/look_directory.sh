@@ -1,7 +1,8 @@
-# Prints what a directory is. PATH
-# needs: engine/host.sh component/host/record.sh
+# Prints what a directory is, and who besides root could swap it. PATH
+# needs: engine/host.sh transport/only_root.sh component/host/record.sh
 ob_record
 printf 'me=%s\n' "$(id -un)"
+w=$(only_root "$1" 2>&1) || printf 'unsafe=%s\n' "$w"
 if [ -L "$1" ]; then echo link=1; fi
 [ -e "$1" ] && stat -c 'owner=%U
 mode=%04a

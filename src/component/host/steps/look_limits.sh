@@ -1,6 +1,7 @@
 # Prints the login user and our file of limits. FILE
-# needs: engine/host.sh component/host/record.sh
+# needs: engine/host.sh transport/only_root.sh component/host/record.sh
 ob_record
+w=$(only_root "$1" 2>&1) || printf 'unsafe=%s\n' "$w"
 printf 'me=%s\n' "$(id -un)"
 [ ! -e "$1" ] || sed 's/^/file./' "$1"
 :

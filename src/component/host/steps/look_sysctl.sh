@@ -1,8 +1,9 @@
 # Prints our file of kernel settings, and the value of each setting that is asked for or noted.
 # FILE KEY...
-# needs: engine/host.sh component/host/record.sh
+# needs: engine/host.sh transport/only_root.sh component/host/record.sh
 ob_record
 file=$1
+w=$(only_root "$file" 2>&1) || printf 'unsafe=%s\n' "$w"
 shift
 while read -r k v _; do [ "$k" = MemTotal: ] && printf 'memory=%s\n' "$v"; done < /proc/meminfo
 [ ! -e "$file" ] || sed 's/^/file./' "$file"

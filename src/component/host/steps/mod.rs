@@ -44,6 +44,10 @@ impl Seen {
     fn has(&self, key: &str) -> bool {
         self.facts.contains_key(key)
     }
+    /// Why others than root could swap what root would act on.
+    fn swappable(&self) -> Option<&str> {
+        self.facts.get("unsafe").map(String::as_str)
+    }
     /// The lines of a file that the program printed with `sed 's/^/PREFIX/'`.
     fn file(&self, prefix: &str) -> String {
         self.text.lines().filter_map(|l| l.strip_prefix(prefix)).flat_map(|l| [l, "\n"]).collect()
@@ -52,8 +56,19 @@ impl Seen {
     fn header(&self, site: &Site) -> String {
         format!("{}\n", header(site).replace(NOBODY, self.record.text("owner")))
     }
-    /// Refuses a file at `path` that somebody else wrote.
+    /// Refuses a file at `path` that somebody else wrote or could swap while root writes it.
     fn foreign(&self, site: &Site, path: &str, content: &str) -> Option<Problem> {
+        if let Some(why) = self.swappable() {
+            return Some(
+                Problem::refused(format!(
+                    "root cannot safely write {path} on host \"{}\"",
+                    site.host.endpoint.name
+                ))
+                .place(site.host.endpoint.show())
+                .why(why)
+                .fix(ROOTS),
+            );
+        }
         (!content.is_empty() && !content.starts_with(&self.header(site))).then(|| {
             Problem::refused(format!(
                 "{path} on host \"{}\" belongs to somebody else",
@@ -65,6 +80,10 @@ impl Seen {
         })
     }
 }
+
+/// What to do about a path that others than root could swap.
+const ROOTS: &str = "write the path without links, and make each directory above it root's alone: \
+                     chown root, chmod go-w";
 
 /// Placeholder for the owner in [`header`].
 const NOBODY: &str = "<owner>";
@@ -90,12 +109,16 @@ fn id(kind: &'static str, site: &Site) -> StepId {
     StepId::new(StepKind(kind), &site.host, "")
 }
 
-/// The program in a `.sh` file beside the source, with the record's functions before it and a time
-/// limit of 60 s.
+/// The program in a `.sh` file beside the source, with `only_root` and the record's functions before
+/// it and a time limit of 60 s.
 macro_rules! prepare {
     ($file:literal) => {
-        $crate::program!($file, $crate::component::host::record::LIB)
-            .within(std::time::Duration::from_secs(60))
+        $crate::program!(
+            $file,
+            $crate::transport::sudo::ONLY_ROOT,
+            $crate::component::host::record::LIB
+        )
+        .within(std::time::Duration::from_secs(60))
     };
 }
 use prepare;

@@ -1,8 +1,9 @@
 # Sets kernel settings by our file. NOTES are lines "key value" for the record and are written
 # first. BOTH is the file including what is set back. FILE_TEXT is the file as it stays; empty
 # removes it. FORGET lists the keys whose notes are removed. FILE NOTES BOTH FILE_TEXT FORGET
-# needs: engine/host.sh component/host/record.sh
+# needs: engine/host.sh transport/only_root.sh component/host/record.sh
 file=$1
+only_root "$file" || exit 1
 printf %s "$2" | {
   while read -r k v; do ob_note "sysctl.$k" "$v" || exit 1; done
 } || exit 1

@@ -1,6 +1,6 @@
 //! The OS user that owns files and runs servers.
 use super::super::{Site, User, objects};
-use super::{Seen, id, prepare};
+use super::{ROOTS, Seen, id, prepare};
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Name, Step, StepId, Template, Values};
 use async_trait::async_trait;
@@ -11,8 +11,9 @@ const COMMENT: &str = "ob-host";
 /// Name of a value: userdel's option for the home.
 const HOME: Name = Name("--remove, unless its home holds other files");
 
-async fn look(cx: &Cx, site: &Site, name: &str) -> Result<Seen, Problem> {
-    Seen::read(cx, site, &prepare!("look_user.sh").arg(name)).await
+/// Looks at the account. `home` is the home that it would get.
+async fn look(cx: &Cx, site: &Site, name: &str, home: &str) -> Result<Seen, Problem> {
+    Seen::read(cx, site, &prepare!("look_user.sh").args([name, home])).await
 }
 
 /// Makes the user, unless one of that name exists.
@@ -25,6 +26,9 @@ pub struct MakeUser {
 }
 
 impl MakeUser {
+    fn home(&self) -> String {
+        self.user.home.clone().unwrap_or_else(|| format!("/home/{}", self.user.name))
+    }
     fn command(&self) -> Vec<String> {
         let mut words =
             vec!["useradd".to_owned(), "--create-home".into(), "--comment".into(), COMMENT.into()];
@@ -48,11 +52,11 @@ impl Step for MakeUser {
         &self.site.host
     }
     fn effect(&self) -> Effect {
-        let program = prepare!("make_user.sh").arg(self.user.name.as_str());
+        let program = prepare!("make_user.sh").args([&self.user.name, &self.home()]);
         Effect::Shell(program.args(self.command()))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let seen = look(cx, &self.site, &self.user.name).await?;
+        let seen = look(cx, &self.site, &self.user.name, &self.home()).await?;
         let refuse = |why: String, fix: &str| {
             Check::Refused(
                 Problem::refused(format!(
@@ -71,6 +75,9 @@ impl Step for MakeUser {
                     "a group of that name exists without such a user".into(),
                     "remove the group, make the user by hand, or choose another name",
                 )
+            } else if let Some(why) = seen.swappable() {
+                let why = format!("root would make its home {}, and {why}", self.home());
+                refuse(why, ROOTS)
             } else {
                 Check::Needed(format!("user {} does not exist", self.user.name))
             });
@@ -117,7 +124,7 @@ impl Step for RemoveUser {
         Effect::Shell(program.arg(Template::value(HOME)))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let seen = look(cx, &self.site, &self.name).await?;
+        let seen = look(cx, &self.site, &self.name, "").await?;
         if seen.record.get("user") != Some(self.name.as_str()) {
             return Ok(Check::Done);
         }
@@ -158,9 +165,13 @@ impl Step for RemoveUser {
         Ok(Check::Needed("it was made for this host".into()))
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
-        let seen = look(cx, &self.site, &self.name).await?;
+        let seen = look(cx, &self.site, &self.name, "").await?;
         let gone = Values::default().with(HOME, "");
         if !seen.has("uid") {
+            return Ok(Some(gone));
+        }
+        if let Some(why) = seen.swappable() {
+            tracing::warn!(host = %self.site.name, "the home of {} stays: {why}", self.name);
             return Ok(Some(gone));
         }
         let inside = Host { run_as: self.name.clone(), ..self.site.host.clone() };
