@@ -262,6 +262,17 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 why.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", "),
                 fix,
             ));
+            // What an operation is working on is on its way.
+            let facts = member.facts.filter(|f| f.store && !f.adopting && !gate.live);
+            if facts.is_some() {
+                let boot = database.boot(cx, &instance, object.group.is_some()).await;
+                found.extend(boot.unwrap_or_else(Some).map(|problem| {
+                    let what = format!("boot {}", instance.name);
+                    let member = object.group.is_some();
+                    let state = if member { Level::Bad } else { Level::Warn };
+                    Finding::new(host, what, state, problem.why, problem.fix)
+                }));
+            }
         }
     }
     found

@@ -20,6 +20,7 @@ mod schema;
 mod state_file;
 mod status;
 pub mod steps;
+mod sudoers;
 mod watch;
 
 #[cfg(test)]
@@ -72,14 +73,7 @@ enum Command {
     /// Checks hosts and what lies on them.
     Doctor(doctor::Args),
     /// Prints the sudoers file that an ordinary login user needs.
-    Sudoers {
-        /// Login user.
-        #[arg(long)]
-        user: String,
-        /// User that runs the servers.
-        #[arg(long, default_value = "ob")]
-        run_as: String,
-    },
+    Sudoers(sudoers::Args),
     /// Schemas and registry pages.
     #[command(subcommand)]
     Schema(schema::Verb),
@@ -141,11 +135,7 @@ async fn run(out: &Out, command: Command, cancel: CancellationToken) -> Result<E
         Command::Standby(diff::Verb::Diff(args)) => diff::run(out, args, cancel).await,
         Command::Gone(args) => gone::run(out, args, cancel).await,
         Command::Doctor(args) => doctor::run(out, args, cancel).await,
-        Command::Sudoers { user, run_as } => {
-            let text = crate::transport::sudo::sudoers(&user, &run_as);
-            out.data(&serde_json::json!({ "sudoers": text }), || text.clone())?;
-            Ok(End::Done)
-        }
+        Command::Sudoers(args) => sudoers::run(out, &args),
         Command::Schema(verb) => schema::run(out, verb),
     }
 }

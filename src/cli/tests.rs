@@ -40,6 +40,8 @@ fn the_command_line_is_read() {
         ("ob standby diff --group kit.json --member a --aside epoch-2", true),
         ("ob doctor --host h", true),
         ("ob sudoers --user deploy --run-as ob", true),
+        ("ob sudoers --user deploy --narrow", true),
+        ("ob sudoers --narrow", false),
         ("ob schema write --check", true),
         ("ob frobnicate", false),
     ] {

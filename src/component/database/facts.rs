@@ -53,8 +53,6 @@ pub struct Facts {
     pub memory: Option<Bytes>,
     /// An adoption of the server has begun and not ended.
     pub adopting: bool,
-    /// The server starts when its host boots.
-    pub boot: bool,
     /// Checksum (crc32 of cksum) of the start script.
     pub start_sum: String,
     /// The note of the group that the server is a member of.

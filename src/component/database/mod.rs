@@ -94,6 +94,14 @@ pub trait Database: Debug + Send + Sync {
     /// The directory holds nothing of this engine, or the host does not answer.
     async fn probe(&self, cx: &Cx, host: &Host, directory: &Directory) -> Result<Probe, Problem>;
 
+    /// How a server differs from how it shall start with its host; a member of a group must not.
+    ///
+    /// # Errors
+    /// The host cannot be reached.
+    async fn boot(&self, cx: &Cx, node: &Node, member: bool) -> Result<Option<Problem>, Problem>;
+    /// The systemd unit `ob@.service` that starts the servers of `run_as` with their host.
+    fn template(&self, run_as: &str) -> String;
+
     /// Looks at one member of a group. Never fails: a member that cannot be seen is
     /// [`Standing::Unreachable`].
     async fn look(&self, cx: &Cx, node: &Node) -> Member;

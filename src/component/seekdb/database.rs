@@ -3,7 +3,7 @@ use super::steps::{
     Activate, BeginStore, CloseFiles, EndNote, Note, PlacePackage, Promote, ProveMemory,
     RemoveStore, SetAside, SetBoot, Start, StartServer, Stop, StopServer, same_value,
 };
-use super::{ACCOUNT, Dialect, facts, flow, group, import, pair, server};
+use super::{ACCOUNT, Dialect, facts, flow, group, import, pair, server, steps};
 use crate::base::{Directory, Kind, Problem, units::Bytes};
 use crate::component::database::{
     Database, Desired, Facts, Member, Move, Probe, Said, Seen, Server, State, Want,
@@ -139,6 +139,13 @@ impl Database for Seekdb {
         graph.then(EndNote { node: node.clone(), note: Note::Store });
         graph.then(group::LeaveGroup { node: node.clone() });
         graph
+    }
+
+    async fn boot(&self, cx: &Cx, node: &Node, member: bool) -> Result<Option<Problem>, Problem> {
+        steps::differs(cx, node, member).await
+    }
+    fn template(&self, run_as: &str) -> String {
+        steps::template(run_as)
     }
 
     async fn facts(&self, cx: &Cx, node: &Node) -> Result<Facts, Problem> {

@@ -60,7 +60,6 @@ fn parse(text: &str) -> Facts {
         rotated: file("rotated").unwrap_or_default().to_owned(),
         memory: facts.get("memory").and_then(|m| Bytes::parse(m)),
         adopting: has("has.adopting"),
-        boot: has("has.boot"),
         start_sum: facts.get("start").cloned().unwrap_or_default(),
         aside: facts.keys().filter_map(|k| k.strip_prefix("aside.")).map(str::to_owned).collect(),
     }
@@ -127,10 +126,10 @@ mod tests {
     fn facts_come_from_what_the_script_printed() {
         let facts = parse(
             "exists=1\nknown=1\ndata=1\nstray.1=core.7\nstray.2=x=y\nstore=1\npid=42\nprocess=42 7 b\nrestart:42 7 b\nfenced:42 6 b\n\
-             running=p1\npackage=p2\nhas.boot=1\nstart=1 2\naside.x=1\n",
+             running=p1\npackage=p2\nstart=1 2\naside.x=1\n",
         );
         assert!(facts.restart_runs && !facts.fenced_runs, "another process has that pid");
-        assert!(facts.exists && facts.data && facts.store && facts.boot && facts.account.is_none());
+        assert!(facts.exists && facts.data && facts.store && facts.account.is_none());
         assert_eq!(
             (facts.pid, facts.running_package.as_deref(), facts.package.as_deref()),
             (Some(42), Some("p1"), Some("p2"))

@@ -35,10 +35,10 @@ if [ -d "$base/store/redo" ]; then
 fi
 if [ -d "$own" ]; then
   set --
-  for f in mark building group loss restart fenced rotated adopting boot; do
+  for f in mark building group loss restart fenced rotated adopting; do
     [ -e "$own/$f" ] || continue
     echo "has.$f=1"
-    case $f in adopting|boot) ;; *) set -- "$@" "$f" ;; esac
+    [ "$f" = adopting ] || set -- "$@" "$f"
   done
   for f in "$own"/aside/*; do [ -e "$f" ] && echo "aside.${f##*/}=1"; done
   if [ -s "$own/account" ]; then

@@ -27,7 +27,7 @@ mod use_package;
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
 pub use activate::Activate;
 pub use adopt::Adopt;
-pub use boot::SetBoot;
+pub use boot::{SetBoot, differs, template};
 pub use claim::{Claim, SetStage};
 pub use close_files::CloseFiles;
 

@@ -1,11 +1,7 @@
-# Undoes set_boot.sh. BASE UNIT LINE
-# needs: engine/host.sh component/seekdb/lib.sh
-if [ -e "/etc/systemd/system/$2" ]; then
-  root systemctl disable "$2" && root rm -f "/etc/systemd/system/$2" &&
-    root systemctl daemon-reload || exit 1
+# Undoes set_boot.sh, whichever way the instance starts with its host. BASE UNIT FORMER LINE
+# needs: engine/host.sh transport/only_root.sh component/seekdb/lib.sh component/seekdb/boot.sh
+if [ -n "$unit" ]; then
+  if boot_own; then boot_remove "$unit" "$units/$unit" || exit 1
+  elif ! boot_foreign && boot_enabled "$unit"; then boot_remove "$unit" '' || exit 1; fi
 fi
-if command -v crontab >/dev/null && crontab -l 2>/dev/null | grep -qxF -e "$3"; then
-  left=$(crontab -l 2>/dev/null | grep -vxF -e "$3")
-  if [ -n "$left" ]; then printf '%s\n' "$left" | crontab -; else crontab -r; fi || exit 1
-fi
-rm -f "$own/boot"
+boot_remove_former && boot_remove_line
