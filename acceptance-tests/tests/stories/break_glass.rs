@@ -10,7 +10,7 @@ use std::time::Duration;
 const SERVES: Duration = Duration::from_secs(60);
 
 /// The `ob` program beside the provider.
-fn ob() -> PathBuf {
+pub(crate) fn ob() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors()
         .find(|d| d.join("terraform-provider-ob").exists())

@@ -1,9 +1,15 @@
 //! Preparing real hosts: what is written, what a second run finds, what destroy leaves, and what a
 //! power loss does to it.
 use lab::{Host as Machine, Lab, may_make_hosts};
-use ob::base::{OperationId, Problem};
-use ob::component::host::{Desired, Directory, Limits, Prepare, Site, User, doctor, flow, record};
-use ob::engine::{Check, Cx, Engine, Graph, Host, Operation, Outcome, run};
+use ob::base::{ObjectName, OperationId, Problem};
+use ob::component::host::{
+    Desired, Directory, Limits, Prepare, Site, User, doctor, flow, record, steps,
+};
+use ob::component::seekdb::steps::SetBoot;
+use ob::engine::lease::Target;
+use ob::engine::{
+    Check, Cx, Effect, Engine, Graph, Host, Node, Operation, Outcome, Step, Values, run,
+};
 use ob::transport::config::{HostKeyPolicy, Identity, KeySource, SshConfig};
 use ob::transport::{Endpoint, Pool};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,8 +96,8 @@ pub(crate) fn wanted(machine: &Machine, login: &str, paths: &[&str]) -> Desired 
     }
 }
 
-async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
-    let operation = Operation {
+fn operation(verb: &str, site: &Site, graph: &Graph) -> Operation {
+    Operation {
         id: OperationId::fresh(),
         verb: verb.into(),
         object: site.title(),
@@ -101,7 +107,11 @@ async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
         engine: Engine::None,
         nodes: Vec::new(),
         titles: graph.titles(),
-    };
+    }
+}
+
+async fn go(cx: &Cx, verb: &str, site: &Site, graph: &Graph) -> Outcome {
+    let operation = operation(verb, site, graph);
     run(cx, operation, graph, vec![site.target()], &ob::engine::Limits::of(4)).await
 }
 
@@ -317,6 +327,153 @@ async fn what_belongs_to_others_is_neither_taken_nor_removed() {
         before,
         "owner and mode of the mount are back, the home is gone"
     );
+}
+
+/// Swaps `x` in a directory of its own as fast as it can: not there, a directory, and a link to the
+/// directory `to`.
+fn attack(machine: &Machine, directory: &str, to: &str) {
+    let line = format!(
+        "useradd --system mallory 2>/dev/null; install -d -o mallory {directory} && \
+         printf 'cd {directory} || exit\\nwhile [ ! -e stop ]; do mkdir x; rmdir x; ln -s {to} x; \
+         rm -f x; done\\n' > /tmp/swap && \
+         {{ setsid su -s /bin/sh mallory -c 'sh /tmp/swap' >/dev/null 2>&1 </dev/null & }}"
+    );
+    machine.exec(&line).unwrap().ok().unwrap();
+}
+
+/// Who owns a directory swaps what is below for a link, between each check and effect and within
+/// the effect itself. Root never changes what the link leads to.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_owns_a_directory_turns_root_to_no_other_file() {
+    if !may_make_hosts("an attack on root") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let (machine, cx) = (lab.host(0), cx(&lab));
+    // What root may not touch; it looks like a directory that root would give away.
+    machine.exec("mkdir -m 0755 /srv/roots && mkdir /data").unwrap().ok().unwrap();
+    attack(&machine, "/data/mallory", "/srv/roots");
+    let path = "/data/mallory/x";
+    let mut d = wanted(&machine, "root", &[path]);
+    d.prepare.as_mut().unwrap().limits = None;
+    let roots = || {
+        let line = "stat -c '%U %G %a' /srv/roots /etc /data; ls -A /srv/roots";
+        machine.exec(line).unwrap().ok().unwrap()
+    };
+    let before = roots();
+    let mut said = BTreeSet::new();
+    for _ in 0..5 {
+        let out = go(&cx, "create", &d.site, &flow::create(&d)).await;
+        said.insert(refused(&out).why.clone());
+    }
+    assert!(said.iter().any(|w| w.contains("/data/mallory belongs to mallory")), "{said:?}");
+
+    // The effects by themselves, as if each check had been passed right before. The undo believes
+    // that the directory was root's.
+    let prelude = [ob::transport::sudo::ROOT, include_str!("../../../src/engine/host.sh")].concat();
+    let directory = d.prepare.as_ref().unwrap().directories[path].clone();
+    let make = steps::MakeDirectory { site: d.site.clone(), directory }.effect();
+    let undo = steps::RemoveDirectory { site: d.site.clone(), path: path.into() }.effect();
+    for (effect, note) in [(make, ""), (undo, "dir./data/mallory/x=was daemon 0711\n")] {
+        let Effect::Shell(program) = effect else { panic!("{effect:?}") };
+        let script = format!("{prelude}{}", program.script(&Values::default()).unwrap());
+        let rounds = format!(
+            "cat > /tmp/effect; mkdir -p ~/.ob/objects/host; for i in $(seq 200); do \
+             printf '{note}' > ~/.ob/objects/host/made; sh /tmp/effect; \
+             done 2>/tmp/said; sort /tmp/said | uniq -c"
+        );
+        let all = machine.exec_for(&rounds, script.as_bytes(), Duration::from_secs(120)).unwrap();
+        let said = all.ok().unwrap();
+        assert!(said.contains("/data/mallory belongs to mallory"), "{said}");
+        assert_eq!(roots(), before, "{said}");
+        println!("200 effects against a swapping owner: {said}");
+    }
+    machine.exec("touch /data/mallory/stop").unwrap().ok().unwrap();
+}
+
+/// The narrow form of `ob sudoers`: after an administrator ran what it prints, the service user
+/// makes its server start with the host by the template, with the machine's own systemctl and sudo,
+/// and may nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_starts_with_its_host_by_the_template_and_rights_that_are_not_root() {
+    if !may_make_hosts("the narrow rights") {
+        return;
+    }
+    if !std::path::Path::new("/usr/bin/systemctl").exists() {
+        eprintln!("SKIPPED: the narrow rights: needs systemctl");
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let (machine, cx) = (lab.host(0), cx(&lab));
+    let there = |line: &str| machine.exec(line).unwrap().ok().unwrap();
+    // No systemd runs on a lab host: its systemctl works on the files alone.
+    there(
+        "mv /usr/bin/systemctl /usr/bin/systemctl.real && printf '#!/bin/sh\nSYSTEMD_OFFLINE=1 \
+         exec /usr/bin/systemctl.real \"$@\"\n' > /usr/bin/systemctl && chmod 755 \
+         /usr/bin/systemctl && mkdir -p /run/systemd/system /etc/systemd/system; rm -f /etc/sudoers.d/*; \
+         useradd --create-home obsvc && install -d -o obsvc /data/my-db /data/other",
+    );
+    let ob = super::break_glass::ob().display().to_string();
+    let words = [&ob, "sudoers", "--user", "admin", "--run-as", "obsvc", "--narrow"];
+    let soon = Duration::from_secs(20);
+    let install = lab::run(&mut lab::command(words), b"", soon).unwrap().ok().unwrap();
+    machine.exec_for("sh", install.as_bytes(), soon).unwrap().ok().unwrap();
+
+    let node = |name: &str, directory: &str| {
+        let host = Host { run_as: "obsvc".into(), ..site(&machine, "admin").host };
+        let name = ObjectName::parse(name).unwrap();
+        Node::new(name, host, ob::base::Directory::parse(directory).unwrap(), [])
+    };
+    let set = async |node: &Node, on: bool| {
+        let mut graph = Graph::new();
+        graph.then(SetBoot::new(node, on));
+        let site = site(&machine, "admin");
+        let target = Target::new(node.key(), "boot", vec![node.host.clone()]);
+        let operation = operation("boot", &site, &graph);
+        run(&cx, operation, &graph, vec![target], &ob::engine::Limits::of(1)).await
+    };
+    let files = "cd /etc/systemd/system && ls -d ob* *.wants/ob*; crontab -u obsvc -l 2>&1; :";
+    let none = "no crontab for obsvc";
+    let link = r"multi-user.target.wants/ob@data-my\x2ddb.service";
+    let (ours, theirs) = (node("main", "/data/my-db"), node("main", "/data/other"));
+    for done in [1, 0] {
+        let out = set(&ours, true).await;
+        assert_eq!((out.problem, out.done.len()), (None, done));
+        assert_eq!(there(files), format!("{link}\nob@.service\n{none}"));
+    }
+    assert_eq!(
+        there(&format!("readlink /etc/systemd/system/'{link}'")).rsplit('/').next(),
+        Some("ob@.service")
+    );
+    // Another object of the same name is another unit.
+    assert_eq!(set(&theirs, true).await.problem, None);
+    assert!(there(files).contains("wants/ob@data-other.service"));
+    assert_eq!(set(&theirs, false).await.problem, None);
+    assert_eq!(there(files), format!("{link}\nob@.service\n{none}"));
+    // What somebody disables by hand is seen where it works.
+    there(&format!("rm /etc/systemd/system/'{link}'"));
+    assert_eq!(set(&ours, true).await.done.len(), 1);
+    assert_eq!(set(&ours, false).await.problem, None);
+    assert_eq!(there(files), format!("ob@.service\n{none}"));
+    // Without the template the same rights are worth nothing, and the crontab is used.
+    there("rm /etc/systemd/system/ob@.service");
+    assert_eq!(set(&ours, true).await.problem, None);
+    assert!(there(files).contains("@reboot /data/my-db/.ob/start"));
+    assert_eq!(set(&ours, false).await.problem, None);
+
+    for user in ["admin", "obsvc"] {
+        for line in [
+            "cat /etc/shadow",
+            "systemctl daemon-reload",
+            "systemctl enable ssh.service",
+            "tee /etc/systemd/system/ob@data-other.service",
+            "chown -h obsvc /data/my-db",
+        ] {
+            let tried =
+                machine.exec(&format!("su -s /bin/sh {user} -c 'sudo -n {line}' </dev/null"));
+            assert_ne!(tried.unwrap().status, 0, "{user}: {line}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
