@@ -42,7 +42,8 @@ pub fn schema() -> Schema {
         "sudo",
         boolean(
             "Whether the login user may use `sudo -n` for what another user must do (`ob sudoers` \
-             prints the exact commands). `OB_SUDO`.",
+             prints the exact commands, which amount to root; `ob sudoers --narrow` those that do \
+             not, for servers on prepared hosts). `OB_SUDO`.",
         )
         .optional()
         .default_is("true"),

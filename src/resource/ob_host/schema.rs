@@ -229,7 +229,7 @@ pub fn schema() -> Schema {
             "home",
             string(
                 "Its home; `/home/NAME` when not set. With a login user other than root it can be \
-                 directly below `/data` only.",
+                 directly below `/data` only. As for `directories`, what is above it must be root's.",
             )
             .optional()
             .check(directory),
@@ -290,7 +290,9 @@ pub fn schema() -> Schema {
             map_of(
                 "Directories by absolute path. One that exists is taken only if it already has \
                  that owner, or belongs to root and is empty; with a login user other than root \
-                 they can be directly below `/data` only.",
+                 they can be directly below `/data` only. What is above them must be root's, no \
+                 link, and writable by nobody else: whoever may write there could swap a \
+                 directory while root acts on it.",
                 directories,
             )
             .optional()
