@@ -82,7 +82,7 @@ impl Bug {
                 replace("do rm -f \"$own/$f\"", "do [ \"$f\" = building ] || rm -f \"$own/$f\"")
             }
             Self::BootStays => {
-                replace("if command -v crontab >/dev/null && crontab -l", "if false && crontab -l")
+                replace("boot_remove_former && boot_remove_line", "boot_remove_former")
             }
             Self::RestartForgets if text.contains("ob-effect begin note_process.sh") => {
                 replace("printf %s \"$p\" |", "[ \"$2\" != restart ] || p=''; printf %s \"$p\" |")

@@ -259,6 +259,16 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
         "{diff}"
     );
     operator.json(&["status", group[0], group[1]], 0);
+
+    // A member that somebody lets start with its host is named; it would not ask the others.
+    let boots = || operator.run(&["doctor", group[0], group[1]]).stdout.contains("boot b");
+    assert!(!boots());
+    let line = "@reboot /data/b/.ob/start >/dev/null 2>&1 # ob:b:/data/b";
+    let user = login::user();
+    b.exec(&format!("echo '{line}' | crontab -u {user} -")).unwrap().ok().unwrap();
+    assert!(boots());
+    b.exec(&format!("crontab -u {user} -r")).unwrap().ok().unwrap();
+    assert!(!boots());
 }
 
 #[test]

@@ -319,7 +319,7 @@ const PLANTED: [(Bug, Operation, &str, Point, Blow, &str); 12] = [
         "set_boot",
         Point::Decided,
         Blow::Provider,
-        "another end state",
+        "starting with its host",
     ),
     (
         Bug::RestartForgets,

@@ -155,7 +155,7 @@ impl Step for SetBoot {
         if self.on {
             format!("start {} with its host", self.node.show())
         } else {
-            format!("do not start {} with its host", self.node.show())
+            format!("keep {} from starting with its host", self.node.show())
         }
     }
     fn host(&self) -> &Host {
@@ -187,8 +187,8 @@ impl Step for SetBoot {
         }
         Ok(match (self.on, found.starts(), found.any()) {
             (true, true, _) | (false, _, false) => Check::Done,
-            (true, false, _) => Check::Needed("it does not".into()),
-            (false, true, _) => Check::Needed("it does".into()),
+            (true, false, _) => Check::Needed("it does not start with its host".into()),
+            (false, true, _) => Check::Needed("it starts with its host".into()),
             (false, false, true) => Check::Needed("its unit is there".into()),
         })
     }
