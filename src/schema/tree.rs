@@ -44,6 +44,7 @@ pub fn get_mut<'a>(tree: &'a mut Tree, name: &str) -> Option<&'a mut Tree> {
     let V::Map(all) = tree else { return None };
     all.iter_mut().find(|(k, _)| k.as_str() == Some(name)).map(|(_, v)| v)
 }
+
 /// How deep a value may be nested; ours are about ten deep, and each level counts twice or more.
 const DEPTH: usize = 200;
 

@@ -77,6 +77,8 @@ impl Core {
         for address in &gone {
             self.plan_destroy(address).await?;
         }
+        // Core plans in one process of the provider and applies in another one.
+        self.configure().await?;
         let mut failed = Vec::new();
         for (address, config) in addresses.iter().zip(wanted.iter().cycle()) {
             // The group waits for the clusters; the clusters do not wait for each other.

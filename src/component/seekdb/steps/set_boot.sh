@@ -4,6 +4,8 @@
 # crontab. Of several entries of ours one is left. BASE UNIT FORMER LINE TEXT
 # needs: engine/host.sh transport/only_root.sh component/seekdb/lib.sh component/seekdb/boot.sh
 me=$(id -un) template=$units/ob@.service
+# Everybody may read a unit, the user who runs its server too.
+umask 022
 may() { [ "$(id -u)" = 0 ] || sudo -n -l -- "$@" >/dev/null 2>&1; }
 # Whether the template starts servers as this user, and only root could have written it.
 ours() {
