@@ -242,6 +242,11 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
             let Some(member) = member else { continue };
             if let Some(facts) = &member.facts {
                 found.extend(files(host, &what, &instance.directory, facts));
+                if facts.pid.is_some() && database.root_is_open(cx, &instance).await {
+                    let problem = database::open_to_all(&instance);
+                    let (why, fix) = (format!("{}: {}", problem.what, problem.why), problem.fix);
+                    found.push(Finding::new(host, what.clone(), Level::Bad, why, fix));
+                }
             }
             let (state, fix) = judge(member.standing, object.group.is_some());
             let aside = member.facts.as_ref().map(|f| f.aside.clone()).unwrap_or_default();

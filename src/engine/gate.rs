@@ -298,8 +298,8 @@ mod tests {
 
     #[test]
     fn an_effect_needs_a_mark_of_the_owner_and_of_the_creation() {
-        let a = "{\"authority\":\"a\",\"creation\":\"1\",\"owner\":\"a\",\"stage\":\"complete\"}\n";
-        let other_order = "{\"type\":\"t\",\"creation\":\"1\",\"owner\":\"a\"}";
+        let a = "{\"format\":1,\"authority\":\"a\",\"creation\":\"1\",\"owner\":\"a\",\"stage\":\"complete\"}\n";
+        let other_order = "{\"format\":1,\"type\":\"t\",\"creation\":\"1\",\"owner\":\"a\"}";
         for (mark, owner, creation, new, want) in [
             (Some(a), "a", Some("1"), false, true),
             (Some(a), "a", None, false, true),
@@ -312,19 +312,29 @@ mod tests {
             (None, "a", Some("1"), true, true),
             (None, "a", None, false, false),
             (None, "a", Some("1"), false, false),
+            (Some(r#"{"creation":"1","format":99,"owner":"a"}"#), "a", None, true, false),
+            (Some(r#"{"creation":"1","format":1,"owner":"a"}"#), "a", None, true, true),
             (Some(""), "a", None, true, false),
             (Some("{half"), "a", None, true, false),
             // No value can pass for another member.
             (
-                Some(r#"{"creation":"1","node":{"directory":"/x\"owner\":\"a\","},"owner":"b"}"#),
+                Some(
+                    r#"{"format":1,"creation":"1","node":{"directory":"/x\"owner\":\"a\","},"owner":"b"}"#,
+                ),
                 "a",
                 None,
                 false,
                 false,
             ),
-            (Some(r#"{"creation":"1","owner":"a b"}"#), "a", None, false, false),
-            (Some(r#"{"creation":"1","owner":"a$(id)`*?"}"#), "a$(id)`*?", Some("1"), false, true),
-            (Some(r#"{"creation":"1","owner":"abc"}"#), "*", None, false, false),
+            (Some(r#"{"format":1,"creation":"1","owner":"a b"}"#), "a", None, false, false),
+            (
+                Some(r#"{"format":1,"creation":"1","owner":"a$(id)`*?"}"#),
+                "a$(id)`*?",
+                Some("1"),
+                false,
+                true,
+            ),
+            (Some(r#"{"format":1,"creation":"1","owner":"abc"}"#), "*", None, false, false),
         ] {
             assert_eq!(passes(mark, owner, creation, new), want, "{mark:?} {owner} {creation:?}");
         }

@@ -148,15 +148,17 @@ ob_check_gate() {
   [ "$g_live" = 1 ] || { echo "ob-gate: $1 was not renewed in time" >&2; exit 77; }
 }
 
-# Refuses (81) unless the mark in BASE is of OWNER and of CREATION, both as JSON; an empty CREATION is
+# Refuses (81) unless the mark in BASE is of format 1, OWNER and CREATION, these as JSON; an empty CREATION is
 # any. With NEW=1 an object without a mark passes too. A mark is one line, whose members come in any
 # order; a value in it cannot hold these texts, as JSON escapes its quotes. BASE OWNER CREATION NEW
 ob_owned() {
   ob_mark=''
   if [ -e "$1/.ob/mark" ]; then IFS= read -r ob_mark < "$1/.ob/mark"
   elif [ "$4" = 1 ]; then return 0; fi
-  case $ob_mark in *"\"owner\":$2"*)
-    case $ob_mark in *"\"creation\":$3"*) return 0 ;; esac ;;
+  case $ob_mark in *'"format":1,'*|*'"format":1}'*)
+    case $ob_mark in *"\"owner\":$2"*)
+      case $ob_mark in *"\"creation\":$3"*) return 0 ;; esac ;;
+    esac ;;
   esac
   printf 'ob-owner: %.4000s\n' "$ob_mark" >&2
   exit 81

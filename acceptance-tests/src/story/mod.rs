@@ -231,6 +231,7 @@ impl Story {
                         || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file)
                 });
             gate || line.ends_with("/.ob/objects")
+                || line.ends_with("/.ob/machine")
                 || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
         };
         let left: Vec<&str> = found.lines().filter(|l| !kept(l)).collect();

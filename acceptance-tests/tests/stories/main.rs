@@ -3,6 +3,7 @@
 //!
 //! Whatever runs a database takes a turn (`lab::story::turn`), which limits how many run at once to
 //! what the machine carries.
+mod attack;
 mod break_glass;
 mod database;
 mod examples;

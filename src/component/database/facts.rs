@@ -185,6 +185,27 @@ pub fn foreign(node: &Node) -> Problem {
     )
 }
 
+/// Says that everybody who reaches a server's port can be root there.
+#[must_use]
+pub fn open_to_all(node: &Node) -> Problem {
+    Problem::user(format!("root of {} has no password", node.show()))
+        .place(node.place())
+        .why("whoever reaches that port can do everything in it")
+        .fix("set root_password_wo and root_password_wo_version; or ALTER USER root IDENTIFIED BY '…'")
+}
+
+/// Says that the mark of a server cannot be read.
+#[must_use]
+pub fn unreadable(node: &Node, why: &str) -> Problem {
+    Problem::refused(format!("the mark of {} cannot be read", node.show()))
+        .place(format!("{} on {}", node.own("mark"), node.host.endpoint.show()))
+        .why(if why.is_empty() { "it is damaged, or of a newer version of ob" } else { why })
+        .fix(
+            "use the newest release; if the file is damaged, compare it with the journal (`ob \
+             operation list`) and restore it",
+        )
+}
+
 /// Says what was left in a directory because it is not ours; `None` when nothing was.
 #[must_use]
 pub fn left(node: &Node, facts: &Facts) -> Option<Problem> {

@@ -355,3 +355,58 @@ pub enum Move {
     /// A standby is opened without its primary.
     FailOver,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn note() -> Value {
+        let member = |n: u8| {
+            json!({
+                "name": format!("m{n}"),
+                "host": {
+                    "endpoint": {
+                        "name": format!("h{n}"), "address": format!("10.0.0.{n}"), "port": 22,
+                        "user": "", "identity": "", "host_key": ""
+                    },
+                    "run_as": ""
+                },
+                "directory": "/data/m", "ports": { "sql": 2881, "rpc": 2882 }
+            })
+        };
+        json!({
+            "format": 1, "engine": "seekdb", "name": "g", "authority": "o", "creation": "c",
+            "epoch": 1, "primary": "a", "members": { "a": member(1), "b": member(2) }
+        })
+    }
+
+    #[test]
+    fn a_hostile_note_is_refused_by_name() {
+        assert!(Group::parse(&note().to_string()).is_ok());
+        for (at, value, word) in [
+            ("/format", json!(99), "newer version"),
+            ("/engine", json!("none"), "engine"),
+            ("/engine", json!("oracle"), "damaged"),
+            ("/name", json!("x$(id)"), "damaged"),
+            ("/epoch", json!(u64::MAX), "epoch"),
+            ("/epoch", json!(-1), "damaged"),
+            ("/members/b/name", json!("x$(id>/tmp/f)"), "damaged"),
+            ("/members/b/host/endpoint/address", json!("local"), "local"),
+            ("/members/b/host/endpoint/address", json!("-oProxyCommand=id"), "damaged"),
+            ("/members/b/directory", json!("data"), "damaged"),
+            ("/members/b/directory", json!("/data/../etc"), "damaged"),
+            ("/members/b/ports/sql", json!(99_999), "damaged"),
+        ] {
+            let mut note = note();
+            *note.pointer_mut(at).unwrap() = value.clone();
+            let why = Group::parse(&note.to_string()).unwrap_err();
+            assert!(why.contains(word), "{at} = {value}: {why}");
+        }
+        let mut renamed = note();
+        let member = renamed["members"]["b"].clone();
+        renamed["members"]["x/../$(id)"] = member;
+        assert!(Group::parse(&renamed.to_string()).unwrap_err().contains("name"));
+        assert!(Group::parse(&"[".repeat(100_000)).is_err());
+    }
+}

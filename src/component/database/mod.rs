@@ -8,7 +8,7 @@ mod facts;
 mod group;
 mod server;
 
-pub use facts::{Facts, Role, Said, foreign, gone_command, left, missing};
+pub use facts::{Facts, Role, Said, foreign, gone_command, left, missing, open_to_all, unreadable};
 pub use group::{
     Consent, Group, Loss, Member, Move, Rebuild, Seen, Standing, Want, Whose, look_all, newest,
 };
@@ -68,6 +68,9 @@ pub trait Database: Debug + Send + Sync {
     /// # Errors
     /// The server does not answer, or answers as another engine does.
     async fn ask(&self, cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem>;
+    /// Whether root of a running server gets in without a password; `false` when that cannot be
+    /// told.
+    async fn root_is_open(&self, cx: &Cx, node: &Node) -> bool;
     /// Opens a session with our account on a node's own host, and returns the account's name too.
     /// `limit` bounds each statement.
     ///

@@ -93,6 +93,8 @@ pub enum State {
     Missing,
     /// The mark is of another creation than the state knows.
     Foreign,
+    /// The mark cannot be read, or a newer version wrote it.
+    Unreadable,
     /// The package that the server starts from is lost.
     #[strum(serialize = "package lost")]
     PackageLost,
@@ -123,6 +125,9 @@ impl State {
     pub fn of(facts: &Facts, initialize: bool) -> Self {
         if facts.missing() {
             return Self::Missing;
+        }
+        if facts.mark_damaged.is_some() {
+            return Self::Unreadable;
         }
         match facts.mark.as_ref().map(|m| m.stage) {
             Some(Stage::Destroying) => return Self::Destroying,

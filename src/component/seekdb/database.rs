@@ -8,7 +8,7 @@ use crate::base::{Directory, Kind, Problem, units::Bytes};
 use crate::component::database::{
     Database, Desired, Facts, Member, Move, Probe, Said, Seen, Server, State, Want,
 };
-use crate::component::sql::Session;
+use crate::component::sql::{Login, Session};
 use crate::engine::{Cx, Engine, Graph, Host, Node, Program, StepKind};
 use crate::program;
 use async_trait::async_trait;
@@ -114,6 +114,7 @@ impl Database for Seekdb {
             | State::Missing
             | State::PackageLost
             | State::Foreign
+            | State::Unreadable
             | State::Unreachable => {}
         }
         // The first change of an imported instance adopts it, and an adoption that was cut is
@@ -153,6 +154,14 @@ impl Database for Seekdb {
     }
     async fn ask(&self, cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
         server::ask_running(cx, node, facts).await
+    }
+    async fn root_is_open(&self, cx: &Cx, node: &Node) -> bool {
+        let session = server::open(cx, node, &Login::fresh_root()).await;
+        match session {
+            Ok(Ok(session)) => session.close().await,
+            _ => return false,
+        }
+        true
     }
     async fn session(
         &self,

@@ -368,6 +368,7 @@ fn missing(prior: &Cluster, diags: &mut Diagnostics) {
     match state(prior) {
         State::Missing => diags.problem(database::missing(&node)),
         State::Foreign => diags.problem(database::foreign(&node)),
+        State::Unreadable => diags.problem(database::unreadable(&node, "")),
         _ => {}
     }
 }

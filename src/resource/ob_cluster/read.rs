@@ -38,6 +38,11 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     if !facts.exists || (facts.mark.is_none() && !facts.data && facts.mark_damaged.is_none()) {
         return Ok(Found { state: None, warnings: Vec::new() });
     }
+    if let Some(why) = &facts.mark_damaged {
+        state.status = say(State::Unreadable.as_str());
+        let warnings = vec![database::unreadable(&instance, why)];
+        return Ok(Found { state: Some(state), warnings });
+    }
     let mut warnings = Vec::new();
     if let Some(mark) = &facts.mark {
         if mark.stage == Stage::Destroying {
@@ -66,6 +71,13 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
                 warnings.push(problem);
             }
         }
+    }
+    // A server that this provider made or adopted is not asked each time; `ob doctor` asks.
+    if facts.pid.is_some()
+        && state.creation_id.is_null()
+        && database.root_is_open(cx, &instance).await
+    {
+        warnings.push(database::open_to_all(&instance));
     }
     if state.unmanaged.is_unknown() {
         state.unmanaged = Value::Value(BTreeMap::new());

@@ -421,7 +421,8 @@ pub fn schema() -> Schema {
             "`running` (always so for a member of a group: its `ob_standby` says what the server \
              does), `stopped`, `adopting`, `installed` (not initialized), `unreachable`, `missing` \
              (its directory is not there and nobody removed it; every plan is refused), \
-             `foreign` (its mark names another creation; every plan is refused), `package lost` or \
+             `foreign` (its mark names another creation; every plan is refused), `unreadable` (so is its \
+             mark; every plan is refused), `package lost` or \
              `exposed` (every user of the host can read its files; the next apply mends either), \
              `building`, `being destroyed`; `restarting` or `restarted` after a restart that was \
              cut.",

@@ -140,15 +140,16 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
         return Ok(None);
     }
     let name = &plan.want.name;
+    // One that takes writes, or the one that the newest note names; one writer may be left.
     let given_up = plan.want.rebuild.as_ref().filter(|r| {
+        let others = writers.iter().filter(|n| **n != r.member).count();
         r.epoch == seen.epoch
             && r.creation == seen.creation
-            && writers.contains(&r.member.as_str())
-            && writers.len() <= 2
+            && (others < writers.len() || r.member == seen.noted)
+            && others <= 1
     });
     let Some(Rebuild { member, .. }) = given_up else {
         let all: Vec<_> = writers.iter().map(|n| format!("\"{n}\"")).collect();
-        let loser = writers.iter().find(|n| **n != seen.noted).unwrap_or(&"…");
         return Err(Problem::refused(format!(
             "group \"{name}\" has members that take writes without being its one primary"
         ))
@@ -161,7 +162,7 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
         ))
         .fix(format!(
             "`ob standby diff` shows the rows of each. Choose the one whose rows you can do without \
-             and say so: rebuild = {{ member = \"{loser}\", epoch = {}, creation = \"{}\" }}; its \
+             and say so: rebuild = {{ member = \"NAME\", epoch = {}, creation = \"{}\" }}; its \
              store is set aside",
             seen.epoch, seen.creation
         ))
@@ -170,13 +171,19 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
     let mut decided = seen.clone();
     for (name, standing) in &mut decided.standing {
         match standing {
-            Standing::Primary | Standing::Rival if name == member => *standing = Standing::Stale,
+            _ if name == member => *standing = Standing::Empty,
             Standing::Rival => *standing = Standing::Primary,
             _ => {}
         }
     }
     if let Some(node) = plan.member(member) {
-        plan.g.then(StopServer { node, stop: Stop::Any });
+        plan.g.then(StopServer { node: node.clone(), stop: Stop::Any });
+        plan.g.then(SetAside { node, name: format!("epoch-{}", seen.epoch) });
+    }
+    // The note of the one that stays comes before that of the other: wherever this is cut, the same
+    // consent goes on.
+    if let Some(stays) = decided.primary().filter(|name| *name != seen.noted) {
+        plan.note(stays, seen.epoch + 1, stays);
     }
     Ok(Some(decided))
 }
@@ -205,14 +212,6 @@ fn follow_up(
         .filter(|(name, node)| seen.is(name) == Some(Standing::Fenced) && !ends_fence(plan, node))
         .map(|(name, _)| name.clone())
         .collect();
-    // Who was given up by consent is stopped before all else.
-    let stopped: BTreeSet<String> = plan
-        .want
-        .members
-        .iter()
-        .filter(|(_, node)| plan.g.has(&StopServer { node: (*node).clone(), stop: Stop::Any }.id()))
-        .map(|(name, _)| name.clone())
-        .collect();
     let others = plan.want.members.keys().filter(|n| *n != primary);
     plan.each(others, |plan, name| {
         let Some(node) = plan.member(name) else { return };
@@ -222,9 +221,7 @@ fn follow_up(
                 plan.build(name, &source);
             }
             Some(Standing::Stale) => {
-                if !stopped.contains(name) {
-                    plan.g.then(StopServer { node: node.clone(), stop: Stop::Idle });
-                }
+                plan.g.then(StopServer { node: node.clone(), stop: Stop::Idle });
                 plan.g.then(SetAside { node, name: format!("epoch-{epoch}") });
                 plan.note(name, epoch, primary);
                 plan.build(name, &source);

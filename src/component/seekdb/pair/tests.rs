@@ -342,11 +342,14 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
         Some(Rebuild { member, epoch, creation })
     };
     let with = |primary: &str, rebuild| Want { rebuild, ..want(primary, &["a", "b"]) };
-    let gives_up = |m: &str, p: &str| {
+    let build = |m: &str, p: &str| {
         format!(
-            "stop_server({m}) set_aside({m}) write_group({m}) set_boot({m}) copy_account({m}) \
-                 begin_store({m}) freeze_log({p}) start_server({m}) follow({m}) end_store({m})"
+            "write_group({m}) set_boot({m}) copy_account({m}) begin_store({m}) freeze_log({p}) \
+             start_server({m}) follow({m}) end_store({m})"
         )
+    };
+    let gives_up = |m: &str, p: &str, note: &str| {
+        format!("stop_server({m}) set_aside({m}) {note}{}", build(m, p))
     };
     // The standby "b" has a note of epoch 999, and perhaps opened itself; "a" is what it was.
     for (a, b) in [(Rival, Standby), (Rival, Primary), (Primary, Primary), (Rival, Unreachable)] {
@@ -362,16 +365,30 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
             assert!(why.starts_with("refused") && why.contains("rebuild = {"), "{a:?} {b:?} {why}");
         }
     }
+    for b in [Standby, Primary] {
+        let s = seen("a", "b", 999, &[("a", Rival), ("b", b)]);
+        assert_eq!(
+            kinds(&s, &with("a", rebuild("b", 999, CREATION))),
+            gives_up("b", "a", "write_group(a) ")
+        );
+    }
+    // Cut after the stop, after the store was set aside, and after the note of the one that stays.
+    for (b, a, noted, epoch) in
+        [(Stopped, Rival, "b", 999), (Empty, Rival, "b", 999), (Empty, Primary, "a", 1000)]
+    {
+        let cut = seen("a", noted, epoch, &[("a", a), ("b", b)]);
+        let goes_on = kinds(&cut, &with("a", rebuild("b", 999, CREATION)));
+        assert!(goes_on.ends_with(&build("b", "a")), "{b:?}: {goes_on}");
+    }
     let s = seen("a", "b", 999, &[("a", Rival), ("b", Primary)]);
-    assert_eq!(kinds(&s, &with("a", rebuild("b", 999, CREATION))), gives_up("b", "a"));
     let s = Seen { asked: "b".into(), ..s };
-    assert_eq!(kinds(&s, &with("b", rebuild("a", 999, CREATION))), gives_up("a", "b"));
+    assert_eq!(kinds(&s, &with("b", rebuild("a", 999, CREATION))), gives_up("a", "b", ""));
     // Three that write: no consent names one of them alone.
     let three = seen("a", "b", 9, &[("a", Rival), ("b", Primary), ("c", Primary)]);
     let all = Want { rebuild: rebuild("a", 9, CREATION), ..want("b", &["a", "b", "c"]) };
     assert!(kinds(&three, &all).starts_with("refused"));
     let stale = seen("b", "b", 2, &[("a", Stale), ("b", Primary)]);
-    assert_eq!(kinds(&stale, &with("b", None)), gives_up("a", "b"), "it takes no writes");
+    assert_eq!(kinds(&stale, &with("b", None)), gives_up("a", "b", ""), "it takes no writes");
 }
 
 #[test]
