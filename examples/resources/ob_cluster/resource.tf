@@ -3,7 +3,13 @@ resource "ob_cluster" "main" {
   engine  = "seekdb"
   package = data.ob_package.seekdb.package
   zones = {
-    z1 = { servers = { s1 = { host = ob_host.a.endpoint, base_dir = "/data/seekdb-main" } } }
+    # Ports of its own: the host may have other servers.
+    z1 = { servers = { s1 = {
+      host     = ob_host.a.endpoint
+      base_dir = "/data/seekdb-main"
+      sql_port = 3881
+      rpc_port = 3882
+    } } }
   }
   parameters = {
     memory_limit  = "8G"

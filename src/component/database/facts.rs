@@ -33,6 +33,8 @@ pub struct Facts {
     pub building_store: Option<String>,
     /// Process id of the server while it runs.
     pub pid: Option<u32>,
+    /// Another process listens on the server's SQL port.
+    pub stranger: bool,
     /// Name of the package directory that the start script uses.
     pub package: Option<String>,
     /// That directory, or the program in it, is not there.

@@ -1,9 +1,9 @@
 //! What the host says about an instance; one script reads it all.
-use super::about;
+use super::{Instance, about};
 use crate::base::units::Bytes;
 use crate::base::{Problem, Secret};
 use crate::engine::mark::Mark;
-use crate::engine::{Cx, Engine, Node};
+use crate::engine::{Cx, Engine, Node, Program};
 use crate::transport::key_values;
 
 pub use crate::component::database::Facts;
@@ -14,7 +14,12 @@ use crate::component::database::Group;
 /// # Errors
 /// The host cannot be reached or the program failed.
 pub async fn read(cx: &Cx, node: &Node) -> Result<Facts, Problem> {
-    Ok(parse(&cx.read(&node.host, &about!(node, "look.sh").arg(node.key().as_str())).await?.stdout))
+    Ok(parse(&cx.read(&node.host, &look(node)).await?.stdout))
+}
+
+fn look(node: &Node) -> Program {
+    let port = format!("{:04X}", node.sql_port());
+    about!(node, "look.sh").args([node.key().as_str(), &port])
 }
 
 fn parse(text: &str) -> Facts {
@@ -49,6 +54,7 @@ fn parse(text: &str) -> Facts {
         store: has("store"),
         building_store: has("has.building")
             .then(|| file("building").unwrap_or_default().to_owned()),
+        stranger: has("listener.other"),
         pid: facts.get("pid").and_then(|p| p.parse().ok()),
         package: facts.get("package").cloned(),
         package_lost: has("package.lost"),

@@ -31,6 +31,17 @@ sdb_sockets() {
   ls -l "/proc/$1/fd" 2>/dev/null | sed -n 's/.*socket:\[\([0-9]*\)\]$/\1/p'
 }
 
+# Prints who listens on PORT (four hex digits): "gone" when no server of $base runs, else "own" and
+# "other" for each listener that is the server's and that is not. Whoever listens on an address of
+# its own there gets what is meant for the server. PORT
+sdb_listeners() {
+  sdb_find
+  [ -n "$sdb_p" ] || { echo gone; return; }
+  sdb_sockets "$sdb_p" | awk -v port=":$1" 'NF == 1 { own[$1]; next }
+    $4 == "0A" && substr($2, length($2) - 4) == port { print ($10 in own) ? "own" : "other" }' \
+    - /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
+
 # Prints a name for the process that is unique for ever: after a boot another one may have its pid.
 sdb_process() {
   sdb_find

@@ -1,6 +1,7 @@
 # Prints the facts of an instance. Each process that it starts costs a host a millisecond, so it
-# starts few. BASE KEY
+# starts few. BASE KEY PORT
 # needs: engine/host.sh component/seekdb/lib.sh
+port=$3
 while read -r k v _; do
   case $k in MemTotal:) echo "memory=${v}K"; break ;; esac
 done < /proc/meminfo
@@ -57,6 +58,7 @@ if [ -d "$own" ]; then
 fi
 sdb_find
 if [ -n "$sdb_p" ]; then
+  for l in $(sdb_listeners "$port"); do echo "listener.$l=1"; done
   p=$sdb_p
   ob_boot
   # shellcheck disable=SC2086 # The fields of the line.

@@ -5,6 +5,7 @@ use crate::base::{Kind, Pauses, Problem, Secret};
 pub use crate::component::database::{Role, Said};
 use crate::component::sql::{self, ACCESS_DENIED, Login, STARTING, Session, SqlError};
 use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
+use crate::transport::key_values;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,13 +15,22 @@ pub use sql::STATEMENT;
 /// Reads our account's password from the instance's host.
 ///
 /// # Errors
-/// The host cannot be reached, or there is no account: the instance was not deployed by us, or its
-/// deployment has not got that far.
+/// The host cannot be reached; there is no account: the instance was not deployed by us, or its
+/// deployment has not got that far; or another process listens on the instance's port.
 pub async fn account(cx: &Cx, node: &Node) -> Result<Login, Problem> {
-    let output = cx.read(&node.host, &about!(node, "steps/account.sh")).await?;
-    let mut lines = output.stdout.lines().filter(|l| !l.is_empty()).map(Secret::new);
-    let password = lines.next().ok_or_else(|| no_account(node))?;
-    Ok(Login { next: lines.next(), ..Login::new(ACCOUNT, &password) })
+    let program = about!(node, "steps/account.sh").arg(hex(node.sql_port()));
+    let said = key_values(&cx.read(&node.host, &program).await?.stdout);
+    let secret = |name: &str| said.get(name).filter(|s| !s.is_empty()).map(Secret::new);
+    let password = secret("account").ok_or_else(|| no_account(node))?;
+    if said.contains_key("listener.other") {
+        return Err(stranger(node, &another(node)));
+    }
+    Ok(Login { next: secret("next"), ..Login::new(ACCOUNT, &password) })
+}
+
+/// A port as the kernel's tables have it.
+fn hex(port: u16) -> String {
+    format!("{port:04X}")
 }
 
 fn no_account(node: &Node) -> Problem {
@@ -123,6 +133,9 @@ async fn ask_as(cx: &Cx, node: &Node, login: &Login) -> Result<Said, Problem> {
 /// As [`ask`].
 pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
     let login = facts.login(ACCOUNT).ok_or_else(|| no_account(node))?;
+    if facts.stranger {
+        return Err(stranger(node, &another(node)));
+    }
     let runs = facts.running_package.as_deref().and_then(Dialect::of_package);
     let silence = runs.unwrap_or(&dialect::V1_4).silence;
     let mut pauses = Pauses::every(Duration::from_millis(500)).within(silence);
@@ -166,27 +179,37 @@ async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
 /// # Errors
 /// Another process listens there, or none; the host cannot be reached.
 pub async fn proved(cx: &Cx, node: &Node) -> Result<(), Problem> {
-    let port = node.sql_port();
-    let program = about!(node, "own_port.sh").arg(format!("{port:04X}"));
+    let program = about!(node, "own_port.sh").arg(hex(node.sql_port()));
     let said = cx.read(&node.host, &program).await?.stdout;
     let says = |word: &str| said.lines().any(|l| l == word);
-    let why = if says("gone") {
-        "no server runs from that directory".to_owned()
-    } else if says("other") {
-        format!("another process listens on port {port}")
-    } else if says("own") {
-        return Ok(());
-    } else {
-        format!("the server does not listen on port {port}")
-    };
-    Err(Problem::refused(format!("it is not proved which server is {}", node.show()))
+    Err(stranger(
+        node,
+        &if says("gone") {
+            "no server runs from that directory".to_owned()
+        } else if says("other") {
+            another(node)
+        } else if says("own") {
+            return Ok(());
+        } else {
+            format!("the server does not listen on port {}", node.sql_port())
+        },
+    ))
+}
+
+fn another(node: &Node) -> String {
+    format!("another process listens on port {}", node.sql_port())
+}
+
+/// The problem of a port on which not the node's own server listens.
+fn stranger(node: &Node, why: &str) -> Problem {
+    Problem::refused(format!("it is not proved which server is {}", node.show()))
         .place(node.place())
         .why(format!("{why}; no statement was sent"))
         .fix(format!(
             "compare sql_port with the command line of the server of {}, and end whatever else \
              listens there",
             &*node.directory
-        )))
+        ))
 }
 
 /// The user that logs in for an effect.

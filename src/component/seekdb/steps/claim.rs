@@ -19,6 +19,12 @@ pub struct Claim {
     pub node: Node,
 }
 
+/// The user who runs a node's server; `None` when the configuration leaves it to the identity.
+fn user(node: &Node) -> Option<&str> {
+    let (run_as, login) = (&node.host.run_as, &node.host.endpoint.user);
+    [run_as, login].into_iter().find(|u| !u.is_empty()).map(String::as_str)
+}
+
 /// Why `owner` must not go on with this mark; `None` when it may.
 pub(crate) fn foreign(found: &Mark, node: &Node, owner: &str) -> Option<Problem> {
     let what = format!(
@@ -53,6 +59,15 @@ pub(crate) fn foreign(found: &Mark, node: &Node, owner: &str) -> Option<Problem>
                 found.node.directory
             ))
             .fix("use that path, or choose another base_dir"),
+        )
+    } else if let (Some(was), Some(is)) = (user(&found.node), user(node))
+        && was != is
+    {
+        Some(
+            refuse(format!(
+                "user \"{was}\" runs it, and not \"{is}\", in whose home no gate of it is"
+            ))
+            .fix("name that user (the login user, or run_as), or choose another base_dir"),
         )
     } else {
         None
@@ -284,5 +299,57 @@ impl Step for SetStage {
         let new = Mark { stage: self.stage, operation, ..found };
         let json = serde_json::to_string(&new).unwrap_or_default();
         Ok(Some(Values::default().with(self.new_mark(), json)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Directory, ObjectName};
+    use crate::transport::Endpoint;
+
+    fn node(name: &str, directory: &str, login: &str, run_as: &str) -> Node {
+        let endpoint = Endpoint {
+            name: "h".into(),
+            address: "10.0.0.1".parse().unwrap(),
+            port: 22,
+            user: login.into(),
+            identity: String::new(),
+            host_key: String::new(),
+        };
+        let host = Host { endpoint, run_as: run_as.into() };
+        let directory = Directory::parse(directory).unwrap();
+        Node::new(ObjectName::parse(name).unwrap(), host, directory, [])
+    }
+
+    #[test]
+    fn one_directory_has_one_owner_one_name_one_path_and_one_user() {
+        let mark = |owner: &str, node: Node| Mark {
+            format: 1,
+            kind: "ob_cluster".into(),
+            engine: Engine::Seekdb,
+            node,
+            owner: owner.into(),
+            creation: "c".into(),
+            authority: owner.into(),
+            epoch: 0,
+            stage: Stage::Complete,
+            operation: "x".into(),
+            group: None,
+        };
+        let ours = || node("a", "/data/a", "root", "obsvc");
+        for (word, found, asked) in [
+            ("", mark("o", ours()), ours()),
+            ("", mark("o", node("a", "/data/a", "admin", "obsvc")), ours()),
+            ("", mark("o", node("a", "/data/a", "", "")), node("a", "/data/a", "root", "")),
+            ("of owner \"p\"", mark("p", ours()), ours()),
+            ("\"b\", not \"a\"", mark("o", node("b", "/data/a", "root", "obsvc")), ours()),
+            ("one directory", mark("o", node("a", "/mnt/a", "root", "obsvc")), ours()),
+            ("user \"other\" runs it", mark("o", node("a", "/data/a", "root", "other")), ours()),
+        ] {
+            let problem = foreign(&found, &asked, "o");
+            assert_eq!(problem.is_none(), word.is_empty(), "{word}: {problem:?}");
+            assert!(problem.is_none_or(|p| p.why.contains(word)), "{word}");
+        }
     }
 }
