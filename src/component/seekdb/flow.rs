@@ -101,7 +101,7 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
         });
     }
     g.then(WriteAccount { node: d.node.clone() });
-    g.then(CreateAccount { node: d.node.clone() });
+    g.then(CreateAccount { node: d.node.clone(), new: false });
     g.then(SetBoot::new(&d.node, true));
     g.then(CloseFiles { node: d.node.clone() });
     g.then(EndNote { node: d.node.clone(), note: Note::Adopting });
@@ -137,7 +137,7 @@ pub fn create(d: &Desired) -> Graph {
         });
         g.then(SetRootPassword { node: node.clone(), from, new: true, dialect: dialect_of(d) });
         g.then(WriteAccount { node: node.clone() });
-        g.then(CreateAccount { node });
+        g.then(CreateAccount { node, new: true });
         for (name, value) in &d.parameters {
             g.then(SetParameter { node: d.node.clone(), name: name.clone(), value: value.clone() });
         }

@@ -37,7 +37,10 @@ sdb_sockets() {
 sdb_listeners() {
   sdb_find
   [ -n "$sdb_p" ] || { echo gone; return; }
-  sdb_sockets "$sdb_p" | awk -v port=":$1" 'NF == 1 { own[$1]; next }
+  sdb_o=$(sdb_sockets "$sdb_p")
+  # The server of another user does not show what it has open.
+  [ -n "$sdb_o" ] || return
+  printf '%s\n' "$sdb_o" | awk -v port=":$1" 'NF == 1 { own[$1]; next }
     $4 == "0A" && substr($2, length($2) - 4) == port { print ($10 in own) ? "own" : "other" }' \
     - /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }

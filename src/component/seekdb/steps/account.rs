@@ -48,6 +48,9 @@ impl Step for WriteAccount {
 pub struct CreateAccount {
     /// The instance.
     pub node: Node,
+    /// The server is new, and root's password was set just before: who got in without one is still
+    /// in, so root's other sessions are ended. Those of a server that is adopted go on.
+    pub new: bool,
 }
 
 #[async_trait]
@@ -62,9 +65,8 @@ impl Step for CreateAccount {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        // Root's password was set just before: who got in without one is still in.
         let sql = Sql::new(On::root(&self.node), statements());
-        Effect::Sql(Sql { end_others: true, ..sql })
+        Effect::Sql(Sql { end_others: self.new, ..sql })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let login = server::account(cx, &self.node).await?;
