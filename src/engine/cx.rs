@@ -284,6 +284,11 @@ impl Cx {
                  only what owner \"{owner}\" made, as its state knows it",
                 mark.kind, mark.node.name, mark.owner, mark.creation
             ),
+            Err(_) if text.starts_with("user") => {
+                "its files belong to another user of the host than the one that this run works as: \
+                 its gates and its packages are in that user's home"
+                    .to_owned()
+            }
             Err(_) if text.is_empty() => "the mark that says whose it is is not there".to_owned(),
             Err(why) => format!("the mark there cannot be read: {why}"),
         };

@@ -153,7 +153,10 @@ ob_check_gate() {
 # order; a value in it cannot hold these texts, as JSON escapes its quotes. BASE OWNER CREATION NEW
 ob_owned() {
   ob_mark=''
-  if [ -e "$1/.ob/mark" ]; then IFS= read -r ob_mark < "$1/.ob/mark"
+  if [ -e "$1/.ob/mark" ]; then
+    # shellcheck disable=SC3067 # Every sh that we meet has -O: dash, bash, busybox.
+    [ -O "$1/.ob/mark" ] || { echo 'ob-owner: user' >&2; exit 81; }
+    IFS= read -r ob_mark < "$1/.ob/mark"
   elif [ "$4" = 1 ]; then return 0; fi
   case $ob_mark in *'"format":1,'*|*'"format":1}'*)
     case $ob_mark in *"\"owner\":$2"*)

@@ -98,7 +98,13 @@ pub async fn pieces(
     proved(whole)?;
     let mut pieces = Vec::new();
     for survey in surveys {
-        for object in survey.objects.iter().filter(|o| whole.keys.contains(&o.key)) {
+        for object in survey.objects.iter().filter(|o| {
+            // A key is a place, and other hosts have places of that name.
+            let known = |r: &crate::engine::history::Record| {
+                r.operation == whole.operation && r.key == o.key
+            };
+            survey.records.iter().any(known)
+        }) {
             let Some((database, instance)) = object.node(&survey.host) else { continue };
             let found = database.facts(cx, &instance).await?;
             let begun = |stage: Stage| matches!(stage, Stage::Building | Stage::Destroying);
@@ -173,6 +179,8 @@ async fn remove(
     Ok(database.destroy(
         instance,
         &mark.creation,
+        // It was proved above that nobody has rows in it, or a consent names it.
+        true,
         consent.contains(&format!("{}/aside", instance.name)),
     ))
 }

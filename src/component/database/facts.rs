@@ -6,7 +6,7 @@ use crate::component::sql::Login;
 use crate::engine::mark::Mark;
 use crate::engine::{Host, Node};
 use crate::transport::Endpoint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A server as its host shows it. Reading these facts needs no SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,6 +142,8 @@ pub struct Said {
     pub source: String,
     /// All parameters.
     pub parameters: BTreeMap<String, String>,
+    /// Names of hidden parameters (they begin with `_`) that do not have their defaults.
+    pub hidden: BTreeSet<String>,
     /// Parameters that somebody has set, without hidden ones and those that the server sets itself.
     pub changed: BTreeMap<String, String>,
 }

@@ -65,6 +65,11 @@ impl Group {
     pub fn led_by(&self, node: &Node) -> bool {
         self.members.get(&self.primary).is_some_and(|m| m.same_place(node))
     }
+    /// Its members, as another host may name them.
+    #[must_use]
+    pub fn untrusted(&self) -> BTreeMap<String, Node> {
+        self.members.iter().map(|(name, node)| (name.clone(), node.untrusted())).collect()
+    }
     /// Reads one. Its members are where a run may go, so `local`, which leads to whoever reads it,
     /// is none.
     ///
@@ -323,6 +328,11 @@ pub async fn look_all(
             member.standing = Standing::Behind;
         }
         let behind = member.note.as_ref().is_some_and(|n| n.epoch < epoch && n.primary == *name);
+        // A writer that has no note was made, or made anew, beside the group.
+        let noteless = member.note.is_none() && epoch > 0;
+        if noteless && matches!(member.standing, Standing::Primary | Standing::Opening) {
+            member.standing = Standing::Rival;
+        }
         if !behind {
             continue;
         }

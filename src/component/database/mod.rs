@@ -52,9 +52,9 @@ pub trait Database: Debug + Send + Sync {
     fn update(&self, state: State, adopt: bool, prior: &Desired, next: &Desired) -> Graph;
     /// Stops the server of a node.
     fn stop(&self, node: &Node) -> Graph;
-    /// Removes everything of ours from a node; gates and journals stay. `aside_too` also removes
-    /// the stores that were set aside.
-    fn destroy(&self, node: &Node, creation: &str, aside_too: bool) -> Graph;
+    /// Removes everything of ours from a node; gates and journals stay. `rows`: the rows in its
+    /// store may be lost. `aside_too` also removes the stores that were set aside.
+    fn destroy(&self, node: &Node, creation: &str, rows: bool, aside_too: bool) -> Graph;
     /// Removes the store of a standby that was being built; the installation stays.
     fn unbuild(&self, node: &Node) -> Graph;
 
@@ -136,7 +136,13 @@ pub trait Database: Debug + Send + Sync {
         gone: &BTreeMap<String, Node>,
     ) -> Result<Graph, Problem>;
     /// Ends a group: standbys leave, the primary stays what it is.
-    fn disband(&self, members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph;
+    fn disband(
+        &self,
+        members: &BTreeMap<String, Node>,
+        primary: &str,
+        epoch: u64,
+        creation: &str,
+    ) -> Graph;
     /// Everything that a graph about a group does to roles and stores; the gravest is the last.
     fn moves(&self, graph: &Graph) -> BTreeSet<Move>;
 }

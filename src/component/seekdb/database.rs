@@ -131,8 +131,8 @@ impl Database for Seekdb {
         graph.then(StopServer { node: node.clone(), stop: Stop::Any });
         graph
     }
-    fn destroy(&self, node: &Node, creation: &str, aside_too: bool) -> Graph {
-        flow::destroy(node, creation, aside_too)
+    fn destroy(&self, node: &Node, creation: &str, rows: bool, aside_too: bool) -> Graph {
+        flow::destroy(node, creation, rows, aside_too)
     }
     fn unbuild(&self, node: &Node) -> Graph {
         let mut graph = self.stop(node);
@@ -221,8 +221,14 @@ impl Database for Seekdb {
     ) -> Result<Graph, Problem> {
         pair::update(seen, want, gone)
     }
-    fn disband(&self, members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph {
-        pair::destroy(members, primary, epoch)
+    fn disband(
+        &self,
+        members: &BTreeMap<String, Node>,
+        primary: &str,
+        epoch: u64,
+        creation: &str,
+    ) -> Graph {
+        pair::destroy(members, primary, epoch, creation)
     }
     fn moves(&self, graph: &Graph) -> BTreeSet<Move> {
         let has = |kind: StepKind| graph.nodes().iter().any(|n| n.step.kind() == kind);

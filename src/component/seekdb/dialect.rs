@@ -44,6 +44,8 @@ pub struct Dialect {
     pub read_only: &'static [&'static str],
     /// Parameters that the server itself sets to other values than their defaults.
     pub own: &'static [&'static str],
+    /// Hidden parameters that the server itself sets to other values than their defaults.
+    pub own_hidden: &'static [&'static str],
     /// Variables that the server itself sets to other values than their defaults.
     pub own_variables: &'static [&'static str],
     /// Databases that a new server has, or makes by itself soon after its start, beside those that
@@ -107,6 +109,7 @@ pub static V1_4: Dialect = Dialect {
         "log_disk_size",
         "memory_limit",
     ],
+    own_hidden: &["_bloom_filter_ratio", "_enable_dbms_job_package"],
     own_variables: &["ob_tcp_invited_nodes", "parallel_servers_target"],
     databases: &[],
     jobs: &[],
@@ -178,6 +181,12 @@ pub static V1_3: Dialect = Dialect {
         "memory_limit",
         "ha_info",
         "observer_id",
+    ],
+    own_hidden: &[
+        "_bloom_filter_ratio",
+        "_enable_dbms_job_package",
+        "_ob_enable_pl_dynamic_stack_check",
+        "_use_odps_jni_connector",
     ],
     own_variables: &[
         "ob_tcp_invited_nodes",

@@ -147,7 +147,7 @@ pub fn create(d: &Desired) -> Graph {
             parameters: d.parameters.keys().cloned().collect(),
         });
     }
-    g.then(SetStage { node: d.node.clone(), stage: Stage::Complete, creation: None });
+    g.then(SetStage { node: d.node.clone(), stage: Stage::Complete, creation: None, rows: true });
     g
 }
 
@@ -255,12 +255,13 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
 
 /// Removes everything of ours from a node; gates and journals stay.
 #[must_use]
-pub fn destroy(node: &Node, creation: &str, aside_too: bool) -> Graph {
+pub fn destroy(node: &Node, creation: &str, rows: bool, aside_too: bool) -> Graph {
     let mut g = begin([node], None);
     g.then(SetStage {
         node: node.clone(),
         stage: Stage::Destroying,
         creation: Some(creation.to_owned()),
+        rows,
     });
     g.then(SetBoot::new(node, false));
     g.then(StopServer { node: node.clone(), stop: Stop::Any });

@@ -2,7 +2,7 @@
 # needs: engine/host.sh
 base=${1:?} own=$1/.ob
 # What we and our servers make holds rows or secrets.
-umask 027
+umask 077
 
 # Sets sdb_p to the pid of the server of $base if it lives, and sdb_s to the fields of its stat file
 # from the state on. The pid file alone proves nothing: it outlives the process, and pids are used

@@ -30,8 +30,9 @@ if [ -d "$base" ]; then
 fi
 if [ -d "$base/store/redo" ]; then
   echo store=1
-  for m in $(stat -c %a "$base/store" "$base/etc" "$base/log" "$base/run" 2>/dev/null); do
-    case $m in *0) ;; *) echo exposed=1; break ;; esac
+  for m in $(stat -c %a "$base/store" "$base/etc" "$base/log" "$base/run" "$own" \
+    "$own/account" "$own/root" 2>/dev/null); do
+    case $m in *00) ;; *) echo exposed=1; break ;; esac
   done
 fi
 if [ -d "$own" ]; then

@@ -26,6 +26,9 @@ use std::collections::BTreeMap;
 
 /// The SQL account that this provider makes for itself on the servers that it deploys.
 pub const ACCOUNT: &str = "ob_service";
+/// From where it may log in: we come over SSH to its own host. Each member of a group holds the
+/// password of one account for all of them, and must not get into the others with it.
+pub const ACCOUNT_FROM: &str = "127.0.0.1";
 
 /// Exit status of a start in a directory whose server runs already. The server itself ends with
 /// this status (run on 1.4.0.post1), and so does our start script.
@@ -66,7 +69,7 @@ impl Instance for Node {
     fn start_script(&self, parameters: &BTreeMap<String, String>) -> String {
         format!(
             "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: \
-             do not edit.\numask 027\ncd {} && exec 9>>.ob/lock || exit 1\nflock -w 5 9 || {{\n  echo 'a \
+             do not edit.\numask 077\ncd {} && exec 9>>.ob/lock || exit 1\nflock -w 5 9 || {{\n  echo 'a \
              server of this directory runs, or is being started' >&2\n  exit {RUNS}\n}}\nexec {} \
              \"$@\"\n",
             self.name,

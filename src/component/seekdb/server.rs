@@ -7,7 +7,7 @@ use crate::component::sql::{self, ACCESS_DENIED, Login, STARTING, Session, SqlEr
 use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
 use crate::transport::key_values;
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use sql::STATEMENT;
@@ -24,6 +24,13 @@ pub async fn account(cx: &Cx, node: &Node) -> Result<Login, Problem> {
     let password = secret("account").ok_or_else(|| no_account(node))?;
     if said.contains_key("listener.other") {
         return Err(stranger(node, &another(node)));
+    }
+    // Whoever listens there while the server is down is not the server.
+    if said.contains_key("listener.gone") {
+        let what = format!("cannot log in to seekdb {}", node.show());
+        let why = format!("no server runs from {}", &*node.directory);
+        let problem = Problem::new(Kind::Unreachable, what).place(node.place()).why(why);
+        return Err(problem.fix("start it: the next apply does, or `ob start` for a member"));
     }
     Ok(Login { next: secret("next"), ..Login::new(ACCOUNT, &password) })
 }
@@ -160,17 +167,22 @@ async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
         role.ok_or_else(|| explain(SqlError::Broken(format!("it says of its role: {words:?}"))))?;
     let answer = session.table("show parameters").await.map_err(explain)?;
     let (mut parameters, mut changed) = (BTreeMap::new(), BTreeMap::new());
+    let mut hidden = BTreeSet::new();
     for row in &answer.rows {
         let Some(name) = answer.get(row, "name") else { continue };
         let value = answer.get(row, "value").unwrap_or_default();
         let set = answer.get(row, "isdefault") == Some("0");
-        if set && !name.starts_with('_') && !dialect.own.contains(&name) {
+        if set && name.starts_with('_') {
+            if !dialect.own_hidden.contains(&name) {
+                hidden.insert(name.to_owned());
+            }
+        } else if set && !dialect.own.contains(&name) {
             changed.insert(name.to_owned(), value.to_owned());
         }
         parameters.insert(name.to_owned(), value.to_owned());
     }
     let source = parameters.get("log_restore_source").cloned().unwrap_or_default();
-    Ok(Said { role, build, source, parameters, changed })
+    Ok(Said { role, build, source, parameters, hidden, changed })
 }
 
 /// Proves that the server of the node's directory, and nobody else, listens on the node's SQL port.

@@ -90,8 +90,9 @@ fn adopting(prior: &Cluster) -> bool {
 #[must_use]
 pub fn destroy_graph(prior: &Cluster) -> Option<Graph> {
     let name = text(&prior.name)?;
-    let aside_too = texts(&prior.allow_data_loss).contains(&format!("{name}/aside"));
-    Some(database(prior)?.destroy(&instance(prior)?, &text(&prior.creation_id)?, aside_too))
+    let given_up = texts(&prior.allow_data_loss);
+    let (rows, aside_too) = (given_up.contains(&name), given_up.contains(&format!("{name}/aside")));
+    Some(database(prior)?.destroy(&instance(prior)?, &text(&prior.creation_id)?, rows, aside_too))
 }
 
 /// The part of a configuration that is known.

@@ -375,5 +375,5 @@ pub fn destroy_graph(prior: &Standby) -> Option<Graph> {
     let seen = seen(prior);
     let primary = seen.primary().map_or_else(|| seen.noted.clone(), str::to_owned);
     let database = database::of(engine(prior)?)?;
-    Some(database.disband(&members(prior)?, &primary, seen.epoch))
+    Some(database.disband(&members(prior)?, &primary, seen.epoch, &seen.creation))
 }

@@ -58,7 +58,17 @@ pub async fn read(
         .map(|(n, _)| n.clone())
         .collect();
     let current = if let [one] = &primaries[..] { one.clone() } else { String::new() };
-    if let Some(note) = note {
+    let floor = known_epoch(&state);
+    if let Some(note) = note.filter(|n| n.epoch < floor) {
+        warnings.push(
+            Problem::refused(format!("group \"{name}\" shows an older epoch than was known"))
+                .why(format!("the newest note is of epoch {}, the state knows {floor}", note.epoch))
+                .fix(
+                    "find out who put former notes back (.ob/group with each member); consents for \
+                     former epochs stay void",
+                ),
+        );
+    } else if let Some(note) = note {
         state.epoch = Value::Value(i64::try_from(note.epoch).unwrap_or(i64::MAX));
         state.noted_primary = Value::Value(note.primary.clone());
         state.creation = Value::Value(note.creation.clone());
@@ -100,6 +110,12 @@ pub async fn read(
     Ok(Found { state: Some(state), warnings })
 }
 
+/// The epoch that the state knows; 0 when it knows none.
+fn known_epoch(state: &Standby) -> u64 {
+    let epoch = known(&state.epoch).flatten().copied();
+    epoch.and_then(|e| u64::try_from(e).ok()).unwrap_or(0)
+}
+
 fn show(loss: &Loss) -> String {
     format!(
         "epoch {}: the log of \"{}\" ended at SCN {} ({} UTC by the log's clock, which runs ahead \
@@ -133,12 +149,15 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
             break;
         }
     }
-    let Some((database, group)) = note else {
+    let Some((database, mut group)) = note else {
         return Err(Problem::user("there is no group to import")
             .place(place)
             .why("the instance carries no group note")
             .fix("give the directory of a member; an instance outside a group is an ob_cluster"));
     };
+    for member in group.members.values_mut() {
+        *member = member.untrusted();
+    }
     let whose = Whose { name: &group.name, authority: &group.authority, creation: &group.creation };
     let packages = database::look_all(database, &cx, &group.members, whose)
         .await

@@ -124,6 +124,8 @@ fn changes(server: &Server, user: &str, text: &str, lower: &str) -> Answer {
         _ if lower.starts_with("create user if not exists ") => {
             account(server, user, &text["create user if not exists ".len()..], false)
         }
+        // The product makes it again at once, with the same end.
+        "drop user if exists 'ob_service'@'127.0.0.1'" => Answer::Ok,
         _ if lower.starts_with("alter user ") => {
             account(server, user, &text["alter user ".len()..], true)
         }
@@ -316,6 +318,8 @@ fn set(server: &Server, text: &str) -> Answer {
 /// password (1235).
 fn account(server: &Server, user: &str, text: &str, there: bool) -> Answer {
     let (name, rest) = literal(text);
+    // From where the user may come: the stand-in is asked from its own host alone.
+    let rest = rest.strip_prefix('@').map_or(rest, |from| literal(from).1);
     let Some(password) = rest
         .trim()
         .to_ascii_lowercase()

@@ -15,8 +15,8 @@ use super::Dialect;
 use super::flow::begin;
 use super::group::{LeaveGroup, Standing};
 use super::steps::{
-    ChangePassword, EndNote, Follow, KeepPassword, Note, OfferPassword, PointSource, SetAside,
-    SetBoot, SharePassword, Stop, StopServer,
+    ChangePassword, EndNote, EndSessions, Follow, KeepPassword, Note, OfferPassword, PointSource,
+    SetAside, SetBoot, SharePassword, Stop, StopServer,
 };
 use crate::base::Problem;
 use crate::engine::{Graph, Node, Step};
@@ -112,7 +112,9 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
     }
     let (epoch, primary) = match &current {
         Some(now) if now == target || !asked_to_move => {
-            (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone())
+            // Each leave has an epoch of its own, by which its effects are told from a former one's.
+            let begins = seen.noted != *now || !gone.is_empty();
+            (if begins { seen.epoch + 1 } else { seen.epoch }, now.clone())
         }
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
         // Unreachable is a standing, not an error: by itself it plans nothing.
@@ -182,8 +184,11 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
     }
     // The note of the one that stays comes before that of the other: wherever this is cut, the same
     // consent goes on.
-    if let Some(stays) = decided.primary().filter(|name| *name != seen.noted) {
-        plan.note(stays, seen.epoch + 1, stays);
+    // It begins an epoch, so that the consent is used up.
+    if let Some(stays) = decided.primary().map(str::to_owned) {
+        plan.note(&stays, seen.epoch + 1, &stays);
+        decided.epoch = seen.epoch + 1;
+        decided.noted = stays;
     }
     Ok(Some(decided))
 }
@@ -212,6 +217,10 @@ fn follow_up(
         .filter(|(name, node)| seen.is(name) == Some(Standing::Fenced) && !ends_fence(plan, node))
         .map(|(name, _)| name.clone())
         .collect();
+    // The primary's note comes first: one that is older than another's makes it a rival.
+    if changed {
+        plan.note(primary, epoch, primary);
+    }
     let others = plan.want.members.keys().filter(|n| *n != primary);
     plan.each(others, |plan, name| {
         let Some(node) = plan.member(name) else { return };
@@ -234,7 +243,14 @@ fn follow_up(
                     plan.start(name, None);
                 }
                 plan.g.then(PointSource { node: node.clone(), source: source.clone() });
-                plan.g.then(Follow { node, primary: source.clone() });
+                let follows = plan.g.then(Follow { node: node.clone(), primary: source.clone() });
+                if now == Standing::Stopped {
+                    // Somebody may have opened it before it was stopped.
+                    plan.g.way_back(
+                        follows,
+                        vec![std::sync::Arc::new(StopServer { node, stop: Stop::Any })],
+                    );
+                }
                 plan.note(name, epoch, primary);
             }
             Some(Standing::Fenced) if fenced.contains(name) => plan.rejoin(name, &source, false),
@@ -253,20 +269,25 @@ fn follow_up(
             ) => {}
         }
     });
-    if changed || (moved && plan.g.is_empty()) {
+    if moved && plan.g.is_empty() {
         plan.note(primary, epoch, primary);
     }
     // A member whose host does not answer is left as it is: no member starts with its host, and the
     // others do not name it any more.
     for (name, node) in gone.iter().filter(|(n, _)| seen.is(n) != Some(Standing::Unreachable)) {
-        leave(&mut plan.g, name, node, epoch);
+        leave(&mut plan.g, name, node, &once(epoch, &plan.want.creation));
     }
     // Who does not answer could not be told the new password, and would be lost with it.
     let off = |n: &String| seen.is(n) == Some(Standing::Unreachable);
     if !gone.is_empty() && !plan.want.members.keys().any(off) {
         let names: Vec<_> = gone.keys().map(String::as_str).collect();
         let others = plan.others(primary);
-        rotate(&mut plan.g, &source, &others, &format!("{}-{epoch}", names.join("+")));
+        rotate(
+            &mut plan.g,
+            &source,
+            &others,
+            &format!("{}-{}", names.join("+"), once(epoch, &plan.want.creation)),
+        );
     }
 }
 
@@ -280,26 +301,42 @@ fn rotate(g: &mut Graph, primary: &Node, others: &[Node], leave: &str) {
     }
     g.then(ChangePassword { node: primary.clone(), leave: leave.clone() });
     for node in others.iter().chain([primary]) {
+        // Who left may still be in by a session of before.
+        g.then(EndSessions { node: node.clone() });
         g.then(KeepPassword { node: node.clone(), leave: leave.clone() });
     }
 }
 
 /// Takes a standby out of its group: stops it and sets its store aside, without ever opening it.
-fn leave(g: &mut Graph, name: &str, node: &Node, epoch: u64) {
+fn leave(g: &mut Graph, name: &str, node: &Node, once: &str) {
     g.then(StopServer { node: node.clone(), stop: Stop::Idle });
-    g.then(SetAside { node: node.clone(), name: format!("left-{name}-{epoch}") });
+    g.then(SetAside { node: node.clone(), name: format!("left-{name}-{once}") });
     g.then(LeaveGroup { node: node.clone() });
+}
+
+/// What tells a leave from every other one: each has an epoch of its own, and epochs begin anew with
+/// each creation of a group.
+fn once(epoch: u64, creation: &str) -> String {
+    let tail = creation.len().saturating_sub(6);
+    let tail = creation.get(tail..).unwrap_or_default().to_lowercase();
+    if tail.is_empty() { epoch.to_string() } else { format!("{epoch}-{tail}") }
 }
 
 /// Ends the group: standbys leave; the primary stays what it is and starts with its host again.
 #[must_use]
-pub fn destroy(members: &BTreeMap<String, Node>, primary: &str, epoch: u64) -> Graph {
+pub fn destroy(
+    members: &BTreeMap<String, Node>,
+    primary: &str,
+    epoch: u64,
+    creation: &str,
+) -> Graph {
     let mut g = begin(members.values(), None);
+    let once = once(epoch, creation);
     for (name, node) in members.iter().filter(|(n, _)| *n != primary) {
-        leave(&mut g, name, node, epoch);
+        leave(&mut g, name, node, &once);
     }
     if let Some(node) = members.get(primary) {
-        rotate(&mut g, node, &[], &format!("all-{epoch}"));
+        rotate(&mut g, node, &[], &format!("all-{once}"));
         // The primary's note goes last: without any note there is no group, and nobody would come
         // back for what is left.
         g.then(SetBoot::leaving(node));

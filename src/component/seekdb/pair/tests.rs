@@ -382,7 +382,10 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
     }
     let s = seen("a", "b", 999, &[("a", Rival), ("b", Primary)]);
     let s = Seen { asked: "b".into(), ..s };
-    assert_eq!(kinds(&s, &with("b", rebuild("a", 999, CREATION))), gives_up("a", "b", ""));
+    assert_eq!(
+        kinds(&s, &with("b", rebuild("a", 999, CREATION))),
+        gives_up("a", "b", "write_group(b) ")
+    );
     // Three that write: no consent names one of them alone.
     let three = seen("a", "b", 9, &[("a", Rival), ("b", Primary), ("c", Primary)]);
     let all = Want { rebuild: rebuild("a", 9, CREATION), ..want("b", &["a", "b", "c"]) };
@@ -493,8 +496,9 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
     let g = update(&s, &w, &gone).unwrap();
     assert_eq!(
         steps(&g).join(" "),
-        "write_group(b) write_group(a) stop_server(c) set_aside(c) leave_group(c) \
-         offer_password(a) share_password(b) change_password(a) keep_password(b) keep_password(a)"
+        "write_group(a) write_group(b) stop_server(c) set_aside(c) leave_group(c) \
+         offer_password(a) share_password(b) change_password(a) end_sessions(b) \
+         keep_password(b) end_sessions(a) keep_password(a)"
     );
     let off = seen("a", "a", 2, &[("a", Primary), ("b", Unreachable), ("c", Standby)]);
     let g = update(&off, &w, &gone).unwrap();
@@ -502,11 +506,11 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
         !steps(&g).iter().any(|k| k.contains("password")),
         "who stays and does not answer would lose its way in"
     );
-    let d = destroy(&want("a", &["a", "b"]).members, "a", 2);
+    let d = destroy(&want("a", &["a", "b"]).members, "a", 2, CREATION);
     assert_eq!(
         steps(&d).join(" "),
         "stop_server(b) set_aside(b) leave_group(b) offer_password(a) change_password(a) \
-         keep_password(a) set_boot(a) leave_group(a)"
+         end_sessions(a) keep_password(a) set_boot(a) leave_group(a)"
     );
     assert!(!steps(&d).iter().any(|k| k.starts_with("activate")));
 }
@@ -518,8 +522,8 @@ fn a_member_whose_host_is_gone_leaves_without_being_asked_and_a_primary_never_le
     let s = seen("a", "a", 2, &[("a", Primary), ("b", Standby), ("c", Unreachable)]);
     assert_eq!(
         steps(&update(&s, &w, &gone("c")).unwrap()).join(" "),
-        "write_group(b) write_group(a) offer_password(a) share_password(b) change_password(a) \
-         keep_password(b) keep_password(a)"
+        "write_group(a) write_group(b) offer_password(a) share_password(b) change_password(a) \
+         end_sessions(b) keep_password(b) end_sessions(a) keep_password(a)"
     );
     for (name, s) in [
         ("it has the role", seen("a", "c", 2, &[("a", Standby), ("b", Standby), ("c", Primary)])),

@@ -1,8 +1,9 @@
 //! Our SQL account: first a random password in a file of the run user, then the account itself,
 //! which a login proves.
 use super::super::server::{self, On};
-use super::super::{ACCOUNT, about};
+use super::super::{ACCOUNT, ACCOUNT_FROM, about};
 use super::{facts_of, id};
+use crate::base::sql::literal;
 use crate::base::{Problem, Secret};
 use crate::component::sql::{ACCESS_DENIED, Login};
 use crate::engine::{
@@ -65,7 +66,7 @@ impl Step for CreateAccount {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let sql = Sql::new(On::root(&self.node), statements());
+        let sql = Sql::new(On::root(&self.node), statements(self.new));
         Effect::Sql(Sql { end_others: self.new, ..sql })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -96,14 +97,24 @@ pub(super) fn file(login: &Login) -> Option<Secret> {
     })
 }
 
-fn statements() -> [Template; 3] {
-    let user = crate::base::sql::literal(ACCOUNT);
-    [
-        Template::from(format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY "))
-            .and(PASSWORD, Form::Sql),
-        Template::from(format!("ALTER USER {user} IDENTIFIED BY ")).and(PASSWORD, Form::Sql),
-        Template::from(format!("GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION")),
-    ]
+/// The account as statements name it.
+pub(super) fn name() -> String {
+    format!("{}@{}", literal(ACCOUNT), literal(ACCOUNT_FROM))
+}
+
+/// What makes the account. In a new server one of that name was made by somebody else: it goes, and
+/// with it whoever is in by it.
+fn statements(new: bool) -> Vec<Template> {
+    let user = name();
+    let drop = new.then(|| Template::from(format!("DROP USER IF EXISTS {user}")));
+    drop.into_iter()
+        .chain([
+            Template::from(format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY "))
+                .and(PASSWORD, Form::Sql),
+            Template::from(format!("ALTER USER {user} IDENTIFIED BY ")).and(PASSWORD, Form::Sql),
+            Template::from(format!("GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION")),
+        ])
+        .collect()
 }
 
 /// Copies the account's password file to another member of a group: accounts replicate, files do

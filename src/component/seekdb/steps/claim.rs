@@ -1,5 +1,5 @@
 //! Ownership of a directory: the mark that precedes the first effect, and the stage in it.
-use super::super::about;
+use super::super::{Facts, about};
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::component::database;
@@ -153,13 +153,27 @@ impl Step for Claim {
 }
 
 impl Claim {
-    /// Why the name cannot be taken: another object of ours on the host has it.
+    /// Why the name or a port cannot be taken: another object of ours on the host has it.
     async fn same_name(&self, cx: &Cx) -> Result<Option<Problem>, Problem> {
         let here = objects::own(cx, &self.node.host).await?;
-        let other = here.iter().find(|o| {
-            o.base != *self.node.directory
-                && o.mark.as_ref().is_some_and(|m| m.node.name == self.node.name)
-        });
+        let others = || here.iter().filter(|o| o.base != *self.node.directory);
+        let taken = |m: &Mark| {
+            m.node.ports.values().copied().find(|p| self.node.ports.values().any(|own| own == p))
+        };
+        let port = others().find_map(|o| Some((o, taken(o.mark.as_ref()?)?)));
+        if let Some((o, port)) = port {
+            return Ok(Some(
+                Problem::refused(format!(
+                    "port {port} of host \"{}\" belongs to another server",
+                    self.node.host.endpoint.name
+                ))
+                .place(format!("{} on {}", o.base, self.node.host.endpoint.show()))
+                .why(format!("{} has it, whether it runs or not", o.title))
+                .fix("choose another sql_port and rpc_port"),
+            ));
+        }
+        let named = |m: &Mark| m.node.name == self.node.name;
+        let other = others().find(|o| o.mark.as_ref().is_some_and(named));
         Ok(other.map(|o| {
             let owner = o.mark.as_ref().map_or("", |m| m.owner.as_str());
             Problem::refused(format!(
@@ -192,9 +206,34 @@ pub struct SetStage {
     /// The creation that the mark must name. A destroy passes the one in its state, so that it
     /// never removes what another creation made.
     pub creation: Option<String>,
+    /// The rows in the store may be lost: a consent names them. Only a destroy asks.
+    pub rows: bool,
 }
 
 impl SetStage {
+    /// Why the server must not be destroyed: rows are in it that nobody gave up, whatever made
+    /// them, or it runs in a group whose note cannot be read.
+    fn keeps_rows(&self, facts: &Facts) -> Option<Problem> {
+        let refused = |why: &str, fix: String| {
+            let what = format!("destroying {} would drop its rows", self.node.show());
+            let place = self.node.host.endpoint.show();
+            Some(Problem::refused(what).place(place).why(why).fix(fix))
+        };
+        if facts.store && facts.building_store.is_none() && !self.rows {
+            return refused(
+                "there is a store, and its name is not in allow_data_loss",
+                format!("set allow_data_loss = [\"{}\"], apply, then destroy", self.node.name),
+            );
+        }
+        if facts.pid.is_some() && facts.group_damaged.is_some() {
+            return refused(
+                "it runs, and the note of its group cannot be read",
+                "copy .ob/group from another member, then run the same command again".into(),
+            );
+        }
+        None
+    }
+
     /// Name of the value: the present mark, with another stage and operation.
     fn new_mark(&self) -> Name {
         Name(match self.stage {
@@ -233,7 +272,7 @@ impl Step for SetStage {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.node).await?;
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
-        let Some(found) = facts.mark else {
+        let Some(found) = facts.mark.clone() else {
             if self.stage == Stage::Destroying && (!facts.exists || facts.stays) {
                 return Ok(Check::Done);
             }
@@ -269,6 +308,11 @@ impl Step for SetStage {
         }
         if found.stage == self.stage {
             return Ok(Check::Done);
+        }
+        if self.stage == Stage::Destroying
+            && let Some(problem) = self.keeps_rows(&facts)
+        {
+            return Ok(Check::Refused(problem));
         }
         if let Some(group) = facts.group.filter(|g| {
             self.stage == Stage::Destroying && facts.pid.is_some() && g.led_by(&self.node)

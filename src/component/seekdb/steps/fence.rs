@@ -78,6 +78,15 @@ impl Step for Follow {
         ])
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        // A log that is long enough proves nothing of a server that writes its own.
+        if let Some(why) = server::ask(cx, &self.node).await?.role.may_write() {
+            return Ok(Check::Refused(
+                Problem::refused(format!("{} does not follow", self.node.show()))
+                    .place(self.node.place())
+                    .why(format!("{why}: somebody opened it"))
+                    .fix("plan again: the plan says how to choose between the two"),
+            ));
+        }
         let (goal, _) = super::end_of_log(cx, &self.primary).await?;
         let mut pauses = Pauses::every(Duration::from_millis(200)).within(Duration::from_secs(60));
         loop {

@@ -2,7 +2,7 @@
 //! password everybody who reaches its port could be root there.
 use super::super::dialect::JOBS;
 use super::super::server::{self, session};
-use super::super::{ACCOUNT, Dialect};
+use super::super::{ACCOUNT, ACCOUNT_FROM, Dialect};
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::base::sql::literal;
@@ -39,8 +39,8 @@ fn list<'a>(names: impl IntoIterator<Item = &'a &'a str>) -> String {
 fn queries(dialect: &Dialect) -> Vec<(&'static str, String)> {
     let users = format!(
         "select concat(user_name, '@', host) from oceanbase.DBA_OB_USERS \
-         where user_name not in ({}) or host <> '%' or type <> 'USER'",
-        list(&["root", ACCOUNT])
+         where type <> 'USER' or concat(user_name, '@', host) not in ({})",
+        list(&["root@%", &format!("{ACCOUNT}@{ACCOUNT_FROM}")])
     );
     let databases = format!(
         "select schema_name from information_schema.schemata where schema_name not in ({})",
@@ -89,12 +89,19 @@ impl ProveFresh {
     async fn found(&self, cx: &Cx) -> Result<Vec<String>, Problem> {
         let said = server::ask(cx, &self.node).await?;
         let changed = said.changed.keys().filter(|name| !self.parameters.contains(*name));
-        let mut found: Vec<_> = changed.map(|name| format!("parameter {name}")).collect();
+        let hidden = said.hidden.iter().filter(|name| !self.parameters.contains(*name));
+        let mut found: Vec<_> =
+            changed.chain(hidden).map(|name| format!("parameter {name}")).collect();
         let mut session = session(cx, &self.node).await?;
         for (kind, query) in queries(Dialect::planned(&said.build)) {
             let more = others(&mut session, kind, &query).await;
             found.extend(more.map_err(|e| e.explain(&self.title(), &self.node.place()))?);
         }
+        // Whoever got in before that is in still.
+        let explain = |e: SqlError| e.explain(&self.title(), &self.node.place());
+        let sessions = session.query("show processlist").await.map_err(explain)?;
+        let users = sessions.into_iter().filter_map(|row| row.into_iter().nth(1).flatten());
+        found.extend(users.filter(|u| u != ACCOUNT).map(|u| format!("session of {u}")));
         session.close().await;
         Ok(found)
     }

@@ -77,7 +77,7 @@ impl BeginRestart {
             Role::Standby | Role::Fencing => return Ok(None),
         }
         for (name, member) in group.members.iter().filter(|(_, m)| m.name != self.node.name) {
-            let found = facts_of(cx, member).await?;
+            let found = facts_of(cx, &member.untrusted()).await?;
             // A standby in the middle of its own restart has not proven that it comes up.
             if found.restart
                 || (found.pid.is_some() && found.running_package.as_ref() != Some(&self.package))

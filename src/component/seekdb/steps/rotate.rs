@@ -5,9 +5,8 @@
 //! primary changes it, and each member that knows it drops the old one.
 use super::super::server::{self, On};
 use super::super::{ACCOUNT, about};
-use super::account::{PASSWORD, file};
+use super::account::{PASSWORD, file, name};
 use super::{facts_of, id};
-use crate::base::sql::literal;
 use crate::base::{Pauses, Problem};
 use crate::component::sql::ACCESS_DENIED;
 use crate::engine::{
@@ -119,7 +118,7 @@ impl Step for ChangePassword {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let user = literal(ACCOUNT);
+        let user = name();
         let statement =
             Template::from(format!("ALTER USER {user} IDENTIFIED BY ")).and(NEXT, Form::Sql);
         let sql = Sql::new(On::service(&self.node), [statement]);

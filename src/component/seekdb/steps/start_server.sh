@@ -4,8 +4,19 @@
 how=$2
 sdb_settle
 [ -z "$(sdb_pid)" ] || exit 0
-[ -x "$own/package/seekdb" ] ||
-  { echo 'its package is lost: the next apply of its ob_cluster places it again' >&2; exit 1; }
+# Each file of the package is as it was when its digest was right, by its stamp or by its digest.
+whole() {
+  export TZ=UTC
+  while read -r sum rest; do
+    f=$own/package/${rest##* }
+    [ "$rest" = "$(stat -c '%s %i %a %y %z' -- "$f") ${rest##* }" ] ||
+      [ "$(sha256sum < "$f" | cut -c1-64)" = "$sum" ] || return 1
+  done < "$own/package/.placed"
+}
+whole 2>/dev/null || {
+  echo 'its package is lost or changed: the next apply of its ob_cluster places it again' >&2
+  exit 1
+}
 case $how in
   alone)
     # A first start that was cut (full disk, power loss) leaves a store on which no server ever
