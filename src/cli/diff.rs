@@ -162,7 +162,7 @@ async fn compare_all(
     // All members of a group have the same accounts, and had them when this store was in use.
     let mut copy = instance.clone();
     copy.ports.insert(Port::Sql, temporary.port);
-    let (mut left, _) = group.database.session(cx, &copy, STATEMENT).await?;
+    let mut left = group.database.session_on_copy(cx, &copy).await?;
     let (mut right, _) = group.database.session(cx, primary, STATEMENT).await?;
     let tables = compare::all(&mut left, &mut right, limit)
         .await

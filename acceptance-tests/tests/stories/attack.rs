@@ -267,6 +267,16 @@ fn files_packages_homes_and_names_are_what_they_should_be() {
     says(&s.fails(&["plan", "-no-color"]).unwrap(), &["a name has 1 to 64 of the characters"]);
     assert!(!touched.exists());
 
+    // Below a directory of somebody else's, that one would start what it likes.
+    let mut below = config.clone();
+    if let Some(a) = below.clusters.get_mut("a") {
+        a.base_dir = "/data/neighbour/a".into();
+    }
+    let neighbour = "mkdir /data/neighbour && chown nobody /data/neighbour";
+    s.host(0).exec(neighbour).unwrap().ok().unwrap();
+    says(&s.refused(&below).unwrap(), &["is not safe from others", "/data/neighbour belongs to"]);
+    s.host(0).exec("rmdir /data/neighbour").unwrap().ok().unwrap();
+
     s.apply(&config).unwrap();
     s.settled().unwrap();
     // Another user of the host reads nothing.

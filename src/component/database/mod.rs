@@ -86,6 +86,11 @@ pub trait Database: Debug + Send + Sync {
     /// the SQL port `port` of the node's host, for as long as the program's stdin is open. The
     /// program calls `ob_ready` once that server listens.
     fn on_copy(&self, node: &Node, source: &str, port: u16) -> Program;
+    /// Opens a session with the server of [`Database::on_copy`], on the port of the node `copy`.
+    ///
+    /// # Errors
+    /// As [`Database::session`].
+    async fn session_on_copy(&self, cx: &Cx, copy: &Node) -> Result<Session, Problem>;
     /// Why a store may hold rows of users; `None` when it is proved empty.
     ///
     /// # Errors

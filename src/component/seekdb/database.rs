@@ -171,6 +171,9 @@ impl Database for Seekdb {
     ) -> Result<(Session, String), Problem> {
         Ok((server::session_within(cx, node, limit).await?, ACCOUNT.to_owned()))
     }
+    async fn session_on_copy(&self, cx: &Cx, copy: &Node) -> Result<Session, Problem> {
+        server::session_on_copy(cx, copy).await
+    }
     fn on_copy(&self, node: &Node, source: &str, port: u16) -> Program {
         let (work, program) = (node.own(&format!("diff-{port}")), node.own("package/seekdb"));
         program!("temporary.sh").args([&work, source, &port.to_string(), &program])

@@ -16,12 +16,9 @@ pub use sql::STATEMENT;
 ///
 /// # Errors
 /// The host cannot be reached; there is no account: the instance was not deployed by us, or its
-/// deployment has not got that far; or another process listens on the instance's port.
+/// deployment has not got that far; the server does not run, or another process listens on its port.
 pub async fn account(cx: &Cx, node: &Node) -> Result<Login, Problem> {
-    let program = about!(node, "steps/account.sh").arg(hex(node.sql_port()));
-    let said = key_values(&cx.read(&node.host, &program).await?.stdout);
-    let secret = |name: &str| said.get(name).filter(|s| !s.is_empty()).map(Secret::new);
-    let password = secret("account").ok_or_else(|| no_account(node))?;
+    let (login, said) = read_account(cx, node).await?;
     if said.contains_key("listener.other") {
         return Err(stranger(node, &another(node)));
     }
@@ -32,7 +29,25 @@ pub async fn account(cx: &Cx, node: &Node) -> Result<Login, Problem> {
         let problem = Problem::new(Kind::Unreachable, what).place(node.place()).why(why);
         return Err(problem.fix("start it: the next apply does, or `ob start` for a member"));
     }
-    Ok(Login { next: secret("next"), ..Login::new(ACCOUNT, &password) })
+    Ok(login)
+}
+
+/// The account, and what its script said.
+async fn read_account(cx: &Cx, node: &Node) -> Result<(Login, BTreeMap<String, String>), Problem> {
+    let program = about!(node, "steps/account.sh").arg(hex(node.sql_port()));
+    let said = key_values(&cx.read(&node.host, &program).await?.stdout);
+    let secret = |name: &str| said.get(name).filter(|s| !s.is_empty()).map(Secret::new);
+    let password = secret("account").ok_or_else(|| no_account(node))?;
+    Ok((Login { next: secret("next"), ..Login::new(ACCOUNT, &password) }, said))
+}
+
+/// Opens a session with a server that runs on a copy of the node's store, on the node's port.
+///
+/// # Errors
+/// As [`session`].
+pub async fn session_on_copy(cx: &Cx, copy: &Node) -> Result<Session, Problem> {
+    let (login, _) = read_account(cx, copy).await?;
+    session_as(cx, copy, &login, STATEMENT).await
 }
 
 /// A port as the kernel's tables have it.

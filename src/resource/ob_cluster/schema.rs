@@ -407,7 +407,10 @@ pub fn schema() -> Schema {
     )
     .attr(
         "root_password_wo_version",
-        number("Raise it to set `root_password_wo` again.").optional(),
+        number(
+            "Raise it to set `root_password_wo` again. Without it a new server gets a random \
+             password of root's, which stays on its host (`BASE/.ob/root`, base64, 0600).",
+        ).optional(),
     )
     .attr("timeouts", timeouts())
     .attr(

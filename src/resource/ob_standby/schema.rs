@@ -204,7 +204,7 @@ pub fn schema() -> Schema {
          `ob_cluster` objects of one engine: the first primary with `initialize = true`, the \
          others with `initialize = false`. Changing `primary` is a planned switchover in which no \
          acknowledged row is lost. When the primary's host is gone, a **failover** needs a \
-         consent that names the epoch.\n\n`primary` is what was asked last, `current_primary` is \
+         consent that names the epoch and the group's creation.\n\n`primary` is what was asked last, `current_primary` is \
          what is. When they differ without a change of the configuration, nothing is planned and \
          a warning names both ways out. Members do not start with their hosts: a former primary \
          that boots would take writes next to the new one; the next apply (or `ob start`) starts \

@@ -112,9 +112,7 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
     }
     let (epoch, primary) = match &current {
         Some(now) if now == target || !asked_to_move => {
-            // Each leave has an epoch of its own, by which its effects are told from a former one's.
-            let begins = seen.noted != *now || !gone.is_empty();
-            (if begins { seen.epoch + 1 } else { seen.epoch }, now.clone())
+            (if seen.noted == *now { seen.epoch } else { seen.epoch + 1 }, now.clone())
         }
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
         // Unreachable is a standing, not an error: by itself it plans nothing.
@@ -314,8 +312,8 @@ fn leave(g: &mut Graph, name: &str, node: &Node, once: &str) {
     g.then(LeaveGroup { node: node.clone() });
 }
 
-/// What tells a leave from every other one: each has an epoch of its own, and epochs begin anew with
-/// each creation of a group.
+/// What tells a leave from others of the same member: its epoch, and the group's creation, with which
+/// epochs begin anew.
 fn once(epoch: u64, creation: &str) -> String {
     let tail = creation.len().saturating_sub(6);
     let tail = creation.get(tail..).unwrap_or_default().to_lowercase();

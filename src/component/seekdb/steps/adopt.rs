@@ -1,7 +1,7 @@
 //! Takes over an instance that others made. The first change after an import writes the mark and a
 //! note. The note stays until the rest of the adoption is done, so that an adoption that was cut is
 //! seen and finished.
-use super::claim::{first_mark, foreign};
+use super::claim::{first_mark, foreign, safe};
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::engine::mark::Stage;
@@ -34,9 +34,9 @@ impl Step for Adopt {
         let owner = cx.operation().map_or("", |o| o.authority.as_str());
         Ok(match facts.mark {
             Some(found) => foreign(&found, &self.node, owner).map_or(Check::Done, Check::Refused),
-            None if facts.store || facts.pid.is_some() => {
-                Check::Needed("it carries no mark".into())
-            }
+            None if facts.store || facts.pid.is_some() => safe(cx, &self.node)
+                .await?
+                .map_or_else(|| Check::Needed("it carries no mark".into()), Check::Refused),
             None => Check::Refused(
                 Problem::refused(format!(
                     "there is no instance to adopt in {}",

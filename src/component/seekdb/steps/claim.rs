@@ -144,12 +144,34 @@ impl Step for Claim {
                     self.node.directory
                 )),
             ),
-            None => match self.same_name(cx).await? {
-                Some(problem) => Check::Refused(problem),
-                None => Check::Needed("the directory is free".into()),
-            },
+            None => {
+                let taken = match safe(cx, &self.node).await? {
+                    Some(problem) => Some(problem),
+                    None => self.same_name(cx).await?,
+                };
+                taken.map_or_else(|| Check::Needed("the directory is free".into()), Check::Refused)
+            }
         })
     }
+}
+
+/// Why nothing may be put into a node's directory: somebody else can move it, and what starts from
+/// it would be theirs.
+pub(super) async fn safe(cx: &Cx, node: &Node) -> Result<Option<Problem>, Problem> {
+    let said = cx.read(&node.host, &about!(node, "look_parents.sh")).await?.stdout;
+    let first = said.lines().find_map(|l| l.split_once(' '));
+    Ok(first.map(|(owner, path)| {
+        Problem::refused(format!("{} is not safe from others", node.directory))
+            .place(node.host.endpoint.show())
+            .why(format!(
+                "{path} belongs to {owner}, or others may write in it: they could put another \
+                 server, or another start script, in its place"
+            ))
+            .fix(
+                "choose a base_dir below directories of root's or of the user who runs the server, \
+                 in which nobody else may write (chmod go-w)",
+            )
+    }))
 }
 
 impl Claim {
