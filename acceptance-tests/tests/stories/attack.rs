@@ -272,7 +272,7 @@ fn files_packages_homes_and_names_are_what_they_should_be() {
     if let Some(a) = below.clusters.get_mut("a") {
         a.base_dir = "/data/neighbour/a".into();
     }
-    let neighbour = "mkdir /data/neighbour && chown nobody /data/neighbour";
+    let neighbour = "mkdir -p /data/neighbour && chown nobody /data/neighbour";
     s.host(0).exec(neighbour).unwrap().ok().unwrap();
     says(&s.refused(&below).unwrap(), &["is not safe from others", "/data/neighbour belongs to"]);
     s.host(0).exec("rmdir /data/neighbour").unwrap().ok().unwrap();
