@@ -109,7 +109,12 @@ fn instance(base: &Path) -> Vec<String> {
     lines.push(format!("{} passwords of root are kept", text(&own.join("root")).lines().count()));
     lines.extend(text(&own.join("start")).lines().map(|l| format!("start {l}")));
     lines.push(format!("package {:?}", std::fs::read_link(own.join("package")).ok()));
-    lines.extend(names(&own.join("aside")).into_iter().map(|n| format!("aside {n}")));
+    // A leave's name ends with that of the group's creation, which is another one in each run.
+    let aside = |n: String| match n.rsplit_once('-') {
+        Some((leave, _)) if n.starts_with("left-") => format!("aside {leave}"),
+        _ => format!("aside {n}"),
+    };
+    lines.extend(names(&own.join("aside")).into_iter().map(aside));
     lines.push(format!("store {}", base.join("store").exists()));
     lines
 }
