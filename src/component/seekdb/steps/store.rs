@@ -81,7 +81,11 @@ impl Step for SetAside {
         id(Self::KIND.0, &self.node).about(self.name.as_str())
     }
     fn title(&self) -> String {
-        format!("set the store of {} aside as {}", self.node.show(), self.name)
+        // The name of a leave ends with that of the group's creation, which tells people nothing.
+        match self.name.strip_prefix("left-") {
+            Some(_) => format!("set the store of {} aside as it leaves", self.node.show()),
+            None => format!("set the store of {} aside as {}", self.node.show(), self.name),
+        }
     }
     fn host(&self) -> &Host {
         &self.node.host
