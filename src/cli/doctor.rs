@@ -230,13 +230,8 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                         .find(|(_, i)| i.name == instance.name)
                         .map(|(n, _)| n.clone())
                         .unwrap_or_default();
-                    let whose = Whose {
-                        name: &note.name,
-                        authority: &note.authority,
-                        creation: &note.creation,
-                    };
                     let members = &note.untrusted();
-                    database::look_all(database, cx, members, whose).await.remove(&name)
+                    database::look_all(database, cx, members, Whose::of(note)).await.remove(&name)
                 }
                 None => Some(database.look(cx, &instance).await),
             };

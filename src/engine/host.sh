@@ -71,9 +71,10 @@ ob_write_gate() {
   } | ob_put "$OB_STATE/objects/$1/gate"
 }
 
-# Proves that $OB_STATE is of this machine, and notes the machine there the first time. In a home that
-# several machines share (NFS), or that was copied with its machine, gates, journals and the boot in
-# them would be another machine's (82). A host that does not say which it is cannot be told apart.
+# Proves that $OB_STATE is of this machine, and notes the machine there the first time. In a home
+# that several machines share (NFS), or that was copied with its machine, gates, journals and the
+# boot in them would be another machine's (82). A host that does not say which it is cannot be told
+# apart.
 ob_machine() {
   ob_id=''
   { read -r ob_id < "${ob_machine_id:-/etc/machine-id}"; } 2>/dev/null
@@ -148,9 +149,10 @@ ob_check_gate() {
   [ "$g_live" = 1 ] || { echo "ob-gate: $1 was not renewed in time" >&2; exit 77; }
 }
 
-# Refuses (81) unless the mark in BASE is of format 1, OWNER and CREATION, these as JSON; an empty CREATION is
-# any. With NEW=1 an object without a mark passes too. A mark is one line, whose members come in any
-# order; a value in it cannot hold these texts, as JSON escapes its quotes. BASE OWNER CREATION NEW
+# Refuses (81) unless the mark in BASE is of this user, of format 1, OWNER and CREATION, these as
+# JSON; an empty CREATION is any. With NEW=1 an object without a mark passes too. A mark is one line,
+# whose members come in any order; a value in it cannot hold these texts, as JSON escapes its quotes.
+# BASE OWNER CREATION NEW
 ob_owned() {
   ob_mark=''
   if [ -e "$1/.ob/mark" ]; then

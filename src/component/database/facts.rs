@@ -39,7 +39,7 @@ pub struct Facts {
     pub package: Option<String>,
     /// That directory, or the program in it, is not there.
     pub package_lost: bool,
-    /// Every user of the host may enter a directory that holds rows or settings.
+    /// Others than its user may enter a directory that holds rows, settings or passwords.
     pub exposed: bool,
     /// Command line of the running process, words separated by blanks.
     pub command: String,

@@ -270,7 +270,12 @@ pub struct Whose<'a> {
     pub creation: &'a str,
 }
 
-impl Whose<'_> {
+impl<'a> Whose<'a> {
+    /// The group that a note names.
+    #[must_use]
+    pub fn of(note: &'a Group) -> Self {
+        Self { name: &note.name, authority: &note.authority, creation: &note.creation }
+    }
     /// Why a note is not of this group; `None` when it is.
     fn foreign(&self, note: &Group) -> Option<String> {
         let other = |known: &str, found: &str| !known.is_empty() && known != found;

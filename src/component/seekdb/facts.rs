@@ -1,4 +1,5 @@
 //! What the host says about an instance; one script reads it all.
+use super::server::hex;
 use super::{Instance, about};
 use crate::base::units::Bytes;
 use crate::base::{Problem, Secret};
@@ -18,8 +19,7 @@ pub async fn read(cx: &Cx, node: &Node) -> Result<Facts, Problem> {
 }
 
 fn look(node: &Node) -> Program {
-    let port = format!("{:04X}", node.sql_port());
-    about!(node, "look.sh").args([node.key().as_str(), &port])
+    about!(node, "look.sh").args([node.key().as_str(), &hex(node.sql_port())])
 }
 
 fn parse(text: &str) -> Facts {

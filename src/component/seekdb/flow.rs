@@ -189,8 +189,6 @@ pub fn update(prior: &Desired, next: &Desired) -> Graph {
     if restarts {
         // Also without another package: what was changed on the host since is never started.
         g.then(PlacePackage { node: i.clone(), package: package.clone() });
-    }
-    if restarts {
         g.then(BeginRestart {
             node: i.clone(),
             package: package.id.clone(),

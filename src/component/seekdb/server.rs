@@ -4,7 +4,7 @@ use super::{ACCOUNT, Dialect, Facts, Instance, about, dialect};
 use crate::base::{Kind, Pauses, Problem, Secret};
 pub use crate::component::database::{Role, Said};
 use crate::component::sql::{self, ACCESS_DENIED, Login, STARTING, Session, SqlError};
-use crate::engine::{Cx, Node, SqlServer, SqlSession, Values};
+use crate::engine::{Check, Cx, Node, SqlServer, SqlSession, Values};
 use crate::transport::key_values;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ pub async fn session_on_copy(cx: &Cx, copy: &Node) -> Result<Session, Problem> {
 }
 
 /// A port as the kernel's tables have it.
-fn hex(port: u16) -> String {
+pub(super) fn hex(port: u16) -> String {
     format!("{port:04X}")
 }
 
@@ -237,6 +237,23 @@ fn stranger(node: &Node, why: &str) -> Problem {
              listens there",
             &*node.directory
         ))
+}
+
+/// Whether a login works: done, or still to be made.
+///
+/// # Errors
+/// The host cannot be reached.
+pub async fn accepts(cx: &Cx, node: &Node, login: &Login) -> Result<Check, Problem> {
+    Ok(match open(cx, node, login).await? {
+        Ok(session) => {
+            session.close().await;
+            Check::Done
+        }
+        Err(error) if error.code() == Some(ACCESS_DENIED) => {
+            Check::Needed("its login is refused".into())
+        }
+        Err(error) => Check::Unknown(error.to_string()),
+    })
 }
 
 /// The user that logs in for an effect.

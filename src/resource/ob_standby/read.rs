@@ -155,11 +155,8 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
             .why("the instance carries no group note")
             .fix("give the directory of a member; an instance outside a group is an ob_cluster"));
     };
-    for member in group.members.values_mut() {
-        *member = member.untrusted();
-    }
-    let whose = Whose { name: &group.name, authority: &group.authority, creation: &group.creation };
-    let packages = database::look_all(database, &cx, &group.members, whose)
+    group.members = group.untrusted();
+    let packages = database::look_all(database, &cx, &group.members, Whose::of(&group))
         .await
         .into_iter()
         .map(|(n, m)| (n, m.facts.and_then(|f| f.package).unwrap_or_default()))

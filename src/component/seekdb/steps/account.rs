@@ -5,7 +5,7 @@ use super::super::{ACCOUNT, ACCOUNT_FROM, about};
 use super::{facts_of, id};
 use crate::base::sql::literal;
 use crate::base::{Problem, Secret};
-use crate::component::sql::{ACCESS_DENIED, Login};
+use crate::component::sql::Login;
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
 };
@@ -71,16 +71,7 @@ impl Step for CreateAccount {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let login = server::account(cx, &self.node).await?;
-        Ok(match server::open(cx, &self.node, &login).await? {
-            Ok(session) => {
-                session.close().await;
-                Check::Done
-            }
-            Err(error) if error.code() == Some(ACCESS_DENIED) => {
-                Check::Needed("its login is refused".into())
-            }
-            Err(error) => Check::Unknown(error.to_string()),
-        })
+        server::accepts(cx, &self.node, &login).await
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         let own = server::account(cx, &self.node).await?;
@@ -89,12 +80,18 @@ impl Step for CreateAccount {
 }
 
 /// What an account's file holds: the password, and on a line of its own the one that is to follow.
-pub(super) fn file(login: &Login) -> Option<Secret> {
+fn file(login: &Login) -> Option<Secret> {
     let password = login.password.as_ref()?;
     Some(match &login.next {
         Some(next) => Secret::new(format!("{}\n{}", password.expose(), next.expose())),
         None => password.clone(),
     })
+}
+
+/// The value of a step that copies the file of a member's account.
+pub(super) async fn copied(cx: &Cx, from: &Node) -> Result<Option<Values>, Problem> {
+    let from = server::account(cx, from).await?;
+    Ok(file(&from).map(|p| Values::default().with(PASSWORD, p)))
 }
 
 /// The account as statements name it.
@@ -151,7 +148,6 @@ impl Step for CopyAccount {
         })
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
-        let from = server::account(cx, &self.from).await?;
-        Ok(file(&from).map(|p| Values::default().with(PASSWORD, p)))
+        copied(cx, &self.from).await
     }
 }

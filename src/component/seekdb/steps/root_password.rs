@@ -199,16 +199,7 @@ impl Step for SetRootPassword {
             return Ok(Check::Unknown("the password that was made is not there".into()));
         };
         let login = Login::new("root", &password);
-        Ok(match server::open(cx, &self.node, &login).await? {
-            Ok(session) => {
-                session.close().await;
-                Check::Done
-            }
-            Err(error) if error.code() == Some(ACCESS_DENIED) => {
-                Check::Needed("its login is refused".into())
-            }
-            Err(error) => Check::Unknown(error.to_string()),
-        })
+        server::accepts(cx, &self.node, &login).await
     }
 }
 

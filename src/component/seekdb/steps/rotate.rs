@@ -5,10 +5,9 @@
 //! primary changes it, and each member that knows it drops the old one.
 use super::super::server::{self, On};
 use super::super::{ACCOUNT, about};
-use super::account::{PASSWORD, file, name};
+use super::account::{PASSWORD, copied, name};
 use super::{facts_of, id};
 use crate::base::{Pauses, Problem};
-use crate::component::sql::ACCESS_DENIED;
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
 };
@@ -92,8 +91,7 @@ impl Step for SharePassword {
         })
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
-        let from = server::account(cx, &self.from).await?;
-        Ok(file(&from).map(|p| Values::default().with(PASSWORD, p)))
+        copied(cx, &self.from).await
     }
 }
 
@@ -141,16 +139,7 @@ async fn knows(cx: &Cx, node: &Node) -> Result<Check, Problem> {
     let Some(next) = server::account(cx, node).await?.following() else {
         return Ok(Check::Unknown("there is no password that is to follow".into()));
     };
-    Ok(match server::open(cx, node, &next).await? {
-        Ok(session) => {
-            session.close().await;
-            Check::Done
-        }
-        Err(error) if error.code() == Some(ACCESS_DENIED) => {
-            Check::Needed("its login is refused".into())
-        }
-        Err(error) => Check::Unknown(error.to_string()),
-    })
+    server::accepts(cx, node, &next).await
 }
 
 /// Drops the old password on a member's host, once the member's server knows the new one.
