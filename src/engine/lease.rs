@@ -35,6 +35,9 @@ fn ttl() -> u64 {
 /// How long a run waits for another one to end before it gives up and names that one.
 pub const WAIT: Duration = Duration::from_secs(45);
 
+/// How long a host may take to answer about a gate.
+const ASK: Duration = Duration::from_secs(25);
+
 /// An object whose lease is to be taken.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -171,7 +174,7 @@ async fn on_all(cx: &Cx, hosts: &[Host], script: &str) -> Answers {
     for host in hosts.iter().cloned() {
         let (cx, script) = (cx.clone(), script.to_owned());
         set.spawn(async move {
-            let answer = cx.run_on(&host, &script, Duration::from_secs(25), true).await;
+            let answer = cx.run_on(&host, &script, ASK, true).await;
             (host, answer)
         });
     }
@@ -340,30 +343,57 @@ fn hold(
     taken: Instant,
 ) -> Lease {
     let lost = CancellationToken::new();
-    let task = {
-        // A cancelled operation needs its lease until it reaches its safe point. So a cancel does
-        // not end the renewing; only the end of the lease does.
-        let (cx, target, holder, lost) =
-            (cx.detached(), target.clone(), holder.clone(), lost.clone());
-        tokio::spawn(async move {
-            let mut last = taken;
-            loop {
-                tokio::time::sleep(Duration::from_secs(ttl() / 5)).await;
-                let start = Instant::now();
-                let answers =
-                    on_all(&cx, &target.living(), &gate::renew(&target.key, number, &holder)).await;
-                if heard(&answers).filter(|o| o.ok()).count() >= target.quorum() {
-                    last = start;
-                }
-                let superseded = heard(&answers).any(|o| o.status == gate::SUPERSEDED);
-                if superseded || last.elapsed() > Duration::from_secs(ttl() - ttl() / 6) {
-                    lost.cancel();
-                    return;
-                }
-            }
-        })
-    };
+    // A cancelled operation needs its lease until it reaches its safe point. So a cancel does not
+    // end the renewing; only the end of the lease does.
+    let task = tokio::spawn(renew(
+        cx.detached(),
+        target.clone(),
+        gate::renew(&target.key, number, &holder),
+        lost.clone(),
+        taken,
+    ));
     Lease { target, number, holder, took_over, lost, renewing: task.abort_handle() }
+}
+
+/// Renews a lease until it is lost. Each host is asked at its own pace: one that is slow or silent
+/// keeps no other one waiting, and the lease ends at its time even while answers are due.
+async fn renew(cx: Cx, target: Target, script: String, lost: CancellationToken, taken: Instant) {
+    let hosts = target.living();
+    let mut renewed = vec![taken; hosts.len()];
+    let mut asked = JoinSet::new();
+    let ask = |i: usize| {
+        let (cx, host, script) = (cx.clone(), hosts[i].clone(), script.clone());
+        async move {
+            tokio::time::sleep(Duration::from_secs(ttl() / 5)).await;
+            let start = Instant::now();
+            let answer = cx.run_on(&host, &script, ASK, true).await;
+            (i, start, answer)
+        }
+    };
+    (0..hosts.len()).for_each(|i| drop(asked.spawn(ask(i))));
+    loop {
+        let end = held_since(&renewed, target.quorum()) + Duration::from_secs(ttl() - ttl() / 6);
+        let answer = tokio::select! {
+            answer = asked.join_next() => answer,
+            () = tokio::time::sleep_until(end) => None,
+        };
+        let Some(Ok((i, start, answer))) = answer else { break };
+        match answer {
+            Ok(output) if output.ok() => renewed[i] = start,
+            Ok(output) if output.status == gate::SUPERSEDED => break,
+            _ => {}
+        }
+        asked.spawn(ask(i));
+    }
+    lost.cancel();
+}
+
+/// Since when a quorum of hosts has held the lease, each having been asked last at its time in
+/// `renewed`.
+fn held_since(renewed: &[Instant], quorum: usize) -> Instant {
+    let mut latest = renewed.to_vec();
+    latest.sort_unstable_by(|a, b| b.cmp(a));
+    latest[quorum - 1]
 }
 
 impl Lease {

@@ -292,3 +292,78 @@ async fn who_could_not_get_a_lease_holds_nothing_afterwards() {
     assert_eq!(problem.kind, Kind::Unreachable, "{problem}");
     assert_eq!(w.gate("a").get("holder").map_or("", String::as_str), "");
 }
+
+/// Hosts without processes, for tests that pass minutes in no time: each answers as its name says.
+/// `silent` takes the whole time a host may have to say nothing, `shaky` fails every second time.
+/// All of them answer until the lease is taken.
+#[derive(Clone, Default)]
+struct Names(Arc<Mutex<BTreeMap<String, usize>>>);
+
+struct Named(Endpoint, Names);
+
+impl Names {
+    /// How often this one was asked, this time included.
+    fn count(&self, name: &str) -> usize {
+        let mut asked = self.0.lock().unwrap();
+        let times = asked.entry(name.to_owned()).or_default();
+        *times += 1;
+        *times
+    }
+}
+
+#[async_trait]
+impl Connector for Names {
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
+        Ok(Arc::new(Named(endpoint.clone(), self.clone())))
+    }
+}
+
+#[async_trait]
+impl Transport for Named {
+    fn endpoint(&self) -> &Endpoint {
+        &self.0
+    }
+    async fn run(&self, script: &Script) -> Result<Output, TransportError> {
+        if script.text().contains("\nob_renew ") {
+            let name = self.0.name.as_str();
+            let odd = self.1.count(name) % 2 == 1;
+            match name {
+                "silent" | "silent2" => {
+                    tokio::time::sleep(Duration::from_secs(25)).await;
+                    return Err(TransportError::Unreachable("silent".into()));
+                }
+                "shaky" if odd => return Err(TransportError::Unreachable("shaky".into())),
+                _ => {}
+            }
+        }
+        Ok(Output::default())
+    }
+    async fn stream(&self, script: &Script, _: Input) -> Result<Output, TransportError> {
+        self.run(script).await
+    }
+    async fn open(&self, _: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        unimplemented!("no lease opens a duplex")
+    }
+    async fn dial(&self, _: &str, _: u16) -> Result<Box<dyn Duplex>, TransportError> {
+        unimplemented!("no lease dials")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_host_costs_a_lease_neither_its_renewals_nor_its_end() {
+    for (hosts, lasts) in [
+        (["good", "shaky", "silent"], true),
+        (["good", "good2", "silent"], true),
+        (["good", "silent", "silent2"], false),
+    ] {
+        let cx = Cx::new(Arc::new(Names::default()), CancellationToken::new(), BTreeMap::new());
+        let held = operation(&Graph::new(), "me");
+        let start = tokio::time::Instant::now();
+        let leases = lease::take_all(&cx, &held, target(&hosts)).await.unwrap();
+        let lost = tokio::time::timeout(Duration::from_secs(600), leases[0].lost.cancelled()).await;
+        assert_eq!(lost.is_err(), lasts, "{hosts:?}");
+        if !lasts {
+            assert_eq!(start.elapsed().as_secs(), 25, "it ends at its time: {hosts:?}");
+        }
+    }
+}

@@ -67,7 +67,7 @@ pub async fn open(
 }
 
 async fn look(database: &'static dyn Database, cx: &Cx, kit: &Kit) -> BTreeMap<String, Member> {
-    let whose = Whose { name: &kit.group, authority: &kit.owner, creation: "" };
+    let whose = Whose { name: &kit.group, authority: &kit.owner, creation: "", epoch: 0 };
     database::look_all(database, cx, &kit.members, whose).await
 }
 

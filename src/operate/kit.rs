@@ -57,7 +57,7 @@ impl Kit {
 /// # Errors
 /// The owner or a package stays unknown; the members are another group's.
 pub async fn complete(cx: &Cx, mut kit: Kit) -> Result<Kit, Problem> {
-    let whose = Whose { name: &kit.group, authority: &kit.owner, creation: "" };
+    let whose = Whose { name: &kit.group, authority: &kit.owner, creation: "", epoch: 0 };
     let seen = database::look_all(kit.database()?, cx, &kit.members, whose).await;
     for (name, member) in &seen {
         if let Some(package) = member.facts.as_ref().and_then(|f| f.package.clone()) {

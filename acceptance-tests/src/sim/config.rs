@@ -127,6 +127,7 @@ pub fn refer(group: &mut Tree, config: &Config, others: &BTreeMap<String, Tree>,
         (Tree::from(name.as_str()), Tree::Map(vec![(Tree::from("instance"), instance)]))
     };
     if let Some(members) = tree::get_mut(group, "members") {
-        *members = Tree::Map(config.clusters.keys().map(member).collect());
+        let in_group = config.clusters.iter().filter(|(_, c)| c.member);
+        *members = Tree::Map(in_group.map(|(name, _)| member(name)).collect());
     }
 }

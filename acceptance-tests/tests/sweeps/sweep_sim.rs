@@ -362,3 +362,45 @@ fn each_bug_that_is_planted_is_found() {
     assert!(hidden.is_empty(), "bugs that nothing found as expected:\n{}", hidden.join("\n"));
     assert_eq!(PLANTED.map(|p| p.0), Bug::ALL);
 }
+
+/// A member leaves, comes back and leaves again, while the role does not move. Each time it knows
+/// our account's password, so each time there is another one afterwards, also after a change that
+/// was cut for another leave; and each time its store is kept.
+#[test]
+fn each_leave_changes_the_password_and_keeps_the_store() {
+    if !may_make_hosts("a member that leaves twice") {
+        return;
+    }
+    let mut world = World::new("twice", Arc::default()).unwrap();
+    world.prepare(Operation::Leave).unwrap();
+    let at = |world: &World, host: usize, file: &str| {
+        let path =
+            world.lab.host(host).path(&format!("/data/{}/.ob/{file}", ["a", "b", "c"][host]));
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    let mut known = vec![at(&world, 2, "account")];
+    for turn in 0..3 {
+        if turn == 2 {
+            // A change for the leave of "b" was cut; "c" was told what was to follow.
+            for host in 0..3 {
+                let path = format!("/data/{}/.ob", ["a", "b", "c"][host]);
+                let file = format!("{}\ntold", at(&world, host, "account"));
+                std::fs::write(world.lab.host(host).path(&format!("{path}/account")), file)
+                    .unwrap();
+            }
+            std::fs::write(world.lab.host(0).path("/data/a/.ob/rotating"), "b-1\n").unwrap();
+            known.push("told".into());
+        }
+        let mut without_c = Operation::Grow.row().asks.unwrap();
+        without_c.clusters.get_mut("c").unwrap().member = false;
+        world.apply(Some(without_c)).unwrap();
+        for host in 0..2 {
+            let now = at(&world, host, "account");
+            assert!(!now.contains('\n') && !known.contains(&now), "turn {turn}: {now} {known:?}");
+        }
+        let kept = world.lab.host(2).path("/data/c/.ob/aside");
+        assert_eq!(std::fs::read_dir(&kept).unwrap().count(), turn + 1, "{kept:?}");
+        world.apply(Operation::Grow.row().asks).unwrap();
+        known.push(at(&world, 2, "account"));
+    }
+}

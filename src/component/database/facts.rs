@@ -51,6 +51,8 @@ pub struct Facts {
     pub account_next: Option<Secret>,
     /// For which leave of a member that password was changed last.
     pub rotated: String,
+    /// The leave for which the next password was made; empty when there is none.
+    pub rotating: String,
     /// The host's memory in bytes.
     pub memory: Option<Bytes>,
     /// An adoption of the server has begun and not ended.

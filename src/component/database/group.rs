@@ -13,7 +13,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The highest epoch that is believed: no group gets there by moving its role.
-const LAST_EPOCH: u64 = 1_000_000_000;
+const LAST_EPOCH: u64 = 1 << 60;
+
+/// How far a note may be ahead of the epoch that the state knows. So a note that was made up cannot
+/// use up all epochs: that would take more than 10^12 of them, one after the other.
+const MOST_AHEAD: u64 = 1_000_000;
 
 /// One copy of the note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -268,16 +272,26 @@ pub struct Whose<'a> {
     pub authority: &'a str,
     /// Its creation.
     pub creation: &'a str,
+    /// The epoch that it had reached when it was looked at last; 0: not known.
+    pub epoch: u64,
 }
 
 impl<'a> Whose<'a> {
     /// The group that a note names.
     #[must_use]
     pub fn of(note: &'a Group) -> Self {
-        Self { name: &note.name, authority: &note.authority, creation: &note.creation }
+        let Group { name, authority, creation, epoch, .. } = note;
+        Self { name, authority, creation, epoch: *epoch }
     }
     /// Why a note is not of this group; `None` when it is.
     fn foreign(&self, note: &Group) -> Option<String> {
+        if self.epoch > 0 && note.epoch > self.epoch + MOST_AHEAD {
+            return Some(format!(
+                "its note says epoch {}, and {} was the last one known: no group moves its role \
+                 that often; nothing is done on the ground of it",
+                note.epoch, self.epoch
+            ));
+        }
         let other = |known: &str, found: &str| !known.is_empty() && known != found;
         (other(self.name, &note.name)
             || other(self.authority, &note.authority)

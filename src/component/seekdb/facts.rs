@@ -64,6 +64,7 @@ fn parse(text: &str) -> Facts {
         account: facts.get("account").map(Secret::new),
         account_next: facts.get("account.next").map(Secret::new),
         rotated: file("rotated").unwrap_or_default().to_owned(),
+        rotating: file("rotating").unwrap_or_default().to_owned(),
         memory: facts.get("memory").and_then(|m| Bytes::parse(m)),
         adopting: has("has.adopting"),
         start_sum: facts.get("start").cloned().unwrap_or_default(),

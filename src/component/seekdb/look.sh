@@ -37,7 +37,7 @@ if [ -d "$base/store/redo" ]; then
 fi
 if [ -d "$own" ]; then
   set --
-  for f in mark building group loss restart fenced rotated adopting; do
+  for f in mark building group loss restart fenced rotated rotating adopting; do
     [ -e "$own/$f" ] || continue
     echo "has.$f=1"
     [ "$f" = adopting ] || set -- "$@" "$f"

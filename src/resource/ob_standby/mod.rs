@@ -151,7 +151,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
     let database = database::named(want.engine)?;
     // After a lost state the members' notes say how far the group has got. A create does not move
     // the role.
-    let whose = Whose { name: &want.name, authority: &owner, creation: "" };
+    let whose = Whose { name: &want.name, authority: &owner, creation: "", epoch: 0 };
     let looked = database::look_all(database, &reader(cx), &want.members, whose).await;
     let note = database::newest(&looked);
     want.creation = note.map(|note| note.creation.clone()).unwrap_or_default();

@@ -1,5 +1,5 @@
 //! Reads what is true of a group: asks all members at once, each within its deadline.
-use super::plan::{engine, members};
+use super::plan::{engine, members, seen as known_before};
 use super::schema::Standby;
 use crate::base::units::show_duration;
 use crate::base::{Kind, ObjectName, Problem, date};
@@ -28,7 +28,9 @@ pub async fn read(
     let mut warnings = Vec::new();
     let name = text(&state.name).unwrap_or_default();
     let creation = set_text(&state.creation).unwrap_or_default().to_owned();
-    let whose = Whose { name: &name, authority: owner.unwrap_or_default(), creation: &creation };
+    let epoch = known_before(&state).epoch;
+    let whose =
+        Whose { name: &name, authority: owner.unwrap_or_default(), creation: &creation, epoch };
     let seen = database::look_all(database::named(engine)?, cx, &members, whose).await;
     for (member, at) in seen.iter().filter(|(_, m)| m.standing == Standing::Unreachable) {
         let Some(instance) = members.get(member) else { continue };

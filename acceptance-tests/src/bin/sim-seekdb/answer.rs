@@ -57,7 +57,7 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
         }
         "select max(checkpoint_scn) from oceanbase.__all_virtual_ls_info" => {
             let mut store = server.store();
-            let moved = store.settled().unwrap_or(false) || server.lies("base");
+            let moved = server.lies("base") || store.settled().unwrap_or(false);
             one("max(checkpoint_scn)", if moved { store.end().to_string() } else { "1".to_owned() })
         }
         "select max(end_scn) from oceanbase.v$ob_log_stat" => {

@@ -36,8 +36,14 @@ fn one(server: &Server, mut stream: TcpStream) -> Result<()> {
     };
     {
         let mut store = server.store();
-        let word = if after == 0 && !store.settled()? {
+        // A server that lies about its base is young for its first follower, however late that
+        // comes.
+        let settled = store.frozen() || !server.lies("base") && store.settled()?;
+        let word = if after == 0 && !settled {
             server.ledger(YOUNG);
+            if server.lies("base") {
+                store.end_freeze()?;
+            }
             "young\n"
         } else if !store.continues(after, entry) {
             "diverged\n"

@@ -114,9 +114,19 @@ impl Store {
     /// end here.
     pub fn settled(&mut self) -> Result<bool> {
         if !self.frozen && self.freezing.is_some_and(|since| since.elapsed() >= FREEZE) {
-            self.write("frozen")?;
+            self.end_freeze()?;
         }
         Ok(self.frozen)
+    }
+
+    /// Whether a minor freeze has come to its end.
+    pub fn frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Lets a minor freeze come to its end.
+    pub fn end_freeze(&mut self) -> Result<()> {
+        self.write("frozen")
     }
 
     /// Appends to the replicated log.

@@ -178,7 +178,7 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
     }
     if let Some(node) = plan.member(member) {
         plan.g.then(StopServer { node: node.clone(), stop: Stop::Any });
-        plan.g.then(SetAside { node, name: format!("epoch-{}", seen.epoch) });
+        plan.g.then(SetAside { node, name: format!("epoch-{}", seen.epoch), leaves: false });
     }
     // The note of the one that stays comes before that of the other: wherever this is cut, the same
     // consent goes on.
@@ -219,6 +219,10 @@ fn follow_up(
     if changed {
         plan.note(primary, epoch, primary);
     }
+    let told = |n: &String| matches!(seen.is(n), Some(Standing::Empty) | None);
+    if plan.want.members.keys().any(told) {
+        plan.g.then(EndNote { node: source.clone(), note: Note::Rotated });
+    }
     let others = plan.want.members.keys().filter(|n| *n != primary);
     plan.each(others, |plan, name| {
         let Some(node) = plan.member(name) else { return };
@@ -229,7 +233,7 @@ fn follow_up(
             }
             Some(Standing::Stale) => {
                 plan.g.then(StopServer { node: node.clone(), stop: Stop::Idle });
-                plan.g.then(SetAside { node, name: format!("epoch-{epoch}") });
+                plan.g.then(SetAside { node, name: format!("epoch-{epoch}"), leaves: false });
                 plan.note(name, epoch, primary);
                 plan.build(name, &source);
             }
@@ -301,14 +305,15 @@ fn rotate(g: &mut Graph, primary: &Node, others: &[Node], leave: &str) {
     for node in others.iter().chain([primary]) {
         // Who left may still be in by a session of before.
         g.then(EndSessions { node: node.clone() });
-        g.then(KeepPassword { node: node.clone(), leave: leave.clone() });
+        let (node, primary, leave) = (node.clone(), primary.clone(), leave.clone());
+        g.then(KeepPassword { node, primary, leave });
     }
 }
 
 /// Takes a standby out of its group: stops it and sets its store aside, without ever opening it.
 fn leave(g: &mut Graph, name: &str, node: &Node, once: &str) {
     g.then(StopServer { node: node.clone(), stop: Stop::Idle });
-    g.then(SetAside { node: node.clone(), name: format!("left-{name}-{once}") });
+    g.then(SetAside { node: node.clone(), name: format!("left-{name}-{once}"), leaves: true });
     g.then(LeaveGroup { node: node.clone() });
 }
 

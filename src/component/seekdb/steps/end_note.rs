@@ -1,6 +1,6 @@
 //! Removes notes, which says that what they announced is over. The step that begins something
 //! writes its note.
-use super::super::about;
+use super::super::{ACCOUNT, about};
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
@@ -19,6 +19,9 @@ pub enum Note {
     /// The build of a standby's store: `BeginStore` writes the note; once it is gone the store is
     /// data.
     Store,
+    /// A change of our account's password: `KeepPassword` writes the note; it goes when another
+    /// member is told the password, so that it is changed again when that one leaves.
+    Rotated,
 }
 
 impl Note {
@@ -28,6 +31,7 @@ impl Note {
             Self::Restart => "restart",
             Self::Fence => "fenced",
             Self::Store => "building",
+            Self::Rotated => "rotated",
         }
     }
 }
@@ -49,6 +53,7 @@ impl Step for EndNote {
             Note::Restart => "end_restart",
             Note::Fence => "end_fence",
             Note::Store => "end_store",
+            Note::Rotated => "end_rotated",
         };
         id(kind, &self.node)
     }
@@ -59,6 +64,7 @@ impl Step for EndNote {
             Note::Restart => format!("the restart of {who} is over"),
             Note::Fence => format!("the fence of {who} is over"),
             Note::Store => format!("the standby store of {who} is whole"),
+            Note::Rotated => format!("another member is told the password of {ACCOUNT} of {who}"),
         }
     }
     fn host(&self) -> &Host {
@@ -74,6 +80,7 @@ impl Step for EndNote {
             Note::Restart => facts.restart,
             Note::Fence => facts.fenced,
             Note::Store => facts.building_store.is_some(),
+            Note::Rotated => !facts.rotated.is_empty(),
         };
         Ok(if noted { Check::Needed("it is noted".into()) } else { Check::Done })
     }

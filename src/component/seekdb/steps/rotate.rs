@@ -40,15 +40,36 @@ impl Step for OfferPassword {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        Effect::Shell(about!(self.node, "offer_password.sh"))
+        let in_force = Template::value(PASSWORD);
+        Effect::Shell(about!(self.node, "offer_password.sh").arg(self.leave.as_str()).arg(in_force))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.node).await?;
-        Ok(if facts.rotated == self.leave || facts.account_next.is_some() {
+        let offered = facts.account_next.is_some() && facts.rotating == self.leave;
+        Ok(if facts.rotated == self.leave || offered {
             Check::Done
+        } else if facts.account_next.is_some() {
+            Check::Partial("one was made for another leave, which was cut".into())
         } else {
             Check::Needed("the member that leaves knows the one in force".into())
         })
+    }
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        let login = server::account(cx, &self.node).await?;
+        let Some(next) = login.following() else {
+            return Ok(login.password.map(|p| Values::default().with(PASSWORD, p)));
+        };
+        let in_force = match server::accepts(cx, &self.node, &next).await? {
+            Check::Done => next.password,
+            Check::Needed(_) => login.password,
+            _ => {
+                return Err(Problem::user(format!("{} does not answer", self.node.show()))
+                    .place(self.node.host.endpoint.show())
+                    .why("which of two passwords is in force could not be asked")
+                    .fix("run the same command again"));
+            }
+        };
+        Ok(in_force.map(|p| Values::default().with(PASSWORD, p)))
     }
 }
 
@@ -79,12 +100,11 @@ impl Step for SharePassword {
         Effect::Shell(about!(self.to, "copy_account.sh").arg(password))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let facts = facts_of(cx, &self.to).await?;
-        if facts.rotated == self.leave {
+        if facts_of(cx, &self.from).await?.rotated == self.leave {
             return Ok(Check::Done);
         }
         let from = server::account(cx, &self.from).await?;
-        Ok(if facts.login(ACCOUNT) == Some(from) {
+        Ok(if facts_of(cx, &self.to).await?.login(ACCOUNT) == Some(from) {
             Check::Done
         } else {
             Check::Needed("it does not have it".into())
@@ -147,8 +167,17 @@ async fn knows(cx: &Cx, node: &Node) -> Result<Check, Problem> {
 pub struct KeepPassword {
     /// The member.
     pub node: Node,
+    /// The primary, whose note says that all is done.
+    pub primary: Node,
     /// Which leave it is for.
     pub leave: String,
+}
+
+impl KeepPassword {
+    /// The primary's turn comes when all others have done it.
+    fn last(&self) -> bool {
+        self.node.same_place(&self.primary)
+    }
 }
 
 #[async_trait]
@@ -163,15 +192,17 @@ impl Step for KeepPassword {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        Effect::Shell(about!(self.node, "keep_password.sh").arg(self.leave.as_str()))
+        let leave = if self.last() { self.leave.as_str() } else { "" };
+        Effect::Shell(about!(self.node, "keep_password.sh").arg(leave))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        if facts_of(cx, &self.node).await?.rotated == self.leave {
+        if facts_of(cx, &self.primary).await?.rotated == self.leave {
             return Ok(Check::Done);
         }
         // Cut between its file and its note: the one password that is left is the new one.
         if server::account(cx, &self.node).await?.next.is_none() {
-            return Ok(Check::Partial("it is not noted yet".into()));
+            let unnoted = Check::Partial("it is not noted yet".into());
+            return Ok(if self.last() { unnoted } else { Check::Done });
         }
         let mut pauses = Pauses::every(Duration::from_millis(200)).within(KNOWS);
         loop {

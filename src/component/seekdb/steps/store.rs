@@ -63,6 +63,9 @@ pub struct SetAside {
     pub node: Node,
     /// Name of the store below `.ob/aside`.
     pub name: String,
+    /// The member leaves, and no other store is built here. It may have left by this name before,
+    /// so whatever store is here now is set aside.
+    pub leaves: bool,
 }
 
 impl SetAside {
@@ -82,16 +85,18 @@ impl Step for SetAside {
     }
     fn title(&self) -> String {
         // The name of a leave ends with that of the group's creation, which tells people nothing.
-        match self.name.strip_prefix("left-") {
-            Some(_) => format!("set the store of {} aside as it leaves", self.node.show()),
-            None => format!("set the store of {} aside as {}", self.node.show(), self.name),
+        if self.leaves {
+            format!("set the store of {} aside as it leaves", self.node.show())
+        } else {
+            format!("set the store of {} aside as {}", self.node.show(), self.name)
         }
     }
     fn host(&self) -> &Host {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let program = about!(self.node, "set_aside.sh").arg(self.name.as_str());
+        let again = if self.leaves { "again" } else { "" };
+        let program = about!(self.node, "set_aside.sh").args([self.name.as_str(), again]);
         Effect::Shell(program.within(MOVE))
     }
     fn impact(&self) -> &'static [Impact] {
@@ -99,7 +104,7 @@ impl Step for SetAside {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.node).await?;
-        if facts.aside.contains(&self.name) {
+        if facts.aside.contains(&self.name) && !self.leaves {
             return Ok(Check::Done);
         }
         if facts.aside.contains(&self.part()) {
