@@ -16,6 +16,8 @@ pub enum Kind {
     Unreachable,
     /// The server answered that it cannot do so now; a retry may help.
     Busy,
+    /// The server answered and refused the login.
+    Denied,
     /// Somebody else holds the object.
     Locked,
     /// We will not do it: it would lose data or a guarantee.

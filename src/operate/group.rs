@@ -5,7 +5,7 @@ use super::kit::check_note;
 use crate::base::{Kind, OperationId, Problem};
 use crate::component::database::{self, Consent, Database, Member, Seen, Want, Whose};
 use crate::engine::lease::Target;
-use crate::engine::{Cx, Executor, Graph, Job, Key, Outcome};
+use crate::engine::{Cx, Executor, Graph, Job, Outcome};
 use crate::program;
 use crate::resource::ob_standby;
 use crate::transport::Connector;
@@ -71,13 +71,15 @@ async fn look(database: &'static dyn Database, cx: &Cx, kit: &Kit) -> BTreeMap<S
     database::look_all(database, cx, &kit.members, whose).await
 }
 
-/// Proves that the login user is the one whose home has the group's gates. Gates lie in the home of
+/// Proves that the login user is the one whose home has the members' gates. Gates lie in the home of
 /// the user that logs in (or runs the servers). Another user would take gates that nobody else
 /// looks at.
 async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Result<(), Problem> {
     for name in members.iter().filter(|(_, m)| m.note.is_some()).map(|(n, _)| n) {
         let host = &kit.members[name].host;
-        let key = Key::group(&kit.group, kit.members.values());
+        // The gate of the member itself: that of the group has another name after each change of
+        // the members.
+        let key = kit.members[name].key();
         let said = cx.read(host, &program!("home.sh").arg(key.as_str())).await?;
         let mut lines = said.stdout.lines();
         let user = lines.next().unwrap_or_default();
@@ -88,7 +90,7 @@ async fn same_home(cx: &Cx, kit: &Kit, members: &BTreeMap<String, Member>) -> Re
             ))
             .place(host.endpoint.show())
             .why(
-                "the group's gate is not in its home: what it did would not be kept apart from \
+                "the member's gate is not in its home: what it did would not be kept apart from \
                  what Terraform does",
             )
             .fix("name the login user of the provider's configuration: --user USER"));

@@ -138,6 +138,30 @@ fn a_directory_that_is_missing_is_no_empty_database() {
     s.settled().unwrap();
     assert!(sql::query(s.root(0), "select n from shop.rows").is_err(), "a new database");
 
+    // A host that was installed anew knows nothing, not even that something is missing.
+    unmounted(&s, 0, "a");
+    s.host(0).exec("mv ~/.ob /away/ob").unwrap().ok().unwrap();
+    for args in [&["plan", "-no-color"][..], &apply, &["destroy", "-auto-approve", "-no-color"]] {
+        let text = s.fails(args).unwrap();
+        for word in ["knows nothing of it", "installed anew", "ob gone /data/a --host"] {
+            assert!(text.contains(word), "{args:?}: it does not say {word:?}: {text}");
+        }
+    }
+    operator.run(&gone).ok().unwrap();
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+
+    // Who drops our account locks us out; root, whose password is kept, makes it again.
+    let account = "drop user 'ob_service'@'127.0.0.1'";
+    sql::query(s.root(0), account).unwrap();
+    let plan = s.tf.plan().unwrap().expect("the account is planned");
+    let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plan.contains("make the account of seekdb \\\"a\\\" again"), "{plan}");
+    assert!(plan.contains("refuses the provider's account"), "{plan}");
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    s.say("a host without notes was refused until a person said so; our account was made again");
+
     // What is not ours is left, named, and in nobody's way.
     s.host(0)
         .exec("echo core > /data/a/core.4711; mkdir /data/a/lost+found")

@@ -16,6 +16,9 @@ pub struct Facts {
     /// A server of ours was made here and never removed, by the run user's own notes, which are
     /// not in the base directory.
     pub known: bool,
+    /// The home of the user who works there has a gate of the place; it stays when the server is
+    /// removed.
+    pub gate: bool,
     /// The base directory holds what a server writes: its store, settings, logs or run files.
     pub data: bool,
     /// What else is in the base directory, at most ten names. `lost+found` is not counted.
@@ -83,6 +86,13 @@ impl Facts {
     #[must_use]
     pub fn missing(&self) -> bool {
         self.known && self.mark.is_none() && self.mark_damaged.is_none() && !self.data
+    }
+    /// Nothing of a server is here, and nobody ever worked at its place: of a server that was made
+    /// here, its host was installed anew or its user's home is gone.
+    #[must_use]
+    pub fn nothing_known(&self) -> bool {
+        let marked = self.mark.is_some() || self.mark_damaged.is_some();
+        !marked && !self.data && !self.known && !self.gate
     }
     /// How `user`, an account of ours, logs in; `None` before that account was made.
     #[must_use]
@@ -176,6 +186,23 @@ pub fn missing(node: &Node) -> Problem {
         ))
 }
 
+/// Says of a server that was made on a host that the host knows nothing of it, not even that
+/// somebody worked there.
+#[must_use]
+pub fn vanished(node: &Node) -> Problem {
+    Problem::refused(format!("the host of {} knows nothing of it", node.show()))
+        .place(format!("{} on {}", node.directory, node.host.endpoint.show()))
+        .why(
+            "a database was made there, by the state, and the host has neither its directory nor a \
+             note of it: it was installed anew, another machine answers at its address, or the \
+             home of the user who works there is not mounted; a new database would be empty",
+        )
+        .fix(format!(
+            "check that this is the machine; only if the database is gone for good, say so: {}",
+            gone_command(&node.host, &node.directory)
+        ))
+}
+
 /// Says that what lies in a directory is not what a state knows.
 #[must_use]
 pub fn foreign(node: &Node) -> Problem {
@@ -198,6 +225,15 @@ pub fn open_to_all(node: &Node) -> Problem {
         .place(node.place())
         .why("whoever reaches that port can do everything in it")
         .fix("set root_password_wo and root_password_wo_version; or ALTER USER root IDENTIFIED BY '…'")
+}
+
+/// Says that a server refuses our account.
+#[must_use]
+pub fn locked_out(node: &Node, why: &str) -> Problem {
+    Problem::user(format!("{} refuses the provider's account", node.show()))
+        .place(node.place())
+        .why(format!("it was dropped, or its password was changed, by hand ({why})"))
+        .fix("apply: the account is made again by root, whose password is kept on the host")
 }
 
 /// Says that the mark of a server cannot be read.

@@ -438,4 +438,22 @@ mod tests {
         assert!(Group::parse(&renamed.to_string()).unwrap_err().contains("name"));
         assert!(Group::parse(&"[".repeat(100_000)).is_err());
     }
+
+    #[test]
+    fn a_note_far_ahead_of_what_is_known_is_not_believed() {
+        let note = |epoch: u64| {
+            let mut note = note();
+            note["epoch"] = json!(epoch);
+            Group::parse(&note.to_string()).unwrap()
+        };
+        let whose = Whose { epoch: 7, ..Whose::default() };
+        for believed in [1, 8, 7 + MOST_AHEAD] {
+            assert_eq!(whose.foreign(&note(believed)), None, "{believed}");
+        }
+        for forged in [8 + MOST_AHEAD, LAST_EPOCH] {
+            let why = whose.foreign(&note(forged)).unwrap();
+            assert!(why.contains("and 7 was the last one known"), "{why}");
+        }
+        assert_eq!(Whose::default().foreign(&note(LAST_EPOCH)), None, "nothing is known");
+    }
 }

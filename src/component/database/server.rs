@@ -91,6 +91,8 @@ pub enum State {
     AdoptingDown,
     /// The server was made, nobody removed it, and its directory is not there.
     Missing,
+    /// The host knows nothing of the server, which was made there.
+    Vanished,
     /// The mark is of another creation than the state knows.
     Foreign,
     /// The mark cannot be read, or a newer version wrote it.
@@ -100,6 +102,9 @@ pub enum State {
     PackageLost,
     /// Every user of the host may read the server's files.
     Exposed,
+    /// The server refuses our account, which was dropped or changed by hand.
+    #[strum(serialize = "locked out")]
+    LockedOut,
     /// The host or the server does not answer.
     Unreachable,
 }

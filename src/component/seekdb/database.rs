@@ -1,7 +1,7 @@
 //! Implements [`Database`] for seekdb: what resources and commands ask of it.
 use super::steps::{
-    Activate, BeginStore, CloseFiles, EndNote, Note, PlacePackage, Promote, ProveMemory,
-    RemoveStore, SetAside, SetBoot, Start, StartServer, Stop, StopServer, same_value,
+    Activate, BeginStore, CloseFiles, CreateAccount, EndNote, Note, PlacePackage, Promote,
+    ProveMemory, RemoveStore, SetAside, SetBoot, Start, StartServer, Stop, StopServer, same_value,
 };
 use super::{ACCOUNT, Dialect, facts, flow, group, import, pair, server, steps};
 use crate::base::{Directory, Kind, Problem, units::Bytes};
@@ -100,6 +100,9 @@ impl Database for Seekdb {
             State::Exposed => {
                 first.then(CloseFiles { node: node.clone() });
             }
+            State::LockedOut => {
+                first.then(CreateAccount { node: node.clone(), new: false });
+            }
             State::Restarted if !flow::needs_restart(prior, next) => {
                 first.then(EndNote { node: node.clone(), note: Note::Restart });
             }
@@ -112,6 +115,7 @@ impl Database for Seekdb {
             | State::Adopting
             | State::AdoptingDown
             | State::Missing
+            | State::Vanished
             | State::PackageLost
             | State::Foreign
             | State::Unreadable

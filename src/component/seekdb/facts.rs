@@ -35,6 +35,7 @@ fn parse(text: &str) -> Facts {
     Facts {
         exists: has("exists"),
         known: has("known"),
+        gate: has("gate"),
         data: has("data"),
         strays: facts
             .iter()

@@ -140,7 +140,7 @@ impl SqlError {
     pub fn explain(&self, what: &str, place: &str) -> Problem {
         let (kind, fix) = match self {
             Self::Server { code: ACCESS_DENIED, .. } => (
-                Kind::User,
+                Kind::Denied,
                 "the account of this provider or the given password was changed on the server: set \
                  it back, or import the object again",
             ),

@@ -196,6 +196,7 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     } else {
         match state(prior) {
             State::PackageLost => format!("place the package of {engine} \"{name}\" again"),
+            State::LockedOut => format!("make the account of {engine} \"{name}\" again"),
             State::Exposed => format!("close the files of {engine} \"{name}\" to other users"),
             _ => format!("change {engine} \"{name}\""),
         }
@@ -368,6 +369,7 @@ fn missing(prior: &Cluster, diags: &mut Diagnostics) {
     let Some(node) = instance(prior) else { return };
     match state(prior) {
         State::Missing => diags.problem(database::missing(&node)),
+        State::Vanished => diags.problem(database::vanished(&node)),
         State::Foreign => diags.problem(database::foreign(&node)),
         State::Unreadable => diags.problem(database::unreadable(&node, "")),
         _ => {}

@@ -35,6 +35,10 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         state.status = say(State::Missing.as_str());
         return Ok(Found { state: Some(state), warnings: vec![database::missing(&instance)] });
     }
+    if facts.nothing_known() && set_text(&state.creation_id).is_some() {
+        state.status = say(State::Vanished.as_str());
+        return Ok(Found { state: Some(state), warnings: vec![database::vanished(&instance)] });
+    }
     if !facts.exists || (facts.mark.is_none() && !facts.data && facts.mark_damaged.is_none()) {
         return Ok(Found { state: None, warnings: Vec::new() });
     }
@@ -66,6 +70,15 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     {
         match database.ask(cx, &instance, &facts).await {
             Ok(said) => take_answers(database, &mut state, &said),
+            // A standby gets its accounts from its primary.
+            Err(problem)
+                if problem.kind == Kind::Denied
+                    && facts.mark.is_some()
+                    && facts.group.as_ref().is_none_or(|g| g.led_by(&instance)) =>
+            {
+                state.status = say(State::LockedOut.as_str());
+                warnings.push(database::locked_out(&instance, &problem.why));
+            }
             Err(problem) => {
                 state.status = say(State::Unreachable.as_str());
                 warnings.push(problem);

@@ -410,7 +410,8 @@ pub fn schema() -> Schema {
         number(
             "Raise it to set `root_password_wo` again. Without it a new server gets a random \
              password of root's, which stays on its host (`BASE/.ob/root`, base64, 0600).",
-        ).optional(),
+        )
+        .optional(),
     )
     .attr("timeouts", timeouts())
     .attr(
@@ -424,9 +425,11 @@ pub fn schema() -> Schema {
             "`running` (always so for a member of a group: its `ob_standby` says what the server \
              does), `stopped`, `adopting`, `installed` (not initialized), `unreachable`, `missing` \
              (its directory is not there and nobody removed it; every plan is refused), \
-             `foreign` (its mark names another creation; every plan is refused), `unreadable` (so is its \
-             mark; every plan is refused), `package lost` or \
-             `exposed` (every user of the host can read its files; the next apply mends either), \
+             `vanished` (the host knows nothing of it; every plan is refused), `foreign` (its mark \
+             names another creation; every plan is refused), `unreadable` (so is its mark; every \
+             plan is refused), `package lost`, `exposed` (every user of the host can read its \
+             files) or `locked out` (it refuses the provider's account; the next apply mends each \
+             of the three), \
              `building`, `being destroyed`; `restarting` or `restarted` after a restart that was \
              cut.",
         )

@@ -171,7 +171,10 @@ fn resumes(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
     let before = seen.epoch.saturating_sub(1);
     plan.want.failover.as_ref().is_some_and(|c| names(c, seen, before, target))
         && seen.noted == target
-        && seen.standing.iter().any(|(n, s)| n != target && *s == Standing::Unreachable)
+        && seen
+            .standing
+            .iter()
+            .any(|(n, s)| n != target && matches!(s, Standing::Unreachable | Standing::Empty))
 }
 
 /// Takes up a switchover whose old primary takes no writes, wherever it was cut. `switchover to
@@ -200,22 +203,25 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
     // A failover that was cut after its note is taken up under the same consent; the note already
     // carries the next epoch. An heir that lost its power too is started first: it is still a
     // standby, or was opened under this very consent.
-    let gone = consented(plan, seen, target) && seen.is(&seen.noted) == Some(Standing::Unreachable);
+    // A former primary without a store is gone, too: its host was installed anew, or it was removed
+    // by hand.
+    let no_primary = |s: Standing| matches!(s, Standing::Unreachable | Standing::Empty);
+    let gone = consented(plan, seen, target) && seen.is(&seen.noted).is_some_and(no_primary);
     let down = seen.is(target) == Some(Standing::Stopped) && (gone || resumes(plan, seen, target));
     let opens = matches!(seen.is(target), Some(Standing::Standby | Standing::Opening));
     let resumed = seen.noted == target && (down || opens);
     let epoch = if resumed { seen.epoch } else { seen.epoch + 1 };
     let ask_for = epoch - 1;
-    let lost = seen
-        .standing
-        .iter()
-        .find(|(n, s)| {
+    let may_be_lost = |empty: bool| {
+        seen.standing.iter().find(|(n, s)| {
+            let down = matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale);
             n.as_str() != target
-                && matches!(s, Standing::Unreachable | Standing::Stopped | Standing::Stale)
+                && (down || empty && **s == Standing::Empty)
                 && (resumed || **n == seen.noted)
         })
-        .map(|(n, _)| n.clone());
-    let Some(lost) = lost else {
+    };
+    let lost = may_be_lost(false).or_else(|| may_be_lost(true)).map(|(n, s)| (n.clone(), *s));
+    let Some((lost, standing)) = lost else {
         return Err(Problem::refused(format!("group \"{}\" has no primary", plan.want.name))
             .why(format!(
                 "\"{target}\" is {}; members: {}",
@@ -226,9 +232,13 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
     };
     let consent = plan.want.failover.as_ref().filter(|c| names(c, seen, ask_for, target));
     let Some(consent) = consent else {
+        // Its host answers, so the consent must say that this is known.
+        let empty = standing == Standing::Empty;
+        let unfenced = if empty { ", accept_unfenced = true" } else { "" };
         return Err(Problem::refused(format!(
-            "the primary \"{lost}\" of group \"{}\" does not answer",
-            plan.want.name
+            "the primary \"{lost}\" of group \"{}\" {}",
+            plan.want.name,
+            if empty { "has no store any more" } else { "does not answer" }
         ))
         .why(format!(
             "members: {}; opening \"{target}\" may lose rows that \"{lost}\" acknowledged and did \
@@ -237,7 +247,7 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
         ))
         .fix(format!(
             "bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = \
-             {{ epoch = {ask_for}, to = \"{target}\", creation = \"{}\" }}",
+             {{ epoch = {ask_for}, to = \"{target}\", creation = \"{}\"{unfenced} }}",
             seen.creation
         ))
         .attribute(["failover"]));

@@ -163,7 +163,7 @@ fn cases() -> Vec<Case> {
             "a",
             "start_server(b) point_source(b) follow(b) write_group(b)",
         ),
-        built("write_group(b) ", "a standby that was never built", 1, Empty),
+        built("end_rotated(a) write_group(b) ", "a standby that was never built", 1, Empty),
         built("write_group(b) ", "a half-built standby", 1, Building),
         built(
             "stop_server(b) set_aside(b) write_group(b) ",
@@ -254,6 +254,11 @@ fn a_failover_needs_a_consent_that_names_its_epoch() {
         kinds(&off, &consent(4, "b")),
         "prove_gone(b) write_group(b) note_loss(b) activate(b)"
     );
+    // Its host was installed anew: it answers, and the consent says that this is known.
+    let empty = seen("a", "a", 4, &[("a", Empty), ("b", Standby)]);
+    let asks = kinds(&empty, &want("b", &["a", "b"]));
+    assert!(asks.contains("has no store") && asks.contains("accept_unfenced = true"), "{asks}");
+    assert!(kinds(&empty, &consent(4, "b")).starts_with("prove_gone(b) write_group(b)"));
     let cut = seen("a", "b", 5, &[("a", Unreachable), ("b", Standby)]);
     assert_eq!(
         kinds(&cut, &consent(4, "b")),
@@ -344,8 +349,8 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
     let with = |primary: &str, rebuild| Want { rebuild, ..want(primary, &["a", "b"]) };
     let build = |m: &str, p: &str| {
         format!(
-            "write_group({m}) set_boot({m}) copy_account({m}) begin_store({m}) freeze_log({p}) \
-             start_server({m}) follow({m}) end_store({m})"
+            "end_rotated({p}) write_group({m}) set_boot({m}) copy_account({m}) begin_store({m}) \
+             freeze_log({p}) start_server({m}) follow({m}) end_store({m})"
         )
     };
     let gives_up = |m: &str, p: &str, note: &str| {
@@ -391,7 +396,9 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
     let all = Want { rebuild: rebuild("a", 9, CREATION), ..want("b", &["a", "b", "c"]) };
     assert!(kinds(&three, &all).starts_with("refused"));
     let stale = seen("b", "b", 2, &[("a", Stale), ("b", Primary)]);
-    assert_eq!(kinds(&stale, &with("b", None)), gives_up("a", "b", ""), "it takes no writes");
+    // It takes no writes, and knows the account's password already.
+    let rebuilt = gives_up("a", "b", "").replace("end_rotated(b) ", "");
+    assert_eq!(kinds(&stale, &with("b", None)), rebuilt);
 }
 
 #[test]
