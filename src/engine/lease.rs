@@ -14,7 +14,7 @@ use super::step::Host;
 use super::{Cx, Operation};
 use crate::base::{Kind, Pauses, Problem};
 use crate::transport::{Output, key_values};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -139,9 +139,7 @@ pub async fn take_all(
     operation: &Operation,
     mut targets: Vec<Target>,
 ) -> Result<Vec<Lease>, Problem> {
-    // Objects on different hosts may have the same key. The hosts' addresses then decide, so that
-    // every run takes leases in the same order.
-    targets.sort_by_cached_key(|t| (t.key.clone(), places(&t.hosts)));
+    targets.sort_by_cached_key(place);
     let mut leases = Vec::new();
     for target in targets {
         match take(cx, operation, target).await {
@@ -155,6 +153,18 @@ pub async fn take_all(
         }
     }
     Ok(leases)
+}
+
+/// What tells an object from all others. Objects on different hosts may have the same key; the
+/// hosts' addresses then decide.
+fn place(target: &Target) -> (Key, Vec<String>) {
+    (target.key.clone(), places(&target.hosts))
+}
+
+/// Objects in the order in which every run takes their leases, each once.
+#[must_use]
+pub fn in_order(targets: &[Target]) -> BTreeSet<(Key, Vec<String>)> {
+    targets.iter().map(place).collect()
 }
 
 fn places(hosts: &[Host]) -> Vec<String> {

@@ -1,10 +1,13 @@
-//! How many steps run at once: over all jobs of a process, and on one host.
+//! What jobs of one process wait for each other for: how many steps run at once, over all and on one
+//! host, and whose turn an object's change is.
+use super::key::Key;
+use super::lease::{Target, in_order};
 use super::step::Host;
 use crate::base::InUse;
 use crate::transport::Endpoint;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 /// Steps at once on one host.
 const ON_ONE_HOST: usize = 6;
@@ -18,7 +21,11 @@ pub struct Limits {
     most: usize,
     overall: Arc<Semaphore>,
     hosts: Arc<InUse<(String, u16), Semaphore>>,
+    turns: Arc<InUse<(Key, Vec<String>), Mutex<()>>>,
 }
+
+/// The right to ask for the lease of one object. Dropping it gives the turn to the next job.
+pub type Turn = OwnedMutexGuard<()>;
 
 /// The right to run one step. Dropping it lets another step run.
 #[derive(Debug)]
@@ -32,8 +39,18 @@ impl Limits {
     #[must_use]
     pub fn of(overall: usize) -> Self {
         let most = overall.max(1);
-        let hosts = Arc::new(InUse::kept_for(Duration::ZERO));
-        Self { most, overall: Arc::new(Semaphore::new(most)), hosts }
+        let (hosts, turns) = (InUse::kept_for(Duration::ZERO), InUse::kept_for(Duration::ZERO));
+        let overall = Arc::new(Semaphore::new(most));
+        Self { most, overall, hosts: Arc::new(hosts), turns: Arc::new(turns) }
+    }
+    /// Waits for this job's turn at each object, as long as other jobs of this process take: they
+    /// are no strangers, and what they do has its own deadlines.
+    pub async fn turns(&self, targets: &[Target]) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for object in in_order(targets) {
+            turns.push(self.turns.get(object, || Mutex::new(())).lock_owned().await);
+        }
+        turns
     }
     /// How many steps run at once over all hosts.
     #[must_use]

@@ -81,6 +81,13 @@ async fn in_span(
     if graph.is_empty() {
         return outcome;
     }
+    // Held until the leases were given back.
+    let _turns = tokio::select! {
+        turns = limits.turns(&targets) => turns,
+        () = cx.cancel().cancelled() => {
+            return Outcome { problem: Some(cancelled()), left: graph.titles(), ..outcome };
+        }
+    };
     let leases = match lease::take_all(cx, &operation, targets).await {
         Ok(leases) => leases,
         Err(problem) => return Outcome { problem: Some(problem), left: graph.titles(), ..outcome },

@@ -84,6 +84,18 @@ pub enum Impact {
 }
 
 impl Impact {
+    /// Whether clients notice it, or rows can be lost.
+    #[must_use]
+    pub fn disruptive(self) -> bool {
+        match self {
+            Self::RollingRestart
+            | Self::LeaderSwitch
+            | Self::ClientsCut
+            | Self::Outage
+            | Self::DataLoss => true,
+            Self::DataMovement | Self::DdlBlocked | Self::NoMajorityMargin => false,
+        }
+    }
     /// The words that plans and policies use.
     #[must_use]
     pub fn as_str(self) -> &'static str {

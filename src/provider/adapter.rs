@@ -4,8 +4,10 @@
 //! The adapter handles typed states only. [`super::wire`] does what the protocol demands beyond
 //! that trait.
 use super::registry::Shared;
-use crate::base::Problem;
-use crate::resource::{Applied, ApplyInput, Context, DataSource, PlanInput, Planned, Resource};
+use crate::base::{Kind, Problem};
+use crate::resource::{
+    Applied, ApplyInput, Context, DataSource, PlanInput, Planned, Resource, Work,
+};
 use crate::schema::{AttributePath, Diagnostics, Report, Schema, codec, tree};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -51,10 +53,50 @@ impl<R: Resource> Adapter<R> {
         }
         let planned = planned.filter(|_| diags.errors.is_empty())?;
         self.foresee(diags, input, &planned.state).await;
-        Some(planned)
+        if let Some(prior) = input.prior
+            && self.shared.told.plans()
+            && let Some(problem) = self.disruptive(prior, &planned.state)
+        {
+            diags.caution(problem);
+        }
+        Some(planned).filter(|_| diags.errors.is_empty())
     }
 
-    /// Takes a live look at the hosts and reports what it finds as warnings. Only with a configured
+    /// Warns, once more than the plan's attributes do, of a change that interrupts service.
+    fn disruptive(&self, prior: &R::State, planned: &R::State) -> Option<Problem> {
+        let Ok(Work::Steps(graph)) = self.resource.planned(Some(prior), Some(planned)) else {
+            return None;
+        };
+        let impact = graph.impact();
+        let disruptive: Vec<_> = impact.into_iter().filter(|i| i.disruptive()).collect();
+        let words: Vec<_> = disruptive.iter().map(|i| i.as_str()).collect();
+        let tree =
+            codec::encode(&self.schema, "plan", planned, &mut Diagnostics::default()).ok()?;
+        let line = tree::get(&tree, "runbook").as_str().unwrap_or_default();
+        (!words.is_empty()).then(|| {
+            Problem::user(format!("this change interrupts service: {}", words.join(", ")))
+                .why(line)
+                .fix("apply it when that may be; `ob runbook` prints each step and its impact")
+        })
+    }
+
+    /// Reports what a look at plan time found: what will be refused is an error of the plan.
+    fn foreseen(&self, diags: &mut Diagnostics, problem: Problem) {
+        if problem.kind == Kind::Refused {
+            diags.problem(problem);
+        } else {
+            self.caution(diags, problem);
+        }
+    }
+
+    /// Warns, once for each host that does not answer.
+    fn caution(&self, diags: &mut Diagnostics, problem: Problem) {
+        if let Some(problem) = self.shared.told.once(problem) {
+            diags.caution(problem);
+        }
+    }
+
+    /// Takes a live look at the hosts and reports what it finds. Only with a configured
     /// provider and a known configuration, and never for longer than [`FORESEE`].
     async fn foresee(
         &self,
@@ -71,7 +113,7 @@ impl<R: Resource> Adapter<R> {
         }
         let look = self.resource.foresee(&context, input.prior, planned);
         match tokio::time::timeout(FORESEE, look).await {
-            Ok(problems) => problems.into_iter().for_each(|p| diags.caution(p)),
+            Ok(problems) => problems.into_iter().for_each(|p| self.foreseen(diags, p)),
             Err(_) => tracing::warn!(
                 r#type = R::TYPE,
                 "the look at the hosts at plan time took more than 10 s and was left out"
@@ -119,9 +161,10 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
         _: ValueEmpty,
     ) -> Option<(R::State, ())> {
         let Some(context) = self.context(diags) else { return Some((state, ())) };
+        self.shared.told.refresh();
         match self.resource.read(&context, state.clone()).await {
             Ok(found) => {
-                found.warnings.into_iter().for_each(|p| diags.caution(p));
+                found.warnings.into_iter().for_each(|p| self.caution(diags, p));
                 found.state.map(|s| (s, ()))
             }
             // Never null on an error: that would mean "the object is gone, create it again".

@@ -3,13 +3,14 @@ use super::adapter::{Adapter, SourceAdapter};
 use super::source::{WireSource, WireSourceOf};
 use super::twins::Twins;
 use super::wire::{Wire, WireResource};
-use crate::base::Problem;
+use crate::base::{Kind, Problem};
 use crate::protocol::running::Running;
 use crate::resource::{Context, DataSource, Resource, Session, Visitor};
 use crate::transport::Connector;
 use crate::transport::config::SshConfig;
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// Makes the connector from the SSH configuration; does not connect by itself.
@@ -21,6 +22,8 @@ pub struct Shared {
     session: Arc<RwLock<Option<Arc<Session>>>>,
     /// One object under two addresses.
     pub twins: Arc<Twins>,
+    /// What this run has told people, and what it has looked at.
+    pub told: Arc<Told>,
     /// Counts the calls under way, and asks them to stop.
     pub running: Running,
 }
@@ -35,12 +38,53 @@ impl Shared {
     /// Takes a new session: a run begins.
     pub fn configure(&self, session: Session) {
         self.twins.begin();
+        self.told.begin();
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(session));
     }
     /// The problem of a call that needs a session when there is none.
     #[must_use]
     pub fn not_configured() -> Problem {
         Problem::internal("the provider was asked to work before it was configured")
+    }
+}
+
+/// What a run has told people, so that one cause is told once.
+#[derive(Debug, Default)]
+pub struct Told {
+    silent: Mutex<BTreeSet<String>>,
+    refreshed: AtomicBool,
+}
+
+impl Told {
+    fn begin(&self) {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.refreshed.store(false, Ordering::Relaxed);
+    }
+    /// The warning, unless one about the same silent host was given: it stands for everything that
+    /// is on that host.
+    #[must_use]
+    pub fn once(&self, mut problem: Problem) -> Option<Problem> {
+        if problem.kind != Kind::Unreachable || problem.place.is_empty() {
+            return Some(problem);
+        }
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !silent.insert(problem.place.clone()) {
+            return None;
+        }
+        if !problem.then.is_empty() {
+            problem.then.push_str("; the same goes for what else is on that host");
+        }
+        Some(problem)
+    }
+    /// Notes that an object was refreshed.
+    pub fn refresh(&self) {
+        self.refreshed.store(true, Ordering::Relaxed);
+    }
+    /// Whether this run plans. Core computes each plan again during apply, in another process, which
+    /// refreshes nothing; what a plan warned of is not said again there.
+    #[must_use]
+    pub fn plans(&self) -> bool {
+        self.refreshed.load(Ordering::Relaxed)
     }
 }
 

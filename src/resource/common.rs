@@ -160,6 +160,19 @@ pub fn runbook(what: &str, graph: &Graph) -> Value<String> {
     Value::Value(format!("{what}: {}{impact}", count(graph.nodes().len(), "step")))
 }
 
+/// The line of the change that follows the one of which `prior` tells. It begins with a number of
+/// its own, as Terraform hides a computed attribute that equals the last one: `#4 restart …`. The
+/// making of an object has no number and counts as the first change.
+#[must_use]
+pub fn numbered(prior: &Value<String>, line: Value<String>) -> Value<String> {
+    let last = set_text(prior).and_then(|p| p.strip_prefix('#')?.split_once(' '));
+    let last: u64 = last.and_then(|(n, _)| n.parse().ok()).unwrap_or(1);
+    match line {
+        Value::Value(line) => Value::Value(format!("#{} {line}", last.saturating_add(1))),
+        other => other,
+    }
+}
+
 /// The plan's impact set.
 #[must_use]
 pub fn impact(graph: &Graph) -> Texts {
@@ -199,4 +212,26 @@ pub fn timeout(
         _ => &timeouts.delete,
     };
     set_text(value).and_then(crate::base::units::parse_duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_has_a_line_of_its_own() {
+        let next = |prior: Value<String>| {
+            set_text(&numbered(&prior, Value::Value("restart a".into()))).map(str::to_owned)
+        };
+        for (prior, want) in [
+            (Value::Value("deploy a".into()), "#2 restart a"),
+            (Value::Value("#2 restart a".into()), "#3 restart a"),
+            (Value::Null, "#2 restart a"),
+            (Value::Value("#x restart a".into()), "#2 restart a"),
+            (Value::Value(format!("#{} x", u64::MAX)), "#18446744073709551615 restart a"),
+        ] {
+            assert_eq!(next(prior.clone()).as_deref(), Some(want), "{prior:?}");
+        }
+        assert_eq!(numbered(&Value::Null, Value::Unknown), Value::Unknown);
+    }
 }

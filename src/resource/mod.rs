@@ -181,8 +181,10 @@ pub trait Resource: Send + Sync + 'static {
         planned: Option<&Self::State>,
     ) -> Result<Work, Problem>;
 
-    /// Looks at the world at plan time. It can only warn, such as "resumes operation X at step n of
-    /// m".
+    /// Looks at the world at plan time. What it finds is a warning, such as "resumes operation X at
+    /// step n of m"; a [`Kind::Refused`] problem is what apply would refuse, and fails the plan.
+    ///
+    /// [`Kind::Refused`]: crate::base::Kind::Refused
     async fn foresee(
         &self,
         _cx: &Context,

@@ -356,6 +356,10 @@ pub fn foretell<S: SqlObject>(
     let statements = planned_statements(prior, Some(next), believed)?;
     if prior.is_none() || !statements.is_empty() {
         tell(next, &statements);
+        if let Some(mut prior) = prior.cloned() {
+            let line = std::mem::replace(next.outlook().0, Value::Null);
+            *next.outlook().0 = common::numbered(prior.outlook().0, line);
+        }
     }
     Ok(Some(statements))
 }

@@ -2,7 +2,7 @@
 //! loses an acknowledged row, a failover says what it may have lost, and no apply moves a role
 //! unasked.
 use lab::scope::{Scope, all, scope};
-use lab::story::{Config, Story, nothing_lost};
+use lab::story::{Config, Story, nothing_lost, trail};
 use lab::writer::{self, Writer};
 use lab::{may_make_hosts, seekdb, sql};
 use serde_json::Value;
@@ -70,7 +70,7 @@ fn parameters(s: &Story, mut config: Config) -> Config {
 
     let pid = |s: &Story| s.host(0).exec("cat /data/a/run/seekdb.pid").unwrap().stdout;
     let before = pid(s);
-    config = config.parameter("a", "stack_size", "1M");
+    config = config.parameter("a", "stack_size", "1M").parameter("b", "stack_size", "1M");
     s.write(&config).unwrap();
     let text = s.tf.plan().unwrap().unwrap();
     assert!(text.contains("outage") && text.contains("clients cut"), "a restart is named: {text}");
@@ -79,6 +79,30 @@ fn parameters(s: &Story, mut config: Config) -> Config {
     assert_ne!(pid(s), before, "it was restarted");
     assert_eq!(parameter(s, 0, "stack_size"), "1M");
     assert_eq!((current(s), s.writable(0).unwrap()), ("a".into(), true), "the role stayed");
+    let times = |name: &str| {
+        let (from, to) = (format!("note that \"{name}\""), format!("the restart of \"{name}\""));
+        let at = |title: &str| {
+            let journals = trail::read(&s.lab).unwrap();
+            let mut lines = journals.into_iter().flat_map(|j| j.lines);
+            lines.find(|l| l.entry.title.starts_with(title)).expect(title).at
+        };
+        (at(&from), at(&to))
+    };
+    let (a, b) = (times("a"), times("b"));
+    assert!(a.1 <= b.0 || b.1 <= a.0, "two members do not restart together: {a:?} {b:?}");
+
+    // What is dropped is not managed any more; that is no reason to restart anything.
+    let before = pid(s);
+    config.clusters.get_mut("a").unwrap().parameters.remove("stack_size");
+    s.write(&config).unwrap();
+    let text = s.tf.plan().unwrap().unwrap();
+    let planned = changes(&s.tf.plan_json().unwrap());
+    assert!(planned.len() == 1 && !planned[0].1.contains("outage"), "{planned:?}");
+    let unmanaged = |text: &str| text.lines().find(|l| l.contains("unmanaged")).map(str::to_owned);
+    assert!(!unmanaged(&text).is_some_and(|l| l.contains("known after apply")), "{text}");
+    s.tf.apply().unwrap();
+    s.settled().unwrap();
+    assert_eq!((pid(s), parameter(s, 0, "stack_size")), (before, "1M".to_owned()));
     config
 }
 

@@ -48,6 +48,16 @@ pub trait Database: Debug + Send + Sync {
     /// What the host has too little of for the change, so that a plan can warn.
     fn foresee(&self, prior: Option<&Desired>, next: &Desired, facts: &Facts) -> Option<Problem>;
 
+    /// What apply would refuse about a change of a server that is there, as its host and its group
+    /// are now.
+    async fn forbids(
+        &self,
+        cx: &Cx,
+        prior: &Desired,
+        next: &Desired,
+        facts: &Facts,
+    ) -> Option<Problem>;
+
     /// Installs and, unless `initialize` is false, starts a new database.
     fn create(&self, wanted: &Desired) -> Graph;
     /// Leads a server from `prior`, in `state`, to `next`. `adopt` means that others made the

@@ -68,6 +68,20 @@ impl Database for Seekdb {
         ProveMemory { node: next.node.clone(), limit: limit.clone() }.problem(facts)
     }
 
+    async fn forbids(
+        &self,
+        cx: &Cx,
+        prior: &Desired,
+        next: &Desired,
+        facts: &Facts,
+    ) -> Option<Problem> {
+        let group = facts.group.as_ref().filter(|_| facts.pid.is_some())?;
+        if prior.package.same(&next.package) {
+            return None;
+        }
+        steps::primary_stays(cx, &next.node, group).await
+    }
+
     fn create(&self, wanted: &Desired) -> Graph {
         flow::create(wanted)
     }

@@ -157,14 +157,15 @@ fn root_password(g: &mut Graph, d: &Desired) {
     g.then(SetRootPassword { node: d.node.clone(), from, new: false, dialect });
 }
 
-/// Whether a change needs a restart of the server.
+/// Whether a change needs a restart of the server. A parameter that is dropped is not managed any
+/// more, which changes nothing on the server.
 #[must_use]
 pub fn needs_restart(prior: &Desired, next: &Desired) -> bool {
-    !prior.package.same(&next.package)
-        || dialect_of(next)
-            .statics
-            .iter()
-            .any(|p| prior.parameters.get(*p) != next.parameters.get(*p))
+    let statics = dialect_of(next).statics;
+    let set_anew = |(name, value): (&String, &String)| {
+        statics.contains(&name.as_str()) && prior.parameters.get(name) != Some(value)
+    };
+    !prior.package.same(&next.package) || next.parameters.iter().any(set_anew)
 }
 
 /// The stop and the start of a restart that was noted. A server that did not run stays stopped,

@@ -21,10 +21,11 @@ use super::{Applied, ApplyInput, Claim, Context, Found, PlanInput, Planned, Reso
 use crate::base::{Problem, Secret};
 use crate::component::database::{Database, left};
 use crate::engine::lease::{MarkMust, Target};
-use crate::engine::{Graph, Node, Outcome};
+use crate::engine::{Graph, Impact, Key, Node, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use tokio::task::JoinSet;
 
 /// The resource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,6 +105,37 @@ fn targets(database: &dyn Database, node: &Node, mark: MarkMust) -> Vec<Target> 
     vec![Target::node(database.engine(), node, mark)]
 }
 
+/// The lease of the group that a node is a member of, so that its restart does not meet that of
+/// another member or a move of the role. Members that do not answer are left out: they take part in
+/// neither.
+async fn group_of(
+    cx: &Context,
+    database: &dyn Database,
+    node: &Node,
+) -> Result<Option<Target>, Problem> {
+    let cx = reader(cx);
+    let Some(group) = database.facts(&cx, node).await?.group else { return Ok(None) };
+    let members: Vec<_> = group
+        .untrusted()
+        .into_values()
+        .map(|member| if member.same_place(node) { node.clone() } else { member })
+        .collect();
+    let mut asked = JoinSet::new();
+    for host in members.iter().map(|m| m.host.clone()) {
+        let cx = cx.clone();
+        asked.spawn(async move { cx.connect(&host).await.err().map(|_| host.endpoint.name) });
+    }
+    let dead = asked.join_all().await.into_iter().flatten().collect();
+    let key = Key::group(&group.name, members.iter());
+    let hosts = members.iter().map(|m| m.host.clone()).collect();
+    Ok(Some(Target {
+        engine: group.engine,
+        dead,
+        nodes: members.clone(),
+        ..Target::new(key, format!("standby.{}", group.name), hosts)
+    }))
+}
+
 /// What the mark of a cluster must say before a change; an imported one has none before its first.
 fn mark_of(prior: &Cluster) -> MarkMust {
     match common::set_text(&prior.creation_id) {
@@ -161,12 +193,16 @@ async fn update(
     )?;
     let desired = desired(planned).ok_or_else(unknown_input)?;
     let database = plan::database(planned).ok_or_else(unknown_input)?;
+    let mut targets = targets(database, &desired.node, mark_of(prior));
+    if planned_graph.impact().into_iter().any(Impact::disruptive) {
+        targets.extend(group_of(cx, database, &desired.node).await?);
+    }
     // Apply runs the planned graph; its steps skip and report what turned out to be done meanwhile.
     let job = Job {
         verb: "update",
         object: title(&desired.node),
         graph: &planned_graph,
-        targets: targets(database, &desired.node, mark_of(prior)),
+        targets,
         secrets: secrets(config),
         epoch: 0,
         timeout: common::timeout(&planned.timeouts, "update"),
@@ -221,6 +257,10 @@ async fn finish(
     let mut state = found
         .state
         .ok_or_else(|| Problem::internal("the object is not there after a good apply"))?;
+    // What the plan promised stays; what else changed meanwhile is shown by the next refresh.
+    if !planned.unmanaged.is_unknown() {
+        state.unmanaged = planned.unmanaged.clone();
+    }
     settle(&mut state);
     Ok(Applied { state: Some(state), problem: None, warnings })
 }

@@ -6,7 +6,9 @@ use crate::base::units::count;
 use crate::base::{Directory, ObjectName};
 use crate::component::database::{self, Database, Desired, Server, State};
 use crate::engine::{Engine, Graph, Node, Port};
-use crate::resource::common::{host, impact, known, plain_map, runbook, set_text, text, texts};
+use crate::resource::common::{
+    Map, host, impact, known, numbered, plain_map, runbook, set_text, text, texts,
+};
 use crate::resource::place::import_id;
 use crate::resource::{Claim, PlanInput, Planned};
 use crate::schema::{Diagnostics, Report};
@@ -201,17 +203,29 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
             _ => format!("change {engine} \"{name}\""),
         }
     };
-    next.runbook = runbook(&what, &graph);
+    next.runbook = numbered(&prior.runbook, runbook(&what, &graph));
     next.impact = impact(&graph);
     next.status = Value::Unknown;
-    next.unmanaged = Value::Unknown;
     if adopts {
         (next.creation_id, next.build) = (Value::Unknown, Value::Unknown);
     }
     if !same_package(prior, &next) {
         next.build = Value::Unknown;
     }
+    next.unmanaged = match unmanaged(prior, &next) {
+        Some(known) if next.build.is_value() => known,
+        _ => Value::Unknown,
+    };
     Some(Planned { state: next, replace: Vec::new() })
+}
+
+/// The parameters that nobody declares any more after a change: what is dropped stays as it is on
+/// the server. `None` while that cannot be told.
+fn unmanaged(prior: &Cluster, next: &Cluster) -> Option<Map<String>> {
+    let (mut known, declared) = (plain_map(&prior.unmanaged)?, plain_map(&next.parameters)?);
+    known.extend(plain_map(&prior.parameters)?);
+    known.retain(|name, _| !declared.contains_key(name));
+    Some(Value::Value(known.into_iter().map(|(k, v)| (k, say(v))).collect()))
 }
 
 fn same_package(prior: &Cluster, next: &Cluster) -> bool {

@@ -160,8 +160,10 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
         return Vec::new();
     };
     let (before, after) = (prior.and_then(desired), desired(planned));
-    // For an update only the host's resources matter, and only when parameters change.
-    let unchanged = |d: &Desired| before.as_ref().is_some_and(|b| b.parameters == d.parameters);
+    // For an update only another package and other parameters matter.
+    let unchanged = |d: &Desired| {
+        before.as_ref().is_some_and(|b| b.parameters == d.parameters && b.package.same(&d.package))
+    };
     if prior.is_some() && after.as_ref().is_none_or(unchanged) {
         return Vec::new();
     }
@@ -172,6 +174,11 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
             return prior.is_none().then(|| common::not_seen(problem)).into_iter().collect();
         }
     };
+    if let (Some(before), Some(next)) = (&before, &after)
+        && let Some(problem) = database.forbids(&reader(cx), before, next, &facts).await
+    {
+        return vec![problem];
+    }
     if let Some(problem) = after.and_then(|next| database.foresee(before.as_ref(), &next, &facts)) {
         return vec![problem];
     }

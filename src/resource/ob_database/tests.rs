@@ -64,7 +64,7 @@ fn what_is_not_configured_follows_what_is() {
     let proposed = DatabaseState { charset: v("binary"), ..state("a") };
     let (planned, _) = plan(Some(&state("a")), &config, &proposed);
     assert!(planned.collation.is_unknown());
-    assert_eq!(planned.runbook, v("ALTER DATABASE `a` CHARACTER SET = binary"));
+    assert_eq!(planned.runbook, v("#2 ALTER DATABASE `a` CHARACTER SET = binary"));
     let later = DatabaseState { charset: Value::Unknown, ..config };
     assert!(plan(Some(&state("a")), &later, &later).0.runbook.is_unknown());
     let made = plan(

@@ -248,6 +248,7 @@ pub fn plan(
         "change"
     };
     say(&mut next, graph, verb, false);
+    next.runbook = common::numbered(&prior.runbook, next.runbook);
     Some(Planned { state: next, replace: Vec::new() })
 }
 

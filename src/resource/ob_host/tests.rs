@@ -141,7 +141,7 @@ fn the_plan_says_in_one_line_what_will_be_done() {
         let planned = planned.unwrap();
         assert_eq!(
             (planned.runbook, planned.creation_id, errors.len()),
-            (V::Value(line.into()), creation, 0),
+            (V::Value(format!("#2 {line}")), creation, 0),
             "{name}"
         );
         assert!(planned.status.is_unknown(), "{name}");
@@ -175,7 +175,7 @@ fn what_changes_nothing_on_the_host_plans_no_steps() {
     let planned = replan(&drifted, &config(|s| s.prepare = small())).0.unwrap();
     assert_eq!(
         (planned.drift, planned.runbook),
-        (V::Value([].into()), V::Value("change host \"h\": 3 steps".into())),
+        (V::Value([].into()), V::Value("#2 change host \"h\": 3 steps".into())),
         "drift is corrected by the next apply"
     );
 }

@@ -299,7 +299,8 @@ async fn finish(
     if problem.is_some() {
         return Ok(Applied { state: None, problem, warnings: Vec::new() });
     }
-    let found = look(cx, planned.clone()).await?;
+    let mut found = look(cx, planned.clone()).await?;
+    found.state.iter_mut().for_each(|state| plan::as_planned(state, planned));
     Ok(Applied { state: found.state, problem: None, warnings: found.warnings })
 }
 

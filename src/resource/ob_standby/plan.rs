@@ -5,7 +5,7 @@ use crate::base::Problem;
 use crate::base::units::count;
 use crate::component::database::{self, Database, Move, Seen, Standing, Want};
 use crate::engine::{Engine, Graph, Node, Port};
-use crate::resource::common::{impact, known, runbook, set_text, text};
+use crate::resource::common::{impact, known, numbered, runbook, set_text, text};
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,8 +237,9 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
             differs(prior, &next, diags);
             left_behind(prior, &next, diags);
             if !graph.is_empty() {
-                unknown_facts(&mut next);
-                next.runbook = runbook(&headline(prior, &next, &graph), &graph);
+                changing(prior, &mut next, &moves(prior, &graph));
+                let line = runbook(&headline(prior, &next, &graph), &graph);
+                next.runbook = numbered(&prior.runbook, line);
                 next.impact = impact(&graph);
             } else if prior.members != next.members {
                 // A member's reference changed (its package). There is nothing to do here, but the
@@ -255,6 +256,37 @@ fn unknown_facts(next: &mut Standby) {
         (Value::Unknown, Value::Unknown, Value::Unknown);
     (next.member_status, next.endpoint, next.last_failover, next.set_aside) =
         (Value::Unknown, Value::Unknown, Value::Unknown, Value::Unknown);
+}
+
+/// Marks as unknown what a graph may change. What it leaves alone stays as it is, so that a plan
+/// shows nothing as changing that does not.
+fn changing(prior: &Standby, next: &mut Standby, moves: &BTreeSet<Move>) {
+    let kept = (next.endpoint.clone(), next.last_failover.clone(), next.set_aside.clone());
+    unknown_facts(next);
+    let role_stays = !moves.contains(&Move::SwitchOver) && !moves.contains(&Move::FailOver);
+    let led = text(&prior.current_primary).is_some_and(|now| !now.is_empty());
+    if role_stays && led && prior.members == next.members && !moves.contains(&Move::Rebuild) {
+        next.endpoint = kept.0;
+    }
+    if !moves.contains(&Move::FailOver) {
+        next.last_failover = kept.1;
+    }
+    if !moves.contains(&Move::Rebuild) && prior.members == next.members {
+        next.set_aside = kept.2;
+    }
+}
+
+/// Keeps what a plan promised: whatever else changed meanwhile is shown by the next refresh.
+pub fn as_planned(state: &mut Standby, planned: &Standby) {
+    if !planned.endpoint.is_unknown() {
+        state.endpoint = planned.endpoint.clone();
+    }
+    if !planned.last_failover.is_unknown() {
+        state.last_failover = planned.last_failover.clone();
+    }
+    if !planned.set_aside.is_unknown() {
+        state.set_aside = planned.set_aside.clone();
+    }
 }
 
 /// What a graph does to roles and stores.

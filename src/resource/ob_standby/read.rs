@@ -32,19 +32,24 @@ pub async fn read(
     let whose =
         Whose { name: &name, authority: owner.unwrap_or_default(), creation: &creation, epoch };
     let seen = database::look_all(database::named(engine)?, cx, &members, whose).await;
-    for (member, at) in seen.iter().filter(|(_, m)| m.standing == Standing::Unreachable) {
-        let Some(instance) = members.get(member) else { continue };
+    let silent: Vec<_> = seen
+        .iter()
+        .filter(|(_, m)| m.standing == Standing::Unreachable)
+        .filter_map(|(member, at)| Some((member, members.get(member)?, &at.why)))
+        .collect();
+    if !silent.is_empty() {
+        let names: Vec<_> = silent.iter().map(|(n, ..)| format!("\"{n}\"")).collect();
+        let why =
+            silent.iter().map(|(n, at, why)| format!("{n} on {}: {why}", at.host.endpoint.show()));
+        let what = format!("of group \"{name}\" could not be looked at: {}", names.join(", "));
+        // Without a place: this is said beside what is said of each host.
         warnings.push(
-            Problem::new(
-                Kind::Unreachable,
-                format!("member \"{member}\" of group \"{name}\" could not be looked at"),
-            )
-            .place(instance.host.endpoint.show())
-            .why(&at.why)
-            .fix(
-                "bring it back; if it was the primary and is gone, a failover consent opens \
-                 another member",
-            ),
+            Problem::new(Kind::Unreachable, format!("members {what}"))
+                .why(why.collect::<Vec<_>>().join("; "))
+                .fix(
+                    "bring them back; if the primary is among them and gone, a failover consent \
+                     opens another member",
+                ),
         );
     }
     let note = database::newest(&seen);

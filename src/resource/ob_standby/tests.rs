@@ -97,20 +97,20 @@ fn the_runbook_names_what_happens() {
             "switchover",
             Some(&healthy),
             config("b"),
-            "switch over from a to b: 11 steps, leader switch, clients cut, outage",
+            "#2 switch over from a to b: 11 steps, leader switch, clients cut, outage",
         ),
         (
             "failover",
             Some(&lost),
             consent,
-            "FAIL OVER from a to b: 4 steps, leader switch, data loss",
+            "#2 FAIL OVER from a to b: 4 steps, leader switch, data loss",
         ),
         ("no change", Some(&healthy), config("a"), "as it was"),
         (
             "rebuild",
             Some(&state("a", "a", &[("a", "primary"), ("b", "stale")])),
             config("a"),
-            "rebuild the standbys of a: 10 steps, clients cut, outage, no majority margin",
+            "#2 rebuild the standbys of a: 10 steps, clients cut, outage, no majority margin",
         ),
     ] {
         let (planned, diags) = run(prior, &next);

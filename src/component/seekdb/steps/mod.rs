@@ -42,7 +42,7 @@ pub use process::{Start, StartServer, Stop, StopServer};
 pub use prune::PrunePackages;
 pub use remove::{RemoveHome, RemoveStore};
 pub use replicate::{FENCE, Fence, FreezeLog, PointSource, Promote, Reopen};
-pub use restart::BeginRestart;
+pub use restart::{BeginRestart, primary_stays};
 pub use root_password::{KeepRootPassword, RootPassword, SetRootPassword, working_root};
 pub use rotate::{ChangePassword, KeepPassword, OfferPassword, SharePassword};
 pub use sessions::{EndFenced, EndSessions};
