@@ -159,6 +159,7 @@ impl Opened {
             primary: primary.to_owned(),
             failover,
             rebuild: None,
+            root_password: false,
             creation: self.seen.creation.clone(),
         }
     }

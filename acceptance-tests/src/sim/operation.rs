@@ -145,7 +145,9 @@ impl Start {
             .enumerate()
             .map(|(host, name)| ((*name).to_owned(), cluster(name, host, host == 0)))
             .collect();
-        let group = |primary: &str, failover| Some(Group { primary: primary.into(), failover });
+        let group = |primary: &str, failover| {
+            Some(Group { primary: primary.into(), failover, more: String::new() })
+        };
         config.group = match self {
             Self::Nothing | Self::Foreign | Self::Single | Self::Two => None,
             Self::Pair | Self::Trio => group("a", None),

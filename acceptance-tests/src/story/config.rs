@@ -68,6 +68,8 @@ pub struct Group {
     pub primary: String,
     /// `failover`.
     pub failover: Option<Consent>,
+    /// More attributes.
+    pub more: String,
 }
 
 /// A failover consent.
@@ -123,7 +125,7 @@ impl Config {
     pub fn pair() -> Self {
         let mut config = Self::single();
         config.clusters.insert("b".into(), Cluster::new("b", 1, false));
-        config.group = Some(Group { primary: "a".into(), failover: None });
+        config.group = Some(Group { primary: "a".into(), failover: None, more: String::new() });
         config
     }
 
@@ -236,9 +238,10 @@ impl Config {
             let _ = write!(
                 text,
                 "resource \"ob_standby\" \"g\" {{\n  name    = \"g\"\n  members = {{\n\
-                 {members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n}}\n",
+                 {members}  }}\n  primary = {}\n{failover}  deletion_protection = {}\n{}}}\n",
                 hcl(&group.primary),
-                self.protect
+                self.protect,
+                group.more
             );
         }
         Ok(text + &self.more)

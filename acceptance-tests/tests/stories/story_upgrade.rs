@@ -144,6 +144,22 @@ fn a_pair_is_upgraded_standby_first_under_load_without_losing_a_row() {
         report.moves
     );
     s.settled().unwrap();
+
+    // Root's password belongs to the group, and is set in whoever has the role.
+    let text = config.render(&s.lab).unwrap();
+    let of_a = text.replacen("root_password_wo_version = 1", "root_password_wo_version = 2", 1);
+    s.tf.write("main.tf", &of_a).unwrap();
+    let why = s.fails(&["plan", "-no-color"]).unwrap();
+    assert!(why.contains("belongs to its group") && why.contains("of the ob_standby"), "{why}");
+    config.group.as_mut().unwrap().more =
+        "  root_password_wo = \"Another1\"\n  root_password_wo_version = 1\n".into();
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    for host in [0, 1] {
+        let login = sql::Login { password: Some("Another1".into()), ..s.root(host) };
+        sql::wait(login, SOON).unwrap();
+        assert!(sql::query(s.root(host), "select 1").is_err(), "the former one is none");
+    }
     s.say(&format!(
         "pair {BEFORE} to {NEW}, standby first: {} rows acknowledged, 0 lost, longest write gap \
          {:.0} ms",

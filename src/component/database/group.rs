@@ -185,6 +185,8 @@ pub struct Want {
     pub failover: Option<Consent>,
     /// Consent to give up what a member that takes writes has of its own.
     pub rebuild: Option<Rebuild>,
+    /// Root gets another password, which the run has at hand.
+    pub root_password: bool,
     /// The group's creation; empty while it has none, and then the operation that writes its notes
     /// is its creation.
     pub creation: String,

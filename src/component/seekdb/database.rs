@@ -76,6 +76,22 @@ impl Database for Seekdb {
         facts: &Facts,
     ) -> Option<Problem> {
         let group = facts.group.as_ref().filter(|_| facts.pid.is_some())?;
+        if prior.root_password_version != next.root_password_version {
+            return Some(
+                Problem::refused(format!(
+                    "root's password of {} belongs to its group \"{}\"",
+                    next.node.show(),
+                    group.name
+                ))
+                .place(next.node.place())
+                .why("it is set in whichever member has the role, and every member keeps it")
+                .fix(
+                    "set root_password_wo and root_password_wo_version of the ob_standby, and leave \
+                     those of the ob_cluster as they are",
+                )
+                .attribute(["root_password_wo_version"]),
+            );
+        }
         if prior.package.same(&next.package) {
             return None;
         }

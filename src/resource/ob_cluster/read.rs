@@ -160,9 +160,13 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
         return Vec::new();
     };
     let (before, after) = (prior.and_then(desired), desired(planned));
-    // For an update only another package and other parameters matter.
+    // For an update only another package, other parameters and root's password matter.
     let unchanged = |d: &Desired| {
-        before.as_ref().is_some_and(|b| b.parameters == d.parameters && b.package.same(&d.package))
+        before.as_ref().is_some_and(|b| {
+            b.parameters == d.parameters
+                && b.package.same(&d.package)
+                && b.root_password_version == d.root_password_version
+        })
     };
     if prior.is_some() && after.as_ref().is_none_or(unchanged) {
         return Vec::new();

@@ -15,7 +15,7 @@ use super::common::{self, within_plan};
 use super::execute::{Job, execute, owner, reader};
 use super::place::import_id;
 use super::{Applied, ApplyInput, Context, Found, PlanInput, Planned, Resource, Work};
-use crate::base::Problem;
+use crate::base::{Problem, Secret};
 use crate::component::database::{self, Database, Move, Seen, Standing, Want, Whose};
 use crate::engine::lease::{MarkMust, Target};
 use crate::engine::{Graph, Key, Node};
@@ -63,8 +63,8 @@ impl Resource for ObStandby {
 
     async fn apply(&self, cx: &Context, input: ApplyInput<'_, Standby>) -> Applied<Standby> {
         let result = match (input.prior, input.planned) {
-            (None, Some(planned)) => create(cx, planned).await,
-            (Some(prior), Some(planned)) => update(cx, prior, planned).await,
+            (None, Some(planned)) => create(cx, planned, input.config).await,
+            (Some(prior), Some(planned)) => update(cx, prior, planned, input.config).await,
             (Some(prior), None) => destroy(cx, prior).await,
             (None, None) => Ok(Applied { state: None, problem: None, warnings: Vec::new() }),
         };
@@ -145,8 +145,18 @@ fn dead<'a>(
         .map(|(n, _)| n.as_str())
 }
 
-async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Problem> {
-    let mut want = want(planned).ok_or_else(unknown_input)?;
+/// The write-only values of the configuration, by name.
+fn secrets(config: Option<&Standby>) -> BTreeMap<String, Secret> {
+    let password = config.and_then(|c| common::set_text(&c.root_password_wo));
+    password.map(|p| ("root_password_wo".to_owned(), Secret::new(p))).into_iter().collect()
+}
+
+async fn create(
+    cx: &Context,
+    planned: &Standby,
+    config: Option<&Standby>,
+) -> Result<Applied<Standby>, Problem> {
+    let mut want = plan::first(planned).ok_or_else(unknown_input)?;
     let owner = owner(&cx.session)?;
     let database = database::named(want.engine)?;
     // After a lost state the members' notes say how far the group has got. A create does not move
@@ -190,7 +200,7 @@ async fn create(cx: &Context, planned: &Standby) -> Result<Applied<Standby>, Pro
         object: title(&want),
         graph: &graph,
         targets: targets(database, &want, &BTreeMap::new(), &graph, &seen),
-        secrets: BTreeMap::new(),
+        secrets: secrets(config),
         epoch: seen.epoch.max(1),
         timeout: common::timeout(&planned.timeouts, "create"),
     };
@@ -217,6 +227,7 @@ async fn update(
     cx: &Context,
     prior: &Standby,
     planned: &Standby,
+    config: Option<&Standby>,
 ) -> Result<Applied<Standby>, Problem> {
     let planned_graph = plan::graph(prior, planned)?.ok_or_else(unknown_input)?;
     if planned_graph.is_empty() {
@@ -249,7 +260,7 @@ async fn update(
         object: title(&want),
         graph: &planned_graph,
         targets: targets(database, &want, &gone, &planned_graph, &seen),
-        secrets: BTreeMap::new(),
+        secrets: secrets(config),
         epoch: seen.epoch,
         timeout: common::timeout(&planned.timeouts, "update"),
     };
@@ -314,7 +325,7 @@ fn planned_graph(
 ) -> Result<Option<Graph>, Problem> {
     match (prior, planned) {
         (None, Some(planned)) => {
-            let Some(want) = want(planned) else { return Ok(None) };
+            let Some(want) = plan::first(planned) else { return Ok(None) };
             database::named(want.engine)?.group(&want).map(Some)
         }
         (Some(prior), Some(planned)) => plan::graph(prior, planned),

@@ -59,8 +59,16 @@ pub fn want(state: &Standby) -> Option<Want> {
         primary: text(&state.primary)?,
         failover,
         rebuild,
+        root_password: false,
         creation: set_text(&state.creation).unwrap_or_default().to_owned(),
     })
+}
+
+/// What a state asks for that has no prior one; as [`want`].
+#[must_use]
+pub fn first(state: &Standby) -> Option<Want> {
+    let root_password = state.root_password_wo_version.is_value();
+    want(state).map(|want| Want { root_password, ..want })
 }
 
 /// What the last read saw, from the state.
@@ -96,7 +104,9 @@ fn gone(prior: &Standby, next: &Want) -> BTreeMap<String, Node> {
 /// # Errors
 /// The change must not or cannot be made.
 pub fn graph(prior: &Standby, next: &Standby) -> Result<Option<Graph>, Problem> {
-    let Some(want) = want(next) else { return Ok(None) };
+    let Some(mut want) = want(next) else { return Ok(None) };
+    want.root_password = next.root_password_wo_version.is_value()
+        && prior.root_password_wo_version != next.root_password_wo_version;
     database_of(&want)?.lead(&seen(prior), &want, &gone(prior, &want)).map(Some)
 }
 
@@ -109,6 +119,17 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
                 .why(format!("there are {}", members.len()))
                 .fix("add the standby to members, or remove this resource")
                 .attribute(["members"]),
+        );
+    }
+    if config.root_password_wo.is_null() != config.root_password_wo_version.is_null()
+        && !config.root_password_wo.is_unknown()
+        && !config.root_password_wo_version.is_unknown()
+    {
+        diags.problem(
+            Problem::user("root_password_wo and root_password_wo_version belong together")
+                .why("a write-only value is in no state: only its version tells that it changed")
+                .fix("set both, or none")
+                .attribute(["root_password_wo_version"]),
         );
     }
     let names = members.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -194,7 +215,7 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
     let Some(prior) = input.prior else {
         unknown_facts(&mut next);
         next.creation = Value::Unknown;
-        match want(&next).map(|w| (database_of(&w).and_then(|d| d.group(&w)), w)) {
+        match first(&next).map(|w| (database_of(&w).and_then(|d| d.group(&w)), w)) {
             Some((Err(problem), _)) => {
                 diags.problem(problem);
                 return None;

@@ -26,6 +26,10 @@ pub struct Standby {
     pub failover: Value<Failover>,
     /// Consent to give up what a member that takes writes has of its own.
     pub rebuild: Value<RebuildConsent>,
+    /// Root's password.
+    pub root_password_wo: Value<String>,
+    /// Tells that it changed.
+    pub root_password_wo_version: Value<i64>,
     /// Refuse destroy.
     pub deletion_protection: Value<bool>,
     /// Deadlines.
@@ -267,6 +271,23 @@ pub fn schema() -> Schema {
                 epoch_of_consent(),
                 creation_of_consent(),
             ],
+        )
+        .optional(),
+    )
+    .attr(
+        "root_password_wo",
+        string(
+            "Password of `root` of the group, set in whichever member has the role. Never kept in \
+             plan or state; each member's host keeps it in a file of mode 0600.",
+        )
+        .optional()
+        .write_only(),
+    )
+    .attr(
+        "root_password_wo_version",
+        number(
+            "Raise it to set `root_password_wo` again. Without it the password of the member that \
+             made the database stays in force; the `ob_cluster` of a member cannot change it.",
         )
         .optional(),
     )

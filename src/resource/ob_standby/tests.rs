@@ -92,7 +92,7 @@ fn the_runbook_names_what_happens() {
         ..config("b")
     };
     for (name, prior, next, want) in [
-        ("create", None, config("a"), "build standby b of \"a\": 10 steps"),
+        ("create", None, config("a"), "build standby b of \"a\": 11 steps"),
         (
             "switchover",
             Some(&healthy),
@@ -110,7 +110,7 @@ fn the_runbook_names_what_happens() {
             "rebuild",
             Some(&state("a", "a", &[("a", "primary"), ("b", "stale")])),
             config("a"),
-            "#2 rebuild the standbys of a: 10 steps, clients cut, outage, no majority margin",
+            "#2 rebuild the standbys of a: 11 steps, clients cut, outage, no majority margin",
         ),
     ] {
         let (planned, diags) = run(prior, &next);

@@ -15,8 +15,9 @@ use super::Dialect;
 use super::flow::begin;
 use super::group::{LeaveGroup, Standing};
 use super::steps::{
-    ChangePassword, EndNote, EndSessions, Follow, KeepPassword, Note, OfferPassword, PointSource,
-    SetAside, SetBoot, SharePassword, Stop, StopServer,
+    ChangePassword, EndNote, EndSessions, Follow, KeepPassword, KeepRootPassword, Note,
+    OfferPassword, PointSource, RootPassword, SetAside, SetBoot, SetRootPassword, SharePassword,
+    Stop, StopServer,
 };
 use crate::base::Problem;
 use crate::engine::{Graph, Node, Step};
@@ -47,6 +48,9 @@ pub fn create(want: &Want) -> Result<Graph, Problem> {
         plan.note(name, 1, &want.primary);
         plan.build(name, &primary);
     });
+    if want.root_password {
+        root_password(&mut plan, &Seen::default(), &want.primary);
+    }
     Ok(plan.g)
 }
 
@@ -122,7 +126,26 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
         None => (open_one(&mut plan, seen, target)?, target.to_owned()),
     };
     follow_up(&mut plan, seen, &primary, epoch, gone);
+    if want.root_password {
+        root_password(&mut plan, seen, &primary);
+    }
     Ok(plan.g)
+}
+
+/// Sets root's password in the primary. All members that answer keep it, as any of them may have
+/// the role at the next change.
+fn root_password(plan: &mut Plan<'_>, seen: &Seen, primary: &str) {
+    let from = RootPassword::Given;
+    let answers = |n: &&String| seen.is(n) != Some(Standing::Unreachable);
+    let want = plan.want;
+    for (_, node) in want.members.iter().filter(|(n, _)| answers(n)) {
+        let node = node.clone();
+        plan.g.then(KeepRootPassword { node, from });
+    }
+    if let Some(node) = plan.member(primary) {
+        let dialect = plan.dialect;
+        plan.g.then(SetRootPassword { node, from, new: false, dialect });
+    }
 }
 
 /// Decides between members that take writes beside each other, or against the newest note: only a

@@ -3,8 +3,8 @@
 use super::Want;
 use crate::component::seekdb::group::{Group, WriteGroup};
 use crate::component::seekdb::steps::{
-    BeginStore, CopyAccount, EndNote, Follow, FreezeLog, Note, PointSource, SetBoot, Start,
-    StartServer, Stop, StopServer,
+    BeginStore, CopyAccount, CopyRootPasswords, EndNote, Follow, FreezeLog, Note, PointSource,
+    SetBoot, Start, StartServer, Stop, StopServer,
 };
 use crate::component::seekdb::{Dialect, Instance};
 use crate::engine::{Engine, Graph, Node, Step};
@@ -73,6 +73,7 @@ impl Plan<'_> {
         let Some(node) = self.member(member) else { return };
         self.g.then(SetBoot::new(&node, false));
         self.g.then(CopyAccount { from: primary.clone(), to: node.clone() });
+        self.g.then(CopyRootPasswords { from: primary.clone(), to: node.clone() });
         self.g.then(BeginStore { node: node.clone(), source: primary.source() });
         if self.dialect.freeze {
             self.g.then(FreezeLog { primary: primary.clone(), standby: node.clone() });

@@ -50,6 +50,7 @@ fn want(primary: &str, names: &[&str]) -> Want {
         primary: primary.into(),
         failover: None,
         rebuild: None,
+        root_password: false,
         creation: CREATION.into(),
     }
 }
@@ -86,7 +87,7 @@ const SWITCH: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_grou
 /// that it is done.
 const TAKE_UP: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) \
                        stop_server(a) start_server(a) point_source(a) follow(a) end_fence(a)";
-const BUILD_B: &str = "set_boot(b) copy_account(b) begin_store(b) freeze_log(a) start_server(b) \
+const BUILD_B: &str = "set_boot(b) copy_account(b) copy_root_passwords(b) begin_store(b) freeze_log(a) start_server(b) \
                        follow(b) end_store(b)";
 
 /// The same on 1.3, where nothing is restarted and nothing frozen.
@@ -94,8 +95,7 @@ const SWITCH_1_3: &str = "follow(b) note_fence(a) fence(a) write_group(a) write_
                           promote(b) point_source(a) follow(a) end_fence(a)";
 const TAKE_UP_1_3: &str = "note_fence(a) fence(a) write_group(a) write_group(b) promote(b) \
                            point_source(a) follow(a) end_fence(a)";
-const BUILD_B_1_3: &str =
-    "set_boot(b) copy_account(b) begin_store(b) start_server(b) follow(b) end_store(b)";
+const BUILD_B_1_3: &str = "set_boot(b) copy_account(b) copy_root_passwords(b) begin_store(b) start_server(b) follow(b) end_store(b)";
 
 /// What is seen and what is asked; then the expected steps on 1.4 and on 1.3.
 type Case = (&'static str, Seen, &'static str, String, String);
@@ -349,7 +349,7 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
     let with = |primary: &str, rebuild| Want { rebuild, ..want(primary, &["a", "b"]) };
     let build = |m: &str, p: &str| {
         format!(
-            "end_rotated({p}) write_group({m}) set_boot({m}) copy_account({m}) begin_store({m}) \
+            "end_rotated({p}) write_group({m}) set_boot({m}) copy_account({m}) copy_root_passwords({m}) begin_store({m}) \
              freeze_log({p}) start_server({m}) follow({m}) end_store({m})"
         )
     };

@@ -43,7 +43,9 @@ pub use prune::PrunePackages;
 pub use remove::{RemoveHome, RemoveStore};
 pub use replicate::{FENCE, Fence, FreezeLog, PointSource, Promote, Reopen};
 pub use restart::{BeginRestart, primary_stays};
-pub use root_password::{KeepRootPassword, RootPassword, SetRootPassword, working_root};
+pub use root_password::{
+    CopyRootPasswords, KeepRootPassword, RootPassword, SetRootPassword, working_root,
+};
 pub use rotate::{ChangePassword, KeepPassword, OfferPassword, SharePassword};
 pub use sessions::{EndFenced, EndSessions};
 pub use store::{BeginStore, SetAside};

@@ -23,6 +23,8 @@ const PASSWORD: Name = Name(SECRET);
 const MADE: Name = Name("root's password, made on the host");
 /// Name of the value: the new password, encoded as one line of the file.
 const LINE: Name = Name("root_password_wo, encoded");
+/// Name of the value: all of root's kept passwords, encoded, a line each.
+const LINES: Name = Name("root's kept passwords, encoded");
 
 async fn kept(cx: &Cx, node: &Node) -> Result<Vec<Secret>, Problem> {
     let output = cx.read(&node.host, &about!(node, "kept_root_passwords.sh")).await?;
@@ -143,6 +145,46 @@ impl Step for KeepRootPassword {
             RootPassword::Given => Values::default().with(LINE, Secret::new(encode(wanted(cx)?))),
             RootPassword::Made => Values::default(),
         }))
+    }
+}
+
+/// Copies root's kept passwords to another member of a group: whoever has the role later needs them
+/// to set another one. The password itself comes by replication.
+#[derive(Clone, Debug)]
+pub struct CopyRootPasswords {
+    /// The member that has them.
+    pub from: Node,
+    /// The member that gets them.
+    pub to: Node,
+}
+
+#[async_trait]
+impl Step for CopyRootPasswords {
+    fn id(&self) -> StepId {
+        id("copy_root_passwords", &self.to)
+    }
+    fn title(&self) -> String {
+        format!("keep root's passwords of {} with {}, too", self.from.show(), self.to.show())
+    }
+    fn host(&self) -> &Host {
+        &self.to.host
+    }
+    fn effect(&self) -> Effect {
+        Effect::Shell(about!(self.to, "copy_root_passwords.sh").arg(Template::value(LINES)))
+    }
+    async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
+        let known = kept(cx, &self.from).await?;
+        Ok(if known.is_empty() || kept(cx, &self.to).await? == known {
+            Check::Done
+        } else {
+            Check::Needed("it does not have them".into())
+        })
+    }
+    async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
+        let known = kept(cx, &self.from).await?;
+        let lines: Vec<_> = known.iter().rev().map(encode).collect();
+        Ok((!lines.is_empty())
+            .then(|| Values::default().with(LINES, Secret::new(lines.join("\n")))))
     }
 }
 
