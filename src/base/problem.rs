@@ -14,6 +14,8 @@ pub enum Kind {
     User,
     /// Nothing answered in time; a retry may help.
     Unreachable,
+    /// What is needed to look is not known before apply; nothing was looked at.
+    Later,
     /// The server answered that it cannot do so now; a retry may help.
     Busy,
     /// The server answered and refused the login.

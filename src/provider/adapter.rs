@@ -167,6 +167,11 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
                 found.warnings.into_iter().for_each(|p| self.caution(diags, p));
                 found.state.map(|s| (s, ()))
             }
+            // What is known stays, and the plan is made from it.
+            Err(problem) if problem.kind == Kind::Later => {
+                self.caution(diags, problem);
+                Some((state, ()))
+            }
             // Never null on an error: that would mean "the object is gone, create it again".
             Err(problem) => {
                 diags.problem(problem);

@@ -1,7 +1,7 @@
 //! Makes a [`Session`] from the provider block and the `OB_*` variables.
 //!
-//! An unknown value (at plan time) counts as absent. Whoever needs it gets an answer at apply, when
-//! the value is known.
+//! An unknown value (at plan time) counts as absent. Whoever needs it is told so, looks at nothing,
+//! and gets an answer at apply, when the value is known.
 use super::config_schema::{BastionBlock, Block, CredentialBlock, IdentityBlock};
 use super::registry::Connect;
 use crate::base::units::parse_duration;
@@ -105,6 +105,11 @@ pub(super) fn session(
     Some(Session {
         owner,
         who: who(&env),
+        sql_later: block.sql.is_unknown()
+            || block.sql.as_ref_option().is_some_and(|s| {
+                let missing = |c: &BTreeMap<_, _>| c.len() > credentials(block, &env).len();
+                s.credentials.is_unknown() || s.credentials.as_ref_option().is_some_and(missing)
+            }),
         connector: connect(ssh, cancel),
         archives: Archives::new(store::folder(env)),
         sql_credentials: credentials(block, &env),
@@ -192,12 +197,18 @@ fn ssh(
         ssh.and_then(|s| pick(s).clone().as_option()).or_else(|| env(name))
     };
     let configured = ssh.and_then(|s| s.identities.as_ref_option());
+    let mut later = block.ssh.is_unknown() || ssh.is_some_and(|s| s.identities.is_unknown());
     let mut identities: BTreeMap<_, _> = configured
         .into_iter()
         .flatten()
         .filter_map(|(name, i)| Some((name.clone(), identity(i.as_ref_option()?, env)?)))
         .collect();
-    if !configured.is_some_and(|c| c.contains_key("default"))
+    later |= configured.is_some_and(|c| c.len() > identities.len());
+    // Nobody is reached on another way than the one that apply goes.
+    if ssh.is_some_and(|s| bastion_is_unknown(&s.bastion)) {
+        identities.clear();
+        later = true;
+    } else if !configured.is_some_and(|c| c.contains_key("default"))
         && let Some(identity) = identity_of_environment(env, diags)
     {
         identities.insert("default".to_owned(), identity);
@@ -232,11 +243,30 @@ fn ssh(
             .collect(),
         algorithms: algorithms.filter(|a| !a.is_empty()),
         observe,
+        later,
     }
 }
 
-/// An identity of the block; `None` while its key is not known.
+fn bastion_is_unknown(block: &Value<BastionBlock>) -> bool {
+    let parts = |b: &BastionBlock| {
+        let texts = [&b.address, &b.user, &b.identity, &b.host_key];
+        b.port.is_unknown() || texts.iter().any(|t| t.is_unknown())
+    };
+    block.is_unknown() || block.as_ref_option().is_some_and(parts)
+}
+
+/// An identity of the block; `None` while something of it is not known.
 fn identity(block: &IdentityBlock, env: &impl Fn(&str) -> Option<String>) -> Option<Identity> {
+    let texts = [
+        &block.user,
+        &block.private_key,
+        &block.private_key_file,
+        &block.passphrase,
+        &block.certificate,
+    ];
+    if block.agent.is_unknown() || texts.iter().any(|t| t.is_unknown()) {
+        return None;
+    }
     let passphrase =
         block.passphrase.clone().as_option().filter(|p| !p.is_empty()).map(Secret::new);
     let key = match (&block.private_key, &block.private_key_file, &block.agent) {

@@ -64,7 +64,8 @@ impl Told {
     /// is on that host.
     #[must_use]
     pub fn once(&self, mut problem: Problem) -> Option<Problem> {
-        if problem.kind != Kind::Unreachable || problem.place.is_empty() {
+        let silent = matches!(problem.kind, Kind::Unreachable | Kind::Later);
+        if !silent || problem.place.is_empty() {
             return Some(problem);
         }
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -34,6 +34,8 @@ pub struct Session {
     pub archives: Archives,
     /// Logins by name for SQL endpoints that are not ours.
     pub sql_credentials: BTreeMap<String, SqlCredential>,
+    /// Such logins are missing whose values only apply knows.
+    pub sql_later: bool,
     /// True when every effect must be refused.
     pub observe: bool,
     /// True when `sudo -n` may be used on hosts where the login user is not root.

@@ -57,6 +57,14 @@ async fn foreign(
 ) -> Result<Link, Problem> {
     let place = format!("{address}:{port}");
     let Some(found) = cx.session.sql_credentials.get(credential) else {
+        if cx.session.sql_later {
+            return Err(Problem::new(
+                Kind::Later,
+                format!("cannot look yet at {place} as \"{credential}\""),
+            )
+            .why("that login is not known before apply")
+            .fix("nothing: this is planned from what is known, and apply looks"));
+        }
         let names: Vec<_> = cx.session.sql_credentials.keys().map(String::as_str).collect();
         let why = if names.is_empty() {
             "the provider has no sql.credentials".to_owned()
@@ -202,7 +210,13 @@ mod tests {
                 .map(|(n, standing, e)| {
                     (
                         n.to_owned(),
-                        Member { standing, facts: None, note: e.map(note), why: String::new() },
+                        Member {
+                            standing,
+                            facts: None,
+                            note: e.map(note),
+                            why: String::new(),
+                            later: false,
+                        },
                     )
                 })
                 .collect();

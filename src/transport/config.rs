@@ -20,6 +20,8 @@ pub struct SshConfig {
     pub algorithms: Option<Vec<String>>,
     /// Observe mode: scripts that may change a host are refused before anything is sent.
     pub observe: bool,
+    /// Identities are missing whose values only apply knows.
+    pub later: bool,
 }
 
 /// One way to log in.

@@ -48,6 +48,9 @@ pub enum TransportError {
     /// The identity itself is unusable (missing file, wrong passphrase, unknown name).
     #[error("identity \"{0}\" cannot be used: {1}")]
     Identity(String, String),
+    /// What is needed to log in is not known before apply.
+    #[error("its key, or the way to it, is not known before apply")]
+    Later,
     /// The host answered, the port behind it did not.
     #[error("nothing listens on {0}: {1}")]
     Dial(String, String),
@@ -152,6 +155,11 @@ impl TransportError {
                 Kind::User,
                 "cannot log in to host",
                 "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned(),
+            ),
+            Self::Later => (
+                Kind::Later,
+                "cannot look yet at host",
+                "nothing: this is planned from what is known, and apply looks".to_owned(),
             ),
             Self::Dial(..) => (
                 Kind::Unreachable,

@@ -89,13 +89,17 @@ fn choose<'a>(
                 format!("there is none of that name; there are {}", names())
             }
         };
-        return found
-            .map(|(n, i)| (n.as_str(), i))
-            .ok_or_else(|| TransportError::Identity(endpoint.identity.clone(), why()));
+        return found.map(|(n, i)| (n.as_str(), i)).ok_or_else(|| {
+            if config.later {
+                return TransportError::Later;
+            }
+            TransportError::Identity(endpoint.identity.clone(), why())
+        });
     }
     let mut all = config.identities.iter();
     match (all.next(), all.next()) {
         (Some((name, identity)), None) => Ok((name, identity)),
+        (None, _) if config.later => Err(TransportError::Later),
         (None, _) => {
             Err(TransportError::Identity(String::new(), "no identity is configured".into()))
         }

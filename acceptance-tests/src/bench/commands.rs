@@ -48,6 +48,7 @@ impl Exec {
             bastion: Vec::new(),
             algorithms: None,
             observe: false,
+            later: false,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

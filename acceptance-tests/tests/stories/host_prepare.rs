@@ -38,6 +38,7 @@ pub(crate) fn ssh(lab: &Lab) -> SshConfig {
         bastion: Vec::new(),
         algorithms: None,
         observe: false,
+        later: false,
     }
 }
 

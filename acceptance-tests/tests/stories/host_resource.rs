@@ -20,6 +20,7 @@ fn configured(lab: &Lab) -> Context {
         connector: Pool::new(ssh(lab), cancel.clone()),
         archives: ob::component::package::Archives::new(None),
         sql_credentials: BTreeMap::new(),
+        sql_later: false,
         observe: false,
         sudo: true,
         limits: ob::engine::Limits::of(4),

@@ -284,10 +284,20 @@ fn all_unknown(s: &Story) -> String {
         ("memory", "2G".into()),
         ("password", "from-terraform-data".into()),
     ];
-    text + &data
-        .iter()
-        .map(|(k, v)| format!("resource \"terraform_data\" \"{k}\" {{\n  input = {}\n}}\n", hcl(v)))
-        .collect::<String>()
+    let key = s.lab.info().key.display().to_string();
+    let text = text.replace(
+        &format!("private_key_file = {}", hcl(&key)),
+        "private_key = terraform_data.key.output",
+    );
+    let key = format!(
+        "resource \"terraform_data\" \"key\" {{\n  input = sensitive(file({}))\n  \
+         triggers_replace = [1]\n}}\n",
+        hcl(&key)
+    );
+    let data = data.iter().map(|(k, v)| {
+        format!("resource \"terraform_data\" \"{k}\" {{\n  input = {}\n}}\n", hcl(v))
+    });
+    text + &key + &data.collect::<String>()
 }
 
 #[test]
@@ -300,7 +310,17 @@ fn unknown_values_long_temporary_directories_and_backtraces_are_no_trouble() {
     std::fs::create_dir_all(&long).unwrap();
     s.tf = s.tf.clone().env("TMPDIR", long.display().to_string()).env("RUST_BACKTRACE", "1");
     s.tf.write("main.tf", &all_unknown(&s)).unwrap();
-    assert!(s.tf.plan().unwrap().unwrap().contains("6 to add"));
+    assert!(s.tf.plan().unwrap().unwrap().contains("7 to add"));
+    s.tf.apply().unwrap();
+    s.settled().unwrap();
+    // A key that is being replaced is known at apply alone: nothing is looked at before.
+    let again = all_unknown(&s).replace("triggers_replace = [1]", "triggers_replace = [2]");
+    s.tf.write("main.tf", &again).unwrap();
+    let plan = s.tf.plan().unwrap().unwrap();
+    assert!(
+        plan.contains("1 to add, 0 to change, 1 to destroy") && plan.contains("not known before"),
+        "{plan}"
+    );
     s.tf.apply().unwrap();
     s.settled().unwrap();
     sql::query(

@@ -166,6 +166,8 @@ pub struct Member {
     pub note: Option<Group>,
     /// Why the member is unreachable; empty otherwise.
     pub why: String,
+    /// Its host could not be asked, because the way to log in is known at apply alone.
+    pub later: bool,
 }
 
 /// A group as it shall be.

@@ -45,19 +45,6 @@ pub trait Database: Debug + Send + Sync {
     /// Whether the value `found` of a parameter on a server means the value `asked`, perhaps in
     /// another spelling.
     fn same_value(&self, asked: &str, found: &str) -> bool;
-    /// What the host has too little of for the change, so that a plan can warn.
-    fn foresee(&self, prior: Option<&Desired>, next: &Desired, facts: &Facts) -> Option<Problem>;
-
-    /// What apply would refuse about a change of a server that is there, as its host and its group
-    /// are now.
-    async fn forbids(
-        &self,
-        cx: &Cx,
-        prior: &Desired,
-        next: &Desired,
-        facts: &Facts,
-    ) -> Option<Problem>;
-
     /// Installs and, unless `initialize` is false, starts a new database.
     fn create(&self, wanted: &Desired) -> Graph;
     /// Leads a server from `prior`, in `state`, to `next`. `adopt` means that others made the
@@ -71,6 +58,16 @@ pub trait Database: Debug + Send + Sync {
     /// Removes the store of a standby that was being built; the installation stays.
     fn unbuild(&self, node: &Node) -> Graph;
 
+    /// What a change will meet, as its host, its server and its group are now. `prior` is `None`
+    /// for a server that is to be made. What apply would refuse for sure is a
+    /// [`crate::base::Kind::Refused`] problem; the rest are warnings.
+    async fn foresee(
+        &self,
+        cx: &Cx,
+        prior: Option<&Desired>,
+        next: &Desired,
+        facts: &Facts,
+    ) -> Vec<Problem>;
     /// Reads what the host says of a node.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! Implements [`Database`] for seekdb: what resources and commands ask of it.
 use super::steps::{
     Activate, BeginStore, CloseFiles, CreateAccount, EndNote, Note, PlacePackage, Promote,
-    ProveMemory, RemoveStore, SetAside, SetBoot, Start, StartServer, Stop, StopServer, same_value,
+    RemoveStore, SetAside, SetBoot, Start, StartServer, Stop, StopServer, same_value,
 };
-use super::{ACCOUNT, Dialect, facts, flow, group, import, pair, server, steps};
+use super::{ACCOUNT, Dialect, facts, flow, foresee, group, import, pair, server, steps};
 use crate::base::{Directory, Kind, Problem, units::Bytes};
 use crate::component::database::{
     Database, Desired, Facts, Member, Move, Probe, Said, Seen, Server, State, Want,
@@ -60,42 +60,14 @@ impl Database for Seekdb {
     fn same_value(&self, asked: &str, found: &str) -> bool {
         same_value(asked, found)
     }
-    fn foresee(&self, prior: Option<&Desired>, next: &Desired, facts: &Facts) -> Option<Problem> {
-        let limit = next.parameters.get("memory_limit")?;
-        if prior.is_some_and(|p| p.parameters.get("memory_limit") == Some(limit)) {
-            return None;
-        }
-        ProveMemory { node: next.node.clone(), limit: limit.clone() }.problem(facts)
-    }
-
-    async fn forbids(
+    async fn foresee(
         &self,
         cx: &Cx,
-        prior: &Desired,
+        prior: Option<&Desired>,
         next: &Desired,
         facts: &Facts,
-    ) -> Option<Problem> {
-        let group = facts.group.as_ref().filter(|_| facts.pid.is_some())?;
-        if prior.root_password_version != next.root_password_version {
-            return Some(
-                Problem::refused(format!(
-                    "root's password of {} belongs to its group \"{}\"",
-                    next.node.show(),
-                    group.name
-                ))
-                .place(next.node.place())
-                .why("it is set in whichever member has the role, and every member keeps it")
-                .fix(
-                    "set root_password_wo and root_password_wo_version of the ob_standby, and leave \
-                     those of the ob_cluster as they are",
-                )
-                .attribute(["root_password_wo_version"]),
-            );
-        }
-        if prior.package.same(&next.package) {
-            return None;
-        }
-        steps::primary_stays(cx, &next.node, group).await
+    ) -> Vec<Problem> {
+        foresee::foresee(cx, prior, next, facts).await
     }
 
     fn create(&self, wanted: &Desired) -> Graph {

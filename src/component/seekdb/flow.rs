@@ -2,7 +2,7 @@
 use super::dialect::{self, Dialect};
 use super::steps::{
     Adopt, BeginRestart, Claim, CloseFiles, CreateAccount, EndFenced, EndNote, EndSessions,
-    KeepRootPassword, Note, PlacePackage, ProveFresh, ProveMemory, PrunePackages, RemoveHome,
+    KeepRootPassword, Note, PlacePackage, ProveFresh, ProveRoom, PrunePackages, RemoveHome,
     RemoveStore, RootPassword, SetBoot, SetParameter, SetRootPassword, SetStage, Start,
     StartServer, Stop, StopServer, UsePackage, WriteAccount,
 };
@@ -108,21 +108,28 @@ pub fn adopt(d: &Desired, down: bool) -> Graph {
     g
 }
 
-/// Adds the check of the host's memory before a server gets another `memory_limit`.
-fn memory(g: &mut Graph, d: &Desired, prior: Option<&Desired>) {
-    let limit = d.parameters.get("memory_limit");
-    if let Some(limit) =
-        limit.filter(|l| prior.is_none_or(|p| p.parameters.get("memory_limit") != Some(*l)))
-    {
-        g.then(ProveMemory { node: d.node.clone(), limit: limit.clone() });
-    }
+/// The check of what the host has for a server that is new, or gets another package or another
+/// `memory_limit`; `None` for any other change.
+#[must_use]
+pub fn room(prior: Option<&Desired>, next: &Desired) -> Option<ProveRoom> {
+    let limit = |d: &Desired| d.parameters.get("memory_limit").cloned();
+    let asks = |p: &Desired| {
+        !p.package.same(&next.package) || limit(next).is_some() && limit(p) != limit(next)
+    };
+    prior.is_none_or(asks).then(|| ProveRoom {
+        node: next.node.clone(),
+        package: next.package.clone(),
+        parameters: next.parameters.clone(),
+    })
 }
 
 /// Installs and, unless `initialize` is false, starts a new database.
 #[must_use]
 pub fn create(d: &Desired) -> Graph {
     let mut g = begin([&d.node], Some(dialect_of(d)));
-    memory(&mut g, d, None);
+    if let Some(step) = room(None, d) {
+        g.then(step);
+    }
     install(&mut g, d);
     if d.initialize {
         // A new server lets root in without a password, so the password is made before the start
@@ -184,7 +191,9 @@ pub fn restart(i: &Node, package: &str) -> [Arc<dyn Step>; 2] {
 pub fn update(prior: &Desired, next: &Desired) -> Graph {
     let mut g = begin([&next.node], Some(dialect_of(next)));
     let (i, package) = (&next.node, &next.package);
-    memory(&mut g, next, Some(prior));
+    if let Some(step) = room(Some(prior), next) {
+        g.then(step);
+    }
     let moved = !prior.package.same(package);
     let restarts = needs_restart(prior, next);
     if restarts {

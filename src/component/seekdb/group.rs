@@ -1,6 +1,6 @@
 //! A member of a group: looks at it, and writes and removes its copy of the note.
 use super::{Facts, Role, about, facts, server};
-use crate::base::Problem;
+use crate::base::{Kind, Problem};
 use crate::engine::template::{OPERATION, OWNER, Template};
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId, StepKind};
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
                 standing: Standing::Unreachable,
                 facts: None,
                 note: None,
+                later: problem.kind == Kind::Later,
                 why: problem.why,
             };
         }
@@ -39,7 +40,7 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
         (Standing::Empty, String::new())
     };
     let note = facts.group.clone();
-    Member { standing, facts: Some(facts), note, why }
+    Member { standing, facts: Some(facts), note, why, later: false }
 }
 
 /// The standing of a member whose server gives this role.

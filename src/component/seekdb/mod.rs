@@ -9,6 +9,7 @@ mod database;
 pub mod dialect;
 pub mod facts;
 pub mod flow;
+mod foresee;
 pub mod group;
 pub mod import;
 pub mod pair;

@@ -178,24 +178,20 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
             return prior.is_none().then(|| common::not_seen(problem)).into_iter().collect();
         }
     };
-    if let (Some(before), Some(next)) = (&before, &after)
-        && let Some(problem) = database.forbids(&reader(cx), before, next, &facts).await
-    {
-        return vec![problem];
-    }
-    if let Some(problem) = after.and_then(|next| database.foresee(before.as_ref(), &next, &facts)) {
-        return vec![problem];
+    let mut found = Vec::new();
+    if let Some(next) = &after {
+        found = database.foresee(&reader(cx), before.as_ref(), next, &facts).await;
     }
     if prior.is_some() {
-        return Vec::new();
+        return found;
     }
-    let Some(mark) = facts.mark else { return Vec::new() };
+    let Some(mark) = facts.mark else { return found };
     if cx.session.owner.as_ref() != Some(&mark.owner) {
-        return Vec::new();
+        return found;
     }
     let name = &instance.name;
     let place = instance.host.endpoint.show();
-    match mark.stage {
+    found.extend(match mark.stage {
         Stage::Building => {
             let (done, of) = crate::engine::history::progress(
                 &reader(cx),
@@ -205,7 +201,7 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
             )
             .await
             .unwrap_or((0, 0));
-            vec![
+            Some(
                 Problem::user(format!("resumes the creation of \"{name}\""))
                     .place(place)
                     .why(format!("operation {} stopped after step {done} of {of}", mark.operation))
@@ -213,16 +209,17 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
                         "nothing: steps that are done are skipped; to give it up instead, run \
                          `ob operation abandon`",
                     ),
-            ]
+            )
         }
-        Stage::Complete => vec![
+        Stage::Complete => Some(
             Problem::user(format!("adopts \"{name}\", which this owner made before"))
                 .place(place)
                 .why("its mark is complete and it is not in this state")
                 .fix("nothing, if the state was lost; else import it"),
-        ],
-        Stage::Destroying => Vec::new(),
-    }
+        ),
+        Stage::Destroying => None,
+    });
+    found
 }
 
 /// Reads an object by its import id; writes nothing.

@@ -149,7 +149,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
             "a dynamic parameter",
             s.clone(),
             with(|c| c.parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into())),
-            "prove_memory use_package set_parameter",
+            "prove_room use_package set_parameter",
         ),
         (
             "a parameter that needs a restart",

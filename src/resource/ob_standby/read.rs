@@ -32,6 +32,11 @@ pub async fn read(
     let whose =
         Whose { name: &name, authority: owner.unwrap_or_default(), creation: &creation, epoch };
     let seen = database::look_all(database::named(engine)?, cx, &members, whose).await;
+    if seen.values().any(|m| m.later) {
+        return Err(Problem::new(Kind::Later, format!("cannot look yet at group \"{name}\""))
+            .why("what is needed to log in to its hosts is not known before apply")
+            .fix("nothing: this is planned from what is known, and apply looks"));
+    }
     let silent: Vec<_> = seen
         .iter()
         .filter(|(_, m)| m.standing == Standing::Unreachable)

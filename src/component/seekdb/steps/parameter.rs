@@ -3,7 +3,7 @@ use super::super::server::{self, On};
 use super::id;
 use crate::base::Problem;
 use crate::base::sql::literal;
-use crate::base::units::Bytes;
+use crate::base::units::{Bytes, parse_duration};
 use crate::engine::{Check, Cx, Effect, Host, Node, Sql, Step, StepId};
 use async_trait::async_trait;
 
@@ -18,12 +18,25 @@ pub struct SetParameter {
     pub value: String,
 }
 
-/// Whether two spellings mean one value: `64G` and `65536M`, `True` and `true`. Quotes do not
-/// matter.
+/// Whether two spellings mean one value: `64G` and `65536M`, `True` and `on`, `60s` and `1m`. Quotes
+/// do not matter.
 #[must_use]
 pub fn same_value(a: &str, b: &str) -> bool {
     let (a, b) = (a.trim().trim_matches('\''), b.trim().trim_matches('\''));
-    a.eq_ignore_ascii_case(b) || matches!((sized(a), sized(b)), (Some(x), Some(y)) if x == y)
+    a.eq_ignore_ascii_case(b)
+        || sized(a).is_some() && sized(a) == sized(b)
+        || truth(a).is_some() && truth(a) == truth(b)
+        || parse_duration(a).is_some() && parse_duration(a) == parse_duration(b)
+}
+
+/// The truth value that a text means to the server; `None` when it means none.
+#[must_use]
+pub fn truth(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+        _ => None,
+    }
 }
 
 /// A size with a unit. A bare number is compared as text, because OceanBase reads it in the
@@ -86,6 +99,11 @@ mod tests {
             ("a", "b", false),
             ("'x'", "x", true),
             ("30s", "30S", true),
+            ("1", "True", true),
+            ("off", "False", true),
+            ("0", "True", false),
+            ("60s", "1m", true),
+            ("1500ms", "1500s", false),
         ] {
             assert_eq!(same_value(a, b), want, "{a} {b}");
         }
