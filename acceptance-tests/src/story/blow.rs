@@ -61,7 +61,7 @@ pub enum Struck {
 }
 
 /// How long it may take to reach a point.
-const REACH: Duration = Duration::from_secs(120);
+const REACH: Duration = Duration::from_secs(300);
 /// How long a struck command may take to end: faults of hosts end only with the time-outs of
 /// connections.
 const END: Duration = Duration::from_secs(200);
