@@ -42,7 +42,7 @@ pub fn connection() -> [Named; 6] {
                 .required()
                 .check(address),
         ),
-        ("port", number("SSH port; 22 when not set.").optional().range(1..=65535)),
+        ("port", number("SSH port; 22 when not set, or 0.").optional().range(0..=65535)),
         ("user", string("Login user; the identity's when not set.").optional()),
         (
             "identity",
@@ -70,7 +70,8 @@ impl Connection {
         Some(Endpoint {
             name: text(&self.name)?,
             address: Address::parse(&text(&self.address)?).ok()?,
-            port: u16::try_from(known(&self.port)?.copied().unwrap_or(22)).ok()?,
+            port: u16::try_from(known(&self.port)?.copied().filter(|p| *p != 0).unwrap_or(22))
+                .ok()?,
             user: text(&self.user)?,
             identity: text(&self.identity)?,
             host_key: text(&self.host_key)?,
@@ -177,6 +178,17 @@ pub fn numbered(prior: &Value<String>, line: Value<String>) -> Value<String> {
 #[must_use]
 pub fn impact(graph: &Graph) -> Texts {
     Value::Value(graph.impact().into_iter().map(|i| Value::Value(i.as_str().to_owned())).collect())
+}
+
+/// The problem of a state that says too little to find an object: somebody edited it, or a tool did.
+#[must_use]
+pub fn bad_state(of: &str, lacks: &str) -> Problem {
+    Problem::user(format!("the state of {of} cannot be used"))
+        .why(format!("it does not say {lacks}; Terraform wrote it otherwise"))
+        .fix(
+            "take back the last good state (terraform state push), or remove the object from it \
+             (terraform state rm) and import it; nothing was done",
+        )
 }
 
 /// The warning of a plan that could not look at the host of an object that it creates.

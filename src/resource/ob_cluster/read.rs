@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 /// cannot go on.
 pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem> {
     let Some(instance) = instance(&state) else {
-        return Err(Problem::internal("the state does not say where the cluster is"));
+        return Err(common::bad_state("an ob_cluster", "where it is"));
     };
     let Some(database) = database(&state) else {
-        return Err(Problem::internal("the state does not say which engine the cluster is"));
+        return Err(common::bad_state("an ob_cluster", "which engine it is"));
     };
     let facts = match database.facts(cx, &instance).await {
         Ok(facts) => facts,

@@ -21,8 +21,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// Something about the host is unknown.
 pub fn host(state: &HostState) -> Result<Host, Problem> {
-    super::plan::host(state)
-        .ok_or_else(|| Problem::internal("the state does not say where the host is"))
+    super::plan::host(state).ok_or_else(|| common::bad_state("an ob_host", "where it is"))
 }
 
 /// How a host is.

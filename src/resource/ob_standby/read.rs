@@ -5,7 +5,7 @@ use crate::base::units::show_duration;
 use crate::base::{Kind, ObjectName, Problem, date};
 use crate::component::database::{self, Loss, Standing, Whose};
 use crate::engine::{Cx, Node};
-use crate::resource::common::{known, set_text, settle, text};
+use crate::resource::common::{self, known, set_text, settle, text};
 use crate::resource::ob_cluster::InstanceRef;
 use crate::resource::place::{Place, parse_id};
 use crate::resource::{Context, Found};
@@ -23,7 +23,7 @@ pub async fn read(
     mut state: Standby,
 ) -> Result<Found<Standby>, Problem> {
     let (Some(members), Some(engine)) = (members(&state), engine(&state)) else {
-        return Err(Problem::internal("the state does not say who the members are"));
+        return Err(common::bad_state("an ob_standby", "who its members are"));
     };
     let mut warnings = Vec::new();
     let name = text(&state.name).unwrap_or_default();

@@ -160,8 +160,8 @@ pub fn instance_attributes() -> Vec<Named> {
         ("name", string("Name of the cluster.").required().check(object_name)),
         ("host", object("Where it is.", connection()).required()),
         ("base_dir", string("Its directory.").required().check(directory)),
-        ("sql_port", number("Port of the MySQL protocol.").required().range(1..=65535)),
-        ("rpc_port", number("Port on which standbys follow.").required().range(1..=65535)),
+        ("sql_port", number("Port of the MySQL protocol.").required().range(0..=65535)),
+        ("rpc_port", number("Port on which standbys follow.").required().range(0..=65535)),
         ("run_as", string("OS user that runs it.").optional().check(os_user)),
         ("package", string("Package it starts from.").required().check(package)),
     ]

@@ -67,7 +67,7 @@ impl Step for UsePackage {
         id("use_package", &self.node).about(self.package.as_str())
     }
     fn title(&self) -> String {
-        format!("start {} from {}", self.node.show(), self.package)
+        format!("set {} to start from {}", self.node.show(), self.package)
     }
     fn host(&self) -> &Host {
         &self.node.host
