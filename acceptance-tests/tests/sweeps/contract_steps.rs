@@ -42,7 +42,7 @@ const OPERATIONS: [Operation; 12] = [
 ];
 
 /// How many kinds of steps the sources have.
-const KINDS: usize = 61;
+const KINDS: usize = 63;
 
 /// One of this many points of a preparation is tried. It is no multiple of five, so that the place
 /// in the step varies.
