@@ -222,6 +222,9 @@ fn create(options: &Options) -> Result<Info> {
         bail!("a lab has 1 to 250 hosts, not {}", options.hosts);
     }
     let root = rustix::process::getuid().is_root();
+    if options.systemd && !root {
+        bail!("hosts with systemd need root");
+    }
     let kind = if root { Kind::Netns } else { Kind::Plain };
     let _ = gc();
     let held = registry::lock()?;
@@ -260,6 +263,7 @@ fn create(options: &Options) -> Result<Info> {
             .collect(),
         disk: options.disk,
         tmpfs: kind == Kind::Netns && (!options.on_disk || netns::disk::needs_tmpfs(&dir)),
+        systemd: options.systemd,
         cleaner: match owner {
             Ok(Some(p)) => Cleaner::Owner(p),
             Ok(None) => Cleaner::None,
