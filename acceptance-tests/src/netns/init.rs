@@ -99,7 +99,7 @@ fn mounts(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     fs_mount("proc", &root.join("proc"), careful | MountFlags::NOEXEC, "")?;
     fs_mount("sysfs", &root.join("sys"), careful | MountFlags::NOEXEC | MountFlags::RDONLY, "")?;
     if info.systemd {
-        systemd::join(info, host, root)?;
+        systemd::join(info, host, &root.join("sys/fs/cgroup"))?;
     }
     fs_mount("tmpfs", &root.join("run"), careful, "mode=755")?;
     files::dir(root.join("run/sshd"), 0o755)?;

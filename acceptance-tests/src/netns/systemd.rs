@@ -7,7 +7,7 @@ use crate::files::{self, c};
 use crate::registry::{HostInfo, Info};
 use anyhow::{Context, Result};
 use rustix::fs::{XattrFlags, setxattr};
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
@@ -16,13 +16,6 @@ use std::process::Command;
 
 /// The program.
 const SYSTEMD: &str = "/lib/systemd/systemd";
-
-/// The hierarchy of control groups that systemd keeps its units in. It has no controllers.
-const HIERARCHY: &std::ffi::CStr = c"none,name=systemd";
-
-/// Words of a kernel's command line, which systemd reads from its own in a container: it keeps its
-/// units in that hierarchy alone.
-const ALONE: &str = "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1";
 
 /// What Debian's packages start without being enabled, and what a lab host must not have: some of it
 /// would reach the machine's kernel, and none of it is of use.
@@ -102,57 +95,30 @@ pub fn prepare(info: &Info, host: &HostInfo) -> Result<()> {
     Ok(())
 }
 
-/// Whether the machine has control groups of version 2 alone.
-fn unified() -> bool {
-    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
-}
-
-/// The path of a host's group below a hierarchy's root.
+/// The path of a host's group below the root of the hierarchy of version 2. The freezer uses the same
+/// one on a machine that has no other hierarchy.
 fn group(info: &Info, host: &HostInfo) -> PathBuf {
     PathBuf::from(format!("ob-lab-{}", info.id)).join(&host.name)
 }
 
-fn hierarchy(at: &Path) -> Result<()> {
-    mount("cgroup", c(at)?, "cgroup", MountFlags::empty(), HIERARCHY)
-        .with_context(|| format!("cannot mount systemd's hierarchy on {}", at.display()))
-}
-
-/// Puts this process into a group of its own in systemd's hierarchy, and prepares the place where
-/// the host mounts it, below the host's `root`.
-pub fn join(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
-    // With version 2 the freezer's group is the host's group already.
-    if unified() {
-        return Ok(());
-    }
-    // systemd would mount what this file names: the machine's own hierarchies, and make groups there.
-    let none = info.home(host).join("cgroups");
-    files::write(&none, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n", 0o444)?;
-    mount_bind(c(&none)?, c(&root.join("proc/cgroups"))?)
-        .context("cannot hide the machine's control groups")?;
-    let at = &root.join("sys/fs/cgroup");
-    mount("tmpfs", c(at)?, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=755")
-        .with_context(|| format!("cannot mount a tmpfs on {}", at.display()))?;
-    let own = at.join("systemd");
-    files::dir(&own, 0o755)?;
-    hierarchy(&own)?;
-    let group = own.join(group(info, host));
+/// Puts this process into a group of its own. For that the hierarchy is mounted for a moment on `at`,
+/// the host's `/sys/fs/cgroup`: a machine need not have mounted it.
+pub fn join(info: &Info, host: &HostInfo, at: &Path) -> Result<()> {
+    mount("cgroup2", c(at)?, "cgroup2", MountFlags::empty(), c"")
+        .with_context(|| format!("cannot mount the control groups on {}", at.display()))?;
+    let group = at.join(group(info, host));
     fs::create_dir_all(&group).with_context(|| format!("cannot make {}", group.display()))?;
     let procs = group.join("cgroup.procs");
     fs::write(&procs, "0").with_context(|| format!("cannot write {}", procs.display()))?;
-    unmount(c(&own)?, UnmountFlags::DETACH).context("cannot let go of the machine's groups")
+    unmount(c(at)?, UnmountFlags::DETACH).context("cannot let go of the machine's groups")
 }
 
 /// Becomes systemd. The new namespace of control groups makes the host's own group the root of what
-/// it sees.
+/// it sees; controllers that the machine has in other hierarchies are not there.
 pub fn exec() -> anyhow::Error {
-    let (mounts, alone) = if unified() {
-        ("mount -t cgroup2 cgroup2 /sys/fs/cgroup", "")
-    } else {
-        ("mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd", ALONE)
-    };
     let line = format!(
-        "{mounts} && exec {SYSTEMD} --system --unit=multi-user.target --show-status=no \
-         --log-target=journal {alone}"
+        "mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec {SYSTEMD} --system \
+         --unit=multi-user.target --show-status=no --log-target=journal"
     );
     let e = Command::new("unshare")
         .args(["--cgroup", "/bin/sh", "-c", &line])
@@ -166,22 +132,17 @@ pub fn exec() -> anyhow::Error {
     anyhow::Error::new(e).context("cannot start unshare")
 }
 
-/// Removes the groups of hosts that are off. They are looked for in a mount of our own, because a
-/// machine need not have mounted that hierarchy.
+/// Removes the groups of hosts that are off, in a mount of our own.
 pub fn remove(info: &Info, hosts: &[&HostInfo]) {
     let Ok(dir) = tempfile::tempdir() else { return };
-    let line = if unified() {
-        "mount -t cgroup2 cgroup2 \"$0\" || exit"
-    } else {
-        "mount -t cgroup -o none,name=systemd cgroup \"$0\" || exit"
-    };
-    let line = format!(
-        "{line}; cd \"$0\" || exit; for d in \"$@\"; do\n[ ! -d \"$d\" ] || \
-         find \"$d\" -depth -type d -exec rmdir {{}} +\nrmdir \"${{d%/*}}\"\ndone 2>/dev/null\n\
-         cd / && umount \"$0\""
-    );
+    let line = "mount -t cgroup2 cgroup2 \"$0\" && cd \"$0\" || exit
+for d in \"$@\"; do
+  [ ! -d \"$d\" ] || find \"$d\" -depth -type d -exec rmdir {} +
+  rmdir \"${d%/*}\"
+done 2>/dev/null
+cd / && umount \"$0\"";
     let _ = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "/bin/sh", "-c", &line])
+        .args(["--mount", "--propagation", "private", "/bin/sh", "-c", line])
         .arg(dir.path())
         .args(hosts.iter().map(|h| group(info, h)))
         .status();

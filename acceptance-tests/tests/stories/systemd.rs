@@ -4,6 +4,8 @@ use lab::story::{Config, Story};
 use lab::{Host, Lab, Options, may_make_hosts, process, sql};
 use std::time::Duration;
 
+/// The unit of the server in `/data/a`.
+const UNIT: &str = "ob@data-a.service";
 const SOON: Duration = Duration::from_secs(60);
 
 fn options(hosts: usize) -> Options {
@@ -59,18 +61,83 @@ fn a_host_boots_systemd_and_takes_logins_into_sessions_and_leaves_the_machine_al
     );
     let groups = says(&host, "mount -t cgroup,cgroup2");
     assert_eq!(groups.lines().count(), 1, "it sees no group of the machine's: {groups}");
-    let groups = format!("/sys/fs/cgroup/systemd/ob-lab-{}", lab.info().id);
-    drop(lab);
-    assert!(!std::path::Path::new(&groups).exists(), "{groups} is left");
+    let groups = says(&host, "cat /sys/fs/cgroup/cgroup.procs; ls /sys/fs/cgroup");
+    let foreign = groups.lines().find(|l| l.starts_with("ob-lab") || l.parse::<u32>().is_ok());
+    assert_eq!(foreign, None, "{groups}");
 }
 
 /// The unit whose group of processes the server in `directory` is in.
 fn unit_of_the_server(host: &Host, directory: &str) -> String {
     let line = format!(
-        "sed -n 's/.*name=systemd:.*\\/\\([^/]*\\)$/\\1/p' \
-                        /proc/$(cat {directory}/run/seekdb.pid)/cgroup"
+        "sed -n 's/^0::.*\\/\\([^/]*\\)$/\\1/p' /proc/$(cat {directory}/run/seekdb.pid)/cgroup"
     );
     says(host, &line)
+}
+
+/// Hardens the host as administrators do: whatever a session left ends with it, root's too.
+fn harden(host: &Host) {
+    let line = r"mkdir -p /etc/systemd/logind.conf.d && cd /etc/systemd/logind.conf.d &&
+        printf '[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\n' >hard.conf &&
+        systemctl restart systemd-logind";
+    says(host, line);
+}
+
+/// Ends all sessions.
+fn log_everybody_out(host: &Host) {
+    let line = "for s in $(loginctl list-sessions --no-legend | awk '{ print $1 }'); do \
+                loginctl terminate-session $s; done";
+    says(host, line);
+    let left = || says(host, "loginctl list-sessions --no-legend; pgrep -a sshd | grep @; :");
+    assert!(process::until(SOON, || left().is_empty()), "sessions are left: {}", left());
+}
+
+/// Moves the server's directory to a disk of its own. Proves: a boot without that disk starts no
+/// server and makes no store, and the next boot with it starts the server as it was.
+fn a_disk_that_is_missing(s: &Story, host: &Host) {
+    let disk = "[Unit]\nDescription=The data disk\n[Mount]\nWhat=/srv/disk\nWhere=/data\n                Type=none\nOptions=bind\n";
+    std::fs::write(host.path("/etc/systemd/system/data.mount"), disk).unwrap();
+    says(
+        host,
+        &format!(
+            "systemctl stop {UNIT} && mv /data /srv/disk && mkdir /data && \
+                  systemctl daemon-reload && systemctl start {UNIT} && mountpoint -q /data"
+        ),
+    );
+    assert!(process::until(SOON, || answers(s, 0)), "its unit mounts the disk");
+    host.kill().unwrap();
+    std::fs::rename(host.path("/srv/disk"), host.path("/srv/lost")).unwrap();
+    // A file cannot be mounted on a directory. An absent source would be made, and be empty.
+    std::fs::write(host.path("/srv/disk"), "").unwrap();
+    host.boot().unwrap();
+    let state = host.exec("systemctl is-system-running --wait").unwrap().stdout;
+    assert_eq!(state.trim(), "degraded");
+    assert_eq!(says(host, &format!("systemctl is-active {UNIT}; find /data")), "inactive\n/data");
+    s.say("a boot without the data disk: no server, no store");
+
+    // The directory is there and its store is not: another disk may be missing.
+    says(
+        host,
+        &format!(
+            "rm /srv/disk && mv /srv/lost /srv/disk && systemctl start data.mount && \
+                  mv /data/a/store /data/a/elsewhere; ! systemctl start {UNIT} 2>/dev/null; \
+                  [ ! -e /data/a/store ] && mv /data/a/elsewhere /data/a/store"
+        ),
+    );
+    let log = says(host, &format!("journalctl -b -u {UNIT} -o cat"));
+    assert!(log.contains("there is no store, and none was to be made"), "{log}");
+    says(host, &format!("systemctl start {UNIT}"));
+    assert!(process::until(SOON, || answers(s, 0)), "it is as it was");
+    says(
+        host,
+        &format!(
+            "systemctl stop {UNIT} && umount /data && rmdir /data && mv /srv/disk /data && \
+                  rm /etc/systemd/system/data.mount && systemctl daemon-reload && \
+                  systemctl start {UNIT}"
+        ),
+    );
+    assert!(process::until(SOON, || answers(s, 0)));
+    s.settled().unwrap();
+    s.say("with the disk the server is as it was");
 }
 
 fn answers(s: &Story, host: usize) -> bool {
@@ -85,25 +152,45 @@ fn a_server_lives_by_its_unit_from_the_first_start_to_the_destroy() {
     let s = Story::with(options(1)).unwrap();
     let host = s.host(0);
     runs_well(&host);
+    harden(&host);
     let before = says(&host, "find /etc/systemd ! -type d | sort");
     let mut config = Config { protect: false, ..Config::single() };
     s.apply(&config).unwrap();
     s.settled().unwrap();
-    s.say(&format!("deployed; it is in {}", unit_of_the_server(&host, "/data/a")));
+    assert_eq!(unit_of_the_server(&host, "/data/a"), UNIT);
+    let limits = says(&host, "cat /proc/$(cat /data/a/run/seekdb.pid)/limits");
+    let open = limits.lines().find(|l| l.starts_with("Max open files")).unwrap();
+    let open: Vec<&str> = open.split_whitespace().collect();
+    // A lab host has at most what the machine has.
+    assert!(open[3] == open[4] && open[3] != "1024", "its limits are the unit's: {open:?}");
+    let log = says(&host, &format!("journalctl -u {UNIT} -o cat"));
+    assert!(log.contains("The log file is in the directory: '/data/a/log/'"), "{log}");
+    s.say("deployed by its unit");
+
+    log_everybody_out(&host);
+    assert!(answers(&s, 0), "it is in nobody's session");
+    s.settled().unwrap();
+    s.say("every session ended; the server lives on");
 
     power(&host);
     assert!(process::until(SOON, || answers(&s, 0)), "it starts with its host");
-    assert_eq!(unit_of_the_server(&host, "/data/a"), "ob@data-a.service");
+    assert_eq!(unit_of_the_server(&host, "/data/a"), UNIT);
     s.settled().unwrap();
     s.say("the host lost its power; the server runs again");
 
     config = config.parameter("a", "stack_size", "1M");
     s.apply(&config).unwrap();
     s.settled().unwrap();
+    assert_eq!(unit_of_the_server(&host, "/data/a"), UNIT);
+    log_everybody_out(&host);
+    assert!(answers(&s, 0), "it is in nobody's session");
     s.say("restarted");
+
+    a_disk_that_is_missing(&s, &host);
 
     s.tf.destroy().unwrap();
     s.clean(0, &[]).unwrap();
     assert_eq!(says(&host, "find /etc/systemd ! -type d | sort"), before);
+    runs_well(&host);
     s.say("destroyed");
 }
