@@ -140,6 +140,46 @@ fn a_disk_that_is_missing(s: &Story, host: &Host) {
     s.say("with the disk the server is as it was");
 }
 
+fn status(s: &Story) -> String {
+    s.attribute("ob_cluster.a", "status").unwrap().as_str().unwrap().to_owned()
+}
+
+/// Proves: who stops a server by its unit is not contradicted by a plan; a crash is mended; a unit
+/// that does not start it is named with what systemd says.
+fn stopped_by_hand(s: &Story, host: &Host, config: &Config) {
+    for (stop, start) in [
+        (format!("systemctl stop {UNIT}"), format!("systemctl start {UNIT}")),
+        (format!("systemctl disable --now {UNIT}"), format!("systemctl enable --now {UNIT}")),
+    ] {
+        says(host, &stop);
+        let told = s.apply(config).unwrap();
+        assert!(told.contains("was stopped by hand") && !answers(s, 0), "{stop}: {told}");
+        let words = told.split_whitespace().filter(|w| *w != "│").collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&start.replace(UNIT, &format!("'{UNIT}'"))), "{words}");
+        assert_eq!(status(s), "stopped by hand");
+        s.settled().unwrap();
+        says(host, &start);
+        assert!(process::until(SOON, || answers(s, 0)));
+        s.apply(config).unwrap();
+        assert_eq!(status(s), "running");
+    }
+    s.settled().unwrap();
+    s.say("stopped by hand: a status, and no plan undoes it");
+
+    let crash = "kill -9 $(cat /data/a/run/seekdb.pid)";
+    says(host, crash);
+    let broken = format!("/etc/systemd/system/{UNIT}.d");
+    let line = "printf '[Service]\nExecStartPre=/bin/false\n'";
+    says(host, &format!("mkdir {broken} && {line} >{broken}/x.conf && systemctl daemon-reload"));
+    let why = s.refused(config).unwrap();
+    assert!(why.contains("ExecStartPre=/bin/false") && why.contains("status=1/FAILURE"), "{why}");
+    says(host, &format!("rm -r {broken} && systemctl daemon-reload"));
+    s.apply(config).unwrap();
+    assert_eq!(unit_of_the_server(host, "/data/a"), UNIT);
+    s.settled().unwrap();
+    s.say("a crash is mended by the next apply");
+}
+
 fn answers(s: &Story, host: usize) -> bool {
     sql::query(s.root(host), "select 1").is_ok()
 }
@@ -186,6 +226,7 @@ fn a_server_lives_by_its_unit_from_the_first_start_to_the_destroy() {
     assert!(answers(&s, 0), "it is in nobody's session");
     s.say("restarted");
 
+    stopped_by_hand(&s, &host, &config);
     a_disk_that_is_missing(&s, &host);
 
     s.tf.destroy().unwrap();
@@ -193,4 +234,115 @@ fn a_server_lives_by_its_unit_from_the_first_start_to_the_destroy() {
     assert_eq!(says(&host, "find /etc/systemd ! -type d | sort"), before);
     runs_well(&host);
     s.say("destroyed");
+}
+
+/// A host's user without any right of sudo, to whom `/data` belongs.
+fn admit(host: &Host) {
+    lab::story::login::make(host, USER).unwrap();
+    says(host, &format!("rm -f /etc/sudoers.d/*; install -d -o {USER} -g {USER} /data"));
+}
+
+const USER: &str = "dba";
+
+#[test]
+fn a_user_without_root_uses_its_own_manager_or_cron_by_choice() {
+    if !may_make_hosts("a user's own manager") {
+        return;
+    }
+    let s = Story::with(options(1)).unwrap();
+    let host = s.host(0);
+    runs_well(&host);
+    admit(&host);
+    harden(&host);
+    let before = says(&host, &format!("find /etc/systemd /home/{USER} ! -type d | sort"));
+    let config = Config { protect: false, user: USER.into(), ..Config::single() };
+    let why = s.refused(&config).unwrap();
+    assert!(why.contains("KillUserProcesses=yes"), "{why}");
+    assert!(why.contains(&format!("loginctl enable-linger {USER}")), "{why}");
+    s.say("a host that would end the server with the session is refused by name");
+
+    says(&host, &format!("loginctl enable-linger {USER}"));
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    assert_eq!(unit_of_the_server(&host, "/data/a"), UNIT);
+    log_everybody_out(&host);
+    assert!(answers(&s, 0), "it is in nobody's session");
+    power(&host);
+    assert!(process::until(SOON, || answers(&s, 0)), "it starts with its host");
+    assert_eq!(unit_of_the_server(&host, "/data/a"), UNIT);
+    s.settled().unwrap();
+    let own = format!("XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user stop {UNIT}");
+    says(&host, &format!("su {USER} -c '{own}'"));
+    s.apply(&config).unwrap();
+    assert_eq!((status(&s).as_str(), answers(&s, 0)), ("stopped by hand", false));
+    s.tf.destroy().unwrap();
+    s.clean(0, &[]).unwrap();
+    let found = says(&host, &format!("find /etc/systemd /home/{USER} ! -type d | sort"));
+    let found: Vec<_> = found.lines().filter(|l| !l.contains("/.ob/")).collect();
+    assert_eq!(found, before.lines().collect::<Vec<_>>());
+    s.say("by its own manager: started, restarted by a boot, stopped by hand, destroyed");
+
+    says(
+        &host,
+        &format!(
+            "rm -r /etc/systemd/logind.conf.d; loginctl disable-linger {USER}; \
+                  systemctl restart systemd-logind"
+        ),
+    );
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    assert!(says(&host, &format!("crontab -l -u {USER}")).contains("@reboot /data/a/.ob/start"));
+    power(&host);
+    assert!(process::until(SOON, || answers(&s, 0)), "it starts with its host");
+    s.settled().unwrap();
+    s.tf.destroy().unwrap();
+    s.clean(0, &[]).unwrap();
+    s.say("by cron, where the manager does not linger");
+}
+
+#[test]
+fn a_member_is_started_by_its_unit_and_does_not_start_with_its_host() {
+    if !may_make_hosts("members by their units") {
+        return;
+    }
+    let s = Story::with(options(2)).unwrap();
+    s.lab.hosts().iter().for_each(|h| {
+        runs_well(h);
+        harden(h);
+    });
+    let mut config = Config { protect: false, ..Config::pair() };
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    let units = [UNIT, "ob@data-b.service"];
+    let by_units = || {
+        for (n, (name, unit)) in ["a", "b"].iter().zip(units).enumerate() {
+            let host = s.host(n);
+            assert_eq!(unit_of_the_server(&host, &format!("/data/{name}")), unit);
+            let enabled = host.exec(&format!("systemctl is-enabled {unit}")).unwrap().stdout;
+            assert_ne!(enabled.trim(), "enabled");
+        }
+    };
+    by_units();
+    s.lab.hosts().iter().for_each(log_everybody_out);
+    assert!(answers(&s, 0) && answers(&s, 1), "they are in nobody's session");
+    config = config.primary("b");
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    by_units();
+    s.say("a pair by its units, switched over");
+
+    s.lab.hosts().iter().for_each(power);
+    assert!(!answers(&s, 0) && !answers(&s, 1), "no member starts with its host");
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    by_units();
+    assert_eq!((s.writable(0).unwrap(), s.writable(1).unwrap()), (false, true));
+    s.say("both hosts lost their power; the next apply started both by their units");
+
+    s.tf.destroy().unwrap();
+    for (n, host) in s.lab.hosts().iter().enumerate() {
+        s.clean(n, &[]).unwrap();
+        assert_eq!(says(host, "find /etc/systemd -name 'ob@*'"), "");
+        runs_well(host);
+    }
 }

@@ -131,6 +131,15 @@ boot_began() {
   return 1
 }
 
+# Whether the host ends whatever a session of the run user leaves behind.
+boot_session_ends_all() {
+  [ -d /run/systemd/system ] && command -v busctl >/dev/null || return 1
+  boot_l=$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \
+    org.freedesktop.login1.Manager KillUserProcesses KillExcludeUsers 2>/dev/null) || return 1
+  case $boot_l in *"\"$me\""*) return 1 ;; 'b true'*) return 0 ;; esac
+  return 1
+}
+
 # Prints the crontab of the user who runs this. Fails if there is one that cannot be read.
 boot_crontab() {
   crontab -l 2>/dev/null && return

@@ -26,7 +26,7 @@ pub fn template(run_as: &str) -> String {
 /// The unit of the server in a directory: `ob@` and the directory as `systemd-escape --path` writes
 /// it (and `:` escaped too). `None` when systemd takes no such path for a program or no such name
 /// for a unit.
-fn unit(directory: &Directory) -> Option<String> {
+pub(in super::super) fn unit(directory: &Directory) -> Option<String> {
     let path = directory.trim_start_matches('/');
     if path.contains(['\'', '"', '\\']) {
         return None;

@@ -60,6 +60,12 @@ if [ -n "$boot_by" ]; then
   boot_write "$text" || exit 1
   boot_ctl start "$unit" >"$own/start.log" 2>&1 || rc=$?
 else
+  if boot_session_ends_all; then
+    echo "no unit may start it, and this host ends with a session what it started" \
+      "(KillUserProcesses=yes): an administrator runs loginctl enable-linger $me, or installs the" \
+      "unit and the rights that ob sudoers --narrow prints" >&2
+    exit 1
+  fi
   cd / && "$own/start" "$@" </dev/null >"$own/start.log" 2>&1 || rc=$?
 fi
 sdb_settle
