@@ -1,7 +1,7 @@
 //! Hosts whose first process is a real systemd: units, sessions, journald, PAM.
 //!
-//! Of the machine's services none runs on such a host: the disk hides what the machine enables, what
-//! its generators would make of its `fstab` and its init scripts, and [`MASKED`] names the rest.
+//! Of the machine's services none runs on such a host: the disk hides what the machine enables, and
+//! what its generators would make of its `fstab` and its init scripts. [`MASKED`] names the rest.
 use super::disk;
 use crate::files::{self, c};
 use crate::registry::{HostInfo, Info};
@@ -17,8 +17,8 @@ use std::process::Command;
 /// The program.
 const SYSTEMD: &str = "/lib/systemd/systemd";
 
-/// What Debian's packages start without being enabled, and what a lab host must not have: some of it
-/// would reach the machine's kernel, and none of it is of use.
+/// What Debian's packages start without being enabled, and what a lab host must not have: some of
+/// it would reach the machine's kernel, and none of it is of use.
 const MASKED: &[&str] = &[
     "cryptsetup.target",
     "dev-hugepages.mount",
@@ -69,7 +69,7 @@ KillMode=process
 WantedBy=multi-user.target
 ";
 
-/// Makes a disk that of systemd: its own sshd and cron are enabled, and nothing else.
+/// Makes a disk one that systemd boots from: its own sshd and cron are enabled, and nothing else.
 pub fn prepare(info: &Info, host: &HostInfo) -> Result<()> {
     let upper = disk::upper(info, host);
     for name in HIDDEN {
@@ -95,14 +95,14 @@ pub fn prepare(info: &Info, host: &HostInfo) -> Result<()> {
     Ok(())
 }
 
-/// The path of a host's group below the root of the hierarchy of version 2. The freezer uses the same
-/// one on a machine that has no other hierarchy.
+/// The path of a host's group below the root of the hierarchy of version 2. The freezer uses the
+/// same one on a machine that has no other hierarchy.
 fn group(info: &Info, host: &HostInfo) -> PathBuf {
     PathBuf::from(format!("ob-lab-{}", info.id)).join(&host.name)
 }
 
-/// Puts this process into a group of its own. For that the hierarchy is mounted for a moment on `at`,
-/// the host's `/sys/fs/cgroup`: a machine need not have mounted it.
+/// Puts this process into a group of its own. For that the hierarchy is mounted for a moment on
+/// `at`, the host's `/sys/fs/cgroup`: a machine need not have mounted it.
 pub fn join(info: &Info, host: &HostInfo, at: &Path) -> Result<()> {
     mount("cgroup2", c(at)?, "cgroup2", MountFlags::empty(), c"")
         .with_context(|| format!("cannot mount the control groups on {}", at.display()))?;

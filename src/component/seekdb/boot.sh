@@ -72,13 +72,16 @@ boot_ctl() {
   if [ "$boot_by" = system ]; then root systemctl "$@"; else boot_user "$@"; fi
 }
 boot_user() { XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user "$@"; }
-# Prints TEXT as the unit's file has it. A user's manager knows no other users, no network and no
-# mounts. TEXT
+# Prints TEXT as the unit's file has it: with the object and its owner in the description. A user's
+# manager knows no other users, no network and no mounts. TEXT
 boot_text() {
-  if [ "$boot_by" = system ]; then printf %s "$1" | sed "s/RUN_USER/$me/"
+  boot_o=$(sed -n 's/.*"owner":"\([A-Za-z0-9_.-]*\)".*/\1/p' "$own/mark" 2>/dev/null)
+  boot_l=${former#ob-}
+  boot_o=${boot_o:+s/^Description=/&${boot_l%.service} of $boot_o: /}
+  if [ "$boot_by" = system ]; then printf %s "$1" | sed -e "$boot_o" -e "s/RUN_USER/$me/"
   else
-    printf %s "$1" | sed -e '/^User=/d' -e '/^RequiresMountsFor=/d' -e '/network-online/d' \
-      -e s/multi-user.target/default.target/
+    printf %s "$1" | sed -e "$boot_o" -e '/^User=/d' -e '/^RequiresMountsFor=/d' \
+      -e '/network-online/d' -e s/multi-user.target/default.target/
   fi
 }
 # Writes TEXT as the unit's file, unless that is the template, or is right already. TEXT

@@ -73,9 +73,12 @@ elif [ -n "$unit" ] && [ -d /run/systemd/system ]; then
   # A server whose unit is ours and is disabled, or was asked to stop before its process ended, is
   # down because somebody wants it so. After a crash the process ends first.
   held() {
-    if [ -f "$2/$1" ] && grep -qxF 'ExecStart=/%I/.ob/start' "$2/$1"; then
+    f=$2/$1
+    [ -e "$f" ] || { f=$2/ob@.service && grep -qxF "User=$(id -un)" "$f" 2>/dev/null; } || f=''
+    if [ -f "$f" ] && grep -qxF 'ExecStart=/%I/.ob/start' "$f"; then
       set -- "$1" "$2" "$3" "$2"/*.wants/"$1"
-      [ -L "$4" ] || { echo "held=$3,disabled"; return; }
+      [ -L "$4" ] || crontab -l 2>/dev/null | grep -qF -- ":$base" ||
+        { echo "held=$3,disabled"; return; }
     fi
     manager --no-pager show -p ActiveState -p ActiveExitTimestampMonotonic \
       -p ExecMainExitTimestampMonotonic -- "$1" 2>/dev/null | awk -F= -v "by=$3" '{ v[$1] = $2 }

@@ -130,8 +130,9 @@ pub async fn differs(cx: &Cx, node: &Node, member: bool) -> Result<Option<Proble
 /// Makes the instance start with its host, or stop doing so.
 ///
 /// Enables an instance of the unit `ob@.service` where root has installed that; writes a unit where
-/// we may (as root, or with the sudo commands of `ob sudoers`), or for the run user's own manager if
-/// that lingers; and otherwise uses the run user's crontab. What the host itself would do at its boot decides, no note of ours.
+/// we may (as root, or with the sudo commands of `ob sudoers`), or for the run user's own manager
+/// if that lingers; and otherwise uses the run user's crontab. What the host itself would do at its
+/// boot decides, no note of ours.
 #[derive(Clone, Debug)]
 pub struct SetBoot {
     /// The instance.

@@ -1,5 +1,5 @@
-# Starts the server, unless it runs or is being started: by its unit where we may use one, so that it
-# is no part of the session that asks for it. A unit that is written here is not enabled. HOW is
+# Starts the server, unless it runs or is being started: by its unit where we may use one, so that
+# it is no part of the session that asks for it. A unit that is written here is not enabled. HOW is
 # alone, member, again, or join, which starts a standby of SOURCE on the new store of its build.
 # BASE UNIT FORMER LINE TEXT HOW [SOURCE]
 # needs: engine/host.sh transport/only_root.sh component/seekdb/lib.sh component/seekdb/boot.sh
