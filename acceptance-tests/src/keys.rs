@@ -57,8 +57,7 @@ fn generate(path: &Path, comment: &str) -> Result<()> {
 
 /// The part of the sshd configuration that all hosts share. `MaxStartups` is wide: its default (10)
 /// drops logins at random under load.
-pub const SSHD: &str = "UsePAM no
-UseDNS no
+pub const SSHD: &str = "UseDNS no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password

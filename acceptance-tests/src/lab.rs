@@ -222,6 +222,10 @@ fn create(options: &Options) -> Result<Info> {
         bail!("a lab has 1 to 250 hosts, not {}", options.hosts);
     }
     let root = rustix::process::getuid().is_root();
+    let systemd = options.systemd || std::env::var_os("OB_LAB_SYSTEMD").is_some();
+    if systemd && !root {
+        bail!("hosts with systemd need root");
+    }
     let kind = if root { Kind::Netns } else { Kind::Plain };
     let _ = gc();
     let held = registry::lock()?;
@@ -260,6 +264,7 @@ fn create(options: &Options) -> Result<Info> {
             .collect(),
         disk: options.disk,
         tmpfs: kind == Kind::Netns && (!options.on_disk || netns::disk::needs_tmpfs(&dir)),
+        systemd,
         cleaner: match owner {
             Ok(Some(p)) => Cleaner::Owner(p),
             Ok(None) => Cleaner::None,

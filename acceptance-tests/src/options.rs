@@ -32,6 +32,9 @@ pub struct Options {
     pub on_disk: bool,
     /// Whether hosts share a host key.
     pub host_keys: HostKeys,
+    /// Boots a real systemd on each host, with `UsePAM yes`; needs root. `OB_LAB_SYSTEMD=1` does so
+    /// in every lab.
+    pub systemd: bool,
     /// The process whose end lets `gc` remove the lab; without one the lab stays until `down`.
     pub owner: Option<i32>,
 }

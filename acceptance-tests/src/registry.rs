@@ -65,6 +65,9 @@ pub struct Info {
     pub disk: Option<u64>,
     /// Whether `dir` is a tmpfs that belongs to the lab.
     pub tmpfs: bool,
+    /// Whether the first process of each host is a real systemd.
+    #[serde(default)]
+    pub systemd: bool,
     /// Who removes the lab.
     pub cleaner: Cleaner,
 }

@@ -245,6 +245,15 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 }
             }
             let (state, fix) = judge(member.standing, object.group.is_some());
+            let held = member.facts.as_ref().and_then(|f| f.held.as_deref());
+            let held = held.filter(|_| object.group.is_none()).map(|command| {
+                let problem = database::held(&instance, command);
+                (state, problem.why, problem.fix)
+            });
+            if let Some((state, why, fix)) = held {
+                found.push(Finding::new(host, what, state, why, fix));
+                continue;
+            }
             let aside = member.facts.as_ref().map(|f| f.aside.clone()).unwrap_or_default();
             let why = [
                 member.standing.as_str().to_owned(),

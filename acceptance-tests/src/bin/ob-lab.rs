@@ -42,6 +42,9 @@ enum Verb {
         /// Gives each host a host key of its own.
         #[arg(long)]
         host_keys: bool,
+        /// Boots a real systemd on each host.
+        #[arg(long)]
+        systemd: bool,
         /// Process whose end lets `gc` remove the lab.
         #[arg(long)]
         owner: Option<i32>,
@@ -144,7 +147,7 @@ fn main() -> ExitCode {
 
 fn act(cli: Cli) -> Result<()> {
     match cli.command {
-        Verb::Up { hosts, prefix, base, dir, disk, on_disk, host_keys, owner, json } => {
+        Verb::Up { hosts, prefix, base, dir, disk, on_disk, host_keys, systemd, owner, json } => {
             let disk = disk.as_deref().map(lab::parse_size).transpose()?;
             let host_keys = if host_keys { HostKeys::PerHost } else { HostKeys::Shared };
             let lab = Lab::lasting(&Options {
@@ -155,6 +158,7 @@ fn act(cli: Cli) -> Result<()> {
                 disk,
                 on_disk,
                 host_keys,
+                systemd,
                 owner,
             })?;
             if lab.info().kind == Kind::Plain {

@@ -1,5 +1,6 @@
 //! A host's disk: an overlay over this machine's root. It hides the operator's own files and
 //! deletes nothing of this machine.
+use super::systemd;
 use crate::files::{self, c};
 use crate::keys;
 use crate::registry::{HostInfo, Info};
@@ -133,7 +134,8 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
     files::write(
         etc.join("ssh/sshd_config"),
         format!(
-            "Port 22\nHostKey /etc/ssh/lab_host_key\nPidFile /run/lab-sshd.pid\n{}",
+            "Port 22\nHostKey /etc/ssh/lab_host_key\nPidFile /run/lab-sshd.pid\nUsePAM {}\n{}",
+            if info.systemd { "yes" } else { "no" },
             keys::SSHD
         ),
         0o644,
@@ -148,7 +150,7 @@ fn one(info: &Info, host: &HostInfo, accounts: &Accounts, names: &str) -> Result
             std::os::unix::fs::chown(&path, Some(id), Some(id))?;
         }
     }
-    Ok(())
+    if info.systemd { systemd::prepare(info, host) } else { Ok(()) }
 }
 
 /// The machine's accounts, and the ordinary user `admin`.

@@ -1,6 +1,6 @@
 //! The first process of a host. It runs in the host's new namespaces, sets them up as a machine,
 //! and becomes the host's init.
-use super::{disk, freezer, net, note_init};
+use super::{disk, freezer, net, note_init, systemd};
 use crate::files::{self, c};
 use crate::process::Process;
 use crate::registry::{self, HostInfo, Info};
@@ -65,6 +65,9 @@ pub fn main(id: u8, name: &str) -> Result<()> {
     note_init(&info, host, init)?;
     enter(&root)?;
     umask(Mode::from_raw_mode(0o022));
+    if info.systemd {
+        return Err(systemd::exec());
+    }
     let e = Command::new("/bin/sh")
         .args(["-c", INIT])
         .env_clear()
@@ -95,6 +98,9 @@ fn mounts(info: &Info, host: &HostInfo, root: &Path) -> Result<()> {
     )?;
     fs_mount("proc", &root.join("proc"), careful | MountFlags::NOEXEC, "")?;
     fs_mount("sysfs", &root.join("sys"), careful | MountFlags::NOEXEC | MountFlags::RDONLY, "")?;
+    if info.systemd {
+        systemd::join(info, host, &root.join("sys/fs/cgroup"))?;
+    }
     fs_mount("tmpfs", &root.join("run"), careful, "mode=755")?;
     files::dir(root.join("run/sshd"), 0o755)?;
     files::dir(root.join("run/lock"), 0o1777)?;

@@ -3,6 +3,7 @@ pub mod disk;
 pub mod freezer;
 pub mod init;
 pub mod net;
+pub mod systemd;
 
 use crate::options::HostKeys;
 use crate::process::{Process, until};
@@ -24,7 +25,8 @@ pub const LIMITS: &[&str] = &[
     "the kernel is shared: sysctls outside net.* are per-host copies without effect, transparent \
      huge pages too",
     "the clock, memory, CPUs and fs.aio-max-nr are shared",
-    "sshd runs without PAM: limits.d is not applied at login",
+    "sshd runs without PAM, unless the host has systemd: limits.d is not applied at login",
+    "a host with systemd has no controllers of control groups: MemoryMax= has no effect",
     "the page cache survives a power loss: a missing fsync is not noticed",
     "no delay or loss on the network, only silent cuts",
 ];
@@ -139,6 +141,9 @@ pub fn kill(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
         let _ = fs::remove_file(info.state().join("hosts").join(&host.name));
         freezer::remove(info, host);
     }
+    if info.systemd {
+        systemd::remove(info, hosts);
+    }
     net::unplug(info, hosts);
     Ok(())
 }
@@ -172,7 +177,7 @@ pub fn command(info: &Info, host: &HostInfo, words: &[&str]) -> Result<Command> 
     c.arg("-c")
         .arg(
             "[ -z \"$0\" ] || echo 0 > \"$0\"; pid=$1; shift; \
-             exec nsenter -t \"$pid\" -m -u -i -n -p --root --wd -- \"$@\"",
+             exec nsenter -t \"$pid\" -m -u -i -n -p -C --root --wd -- \"$@\"",
         )
         .arg(freezer::procs(info, host).unwrap_or_default())
         .arg(init.pid.to_string())

@@ -141,7 +141,7 @@ fn of_starts_in_the_same_moment_one_serves_and_the_pid_file_names_it() {
     };
     run(&format!(
         "mkdir -p /data/a/.ob && cd /data/a && cat > .ob/start && chmod +x .ob/start && \
-         ln -s {there} .ob/package"
+         ln -s {there} .ob/package && touch .ob/mark .ob/new"
     ))
     .ok()
     .unwrap();

@@ -26,3 +26,4 @@ mod story_trio;
 mod story_two_runs;
 mod story_upgrade;
 mod story_user;
+mod systemd;

@@ -76,6 +76,8 @@ pub struct Facts {
     pub fenced: bool,
     /// The process that was fenced still runs.
     pub fenced_runs: bool,
+    /// Somebody stopped the server by its unit; the command that starts it again.
+    pub held: Option<String>,
     /// Stores that were set aside.
     pub aside: Vec<String>,
 }
@@ -184,6 +186,15 @@ pub fn missing(node: &Node) -> Problem {
              so: {}",
             gone_command(&node.host, &node.directory)
         ))
+}
+
+/// Says of a server that somebody stopped it by its unit, and which command starts it again.
+#[must_use]
+pub fn held(node: &Node, command: &str) -> Problem {
+    Problem::user(format!("{} was stopped by hand", node.show()))
+        .place(format!("{} on {}", node.directory, node.host.endpoint.show()))
+        .why("its unit was asked to stop, or is disabled; no plan undoes that")
+        .fix(format!("start it on its host when it shall run again: {command}"))
 }
 
 /// Says of a server that was made on a host that the host knows nothing of it, not even that

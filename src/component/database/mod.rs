@@ -9,8 +9,8 @@ mod group;
 mod server;
 
 pub use facts::{
-    Facts, Role, Said, foreign, gone_command, left, locked_out, missing, open_to_all, unreadable,
-    vanished,
+    Facts, Role, Said, foreign, gone_command, held, left, locked_out, missing, open_to_all,
+    unreadable, vanished,
 };
 pub use group::{
     Consent, Group, Loss, Member, Move, Rebuild, Seen, Standing, Want, Whose, look_all, newest,

@@ -80,6 +80,9 @@ pub enum State {
     Running,
     /// The server has a store and does not run.
     Stopped,
+    /// Somebody stopped the server by its unit: no plan starts it.
+    #[strum(serialize = "stopped by hand")]
+    Held,
     /// A restart was cut before the new process was there.
     Restarting,
     /// A restart was cut after the new process was there.
@@ -149,7 +152,7 @@ impl State {
         }
         let stopped = initialize && !runs && facts.store && !facts.member();
         if stopped {
-            return Self::Stopped;
+            return if facts.held.is_some() { Self::Held } else { Self::Stopped };
         }
         if facts.package_lost && facts.mark.is_some() {
             return Self::PackageLost;
@@ -187,10 +190,16 @@ mod tests {
             "creation":"c","authority":"o","epoch":0,"stage":"complete","operation":"x"}"#;
         let mark = || Some(crate::engine::mark::Mark::parse(json).unwrap());
         let runs = || Facts { pid: Some(1), store: true, ..none() };
+        let held = || Facts { store: true, held: Some("systemctl start x".into()), ..none() };
         for (facts, initialize, want) in [
             (none(), true, State::Installed),
             (Facts { store: true, ..none() }, true, State::Stopped),
             (Facts { store: true, ..none() }, false, State::Installed),
+            (held(), true, State::Held),
+            (held(), false, State::Installed),
+            (Facts { held: held().held, ..runs() }, true, State::Running),
+            (Facts { restart: true, ..held() }, true, State::Restarting),
+            (Facts { adopting: true, ..held() }, true, State::AdoptingDown),
             (runs(), true, State::Running),
             (runs(), false, State::Installed),
             (Facts { adopting: true, ..runs() }, true, State::Adopting),

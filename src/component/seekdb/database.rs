@@ -111,6 +111,7 @@ impl Database for Seekdb {
             State::Restarting
             | State::Restarted
             | State::Running
+            | State::Held
             | State::Installed
             | State::Building
             | State::Destroying

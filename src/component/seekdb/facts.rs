@@ -1,5 +1,6 @@
 //! What the host says about an instance; one script reads it all.
 use super::server::hex;
+use super::steps::unit;
 use super::{Instance, about};
 use crate::base::units::Bytes;
 use crate::base::{Problem, Secret};
@@ -15,11 +16,29 @@ use crate::component::database::Group;
 /// # Errors
 /// The host cannot be reached or the program failed.
 pub async fn read(cx: &Cx, node: &Node) -> Result<Facts, Problem> {
-    Ok(parse(&cx.read(&node.host, &look(node)).await?.stdout))
+    let text = cx.read(&node.host, &look(node)).await?.stdout;
+    Ok(Facts { held: held(&text, &name(node)), ..parse(&text) })
 }
 
 fn look(node: &Node) -> Program {
-    about!(node, "look.sh").args([node.key().as_str(), &hex(node.sql_port())])
+    about!(node, "look.sh").args([node.key().as_str(), &hex(node.sql_port()), &name(node)])
+}
+
+/// The node's unit; empty when none can be its own.
+fn name(node: &Node) -> String {
+    unit(&node.directory).unwrap_or_default()
+}
+
+/// The command that starts a server that somebody stopped by `unit`. The host says only which
+/// manager has the unit.
+fn held(text: &str, unit: &str) -> Option<String> {
+    Some(match key_values(text).get("held")?.as_str() {
+        "system" => format!("systemctl start '{unit}'"),
+        "system,disabled" => format!("systemctl enable --now '{unit}'"),
+        "user" => format!("systemctl --user start '{unit}'"),
+        "user,disabled" => format!("systemctl --user enable --now '{unit}'"),
+        _ => return None,
+    })
 }
 
 fn parse(text: &str) -> Facts {
@@ -69,6 +88,7 @@ fn parse(text: &str) -> Facts {
         memory: facts.get("memory").and_then(|m| Bytes::parse(m)),
         adopting: has("has.adopting"),
         start_sum: facts.get("start").cloned().unwrap_or_default(),
+        held: None,
         aside: facts.keys().filter_map(|k| k.strip_prefix("aside.")).map(str::to_owned).collect(),
     }
 }
@@ -127,6 +147,20 @@ mod tests {
             std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
             let out = child.wait_with_output().unwrap();
             assert_eq!(cksum(text), String::from_utf8(out.stdout).unwrap().trim(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_was_stopped_by_hand_is_started_by_the_unit_that_the_host_names_by_a_word() {
+        for (text, want) in [
+            ("held=system", Some("systemctl start 'u'")),
+            ("held=system,disabled", Some("systemctl enable --now 'u'")),
+            ("held=user", Some("systemctl --user start 'u'")),
+            ("held=user,disabled", Some("systemctl --user enable --now 'u'")),
+            ("held=rm -rf /", None),
+            ("", None),
+        ] {
+            assert_eq!(held(text, "u").as_deref(), want, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 # Prints the facts of an instance. Each process that it starts costs a host a millisecond, so it
-# starts few. BASE KEY PORT
+# starts few. BASE KEY PORT UNIT
 # needs: engine/host.sh component/seekdb/lib.sh
-port=$3
+port=$3 unit=$4
 while read -r k v _; do
   case $k in MemTotal:) echo "memory=${v}K"; break ;; esac
 done < /proc/meminfo
@@ -69,5 +69,30 @@ if [ -n "$sdb_p" ]; then
   echo "process=$p ${20} $ob_boot"
   x=$(readlink "/proc/$p/exe"); x=${x%/seekdb*}; echo "running=${x##*/}"
   echo "command=$(tr '\0' ' ' < "/proc/$p/cmdline" 2>/dev/null)"
+elif [ -n "$unit" ] && [ -d /run/systemd/system ]; then
+  # A server whose unit is ours and is disabled, or was asked to stop before its process ended, is
+  # down because somebody wants it so. After a crash the process ends first.
+  held() {
+    f=$2/$1
+    [ -e "$f" ] || { f=$2/ob@.service && grep -qxF "User=$(id -un)" "$f" 2>/dev/null; } || f=''
+    if [ -f "$f" ] && grep -qxF 'ExecStart=/%I/.ob/start' "$f"; then
+      set -- "$1" "$2" "$3" "$2"/*.wants/"$1"
+      [ -L "$4" ] || crontab -l 2>/dev/null | grep -qF -- ":$base" ||
+        { echo "held=$3,disabled"; return; }
+    fi
+    manager --no-pager show -p ActiveState -p ActiveExitTimestampMonotonic \
+      -p ExecMainExitTimestampMonotonic -- "$1" 2>/dev/null | awk -F= -v "by=$3" '{ v[$1] = $2 }
+        END { if (v["ActiveState"] ~ /^(inactive|failed)$/ &&
+          v["ActiveExitTimestampMonotonic"] + 0 > 0 &&
+          v["ActiveExitTimestampMonotonic"] + 0 < v["ExecMainExitTimestampMonotonic"] + 0)
+          print "held=" by }'
+  }
+  manager() { systemctl "$@"; }
+  held "$unit" /etc/systemd/system system
+  u=$(id -u)
+  if [ -S "/run/user/$u/systemd/private" ]; then
+    manager() { XDG_RUNTIME_DIR=/run/user/$u systemctl --user "$@"; }
+    held "$unit" "${OB_STATE%/.ob}/.config/systemd/user" user
+  fi
 fi
 :

@@ -69,13 +69,11 @@ impl Instance for Node {
     /// lock first. The server inherits the lock and holds it while it lives.
     fn start_script(&self, parameters: &BTreeMap<String, String>) -> String {
         format!(
-            "#!/bin/sh\n# Starts seekdb {}; written by terraform-provider-ob, which compares it: \
-             do not edit.\numask 077\ncd {} && exec 9>>.ob/lock || exit 1\nflock -w 5 9 || {{\n  echo 'a \
-             server of this directory runs, or is being started' >&2\n  exit {RUNS}\n}}\nexec {} \
-             \"$@\"\n",
-            self.name,
-            quote(&self.directory),
-            join(self.command(parameters))
+            include_str!("start.txt"),
+            runs = RUNS,
+            name = self.name,
+            directory = quote(&self.directory),
+            command = join(self.command(parameters))
         )
     }
 

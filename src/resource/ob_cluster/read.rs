@@ -60,6 +60,11 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     }
     state.id = say(import_id(&instance));
     state.status = say(State::of(&facts, state.initialize != Value::Value(false)).as_str());
+    if set_text(&state.status) == Some(State::Held.as_str())
+        && let Some(command) = &facts.held
+    {
+        warnings.push(database::held(&instance, command));
+    }
     take_package(&mut state, &facts);
     // A member that others build (initialize = false) says nothing of its server: the group does. A
     // server whose account may be half made is not asked either.

@@ -143,7 +143,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
         f(&mut c);
         c
     };
-    let rows: [(&str, Cluster, Cluster, &str); 11] = [
+    let rows: [(&str, Cluster, Cluster, &str); 12] = [
         ("nothing", s.clone(), config(), ""),
         (
             "a dynamic parameter",
@@ -179,6 +179,12 @@ fn each_change_has_its_steps_and_no_change_has_none() {
             Cluster { status: v("stopped"), ..s.clone() },
             config(),
             "place_package start_server set_boot",
+        ),
+        (
+            "somebody stopped it by its unit",
+            Cluster { status: v("stopped by hand"), ..s.clone() },
+            config(),
+            "",
         ),
         (
             "its package is lost",

@@ -1,21 +1,20 @@
 //! Starting with the host. Members of a group do not start with it: a former primary that boots
 //! would take writes beside the new one.
-use super::super::LIB;
 use super::{facts_of, id};
 use crate::base::{Directory, Problem};
 use crate::engine::{Check, Cx, Effect, Host, Node, Program, Step, StepId};
-use crate::transport::{key_values, sudo};
+use crate::transport::key_values;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 
 /// The text of each unit of ours, and of the template that an administrator installs; in both, the
 /// directory is the unit's instance name.
-const UNIT: &str = include_str!("ob@.service");
+pub(super) const UNIT: &str = include_str!("ob@.service");
 /// Stands for the run user in [`UNIT`].
 const RUN_USER: &str = "RUN_USER";
 
 /// Shell functions about what starts an instance with its host.
-const BOOT: &str = include_str!("../boot.sh");
+pub(super) const BOOT: &str = include_str!("../boot.sh");
 
 /// The template `ob@.service` for a run user. Where root has installed it, starting with the host
 /// needs no right to write units.
@@ -27,7 +26,7 @@ pub fn template(run_as: &str) -> String {
 /// The unit of the server in a directory: `ob@` and the directory as `systemd-escape --path` writes
 /// it (and `:` escaped too). `None` when systemd takes no such path for a program or no such name
 /// for a unit.
-fn unit(directory: &Directory) -> Option<String> {
+pub(in super::super) fn unit(directory: &Directory) -> Option<String> {
     let path = directory.trim_start_matches('/');
     if path.contains(['\'', '"', '\\']) {
         return None;
@@ -49,12 +48,21 @@ fn unit(directory: &Directory) -> Option<String> {
 /// A program about what starts an instance with its host.
 macro_rules! boot {
     ($node:expr, $file:literal) => {
-        arguments(crate::program!($file, sudo::ONLY_ROOT, LIB, BOOT), $node)
+        $crate::component::seekdb::steps::boot::arguments(
+            $crate::program!(
+                $file,
+                $crate::transport::sudo::ONLY_ROOT,
+                $crate::component::seekdb::LIB,
+                $crate::component::seekdb::steps::boot::BOOT
+            ),
+            $node,
+        )
     };
 }
+pub(super) use boot;
 
 /// The arguments that each of these programs takes first.
-fn arguments(program: Program, node: &Node) -> Program {
+pub(super) fn arguments(program: Program, node: &Node) -> Program {
     let unit = unit(&node.directory).unwrap_or_default();
     let former = format!("ob-{}.service", node.name);
     // The line in the crontab names the directory, because two objects may have one name.
@@ -75,7 +83,10 @@ impl Found {
     }
     /// The instance starts with its host.
     fn starts(&self) -> bool {
-        self.has("line") || self.has("former") || self.has("unit") && !self.has("broken")
+        self.has("line")
+            || self.has("former")
+            || self.has("user")
+            || self.has("unit") && !self.has("broken")
     }
     /// Something of ours is there, even if it does not work.
     fn any(&self) -> bool {
@@ -119,8 +130,9 @@ pub async fn differs(cx: &Cx, node: &Node, member: bool) -> Result<Option<Proble
 /// Makes the instance start with its host, or stop doing so.
 ///
 /// Enables an instance of the unit `ob@.service` where root has installed that; writes a unit where
-/// we may (as root, or with the sudo commands of `ob sudoers`); and otherwise uses the run user's
-/// crontab. What the host itself would do at its boot decides, no note of ours.
+/// we may (as root, or with the sudo commands of `ob sudoers`), or for the run user's own manager
+/// if that lingers; and otherwise uses the run user's crontab. What the host itself would do at its
+/// boot decides, no note of ours.
 #[derive(Clone, Debug)]
 pub struct SetBoot {
     /// The instance.
@@ -196,7 +208,9 @@ impl Step for SetBoot {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::LIB;
     use super::*;
+    use crate::transport::sudo;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;

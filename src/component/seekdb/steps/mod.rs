@@ -27,6 +27,7 @@ mod use_package;
 pub use account::{CopyAccount, CreateAccount, WriteAccount};
 pub use activate::Activate;
 pub use adopt::Adopt;
+pub(super) use boot::unit;
 pub use boot::{SetBoot, differs, template};
 pub use claim::{Claim, SetStage};
 pub use close_files::CloseFiles;

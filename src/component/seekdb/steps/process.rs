@@ -1,6 +1,7 @@
 //! Starts and stops the server process. Exit status 0 of the start command proves nothing; an
 //! answer on the SQL port does.
 use super::super::{ACCOUNT, Dialect, Facts, Instance, about, dialect, server};
+use super::boot::{UNIT, boot};
 use super::{facts_of, id};
 use crate::base::{Kind, Pauses, Problem};
 use crate::component::sql::{ACCESS_DENIED, Login};
@@ -85,7 +86,7 @@ impl Step for StartServer {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let program = about!(self.node, "start_server.sh").within(self.limit());
+        let program = boot!(&self.node, "start_server.sh").arg(UNIT).within(self.limit());
         Effect::Shell(match &self.start {
             Start::Alone => program.arg("alone"),
             Start::Member => program.arg("member"),
@@ -256,7 +257,7 @@ impl Step for StopServer {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let program = about!(self.node, "stop_server.sh").arg("300");
+        let program = boot!(&self.node, "stop_server.sh").arg("300");
         Effect::Shell(program.within(Duration::from_secs(70)))
     }
     fn impact(&self) -> &'static [Impact] {

@@ -1,4 +1,5 @@
-# Stops the server: sends SIGTERM, and SIGKILL after TENTHS of a second (the redo log makes that
-# safe); with TENTHS=0 sends SIGKILL at once. BASE TENTHS
-# needs: engine/host.sh component/seekdb/lib.sh
-sdb_end "$2"
+# Stops the server, by its unit if that started it: sends SIGTERM, and SIGKILL after TENTHS of a
+# second (the redo log makes that safe). BASE UNIT FORMER LINE TENTHS
+# needs: engine/host.sh transport/only_root.sh component/seekdb/lib.sh component/seekdb/boot.sh
+boot_stop
+sdb_end "$5"
