@@ -183,6 +183,8 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     );
     let out = operator.run(&["failover", group[0], group[1], "--to", "a", "--epoch", "2", "--yes"]);
     assert!(out.status == 0 && out.stderr.contains("may have lost rows"), "{out:?}");
+    let asked = out.stderr.find("the log of \"a\" ends at 20").expect("the estimate comes first");
+    assert!(out.stderr.find("may have lost rows").is_some_and(|at| asked < at), "{out:?}");
     let status = operator.json(&["status", group[0], group[1]], 2);
     assert_eq!((&status["primary"], &status["epoch"]), (&"a".into(), &3.into()));
 
@@ -258,6 +260,26 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
         diff.as_array().unwrap().iter().any(|t| t["table"] == "mine" && t["only_there"] == 1),
         "{diff}"
     );
+    operator.json(&["status", group[0], group[1]], 0);
+
+    // Once the rows are rescued the store can go, and nothing else can by that command.
+    let stores = operator.json(&["aside", "list", group[0], group[1]], 0);
+    assert_eq!(
+        (&stores[0]["name"], &stores[0]["directory"]),
+        (&"epoch-3".into(), &"/data/b".into())
+    );
+    let remove = |name: &str, more: &[&str]| {
+        let args = ["aside", "remove", "/data/b", name, group[0], group[1], "--json"];
+        operator.run(&[&args[..], more].concat())
+    };
+    for (name, more) in [("epoch-3", &[][..]), ("epoch-9", &["--yes"]), ("../store", &["--yes"])] {
+        let out = remove(name, more);
+        let last = out.stderr.lines().last().unwrap_or_default();
+        let said: serde_json::Value = serde_json::from_str(last).unwrap();
+        assert_eq!((out.status, &said["level"], &said["exit"]), (4, &"error".into(), &4.into()));
+    }
+    assert_eq!(remove("epoch-3", &["--yes"]).status, 0);
+    assert_eq!(operator.json(&["aside", "list", group[0], group[1]], 0), serde_json::json!([]));
     operator.json(&["status", group[0], group[1]], 0);
 
     // A member that somebody lets start with its host is named; it would not ask the others.
