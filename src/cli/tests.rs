@@ -378,6 +378,27 @@ fn a_change_a_destroy_and_a_refusal_have_their_runbooks() {
     );
 }
 
+/// Two members on one machine, and two machines of one name, are planned like any other group.
+#[test]
+fn members_on_one_machine_and_hosts_of_one_name_are_planned() {
+    for (what, name, address, directory, port) in [
+        ("one machine", "h1", None, "/data/other", 3881),
+        ("one name", "h1", Some("10.9.9.9"), "/data/b", 2881),
+    ] {
+        let mut plan = plan();
+        let members = &mut change(&mut plan, "ob_standby.g")["after"]["members"];
+        let first = members["a"]["instance"]["host"]["address"].clone();
+        let b = &mut members["b"]["instance"];
+        (b["host"]["name"], b["host"]["port"]) = (json!(name), json!(1));
+        b["host"]["address"] = address.map_or(first, Json::from);
+        (b["base_dir"], b["sql_port"], b["rpc_port"]) =
+            (json!(directory), json!(port), json!(port + 1));
+        let parts = runbook::parts(&plan).unwrap();
+        let group = parts.iter().find(|p| p.address == "ob_standby.g").unwrap();
+        assert_eq!((group.steps.len(), &group.refused), (10, &None), "{what}");
+    }
+}
+
 #[test]
 fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
     let name = |n: &str| ObjectName::parse(n).unwrap();
