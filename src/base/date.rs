@@ -14,6 +14,12 @@ pub fn plain(since_1970: Duration) -> String {
     show(since_1970, "%Y-%m-%d %H:%M:%S%.3f")
 }
 
+/// `2006-01-02 15:04:05 UTC`, the form for people where a second is enough.
+#[must_use]
+pub fn second(since_1970: Duration) -> String {
+    show(since_1970, "%Y-%m-%d %H:%M:%S UTC")
+}
+
 /// A moment after the year 9999 is shown as that year's end.
 fn show(since_1970: Duration, form: &str) -> String {
     let time = SignedDuration::try_from(since_1970).and_then(Timestamp::from_duration);
@@ -34,6 +40,7 @@ mod tests {
         ] {
             let time = Duration::new(seconds, nanos);
             assert_eq!(plain(time), want);
+            assert_eq!(second(time), format!("{} UTC", &want[..19]));
             assert_eq!(stamp(time).replace('T', " ").get(..23), Some(want));
         }
         assert!(plain(Duration::MAX).starts_with("9999-12-30"), "{}", plain(Duration::MAX));

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// What a problem means for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// The input or the world must change first; a retry alone will not help.
     User,
@@ -28,6 +29,14 @@ pub enum Kind {
     Cancelled,
     /// A bug of ours.
     Internal,
+}
+
+impl Kind {
+    /// The word that JSON gets.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// A failure as a person reads it.

@@ -41,7 +41,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         out.say(&format!(
             "abandon {} on {}: {}\n",
             piece.title(),
-            piece.node.host.endpoint.show(),
+            piece.host.endpoint.show(),
             count(piece.graph.nodes().len(), "step")
         ));
         out.say(&steps::show(&steps::lines(&piece.graph)));
@@ -53,9 +53,10 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         if let Some(problem) = piece.run(&executor, cx.cancel()).await.problem {
             return Err(problem);
         }
-        if let Some(database) = database::of(piece.engine)
-            && let Ok(facts) = database.facts(&cx, &piece.node).await
-            && let Some(problem) = database::left(&piece.node, &facts)
+        if let Some((engine, node)) = &piece.server
+            && let Some(database) = database::of(*engine)
+            && let Ok(facts) = database.facts(&cx, node).await
+            && let Some(problem) = database::left(node, &facts)
         {
             out.warn(&problem);
         }

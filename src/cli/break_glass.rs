@@ -8,6 +8,7 @@ use super::output::{End, Out};
 use super::reach::{Ssh, who};
 use super::{progress, state_file, steps};
 use crate::base::OperationId;
+use crate::base::date::second;
 use crate::base::units::{count, parse_duration, show_duration};
 use crate::base::{Kind, Problem};
 use crate::component::database::{Consent, Seen, Standing};
@@ -266,6 +267,9 @@ pub async fn failover(
         if consented { problem } else { again }
     })?;
     let moving = Moving { verb: "fail over", want: &want, seen: &seen, graph: &graph };
+    if !graph.is_empty() {
+        out.warn(&estimate(&group, &args.to).await);
+    }
     let end = carry_out(out, &args.common, &args.to, &group, moving).await?;
     let after = group.look().await;
     if let Some(loss) =
@@ -274,10 +278,11 @@ pub async fn failover(
         out.warn(
             &Problem::user(format!("the failover of epoch {} may have lost rows", loss.epoch))
                 .why(format!(
-                    "the log of \"{}\" ended at SCN {} (ns since 1970), known {} before it was \
-                     opened; what the old primary acknowledged later may be lost",
+                    "the log of \"{}\" ended at SCN {} ({}), known {} before it was opened; what \
+                     the old primary acknowledged later may be lost",
                     loss.to,
                     loss.scn,
+                    second(Duration::from_nanos(loss.scn)),
                     show_duration(Duration::from_millis(loss.age_ms))
                 ))
                 .fix(
@@ -287,6 +292,36 @@ pub async fn failover(
         );
     }
     Ok(end)
+}
+
+/// What a failover to `to` loses at most, as far as it can be told before it.
+async fn estimate(group: &Opened, to: &str) -> Problem {
+    let end = match group.kit.members.get(to) {
+        Some(node) => group.database.end_of_log(&group.cx, node).await,
+        None => Err(Problem::internal("the heir is no member")),
+    };
+    let what = "this failover can lose rows";
+    match end {
+        Ok(scn) => {
+            let end = Duration::from_nanos(scn);
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let age = now.unwrap_or_default().saturating_sub(end);
+            Problem::user(what)
+                .why(format!(
+                    "the log of \"{to}\" ends at {} ({} ago by this machine's clock); what the old \
+                     primary acknowledged after that is lost",
+                    second(end),
+                    show_duration(age)
+                ))
+                .fix(
+                    "if that is too much, bring the old primary back instead; --max-loss refuses \
+                     beyond a limit",
+                )
+        }
+        Err(problem) => Problem::user(what)
+            .why(format!("how many cannot be told before \"{to}\" runs: {}", problem.why))
+            .fix("--max-loss refuses beyond a limit once the end of its log is known"),
+    }
 }
 
 /// Runs `ob start`.

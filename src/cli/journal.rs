@@ -1,5 +1,5 @@
 //! Shows operations as text.
-use super::output::{span, table};
+use super::output::{moment, span, table};
 use crate::engine::history::{StepRecord, StepState};
 use crate::engine::journal::Ending;
 use crate::operate::history::{State, Whole};
@@ -22,7 +22,8 @@ pub fn headline(whole: &Whole) -> String {
             format!("lease #{} held by {}", whole.lease, whole.who),
         )
     };
-    format!("{}   {} {time}   {at}   {lease}", whole.title, whole.state.as_str())
+    let (state, since) = (whole.state.as_str(), moment(whole.started));
+    format!("{}   {state} {time} (from {since})   {at}   {lease}", whole.title)
 }
 
 /// The state of a step as people read it. A step that was running when its operation died reads as
@@ -75,8 +76,9 @@ pub fn list(all: &[&Whole]) -> String {
     if all.is_empty() {
         return "no operations".into();
     }
-    let mut rows =
-        vec![["OPERATION", "WHAT", "STATE", "STEPS", "AGE", "WHO"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["OPERATION", "WHAT", "STATE", "STEPS", "AGE", "BEGAN", "WHO"].map(str::to_owned).to_vec(),
+    ];
     for w in all {
         rows.push(vec![
             w.operation.clone(),
@@ -84,6 +86,7 @@ pub fn list(all: &[&Whole]) -> String {
             w.state.as_str().into(),
             format!("{}/{}", w.finished(), w.steps.len()),
             span(w.started, w.now),
+            moment(w.started),
             w.who.clone(),
         ]);
     }

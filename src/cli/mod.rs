@@ -1,10 +1,12 @@
 //! The commands of `ob`, the operator's tool, one file each. They use the same steps, lease and
 //! journal as terraform.
 //!
-//! Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 changes
+//! Data goes to stdout, everything else to stderr; with `--json` both are JSON. Exit status: 0 done, 1 failed, 2 changes
 //! pending, 3 locked, 4 refused.
 mod abandon;
+mod aside;
 mod break_glass;
+mod completion;
 mod diff;
 mod doctor;
 mod gone;
@@ -74,6 +76,11 @@ enum Command {
     Doctor(doctor::Args),
     /// Prints the sudoers file that an ordinary login user needs.
     Sudoers(sudoers::Args),
+    /// Stores of databases that were set aside.
+    #[command(subcommand)]
+    Aside(aside::Verb),
+    /// Prints a script that lets a shell complete the words of `ob`.
+    Completion(completion::Args),
     /// Schemas and registry pages.
     #[command(subcommand)]
     Schema(schema::Verb),
@@ -85,6 +92,9 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+                return Out::of_process(true).fail(&misread(&error)).into();
+            }
             let _ = error.print();
             // clap's own exit status 2 would mean "changes pending" here.
             return if error.use_stderr() { End::Failed } else { End::Done }.into();
@@ -108,6 +118,15 @@ pub fn main() -> ExitCode {
     });
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     end.into()
+}
+
+/// A command line that cannot be read, as a problem.
+fn misread(error: &clap::Error) -> Problem {
+    let text = error.to_string();
+    let (why, fix) = text.split_once("\n\n").unwrap_or((&text, ""));
+    Problem::user("the command line cannot be read")
+        .why(why.trim_start_matches("error: ").trim())
+        .fix(fix.trim())
 }
 
 /// The first Ctrl-C asks the command to stop at its next safe point; the second one ends the
@@ -136,6 +155,9 @@ async fn run(out: &Out, command: Command, cancel: CancellationToken) -> Result<E
         Command::Gone(args) => gone::run(out, args, cancel).await,
         Command::Doctor(args) => doctor::run(out, args, cancel).await,
         Command::Sudoers(args) => sudoers::run(out, &args),
+        Command::Aside(aside::Verb::List(args)) => aside::list(out, &args, cancel).await,
+        Command::Aside(aside::Verb::Remove(args)) => aside::remove(out, args, cancel).await,
+        Command::Completion(args) => completion::run(out, &args),
         Command::Schema(verb) => schema::run(out, verb),
     }
 }

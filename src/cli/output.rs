@@ -1,9 +1,10 @@
 //! What commands print and how they end. Data goes to stdout, everything else to stderr; without a
-//! terminal it is plain text. All text goes through [`visible`]; colour and cursor moves are added
+//! terminal it is plain text. With `--json` each line of stderr is a JSON document too. All text goes through [`visible`]; colour and cursor moves are added
 //! behind that.
 use crate::base::visible::visible_json;
 use crate::base::{Kind, Problem, visible};
 use serde::Serialize;
+use serde_json::{Value as Json, json};
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,15 +24,23 @@ pub enum End {
     Refused,
 }
 
+impl End {
+    /// The exit status.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Pending => 2,
+            Self::Locked => 3,
+            Self::Refused => 4,
+        }
+    }
+}
+
 impl From<End> for ExitCode {
     fn from(end: End) -> Self {
-        Self::from(match end {
-            End::Done => 0,
-            End::Failed => 1,
-            End::Pending => 2,
-            End::Locked => 3,
-            End::Refused => 4,
-        })
+        Self::from(end.status())
     }
 }
 
@@ -101,27 +110,43 @@ impl Out {
 
     /// Says something to the user, on stderr.
     pub fn say(&self, text: &str) {
-        self.tell("", "", text);
+        self.tell(&Told::Text(text));
     }
 
     /// Says what went wrong, and gives how the process ends because of it.
     pub fn fail(&self, problem: &Problem) -> End {
-        self.tell("Error:", "1;31", &format!(" {problem}"));
-        match problem.kind {
-            Kind::Locked => End::Locked,
-            Kind::Refused => End::Refused,
-            _ => End::Failed,
-        }
+        self.tell(&Told::Error(problem));
+        ended(problem)
     }
 
     /// Says what the user should do something about.
     pub fn warn(&self, problem: &Problem) {
-        self.tell("Warning:", "1;33", &format!(" {problem}"));
+        self.tell(&Told::Warning(problem));
     }
 
-    /// Says `text` behind `word`, which has a colour where stderr takes one.
-    pub fn tell(&self, word: &str, color: &str, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{}", self.told(word, color, text));
+    /// Says how far a step or a wait is.
+    pub fn progress(&self, word: &'static str, color: &'static str, title: &str, more: &str) {
+        self.tell(&Told::Progress { word, color, title, more });
+    }
+
+    fn tell(&self, what: &Told<'_>) {
+        let _ = writeln!(std::io::stderr(), "{}", self.line(what));
+    }
+
+    /// The text that stderr gets: a line of JSON, or text with its first word in colour.
+    fn line(&self, what: &Told<'_>) -> String {
+        if self.json {
+            return visible_json(&what.json().to_string()).into_owned();
+        }
+        match *what {
+            Told::Text(text) => self.told("", "", text),
+            Told::Error(problem) => self.told("Error:", "1;31", &format!(" {problem}")),
+            Told::Warning(problem) => self.told("Warning:", "1;33", &format!(" {problem}")),
+            Told::Progress { word, color, title, more } => {
+                let more = if more.is_empty() { String::new() } else { format!("   {more}") };
+                self.told(&format!("  {word:<7}"), color, &format!("  {title}{more}"))
+            }
+        }
     }
 
     fn told(&self, word: &str, color: &str, text: &str) -> String {
@@ -152,6 +177,53 @@ impl Out {
         let mut line = String::new();
         let _ = std::io::stdin().lock().read_line(&mut line);
         if line.trim() == word { Ok(()) } else { Err(refuse("it was not confirmed")) }
+    }
+}
+
+/// Something that stderr gets.
+enum Told<'a> {
+    Text(&'a str),
+    Error(&'a Problem),
+    Warning(&'a Problem),
+    Progress { word: &'static str, color: &'static str, title: &'a str, more: &'a str },
+}
+
+impl Told<'_> {
+    /// The same for programs: `level` says what it is, and texts that are not set are left out.
+    fn json(&self) -> Json {
+        let (level, mut body) = match *self {
+            Self::Text(text) => ("info", json!({ "text": text.trim_end() })),
+            Self::Error(problem) => {
+                let mut body = of(problem);
+                body["exit"] = json!(ended(problem).status());
+                ("error", body)
+            }
+            Self::Warning(problem) => ("warning", of(problem)),
+            Self::Progress { word, title, more, .. } => {
+                ("progress", json!({ "state": word, "title": title, "note": more }))
+            }
+        };
+        body["level"] = json!(level);
+        if let Some(body) = body.as_object_mut() {
+            body.retain(|_, text| text.as_str().is_none_or(|t| !t.is_empty()));
+        }
+        body
+    }
+}
+
+fn of(problem: &Problem) -> Json {
+    json!({
+        "kind": problem.kind.as_str(), "what": problem.what, "where": problem.place,
+        "why": problem.why, "fix": problem.fix, "then": problem.then,
+    })
+}
+
+/// How a process ends because of a problem.
+fn ended(problem: &Problem) -> End {
+    match problem.kind {
+        Kind::Locked => End::Locked,
+        Kind::Refused => End::Refused,
+        _ => End::Failed,
     }
 }
 
@@ -195,6 +267,12 @@ pub fn span(from: i64, to: i64) -> String {
     }
 }
 
+/// A reading of a clock (seconds since 1970) as a moment, for people.
+#[must_use]
+pub fn moment(at: i64) -> String {
+    crate::base::date::second(Duration::from_secs(u64::try_from(at).unwrap_or(0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +280,34 @@ mod tests {
     use crate::transport::{Endpoint, Pool, SshConfig};
     use std::collections::BTreeMap;
     use tokio_util::sync::CancellationToken;
+
+    #[test]
+    fn what_goes_wrong_is_json_with_json() {
+        let out = Out { json: true, ..Out::default() };
+        let steers = out.line(&Told::Error(&Problem::user("\x1b[2J\u{9b}\u{202e}\r")));
+        assert!(steers.is_ascii() && !steers.contains(|c: char| c.is_control()), "{steers}");
+        let problem = Problem::refused("no").place("h").why("two\nlines").fix("do");
+        for (told, want) in [
+            (
+                Told::Error(&problem),
+                json!({ "level": "error", "kind": "refused", "what": "no", "where": "h",
+                    "why": "two\nlines", "fix": "do", "exit": 4 }),
+            ),
+            (
+                Told::Warning(&Problem::user("look")),
+                json!({ "level": "warning", "kind": "user", "what": "look" }),
+            ),
+            (Told::Text("a\n"), json!({ "level": "info", "text": "a" })),
+            (
+                Told::Progress { word: "done", color: "", title: "start", more: "3s" },
+                json!({ "level": "progress", "state": "done", "title": "start", "note": "3s" }),
+            ),
+        ] {
+            let line = out.line(&told);
+            assert!(!line.contains('\n'), "one line each: {line}");
+            assert_eq!(serde_json::from_str::<Json>(&line).unwrap(), want);
+        }
+    }
 
     /// A host's output tries to take over the terminal. Checks every way by which it would get
     /// there.
@@ -232,6 +338,7 @@ mod tests {
             problem.to_string(),
             format!("{}{}", diagnostic.summary, diagnostic.detail),
             plain.told("Error:", "1;31", &format!("{problem}")),
+            plain.line(&Told::Progress { word: "done", color: "", title: &problem.why, more: "" }),
             plain.told("", "", &problem.why),
             Out { color: true, ..plain }.told("", "1;31", &problem.why),
             visible(&table(&[vec![problem.why.clone()]])).into_owned(),

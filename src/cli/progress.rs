@@ -9,8 +9,7 @@ use std::sync::Arc;
 pub fn sink(out: Out) -> Sink {
     Arc::new(move |event: &Event| {
         if let Some((word, color, text, more)) = line(&event.what) {
-            let more = if more.is_empty() { String::new() } else { format!("   {more}") };
-            out.tell(&format!("  {word:<7}"), color, &format!("  {text}{more}"));
+            out.progress(word, color, text, &more);
         }
     })
 }

@@ -4,8 +4,9 @@ use super::output::{End, Out, table};
 use super::reach::Ssh;
 use crate::base::Problem;
 use crate::base::units::show_duration;
-use crate::component::database::Standing;
+use crate::component::database::{self, Member, Standing};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ struct Status {
     epoch: u64,
     primary: Option<String>,
     noted_primary: String,
+    /// While nobody takes writes: who did last, if that can be told.
+    former_primary: Option<String>,
     healthy: bool,
     members: Vec<Row>,
 }
@@ -79,17 +82,49 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         && group.seen.standing.iter().all(|(n, s)| {
             *s == if Some(n) == primary.as_ref() { Standing::Primary } else { Standing::Standby }
         });
+    let former_primary = primary.is_none().then(|| former(&group.members)).flatten();
     let status = Status {
         group: group.kit.group.to_string(),
         owner: group.kit.owner.clone(),
         epoch: group.seen.epoch,
         primary,
         noted_primary: group.seen.noted.clone(),
+        former_primary,
         healthy,
         members: rows,
     };
     out.data(&status, || show(&status))?;
     Ok(if healthy { End::Done } else { End::Pending })
+}
+
+/// Who took writes last, of members none of which does. A switchover writes the new primary into the
+/// notes before it opens it. So where it was cut, the note's primary is the heir, and the former one
+/// is fenced, stale, or named by an older note.
+fn former(members: &BTreeMap<String, Member>) -> Option<String> {
+    let is = |wanted: Standing| {
+        let mut all = members.iter().filter(move |(_, m)| m.standing == wanted);
+        all.next().map(|(name, _)| name.clone())
+    };
+    let newest = database::newest(members)?;
+    let older = || {
+        let notes = members.values().filter_map(|m| m.note.as_ref());
+        let older = notes.filter(|n| n.epoch < newest.epoch).max_by_key(|n| n.epoch);
+        older.map(|n| n.primary.clone())
+    };
+    // The heir's promotion was cut: it was never the one that took writes.
+    let heir = is(Standing::Opening);
+    is(Standing::Fenced)
+        .or_else(|| is(Standing::Stale))
+        .or_else(older)
+        .or_else(|| (heir.as_ref() != Some(&newest.primary)).then(|| newest.primary.clone()))
+}
+
+fn no_primary(former: Option<&str>, noted: &str) -> String {
+    match former {
+        Some(name) if name == noted => format!("no primary (it was {name})"),
+        Some(name) => format!("no primary (it was {name}; the move to {noted} was cut)"),
+        None => format!("no primary (the move to {noted} was cut)"),
+    }
 }
 
 fn show(status: &Status) -> String {
@@ -109,7 +144,7 @@ fn show(status: &Status) -> String {
     }
     let primary = match &status.primary {
         Some(name) => format!("primary {name}"),
-        None => format!("no primary (it was {})", status.noted_primary),
+        None => no_primary(status.former_primary.as_deref(), &status.noted_primary),
     };
     let mut text = format!(
         "group {}   epoch {}   {primary}   owner {}\n{}",
@@ -127,4 +162,40 @@ fn show(status: &Status) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ObjectName;
+    use crate::component::database::Group;
+    use crate::engine::Engine;
+
+    #[test]
+    fn who_took_writes_last_is_told_wherever_a_switchover_was_cut() {
+        let member = |standing, epoch, primary: &str| {
+            let name = ObjectName::parse("g").unwrap();
+            let note = Group::new(Engine::Seekdb, &name, "c", epoch, primary, BTreeMap::new());
+            let note = (epoch > 0).then_some(note);
+            Member { standing, facts: None, note, why: String::new() }
+        };
+        use Standing::{Fenced, Opening, Stale, Standby, Stopped, Unreachable};
+        for (cut, a, b, want) in [
+            ("nothing was moved", (Stopped, 1, "a"), (Standby, 1, "a"), "it was a)"),
+            ("after the fence", (Fenced, 1, "a"), (Standby, 1, "a"), "it was a)"),
+            ("after the note of a", (Fenced, 2, "b"), (Standby, 1, "a"), "it was a; the move to b"),
+            ("after both notes", (Fenced, 2, "b"), (Standby, 2, "b"), "it was a; the move to b"),
+            ("while b opens", (Fenced, 2, "b"), (Opening, 2, "b"), "it was a; the move to b"),
+            ("a missed it", (Stale, 1, "a"), (Stopped, 2, "b"), "it was a; the move to b"),
+            ("a is away", (Unreachable, 0, ""), (Opening, 2, "b"), "(the move to b was cut)"),
+            ("b is away", (Fenced, 2, "b"), (Unreachable, 0, ""), "it was a; the move to b"),
+            ("back to a, cut", (Fenced, 3, "a"), (Standby, 2, "b"), "it was a)"),
+        ] {
+            let of = |(standing, epoch, primary)| member(standing, epoch, primary);
+            let members = [("a".to_owned(), of(a)), ("b".to_owned(), of(b))].into();
+            let noted = database::newest(&members).unwrap().primary.clone();
+            let text = no_primary(former(&members).as_deref(), &noted);
+            assert!(text.contains(want), "{cut}: {text}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::journal;
 use super::*;
 use crate::base::{Directory, ObjectName};
 use crate::engine::Host;
-use crate::engine::history::record;
+use crate::engine::history::{StepState, record};
 use crate::engine::journal::{Entry, Event, FORMAT, Line};
 use crate::engine::{Engine, Key, Node, Port};
 use crate::operate::Kit;
@@ -39,6 +39,13 @@ fn the_command_line_is_read() {
         ("ob kit --state s --out kit.json", true),
         ("ob standby diff --group kit.json --member a --aside epoch-2", true),
         ("ob doctor --host h", true),
+        ("ob watch --wait --quiet 3s --host h", true),
+        ("ob watch --quiet soon --host h", false),
+        ("ob aside list --group kit.json", true),
+        ("ob aside remove /data/a epoch-1 --host h --yes", true),
+        ("ob aside remove /data/a --host h", false),
+        ("ob completion bash", true),
+        ("ob completion cmd", false),
         ("ob sudoers --user deploy --run-as ob", true),
         ("ob sudoers --user deploy --narrow", true),
         ("ob sudoers --narrow", false),
@@ -153,7 +160,7 @@ fn an_operation_is_put_together_from_the_journals_of_all_its_hosts() {
     ]);
     assert_eq!(
         journal::show(&running[0]),
-        "switch over standby.g   running 3m12s   step 2 of 3   lease #41 held by ci-runner-3\n  done      fence \"a\" on h1                                2s\n  running   open \"b\" on h2 for writes                      3m09s\n  next      start seekdb \"a\" on h1 as standby of h2:2882"
+        "switch over standby.g   running 3m12s (from 1970-01-01 00:01:40 UTC)   step 2 of 3   lease #41 held by ci-runner-3\n  done      fence \"a\" on h1                                2s\n  running   open \"b\" on h2 for writes                      3m09s\n  next      start seekdb \"a\" on h1 as standby of h2:2882"
     );
     let cut = merge(&[
         survey("h1", "cluster.a", 292, false, &one),
@@ -174,7 +181,8 @@ fn an_operation_is_put_together_from_the_journals_of_all_its_hosts() {
         survey("h2", "standby.g", 300, false, &ended),
     ]);
     assert_eq!(done[0].state, State::Done);
-    assert!(journal::list(&[&done[0]]).contains("2/3"));
+    let list = journal::list(&[&done[0]]);
+    assert!(list.contains("2/3") && list.contains("1970-01-01 00:01:40 UTC"), "{list}");
     assert!(find(&done, "01kab4").is_ok() && find(&done, "zz").is_err());
 }
 
@@ -186,7 +194,7 @@ fn an_operation_is_unfinished_until_a_later_one_on_its_object_ended_well() {
             object,
             300,
             false,
-            &[line(started, Event::Open, 0, &TITLES, "")],
+            &[line(started, Event::Open, 0, &TITLES, ""), line(started, Event::Begin, 1, &[], "")],
         )])
         .remove(0);
         (whole.state, whole.started) = (state, started);
@@ -219,6 +227,53 @@ fn an_operation_is_unfinished_until_a_later_one_on_its_object_ended_well() {
     ] {
         let got: Vec<_> = unfinished(&all).iter().map(|w| w.started).collect();
         assert_eq!(got, want, "{:?}", all.iter().map(|w| (w.state, w.started)).collect::<Vec<_>>());
+    }
+    // One that stopped before its first effect left nothing to finish; one that was cut there can
+    // still be running on a host that was not asked.
+    for (state, open) in [(State::Stopped, false), (State::CutOff, true)] {
+        let mut all = vec![of(state, 1, "cluster.a")];
+        all[0].steps[0].state = StepState::Skipped;
+        assert_eq!(!unfinished(&all).is_empty(), open, "{state:?}");
+    }
+}
+
+/// An operation that was cut before it made anything could not be given up: it stayed open.
+#[tokio::test]
+async fn an_operation_that_claimed_nothing_is_closed_by_giving_it_up() {
+    use crate::transport::{Pool, SshConfig};
+    let cancel = CancellationToken::new();
+    let pool = Pool::new(SshConfig::default(), cancel.clone());
+    let cx = crate::engine::Cx::new(pool, cancel, std::collections::BTreeMap::new());
+    let open = line(1, Event::Open, 0, &TITLES, "");
+    let begun = line(2, Event::Begin, 1, &[], "");
+    let failed = line(3, Event::Fail, 1, &[], "");
+    let stopped = line(4, Event::Stop, 0, &[], "it was refused");
+    let (cut, tried) = (vec![open.clone()], vec![open, begun, failed, stopped]);
+    for (what, object, lines, home, closes) in [
+        ("cut before its first effect", "cluster.a", &cut, None, true),
+        ("of a group", "group-g", &cut, None, true),
+        ("its first effect failed", "cluster.a", &tried, None, true),
+        ("something lies there", "cluster.a", &tried, Some("/data/a".to_owned()), false),
+        ("of a group whose effect began", "group-g", &tried, None, false),
+    ] {
+        let mut survey = survey("h1", object, 300, false, lines);
+        survey.objects[0].home = home;
+        let whole = merge(std::slice::from_ref(&survey)).remove(0);
+        let pieces = crate::operate::abandon::pieces(&cx, &[survey], &whole, &[]).await;
+        assert_eq!(pieces.is_ok(), closes, "{what}: {pieces:?}");
+        assert!(pieces.is_err() || pieces.is_ok_and(|p| p.len() == 1), "{what}");
+    }
+}
+
+#[test]
+fn every_shell_completes_every_command() {
+    use clap::ValueEnum;
+    for shell in clap_complete::Shell::value_variants() {
+        let script = completion::script(*shell);
+        for command in <Cli as clap::CommandFactory>::command().get_subcommands() {
+            assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+        }
+        assert_eq!(crate::base::visible(&script), script, "{shell}: nothing in it is escaped");
     }
 }
 
@@ -311,15 +366,37 @@ fn a_change_a_destroy_and_a_refusal_have_their_runbooks() {
         "a sensitive value is a name: {text}"
     );
     assert!(
-        parts[1].steps.iter().any(|s| s.irreversible && s.impact == ["data loss"]),
-        "{:#?}",
-        parts[1]
+        parts[0].address == "ob_cluster.b"
+            && parts[0].steps.iter().any(|s| s.irreversible && s.impact == ["data loss"]),
+        "what is destroyed comes first: {:#?}",
+        parts[0]
     );
     assert!(
         parts[2].refused.as_ref().is_some_and(|r| r.contains("failover = { epoch = 1")),
         "{:#?}",
         parts[2]
     );
+}
+
+/// Two members on one machine, and two machines of one name, are planned like any other group.
+#[test]
+fn members_on_one_machine_and_hosts_of_one_name_are_planned() {
+    for (what, name, address, directory, port) in [
+        ("one machine", "h1", None, "/data/other", 3881),
+        ("one name", "h1", Some("10.9.9.9"), "/data/b", 2881),
+    ] {
+        let mut plan = plan();
+        let members = &mut change(&mut plan, "ob_standby.g")["after"]["members"];
+        let first = members["a"]["instance"]["host"]["address"].clone();
+        let b = &mut members["b"]["instance"];
+        (b["host"]["name"], b["host"]["port"]) = (json!(name), json!(1));
+        b["host"]["address"] = address.map_or(first, Json::from);
+        (b["base_dir"], b["sql_port"], b["rpc_port"]) =
+            (json!(directory), json!(port), json!(port + 1));
+        let parts = runbook::parts(&plan).unwrap();
+        let group = parts.iter().find(|p| p.address == "ob_standby.g").unwrap();
+        assert_eq!((group.steps.len(), &group.refused), (10, &None), "{what}");
+    }
 }
 
 #[test]

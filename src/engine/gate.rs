@@ -10,6 +10,7 @@ use super::fault::{self, Point};
 use super::journal::Entry;
 use super::key::Key;
 use super::node::{Engine, Node};
+use super::process::Process;
 use super::step::StepKind;
 use crate::base::Directory;
 use crate::base::shell::{join, quote};
@@ -90,6 +91,8 @@ pub struct Holder {
     pub engine: Engine,
     /// Its nodes.
     pub nodes: Vec<Node>,
+    /// The process that runs, so that others on its machine see when it is gone.
+    pub process: Option<Process>,
 }
 
 impl Holder {
@@ -108,6 +111,7 @@ impl Holder {
             self.epoch.to_string(),
             self.engine.as_str().to_owned(),
             self.node(),
+            self.process.as_ref().map(Process::to_string).unwrap_or_default(),
         ]
     }
 }
@@ -126,7 +130,8 @@ fn call<S: AsRef<str>>(function: &str, words: impl IntoIterator<Item = S>) -> St
     format!("{LIB}{function} {}\n", join(words))
 }
 
-/// A script that prints the gate's `number`, `live`, `who` and `holder` as `key=value` lines.
+/// A script that prints the gate's `number`, `live`, `who`, `holder` and `process` as `key=value`
+/// lines.
 #[must_use]
 pub fn peek(key: &Key) -> String {
     call("ob_peek", [key.as_str()])
@@ -135,11 +140,19 @@ pub fn peek(key: &Key) -> String {
 /// A script that takes the gate with a new number. It fails when the number is used already
 /// ([`RACED`]) or a live holder has the gate ([`HELD`]). It ends what a former holder still runs on
 /// the host, opens the journal, and prints `took_over=1` when the former holder did not give the
-/// gate back.
+/// gate back. `gone` is a holder whose process has ended: it counts as no live one.
 #[must_use]
-pub fn take(key: &Key, number: u64, holder: &Holder, journal: &str, opening: &Entry) -> String {
+pub fn take(
+    key: &Key,
+    number: u64,
+    holder: &Holder,
+    journal: &str,
+    opening: &Entry,
+    gone: Option<&str>,
+) -> String {
     let mut words = holder.words(key, number);
     words.extend([log(key, journal), opening.seal()]);
+    words.extend(gone.map(one_line));
     call("ob_take", words)
 }
 

@@ -40,14 +40,15 @@ ob_numbers() {
 
 # Reads the gate of object KEY into g_*.
 ob_read_gate() {
-  g_number=0 g_holder='' g_who='' g_boot='' g_renewed=0 g_ttl=0
+  g_number=0 g_holder='' g_who='' g_process='' g_boot='' g_renewed=0 g_ttl=0
   ob_file="$OB_STATE/objects/$1/gate"
   if [ -e "$ob_file" ]; then
     g_format='' g_number=''
     while IFS='=' read -r ob_k ob_v; do
       case $ob_k in
         format) g_format=$ob_v ;; number) g_number=$ob_v ;; holder) g_holder=$ob_v ;;
-        who) g_who=$ob_v ;; boot) g_boot=$ob_v ;; renewed) g_renewed=$ob_v ;; ttl) g_ttl=$ob_v ;;
+        who) g_who=$ob_v ;; process) g_process=$ob_v ;; boot) g_boot=$ob_v ;;
+        renewed) g_renewed=$ob_v ;; ttl) g_ttl=$ob_v ;;
       esac
     done < "$ob_file"
     ob_numbers "$g_format" || ob_damaged "$ob_file" 'it names no format'
@@ -60,14 +61,14 @@ ob_read_gate() {
   then g_live=1; fi
 }
 
-# Writes the gate of KEY: NUMBER HOLDER WHO TTL AUTHORITY EPOCH ENGINE NODE; renewed now by this
-# host's own clock.
+# Writes the gate of KEY: NUMBER HOLDER WHO TTL AUTHORITY EPOCH ENGINE NODE PROCESS; renewed now by
+# this host's own clock.
 ob_write_gate() {
   ob_uptime; ob_boot
   {
     printf 'format=1\nnumber=%s\nholder=%s\nwho=%s\nttl=%s\n' "$2" "$3" "$4" "$5"
     printf 'authority=%s\nepoch=%s\nengine=%s\nnode=%s\n' "$6" "$7" "$8" "$9"
-    printf 'boot=%s\nrenewed=%s\n' "$ob_boot" "$ob_up"
+    printf 'process=%s\nboot=%s\nrenewed=%s\n' "${10}" "$ob_boot" "$ob_up"
   } | ob_put "$OB_STATE/objects/$1/gate"
 }
 
@@ -98,25 +99,30 @@ ob_lock_gate() {
 # Prints the gate of KEY.
 ob_peek() {
   ob_read_gate "$1"
-  printf 'number=%s\nlive=%s\nwho=%s\nholder=%s\n' "$g_number" "$g_live" "$g_who" "$g_holder"
+  printf 'number=%s\nlive=%s\nwho=%s\n' "$g_number" "$g_live" "$g_who"
+  printf 'holder=%s\nprocess=%s\n' "$g_holder" "$g_process"
 }
 
 # Writes a new number, unless it is taken (78) or held (79); ends what a former holder still runs
-# here; opens the journal: KEY NUMBER HOLDER WHO TTL AUTHORITY EPOCH ENGINE NODE JOURNAL LINE.
+# here; opens the journal. The holder GONE, whose process has ended, holds nothing: KEY NUMBER HOLDER
+# WHO TTL AUTHORITY EPOCH ENGINE NODE PROCESS JOURNAL LINE [GONE].
 ob_take() {
   umask 077
   mkdir -p "$OB_STATE/objects/$1/journal" || exit 1
   ob_machine
   ob_lock_gate "$1" 10
   ob_read_gate "$1"
-  [ "$g_live" = 0 ] || [ "$g_holder" = "$3" ] || { echo "$g_who"; exit 79; }
+  case $g_live/$g_holder in
+    0/*|"1/$3"|"1/${13:-$3}") ;;
+    *) echo "$g_who"; exit 79 ;;
+  esac
   [ "$g_number" -lt "$2" ] || { echo "$g_number"; exit 78; }
   if [ -n "$g_holder" ]; then echo took_over=1; fi
   ob_write_gate "$@" || exit 1
   exec 7>&-
   ob_evict "$1"
   ob_prune_journals "$1/journal"
-  shift 9
+  shift 10
   ob_journal "$1" "$2"
 }
 
@@ -138,7 +144,8 @@ ob_release() {
   { [ "$g_number" = "$ob_number" ] && [ "$g_holder" = "$ob_holder" ]; } || exit 76
   shift 8
   for ob_line in "$@"; do ob_journal "$ob_log" "$ob_line"; done
-  ob_write_gate "$ob_key" "$ob_number" '' '' 0 "$ob_authority" "$ob_epoch" "$ob_engine" "$ob_node"
+  ob_write_gate "$ob_key" "$ob_number" '' '' 0 "$ob_authority" "$ob_epoch" "$ob_engine" \
+    "$ob_node" ''
 }
 
 # Refuses unless the gate of KEY carries NUMBER and was renewed in time.

@@ -10,6 +10,7 @@ use super::gate::{self, Holder, Owned, Pass};
 use super::journal::Entry;
 use super::key::Key;
 use super::node::{Engine, Node};
+use super::process::Process;
 use super::step::Host;
 use super::{Cx, Operation};
 use crate::base::{Kind, Pauses, Problem};
@@ -51,8 +52,9 @@ pub struct Target {
     pub nodes: Vec<Node>,
     /// The hosts that carry the object's gate.
     pub hosts: Vec<Host>,
-    /// Hosts that a failover consent names as dead; the quorum does without them.
-    pub dead: Vec<String>,
+    /// Hosts that a failover consent names as dead, once for each member there; the quorum does
+    /// without them.
+    pub dead: Vec<Host>,
     /// What the mark of the object's one node must say; `None` when the object has no mark.
     pub mark: Option<MarkMust>,
 }
@@ -99,8 +101,13 @@ impl Target {
         }
         once
     }
+    /// The machines that count. Two hosts may have one name, and a machine on which a living member
+    /// is beside a dead one is alive.
     fn living(&self) -> Vec<Host> {
-        self.distinct().into_iter().filter(|h| !self.dead.contains(&h.endpoint.name)).collect()
+        let on = |all: &[Host], h: &Host| all.iter().filter(|o| o.same_machine(h)).count();
+        let mut machines = self.distinct();
+        machines.retain(|h| on(&self.hosts, h) > on(&self.dead, h));
+        machines
     }
     fn quorum(&self) -> usize {
         let living = self.living().len();
@@ -228,6 +235,7 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
         epoch: operation.epoch,
         engine: target.engine,
         nodes: target.nodes.clone(),
+        process: Process::own().cloned(),
     };
     let mut pauses = Pauses::every(Duration::from_millis(600)).within(WAIT).scattered();
     let hosts = target.living();
@@ -242,8 +250,10 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
         let number = 1 + numbers.max().unwrap_or(0);
         // A gate that an earlier round of ours had to keep is no other run's.
         let own = |f: &BTreeMap<String, String>| f.get("holder").is_some_and(|h| *h == holder.id);
-        let live = facts.iter().find(|f| f.get("live").is_some_and(|l| l == "1") && !own(f));
-        if let Some(held) = live {
+        let live: Vec<_> =
+            facts.iter().filter(|f| f.get("live").is_some_and(|l| l == "1") && !own(f)).collect();
+        let gone = gone(&live);
+        if let Some(held) = live.first().filter(|_| gone.is_none()) {
             let word = |key: &str| held.get(key).map_or("?", String::as_str);
             let holder = format!("{} (operation {})", word("who"), word("holder"));
             if waited_for != holder {
@@ -255,7 +265,7 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
             let start = Instant::now();
             let opening = operation.opening(number);
             let journal = operation.journal();
-            let script = gate::take(&target.key, number, &holder, &journal, &opening);
+            let script = gate::take(&target.key, number, &holder, &journal, &opening, gone);
             let answers = on_all(cx, &hosts, &script).await;
             let taken = heard(&answers).filter(|o| o.ok()).count();
             if taken >= target.quorum() {
@@ -295,6 +305,17 @@ async fn take(cx: &Cx, operation: &Operation, target: Target) -> Result<Lease, P
                 ));
         }
     }
+}
+
+/// The one holder that all these gates name, when its process ran on this machine and is gone: its
+/// lease need not run out.
+fn gone<'a>(live: &[&'a BTreeMap<String, String>]) -> Option<&'a str> {
+    let holder = live.first()?.get("holder").filter(|h| !h.is_empty())?;
+    let ended = |f: &&BTreeMap<String, String>| {
+        let process = f.get("process").and_then(|text| Process::parse(text));
+        f.get("holder") == Some(holder) && process.is_some_and(|p| p.gone())
+    };
+    live.iter().all(ended).then_some(holder)
 }
 
 /// Whether the former holder did not give its gate back.

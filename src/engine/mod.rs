@@ -30,6 +30,7 @@ pub mod limits;
 pub mod mark;
 pub mod node;
 pub mod operation;
+pub mod process;
 pub mod program;
 pub mod runner;
 pub mod step;

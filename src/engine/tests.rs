@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Hosts that are directories: each endpoint gets its own `OB_STATE`. The number counts the scripts
+/// Hosts that are directories: each address (or name, when the address is `local`) gets its own
+/// `OB_STATE`. The number counts the scripts
 /// that run.
 pub(super) struct Hosts(PathBuf, Arc<AtomicUsize>);
 
@@ -44,10 +45,12 @@ impl Transport for Counted {
 #[async_trait]
 impl Connector for Hosts {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
-        if self.0.join(format!("{}.off", endpoint.name)).exists() {
+        let local = endpoint.address.is_local();
+        let place = if local { endpoint.name.as_str() } else { &endpoint.address };
+        if self.0.join(format!("{place}.off")).exists() {
             return Err(TransportError::Unreachable("the host is off".into()));
         }
-        let state = self.0.join(&endpoint.name);
+        let state = self.0.join(place);
         let local = Local::new(
             endpoint.clone(),
             BTreeMap::from([("OB_STATE".to_owned(), state.display().to_string())]),

@@ -74,8 +74,9 @@ fn taken_by(who: &str, number: u64, ttl: u64) -> String {
         epoch: 0,
         engine: Engine::None,
         nodes: Vec::new(),
+        process: None,
     };
-    gate::take(&key(), number, &holder, &other.journal(), &other.opening(number))
+    gate::take(&key(), number, &holder, &other.journal(), &other.opening(number), None)
 }
 
 async fn race(w: &World, hosts: &[&str], others: &[(&str, String)]) -> (Outcome, Arc<Race>) {
@@ -185,7 +186,7 @@ async fn of_two_hosts_both_are_needed_of_three_two() {
     let problem = two.problem.unwrap();
     assert!(problem.why.contains("2 of its 2 hosts") && problem.what.contains("h2"), "{problem}");
     assert!(w.ledger().is_empty());
-    let dead = vec![Target { dead: vec!["h2".into()], ..target(&["h1", "h2"]).remove(0) }];
+    let dead = vec![Target { dead: vec![host("h2")], ..target(&["h1", "h2"]).remove(0) }];
     assert_eq!(
         run(&w.cx(), operation(&g, "b"), &g, dead, &Limits::of(4)).await.problem,
         None,
@@ -195,6 +196,36 @@ async fn of_two_hosts_both_are_needed_of_three_two() {
         run(&w.cx(), operation(&g, "c"), &g, target(&["h1", "h2", "h3"]), &Limits::of(4)).await;
     assert_eq!(three.problem, None);
     assert_eq!(w.gate("h1")["number"], w.gate("h3")["number"]);
+}
+
+/// Names are for people: a quorum counts machines.
+#[tokio::test]
+async fn members_on_one_machine_and_hosts_of_one_name_are_told_apart() {
+    let of = |address: &str| {
+        let mut host = host("db");
+        host.endpoint.address = address.parse().unwrap();
+        host
+    };
+    let (one, twin) = (of("h1"), of("h2"));
+    for (what, hosts, dead, off, answers) in [
+        ("two members on one machine", vec![&one, &one], vec![], "", true),
+        ("two machines of one name", vec![&one, &twin], vec![], "", true),
+        ("one of them is away", vec![&one, &twin], vec![], "h2", false),
+        ("and is given up", vec![&one, &twin], vec![&twin], "h2", true),
+        ("the other one is given up", vec![&one, &twin], vec![&one], "h2", false),
+        ("a dead member beside a living one", vec![&one, &one], vec![&one], "", true),
+        ("its machine is away", vec![&one, &one], vec![&one], "h1", false),
+    ] {
+        let w = World::new();
+        if !off.is_empty() {
+            std::fs::write(w.path(&format!("{off}.off")), "").unwrap();
+        }
+        let all = |hosts: &[&Host]| hosts.iter().map(|h| (*h).clone()).collect::<Vec<_>>();
+        let object = Target { dead: all(&dead), ..Target::new(key(), "thing", all(&hosts)) };
+        let op = operation(&Graph::new(), "me");
+        let leases = lease::take_all(&w.cx(), &op, vec![object]).await;
+        assert_eq!(leases.is_ok(), answers, "{what}: {:?}", leases.err());
+    }
 }
 
 #[tokio::test]
@@ -218,6 +249,56 @@ async fn a_gate_that_cannot_be_read_is_no_free_one() {
         assert!(problem.why.contains(word) && !problem.fix.is_empty(), "{text:?}: {problem}");
         assert!(w.ledger().is_empty(), "{text:?}: nothing was done");
         assert_eq!(std::fs::read_to_string(object.join("gate")).unwrap(), text);
+    }
+}
+
+/// What a run waits for, and for how long at most, is known at the first look.
+#[tokio::test]
+async fn a_holder_of_this_machine_that_is_gone_is_not_waited_for() {
+    let own = process::Process::own().unwrap().to_string();
+    let mut parts: Vec<&str> = own.split('/').collect();
+    // A process of this boot that began in another moment with our pid is gone.
+    parts[4] = "1";
+    let gone = parts.join("/");
+    parts[0] = "00000000-0000-0000-0000-000000000000";
+    let elsewhere = parts.join("/");
+    for (what, of_a, of_b, waits) in [
+        ("on both hosts", gone.as_str(), gone.as_str(), false),
+        ("it runs", &own, &own, true),
+        ("of another machine", &elsewhere, &elsewhere, true),
+        ("one host says otherwise", &gone, &own, true),
+        ("of a version that does not say", "", "", true),
+        ("made up", "x/../../1", "-", true),
+    ] {
+        let w = World::new();
+        for (name, process) in [("a", of_a), ("b", of_b)] {
+            // The longest time that it may be held without renewal: a wait would be seen.
+            let take = taken_by("other", 1, 600);
+            let answer = w.cx().run_on(&host(name), &take, Duration::from_secs(20), true).await;
+            assert!(answer.unwrap().ok());
+            let file = w.path(&format!("{name}/objects/thing/gate"));
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replace("process=", &format!("process={process}"))).unwrap();
+        }
+        let waiting = Arc::new(Mutex::new(Vec::new()));
+        let cancel = CancellationToken::new();
+        let (seen, stop) = (waiting.clone(), cancel.clone());
+        let hear = move |event: &event::Event| {
+            if let event::What::Waiting { holder, most, .. } = &event.what {
+                seen.lock().unwrap().push((holder.clone(), *most));
+                stop.cancel();
+            }
+        };
+        let cx = Cx::new(w.connector.clone(), cancel, BTreeMap::new()).heard_by(Arc::new(hear));
+        let mut graph = Graph::new();
+        graph.then(touch("a", "a"));
+        let outcome =
+            run(&cx, operation(&graph, "me"), &graph, target(&["a", "b"]), &Limits::of(4)).await;
+        assert_eq!(outcome.problem.is_some(), waits, "{what}: {:?}", outcome.problem);
+        let told = waiting.lock().unwrap().clone();
+        let want = ("other (operation other)".to_owned(), lease::WAIT);
+        assert_eq!(told.first(), waits.then_some(&want), "{what}");
+        assert_eq!(w.ledger().len(), usize::from(!waits), "{what}");
     }
 }
 
@@ -258,6 +339,7 @@ async fn who_has_most_gates_has_all_of_one_number() {
         epoch: 0,
         engine: Engine::None,
         nodes: Vec::new(),
+        process: None,
     };
     let late = gate::release(&key(), number, &loser, "other.log", &[]);
     let answer = w.cx().run_on(&host("c"), &late, super::lease::WAIT, true).await.unwrap();

@@ -1,12 +1,14 @@
 //! Gives up an unfinished create or destroy: removes what it put on the hosts.
 //!
 //! The removal is an operation of its own, with a new lease on the object and its own journal. It
-//! also ends the journal of the operation that is given up.
+//! also ends the journal of the operation that is given up. Of an operation that claimed nothing
+//! only the journal is ended.
 use super::history::{State, Whole};
-use super::inventory::Survey;
+use super::inventory::{Object, Survey};
 use crate::base::{Kind, OperationId, Problem};
 use crate::component::database::{Database, Facts};
-use crate::engine::journal::{Entry, Event, FORMAT, parse};
+use crate::engine::history::Record;
+use crate::engine::journal::{Ending, Entry, Event, FORMAT, parse};
 use crate::engine::lease::{MarkMust, Target};
 use crate::engine::mark::{Mark, Stage};
 use crate::engine::{
@@ -19,37 +21,35 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// One server to clear away.
+/// One object on one host to clear away.
 #[derive(Debug)]
 pub struct Piece {
-    /// The server's engine.
-    pub engine: Engine,
-    /// The server.
-    pub node: Node,
+    /// The server and its engine; `None` when nothing of one is there.
+    pub server: Option<(Engine, Node)>,
+    /// Where.
+    pub host: Host,
     /// Owner of the configuration that made the server.
     pub owner: String,
-    /// The creation that its mark names.
-    pub creation: String,
     /// The steps that clear it away.
     pub graph: Graph,
+    target: Target,
 }
 
 impl Piece {
     /// The object for people.
     #[must_use]
     pub fn title(&self) -> String {
-        format!("cluster.{}", self.node.name)
+        self.target.title.clone()
     }
 
-    /// Clears the server away.
+    /// Clears the object away.
     pub async fn run(&self, executor: &Executor, cancel: &CancellationToken) -> Outcome {
-        let mark = MarkMust::BeOursIfThere(Some(self.creation.clone()));
         let job = Job {
             id: OperationId::fresh(),
             verb: "abandon",
             object: self.title(),
             graph: &self.graph,
-            targets: vec![Target::node(self.engine, &self.node, mark)],
+            targets: vec![self.target.clone()],
             secrets: BTreeMap::new(),
             epoch: 0,
             timeout: Duration::from_secs(1800),
@@ -100,9 +100,7 @@ pub async fn pieces(
     for survey in surveys {
         for object in survey.objects.iter().filter(|o| {
             // A key is a place, and other hosts have places of that name.
-            let known = |r: &crate::engine::history::Record| {
-                r.operation == whole.operation && r.key == o.key
-            };
+            let known = |r: &Record| r.operation == whole.operation && r.key == o.key;
             survey.records.iter().any(known)
         }) {
             let Some((database, instance)) = object.node(&survey.host) else { continue };
@@ -116,23 +114,20 @@ pub async fn pieces(
                 _ => continue,
             };
             // Each journal of the host that knows the operation and has no end gets one.
-            for record in survey
-                .records
-                .iter()
-                .filter(|r| r.operation == whole.operation && r.outcome.is_none())
-            {
-                graph.then(EndRecord {
-                    host: survey.host.clone(),
-                    key: record.key.clone(),
-                    operation: whole.operation.clone(),
-                    title: whole.title.clone(),
-                    epoch: 0,
-                });
+            let known = |r: &&Record| r.operation == whole.operation && r.outcome.is_none();
+            for record in survey.records.iter().filter(known) {
+                graph.then(end_record(survey, whole, &record.key));
             }
             let (owner, creation) = found.mark.map(|m| (m.owner, m.creation)).unwrap_or_default();
             let engine = database.engine();
-            pieces.push(Piece { engine, node: instance, owner, creation, graph });
+            let mark = MarkMust::BeOursIfThere(Some(creation));
+            let target = Target::node(engine, &instance, mark);
+            let (server, host) = (Some((engine, instance)), survey.host.clone());
+            pieces.push(Piece { server, host, owner, graph, target });
         }
+    }
+    if pieces.is_empty() && claimed_nothing(surveys, whole) {
+        return Ok(surveys.iter().flat_map(|survey| ends(survey, whole)).collect());
     }
     if pieces.is_empty() {
         let fix = if whole.keys.iter().any(Key::is_group) {
@@ -145,6 +140,43 @@ pub async fn pieces(
         return Err(refuse(whole, why, fix));
     }
     Ok(pieces)
+}
+
+/// Whether nothing that the operation could have made is there: it began no effect, or nothing lies
+/// where its objects would be.
+fn claimed_nothing(surveys: &[Survey], whole: &Whole) -> bool {
+    let is_there = |o: &Object| o.home.is_some() || o.mark.is_some() || o.mark_damaged;
+    let objects = surveys.iter().flat_map(|s| &s.objects);
+    let mut own = objects.filter(|o| whole.keys.contains(&o.key));
+    whole.untouched() || (!whole.keys.iter().any(Key::is_group) && !own.any(is_there))
+}
+
+/// Whether nobody goes on with an operation that ended so.
+fn closed(ending: Ending) -> bool {
+    matches!(ending, Ending::Done | Ending::Abandoned)
+}
+
+/// What ends the operation's journals on a host. Each object has its own lease.
+fn ends(survey: &Survey, whole: &Whole) -> Vec<Piece> {
+    let known = |r: &&Record| r.operation == whole.operation && !r.ending.is_some_and(closed);
+    let end = |record: &Record| {
+        let mut graph = Graph::new();
+        graph.then(end_record(survey, whole, &record.key));
+        let host = survey.host.clone();
+        let target = Target::new(record.key.clone(), record.object.clone(), vec![host.clone()]);
+        Piece { server: None, host, owner: String::new(), graph, target }
+    };
+    survey.records.iter().filter(known).map(end).collect()
+}
+
+fn end_record(survey: &Survey, whole: &Whole, key: &Key) -> EndRecord {
+    EndRecord {
+        host: survey.host.clone(),
+        key: key.clone(),
+        operation: whole.operation.clone(),
+        title: whole.title.clone(),
+        epoch: 0,
+    }
 }
 
 /// The steps that remove everything of an unfinished create or destroy. Refuses if rows may be lost
@@ -248,7 +280,8 @@ impl Step for EndRecord {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let program = program!("print_journal.sh").arg(self.file());
         let (lines, _) = parse(&cx.read(&self.host, &program).await?.stdout);
-        let ended = lines.is_empty() || lines.iter().any(|l| l.entry.event.ending().is_some());
+        let ended =
+            lines.is_empty() || lines.iter().any(|l| l.entry.event.ending().is_some_and(closed));
         Ok(if ended { Check::Done } else { Check::Needed("it has no end".into()) })
     }
 }

@@ -144,10 +144,14 @@ pub fn merge(surveys: &[Survey]) -> Vec<Whole> {
 }
 
 /// The operations whose work is not done. They run, or they ended early and no later operation on
-/// one of their objects ended well or was given up.
+/// one of their objects ended well or was given up. One that stopped before its first effect left
+/// nothing to finish.
 #[must_use]
 pub fn unfinished(all: &[Whole]) -> Vec<&Whole> {
-    let ended = |o: &Whole| matches!(o.state, State::Done | State::Abandoned);
+    let ended = |o: &Whole| {
+        matches!(o.state, State::Done | State::Abandoned)
+            || (o.state == State::Stopped && o.untouched())
+    };
     let finished = |w: &Whole| {
         all.iter().any(|o| o.started > w.started && ended(o) && !o.objects.is_disjoint(&w.objects))
     };
@@ -159,6 +163,12 @@ impl Whole {
     #[must_use]
     pub fn finished(&self) -> usize {
         self.steps.iter().filter(|s| s.state.over()).count()
+    }
+
+    /// Whether none of its effects has begun.
+    #[must_use]
+    pub fn untouched(&self) -> bool {
+        self.steps.iter().all(|s| matches!(s.state, StepState::Next | StepState::Skipped))
     }
 
     /// Whether nothing more will happen by itself.

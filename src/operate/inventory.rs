@@ -3,6 +3,7 @@ use crate::base::Problem;
 use crate::component::database::{self, Database, Group};
 use crate::engine::history::{self, Record};
 use crate::engine::mark::Mark;
+use crate::engine::process::Process;
 use crate::engine::{Cx, Host, Key, Node};
 use crate::program;
 use crate::transport::key_values;
@@ -13,7 +14,7 @@ use serde::Serialize;
 pub struct Gate {
     /// Number of the last lease; only grows.
     pub number: u64,
-    /// True while its holder renews it.
+    /// True while its holder renews it, unless that ran on this machine and is gone.
     pub live: bool,
     /// Who holds it.
     pub who: String,
@@ -77,7 +78,8 @@ fn object(part: &str) -> Option<Object> {
         key,
         gate: Gate {
             number: text("number").parse().unwrap_or(0),
-            live: text("live") == "1",
+            live: text("live") == "1"
+                && !Process::parse(&text("process")).is_some_and(|p| p.gone()),
             who: text("who"),
             holder: text("holder"),
         },

@@ -3,6 +3,7 @@
 //!
 //! Nothing here prints; what is worth telling comes back as data.
 pub mod abandon;
+pub mod aside;
 pub mod gone;
 pub mod group;
 pub mod history;

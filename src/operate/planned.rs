@@ -1,4 +1,6 @@
 //! What a saved plan will do, computed by the functions that apply uses.
+mod order;
+
 use crate::base::Problem;
 use crate::resource::{DataSource, Resource, Visitor, Work, register};
 use crate::schema::{Diagnostics, codec};
@@ -68,9 +70,11 @@ fn typed<R: Resource>(
     })
 }
 
-/// The changes of a plan. Objects of other providers and objects without a change are left out.
+/// The changes of a plan, in an order in which apply may make them. Objects of other providers and
+/// objects without a change are left out.
 #[must_use]
 pub fn changes(plan: &Json) -> Vec<Planned> {
+    let order = order::Order::of(plan);
     let mut out = Vec::new();
     for change in plan["resource_changes"].as_array().into_iter().flatten() {
         let provider = change["provider_name"].as_str().unwrap_or_default();
@@ -92,15 +96,16 @@ pub fn changes(plan: &Json) -> Vec<Planned> {
             let mut sides = Sides { kind, before, after, unknown, work: None };
             register(&mut sides);
             let Some(work) = sides.work else { continue };
-            out.push(Planned {
-                address: change["address"].as_str().unwrap_or_default().to_owned(),
-                action: action.to_owned(),
-                work,
-                secrets: secrets(body),
-            });
+            let address = change["address"].as_str().unwrap_or_default();
+            let first = body["actions"][0].as_str().unwrap_or_default();
+            let place = order.place(address, action, first);
+            let (address, action) = (address.to_owned(), action.to_owned());
+            out.push((place, Planned { address, action, work, secrets: secrets(body) }));
         }
     }
-    out
+    // Terraform lists the changes by alphabet.
+    out.sort_by_key(|(place, _)| *place);
+    out.into_iter().map(|(_, planned)| planned).collect()
 }
 
 /// Texts that the plan marks as sensitive, with the name to show for each.

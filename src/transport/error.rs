@@ -21,10 +21,14 @@ pub enum TransportError {
         expected: String,
     },
     /// No rule knows this host's key.
-    #[error("host key {offered} is not known")]
+    #[error("host key {fingerprint} is not known")]
     HostKeyUnknown {
+        /// Its algorithm and its SHA-256 fingerprint.
+        fingerprint: String,
         /// The key, as it would be written into the configuration.
         offered: String,
+        /// The line for `known_hosts`.
+        line: String,
     },
     /// The key is marked `@revoked`.
     #[error("host key {0} is marked @revoked")]
@@ -117,12 +121,14 @@ impl TransportError {
                  not, somebody may be listening: do not go on"
                     .to_owned(),
             ),
-            Self::HostKeyUnknown { offered } => (
+            Self::HostKeyUnknown { offered, line, .. } => (
                 Kind::Refused,
                 "host key is not known for host",
                 format!(
-                    "compare it with the console of the host, then set host_key = \"{offered}\" or \
-                     add it to known_hosts; or set host_key_policy = \"accept-new\""
+                    "compare the fingerprint on the host's console (`ssh-keygen -lf` of each \
+                     /etc/ssh/ssh_host_*_key.pub); then add this line to known_hosts:\n{line}\nor \
+                     set host_key = \"{offered}\"; or trust hosts at first sight: \
+                     host_key_policy = \"accept-new\" (ob: --accept-new)"
                 ),
             ),
             Self::HostKeyRevoked(_) => (

@@ -131,9 +131,15 @@ impl Trust {
             }
             Verdict::BadCertificate(why) => Err(TransportError::HostCertificate(why)),
             Verdict::Unknown => {
-                let text = PublicKey::new(key.key_data().clone(), "").to_openssh().unwrap_or(shown);
+                let text = PublicKey::new(key.key_data().clone(), "")
+                    .to_openssh()
+                    .unwrap_or_else(|_| shown.clone());
                 let Some(file) = self.learn.clone() else {
-                    return Err(TransportError::HostKeyUnknown { offered: text });
+                    return Err(TransportError::HostKeyUnknown {
+                        fingerprint: shown,
+                        line: format!("{} {text}", named(&self.host, self.port)),
+                        offered: text,
+                    });
                 };
                 let (host, port) = (self.host.clone(), self.port);
                 let learnt =
@@ -145,6 +151,12 @@ impl Trust {
             }
         }
     }
+}
+
+/// How `known_hosts` names a host.
+fn named(host: &str, port: u16) -> String {
+    let host = host.to_ascii_lowercase();
+    if port == 22 { host } else { format!("[{host}]:{port}") }
 }
 
 /// Appends one line to `known_hosts`, in one write. It does so under a lock and after a second
@@ -177,11 +189,7 @@ fn learn(
             Verdict::Changed(expected) => return Ok(Some(expected)),
             _ => {}
         }
-        let name = if port == 22 {
-            host.to_ascii_lowercase()
-        } else {
-            format!("[{}]:{port}", host.to_ascii_lowercase())
-        };
+        let name = named(host, port);
         let newline = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
         open.write_all(format!("{newline}{name} {text}\n").as_bytes())?;
         open.sync_all()?;

@@ -61,6 +61,7 @@ async fn host_key_rules_hold_before_login() {
         ("plain host line for another port", format!("127.0.0.1 {right}"), "", "ok"),
         ("configured nonsense", String::new(), "ssh-nothing", "config"),
     ];
+    let mut shown = 0;
     for (case, known, host_key, want) in cases {
         keys.write("known_hosts", &known);
         let got =
@@ -68,7 +69,16 @@ async fn host_key_rules_hold_before_login() {
                 .await;
         let got = match &got {
             Ok(_) => "ok",
-            Err(TransportError::HostKeyUnknown { .. }) => "unknown",
+            Err(error @ TransportError::HostKeyUnknown { .. }) => {
+                let problem = error.explain(&sshd.endpoint());
+                assert!(problem.why.contains("ssh-ed25519 SHA256:"), "{case}: {problem}");
+                // The line that it shows is one that lets the host in.
+                let line = problem.fix.lines().find(|l| l.starts_with('[')).unwrap();
+                keys.write("known_hosts", &format!("{line}\n"));
+                assert!(hello(&pool(config(&keys)), &sshd.endpoint()).await.is_ok(), "{case}");
+                shown += 1;
+                "unknown"
+            }
             Err(TransportError::HostKeyChanged { .. }) => "changed",
             Err(TransportError::HostKeyRevoked(_)) => "revoked",
             Err(TransportError::Config(_)) => "config",
@@ -76,7 +86,7 @@ async fn host_key_rules_hold_before_login() {
         };
         assert_eq!(got, want, "{case}");
     }
-    assert_eq!(logins(&keys), 4, "only trusted hosts saw a login");
+    assert_eq!(logins(&keys), 4 + shown, "only trusted hosts saw a login");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,11 +101,8 @@ pub fn targets(
     let touched = |i: &Node| graph.nodes().iter().any(|n| *n.step.host() == i.host);
     let off = |n: &str, i| seen.standing.get(n) == Some(&Standing::Unreachable) && !touched(i);
     let hosts = members.values().map(|i| i.host.clone()).collect();
-    let gone: Vec<_> = dead
-        .and_then(|d| members.get(&d.to_owned()))
-        .map(|i| i.host.endpoint.name.clone())
-        .into_iter()
-        .collect();
+    let gone: Vec<_> =
+        dead.and_then(|d| members.get(&d.to_owned())).map(|i| i.host.clone()).into_iter().collect();
     let key = Key::group(&want.name, members.values().copied());
     let group = Target {
         engine: want.engine,
