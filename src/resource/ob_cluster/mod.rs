@@ -123,7 +123,7 @@ async fn group_of(
     let mut asked = JoinSet::new();
     for host in members.iter().map(|m| m.host.clone()) {
         let cx = cx.clone();
-        asked.spawn(async move { cx.connect(&host).await.err().map(|_| host.endpoint.name) });
+        asked.spawn(async move { cx.connect(&host).await.err().map(|_| host) });
     }
     let dead = asked.join_all().await.into_iter().flatten().collect();
     let key = Key::group(&group.name, members.iter());
