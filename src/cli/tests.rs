@@ -395,7 +395,7 @@ fn members_on_one_machine_and_hosts_of_one_name_are_planned() {
             (json!(directory), json!(port), json!(port + 1));
         let parts = runbook::parts(&plan).unwrap();
         let group = parts.iter().find(|p| p.address == "ob_standby.g").unwrap();
-        assert_eq!((group.steps.len(), &group.refused), (10, &None), "{what}");
+        assert_eq!((group.steps.len(), &group.refused), (11, &None), "{what}");
     }
 }
 

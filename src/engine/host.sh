@@ -212,7 +212,7 @@ ob_prune_journals() (
     $2 == "~" { open[$1] = 1; next }
     { all++; size += $2; if ($1 in open) opened++ }
     all >= 200 || size > 16777216 || ($1 in open && opened >= 20) { print $1 }' |
-    while IFS= read -r ob_file; do rm -f -- "$ob_file"; done
+    tr '\n' '\0' | xargs -0 rm -f --
 )
 
 # Ends whoever still holds the effect lock of KEY; the caller has raised the number before.

@@ -59,6 +59,12 @@ pub async fn open(
                 .why(format!("the note of epoch {} names it", note.epoch))
                 .fix("write a new kit: ob kit --host user@address"));
         }
+        // Nobody starts or opens a member that left: its store is no part of the group any more.
+        if let Some(left) = kit.members.keys().find(|n| !note.members.contains_key(*n)) {
+            return Err(Problem::refused(format!("member \"{left}\" of the kit left the group"))
+                .why(format!("the note of epoch {} does not name it", note.epoch))
+                .fix("write a new kit: ob kit --host user@address"));
+        }
         (seen.epoch, seen.noted) = (note.epoch, note.primary.clone());
         seen.creation.clone_from(&note.creation);
     }

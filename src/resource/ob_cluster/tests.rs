@@ -166,7 +166,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
             "another version",
             s.clone(),
             with(|c| c.package = package("1.4.1")),
-            "place_package begin_restart use_package stop_server start_server end_restart",
+            "prove_room place_package begin_restart use_package stop_server start_server end_restart",
         ),
         (
             "a password",
