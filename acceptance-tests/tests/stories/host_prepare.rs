@@ -1,6 +1,6 @@
 //! Preparing real hosts: what is written, what a second run finds, what destroy leaves, and what a
 //! power loss does to it.
-use lab::{Host as Machine, Lab, may_make_hosts};
+use lab::{Host as Machine, Lab, Options, may_make_hosts};
 use ob::base::{ObjectName, OperationId, Problem};
 use ob::component::host::{
     Desired, Directory, Limits, Prepare, Site, User, doctor, flow, record, steps,
@@ -254,10 +254,25 @@ async fn an_ordinary_user_with_the_printed_sudo_rules_does_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_belongs_to_others_is_neither_taken_nor_removed() {
-    if !may_make_hosts("preparing hosts") {
+    if may_make_hosts("preparing hosts") {
+        others(Lab::up(1).unwrap()).await;
+    }
+}
+
+/// There the users' own managers outlive their sessions, and systemd applies the settings at boot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_with_systemd_is_prepared_and_left_the_same_way() {
+    if !may_make_hosts("preparing hosts with systemd") {
         return;
     }
-    let lab = Lab::up(1).unwrap();
+    let systemd = || Options { hosts: 1, systemd: true, ..Options::default() };
+    let lab = Lab::with(systemd()).unwrap();
+    install_sudoers(&lab.host(0));
+    whole_life(&lab, &lab.host(0), "admin", &["/data/1", "/data/log1"]).await;
+    others(Lab::with(systemd()).unwrap()).await;
+}
+
+async fn others(lab: Lab) {
     let (machine, cx) = (lab.host(0), cx(&lab));
     let mut d = wanted(&machine, "root", &["/data/mount", "/data/theirs"]);
     machine.exec("mkdir -p /data/mount/lost+found /data/theirs && echo x > /data/theirs/file && chmod 0711 /data/mount").unwrap().ok().unwrap();

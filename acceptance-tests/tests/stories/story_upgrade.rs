@@ -3,7 +3,7 @@
 use lab::story::config::package;
 use lab::story::{Config, Story, nothing_lost};
 use lab::writer::{self, Writer};
-use lab::{may_make_hosts, sql};
+use lab::{Options, may_make_hosts, sql};
 use std::time::{Duration, Instant};
 
 const OLD: &str = "1.3.0.post5";
@@ -73,21 +73,35 @@ fn a_new_version_that_does_not_come_up_leaves_the_old_one_running_with_its_rows(
 /// Proves: an upgrade in place keeps every row, and so does the way back.
 #[test]
 fn a_single_database_is_upgraded_in_place_and_back() {
-    if !may_make_hosts("an upgrade in place") {
+    if may_make_hosts("an upgrade in place") {
+        there_and_back(&Story::new(1).unwrap());
+    }
+}
+
+/// The same, where systemd runs the server.
+#[test]
+fn a_single_database_is_upgraded_in_place_by_its_unit() {
+    if !may_make_hosts("an upgrade in place with systemd") {
         return;
     }
-    let s = Story::new(1).unwrap();
+    let s = Story::with(Options { hosts: 1, systemd: true, ..Options::default() }).unwrap();
+    there_and_back(&s);
+    let unit = s.host(0).exec("cat /proc/$(cat /data/a/run/seekdb.pid)/cgroup").unwrap();
+    assert!(unit.stdout.contains("/ob@data-a.service"), "{}", unit.stdout);
+}
+
+fn there_and_back(s: &Story) {
     let config = Config::single().version(BEFORE);
     s.apply(&config).unwrap();
-    keep_rows(&s);
-    let before = build(&s, 0);
+    keep_rows(s);
+    let before = build(s, 0);
     for version in [NEW, BEFORE] {
         let begun = Instant::now();
         s.apply(&config.clone().version(version)).unwrap();
-        let now = build(&s, 0);
+        let now = build(s, 0);
         assert_eq!(now == before, version == BEFORE, "{version}: {now}");
         assert_eq!(s.attribute("ob_cluster.a", "build").unwrap(), now);
-        assert_eq!(rows(&s).len(), 3);
+        assert_eq!(rows(s).len(), 3);
         s.settled().unwrap();
         s.say(&format!(
             "single moved to {version} in {:.1} s, rows intact",
