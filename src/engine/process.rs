@@ -61,9 +61,8 @@ impl Process {
             return false;
         };
         // The kernel answers this for processes of other users, too, which /proc may hide.
-        match rustix::process::test_kill_process(pid) {
-            Err(rustix::io::Errno::SRCH) => return true,
-            Ok(()) | Err(_) => {}
+        if rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
+            return true;
         }
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
         stat.ok()
