@@ -5,7 +5,7 @@
 //! journal. Only consent and wishes come from the command line. A command does only what it is
 //! asked for: a rebuild of a stale member or a first build is left to the next apply.
 use super::output::{End, Out};
-use super::reach::{Ssh, who};
+use super::reach::{Ssh, Way, who};
 use super::{progress, state_file, steps};
 use crate::base::OperationId;
 use crate::base::date::second;
@@ -93,7 +93,7 @@ pub async fn open(
     cancel: CancellationToken,
 ) -> Result<Opened, Problem> {
     let kit = state_file::kit(file)?;
-    let connector = ssh.connector(kit.users.clone(), cancel.clone())?;
+    let connector = ssh.connector(Way::of(&kit), cancel.clone())?;
     group::open(kit, connector, cancel).await
 }
 

@@ -4,12 +4,15 @@ use super::output::{End, Out, table};
 use super::reach::Where;
 use crate::base::Problem;
 use crate::component::database::{self, Standing, Whose};
+use crate::component::host::MOUNT;
 use crate::engine::mark::Stage;
 use crate::engine::{Cx, Host};
 use crate::operate::history::{self, Whole};
 use crate::operate::inventory::{self, Survey};
 use crate::program;
+use crate::transport::key_values;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 /// Which hosts.
@@ -77,7 +80,7 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         .collect();
     for survey in &surveys {
         found.push(Finding::new(&survey.host, "login", Level::Ok, survey.host.endpoint.show(), ""));
-        found.extend(machine(&cx, &survey.host).await);
+        found.extend(machine(&cx, survey).await);
         found.extend(objects(&cx, survey).await);
     }
     found.extend(operations(&surveys));
@@ -90,14 +93,16 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
 }
 
 /// Looks at the machine itself: what every effect script needs.
-async fn machine(cx: &Cx, host: &Host) -> Vec<Finding> {
-    let facts = match cx.read(host, &program!("machine.sh")).await {
-        Ok(output) => crate::transport::key_values(&output.stdout),
-        Err(problem) => {
-            return vec![Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix)];
-        }
-    };
-    let mut found = Vec::new();
+async fn machine(cx: &Cx, survey: &Survey) -> Vec<Finding> {
+    let (host, homes) = (&survey.host, survey.objects.iter().filter_map(|o| o.home.as_deref()));
+    match cx.read(host, &program!("machine.sh", MOUNT).args(homes)).await {
+        Ok(output) => judge_machine(host, &key_values(&output.stdout)),
+        Err(problem) => vec![Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix)],
+    }
+}
+
+fn judge_machine(host: &Host, facts: &BTreeMap<String, String>) -> Vec<Finding> {
+    let mut found = forbidden(host, facts);
     let missing: Vec<_> = facts.keys().filter_map(|k| k.strip_prefix("missing.")).collect();
     if !missing.is_empty() {
         found.push(Finding::new(
@@ -134,6 +139,53 @@ async fn machine(cx: &Cx, host: &Host) -> Vec<Finding> {
             Level::Warn,
             format!("{} inodes free where ~/.ob lies", number("inodes")),
             "remove files there",
+        ));
+    }
+    found
+}
+
+/// What the host forbids: by its mounts, by cron, by its limits.
+fn forbidden(host: &Host, facts: &BTreeMap<String, String>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let paths = |word: &str| {
+        let of = |(k, _): (&String, &String)| k.strip_prefix(word).map(str::to_owned);
+        facts.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    for path in paths("noexec.") {
+        found.push(Finding::new(
+            host,
+            "mounts",
+            Level::Bad,
+            format!("no program may run in {path}: its file system is mounted with noexec"),
+            "mount it without noexec, or let the servers be elsewhere",
+        ));
+    }
+    for path in paths("readonly.") {
+        found.push(Finding::new(
+            host,
+            "mounts",
+            Level::Bad,
+            format!("nothing can be written in {path}: its file system is read-only"),
+            "see dmesg for an error of the disk; mount it for writing",
+        ));
+    }
+    if let Some(why) = facts.get("cron").filter(|why| !why.is_empty()) {
+        let user = facts.get("user").map_or("", String::as_str);
+        found.push(Finding::new(
+            host,
+            "cron",
+            Level::Warn,
+            format!("a server of user {user} could not start with this host: {why}"),
+            "name the user in /etc/cron.allow, or give it what `ob sudoers` prints",
+        ));
+    }
+    if let Some(why) = facts.get("nofile") {
+        found.push(Finding::new(
+            host,
+            "limits",
+            Level::Bad,
+            format!("{why}: the kernel refuses new logins of its user"),
+            "lower that limit, or raise fs.nr_open",
         ));
     }
     found
@@ -385,4 +437,75 @@ fn show(found: &[Finding]) -> String {
         }
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_forbids_is_named_with_its_fix() {
+        let endpoint = crate::cli::reach::endpoint("root@h").unwrap();
+        let host = Host { endpoint, run_as: String::new() };
+        for (said, want) in [
+            ("writable=1\nuser=ob\ncron=\n", vec![]),
+            ("writable=1\nnoexec./home/ob=1\n", vec![("mounts", "noexec")]),
+            ("writable=1\nreadonly./data/a=1\n", vec![("mounts", "/data/a: its file system")]),
+            ("writable=1\nuser=ob\ncron=not allowed\n", vec![("cron", "user ob")]),
+            (
+                "writable=1\nnofile=/etc/security/limits.conf sets 9, and fs.nr_open is 8\n",
+                vec![("limits", "refuses new logins")],
+            ),
+            ("readonly./home/ob=1\n", vec![("mounts", "read-only"), ("home", "cannot be written")]),
+        ] {
+            let found = judge_machine(&host, &key_values(said));
+            assert_eq!(found.len(), want.len(), "{said}: {found:?}");
+            for (finding, (what, why)) in found.iter().zip(&want) {
+                assert!(finding.what == *what && finding.why.contains(why), "{finding:?}");
+                assert!(!finding.fix.is_empty(), "{finding:?}");
+            }
+        }
+    }
+
+    /// The functions themselves, on a table of mounts.
+    #[test]
+    fn of_several_mounts_the_one_that_is_seen_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let at = |name: &str| root.join(name).display().to_string();
+        for name in ["a", "a/b c", "ab", "ro"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(at("a"), at("link")).unwrap();
+        let line = |on: &str, options: &str, disk: &str| {
+            format!(
+                "1 0 8:1 / {} {options} shared:1 - ext4 /dev/x {disk}\n",
+                on.replace(' ', "\\040")
+            )
+        };
+        let table = line("/", "rw", "rw")
+            + &line(&at("a"), "rw,noexec", "rw")
+            + &line(&at("a/b c"), "rw,noexec", "rw")
+            + &line(&at("a/b c"), "rw", "rw,errors=remount-ro")
+            + &line(&at("ro"), "rw,nosuid", "ro");
+        let file = root.join("mountinfo");
+        std::fs::write(&file, table).unwrap();
+        for (path, want) in [
+            (at("a"), "noexec"),
+            (at("a/not/there"), "noexec"),
+            (at("a/b c/x"), ""),
+            (at("ab"), ""),
+            (at("link/new"), "noexec"),
+            (at("ro/x"), "readonly"),
+            ("/".into(), ""),
+        ] {
+            let program = format!("{MOUNT}\nmount_forbids \"$1\"");
+            let out = std::process::Command::new("sh")
+                .args(["-c", &program, "sh", &path])
+                .env("mount_info", &file)
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), want, "{path}");
+        }
+    }
 }

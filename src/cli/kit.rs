@@ -1,6 +1,6 @@
 //! `ob kit`: writes the one file that the break-glass commands need.
 use super::output::{End, Out};
-use super::reach::{Where, look};
+use super::reach::{Way, Where, look};
 use super::state_file;
 use crate::base::{ObjectName, Problem};
 use crate::engine::journal::FORMAT;
@@ -9,6 +9,7 @@ use crate::operate::Kit;
 use crate::operate::kit::complete;
 use crate::resource::common::text;
 use crate::resource::ob_standby;
+use crate::transport::lines_about;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
@@ -80,8 +81,14 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
             users.entry(identity.clone()).or_insert(user);
         }
     }
-    let connector = args.at.ssh.connector(users.clone(), cx.cancel().clone())?;
-    let kit = complete(
+    let mut way = match &args.at.group {
+        Some(file) => Way::of(&state_file::kit(file)?),
+        None => Way::default(),
+    };
+    way.users.clone_from(&users);
+    let bastion = args.at.ssh.hops(&way)?;
+    let connector = args.at.ssh.connector(way.clone(), cx.cancel().clone())?;
+    let mut kit = complete(
         &Cx::new(connector, cx.cancel().clone(), BTreeMap::new()),
         Kit {
             format: FORMAT,
@@ -91,9 +98,19 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
             members,
             packages,
             users,
+            bastion,
+            known_hosts: Vec::new(),
         },
     )
     .await?;
+    // After the first contact: --accept-new may have written some of them.
+    let config = args.at.ssh.config(&way)?;
+    for host in kit.bastion.iter().chain(kit.members.values().map(|m| &m.host.endpoint)) {
+        let lines = lines_about(&config, host).await.map_err(|e| e.explain(host))?;
+        kit.known_hosts.extend(lines);
+    }
+    kit.known_hosts.sort_unstable();
+    kit.known_hosts.dedup();
     match &args.out {
         None => out.json(&serde_json::to_string_pretty(&kit).unwrap_or_default())?,
         Some(file) => {

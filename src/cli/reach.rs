@@ -3,6 +3,7 @@ use super::output::Out;
 use super::state_file;
 use crate::base::{Address, Problem};
 use crate::engine::{Cx, Host};
+use crate::operate::Kit;
 use crate::operate::inventory::{self, Survey};
 use crate::transport::{
     Connector, Endpoint, HostKeyPolicy, Identity, KeySource, Pool, SshConfig, Transport,
@@ -17,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 /// How to log in.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Ssh {
-    /// Private key file, or NAME=FILE for hosts that ask for the identity NAME; default: the SSH
-    /// agent, else ~/.ssh/id_ed25519.
+    /// Private key file, or NAME=FILE for hosts that ask for the identity NAME; a public key's file
+    /// chooses that key of the SSH agent. Default: the agent's keys, then ~/.ssh/id_ed25519,
+    /// id_ecdsa and id_rsa.
     #[arg(long, value_name = "[NAME=]FILE")]
     pub identity: Vec<String>,
     /// Login user of hosts that name none; default: the kit's, else this machine's user.
@@ -27,9 +29,32 @@ pub struct Ssh {
     /// File of known host keys; default: ~/.ssh/known_hosts.
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,
+    /// A host to go through, the first one first; default: the kit's.
+    #[arg(long, value_name = "USER@ADDRESS[:PORT]")]
+    pub bastion: Vec<String>,
     /// Trusts and writes down the key of a host that is not known yet.
     #[arg(long)]
     pub accept_new: bool,
+}
+
+/// What a kit says about the way to its hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// Login users by identity name, for hosts that name none.
+    pub users: BTreeMap<String, String>,
+    /// Hosts to go through.
+    pub bastion: Vec<Endpoint>,
+    /// Lines of `known_hosts`.
+    pub known_hosts: Vec<String>,
+}
+
+impl Way {
+    /// The way of a kit.
+    #[must_use]
+    pub fn of(kit: &Kit) -> Self {
+        let Kit { users, bastion, known_hosts, .. } = kit.clone();
+        Self { users, bastion, known_hosts }
+    }
 }
 
 /// Which hosts.
@@ -61,7 +86,7 @@ impl Where {
         cancel: CancellationToken,
     ) -> Result<(Vec<Host>, Arc<dyn Connector>, Cx), Problem> {
         let mut hosts = Vec::new();
-        let mut users = BTreeMap::new();
+        let mut way = Way::default();
         for text in &self.host {
             hosts.push(Host {
                 endpoint: endpoint(text)?,
@@ -71,7 +96,7 @@ impl Where {
         if let Some(file) = &self.group {
             let kit = state_file::kit(file)?;
             hosts.extend(kit.members.values().map(|i| i.host.clone()));
-            users = kit.users;
+            way = Way::of(&kit);
         }
         if let Some(file) = &self.state {
             hosts.extend(state_file::hosts(&state_file::load(file)?));
@@ -91,7 +116,7 @@ impl Where {
                  terraform.tfstate",
             ));
         }
-        let connector = self.ssh.connector(users, cancel.clone())?;
+        let connector = self.ssh.connector(way, cancel.clone())?;
         let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
         Ok((hosts, connector, cx))
     }
@@ -147,55 +172,85 @@ fn home(path: &str) -> PathBuf {
     std::env::var_os("HOME").map_or_else(|| PathBuf::from(path), |h| PathBuf::from(h).join(path))
 }
 
+/// This machine's user.
+fn own_user() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".into())
+}
+
 impl Ssh {
-    /// Makes the connector. `users` are login users by identity name, for hosts that name none.
+    /// The hosts to go through: those of the command line, else those of the kit.
     ///
     /// # Errors
-    /// A key file is not there.
-    pub fn connector(
-        &self,
-        users: BTreeMap<String, String>,
-        cancel: CancellationToken,
-    ) -> Result<Arc<dyn Connector>, Problem> {
-        let file = |path: PathBuf| Identity {
-            user: None,
-            key: KeySource::File {
-                path,
-                passphrase: std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new),
-            },
-            certificate: None,
-        };
+    /// One of them is no host.
+    pub fn hops(&self, way: &Way) -> Result<Vec<Endpoint>, Problem> {
+        if self.bastion.is_empty() {
+            return Ok(way.bastion.clone());
+        }
+        self.bastion.iter().map(|text| endpoint(text)).collect()
+    }
+
+    /// How to log in, and whom to trust. `way` is the kit's.
+    ///
+    /// # Errors
+    /// A key file is not there, or a bastion is no host.
+    pub fn config(&self, way: &Way) -> Result<SshConfig, Problem> {
+        let passphrase = || std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new);
+        let identity = |key| Identity { user: None, key, certificate: None };
         let mut identities = BTreeMap::new();
         for given in &self.identity {
             let (name, path) = given.split_once('=').unwrap_or((DEFAULT, given));
             if !std::path::Path::new(path).is_file() {
                 return Err(Problem::user(format!("there is no key file {path}"))
-                    .fix("give --identity an existing private key file"));
+                    .fix("give --identity an existing key file"));
             }
-            identities.insert(name.to_owned(), file(path.into()));
+            let file = KeySource::File { path: path.into(), passphrase: passphrase() };
+            identities.insert(name.to_owned(), identity(file));
         }
-        if !identities.contains_key(DEFAULT) {
-            let agent = Identity { user: None, key: KeySource::Agent, certificate: None };
-            let own = if std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty()) {
-                agent
-            } else {
-                file(home(".ssh/id_ed25519"))
-            };
-            identities.insert(DEFAULT.to_owned(), own);
+        identities.entry(DEFAULT.to_owned()).or_insert_with(|| {
+            let agent = std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty());
+            let files = ["id_ed25519", "id_ecdsa", "id_rsa"].map(|f| home(&format!(".ssh/{f}")));
+            let mut there: Vec<_> = files.iter().filter(|f| f.is_file()).cloned().collect();
+            if there.is_empty() && !agent {
+                there = files.into();
+            }
+            identity(KeySource::Own { agent, files: there, passphrase: passphrase() })
+        });
+        let mut bastion = self.hops(way)?;
+        for hop in &mut bastion {
+            if hop.user.is_empty() {
+                let kit = way.users.get(&hop.identity).cloned();
+                hop.user = self.user.clone().or(kit).unwrap_or_else(own_user);
+            }
+            if !identities.contains_key(&hop.identity) {
+                DEFAULT.clone_into(&mut hop.identity);
+            }
         }
-        let names = identities.keys().cloned().collect();
-        let config = SshConfig {
+        Ok(SshConfig {
             identities,
             known_hosts_files: vec![
                 self.known_hosts.clone().unwrap_or_else(|| home(".ssh/known_hosts")),
             ],
+            known_hosts_lines: way.known_hosts.clone(),
             policy: if self.accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict },
+            bastion,
             ..SshConfig::default()
-        };
+        })
+    }
+
+    /// Makes the connector.
+    ///
+    /// # Errors
+    /// As [`Ssh::config`].
+    pub fn connector(
+        &self,
+        way: Way,
+        cancel: CancellationToken,
+    ) -> Result<Arc<dyn Connector>, Problem> {
+        let config = self.config(&way)?;
         Ok(Arc::new(Operator {
+            names: config.identities.keys().cloned().collect(),
             pool: Pool::new(config, cancel),
-            names,
-            users,
+            users: way.users,
             user: self.user.clone(),
         }))
     }
@@ -215,16 +270,11 @@ impl Connector for Operator {
     async fn connect(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, TransportError> {
         let mut to = endpoint.clone();
         if to.user.is_empty() {
-            let own = || {
-                std::env::var("USER")
-                    .or_else(|_| std::env::var("LOGNAME"))
-                    .unwrap_or_else(|_| "root".into())
-            };
             to.user = self
                 .user
                 .clone()
                 .or_else(|| self.users.get(&endpoint.identity).cloned())
-                .unwrap_or_else(own);
+                .unwrap_or_else(own_user);
         }
         if !self.names.contains(&to.identity) {
             DEFAULT.clone_into(&mut to.identity);

@@ -378,6 +378,33 @@ fn a_change_a_destroy_and_a_refusal_have_their_runbooks() {
     );
 }
 
+#[test]
+fn the_bastion_is_the_command_lines_else_the_kits() {
+    let kit = reach::Way {
+        users: [("lab".to_owned(), "admin".to_owned())].into(),
+        bastion: vec![reach::endpoint("jump@kit:2200").unwrap()],
+        known_hosts: vec!["[kit]:2200 ssh-ed25519 AAAA".to_owned()],
+    };
+    let own = |bastion: &[&str]| reach::Ssh {
+        user: Some("me".into()),
+        bastion: bastion.iter().map(|b| (*b).to_owned()).collect(),
+        ..reach::Ssh::default()
+    };
+    for (what, given, way, want) in [
+        ("none", &[][..], reach::Way::default(), &[][..]),
+        ("the kit's", &[], kit.clone(), &[("jump", "kit", 2200)]),
+        ("another", &["a", "x@b:1"], kit, &[("me", "a", 22), ("x", "b", 1)]),
+    ] {
+        let config = own(given).config(&way).unwrap();
+        let got: Vec<_> =
+            config.bastion.iter().map(|e| (e.user.as_str(), &*e.address, e.port)).collect();
+        assert_eq!(got, want, "{what}");
+        assert_eq!(config.known_hosts_lines, way.known_hosts, "{what}");
+        assert!(config.bastion.iter().all(|e| config.identities.contains_key(&e.identity)));
+    }
+    assert!(own(&["-oProxyCommand=x"]).config(&reach::Way::default()).is_err());
+}
+
 /// Two members on one machine, and two machines of one name, are planned like any other group.
 #[test]
 fn members_on_one_machine_and_hosts_of_one_name_are_planned() {
@@ -413,6 +440,8 @@ fn a_kit_survives_its_file_and_refuses_what_it_cannot_use() {
         members: [("a".to_owned(), instance)].into(),
         packages: [("a".to_owned(), "p".to_owned())].into(),
         users: [("lab".to_owned(), "root".to_owned())].into(),
+        bastion: vec![reach::endpoint("jump@b:2200").unwrap()],
+        known_hosts: vec!["[b]:2200 ssh-ed25519 AAAA".to_owned()],
     };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kit.json");

@@ -3,6 +3,7 @@ use crate::base::{ObjectName, Problem};
 use crate::component::database::{self, Database, Group, Whose};
 use crate::engine::journal::FORMAT;
 use crate::engine::{Cx, Engine, Node};
+use crate::transport::Endpoint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,12 @@ pub struct Kit {
     /// operator's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, String>,
+    /// Hosts to go through to the members, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bastion: Vec<Endpoint>,
+    /// Lines of `known_hosts` about the members' hosts and the bastion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_hosts: Vec<String>,
 }
 
 impl Kit {

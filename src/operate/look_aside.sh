@@ -1,4 +1,4 @@
-# Prints the stores that were set aside in DIRECTORY: "name size-in-KiB changed" for each one that is a
+# Prints the stores that were set aside in DIRECTORY: "store=NAME KIB CHANGED" for each that is a
 # directory of the user who runs this. A line has one name, so names with odd characters are left
 # out. Prints "rest" when a removal was cut. Arguments: DIRECTORY
 cd "$1/.ob/aside" 2>/dev/null || exit 0

@@ -231,6 +231,7 @@ fn ssh(
         env("OB_SSH_ALGORITHMS").map(|v| v.split(',').map(|a| a.trim().to_owned()).collect())
     });
     SshConfig {
+        known_hosts_lines: Vec::new(),
         identities,
         known_hosts_files: vec![home(
             &text(|s| &s.known_hosts_file, "OB_SSH_KNOWN_HOSTS_FILE")

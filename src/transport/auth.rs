@@ -4,36 +4,74 @@ use super::handshake::{Client, Failure};
 use super::keys::{KeyHolder, Login};
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::{AgentIdentity, client::AgentClient};
+use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};
+
+/// Connections that one login may take: sshd ends each after `MaxAuthTries` keys, which is 6 unless
+/// somebody changed it, and counts refusals against the address that they come from.
+const CONNECTIONS: usize = 3;
+
+/// What a login has tried, over all its connections.
+#[derive(Default)]
+pub struct Tried {
+    /// What people get to read.
+    said: Vec<String>,
+    /// Keys that the host refused.
+    refused: Vec<KeyData>,
+    connections: usize,
+}
 
 /// Logs in, or says what was tried. The caller's deadline bounds all of it.
 ///
 /// # Errors
 /// [`Failure::Final`] when the host or the agent refuses; [`Failure::Dropped`] when the link ends
-/// before the answer.
-pub async fn authenticate(handle: &mut Handle<Client>, login: &Login) -> Result<(), Failure> {
-    let mut tried = Vec::new();
-    let done = match &login.signer {
-        KeyHolder::Key(key) => with_key(handle, login, key, &mut tried).await,
-        KeyHolder::Agent => with_agent(handle, login, &mut tried).await,
-    };
-    match done {
-        Ok(true) => return Ok(()),
-        Ok(false) => {}
-        // A link that ends after a refusal means sshd's MaxAuthTries or a penalty: trying again
-        // would make it worse.
-        Err(Failure::Dropped(why)) if !tried.is_empty() => tried.push(why),
-        Err(e) => return Err(e),
+/// before the answer; [`Failure::Again`] when the host ended the connection and keys are left.
+pub async fn authenticate(
+    handle: &mut Handle<Client>,
+    login: &Login,
+    tried: &mut Tried,
+) -> Result<(), Failure> {
+    tried.connections += 1;
+    let before = tried.refused.len();
+    for signer in &login.signers {
+        let done = match signer {
+            KeyHolder::Key(key) if tried.refused.contains(key.public_key().key_data()) => continue,
+            KeyHolder::Key(key) => with_key(handle, login, key, tried).await,
+            KeyHolder::Agent(only) => {
+                let done = with_agent(handle, login, only.as_deref(), tried).await;
+                match done {
+                    // Where there are files too, an agent that does not answer is no loss.
+                    Err(Failure::Final(error)) if login.signers.len() > 1 => {
+                        tried.said.push(error.to_string());
+                        Ok(false)
+                    }
+                    done => done,
+                }
+            }
+        };
+        match done {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // A link that ends after a refusal means sshd's MaxAuthTries or a penalty.
+            Err(Failure::Dropped(why)) if !tried.said.is_empty() => {
+                if tried.refused.len() > before && tried.connections < CONNECTIONS {
+                    return Err(Failure::Again);
+                }
+                tried.said.push(why);
+                break;
+            }
+            Err(e) => return Err(e),
+        }
     }
-    let tried = if tried.is_empty() {
+    let said = if tried.said.is_empty() {
         "nothing: the agent holds no key".to_owned()
     } else {
-        tried.join(", ")
+        tried.said.join(", ")
     };
     Err(Failure::Final(TransportError::Auth {
         user: login.user.clone(),
         identity: login.identity.clone(),
-        tried,
+        tried: said,
     }))
 }
 
@@ -46,7 +84,7 @@ fn broken(e: impl std::fmt::Display) -> Failure {
 fn verdict(
     handle: &Handle<Client>,
     result: &AuthResult,
-    tried: &mut Vec<String>,
+    tried: &mut Tried,
     what: String,
 ) -> Result<bool, Failure> {
     match result {
@@ -60,7 +98,7 @@ fn verdict(
             let more = if *partial_success { ", accepted but the host asks for more" } else { "" };
             let methods: Vec<String> =
                 remaining_methods.iter().map(|m| <&str>::from(m).to_owned()).collect();
-            tried.push(format!(
+            tried.said.push(format!(
                 "{what} (the host allows {}{more})",
                 if methods.is_empty() { "nothing more".to_owned() } else { methods.join("/") }
             ));
@@ -87,7 +125,7 @@ async fn with_key(
     handle: &mut Handle<Client>,
     login: &Login,
     key: &std::sync::Arc<russh::keys::PrivateKey>,
-    tried: &mut Vec<String>,
+    tried: &mut Tried,
 ) -> Result<bool, Failure> {
     if let Some(certificate) = &login.certificate {
         let result = handle
@@ -108,13 +146,16 @@ async fn with_key(
         .authenticate_publickey(&login.user, PrivateKeyWithHashAlg::new(key.clone(), hash))
         .await
         .map_err(broken)?;
-    verdict(handle, &result, tried, show(key.public_key()))
+    let done = verdict(handle, &result, tried, show(key.public_key()))?;
+    tried.refused.push(key.public_key().key_data().clone());
+    Ok(done)
 }
 
 async fn with_agent(
     handle: &mut Handle<Client>,
     login: &Login,
-    tried: &mut Vec<String>,
+    only: Option<&PublicKey>,
+    tried: &mut Tried,
 ) -> Result<bool, Failure> {
     let bad = |why: String| Failure::Final(TransportError::Identity(login.identity.clone(), why));
     let mut agent = AgentClient::connect_env()
@@ -129,8 +170,16 @@ async fn with_agent(
         .request_identities()
         .await
         .map_err(|e| bad(format!("the SSH agent does not list its keys: {e}")))?;
+    let mut found = false;
     for identity in held {
         let public = identity.public_key().into_owned();
+        if only.is_some_and(|o| o.key_data() != public.key_data()) {
+            continue;
+        }
+        found = true;
+        if tried.refused.contains(public.key_data()) {
+            continue;
+        }
         // A certificate from the configuration goes with the agent's key it was made for.
         let configured =
             login.certificate.as_ref().filter(|c| c.public_key() == public.key_data()).cloned();
@@ -150,7 +199,7 @@ async fn with_agent(
                         return Ok(true);
                     }
                 }
-                Err(e) => tried.push(format!("{what} (the agent did not sign: {e})")),
+                Err(e) => tried.said.push(format!("{what} (the agent did not sign: {e})")),
             }
         }
         match handle
@@ -163,9 +212,14 @@ async fn with_agent(
                 }
             }
             Err(e) => {
-                tried.push(format!("agent's {} (the agent did not sign: {e})", show(&public)))
+                let what = format!("agent's {} (the agent did not sign: {e})", show(&public));
+                tried.said.push(what);
             }
         }
+        tried.refused.push(public.key_data().clone());
+    }
+    if let Some(only) = only.filter(|_| !found) {
+        tried.said.push(format!("{} (the agent does not hold it)", show(only)));
     }
     Ok(false)
 }

@@ -11,6 +11,8 @@ pub struct SshConfig {
     pub identities: BTreeMap<String, Identity>,
     /// `known_hosts` files in order; with [`HostKeyPolicy::AcceptNew`] new keys go into the first.
     pub known_hosts_files: Vec<PathBuf>,
+    /// More lines of `known_hosts`, which no file holds.
+    pub known_hosts_lines: Vec<String>,
     /// What to do with a host whose key is nowhere.
     pub policy: HostKeyPolicy,
     /// Hosts to go through, the first one first; empty means a direct connection.
@@ -46,7 +48,7 @@ pub enum KeySource {
         /// Its passphrase, if it is encrypted.
         passphrase: Option<Secret>,
     },
-    /// In a file.
+    /// In a file. A file that holds a public key names the one key of the agent that signs.
     File {
         /// The file's path.
         path: PathBuf,
@@ -55,6 +57,16 @@ pub enum KeySource {
     },
     /// In the agent behind `SSH_AUTH_SOCK`; all its keys are tried.
     Agent,
+    /// What a person's own `ssh` would try: the agent's keys, then those of the files that are
+    /// there.
+    Own {
+        /// Whether there is an agent.
+        agent: bool,
+        /// The files, in order.
+        files: Vec<PathBuf>,
+        /// The passphrase of those that are encrypted.
+        passphrase: Option<Secret>,
+    },
 }
 
 /// What to do with a host whose key is nowhere. A changed or revoked key is refused either way.

@@ -154,7 +154,8 @@ impl TransportError {
                 "login was refused by host",
                 format!(
                     "add the public key to ~{user}/.ssh/authorized_keys there, or name another \
-                     identity"
+                     identity; of an agent with many keys choose one: name the file of its public \
+                     key (private_key_file, or ob --identity)"
                 ),
             ),
             Self::Identity(..) => (

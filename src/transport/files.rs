@@ -13,6 +13,7 @@ use crate::base::{Kind, Problem, shell};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -22,6 +23,14 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 const STREAMS: usize = 3;
 /// How long to wait for streams that were told to stop.
 const STOP: Duration = Duration::from_secs(3);
+
+/// How long a file may make no progress on its way to the host.
+const STALL: Duration = Duration::from_secs(120);
+/// How long the host may take after it was sent the whole file: for what is still on its way, the
+/// digest and the disk.
+const TAIL: Duration = Duration::from_secs(600);
+/// The slowest link, in bytes a second: beyond what this needs the host itself gives up.
+const SLOWEST: u64 = 8 << 10;
 
 /// Opens the content of a file; called only when the host lacks it.
 pub type Opener = Arc<dyn Fn() -> std::io::Result<Input> + Send + Sync>;
@@ -216,10 +225,35 @@ async fn look(
     Ok(Look { states: states.into_iter().map(str::to_owned).collect(), available })
 }
 
-/// An input that breaks once `stop` is cancelled.
+/// An input that breaks once `stop` is cancelled, and that counts what was taken of it.
 struct Stoppable {
     input: Input,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    progress: Arc<Progress>,
+}
+
+/// How far a file is on its way.
+#[derive(Default)]
+struct Progress {
+    taken: AtomicU64,
+    whole: AtomicBool,
+}
+
+impl Progress {
+    /// Ends when the file makes no progress any more. A slow link is no reason to give up; one that
+    /// stands still is.
+    async fn stalls(&self, size: u64) {
+        let mut before = 0;
+        while !self.whole.load(Ordering::Relaxed) {
+            tokio::time::sleep(STALL).await;
+            let taken = self.taken.load(Ordering::Relaxed);
+            if taken == before && !self.whole.load(Ordering::Relaxed) {
+                return;
+            }
+            before = taken;
+        }
+        tokio::time::sleep(TAIL + Duration::from_secs(size / (10 << 20))).await;
+    }
 }
 
 impl AsyncRead for Stoppable {
@@ -231,7 +265,14 @@ impl AsyncRead for Stoppable {
         if self.stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(std::io::Error::other("another file could not be sent")));
         }
-        Pin::new(&mut self.input).poll_read(cx, buffer)
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let done = Pin::new(&mut self.input).poll_read(cx, buffer);
+        if matches!(done, Poll::Ready(Ok(()))) {
+            let taken = buffer.filled().len() - before;
+            self.progress.taken.fetch_add(taken as u64, Ordering::Relaxed);
+            self.progress.whole.fetch_or(taken == 0 && room > 0, Ordering::Relaxed);
+        }
+        done
     }
 }
 
@@ -249,16 +290,27 @@ async fn send(
         format!("{}/{key}.{:08x}.partial", to.cache.trim_end_matches('/'), rand::random::<u32>());
     let size = file.size;
     let words = [to.cache.as_str(), &key, &partial, &size.to_string()];
-    let deadline = Duration::from_secs(120 + size / (512 << 10));
+    let deadline = STALL + TAIL + Duration::from_secs(size / SLOWEST);
     let script = Script::new(shell::program(TAKE, words)).run_as(&to.run_as).within(deadline);
     let input = (file.open)().map_err(|e| {
         Problem::user(format!("cannot read file \"{}\" to send it", file.name))
             .why(e.to_string())
             .fix("check the file's path and rights on this machine")
     })?;
-    let input = Box::new(Stoppable { input, stop: Box::pin(stop.cancelled_owned()) });
-    let out =
-        transport.stream(&script, input).await.map_err(|e| e.explain(transport.endpoint()))?;
+    let (stop, progress) = (stop.child_token(), Arc::new(Progress::default()));
+    let ends = Box::pin(stop.clone().cancelled_owned());
+    let input = Box::new(Stoppable { input, stop: ends, progress: progress.clone() });
+    let sending = transport.stream(&script, input);
+    tokio::pin!(sending);
+    let out = tokio::select! {
+        out = &mut sending => out,
+        () = progress.stalls(size) => {
+            stop.cancel();
+            let _ = tokio::time::timeout(STOP, sending).await;
+            return Err(stalled(transport, file, progress.taken.load(Ordering::Relaxed)));
+        }
+    };
+    let out = out.map_err(|e| e.explain(transport.endpoint()))?;
     if out.ok() {
         return Ok(());
     }
@@ -296,6 +348,15 @@ async fn send(
             ));
     }
     Err(failed(transport, to, &out.tail()))
+}
+
+fn stalled(transport: &Arc<dyn Transport>, file: &FileSpec, taken: u64) -> Problem {
+    let endpoint = transport.endpoint();
+    let what = format!("file \"{}\" does not arrive on host \"{}\"", file.name, endpoint.name);
+    Problem::new(Kind::Unreachable, what)
+        .place(endpoint.show())
+        .why(format!("{} of {} KiB were sent, then nothing moved", taken >> 10, file.size >> 10))
+        .fix("check the link and the disk of the host; the same command sends it again")
 }
 
 fn full(transport: &Arc<dyn Transport>, to: &Place, need: u64, left: u64) -> Problem {

@@ -1,4 +1,5 @@
 //! One SSH connection up to the login: algorithms, key exchange, host key, authentication.
+use super::auth::Tried;
 use super::config::SshConfig;
 use super::host_key::Trust;
 use super::keys::Login;
@@ -24,6 +25,8 @@ pub enum Failure {
     Final(TransportError),
     /// Nothing listens on the port.
     Refused(String),
+    /// The host ended the connection after some keys, and others are left: connect again.
+    Again,
     /// The link ended before the login was answered. A busy sshd (`MaxStartups`) does that at
     /// random.
     Dropped(String),
@@ -90,6 +93,7 @@ impl Handler for Client {
             DisconnectReason::Error(Failure::Dropped(why) | Failure::Refused(why)) => {
                 format!("the connection broke: {why}")
             }
+            DisconnectReason::Error(Failure::Again) => "the host ended the login".to_owned(),
         };
         *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
         Ok(())
@@ -105,6 +109,7 @@ pub async fn establish<S>(
     config: &SshConfig,
     endpoint: &Endpoint,
     login: &Login,
+    tried: &mut Tried,
 ) -> Result<(Handle<Client>, Ended), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -117,7 +122,8 @@ where
     let connected =
         tokio::time::timeout(KEY_EXCHANGE, client::connect_stream(settings, stream, client)).await;
     let mut handle = connected.map_err(|_| late(KEY_EXCHANGE, "the SSH key exchange ran"))??;
-    let logged_in = tokio::time::timeout(LOGIN, auth::authenticate(&mut handle, login)).await;
+    let logged_in =
+        tokio::time::timeout(LOGIN, auth::authenticate(&mut handle, login, tried)).await;
     logged_in.map_err(|_| late(LOGIN, "the login ran"))??;
     Ok((handle, ended))
 }

@@ -41,19 +41,7 @@ impl Trust {
                 )
             })?)),
         };
-        let mut known = KnownHosts::default();
-        for file in &config.known_hosts_files {
-            match tokio::fs::read(file).await {
-                Ok(text) => known.add(&String::from_utf8_lossy(&text), &file.display().to_string()),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => {
-                    return Err(TransportError::Config(format!(
-                        "known_hosts file {} cannot be read: {e}",
-                        file.display()
-                    )));
-                }
-            }
-        }
+        let known = known(config).await?;
         let learn = (config.policy == HostKeyPolicy::AcceptNew)
             .then(|| config.known_hosts_files.first().cloned())
             .flatten();
@@ -151,6 +139,39 @@ impl Trust {
             }
         }
     }
+}
+
+/// All lines of `known_hosts` that are in force. A file that is missing is empty.
+async fn known(config: &SshConfig) -> Result<KnownHosts, TransportError> {
+    let mut known = KnownHosts::default();
+    for file in &config.known_hosts_files {
+        match tokio::fs::read(file).await {
+            Ok(text) => known.add(&String::from_utf8_lossy(&text), &file.display().to_string()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => {
+                return Err(TransportError::Config(format!(
+                    "known_hosts file {} cannot be read: {e}",
+                    file.display()
+                )));
+            }
+        }
+    }
+    known.add(&config.known_hosts_lines.join("\n"), "the kit's known_hosts");
+    Ok(known)
+}
+
+/// The lines of `known_hosts` about a host, with its name in clear: another machine that has them
+/// trusts the same keys.
+///
+/// # Errors
+/// As [`Trust::load`].
+pub async fn lines_about(
+    config: &SshConfig,
+    endpoint: &Endpoint,
+) -> Result<Vec<String>, TransportError> {
+    let host = endpoint.address.trim_start_matches('[').trim_end_matches(']');
+    let (port, name) = (endpoint.port, named(host, endpoint.port));
+    Ok(known(config).await?.lines(host, port, &name))
 }
 
 /// How `known_hosts` names a host.

@@ -3,7 +3,8 @@ use super::Endpoint;
 use super::TransportError;
 use super::config::{Identity, KeySource, SshConfig};
 use crate::base::Secret;
-use russh::keys::{Certificate, PrivateKey, decode_secret_key};
+use russh::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Who logs in, and with what.
@@ -13,19 +14,19 @@ pub struct Login {
     pub user: String,
     /// The identity's name, for messages.
     pub identity: String,
-    /// What signs.
-    pub signer: KeyHolder,
+    /// What signs, in the order in which it is tried.
+    pub signers: Vec<KeyHolder>,
     /// A user certificate to show first.
     pub certificate: Option<Certificate>,
 }
 
-/// What signs: a key in memory or the agent.
+/// A key in memory, or the agent.
 #[derive(Clone)]
 pub enum KeyHolder {
     /// A decrypted private key.
     Key(Arc<PrivateKey>),
-    /// The agent behind `SSH_AUTH_SOCK`.
-    Agent,
+    /// The agent behind `SSH_AUTH_SOCK`: with this key only, or with all.
+    Agent(Option<Box<PublicKey>>),
 }
 
 /// Finds the identity of `endpoint` and makes it ready. It reads the identity's files, so that an
@@ -44,34 +45,62 @@ pub async fn login(config: &SshConfig, endpoint: &Endpoint) -> Result<Login, Tra
     if user.is_empty() {
         return Err(bad("neither the host nor the identity names a login user".into()));
     }
-    let signer = match &identity.key {
-        KeySource::Agent => KeyHolder::Agent,
-        KeySource::Value { key, passphrase } => KeyHolder::Key(
+    let signers = match &identity.key {
+        KeySource::Agent => vec![KeyHolder::Agent(None)],
+        KeySource::Value { key, passphrase } => vec![KeyHolder::Key(
             decode(key.expose().to_owned(), passphrase.clone())
                 .await
                 .map_err(|why| bad(format!("its key {why}")))?,
-        ),
+        )],
         KeySource::File { path, passphrase } => {
-            let text = tokio::fs::read_to_string(path)
-                .await
-                .map_err(|e| bad(format!("key file {}: {e}", path.display())))?;
-            KeyHolder::Key(
-                decode(text, passphrase.clone())
-                    .await
-                    .map_err(|why| bad(format!("key file {} {why}", path.display())))?,
-            )
+            vec![from_file(path, passphrase.clone()).await.map_err(bad)?]
+        }
+        KeySource::Own { agent, files, passphrase } => {
+            own(*agent, files, passphrase.as_ref()).await.map_err(bad)?
         }
     };
     let certificate = match &identity.certificate {
         None => None,
         Some(given) => Some(certificate(given).await.map_err(bad)?),
     };
-    if let (Some(certificate), KeyHolder::Key(key)) = (&certificate, &signer)
+    if let (Some(certificate), [KeyHolder::Key(key)]) = (&certificate, &signers[..])
         && certificate.public_key() != key.public_key().key_data()
     {
         return Err(bad("the certificate is for another key".into()));
     }
-    Ok(Login { user, identity: name.to_owned(), signer, certificate })
+    Ok(Login { user, identity: name.to_owned(), signers, certificate })
+}
+
+async fn from_file(path: &Path, passphrase: Option<Secret>) -> Result<KeyHolder, String> {
+    let place = format!("key file {}", path.display());
+    let text = tokio::fs::read_to_string(path).await.map_err(|e| format!("{place}: {e}"))?;
+    // As for ssh, a public key names the key of the agent that is meant.
+    if let Ok(public) = PublicKey::from_openssh(text.trim()) {
+        return Ok(KeyHolder::Agent(Some(Box::new(public))));
+    }
+    let key = decode(text, passphrase).await;
+    key.map(KeyHolder::Key).map_err(|why| format!("{place} {why}"))
+}
+
+/// The agent, and each of the files that is there and opens.
+async fn own(
+    agent: bool,
+    files: &[PathBuf],
+    passphrase: Option<&Secret>,
+) -> Result<Vec<KeyHolder>, String> {
+    let mut signers: Vec<_> = agent.then_some(KeyHolder::Agent(None)).into_iter().collect();
+    let mut not = Vec::new();
+    for file in files {
+        match from_file(file, passphrase.cloned()).await {
+            Ok(signer) => signers.push(signer),
+            Err(why) => not.push(why),
+        }
+    }
+    if signers.is_empty() {
+        not.insert(0, "there is no SSH agent (SSH_AUTH_SOCK)".to_owned());
+        return Err(not.join("; "));
+    }
+    Ok(signers)
 }
 
 fn choose<'a>(

@@ -127,6 +127,21 @@ impl KnownHosts {
         self.about(host, port).find(hit).map(|l| l.place.clone())
     }
 
+    /// The lines about a host, written anew about `name`.
+    #[must_use]
+    pub fn lines(&self, host: &str, port: u16, name: &str) -> Vec<String> {
+        let line = |l: &Line| {
+            let key = PublicKey::new(l.key.key_data().clone(), "").to_openssh().ok()?;
+            let marker = match l.marker {
+                Marker::Key => "",
+                Marker::Authority => "@cert-authority ",
+                Marker::Revoked => "@revoked ",
+            };
+            Some(format!("{marker}{name} {key}"))
+        };
+        self.about(host, port).filter_map(line).collect()
+    }
+
     /// Lines about `[host]:port`; for a port that is not 22 and has no line of its own, those about
     /// plain `host`, as OpenSSH does.
     fn about(&self, host: &str, port: u16) -> impl Iterator<Item = &Line> {

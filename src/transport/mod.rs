@@ -36,6 +36,7 @@ pub mod sudo;
 
 pub use config::{HostKeyPolicy, Identity, KeySource, SshConfig};
 pub use error::TransportError;
+pub use host_key::lines_about;
 pub use pool::Pool;
 pub use script::{Output, Script};
 

@@ -1,4 +1,5 @@
 //! The pool: one connection per host and login. It is made once and replaced when it is dead.
+use super::auth::Tried;
 use super::config::SshConfig;
 use super::frame::Frame;
 use super::guard::Guarded;
@@ -158,14 +159,15 @@ impl Pool {
 
     async fn establish(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, TransportError> {
         let login = keys::login(&self.config, endpoint).await?;
-        let (started, mut tries) = (Instant::now(), 0_u32);
+        let (started, mut tries, mut tried) = (Instant::now(), 0_u32, Tried::default());
         let (first, longest) = (Duration::from_millis(50), Duration::from_secs(1));
         let mut pauses = Pauses::growing(first, longest).scattered();
         loop {
             tries += 1;
-            let (patience, why) = match self.attempt(endpoint, &login).await {
+            let (patience, why) = match self.attempt(endpoint, &login, &mut tried).await {
                 Ok(connection) => return Ok(connection),
                 Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Again) => continue,
                 Err(Failure::Refused(why)) => (self.patience.refused, why),
                 Err(Failure::Dropped(why)) => (self.patience.dropped, why),
             };
@@ -184,6 +186,7 @@ impl Pool {
         &self,
         endpoint: &Endpoint,
         login: &keys::Login,
+        tried: &mut Tried,
     ) -> Result<Arc<Connection>, Failure> {
         // Connect to the hop first, so that no place for a handshake is held while another one is
         // waited for.
@@ -209,11 +212,11 @@ impl Pool {
                         }
                         other => Failure::Dropped(other.to_string()),
                     })?;
-                handshake::establish(stream, &self.config, endpoint, login).await?
+                handshake::establish(stream, &self.config, endpoint, login, tried).await?
             }
             None => {
-                handshake::establish(self.tcp(endpoint).await?, &self.config, endpoint, login)
-                    .await?
+                let stream = self.tcp(endpoint).await?;
+                handshake::establish(stream, &self.config, endpoint, login, tried).await?
             }
         };
         Ok(Connection::new(handle, ended, below))

@@ -166,16 +166,23 @@ fn the_agent_signs() {
             identity: String::new(),
             host_key,
         };
-        let got = runtime
-            .block_on(try_login(with(&SshConfig::default(), KeySource::Agent, None), &endpoint));
-        assert_eq!(got, "ok");
+        let case = std::env::var("OB_TEST_AGENT_CASE").unwrap();
+        let key = match case.split_once(' ') {
+            Some(("file", path)) => KeySource::File { path: path.into(), passphrase: None },
+            Some((_, path)) => {
+                KeySource::Own { agent: true, files: vec![path.into()], passphrase: None }
+            }
+            None => KeySource::Agent,
+        };
+        let got = runtime.block_on(try_login(with(&SshConfig::default(), key, None), &endpoint));
+        println!("got: {got}");
         return;
     }
     let keys = Keys::new();
     keys.key("first", "ed25519", "");
     keys.key("rsa", "rsa", "");
     keys.write("authorized_keys", &keys.read("rsa.pub"));
-    let sshd = Sshd::start(&keys, "");
+    let sshd = Sshd::start(&keys, "LogLevel VERBOSE");
     let socket = keys.path("agent");
     struct Agent(std::process::Child);
     impl Drop for Agent {
@@ -199,26 +206,44 @@ fn the_agent_signs() {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    for key in ["first", "rsa"] {
-        assert!(
-            std::process::Command::new("ssh-add")
-                .arg("-q")
-                .arg(keys.path(key))
-                .env("SSH_AUTH_SOCK", &socket)
-                .status()
-                .unwrap()
-                .success()
-        );
+    let add = |args: &[&str]| {
+        let mut command = std::process::Command::new("ssh-add");
+        command.arg("-q").args(args).current_dir(keys.dir.path());
+        assert!(command.env("SSH_AUTH_SOCK", &socket).status().unwrap().success(), "{args:?}");
+    };
+    let six = ["first", "k2", "k3", "k4", "k5", "k6"];
+    six[1..].iter().for_each(|key| drop(keys.key(key, "ed25519", "")));
+    let seven = [&six[..], &["rsa"]].concat();
+    let path = |name: &str| keys.path(name).display().to_string();
+    for (what, held, case, want, connections) in [
+        ("the second key", &["first", "rsa"][..], "agent".to_owned(), "ok", 1),
+        // sshd ends a connection after six keys.
+        ("the seventh key", &seven, "agent".to_owned(), "ok", 2),
+        ("the seventh key, chosen", &seven, format!("file {}", path("rsa.pub")), "ok", 1),
+        ("a file behind six keys", &six, format!("own {}", path("rsa")), "ok", 2),
+        ("a file, and no key", &[], format!("own {}", path("rsa")), "ok", 1),
+        ("no key", &[], "agent".to_owned(), "the agent holds no key", 1),
+        ("another key", &["first"], format!("file {}", path("rsa.pub")), "does not hold it", 1),
+    ] {
+        add(&["-D"]);
+        held.iter().for_each(|key| add(&[key]));
+        std::fs::write(keys.path("sshd.log"), "").unwrap();
+        let me = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "transport::tests_login::the_agent_signs", "--nocapture"])
+            .env("SSH_AUTH_SOCK", &socket)
+            .env("OB_TEST_AGENT_PORT", sshd.port.to_string())
+            .env("OB_TEST_AGENT_HOST", keys.public("host"))
+            .env("OB_TEST_AGENT_CASE", case)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&me.stdout);
+        let got = said.lines().find_map(|l| l.split_once("got: ")).map_or("", |(_, got)| got);
+        assert!(if want == "ok" { got == want } else { said.contains(want) }, "{what}: {said}");
+        let log = keys.read("sshd.log");
+        let made = log.lines().filter(|l| l.contains("Connection from")).count();
+        assert!(made == connections, "{what}: {log}");
+        assert_eq!(log.contains("Accepted publickey"), want == "ok", "{what}");
     }
-    let me = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "transport::tests_login::the_agent_signs"])
-        .env("SSH_AUTH_SOCK", &socket)
-        .env("OB_TEST_AGENT_PORT", sshd.port.to_string())
-        .env("OB_TEST_AGENT_HOST", keys.public("host"))
-        .output()
-        .unwrap();
-    assert!(me.status.success(), "{}", String::from_utf8_lossy(&me.stdout));
-    assert!(keys.read("sshd.log").contains("Accepted publickey"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,7 @@ impl Exec {
         let hosts = std::fs::read_to_string(&self.hosts).context("cannot read the hosts")?;
         let key = KeySource::File { path: self.key.clone(), passphrase: None };
         let config = SshConfig {
+            known_hosts_lines: Vec::new(),
             identities: [(
                 "bench".to_owned(),
                 Identity { user: Some("root".into()), key, certificate: None },

@@ -29,7 +29,11 @@ impl Operator {
         Self { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() }
     }
     pub(crate) fn run(&self, args: &[&str]) -> lab::Output {
-        let (key, known) = (self.lab.display().to_string(), self.known_hosts.display().to_string());
+        self.run_knowing(&self.known_hosts, args)
+    }
+    /// As [`Self::run`], with another file of known hosts.
+    fn run_knowing(&self, known: &Path, args: &[&str]) -> lab::Output {
+        let (key, known) = (self.lab.display().to_string(), known.display().to_string());
         let (program, user) = (ob().display().to_string(), login::user());
         let mut words = vec![program.as_str()];
         words.extend(args);
@@ -124,6 +128,18 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
         assert_eq!(from_state[part], from_host[part], "{part}");
     }
     let group = ["--group", kit_file.as_str()];
+
+    // Through a bastion: the kit knows the way and the keys, so another machine needs no more.
+    let far = dir.path().join("far.json").display().to_string();
+    let behind = format!("{}@{}:{}", login::user(), b.address(), b.port());
+    let made = operator.run(&["kit", "--host", &behind, "--bastion", &host, "--out", &far]);
+    assert_eq!(made.status, 0);
+    let nothing = dir.path().join("nothing");
+    let status = operator.run_knowing(&nothing, &["status", "--group", &far]);
+    assert_eq!(status.status, 0, "{status:?}");
+    let direct = operator.run_knowing(&nothing, &["doctor", "--host", &behind, "--json"]);
+    assert!(direct.status == 1 && direct.stdout.contains("SHA256:"), "{direct:?}");
+
     let status = operator.json(&["status", group[0], group[1]], 0);
     assert_eq!((&status["primary"], &status["healthy"]), (&"a".into(), &true.into()));
 

@@ -34,6 +34,7 @@ pub(crate) fn ssh(lab: &Lab) -> SshConfig {
     SshConfig {
         identities: [("lab".to_owned(), Identity { user: None, key, certificate: None })].into(),
         known_hosts_files: vec![lab.info().known_hosts.clone()],
+        known_hosts_lines: Vec::new(),
         policy: HostKeyPolicy::Strict,
         bastion: Vec::new(),
         algorithms: None,

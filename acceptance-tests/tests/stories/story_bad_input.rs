@@ -105,6 +105,40 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
         &Config { known_hosts: Some(file("empty_known_hosts", "")), ..good.clone() },
         &["host key", &one],
     );
+    // What the host forbids is found before the package is sent.
+    for (name, forbid, allow, say) in [
+        (
+            "a base_dir with noexec",
+            "mkdir -p /data && mount -t tmpfs -o noexec,mode=755 tmpfs /data",
+            "umount /data",
+            &["no program may run in /data/a", "noexec"][..],
+        ),
+        (
+            "a read-only disk",
+            "mkdir -p /data && mount -t tmpfs -o ro,mode=755 tmpfs /data",
+            "umount /data",
+            &["nothing can be written in /data/a", "read-only"],
+        ),
+        (
+            "a cron that does not know the user",
+            "echo nobody > /etc/cron.allow",
+            "rm /etc/cron.allow",
+            &["could not start with its host", "cron.allow"],
+        ),
+    ] {
+        s.host(0).exec(forbid).unwrap().ok().unwrap();
+        let asked = format!("su {} -s /bin/sh -c 'crontab -l'", login::user());
+        let denied = s.host(0).exec(&asked).unwrap().stderr.contains("not allowed");
+        if denied || !forbid.contains("cron") {
+            one_clear_error(name, &s, &good, say);
+            let sent = format!("ls {}/* 2>/dev/null", login::own("cache"));
+            assert_eq!(s.host(0).exec(&sent).unwrap().stdout, "", "{name}: nothing was sent");
+        } else {
+            s.say(&format!("{name}: this cron lets {} do what it wants", login::user()));
+        }
+        s.host(0).exec(allow).unwrap().ok().unwrap();
+        s.host(0).exec(GONE).unwrap();
+    }
     let key = dir.join("stranger").display().to_string();
     lab::run(
         &mut lab::command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &key]),

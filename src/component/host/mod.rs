@@ -13,6 +13,9 @@ pub mod steps;
 mod tests;
 
 pub use doctor::{Finding, doctor};
+
+/// Shell functions about what a host forbids: by its mounts, and by cron.
+pub const MOUNT: &str = include_str!("mount.sh");
 pub use facts::{Disk, Facts, Moving};
 pub use flow::{Desired, Prepare};
 pub use record::Record;

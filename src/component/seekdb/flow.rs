@@ -55,7 +55,7 @@ pub fn refused_port(prior: &Desired, next: &Desired) -> Option<Problem> {
 }
 
 fn install(g: &mut Graph, d: &Desired) {
-    g.then(Claim { node: d.node.clone() });
+    g.then(Claim { node: d.node.clone(), boots: d.initialize });
     g.then(PlacePackage { node: d.node.clone(), package: d.package.clone() });
     g.then(UsePackage {
         node: d.node.clone(),

@@ -1,7 +1,7 @@
 //! Placement on this machine and over a real sshd.
 use super::*;
 use crate::transport::testing;
-use crate::transport::{Connector, Endpoint, local::Local};
+use crate::transport::{Connector, Duplex, Endpoint, Output, TransportError, local::Local};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -159,4 +159,75 @@ async fn a_full_disk_is_said_with_its_numbers_and_leaves_nothing() {
     assert_eq!(sent, 0);
     assert!(late.unwrap_err().what.contains("disk is full"));
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A host behind a slow link: 64 KiB in ten seconds, or nothing more after some of them.
+struct Slow {
+    endpoint: Endpoint,
+    stops_after: usize,
+    looks: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Transport for Slow {
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+    async fn run(&self, _: &Script) -> Result<Output, TransportError> {
+        let first = self.looks.fetch_add(1, Ordering::Relaxed) == 0;
+        let state = if first { "missing" } else { "linked" };
+        Ok(Output { stdout: format!("{state}\navailable 9999999 4096\n"), ..Output::default() })
+    }
+    async fn stream(&self, script: &Script, mut input: Input) -> Result<Output, TransportError> {
+        let take = async {
+            let mut chunk = vec![0; 64 << 10];
+            for n in 0.. {
+                if n == self.stops_after {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                match tokio::io::AsyncReadExt::read(&mut input, &mut chunk).await {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(e) => return Err(TransportError::Input(e.to_string())),
+                }
+            }
+            Ok(Output::default())
+        };
+        let late = |_| Err(TransportError::Timeout(script.deadline, "a script ran".into()));
+        tokio::time::timeout(script.deadline, take).await.unwrap_or_else(late)
+    }
+    async fn open(&self, _: &Script) -> Result<Box<dyn Duplex>, TransportError> {
+        unimplemented!("no file is sent so")
+    }
+    async fn dial(&self, _: &str, _: u16) -> Result<Box<dyn Duplex>, TransportError> {
+        unimplemented!("no file is sent so")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_link_is_waited_for_and_one_that_stands_still_is_not() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    // 4 MiB take 11 minutes there.
+    let files = [spec("server", &vec![7; 4 << 20], 0o755, &opened)];
+    for (what, stops_after, arrives) in [
+        ("slow", usize::MAX, true),
+        ("still at once", 0, false),
+        ("still after a while", 30, false),
+        ("still at the end", 64, false),
+    ] {
+        let endpoint = local().endpoint().clone();
+        let slow = Slow { endpoint, stops_after, looks: AtomicUsize::new(0) };
+        let transport: Arc<dyn Transport> = Arc::new(slow);
+        let start = tokio::time::Instant::now();
+        let placed = place(&transport, &place_in(Path::new("/"), "x"), &files).await;
+        assert_eq!(placed.is_ok(), arrives, "{what}: {placed:?}");
+        if let Err(problem) = placed {
+            assert!(problem.what.contains("does not arrive"), "{what}: {problem}");
+            let most = Duration::from_secs(10 * stops_after as u64) + STALL * 2 + TAIL;
+            assert!(start.elapsed() <= most, "{what}: {:?}", start.elapsed());
+        } else {
+            assert!(start.elapsed() > Duration::from_secs(600), "{what}");
+        }
+    }
 }

@@ -44,6 +44,29 @@ fn content(site: &Site, limits: &Limits) -> Template {
     text
 }
 
+/// What the kernel allows, when that is less than `nofile`.
+fn too_many(nofile: &str, nr_open: &str) -> Option<u64> {
+    let most: u64 = nr_open.trim().parse().ok()?;
+    // What is no number is a word for "as many as there are".
+    (nofile.parse().unwrap_or(u64::MAX) > most).then_some(most)
+}
+
+impl SetLimits {
+    fn locks_out(&self, nofile: &str, most: u64) -> Problem {
+        let what = format!("nofile = {nofile} is more than host \"{}\" allows", self.site.name);
+        Problem::refused(what)
+            .place(self.site.host.endpoint.show())
+            .why(format!(
+                "its fs.nr_open is {most}: with such a limit the kernel refuses each new login of \
+                 the user, ours too"
+            ))
+            .fix(format!(
+                "set nofile to {most} or less; or raise fs.nr_open before, in an apply of its own \
+                 (sysctl = {{ values = {{ \"fs.nr_open\" = … }} }})"
+            ))
+    }
+}
+
 fn values(seen: &Seen) -> Values {
     Values::default().with(LOGIN, seen.get("me"))
 }
@@ -82,6 +105,9 @@ impl Step for SetLimits {
         if let Some(problem) = seen.foreign(&self.site, FILE, &now) {
             return Ok(Check::Refused(problem));
         }
+        if let Some(most) = too_many(&limits.nofile, seen.get("nr_open")) {
+            return Ok(Check::Refused(self.locks_out(&limits.nofile, most)));
+        }
         let owner = seen.record.text("owner");
         let want = content(&self.site, limits).fill(&values(&seen).with(OWNER, owner))?;
         if now == want {
@@ -97,5 +123,23 @@ impl Step for SetLimits {
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         Ok(Some(values(&look(cx, &self.site).await?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::too_many;
+
+    #[test]
+    fn a_limit_that_locks_its_user_out_is_seen() {
+        for (nofile, nr_open, most) in [
+            ("655350", "1048576", None),
+            ("1048576", "1048576\n", None),
+            ("1048577", "1048576", Some(1_048_576)),
+            ("unlimited", "1048576", Some(1_048_576)),
+            ("655350", "", None),
+        ] {
+            assert_eq!(too_many(nofile, nr_open), most, "{nofile} of {nr_open:?}");
+        }
     }
 }

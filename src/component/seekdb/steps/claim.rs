@@ -1,13 +1,14 @@
 //! Ownership of a directory: the mark that precedes the first effect, and the stage in it.
-use super::super::{Facts, about};
+use super::super::{Facts, LIB, about};
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::component::database;
-use crate::component::host::objects;
+use crate::component::host::{MOUNT, objects};
 use crate::engine::mark::{Mark, Stage};
 use crate::engine::{
     Check, Cx, Effect, Engine, Host, Name, Node, Program, Step, StepId, Template, Values,
 };
+use crate::program;
 use async_trait::async_trait;
 
 /// Writes a mark with stage `building` into an empty directory, which makes the directory ours.
@@ -17,6 +18,8 @@ use async_trait::async_trait;
 pub struct Claim {
     /// The instance that is made.
     pub node: Node,
+    /// Whether it shall start with its host.
+    pub boots: bool,
 }
 
 /// The user who runs a node's server; `None` when the configuration leaves it to the identity.
@@ -147,7 +150,10 @@ impl Step for Claim {
             None => {
                 let taken = match safe(cx, &self.node).await? {
                     Some(problem) => Some(problem),
-                    None => self.same_name(cx).await?,
+                    None => match self.forbidden(cx).await? {
+                        Some(problem) => Some(problem),
+                        None => self.same_name(cx).await?,
+                    },
                 };
                 taken.map_or_else(|| Check::Needed("the directory is free".into()), Check::Refused)
             }
@@ -175,6 +181,48 @@ pub(super) async fn safe(cx: &Cx, node: &Node) -> Result<Option<Problem>, Proble
 }
 
 impl Claim {
+    /// Why no server could run there, or start with its host. This is asked before the package is
+    /// sent.
+    async fn forbidden(&self, cx: &Cx) -> Result<Option<Problem>, Problem> {
+        let boots = if self.boots { "1" } else { "0" };
+        let program = program!("look_place.sh", LIB, MOUNT).arg(&*self.node.directory).arg(boots);
+        let said = cx.read(&self.node.host, &program).await?.stdout;
+        Ok(said.lines().find_map(|l| l.split_once(' ')).and_then(|(w, t)| self.forbids(w, t)))
+    }
+
+    /// The problem that a line of `look_place.sh` is about.
+    fn forbids(&self, word: &str, text: &str) -> Option<Problem> {
+        let host = &self.node.host.endpoint;
+        let (what, why, fix) = match word {
+            "noexec" => (
+                format!("no program may run in {text} on host \"{}\"", host.name),
+                "its file system is mounted with noexec; the start script lies in base_dir, the \
+                 programs in ~/.ob of the user who runs the server"
+                    .to_owned(),
+                "mount it without noexec; or choose another base_dir, or a user whose home is \
+                 elsewhere (run_as)",
+            ),
+            "readonly" => (
+                format!("nothing can be written in {text} on host \"{}\"", host.name),
+                "its file system is read-only: mounted so, or made so by the kernel after an error \
+                 of the disk (dmesg)"
+                    .to_owned(),
+                "mount it for writing, or choose another base_dir",
+            ),
+            "cron" => (
+                format!("seekdb {} could not start with its host", self.node.show()),
+                format!(
+                    "it would need a line in the crontab of the user who runs it, and cron says: \
+                     {text}"
+                ),
+                "name that user in /etc/cron.allow (or take it out of cron.deny); or give it what \
+                 `ob sudoers` prints",
+            ),
+            _ => return None,
+        };
+        Some(Problem::refused(what).place(host.show()).why(why).fix(fix))
+    }
+
     /// Why the name or a port cannot be taken: another object of ours on the host has it.
     async fn same_name(&self, cx: &Cx) -> Result<Option<Problem>, Problem> {
         let here = objects::own(cx, &self.node.host).await?;
@@ -386,6 +434,21 @@ mod tests {
         let host = Host { endpoint, run_as: run_as.into() };
         let directory = Directory::parse(directory).unwrap();
         Node::new(ObjectName::parse(name).unwrap(), host, directory, [])
+    }
+
+    #[test]
+    fn what_a_host_forbids_is_refused_by_name() {
+        let claim = Claim { node: node("a", "/data/a", "root", ""), boots: true };
+        for (line, what) in [
+            ("noexec /data/a", "no program may run in /data/a on host \"h\""),
+            ("readonly /home/ob", "nothing can be written in /home/ob on host \"h\""),
+            ("cron You (ob) are not allowed", "\"a\" on h could not start with its host"),
+        ] {
+            let (word, text) = line.split_once(' ').unwrap();
+            let problem = claim.forbids(word, text).unwrap();
+            assert!(problem.what.contains(what) && !problem.fix.is_empty(), "{problem}");
+        }
+        assert_eq!(claim.forbids("else", "x"), None);
     }
 
     #[test]
