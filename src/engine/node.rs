@@ -129,7 +129,8 @@ impl Node {
     /// the file, so a host must not name it.
     #[must_use]
     pub fn from_a_host(&self) -> bool {
-        !self.host.endpoint.address.is_local()
+        let service = self.service_address.as_ref();
+        !self.host.endpoint.address.is_local() && !service.is_some_and(Address::is_local)
     }
     /// The node as a file on a host may name it. Which key its host must show is not for another
     /// host to say: known_hosts decides.

@@ -1,7 +1,7 @@
 //! What several resources share: the connection object, functions that read values, the plan's
 //! one-line runbook.
 use crate::base::units::count;
-use crate::base::{Address, Problem};
+use crate::base::{Address, Kind, Problem};
 use crate::engine::{Graph, Host};
 use crate::schema::Value;
 use crate::schema::build::{Named, address, number, string};
@@ -29,11 +29,13 @@ pub struct Connection {
     pub identity: Value<String>,
     /// Expected host key.
     pub host_key: Value<String>,
+    /// Address at which others reach what runs there.
+    pub service_address: Value<String>,
 }
 
 /// The attributes of a [`Connection`].
 #[must_use]
-pub fn connection() -> [Named; 6] {
+pub fn connection() -> [Named; 7] {
     [
         ("name", string("Name of the host in messages, plans and journals.").required()),
         (
@@ -60,10 +62,32 @@ pub fn connection() -> [Named; 6] {
             )
             .optional(),
         ),
+        (
+            "service_address",
+            string(
+                "Address at which other members and clients reach what runs on the host; `address` \
+                 when not set.",
+            )
+            .optional()
+            .check(service_address),
+        ),
     ]
 }
 
+fn service_address(text: &str) -> Result<(), String> {
+    let address = Address::parse(text)?;
+    if address.is_local() { Err("it is this machine's own word for itself".into()) } else { Ok(()) }
+}
+
 impl Connection {
+    /// The address at which others reach what runs there, where it is another one than for SSH;
+    /// `None` while it is unknown.
+    #[must_use]
+    #[allow(clippy::option_option)]
+    pub fn service(&self) -> Option<Option<Address>> {
+        Some(known(&self.service_address)?.and_then(|a| Address::parse(a).ok()))
+    }
+
     /// The endpoint; `None` while something is unknown.
     #[must_use]
     pub fn endpoint(&self) -> Option<Endpoint> {
@@ -89,6 +113,7 @@ impl Connection {
             user: some(&endpoint.user),
             identity: some(&endpoint.identity),
             host_key: some(&endpoint.host_key),
+            service_address: Value::Null,
         }
     }
 }
@@ -194,7 +219,11 @@ pub fn bad_state(of: &str, lacks: &str) -> Problem {
 /// The warning of a plan that could not look at the host of an object that it creates.
 #[must_use]
 pub fn not_seen(problem: Problem) -> Problem {
-    problem.then("this is planned as if nothing of it were there; apply needs the host")
+    // Only what is known of a change fails its plan.
+    let kind = if problem.kind == Kind::Refused { Kind::User } else { problem.kind };
+    let problem =
+        problem.then("this is planned as if nothing of it were there; apply needs the host");
+    Problem { kind, ..problem }
 }
 
 /// Refuses an apply that would do more than was planned.

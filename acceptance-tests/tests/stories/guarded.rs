@@ -187,8 +187,22 @@ fn a_member_whose_directory_is_missing_is_not_built_anew() {
         return;
     }
     let s = Story::new(2).unwrap();
-    let config = Config::pair();
+    let mut config = Config::pair();
+    // The members follow each other on a network of their own.
+    for (name, index) in [("a", 0), ("b", 1)] {
+        let (host, service) = (s.host(index), format!("10.77.0.{}", index + 1));
+        host.exec(&format!("ip addr add {service}/24 dev eth0")).unwrap().ok().unwrap();
+        config.clusters.get_mut(name).unwrap().server = Some(format!(
+            "host = {{ name = \"h{}\", address = \"{}\", port = {}, service_address = \"{service}\" }}",
+            index + 1,
+            host.address(),
+            host.port()
+        ));
+    }
     s.apply(&config).unwrap();
+    let source = "show parameters like 'log_restore_source'";
+    let source = format!("{:?}", sql::query(s.root(1), source).unwrap());
+    assert!(source.contains("10.77.0.1:2882"), "{source}");
     unmounted(&s, 1, "b");
     let text = s.fails(&["apply", "-auto-approve", "-no-color"]).unwrap();
     assert!(text.contains("directory of \"b\"") && text.contains("is missing"), "{text}");

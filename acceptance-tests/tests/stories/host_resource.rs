@@ -159,7 +159,7 @@ async fn the_resource_creates_reads_imports_moves_and_destroys() {
     let state = terraform(&cx, Some(&state), &config).await.unwrap();
     assert_eq!(a.exec("stat -c '%U %a' /data/1").unwrap().stdout, "obsvc 700\n");
     assert!(
-        matches!(&state.runbook, Value::Value(r) if r.starts_with("prepare host \"h1\": 5 steps")),
+        matches!(&state.runbook, Value::Value(r) if r.starts_with("#2 prepare host \"h1\": 5 steps")),
         "{:?}",
         state.runbook
     );

@@ -436,6 +436,11 @@ mod tests {
             let why = Group::parse(&note.to_string()).unwrap_err();
             assert!(why.contains(word), "{at} = {value}: {why}");
         }
+        for (address, word) in [("local", "local"), ("x y", "damaged"), ("-x", "damaged")] {
+            let mut served = note();
+            served["members"]["b"]["service_address"] = json!(address);
+            assert!(Group::parse(&served.to_string()).unwrap_err().contains(word), "{address}");
+        }
         let mut renamed = note();
         let member = renamed["members"]["b"].clone();
         renamed["members"]["x/../$(id)"] = member;

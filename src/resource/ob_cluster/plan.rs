@@ -38,9 +38,10 @@ fn server_mut(state: &mut Cluster) -> Option<&mut super::Server> {
 #[must_use]
 pub fn instance(state: &Cluster) -> Option<Node> {
     let server = server(state)?;
-    let endpoint = known(&server.host)??.endpoint()?;
+    let connection = known(&server.host)??;
+    let endpoint = connection.endpoint()?;
     let port = |value, default| u16::try_from(*known(value)?.unwrap_or(default)).ok();
-    Some(Node::new(
+    let node = Node::new(
         ObjectName::parse(&text(&state.name)?).ok()?,
         host(endpoint, &text(&server.run_as)?),
         Directory::parse(&text(&server.base_dir)?).ok()?,
@@ -48,7 +49,8 @@ pub fn instance(state: &Cluster) -> Option<Node> {
             (Port::Sql, port(&server.sql_port, &SQL_PORT)?),
             (Port::Rpc, port(&server.rpc_port, &RPC_PORT)?),
         ],
-    ))
+    );
+    Some(Node { service_address: connection.service()?, ..node })
 }
 
 /// What a state asks for; `None` while something that shapes the graph is unknown.

@@ -21,6 +21,11 @@ pub fn connection(state: &HostState) -> Connection {
         user: state.user.clone(),
         identity: state.identity.clone(),
         host_key: state.host_key.clone(),
+        service_address: match &state.network {
+            Value::Value(network) => network.service_address.clone(),
+            Value::Null => Value::Null,
+            Value::Unknown => Value::Unknown,
+        },
     }
 }
 

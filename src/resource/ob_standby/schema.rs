@@ -105,14 +105,16 @@ impl InstanceRef {
     /// The instance; `None` while something is unknown.
     #[must_use]
     pub fn instance(&self) -> Option<Node> {
-        let endpoint = known(&self.host)??.endpoint()?;
+        let connection = known(&self.host)??;
+        let endpoint = connection.endpoint()?;
         let port = |value| u16::try_from(*known(value)??).ok();
-        Some(Node::new(
+        let node = Node::new(
             ObjectName::parse(&text(&self.name)?).ok()?,
             crate::resource::common::host(endpoint, &text(&self.run_as)?),
             Directory::parse(&text(&self.base_dir)?).ok()?,
             [(Port::Sql, port(&self.sql_port)?), (Port::Rpc, port(&self.rpc_port)?)],
-        ))
+        );
+        Some(Node { service_address: connection.service()?, ..node })
     }
     /// What it is; `None` while unknown.
     #[must_use]
@@ -128,7 +130,10 @@ impl InstanceRef {
         Self {
             engine: text(engine.as_str()),
             name: text(&node.name),
-            host: Value::Value(Connection::of(&node.host.endpoint)),
+            host: Value::Value(Connection {
+                service_address: node.service_address.as_deref().map_or(Value::Null, text),
+                ..Connection::of(&node.host.endpoint)
+            }),
             base_dir: text(&node.directory),
             sql_port: port(Port::Sql),
             rpc_port: port(Port::Rpc),

@@ -123,21 +123,19 @@ async fn still_answers(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<Strin
 
 async fn dial(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<String>, Problem> {
     let transport = cx.connect(&heir.host).await?;
-    let address = &dead.host.endpoint.address;
-    let answers = |port: u16| {
-        let dial = transport.dial(address, port);
+    let (serves, logs_in) = (dead.address().to_owned(), dead.host.endpoint.address.to_string());
+    let answers = |address: String, port: u16| {
+        let transport = transport.clone();
         async move {
+            let dial = transport.dial(&address, port);
             matches!(tokio::time::timeout(Duration::from_secs(5), dial).await, Ok(Ok(_)))
-                .then_some(port)
+                .then(|| format!("port {port} of {address}"))
         }
     };
     let (sql, rpc, ssh) = tokio::join!(
-        answers(dead.sql_port()),
-        answers(dead.rpc_port()),
-        answers(dead.host.endpoint.port)
+        answers(serves.clone(), dead.sql_port()),
+        answers(serves, dead.rpc_port()),
+        answers(logs_in, dead.host.endpoint.port)
     );
-    Ok(sql
-        .or(rpc)
-        .or(ssh)
-        .map(|port| format!("port {port} of {address} answers from {}", heir.host.endpoint.name)))
+    Ok(sql.or(rpc).or(ssh).map(|at| format!("{at} answers from {}", heir.host.endpoint.name)))
 }
