@@ -199,8 +199,8 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     // The configuration that fixes all of them.
     let said = s.apply(&good).unwrap();
     assert!(
-        said.to_lowercase().contains("resumes the creation"),
-        "what was begun is resumed, and said so: {said}"
+        !said.to_lowercase().contains("resumes the creation"),
+        "each mistake was found before anything was begun: {said}"
     );
     s.settled().unwrap();
     assert!(s.writable(0).unwrap(), "root logs in with the password of every quote character");

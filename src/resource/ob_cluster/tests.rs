@@ -196,7 +196,7 @@ fn each_change_has_its_steps_and_no_change_has_none() {
             "its package is lost, and it gets another one",
             Cluster { status: v("package lost"), ..s.clone() },
             with(|c| c.package = package("1.4.1")),
-            "place_package begin_restart use_package stop_server start_server end_restart",
+            "prove_room place_package begin_restart use_package stop_server start_server end_restart",
         ),
         (
             "every user can read its rows",
