@@ -196,11 +196,22 @@ fn each_mistake_gives_one_clear_error_and_the_next_apply_after_the_fix_works() {
     one_clear_error("port taken", &s, &good, &["2881", "taken", &one]);
     s.host(0).exec("kill $(cat /run/second.pid)").unwrap().ok().unwrap();
 
-    // The configuration that fixes all of them.
+    // The configuration that fixes all of them. Its provider is killed on the way.
+    s.write(&good).unwrap();
+    let mark = s.dir.path().join("begun.mark");
+    let mut run =
+        s.tf.clone()
+            .env("OB_FAULT", "start_server:decided")
+            .env("OB_FAULT_MARK", mark.display().to_string())
+            .start(&["apply", "-auto-approve", "-no-color"])
+            .unwrap();
+    run.wait_file(&mark, Duration::from_secs(120)).unwrap();
+    run.kill_provider().unwrap();
+    assert_ne!(run.wait(Duration::from_secs(60)).unwrap().status, 0);
     let said = s.apply(&good).unwrap();
     assert!(
-        !said.to_lowercase().contains("resumes the creation"),
-        "each mistake was found before anything was begun: {said}"
+        said.to_lowercase().contains("resumes the creation"),
+        "what was begun is resumed, and said so: {said}"
     );
     s.settled().unwrap();
     assert!(s.writable(0).unwrap(), "root logs in with the password of every quote character");

@@ -68,7 +68,7 @@ async fn parameters(cx: &Cx, prior: &Desired, next: &Desired, facts: &Facts) -> 
     }
     let Ok(said) = server::ask_running(cx, &next.node, facts).await else { return Vec::new() };
     let wrong = |name: &str, value: &str| match said.parameters.get(name) {
-        None => Some("the server has no parameter of that name".to_owned()),
+        None => Some("it does not exist on the server".to_owned()),
         Some(now) => {
             unlike(now, value).map(|kind| format!("\"{value}\" is no {kind}; it is {now} now"))
         }
