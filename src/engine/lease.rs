@@ -57,6 +57,9 @@ pub struct Target {
     pub dead: Vec<Host>,
     /// What the mark of the object's one node must say; `None` when the object has no mark.
     pub mark: Option<MarkMust>,
+    /// The lease keeps others away, and its loss stops nothing: what was begun under it has to come
+    /// to its end whatever becomes of other hosts.
+    pub advisory: bool,
 }
 
 /// What the mark of an object must say for an effect on it, beside the owner of the run.
@@ -73,7 +76,8 @@ impl Target {
     #[must_use]
     pub fn new(key: Key, title: impl Into<String>, hosts: Vec<Host>) -> Self {
         let (engine, nodes, dead) = (Engine::None, Vec::new(), Vec::new());
-        Self { key, title: title.into(), engine, nodes, hosts, dead, mark: None }
+        let (title, advisory) = (title.into(), false);
+        Self { key, title, engine, nodes, hosts, dead, mark: None, advisory }
     }
     /// A node, on its host, with what its mark must say.
     #[must_use]
@@ -391,6 +395,7 @@ fn hold(
 async fn renew(cx: Cx, target: Target, script: String, lost: CancellationToken, taken: Instant) {
     let hosts = target.living();
     let mut renewed = vec![taken; hosts.len()];
+    let mut superseded = vec![false; hosts.len()];
     let mut asked = JoinSet::new();
     let ask = |i: usize| {
         let (cx, host, script) = (cx.clone(), hosts[i].clone(), script.clone());
@@ -406,13 +411,18 @@ async fn renew(cx: Cx, target: Target, script: String, lost: CancellationToken, 
         let end = held_since(&renewed, target.quorum()) + Duration::from_secs(ttl() - ttl() / 6);
         let answer = tokio::select! {
             answer = asked.join_next() => answer,
-            () = tokio::time::sleep_until(end) => None,
+            () = tokio::time::sleep_until(end), if !target.advisory => None,
         };
         let Some(Ok((i, start, answer))) = answer else { break };
         match answer {
             Ok(output) if output.ok() => renewed[i] = start,
-            Ok(output) if output.status == gate::SUPERSEDED => break,
+            // One host that says so may be wrong, or lie; as many as keep a quorum away do not.
+            Ok(output) if output.status == gate::SUPERSEDED => superseded[i] = true,
             _ => {}
+        }
+        let left = superseded.iter().filter(|s| !**s).count();
+        if left < target.quorum() && !target.advisory {
+            break;
         }
         asked.spawn(ask(i));
     }

@@ -60,10 +60,9 @@ impl Step for ForgetHome {
             )
         } else if says("known") {
             Check::Needed("its note is there, and the directory is not".into())
-        } else if says("gate") {
+        } else if says("gone") {
             Check::Done
         } else {
-            // The lease of this operation leaves the gate that says so.
             Check::Needed("the host knows nothing of it".into())
         })
     }

@@ -32,7 +32,7 @@ pub async fn authenticate(
     tried: &mut Tried,
 ) -> Result<(), Failure> {
     tried.connections += 1;
-    let before = tried.refused.len();
+    let (before, said) = (tried.refused.len(), tried.said.len());
     for signer in &login.signers {
         let done = match signer {
             KeyHolder::Key(key) if tried.refused.contains(key.public_key().key_data()) => continue,
@@ -53,7 +53,7 @@ pub async fn authenticate(
             Ok(true) => return Ok(()),
             Ok(false) => {}
             // A link that ends after a refusal means sshd's MaxAuthTries or a penalty.
-            Err(Failure::Dropped(why)) if !tried.said.is_empty() => {
+            Err(Failure::Dropped(why)) if tried.said.len() > said => {
                 if tried.refused.len() > before && tried.connections < CONNECTIONS {
                     return Err(Failure::Again);
                 }

@@ -228,7 +228,7 @@ impl Story {
                 })
                 .is_some_and(|(_, file)| {
                     file.starts_with("journal/")
-                        || ["gate", "gate.lock", "lock", "lock.pid"].contains(&file)
+                        || ["gate", "gate.lock", "lock", "lock.pid", "gone"].contains(&file)
                 });
             gate || line.ends_with("/.ob/objects")
                 || line.ends_with("/.ob/machine")

@@ -16,9 +16,8 @@ pub struct Facts {
     /// A server of ours was made here and never removed, by the run user's own notes, which are
     /// not in the base directory.
     pub known: bool,
-    /// The home of the user who works there has a gate of the place; it stays when the server is
-    /// removed.
-    pub gate: bool,
+    /// The last server of the place was removed by us, or a person said that it is gone.
+    pub gone: bool,
     /// The base directory holds what a server writes: its store, settings, logs or run files.
     pub data: bool,
     /// What else is in the base directory, at most ten names. `lost+found` is not counted.
@@ -89,12 +88,13 @@ impl Facts {
     pub fn missing(&self) -> bool {
         self.known && self.mark.is_none() && self.mark_damaged.is_none() && !self.data
     }
-    /// Nothing of a server is here, and nobody ever worked at its place: of a server that was made
-    /// here, its host was installed anew or its user's home is gone.
+    /// Nothing of a server is here, and nobody removed one: of a server that was made here, the host
+    /// was installed anew or its user's home is gone. A gate is no such word, as anybody who asks for
+    /// a lease leaves one.
     #[must_use]
     pub fn nothing_known(&self) -> bool {
         let marked = self.mark.is_some() || self.mark_damaged.is_some();
-        !marked && !self.data && !self.known && !self.gate
+        !marked && !self.data && !self.known && !self.gone
     }
     /// How `user`, an account of ours, logs in; `None` before that account was made.
     #[must_use]

@@ -29,7 +29,10 @@ mount_forbids() {
 # write a unit.
 cron_alone() {
   [ -d /run/systemd/system ] || return 0
-  [ "$(id -u)" != 0 ] && ! sudo -n -l >/dev/null 2>&1
+  # A manager of the user's own that lives without a login does it, too.
+  [ "$(id -u)" = 0 ] || { [ -e "/var/lib/systemd/linger/$(id -un)" ] &&
+    [ -S "/run/user/$(id -u)/systemd/private" ]; } && return 1
+  ! sudo -n -l >/dev/null 2>&1
 }
 
 # Prints why the user who runs this may not use cron, in one line; nothing if that may.

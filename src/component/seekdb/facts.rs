@@ -54,7 +54,7 @@ fn parse(text: &str) -> Facts {
     Facts {
         exists: has("exists"),
         known: has("known"),
-        gate: has("gate"),
+        gone: has("gone"),
         data: has("data"),
         strays: facts
             .iter()

@@ -90,5 +90,6 @@ sdb_mark() {
   mkdir -p "$own" "$OB_STATE/objects/$1" && printf '%s\n' "$2" | ob_put "$own/mark" || return 1
   sdb_h="$OB_STATE/objects/$1/home" sdb_b=''
   [ -r "$sdb_h" ] && read -r sdb_b < "$sdb_h"
-  [ "$sdb_b" = "$base" ] || printf '%s\n' "$base" | ob_put "$sdb_h"
+  [ "$sdb_b" = "$base" ] || printf '%s\n' "$base" | ob_put "$sdb_h" || return 1
+  rm -f "$OB_STATE/objects/$1/gone"
 }

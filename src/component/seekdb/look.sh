@@ -6,7 +6,7 @@ while read -r k v _; do
   case $k in MemTotal:) echo "memory=${v}K"; break ;; esac
 done < /proc/meminfo
 [ -e "$OB_STATE/objects/$2/home" ] && echo known=1
-[ -e "$OB_STATE/objects/$2/gate" ] && echo gate=1
+[ -e "$OB_STATE/objects/$2/gone" ] && echo gone=1
 if [ -d "$base" ]; then
   echo exists=1
   empty=1 lost='' strays=0

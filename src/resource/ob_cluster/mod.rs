@@ -19,13 +19,12 @@ use super::common;
 use super::execute::{Job, execute, owner, reader};
 use super::{Applied, ApplyInput, Claim, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::{Problem, Secret};
-use crate::component::database::{Database, left};
+use crate::component::database::{self, Database, Whose, left};
 use crate::engine::lease::{MarkMust, Target};
 use crate::engine::{Graph, Impact, Key, Node, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
-use tokio::task::JoinSet;
 
 /// The resource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,31 +105,45 @@ fn targets(database: &dyn Database, node: &Node, mark: MarkMust) -> Vec<Target> 
 }
 
 /// The lease of the group that a node is a member of, so that its restart does not meet that of
-/// another member or a move of the role. Members that do not answer are left out: they take part in
-/// neither.
+/// another member or a move of the role. A note names no member that does not name this one, too:
+/// those are left out, as are members that do not answer.
 async fn group_of(
     cx: &Context,
-    database: &dyn Database,
+    owner: &str,
+    database: &'static dyn Database,
     node: &Node,
 ) -> Result<Option<Target>, Problem> {
     let cx = reader(cx);
     let Some(group) = database.facts(&cx, node).await?.group else { return Ok(None) };
+    let here = |m: &Node| m.same_place(node);
+    if group.authority != owner || !group.members.values().any(here) {
+        return Ok(None);
+    }
+    let seen = database::look_all(database, &cx, &group.untrusted(), Whose::of(&group)).await;
+    let says_so = |name: &str| {
+        let note = seen.get(name).and_then(|m| m.note.as_ref());
+        note.is_some_and(|n| n.members.values().any(here))
+    };
+    let mut dead = Vec::new();
     let members: Vec<_> = group
         .untrusted()
-        .into_values()
-        .map(|member| if member.same_place(node) { node.clone() } else { member })
+        .into_iter()
+        .map(|(name, member)| {
+            if here(&member) {
+                return node.clone();
+            }
+            if !says_so(&name) {
+                dead.push(member.host.clone());
+            }
+            member
+        })
         .collect();
-    let mut asked = JoinSet::new();
-    for host in members.iter().map(|m| m.host.clone()) {
-        let cx = cx.clone();
-        asked.spawn(async move { cx.connect(&host).await.err().map(|_| host) });
-    }
-    let dead = asked.join_all().await.into_iter().flatten().collect();
     let key = Key::group(&group.name, members.iter());
     let hosts = members.iter().map(|m| m.host.clone()).collect();
     Ok(Some(Target {
         engine: group.engine,
         dead,
+        advisory: true,
         nodes: members.clone(),
         ..Target::new(key, format!("standby.{}", group.name), hosts)
     }))
@@ -195,7 +208,7 @@ async fn update(
     let database = plan::database(planned).ok_or_else(unknown_input)?;
     let mut targets = targets(database, &desired.node, mark_of(prior));
     if planned_graph.impact().into_iter().any(Impact::disruptive) {
-        targets.extend(group_of(cx, database, &desired.node).await?);
+        targets.extend(group_of(cx, &owner(&cx.session)?, database, &desired.node).await?);
     }
     // Apply runs the planned graph; its steps skip and report what turned out to be done meanwhile.
     let job = Job {

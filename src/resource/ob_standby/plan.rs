@@ -381,6 +381,22 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
             .attribute(["members"]),
         );
     }
+    let leavers = gone(prior, &want);
+    if !leavers.is_empty() && prior.root_password_wo_version == next.root_password_wo_version {
+        let names: Vec<_> = leavers.keys().map(|n| format!("\"{n}\"")).collect();
+        diags.caution(
+            Problem::user(format!("root's password of group \"{}\" stays", want.name))
+                .why(format!(
+                    "the host of {} keeps it in its files until they are removed",
+                    names.join(", ")
+                ))
+                .fix(
+                    "if who leaves is not trusted, set another root_password_wo in this same apply \
+                     (raise root_password_wo_version)",
+                )
+                .attribute(["root_password_wo_version"]),
+        );
+    }
     for name in
         gone(prior, &want).keys().filter(|n| seen.standing.get(*n) == Some(&Standing::Unreachable))
     {

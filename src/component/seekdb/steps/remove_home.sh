@@ -7,8 +7,9 @@ for f in "$own"/*; do
   case ${f##*/} in mark|aside) ;; *) rm -rf "$f" ;; esac
 done
 rmdir "$own/aside" 2>/dev/null
-# The note of the directory goes before the mark: a note without a mark means a directory that is
+# Who comes later is told that it was removed, and is not only not there. The note of the directory
+# goes before the mark: a note without a mark means a directory that is
 # missing, not one that was removed.
-rm -f "$OB_STATE/objects/$2/home" && rm -f "$own/mark"
+: > "$OB_STATE/objects/$2/gone" && rm -f "$OB_STATE/objects/$2/home" && rm -f "$own/mark"
 rmdir "$own" 2>/dev/null && rmdir "$base" 2>/dev/null
 :

@@ -19,8 +19,14 @@ whole 2>/dev/null || {
   echo 'its package is lost or changed: the next apply of its ob_cluster places it again' >&2
   exit 1
 }
+rm -f "$own/new"
 case $how in
   alone)
+    # Only a create makes a store. One that is gone since may be on a disk that is not mounted.
+    [ -d "$base/store/redo" ] || grep -q '"stage":"building"' "$own/mark" || {
+      echo 'its store is gone: its disk may not be mounted; no other one is made' >&2
+      exit 1
+    }
     # A first start that was cut (full disk, power loss) leaves a store on which no server ever
     # starts again (-4015 on 1.4.0.post1). Such a store is wiped if the object is still being built,
     # no later step has begun, and its only log is empty or says that no start ever completed. Then
