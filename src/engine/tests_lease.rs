@@ -376,7 +376,8 @@ async fn who_could_not_get_a_lease_holds_nothing_afterwards() {
 }
 
 /// Hosts without processes, for tests that pass minutes in no time: each answers as its name says.
-/// `silent` takes the whole time a host may have to say nothing, `shaky` fails every second time.
+/// `silent` takes the whole time a host may have to say nothing, `shaky` fails every second time,
+/// `liar` says that another run has the gate.
 /// All of them answer until the lease is taken.
 #[derive(Clone, Default)]
 struct Names(Arc<Mutex<BTreeMap<String, usize>>>);
@@ -414,6 +415,7 @@ impl Transport for Named {
                     tokio::time::sleep(Duration::from_secs(25)).await;
                     return Err(TransportError::Unreachable("silent".into()));
                 }
+                "liar" => return Ok(Output { status: gate::SUPERSEDED, ..Output::default() }),
                 "shaky" if odd => return Err(TransportError::Unreachable("shaky".into())),
                 _ => {}
             }
@@ -437,6 +439,7 @@ async fn a_silent_host_costs_a_lease_neither_its_renewals_nor_its_end() {
         (["good", "shaky", "silent"], true),
         (["good", "good2", "silent"], true),
         (["good", "silent", "silent2"], false),
+        (["good", "good2", "liar"], true),
     ] {
         let cx = Cx::new(Arc::new(Names::default()), CancellationToken::new(), BTreeMap::new());
         let held = operation(&Graph::new(), "me");
@@ -448,4 +451,11 @@ async fn a_silent_host_costs_a_lease_neither_its_renewals_nor_its_end() {
             assert_eq!(start.elapsed().as_secs(), 25, "it ends at its time: {hosts:?}");
         }
     }
+    // What was begun under such a lease comes to its end.
+    let cx = Cx::new(Arc::new(Names::default()), CancellationToken::new(), BTreeMap::new());
+    let object = Target { advisory: true, ..target(&["good", "silent"]).remove(0) };
+    let op = operation(&Graph::new(), "me");
+    let leases = lease::take_all(&cx, &op, vec![object]).await.unwrap();
+    let lost = tokio::time::timeout(Duration::from_secs(600), leases[0].lost.cancelled()).await;
+    assert!(lost.is_err());
 }
