@@ -102,17 +102,18 @@ pub(super) fn session(
     if diags.errors.len() > errors {
         return None;
     }
+    let sql_credentials = credentials(block, &env);
     Some(Session {
         owner,
         who: who(&env),
         sql_later: block.sql.is_unknown()
             || block.sql.as_ref_option().is_some_and(|s| {
-                let missing = |c: &BTreeMap<_, _>| c.len() > credentials(block, &env).len();
+                let missing = |c: &BTreeMap<_, _>| c.len() > sql_credentials.len();
                 s.credentials.is_unknown() || s.credentials.as_ref_option().is_some_and(missing)
             }),
         connector: connect(ssh, cancel),
         archives: Archives::new(store::folder(env)),
-        sql_credentials: credentials(block, &env),
+        sql_credentials,
         observe,
         sudo,
         limits: Limits::of(usize::try_from(parallelism).unwrap_or(16)),

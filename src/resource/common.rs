@@ -1,10 +1,10 @@
 //! What several resources share: the connection object, functions that read values, the plan's
 //! one-line runbook.
 use crate::base::units::count;
-use crate::base::{Address, Kind, Problem};
+use crate::base::{Address, Kind, Problem, Secret};
 use crate::engine::{Graph, Host};
-use crate::schema::Value;
 use crate::schema::build::{Named, address, number, string};
+use crate::schema::{Diagnostics, Report, Value};
 use crate::transport::Endpoint;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,6 +203,25 @@ pub fn numbered(prior: &Value<String>, line: Value<String>) -> Value<String> {
 #[must_use]
 pub fn impact(graph: &Graph) -> Texts {
     Value::Value(graph.impact().into_iter().map(|i| Value::Value(i.as_str().to_owned())).collect())
+}
+
+/// Reports a password of root's without its version, or the other way round.
+pub fn root_password_pair(password: &Value<String>, version: &Value<i64>, diags: &mut Diagnostics) {
+    if password.is_null() != version.is_null() && !password.is_unknown() && !version.is_unknown() {
+        diags.problem(
+            Problem::user("root_password_wo and root_password_wo_version belong together")
+                .why("a write-only value is in no state: only its version tells that it changed")
+                .fix("set both, or none")
+                .attribute(["root_password_wo_version"]),
+        );
+    }
+}
+
+/// The secret of a run that sets root's password, by the name under which steps ask for it.
+#[must_use]
+pub fn root_password(password: Option<&Value<String>>) -> BTreeMap<String, Secret> {
+    let password = password.and_then(set_text);
+    password.map(|p| ("root_password_wo".to_owned(), Secret::new(p))).into_iter().collect()
 }
 
 /// The problem of a state that says too little to find an object: somebody edited it, or a tool did.

@@ -92,8 +92,7 @@ impl Resource for ObCluster {
 
 /// The write-only values of the configuration, by name.
 fn secrets(config: Option<&Cluster>) -> BTreeMap<String, Secret> {
-    let password = config.and_then(|c| common::set_text(&c.root_password_wo));
-    password.map(|p| ("root_password_wo".to_owned(), Secret::new(p))).into_iter().collect()
+    common::root_password(config.map(|c| &c.root_password_wo))
 }
 
 fn unknown_input() -> Problem {

@@ -7,7 +7,8 @@ use crate::base::{Directory, ObjectName};
 use crate::component::database::{self, Database, Desired, Server, State};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{
-    Map, host, impact, known, numbered, plain_map, runbook, set_text, text, texts,
+    Map, host, impact, known, numbered, plain_map, root_password_pair, runbook, set_text, text,
+    texts,
 };
 use crate::resource::place::import_id;
 use crate::resource::{Claim, PlanInput, Planned};
@@ -143,17 +144,7 @@ pub fn validate(config: &Cluster, diags: &mut Diagnostics) {
                 .attribute(["root_password_wo"]),
         );
     }
-    if config.root_password_wo.is_null() != config.root_password_wo_version.is_null()
-        && !config.root_password_wo.is_unknown()
-        && !config.root_password_wo_version.is_unknown()
-    {
-        diags.problem(
-            Problem::user("root_password_wo and root_password_wo_version belong together")
-                .why("a write-only value is in no state: only its version tells that it changed")
-                .fix("set both, or none")
-                .attribute(["root_password_wo_version"]),
-        );
-    }
+    root_password_pair(&config.root_password_wo, &config.root_password_wo_version, diags);
 }
 
 /// Computes the planned state.

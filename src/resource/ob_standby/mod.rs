@@ -144,8 +144,7 @@ fn dead<'a>(
 
 /// The write-only values of the configuration, by name.
 fn secrets(config: Option<&Standby>) -> BTreeMap<String, Secret> {
-    let password = config.and_then(|c| common::set_text(&c.root_password_wo));
-    password.map(|p| ("root_password_wo".to_owned(), Secret::new(p))).into_iter().collect()
+    common::root_password(config.map(|c| &c.root_password_wo))
 }
 
 async fn create(

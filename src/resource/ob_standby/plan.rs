@@ -5,7 +5,9 @@ use crate::base::Problem;
 use crate::base::units::count;
 use crate::component::database::{self, Database, Move, Seen, Standing, Want};
 use crate::engine::{Engine, Graph, Node, Port};
-use crate::resource::common::{impact, known, numbered, runbook, set_text, text};
+use crate::resource::common::{
+    impact, known, numbered, root_password_pair, runbook, set_text, text,
+};
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,13 @@ pub fn first(state: &Standby) -> Option<Want> {
     want(state).map(|want| Want { root_password, ..want })
 }
 
+/// The epoch that the state knows; 0 when it knows none.
+#[must_use]
+pub fn known_epoch(state: &Standby) -> u64 {
+    let epoch = known(&state.epoch).flatten().copied();
+    epoch.and_then(|e| u64::try_from(e).ok()).unwrap_or(0)
+}
+
 /// What the last read saw, from the state.
 #[must_use]
 pub fn seen(prior: &Standby) -> Seen {
@@ -80,10 +89,9 @@ pub fn seen(prior: &Standby) -> Seen {
             standing.extend(set_text(word).and_then(Standing::parse).map(|s| (name.clone(), s)));
         }
     }
-    let epoch = known(&prior.epoch).flatten().and_then(|e| u64::try_from(*e).ok()).unwrap_or(0);
     Seen {
         standing,
-        epoch,
+        epoch: known_epoch(prior),
         noted: text(&prior.noted_primary).unwrap_or_default(),
         asked: text(&prior.primary).unwrap_or_default(),
         creation: set_text(&prior.creation).unwrap_or_default().to_owned(),
@@ -121,17 +129,7 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
                 .attribute(["members"]),
         );
     }
-    if config.root_password_wo.is_null() != config.root_password_wo_version.is_null()
-        && !config.root_password_wo.is_unknown()
-        && !config.root_password_wo_version.is_unknown()
-    {
-        diags.problem(
-            Problem::user("root_password_wo and root_password_wo_version belong together")
-                .why("a write-only value is in no state: only its version tells that it changed")
-                .fix("set both, or none")
-                .attribute(["root_password_wo_version"]),
-        );
-    }
+    root_password_pair(&config.root_password_wo, &config.root_password_wo_version, diags);
     let names = members.keys().cloned().collect::<Vec<_>>().join(", ");
     if let Value::Value(primary) = &config.primary
         && !members.contains_key(primary)
@@ -365,7 +363,8 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
     let Some(want) = want(next) else { return };
     let seen = seen(prior);
     let off = |name: &&String| seen.is(name) == Some(Standing::Unreachable);
-    if !gone(prior, &want).is_empty()
+    let leavers = gone(prior, &want);
+    if !leavers.is_empty()
         && let Some(name) = want.members.keys().find(off)
     {
         diags.caution(
@@ -381,7 +380,6 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
             .attribute(["members"]),
         );
     }
-    let leavers = gone(prior, &want);
     if !leavers.is_empty() && prior.root_password_wo_version == next.root_password_wo_version {
         let names: Vec<_> = leavers.keys().map(|n| format!("\"{n}\"")).collect();
         diags.caution(
@@ -397,9 +395,7 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
                 .attribute(["root_password_wo_version"]),
         );
     }
-    for name in
-        gone(prior, &want).keys().filter(|n| seen.standing.get(*n) == Some(&Standing::Unreachable))
-    {
+    for name in leavers.keys().filter(|n| seen.standing.get(*n) == Some(&Standing::Unreachable)) {
         diags.caution(
             Problem::user(format!("member \"{name}\" leaves group \"{}\" as it is", want.name))
                 .why(

@@ -1,5 +1,5 @@
 //! Reads what is true of a group: asks all members at once, each within its deadline.
-use super::plan::{engine, members, seen as known_before};
+use super::plan::{engine, known_epoch, members};
 use super::schema::Standby;
 use crate::base::units::show_duration;
 use crate::base::{Kind, ObjectName, Problem, date};
@@ -28,7 +28,7 @@ pub async fn read(
     let mut warnings = Vec::new();
     let name = text(&state.name).unwrap_or_default();
     let creation = set_text(&state.creation).unwrap_or_default().to_owned();
-    let epoch = known_before(&state).epoch;
+    let epoch = known_epoch(&state);
     let whose =
         Whose { name: &name, authority: owner.unwrap_or_default(), creation: &creation, epoch };
     let seen = database::look_all(database::named(engine)?, cx, &members, whose).await;
@@ -120,12 +120,6 @@ pub async fn read(
     settle(&mut state.runbook);
     settle(&mut state.impact);
     Ok(Found { state: Some(state), warnings })
-}
-
-/// The epoch that the state knows; 0 when it knows none.
-fn known_epoch(state: &Standby) -> u64 {
-    let epoch = known(&state.epoch).flatten().copied();
-    epoch.and_then(|e| u64::try_from(e).ok()).unwrap_or(0)
 }
 
 fn show(loss: &Loss) -> String {

@@ -1,11 +1,13 @@
 //! Whether a host has what a server needs of it: memory, disks, free ports, the right processor.
 use super::super::server::hex;
-use super::super::{Facts, about};
+use super::super::{Facts, LIB};
 use super::{facts_of, id};
 use crate::base::Problem;
 use crate::base::units::Bytes;
+use crate::component::host::MOUNT;
 use crate::component::package::{Package, place};
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
+use crate::program;
 use crate::transport::key_values;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -65,7 +67,9 @@ impl ProveRoom {
     /// The host cannot be reached.
     pub async fn problems(&self, cx: &Cx, facts: &Facts) -> Result<Vec<Problem>, Problem> {
         let hexed: Vec<_> = self.ports().into_iter().map(hex).collect();
-        let program = about!(self.node, "room.sh").args(hexed.iter().map(String::as_str));
+        let program = program!("room.sh", LIB, MOUNT)
+            .arg(&*self.node.directory)
+            .args(hexed.iter().map(String::as_str));
         let said = cx.read(&self.node.host, &program).await?.stdout;
         let ground = Ground::parse(&said, &self.ports());
         let placed = place::is_there(cx, &self.node.host, &self.package).await?;

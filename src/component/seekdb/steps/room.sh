@@ -1,16 +1,10 @@
 # Prints what a host has for a server: its architecture, the free bytes and the mount of the base
 # directory (or of where it is to be made) and of the home that keeps packages, and which of the
 # ports (four hex digits each) somebody listens on. BASE PORT...
-# needs: engine/host.sh component/seekdb/lib.sh
+# needs: engine/host.sh component/seekdb/lib.sh component/host/mount.sh
 shift
 echo "arch=$(uname -m)"
-nearest() {
-  near=$1
-  while [ ! -d "$near" ]; do near=${near%/*}; [ -n "$near" ] || near=/; done
-}
-nearest "$base"; at=$near
-nearest "$OB_STATE"
-df -Pk "$at" "$near" | awk '
+df -Pk "$(mount_there "$base")" "$(mount_there "$OB_STATE")" | awk '
   NR == 2 { printf "base.free=%.0f\nbase.mount=%s\n", $4 * 1024, $6 }
   NR == 3 { printf "home.free=%.0f\nhome.mount=%s\n", $4 * 1024, $6 }'
 for p in "$@"; do
