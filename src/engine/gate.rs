@@ -309,6 +309,33 @@ mod tests {
         assert_eq!(run("two\n"), Some(0), "somebody has looked at it");
     }
 
+    /// A `sync` that takes its time lets each of them come while the first one writes.
+    #[test]
+    fn the_first_gates_of_several_objects_are_taken_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        let id = dir.path().join("id");
+        std::fs::write(&id, "one\n").unwrap();
+        let set = format!("OB_STATE={} ob_machine_id={}", quote(&text(&state)), quote(&text(&id)));
+        let slow = "sync() { sleep 0.3; command sync \"$@\"; }";
+        let run = &|n: u32| {
+            let take = format!("ob_take k{n} 1 me me 30 a 1 none [] '' k{n}/journal/a.log {{}}");
+            let script = format!("{set}\n{LIB}{slow}\n{take}\n");
+            std::process::Command::new("sh").args(["-c", &script]).output().unwrap()
+        };
+        std::thread::scope(|s| {
+            let all: Vec<_> = (0..4).map(|n| s.spawn(move || run(n))).collect();
+            for out in all.into_iter().map(|t| t.join().unwrap()) {
+                assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            }
+        });
+        assert_eq!(std::fs::read_to_string(state.join("machine")).unwrap(), "one\n");
+    }
+
+    fn text(path: &std::path::Path) -> String {
+        path.display().to_string()
+    }
+
     #[test]
     fn an_effect_needs_a_mark_of_the_owner_and_of_the_creation() {
         let a = "{\"format\":1,\"authority\":\"a\",\"creation\":\"1\",\"owner\":\"a\",\"stage\":\"complete\"}\n";

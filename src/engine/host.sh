@@ -17,8 +17,8 @@ ob_own_home() {
 ob_fd=9
 
 # Replaces FILE with stdin, durably: temp, fsync, rename, fsync of the directory. Callers take
-# turns (a gate's lock, an object's effect lock, the cache's). The temp has one name, so that what
-# a killed script left is gone with the next write.
+# turns (a gate's lock, an object's effect lock, the cache's, the machine's). The temp has one name,
+# so that what a killed script left is gone with the next write.
 ob_put() {
   ob_tmp="$1.tmp"
   cat > "$ob_tmp" && sync "$ob_tmp" && mv -f "$ob_tmp" "$1" && sync "${1%/*}"
@@ -75,15 +75,20 @@ ob_write_gate() {
 # Proves that $OB_STATE is of this machine, and notes the machine there the first time. In a home
 # that several machines share (NFS), or that was copied with its machine, gates, journals and the
 # boot in them would be another machine's (82). A host that does not say which it is cannot be told
-# apart.
+# apart. The first gates of several objects are taken at once, so that who notes it takes a lock.
 ob_machine() {
   ob_id=''
   { read -r ob_id < "${ob_machine_id:-/etc/machine-id}"; } 2>/dev/null
   [ -n "$ob_id" ] || return 0
+  if [ ! -s "$OB_STATE/machine" ]; then
+    exec 7>>"$OB_STATE/machine.lock"
+    flock -w 10 7 || exit 75
+    [ -s "$OB_STATE/machine" ] || printf '%s\n' "$ob_id" | ob_put "$OB_STATE/machine" || exit 1
+    exec 7>&-
+  fi
   ob_was=''
   { read -r ob_was < "$OB_STATE/machine"; } 2>/dev/null
-  if [ -z "$ob_was" ]; then printf '%s\n' "$ob_id" | ob_put "$OB_STATE/machine" || exit 1
-  elif [ "$ob_was" != "$ob_id" ]; then
+  if [ "$ob_was" != "$ob_id" ]; then
     printf '%s/machine names %.99s, and this machine is %s\n' "$OB_STATE" "$ob_was" "$ob_id" >&2
     exit 82
   fi
