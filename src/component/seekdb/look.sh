@@ -70,15 +70,24 @@ if [ -n "$sdb_p" ]; then
   x=$(readlink "/proc/$p/exe"); x=${x%/seekdb*}; echo "running=${x##*/}"
   echo "command=$(tr '\0' ' ' < "/proc/$p/cmdline" 2>/dev/null)"
 elif [ -n "$unit" ] && [ -d /run/systemd/system ]; then
-  # A server whose unit is ours and is disabled, or was asked to stop before its process ended, is
-  # down because somebody wants it so. After a crash the process ends first.
+  # A server whose unit is ours and which nothing starts at a boot, or whose unit was asked to stop
+  # before its process ended, is down because somebody wants it so. After a crash the process ends
+  # first.
+  mine=${OB_STATE%/.ob}/.config/systemd/user
+  boots() {
+    for l in /etc/systemd/system/*.wants/"$unit" "$mine"/*.wants/"$unit"; do
+      [ -L "$l" ] && return
+    done
+    crontab -l 2>/dev/null | {
+      while IFS= read -r l; do case $l in *":$base") exit 0 ;; esac; done
+      exit 1
+    }
+  }
   held() {
     f=$2/$1
     [ -e "$f" ] || { f=$2/ob@.service && grep -qxF "User=$(id -un)" "$f" 2>/dev/null; } || f=''
     if [ -f "$f" ] && grep -qxF 'ExecStart=/%I/.ob/start' "$f"; then
-      set -- "$1" "$2" "$3" "$2"/*.wants/"$1"
-      [ -L "$4" ] || crontab -l 2>/dev/null | grep -qF -- ":$base" ||
-        { echo "held=$3,disabled"; return; }
+      boots || { echo "held=$3,disabled"; return; }
     fi
     manager --no-pager show -p ActiveState -p ActiveExitTimestampMonotonic \
       -p ExecMainExitTimestampMonotonic -- "$1" 2>/dev/null | awk -F= -v "by=$3" '{ v[$1] = $2 }
@@ -92,7 +101,7 @@ elif [ -n "$unit" ] && [ -d /run/systemd/system ]; then
   u=$(id -u)
   if [ -S "/run/user/$u/systemd/private" ]; then
     manager() { XDG_RUNTIME_DIR=/run/user/$u systemctl --user "$@"; }
-    held "$unit" "${OB_STATE%/.ob}/.config/systemd/user" user
+    held "$unit" "$mine" user
   fi
 fi
 :

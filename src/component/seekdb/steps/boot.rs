@@ -210,6 +210,7 @@ impl Step for SetBoot {
 mod tests {
     use super::super::super::LIB;
     use super::*;
+    use crate::engine::gate;
     use crate::transport::sudo;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -277,8 +278,8 @@ mod tests {
             }
             // Not below /tmp, where others may write.
             let machine = Self { dir: tempfile::tempdir_in("/var").unwrap() };
-            for folder in ["units", "run", "bin"] {
-                fs::create_dir(machine.at(folder)).unwrap();
+            for folder in ["units", "run", "bin", "home/.ob"] {
+                fs::create_dir_all(machine.at(folder)).unwrap();
             }
             let (units, table) = (machine.show("units"), machine.show("crontab"));
             let systemctl = format!(
@@ -291,7 +292,8 @@ mod tests {
             let crontab = format!(
                 "[ ! -e {table}.shut ] || {{ echo 'must be suid to work' >&2; exit 1; }}\n\
                  case $1 in\n-l) cat {table} 2>/dev/null || {{ echo 'no crontab for root' >&2; \
-                 exit 1; }} ;;\n-r) rm {table} ;;\n-) cat > {table} ;;\nesac\n"
+                 exit 1; }} ;;\n-r) rm {table} ;;\n\
+                 -) [ ! -e {table}.slow ] || sleep 0.2; cat > {table} ;;\nesac\n"
             );
             for (name, text) in [("systemctl", systemctl), ("crontab", crontab)] {
                 let file = machine.at(&format!("bin/{name}"));
@@ -314,14 +316,17 @@ mod tests {
         }
         /// Runs a program about the object "main" in `/data/main`.
         fn run(&self, program: &str) -> Result<String, String> {
-            let library = [sudo::ROOT, sudo::ONLY_ROOT, LIB, BOOT, program].concat();
+            self.run_with(LINE, program)
+        }
+        fn run_with(&self, line: &str, program: &str) -> Result<String, String> {
+            let library = [gate::LIB, sudo::ROOT, sudo::ONLY_ROOT, LIB, BOOT, program].concat();
             let library = library
                 .replace("/etc/systemd/system", &self.show("units"))
                 .replace("/run/systemd/system", &self.show("run"));
             let path = format!("{}:{}", self.show("bin"), std::env::var("PATH").unwrap());
             let mut shell = Command::new("/bin/sh");
             shell.args(["-c", &library, "sh", "/data/main", UNIT_OF_MAIN, "ob-main.service"]);
-            shell.args([LINE, UNIT]).env("PATH", path);
+            shell.args([line, UNIT]).env("PATH", path).env("OB_STATE", self.show("home/.ob"));
             let out = shell.output().unwrap();
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
@@ -471,10 +476,61 @@ mod tests {
         m.unset().unwrap();
         assert_eq!(m.read("crontab"), theirs);
 
+        // Objects of one user do so at once, and each keeps its line.
+        m.write("crontab.slow", "");
+        let ours = ["@reboot one", "@reboot two", "@reboot three"];
+        for (program, there) in
+            [(include_str!("set_boot.sh"), true), (include_str!("unset_boot.sh"), false)]
+        {
+            std::thread::scope(|s| {
+                for line in ours {
+                    let m = &m;
+                    s.spawn(move || m.run_with(line, program).unwrap());
+                }
+            });
+            let table = m.read("crontab");
+            assert!(table.starts_with(&theirs), "{table}");
+            for line in ours {
+                assert_eq!(table.lines().any(|l| l == line), there, "{line}: {table}");
+            }
+        }
+
         // A crontab that cannot be read is not taken for an empty one.
         m.write("crontab.shut", "");
         assert!(m.set().unwrap_err().contains("cannot be read") && m.unset().is_err());
         fs::remove_file(m.at("crontab.shut")).unwrap();
         assert_eq!(m.read("crontab"), theirs);
+    }
+
+    /// A server that is down and that nothing starts was stopped by somebody; each way to start it
+    /// counts.
+    #[test]
+    fn what_starts_a_server_at_a_boot_is_found_in_each_place() {
+        let Some(m) = Machine::new("what_starts_a_server_at_a_boot_is_found_in_each_place") else {
+            return;
+        };
+        let held = |name: &str| {
+            let base = m.show(name);
+            fs::create_dir_all(m.at(name).join("store/redo")).unwrap();
+            let about =
+                format!("base='{base}' own=$base/.ob; set -- $base key 0B41 {UNIT_OF_MAIN}\n");
+            m.run(&(about + include_str!("../look.sh")))
+                .unwrap()
+                .lines()
+                .any(|l| l == "held=system,disabled")
+        };
+        m.write("units/ob@.service", &template("root"));
+        assert!(held("data/main"), "root's template alone starts nothing");
+        m.write("crontab", &format!("@reboot x # ob:main:{}\n", m.show("data/main2")));
+        assert!(held("data/main") && !held("data/main2"), "the line of another directory");
+        m.write("crontab", "");
+        let wants = "home/.config/systemd/user/default.target.wants";
+        fs::create_dir_all(m.at(wants)).unwrap();
+        symlink("x", m.at(wants).join(UNIT_OF_MAIN)).unwrap();
+        assert!(!held("data/main"), "the run user's own manager");
+        fs::remove_file(m.at(wants).join(UNIT_OF_MAIN)).unwrap();
+        assert!(held("data/main"));
+        m.run("root systemctl enable \"$unit\"").unwrap();
+        assert!(!held("data/main"), "the system's");
     }
 }

@@ -9,11 +9,7 @@ if [ -n "$boot_by" ]; then
   boot_write "$5" && boot_ctl enable "$unit" && boot_remove_former && boot_remove_line || exit 1
   [ "$boot_by" = user ] || boot_remove_user
 elif command -v crontab >/dev/null; then
-  t=$(boot_crontab) || exit 1
-  {
-    [ -z "$t" ] || printf '%s\n' "$t" | grep -vxF -e "$line"
-    printf '%s\n' "$line"
-  } | crontab - && boot_remove_user
+  boot_add_line && boot_remove_user
 else
   echo 'neither systemd with the rights that ob sudoers prints, nor a lingering manager of the' \
     'run user, nor crontab is there' >&2
