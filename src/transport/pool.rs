@@ -1,4 +1,5 @@
-//! The pool: one connection per host and login. It is made once and replaced when it is dead.
+//! The pool: one connection per host and login, and a second one while files are sent there. Each is
+//! made once and replaced when it is dead.
 use super::auth::Tried;
 use super::config::SshConfig;
 use super::frame::Frame;
@@ -52,12 +53,20 @@ impl Default for Patience {
     }
 }
 
+/// What a connection carries. On a slow link a file fills the connection that it goes over, and the
+/// renewals of a lease must not wait behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Traffic {
+    Scripts,
+    Files,
+}
+
 /// All connections of one provider process.
 pub struct Pool {
     config: SshConfig,
     cancel: CancellationToken,
     patience: Patience,
-    slots: InUse<Endpoint, Slot>,
+    slots: InUse<(Endpoint, Traffic), Slot>,
     handshakes: Semaphore,
     per_host: InUse<(String, u16), Semaphore>,
     me: Weak<Self>,
@@ -102,17 +111,21 @@ impl Pool {
         })
     }
 
-    fn slot(&self, endpoint: &Endpoint) -> Arc<Slot> {
+    fn slot(&self, endpoint: &Endpoint, traffic: Traffic) -> Arc<Slot> {
         // The name is for people: two names of one host share its connection. The jump chain is the
         // same for all hosts.
         let key = Endpoint { name: String::new(), ..endpoint.clone() };
         // A connection that is forgotten ends once nothing runs over it any more.
-        self.slots.get(key, Slot::default)
+        self.slots.get((key, traffic), Slot::default)
     }
 
     /// The live connection to `endpoint`: the one there is, or a new one.
-    async fn connection(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, TransportError> {
-        let slot = self.slot(endpoint);
+    async fn connection(
+        &self,
+        endpoint: &Endpoint,
+        traffic: Traffic,
+    ) -> Result<Arc<Connection>, TransportError> {
+        let slot = self.slot(endpoint, traffic);
         let get = async {
             let mut state = slot.state.lock().await;
             if let Some(connection) = &state.connection {
@@ -130,7 +143,7 @@ impl Pool {
                 return Err(TransportError::Cancelled);
             }
             let started = Instant::now();
-            match self.establish(endpoint).await {
+            match self.establish(endpoint, traffic).await {
                 Ok(connection) => {
                     *state = State { connection: Some(connection.clone()), failed: None };
                     Ok(connection)
@@ -157,14 +170,18 @@ impl Pool {
         }
     }
 
-    async fn establish(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, TransportError> {
+    async fn establish(
+        &self,
+        endpoint: &Endpoint,
+        traffic: Traffic,
+    ) -> Result<Arc<Connection>, TransportError> {
         let login = keys::login(&self.config, endpoint).await?;
         let (started, mut tries, mut tried) = (Instant::now(), 0_u32, Tried::default());
         let (first, longest) = (Duration::from_millis(50), Duration::from_secs(1));
         let mut pauses = Pauses::growing(first, longest).scattered();
         loop {
             tries += 1;
-            let (patience, why) = match self.attempt(endpoint, &login, &mut tried).await {
+            let (patience, why) = match self.attempt(endpoint, traffic, &login, &mut tried).await {
                 Ok(connection) => return Ok(connection),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Again) => continue,
@@ -185,6 +202,7 @@ impl Pool {
     async fn attempt(
         &self,
         endpoint: &Endpoint,
+        traffic: Traffic,
         login: &keys::Login,
         tried: &mut Tried,
     ) -> Result<Arc<Connection>, Failure> {
@@ -192,7 +210,7 @@ impl Pool {
         // waited for.
         let below = match jump::before(&self.config.bastion, endpoint) {
             Some(hop) => Some(
-                Box::pin(self.connection(hop))
+                Box::pin(self.connection(hop, traffic))
                     .await
                     .map_err(|e| Failure::Final(through(hop, e)))?,
             ),
@@ -261,7 +279,7 @@ impl Connector for Pool {
         let inner: Arc<dyn Transport> = if endpoint.address.is_local() {
             Arc::new(Local::new(endpoint.clone(), BTreeMap::new()))
         } else {
-            self.connection(endpoint).await?;
+            self.connection(endpoint, Traffic::Scripts).await?;
             let pool = self.me.upgrade().ok_or(TransportError::Cancelled)?;
             Arc::new(Remote { endpoint: endpoint.clone(), pool })
         };
@@ -276,6 +294,19 @@ struct Remote {
     pool: Arc<Pool>,
 }
 
+impl Remote {
+    async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
+        self.pool.connection(&self.endpoint, Traffic::Scripts).await
+    }
+    /// The connection for files; on a host that takes no second login, the only one.
+    async fn carrier(&self) -> Result<Arc<Connection>, TransportError> {
+        match self.pool.connection(&self.endpoint, Traffic::Files).await {
+            Err(e) if e != TransportError::Cancelled => self.connection().await,
+            got => got,
+        }
+    }
+}
+
 #[async_trait]
 impl Transport for Remote {
     fn endpoint(&self) -> &Endpoint {
@@ -283,18 +314,18 @@ impl Transport for Remote {
     }
     async fn run(&self, script: &Script) -> Result<Output, TransportError> {
         let frame = Frame::run(script, self.endpoint.login());
-        self.pool.connection(&self.endpoint).await?.exec(frame, None, script.deadline).await
+        self.connection().await?.exec(frame, None, script.deadline).await
     }
     async fn stream(&self, script: &Script, input: Input) -> Result<Output, TransportError> {
         let frame = Frame::run(script, self.endpoint.login());
-        self.pool.connection(&self.endpoint).await?.exec(frame, Some(input), script.deadline).await
+        self.carrier().await?.exec(frame, Some(input), script.deadline).await
     }
     async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
         let frame = Frame::open(script, self.endpoint.login());
-        self.pool.connection(&self.endpoint).await?.start(frame, script.deadline).await
+        self.connection().await?.start(frame, script.deadline).await
     }
     async fn dial(&self, address: &str, port: u16) -> Result<Box<dyn Duplex>, TransportError> {
-        self.pool.connection(&self.endpoint).await?.dial(address, port).await
+        self.connection().await?.dial(address, port).await
     }
 }
 
@@ -317,11 +348,14 @@ mod tests {
     fn what_nobody_uses_goes_and_what_is_used_stays() {
         let patience = Patience { idle: Duration::ZERO, ..Patience::default() };
         let pool = Pool::with_patience(SshConfig::default(), CancellationToken::new(), patience);
-        let used = pool.slot(&at("10.0.0.1"));
-        let idle = Arc::downgrade(&pool.slot(&at("10.0.0.2")));
+        let used = pool.slot(&at("10.0.0.1"), Traffic::Files);
+        let idle = Arc::downgrade(&pool.slot(&at("10.0.0.2"), Traffic::Files));
         std::thread::sleep(Duration::from_millis(2));
-        drop(pool.slot(&at("10.0.0.3")));
+        drop(pool.slot(&at("10.0.0.3"), Traffic::Files));
         assert!(idle.upgrade().is_none(), "nobody used it");
-        assert!(Arc::ptr_eq(&used, &pool.slot(&at("10.0.0.1"))), "somebody used it");
+        assert!(
+            Arc::ptr_eq(&used, &pool.slot(&at("10.0.0.1"), Traffic::Files)),
+            "somebody used it"
+        );
     }
 }

@@ -176,7 +176,7 @@ async fn ssh_keeps_the_contract() {
     )
     .await;
     assert!(broken.is_empty(), "{broken:#?}");
-    assert_eq!(logins(&keys), 1, "everything went over one connection");
+    assert_eq!(logins(&keys), 2, "one connection for scripts, and one for files");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -286,6 +286,61 @@ async fn a_jump_chain_verifies_each_hop() {
     );
 }
 
+/// A link of so many connections, each of which is full after some bytes. It says when one is, and
+/// goes on when it is told so.
+async fn narrow(
+    to: u16,
+    connections: usize,
+) -> (u16, tokio::sync::watch::Receiver<bool>, CancellationToken) {
+    const ROOM: u64 = 256 << 10;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (fill, full) = tokio::sync::watch::channel(false);
+    let (fill, wide) = (std::sync::Arc::new(fill), CancellationToken::new());
+    let open = wide.clone();
+    tokio::spawn(async move {
+        for _ in 0..connections {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let (from, mut back) = client.into_split();
+            let (mut answers, mut sent) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut answers, &mut back).await });
+            let (fill, open) = (fill.clone(), open.clone());
+            tokio::spawn(async move {
+                let mut first = tokio::io::AsyncReadExt::take(from, ROOM);
+                if tokio::io::copy(&mut first, &mut sent).await.unwrap_or(0) == ROOM {
+                    fill.send_replace(true);
+                    open.cancelled().await;
+                    let _ = tokio::io::copy(&mut first.into_inner(), &mut sent).await;
+                }
+            });
+        }
+    });
+    (port, full, wide)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_script_waits_behind_a_file_on_a_slow_link() {
+    let (keys, sshd, _) = trusted("");
+    for connections in [2, 1] {
+        let (port, mut full, wide) = narrow(sshd.port, connections).await;
+        let pool = pool(config(&keys));
+        let through = Endpoint { port, host_key: keys.public("host"), ..sshd.endpoint() };
+        let host = pool.connect(&through).await.unwrap();
+        let zeros = tokio::io::AsyncReadExt::take(tokio::io::repeat(0), 20_000_000);
+        let (sender, count) = (host.clone(), Script::new("ob_ready; wc -c"));
+        let file = tokio::spawn(async move { sender.stream(&count, Box::new(zeros)).await });
+        full.wait_for(|full| *full).await.unwrap();
+        if connections == 2 {
+            let renewal = Script::new("echo renewed").within(Duration::from_secs(20));
+            assert_eq!(host.run(&renewal).await.unwrap().stdout, "renewed\n");
+        }
+        // A host that takes no second login is sent files over the first.
+        wide.cancel();
+        assert_eq!(file.await.unwrap().unwrap().stdout.trim(), "20000000");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn observe_mode_refuses_effects_and_allows_reading() {
     let (keys, sshd, _) = trusted("");
