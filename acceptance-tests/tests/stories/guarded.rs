@@ -1,7 +1,7 @@
 //! What holds data goes only when its configuration lets it go, whatever makes Terraform destroy
 //! it: core plans no destroy of what it replaces, so no plan can refuse one.
 use crate::break_glass::Operator;
-use lab::story::{Config, Story, words};
+use lab::story::{Config, Story, login, words};
 use lab::{may_make_hosts, seekdb, sql};
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ fn a_directory_that_is_missing_is_no_empty_database() {
 
     // A host that was installed anew knows nothing, not even that something is missing.
     unmounted(&s, 0, "a");
-    s.host(0).exec("mv ~/.ob /away/ob").unwrap().ok().unwrap();
+    s.host(0).exec(&format!("mv {} /away/ob", login::own(""))).unwrap().ok().unwrap();
     for args in [&["plan", "-no-color"][..], &apply, &["destroy", "-auto-approve", "-no-color"]] {
         let text = s.fails(args).unwrap();
         for word in ["knows nothing of it", "installed anew", "ob gone /data/a --host"] {

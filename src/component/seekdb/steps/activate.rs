@@ -64,8 +64,8 @@ impl Step for Activate {
 /// failover has to.
 pub(super) async fn one_writes(cx: &Cx, title: &str, others: &[Node]) -> Option<Problem> {
     for other in others {
-        if let Ok(said) = server::ask(cx, other).await
-            && let Some(why) = said.role.may_write()
+        if let Ok(role) = server::role(cx, other).await
+            && let Some(why) = role.may_write()
         {
             return Some(writable(title, other, why));
         }

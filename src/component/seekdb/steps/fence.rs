@@ -40,7 +40,7 @@ impl Step for NoteFence {
                 Check::Needed("it is noted for a process that is gone".into())
             });
         }
-        Ok(match server::ask(cx, &self.primary).await?.role {
+        Ok(match server::role(cx, &self.primary).await? {
             // A standby without the note has been through the whole switchover.
             Role::Standby => Check::Done,
             role @ (Role::Primary | Role::Fencing | Role::Opening) => {
@@ -79,7 +79,7 @@ impl Step for Follow {
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         // A log that is long enough proves nothing of a server that writes its own.
-        if let Some(why) = server::ask(cx, &self.node).await?.role.may_write() {
+        if let Some(why) = server::role(cx, &self.node).await?.may_write() {
             return Ok(Check::Refused(
                 Problem::refused(format!("{} does not follow", self.node.show()))
                     .place(self.node.place())

@@ -125,7 +125,7 @@ impl Step for PointSource {
 
 /// Whether an instance is still to be opened for writes. A promotion that was cut is made again.
 pub(super) async fn opens(cx: &Cx, node: &Node) -> Result<Check, Problem> {
-    Ok(match server::ask(cx, node).await?.role {
+    Ok(match server::role(cx, node).await? {
         Role::Primary => Check::Done,
         role @ (Role::Standby | Role::Fencing | Role::Opening) => {
             Check::Needed(format!("it is {}", role.as_str()))
@@ -169,7 +169,7 @@ impl Step for Fence {
         if self.cut_only { &[] } else { &[Impact::LeaderSwitch, Impact::ClientsCut] }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        Ok(match server::ask(cx, &self.primary).await?.role {
+        Ok(match server::role(cx, &self.primary).await? {
             Role::Standby => Check::Done,
             Role::Primary | Role::Opening if self.cut_only => Check::Done,
             Role::Primary => Check::Needed("it takes writes".into()),
@@ -224,11 +224,15 @@ impl Step for Promote {
         &[Impact::LeaderSwitch]
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
-        let check = opens(cx, &self.heir).await?;
+        // Both at once: nobody takes writes meanwhile.
+        let title = self.title();
+        let (check, writes) =
+            tokio::join!(opens(cx, &self.heir), nobody_writes(cx, &title, &self.others));
+        let check = check?;
         if check == Check::Done {
             return Ok(check);
         }
-        Ok(nobody_writes(cx, &self.title(), &self.others).await?.map_or(check, Check::Refused))
+        Ok(writes?.map_or(check, Check::Refused))
     }
 }
 
@@ -239,27 +243,26 @@ pub(super) async fn nobody_writes(
     others: &[Node],
 ) -> Result<Option<Problem>, Problem> {
     for other in others {
-        let facts = facts_of(cx, other).await;
-        if facts.as_ref().is_ok_and(|f| f.pid.is_none()) {
-            continue;
-        }
-        match server::ask(cx, other).await {
-            Ok(said) => {
-                if let Some(why) = said.role.may_write() {
-                    return Ok(Some(writable(title, other, why)));
-                }
-            }
-            Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
-            Err(problem) => {
-                return Ok(Some(writable(
-                    title,
-                    other,
-                    &format!("it does not say that it takes no writes: {}", problem.why),
-                )));
-            }
+        if let Some(problem) = writes(cx, title, other).await? {
+            return Ok(Some(problem));
         }
     }
     Ok(None)
+}
+
+async fn writes(cx: &Cx, title: &str, other: &Node) -> Result<Option<Problem>, Problem> {
+    let facts = facts_of(cx, other).await;
+    if facts.as_ref().is_ok_and(|f| f.pid.is_none()) {
+        return Ok(None);
+    }
+    Ok(match server::role(cx, other).await {
+        Ok(role) => role.may_write().map(|why| writable(title, other, why)),
+        Err(problem) if problem.kind == Kind::Cancelled => return Err(problem),
+        Err(problem) => {
+            let why = format!("it does not say that it takes no writes: {}", problem.why);
+            Some(writable(title, other, &why))
+        }
+    })
 }
 
 /// Opens a fenced member again when its switchover was given up: it has the whole log, and nobody
