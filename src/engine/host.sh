@@ -17,8 +17,8 @@ ob_own_home() {
 ob_fd=9
 
 # Replaces FILE with stdin, durably: temp, fsync, rename, fsync of the directory. Callers take
-# turns (a gate's lock, an object's effect lock, the cache's, the machine's). The temp has one name,
-# so that what a killed script left is gone with the next write.
+# turns (a gate's lock, an object's effect lock, the cache's, ob_turn). The temp has one name, so
+# that what a killed script left is gone with the next write.
 ob_put() {
   ob_tmp="$1.tmp"
   cat > "$ob_tmp" && sync "$ob_tmp" && mv -f "$ob_tmp" "$1" && sync "${1%/*}"
@@ -72,20 +72,25 @@ ob_write_gate() {
   } | ob_put "$OB_STATE/objects/$1/gate"
 }
 
+# Waits for its turn to change what all objects of this user share: the note of the machine, the
+# crontab, the directory of units. The turn ends with the subshell that calls this.
+ob_turn() {
+  exec 3>>"$OB_STATE/lock"
+  flock -w 20 3 || { echo "another step has held $OB_STATE/lock for 20 s" >&2; exit 75; }
+}
+
 # Proves that $OB_STATE is of this machine, and notes the machine there the first time. In a home
 # that several machines share (NFS), or that was copied with its machine, gates, journals and the
 # boot in them would be another machine's (82). A host that does not say which it is cannot be told
-# apart. The first gates of several objects are taken at once, so that who notes it takes a lock.
+# apart.
 ob_machine() {
   ob_id=''
   { read -r ob_id < "${ob_machine_id:-/etc/machine-id}"; } 2>/dev/null
   [ -n "$ob_id" ] || return 0
-  if [ ! -s "$OB_STATE/machine" ]; then
-    exec 7>>"$OB_STATE/machine.lock"
-    flock -w 10 7 || exit 75
-    [ -s "$OB_STATE/machine" ] || printf '%s\n' "$ob_id" | ob_put "$OB_STATE/machine" || exit 1
-    exec 7>&-
-  fi
+  [ -s "$OB_STATE/machine" ] || (
+    ob_turn
+    [ -s "$OB_STATE/machine" ] || printf '%s\n' "$ob_id" | ob_put "$OB_STATE/machine"
+  ) || exit 1
   ob_was=''
   { read -r ob_was < "$OB_STATE/machine"; } 2>/dev/null
   if [ "$ob_was" != "$ob_id" ]; then

@@ -232,6 +232,7 @@ impl Story {
                 });
             gate || line.ends_with("/.ob/objects")
                 || line.ends_with("/.ob/machine")
+                || line.ends_with("/.ob/lock")
                 || also.iter().any(|a| line.starts_with(a) || a.starts_with(line))
         };
         let left: Vec<&str> = found.lines().filter(|l| !kept(l)).collect();

@@ -93,7 +93,7 @@ boot_write() {
     (umask 022 && only_root "$boot_file" &&
       boot_text "$1" | root tee "$boot_file" >/dev/null) || return 1
   else
-    (boot_turn && mkdir -p "$own_units" && boot_text "$1" | ob_put "$boot_file") || return 1
+    (ob_turn; mkdir -p "$own_units" && boot_text "$1" | ob_put "$boot_file") || return 1
   fi
   boot_ctl daemon-reload
 }
@@ -143,13 +143,6 @@ boot_session_ends_all() {
   return 1
 }
 
-# Waits for its turn among the objects of this user, which share a crontab and a directory of units.
-# The turn ends with the subshell that calls this.
-boot_turn() {
-  exec 5>>"$OB_STATE/boot.lock" && flock -w 20 5 ||
-    { echo "another step has held $OB_STATE/boot.lock for 20 s" >&2; return 1; }
-}
-
 # Prints the crontab of the user who runs this. Fails if there is one that cannot be read.
 boot_crontab() {
   crontab -l 2>/dev/null && return
@@ -168,14 +161,15 @@ boot_remove() {
 boot_remove_user() {
   boot_own "$own_units" || return 0
   rm -f "$own_units"/*.wants/"$unit" "$own_units/$unit" || return 1
-  (boot_turn && rmdir "$own_units"/*.wants "$own_units" 2>/dev/null)
+  (ob_turn; rmdir "$own_units"/*.wants "$own_units" 2>/dev/null)
   ! boot_lingers || boot_user daemon-reload
 }
 # Removes the unit of the former name if it starts this instance.
 boot_remove_former() { ! boot_former || boot_remove "$former" "$units/$former"; }
 # Adds LINE to the crontab, once. No other line is touched.
 boot_add_line() (
-  boot_turn && boot_t=$(boot_crontab) || return 1
+  ob_turn
+  boot_t=$(boot_crontab) || return 1
   {
     [ -z "$boot_t" ] || printf '%s\n' "$boot_t" | grep -vxF -e "$line"
     printf '%s\n' "$line"
@@ -184,7 +178,8 @@ boot_add_line() (
 # Removes LINE from the crontab. No other line is touched.
 boot_remove_line() (
   command -v crontab >/dev/null || return 0
-  boot_turn && boot_t=$(boot_crontab) || return 1
+  ob_turn
+  boot_t=$(boot_crontab) || return 1
   printf '%s\n' "$boot_t" | grep -qxF -e "$line" || return 0
   boot_t=$(printf '%s\n' "$boot_t" | grep -vxF -e "$line")
   if [ -n "$boot_t" ]; then printf '%s\n' "$boot_t" | crontab -; else crontab -r; fi
