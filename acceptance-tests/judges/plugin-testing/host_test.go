@@ -45,7 +45,7 @@ data "ob_host" "a" {
 func TestHost(t *testing.T) {
 	run(t,
 		resource.TestStep{
-			Config:           config(t, preparedHost),
+			Config:           configAs(t, "root", preparedHost),
 			ConfigPlanChecks: expect(map[string]plancheck.ResourceActionType{"ob_host.a": plancheck.ResourceActionCreate}),
 			Check: resource.ComposeAggregateTestCheckFunc(
 				resource.TestCheckResourceAttr("ob_host.a", "status", "ready"),
@@ -61,7 +61,7 @@ func TestHost(t *testing.T) {
 			"impact":  planned,
 		}),
 		resource.TestStep{
-			Config:           config(t, changedHost),
+			Config:           configAs(t, "root", changedHost),
 			ConfigPlanChecks: expect(map[string]plancheck.ResourceActionType{"ob_host.a": plancheck.ResourceActionUpdate}),
 			Check:            resource.TestCheckResourceAttr("ob_host.a", "prepare.directories./srv/judge.mode", "0700"),
 		},

@@ -39,11 +39,17 @@ func run(t *testing.T, steps ...resource.TestStep) {
 // config is the provider block and the package, followed by the resources with $A, $B, … filled in.
 func config(t *testing.T, resources string) string {
 	t.Helper()
+	return configAs(t, variable(t, "OB_JUDGE_USER"), resources)
+}
+
+// configAs is config for another login user.
+func configAs(t *testing.T, user, resources string) string {
+	t.Helper()
 	head := `
 provider "ob" {
   owner = "judge"
   ssh = {
-    identities       = { lab = { user = "root", private_key_file = "$KEY" } }
+    identities       = { lab = { user = "$USER", private_key_file = "$KEY" } }
     known_hosts_file = "$KNOWN"
   }
 }
@@ -53,7 +59,7 @@ data "ob_package" "seekdb" {
 }
 `
 	return strings.NewReplacer(
-		"$KEY", variable(t, "OB_JUDGE_KEY"), "$KNOWN", variable(t, "OB_JUDGE_KNOWN_HOSTS"),
+		"$USER", user, "$KEY", variable(t, "OB_JUDGE_KEY"), "$KNOWN", variable(t, "OB_JUDGE_KNOWN_HOSTS"),
 		"$WHEEL", variable(t, "OB_JUDGE_WHEEL"), "$SHA256", variable(t, "OB_JUDGE_WHEEL_SHA256"),
 		"$A", variable(t, "OB_JUDGE_HOST_A"), "$B", variable(t, "OB_JUDGE_HOST_B"),
 	).Replace(head + resources)

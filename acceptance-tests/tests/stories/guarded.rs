@@ -224,7 +224,7 @@ fn an_import_takes_the_server_of_its_directory_and_no_other() {
     // A stranger has the usual port; ours was started with its port in another spelling.
     seekdb::start(&host, &program, "/srv/stranger", 2881, limit).unwrap();
     let line = seekdb::start_line(&program, "/data/a", 3881).replace("--port 3881", "--port=3881");
-    host.exec(&line).unwrap().ok().unwrap();
+    host.exec(&format!("su {} -s /bin/sh -c '{line}'", login::user())).unwrap().ok().unwrap();
     sql::wait(host.at(3881), limit).unwrap();
 
     let mut config = Config::single();

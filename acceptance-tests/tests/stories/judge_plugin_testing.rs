@@ -1,7 +1,7 @@
 //! HashiCorp's own acceptance harness, terraform-plugin-testing, drives the provider
 //! (judges/plugin-testing, in Go).
 use lab::scope::all;
-use lab::story::Story;
+use lab::story::{Story, login};
 use lab::terraform::{Source, Terraform, default_program, provider};
 use lab::{command, may_make_hosts, outside, run, seekdb};
 use std::path::PathBuf;
@@ -61,6 +61,7 @@ fn the_harness_of_terraform_finds_nothing_wrong_with_any_resource() {
         ("OB_PLUGIN_ALLOW_PLAINTEXT", "1".into()),
         ("OB_JUDGE_HOST_A", s.host(0).address().to_string()),
         ("OB_JUDGE_HOST_B", s.host(1).address().to_string()),
+        ("OB_JUDGE_USER", login::user()),
         ("OB_JUDGE_KEY", info.key.display().to_string()),
         ("OB_JUDGE_KNOWN_HOSTS", info.known_hosts.display().to_string()),
         ("OB_JUDGE_WHEEL", wheel.path.display().to_string()),
