@@ -187,16 +187,25 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
         .collect();
     for (a, x) in &instances {
         for (b, y) in instances.iter().filter(|(b, _)| *b > a) {
-            if x.host.endpoint.address == y.host.endpoint.address
-                && (x.directory == y.directory || x.port(Port::Sql) == y.port(Port::Sql))
-            {
-                diags.problem(
-                    Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
-                        .why("same host and same directory or port")
-                        .fix("give each member an ob_cluster of its own")
-                        .attribute(["members"]),
-                );
-            }
+            // Behind one address of SSH there may be several hosts, each at a port of its own.
+            let (here, there) = (x.address(), y.address());
+            let port = |p| x.port(p) == y.port(p);
+            let why = if x.same_place(y) {
+                "same host and same directory".to_owned()
+            } else if here == there && (port(Port::Sql) || port(Port::Rpc)) {
+                format!("others would reach both at {here}, by the same port")
+            } else {
+                continue;
+            };
+            diags.problem(
+                Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
+                    .why(why)
+                    .fix(
+                        "give each member an ob_cluster of its own; where the hosts are behind one \
+                         address of SSH, set service_address of each to its own IP address",
+                    )
+                    .attribute(["members"]),
+            );
         }
     }
 }

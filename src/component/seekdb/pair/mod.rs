@@ -24,13 +24,39 @@ use crate::engine::{Graph, Node, Step};
 use open::{open_one, switchover};
 use plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 pub use crate::component::database::{Consent, Rebuild, Seen, Want};
 
 impl Want {
+    /// The one dialect of the members, which have to be able to follow each other.
     fn dialect(&self) -> Result<&'static Dialect, Problem> {
+        if let Some(problem) = self.members.iter().find_map(|(name, node)| no_source(name, node)) {
+            return Err(problem);
+        }
         Dialect::of_group(&self.name, &self.packages)
     }
+}
+
+/// Why no member can read the log of this one by its address; `None` when each can.
+fn no_source(name: &str, node: &Node) -> Option<Problem> {
+    let address = node.address();
+    let why = if !node.from_a_host() {
+        "its host is \"local\", and the members' notes of the group lead others to it".to_owned()
+    } else if address.parse::<IpAddr>().is_err() {
+        format!(
+            "others reach it at \"{address}\", and a seekdb follows an IP address only: with a \
+             name a new standby ends at its start (-4002), and one that runs follows nobody"
+        )
+    } else {
+        return None;
+    };
+    let problem = Problem::user(format!("no member can follow \"{name}\"")).why(why);
+    Some(problem.attribute(["members"]).fix(format!(
+        "set service_address of host \"{}\" (of ob_host: network.service_address) to the IP address \
+         at which the other members reach it; address may stay a name, for SSH",
+        node.host.endpoint.name
+    )))
 }
 
 /// Builds a group for the first time: `primary` runs, the others are installed.

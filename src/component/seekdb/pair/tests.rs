@@ -587,3 +587,36 @@ fn titles_are_unique_so_that_progress_can_name_steps() {
         assert_eq!(titles.len(), all, "{s:?}");
     }
 }
+
+#[test]
+fn a_member_that_is_reached_by_a_name_is_no_source_and_nothing_is_half_built() {
+    let at = |ssh: &str, service: Option<&str>| {
+        let mut want = want("a", &["a", "b"]);
+        let a = want.members.get_mut("a").unwrap();
+        a.host.endpoint.address = ssh.parse().unwrap();
+        a.service_address = service.map(|s| s.parse().unwrap());
+        want
+    };
+    let built = seen("a", "a", 1, &[("a", Primary), ("b", Standby)]);
+    for (ssh, service, refused) in [
+        ("10.0.0.1", None, false),
+        ("fd00::1", None, false),
+        ("db1.example.internal", Some("10.0.0.1"), false),
+        ("db1.example.internal", Some("fd00::1"), false),
+        ("db1.example.internal", None, true),
+        ("10.0.0.1", Some("db1.example.internal"), true),
+        ("10.0.0.1", Some("fe80::1%eth0"), true),
+        ("local", None, true),
+        ("local", Some("10.0.0.1"), true),
+    ] {
+        let want = at(ssh, service);
+        for graph in [create(&want), resume(&want, &built), update(&built, &want, &BTreeMap::new())]
+        {
+            let problem = graph.err();
+            assert_eq!(problem.is_some(), refused, "{ssh} {service:?}");
+            let Some(problem) = problem else { continue };
+            assert!(problem.what.contains("follow \"a\""), "{problem}");
+            assert!(problem.fix.contains("service_address of host \"h1\""), "{problem}");
+        }
+    }
+}
