@@ -95,6 +95,7 @@ pub fn seen(prior: &Standby) -> Seen {
         noted: text(&prior.noted_primary).unwrap_or_default(),
         asked: text(&prior.primary).unwrap_or_default(),
         creation: set_text(&prior.creation).unwrap_or_default().to_owned(),
+        members: members(prior).unwrap_or_default(),
     }
 }
 
@@ -339,8 +340,20 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         }
         Some(Move::Rebuild) => format!("rebuild the standbys of {to}"),
         Some(Move::Build) => format!("build standbys of {to}"),
+        None if readdressed(prior, next, &from) => {
+            format!("let the standbys follow {from} at its new address")
+        }
         None => "bring members back".to_owned(),
     }
+}
+
+/// Whether others reach a member at another address than before.
+fn readdressed(prior: &Standby, next: &Standby, member: &str) -> bool {
+    let at = |state: &Standby| {
+        members(state)
+            .and_then(|m| m.get(member).map(|n| (n.address().to_owned(), n.ports.clone())))
+    };
+    at(prior) != at(next)
 }
 
 /// Warns when the role is elsewhere than asked for and nobody asked for a change; such a move is

@@ -62,6 +62,7 @@ fn seen(asked: &str, noted: &str, epoch: u64, standing: &[(&str, Standing)]) -> 
         noted: noted.into(),
         asked: asked.into(),
         creation: CREATION.into(),
+        members: want(asked, &["a", "b", "c"]).members,
     }
 }
 
@@ -328,6 +329,40 @@ fn a_third_member_follows_whoever_has_the_role_and_blocks_nobody_when_its_host_i
         kinds(&off, &lost).starts_with("refused"),
         "what it missed may be only with the one that is gone"
     );
+}
+
+#[test]
+fn another_address_of_the_primary_re_points_the_standbys_one_after_the_other() {
+    let moved = |who: &str, primary: &str| {
+        let mut want = want(primary, &["a", "b", "c"]);
+        let node = want.members.get_mut(who).unwrap();
+        node.service_address = Some("10.1.0.9".parse().unwrap());
+        want
+    };
+    let s = seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Standby)]);
+    let notes = "write_group(a) write_group(b) write_group(c)";
+    let one_by_one = "point_source(b) follow(b) point_source(c) follow(c)";
+    assert_eq!(kinds(&s, &moved("a", "a")), format!("{one_by_one} {notes}"));
+    assert_eq!(kinds(&s, &moved("b", "a")), notes, "a standby's own: nobody reads from it");
+    let back = update(&s, &moved("a", "a"), &BTreeMap::new()).unwrap();
+    let ways: Vec<_> =
+        back.nodes().iter().filter(|n| !n.way_back.is_empty()).map(|n| n.step.title()).collect();
+    assert_eq!(ways.len(), 2, "who does not follow there is pointed back: {ways:?}");
+    assert!(
+        kinds(&s, &moved("a", "b")).starts_with("point_source(b) follow(b) nobody_writes(b)"),
+        "the heir reads from there before the role moves"
+    );
+    let off = seen("a", "a", 1, &[("a", Primary), ("b", Unreachable), ("c", Standby)]);
+    assert_eq!(
+        kinds(&off, &moved("a", "a")),
+        "point_source(c) follow(c) write_group(a) write_group(c)"
+    );
+    let other_port = {
+        let mut want = want("a", &["a", "b", "c"]);
+        want.members.get_mut("a").unwrap().host.endpoint.port = 2201;
+        want
+    };
+    assert_eq!(kinds(&s, &other_port), notes, "the way in by SSH is in the notes alone");
 }
 
 #[test]
