@@ -11,11 +11,12 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// The gateway's name.
+/// The gateway's name. No host can tell whom others mean by it.
 const GATEWAY: &str = "localhost";
 
 struct Behind {
     s: Story,
+    gateway: String,
     ports: [Forward; 2],
     known_hosts: PathBuf,
 }
@@ -25,20 +26,25 @@ impl Behind {
     fn new() -> Self {
         let options = Options { hosts: 2, host_keys: HostKeys::PerHost, ..Options::default() };
         let s = Story::with(options).unwrap();
+        Self::at(s, GATEWAY, Ipv4Addr::LOCALHOST)
+    }
+    /// The hosts behind the gateway `name`, which listens on `address`.
+    fn at(s: Story, name: &str, address: Ipv4Addr) -> Self {
         let ports = [0, 1].map(|n| {
             let ssh = s.host(n).at(s.host(n).port());
-            Forward::start(IpAddr::V4(Ipv4Addr::LOCALHOST), ssh).unwrap()
+            Forward::start(IpAddr::V4(address), ssh).unwrap()
         });
         let known = std::fs::read_to_string(&s.lab.info().known_hosts).unwrap();
         let line = |n: usize| {
             let own = s.host(n).address().to_string();
             let named = known.lines().find(|l| l.split([' ', ',']).any(|w| w == own)).unwrap();
             let key = named.split_once(' ').unwrap().1;
-            format!("[{GATEWAY}]:{} {key}\n", ports[n].at.port())
+            format!("[{name}]:{} {key}\n", ports[n].at.port())
         };
         let known_hosts = s.dir.path().join("known_hosts");
-        std::fs::write(&known_hosts, line(0) + &line(1)).unwrap();
-        Self { s, ports, known_hosts }
+        let before = std::fs::read_to_string(&known_hosts).unwrap_or_default();
+        std::fs::write(&known_hosts, before + &line(0) + &line(1)).unwrap();
+        Self { s, gateway: name.to_owned(), ports, known_hosts }
     }
     /// The pair in one and the same directory of both hosts, whose servers reach each other at
     /// `services`.
@@ -47,8 +53,9 @@ impl Behind {
         for (n, (cluster, service)) in config.clusters.values_mut().zip(services).enumerate() {
             cluster.base_dir = "/data/db".into();
             cluster.server = Some(format!(
-                "host = {{ name = \"h{n}\", address = \"{GATEWAY}\", port = {}, \
+                "host = {{ name = \"h{n}\", address = \"{}\", port = {}, \
                  service_address = {service} }}",
+                self.gateway,
                 self.ports[n].at.port()
             ));
         }
@@ -150,9 +157,27 @@ fn life(version: &str) {
 
     assert_eq!(ob(&["switchover", "--group", &kit, "--to", "b", "--yes"]).status, 0);
     assert_eq!((s.writable(0).unwrap(), s.writable(1).unwrap()), (false, true));
-    let moved = Config { protect: false, ..other.primary("b") };
-    s.apply(&moved).unwrap();
+    s.apply(&other.primary("b")).unwrap();
     s.settled().unwrap();
+
+    // Another gateway, which the hosts reach too: it takes connections for one that is off.
+    let at = g.s.lab.info().gateway;
+    let g = Behind::at(g.s, &at.to_string(), at);
+    let s = &g.s;
+    let here = g.pair([&format!("\"{second}\""), own[1]]).version(version).primary("b");
+    s.apply(&here).unwrap();
+    s.settled().unwrap();
+    s.host(1).kill().unwrap();
+    let epoch = s.attribute("ob_standby.g", "epoch").unwrap().as_u64().unwrap();
+    let mut lost = here.primary("a");
+    lost.group.as_mut().unwrap().failover = Some(s.consent(epoch, "a").unwrap());
+    s.apply(&lost).unwrap();
+    assert!(s.writable(0).unwrap());
+    s.say("its primary's host is off: a failover behind the gateway");
+    s.host(1).boot().unwrap();
+    let back = Config { protect: false, ..lost };
+    s.apply(&back).unwrap();
+    s.tf.settled().unwrap();
     s.tf.destroy().unwrap();
     [0, 1].iter().for_each(|n| s.clean(*n, &[]).unwrap());
 }
