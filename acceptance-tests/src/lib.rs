@@ -4,7 +4,7 @@
 //! - [`Lab`], [`Host`]: hosts with their own network, disk, processes and sshd, and the faults they
 //!   can suffer.
 //! - [`seekdb`]: fetches real database packages; [`mariadb`]: a server with TLS; [`tls_relay`]: TLS
-//!   in front of a server that has none.
+//!   in front of a server that has none; [`gateway`]: ports that are forwarded to hosts.
 //! - [`terraform`]: drives the real terraform or tofu; [`outside`]: programs of others that test
 //!   the provider.
 //! - [`story`]: what the stories share: configuration as data, journals read back, turns.
@@ -21,6 +21,7 @@ pub mod bench;
 pub mod certificate;
 pub mod demo;
 mod files;
+pub mod gateway;
 mod host;
 mod keys;
 pub mod mariadb;

@@ -372,8 +372,8 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
         Standing::Stopped => (Level::Warn, "the next terraform apply starts it"),
         Standing::Behind => (
             Level::Warn,
-            "it missed a move of the role and reads its log from the old primary: terraform apply \
-             or `ob start` points it at the new one",
+            "it reads its log from elsewhere than the primary, such as a former primary or a former \
+             address: terraform apply or `ob start` points it at the primary",
         ),
         Standing::Fenced => (
             Level::Warn,

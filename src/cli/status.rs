@@ -177,7 +177,14 @@ mod tests {
             let name = ObjectName::parse("g").unwrap();
             let note = Group::new(Engine::Seekdb, &name, "c", epoch, primary, BTreeMap::new());
             let note = (epoch > 0).then_some(note);
-            Member { standing, facts: None, note, why: String::new(), later: false }
+            Member {
+                standing,
+                facts: None,
+                note,
+                why: String::new(),
+                source: String::new(),
+                later: false,
+            }
         };
         use Standing::{Fenced, Opening, Stale, Standby, Stopped, Unreachable};
         for (cut, a, b, want) in [

@@ -5,7 +5,7 @@ use super::kit::check_note;
 use crate::base::{Kind, OperationId, Problem};
 use crate::component::database::{self, Consent, Database, Member, Seen, Want, Whose};
 use crate::engine::lease::Target;
-use crate::engine::{Cx, Executor, Graph, Job, Outcome};
+use crate::engine::{Cx, Executor, Graph, Job, Node, Outcome};
 use crate::program;
 use crate::resource::ob_standby;
 use crate::transport::Connector;
@@ -50,6 +50,7 @@ pub async fn open(
     same_home(&cx, &kit, &members).await?;
     let mut seen = Seen {
         standing: members.iter().map(|(n, m)| (n.clone(), m.standing)).collect(),
+        members: kit.members.clone(),
         ..Seen::default()
     };
     if let Some(note) = database::newest(&members) {
@@ -64,6 +65,19 @@ pub async fn open(
             return Err(Problem::refused(format!("member \"{left}\" of the kit left the group"))
                 .why(format!("the note of epoch {} does not name it", note.epoch))
                 .fix("write a new kit: ob kit --host user@address"));
+        }
+        let other = |(name, node): &(&String, &Node)| {
+            note.members.get(*name).is_some_and(|now| database.source(now) != database.source(node))
+        };
+        if let Some((name, node)) = kit.members.iter().find(other) {
+            return Err(Problem::refused(format!("the kit is older than member \"{name}\""))
+                .why(format!(
+                    "others follow it at {} by the note of epoch {}, and at {} by the kit",
+                    database.source(&note.members[name]),
+                    note.epoch,
+                    database.source(node)
+                ))
+                .fix("write a new kit: ob kit --state FILE, or ob kit --host user@address"));
         }
         (seen.epoch, seen.noted) = (note.epoch, note.primary.clone());
         seen.creation.clone_from(&note.creation);

@@ -153,6 +153,10 @@ impl<R: Resource> Wire<R> {
             diags.problem(Problem::internal("a change was proposed without a configuration"));
             return Err(Refused);
         };
+        check::references(&self.0.schema, &config.tree, diags);
+        if !diags.errors.is_empty() {
+            return Err(Refused);
+        }
         let prior_tree = prior.as_ref().map_or(V::Nil, |p| p.tree.clone());
         let mut tree = proposed.tree;
         check::clear_write_only(&self.0.schema, &mut tree);

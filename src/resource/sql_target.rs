@@ -149,7 +149,8 @@ pub fn attributes() -> [Named; 7] {
                  and `endpoint` is set.",
                 instance_attributes(),
             )
-            .optional(),
+            .optional()
+            .reference(),
         ),
         (
             "group",
@@ -159,7 +160,8 @@ pub fn attributes() -> [Named; 7] {
                  asked each time which of them takes writes.",
                 instance_attributes(),
             )
-            .optional(),
+            .optional()
+            .reference(),
         ),
         (
             "endpoint",

@@ -215,6 +215,7 @@ mod tests {
                             facts: None,
                             note: e.map(note),
                             why: String::new(),
+                            source: String::new(),
                             later: false,
                         },
                     )

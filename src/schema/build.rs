@@ -177,6 +177,13 @@ impl Attr {
         self.extra().write_only = true;
         self
     }
+    /// Another resource gives the value, so it is checked at the plan and not before: in
+    /// `terraform test` a mocked provider gives anything.
+    #[must_use]
+    pub fn reference(mut self) -> Self {
+        self.extra().reference = true;
+        self
+    }
     /// Warns whoever still sets it.
     #[must_use]
     pub fn deprecated(mut self, message: &str) -> Self {

@@ -24,16 +24,26 @@ pub enum Check {
     AtLeast(usize),
 }
 
-/// Runs every validator of `schema` on `config`, a tree in its normal form.
+/// Runs every validator of `schema` on `config`, a tree in its normal form, except on what other
+/// resources give.
 pub fn validate(schema: &Schema, config: &Tree, diags: &mut Diagnostics) {
-    Walk { schema, names: Vec::new(), path: AttributePath::root(), diags, visit: Visit::Checks }
-        .object(schema.attributes(), config);
+    walk(schema, config, diags, Visit::Checks);
+}
+
+/// Runs the validators of what other resources give.
+pub fn references(schema: &Schema, config: &Tree, diags: &mut Diagnostics) {
+    walk(schema, config, diags, Visit::References);
 }
 
 /// Refuses write-only attributes that are set. It is for a caller that does not know write-only
 /// attributes: such a caller would store them.
 pub fn refuse_write_only(schema: &Schema, config: &Tree, diags: &mut Diagnostics) {
-    Walk { schema, names: Vec::new(), path: AttributePath::root(), diags, visit: Visit::WriteOnly }
+    walk(schema, config, diags, Visit::WriteOnly);
+}
+
+fn walk(schema: &Schema, config: &Tree, diags: &mut Diagnostics, visit: Visit) {
+    let (names, path) = (Vec::new(), AttributePath::root());
+    Walk { schema, names, path, diags, visit, reference: false }
         .object(schema.attributes(), config);
 }
 
@@ -71,6 +81,7 @@ fn clear(
 #[derive(Clone, Copy, PartialEq)]
 enum Visit {
     Checks,
+    References,
     WriteOnly,
 }
 
@@ -80,6 +91,8 @@ struct Walk<'a> {
     path: AttributePath,
     diags: &'a mut Diagnostics,
     visit: Visit,
+    /// What is looked at is given by another resource.
+    reference: bool,
 }
 
 impl Walk<'_> {
@@ -101,6 +114,8 @@ impl Walk<'_> {
             return;
         }
         let extra = self.schema.extra(&self.names).cloned().unwrap_or_default();
+        let outside = self.reference;
+        self.reference |= extra.reference;
         match self.visit {
             Visit::WriteOnly if extra.write_only => {
                 let fix = "use Terraform 1.11 or OpenTofu 1.11 or newer: older ones would keep \
@@ -115,14 +130,18 @@ impl Walk<'_> {
                 );
             }
             Visit::WriteOnly => {}
-            Visit::Checks => {
+            Visit::Checks | Visit::References
+                if self.reference == (self.visit == Visit::References) =>
+            {
                 let hidden = a.sensitive || extra.write_only;
                 for check in &extra.checks {
                     self.run(check, value, hidden);
                 }
             }
+            Visit::Checks | Visit::References => {}
         }
         self.inside(a, value);
+        self.reference = outside;
     }
 
     fn inside(&mut self, a: &Attribute, value: &Tree) {

@@ -14,6 +14,8 @@ pub struct Extra {
     pub deprecation: String,
     /// Validators of a configured value.
     pub checks: Vec<Check>,
+    /// Another resource gives the value.
+    pub reference: bool,
     pub(super) decided: bool,
     pub(super) twice: bool,
 }

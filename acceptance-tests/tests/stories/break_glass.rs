@@ -32,7 +32,7 @@ impl Operator {
         self.run_knowing(&self.known_hosts, args)
     }
     /// As [`Self::run`], with another file of known hosts.
-    fn run_knowing(&self, known: &Path, args: &[&str]) -> lab::Output {
+    pub(crate) fn run_knowing(&self, known: &Path, args: &[&str]) -> lab::Output {
         let (key, known) = (self.lab.display().to_string(), known.display().to_string());
         let (program, user) = (ob().display().to_string(), login::user());
         let mut words = vec![program.as_str()];

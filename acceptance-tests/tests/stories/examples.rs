@@ -219,3 +219,24 @@ fn every_complete_example_plans_without_a_network_once_its_variables_are_set() {
         );
     }
 }
+
+/// Proves: `terraform test` of an example passes with a mocked provider and no override, also where
+/// SQL objects name the mocked group and server.
+#[test]
+fn the_test_of_a_complete_example_passes_with_a_mocked_provider() {
+    let folder = examples().join("complete/standby");
+    let dir = tempfile::tempdir().unwrap();
+    let tf = offline(dir.path());
+    for file in fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        tf.write(&name, &fs::read_to_string(&file).unwrap()).unwrap();
+    }
+    let database = |name: &str, target: &str| {
+        format!("resource \"ob_database\" \"{name}\" {{\n name = \"{name}\"\n {target}\n}}\n")
+    };
+    let by_group = "group = { for n, m in ob_standby.pair.members : n => m.instance }";
+    let more = database("one", "instance = ob_standby.pair.endpoint") + &database("two", by_group);
+    tf.write("more.tf", &more).unwrap();
+    let out = tf.run(&["test", "-no-color"]).unwrap();
+    assert!(out.status == 0 && out.stdout.contains("2 passed, 0 failed"), "{out:?}");
+}

@@ -21,6 +21,7 @@ mod sql_objects;
 mod story_1_3;
 mod story_bad_input;
 mod story_cut;
+mod story_gateway;
 mod story_pair;
 mod story_trio;
 mod story_two_runs;

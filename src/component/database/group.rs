@@ -119,8 +119,8 @@ pub enum Standing {
     Primary,
     /// Follows.
     Standby,
-    /// A standby that a move of the role did not reach: it still reads its log from the former
-    /// primary.
+    /// A standby that reads its log from elsewhere than the primary: a move of the role did not
+    /// reach it, or another address of the primary.
     Behind,
     /// Was fenced by a switchover and does not follow yet.
     Fenced,
@@ -166,6 +166,8 @@ pub struct Member {
     pub note: Option<Group>,
     /// Why the member is unreachable; empty otherwise.
     pub why: String,
+    /// Where it reads its log from, by its own words; empty when it says nothing of it.
+    pub source: String,
     /// Its host could not be asked, because the way to log in is known at apply alone.
     pub later: bool,
 }
@@ -234,6 +236,8 @@ pub struct Seen {
     pub asked: String,
     /// The group's creation, by the newest note.
     pub creation: String,
+    /// The members as they were known then: where others reached each.
+    pub members: BTreeMap<String, Node>,
 }
 
 impl Seen {
@@ -315,7 +319,8 @@ impl<'a> Whose<'a> {
 /// A member whose note cannot be read, or is of another group, owner or creation, is
 /// `Unreachable`: what it is cannot be told. A member whose note is older than the newest and names
 /// the member itself as primary is `Stale`, or `Rival` if it takes writes or may. A standby whose
-/// note is older becomes `Behind`, unless the newest note names it as primary.
+/// note is older becomes `Behind`, unless the newest note names it as primary; so does one that
+/// reads its log from elsewhere while that primary takes writes.
 pub async fn look_all(
     database: &'static dyn Database,
     cx: &Cx,
@@ -343,10 +348,14 @@ pub async fn look_all(
     }
     let (epoch, primary) =
         newest(&seen).map_or((0, String::new()), |g| (g.epoch, g.primary.clone()));
+    // While the primary takes no writes, the role may be on its way, and sources are part of that.
+    let leads = seen.get(&primary).is_some_and(|m| m.standing == Standing::Primary);
+    let source = members.get(&primary).filter(|_| leads).map(|p| database.source(p));
     for (name, member) in &mut seen {
+        let elsewhere = source.as_ref().is_some_and(|s| *s != member.source);
         if member.standing == Standing::Standby
             && *name != primary
-            && member.note.as_ref().is_some_and(|n| n.epoch < epoch)
+            && (elsewhere || member.note.as_ref().is_some_and(|n| n.epoch < epoch))
         {
             member.standing = Standing::Behind;
         }

@@ -123,6 +123,9 @@ pub trait Database: Debug + Send + Sync {
     /// Looks at one member of a group. Never fails: a member that cannot be seen is
     /// [`Standing::Unreachable`].
     async fn look(&self, cx: &Cx, node: &Node) -> Member;
+    /// Where others read the log of a member, in the words in which a server says it of itself
+    /// ([`Member::source`]).
+    fn source(&self, node: &Node) -> String;
     /// The end of a member's log, in ns since 1970 by the log's own clock.
     ///
     /// Errors

@@ -3,7 +3,7 @@ use super::steps::{
     Activate, BeginStore, CloseFiles, CreateAccount, EndNote, Note, PlacePackage, Promote,
     RemoveStore, SetAside, SetBoot, Start, StartServer, Stop, StopServer, same_value,
 };
-use super::{ACCOUNT, Dialect, facts, flow, foresee, group, import, pair, server, steps};
+use super::{ACCOUNT, Dialect, Instance, facts, flow, foresee, group, import, pair, server, steps};
 use crate::base::{Directory, Kind, Problem, units::Bytes};
 use crate::component::database::{
     Database, Desired, Facts, Member, Move, Probe, Said, Seen, Server, State, Want,
@@ -213,6 +213,9 @@ impl Database for Seekdb {
 
     async fn look(&self, cx: &Cx, node: &Node) -> Member {
         group::look(cx, node).await
+    }
+    fn source(&self, node: &Node) -> String {
+        node.source()
     }
     async fn end_of_log(&self, cx: &Cx, node: &Node) -> Result<u64, Problem> {
         Ok(super::steps::end_of_log(cx, node).await?.0)

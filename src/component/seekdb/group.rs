@@ -17,17 +17,22 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
                 standing: Standing::Unreachable,
                 facts: None,
                 note: None,
+                source: String::new(),
                 later: problem.kind == Kind::Later,
                 why: problem.why,
             };
         }
     };
     // Nothing is known of it: what looks empty is a disk that is not mounted.
+    let mut source = String::new();
     let (standing, why) = if facts.missing() {
         (Standing::Unreachable, missing(node).why)
     } else if facts.pid.is_some() {
         match server::ask_running(cx, node, &facts).await {
-            Ok(said) => (running(said.role, &facts), String::new()),
+            Ok(said) => {
+                source = said.source;
+                (running(said.role, &facts), String::new())
+            }
             // A young standby does not answer yet.
             Err(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
             Err(problem) => (Standing::Unreachable, problem.why),
@@ -40,7 +45,7 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
         (Standing::Empty, String::new())
     };
     let note = facts.group.clone();
-    Member { standing, facts: Some(facts), note, why, later: false }
+    Member { standing, facts: Some(facts), note, why, source, later: false }
 }
 
 /// The standing of a member whose server gives this role.

@@ -170,6 +170,8 @@ async fn create(
                 noted: note.primary.clone(),
                 asked: want.primary.clone(),
                 creation: note.creation.clone(),
+                // What a host says of addresses leads nobody anywhere.
+                members: want.members.clone(),
             };
             let built =
                 seen.standing.values().all(|s| !matches!(s, Standing::Empty | Standing::Building));

@@ -95,6 +95,7 @@ pub fn seen(prior: &Standby) -> Seen {
         noted: text(&prior.noted_primary).unwrap_or_default(),
         asked: text(&prior.primary).unwrap_or_default(),
         creation: set_text(&prior.creation).unwrap_or_default().to_owned(),
+        members: members(prior).unwrap_or_default(),
     }
 }
 
@@ -187,16 +188,25 @@ pub fn validate(config: &Standby, diags: &mut Diagnostics) {
         .collect();
     for (a, x) in &instances {
         for (b, y) in instances.iter().filter(|(b, _)| *b > a) {
-            if x.host.endpoint.address == y.host.endpoint.address
-                && (x.directory == y.directory || x.port(Port::Sql) == y.port(Port::Sql))
-            {
-                diags.problem(
-                    Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
-                        .why("same host and same directory or port")
-                        .fix("give each member an ob_cluster of its own")
-                        .attribute(["members"]),
-                );
-            }
+            // Behind one address of SSH there may be several hosts, each at a port of its own.
+            let (here, there) = (x.address(), y.address());
+            let port = |p| x.port(p) == y.port(p);
+            let why = if x.same_place(y) {
+                "same host and same directory".to_owned()
+            } else if here == there && (port(Port::Sql) || port(Port::Rpc)) {
+                format!("others would reach both at {here}, by the same port")
+            } else {
+                continue;
+            };
+            diags.problem(
+                Problem::user(format!("members \"{a}\" and \"{b}\" are one and the same"))
+                    .why(why)
+                    .fix(
+                        "give each member an ob_cluster of its own; where the hosts are behind one \
+                         address of SSH, set service_address of each to its own IP address",
+                    )
+                    .attribute(["members"]),
+            );
         }
     }
 }
@@ -330,8 +340,20 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         }
         Some(Move::Rebuild) => format!("rebuild the standbys of {to}"),
         Some(Move::Build) => format!("build standbys of {to}"),
+        None if readdressed(prior, next, &from) => {
+            format!("let the standbys follow {from} at its new address")
+        }
         None => "bring members back".to_owned(),
     }
+}
+
+/// Whether others reach a member at another address than before.
+fn readdressed(prior: &Standby, next: &Standby, member: &str) -> bool {
+    let at = |state: &Standby| {
+        members(state)
+            .and_then(|m| m.get(member).map(|n| (n.address().to_owned(), n.ports.clone())))
+    };
+    at(prior) != at(next)
 }
 
 /// Warns when the role is elsewhere than asked for and nobody asked for a change; such a move is

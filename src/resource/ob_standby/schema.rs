@@ -225,7 +225,10 @@ pub fn schema() -> Schema {
         "members",
         map_of(
             "Members by name.",
-            [("instance", object("`ob_cluster.x.instance`.", instance_attributes()).required())],
+            [(
+                "instance",
+                object("`ob_cluster.x.instance`.", instance_attributes()).required().reference(),
+            )],
         )
         .required()
         .keys(object_name),

@@ -182,6 +182,30 @@ fn bad_configurations_are_named() {
         plan::validate(&c, &mut diags);
         assert!(diags.errors.iter().any(|e| e.summary.contains(want)), "{want}: {diags:?}");
     }
+    // Two hosts behind one address of SSH are two; where others reach them by it too, they are one.
+    for (services, twins) in [
+        ([v("10.1.0.1"), v("10.1.0.2")], false),
+        ([v("10.1.0.1"), v("10.1.0.1")], true),
+        ([Value::Null, Value::Null], true),
+    ] {
+        let mut c = config("a");
+        let behind = |name: &str, port, service| {
+            let mut member = member(name, 9);
+            if let Value::Value(m) = &mut member
+                && let Value::Value(i) = &mut m.instance
+                && let Value::Value(host) = &mut i.host
+            {
+                (host.port, host.service_address) = (Value::Value(port), service);
+            }
+            (name.to_owned(), member)
+        };
+        let [x, y] = services.clone();
+        c.members = Value::Value([behind("a", 2201, x), behind("b", 2202, y)].into());
+        let mut diags = Diagnostics::default();
+        plan::validate(&c, &mut diags);
+        let said = diags.errors.iter().any(|e| e.summary.contains("one and the same"));
+        assert_eq!(said, twins, "{services:?}: {diags:?}");
+    }
     for unknown in [
         Standby { members: Value::Unknown, ..config("a") },
         Standby { primary: Value::Unknown, ..config("a") },

@@ -24,13 +24,39 @@ use crate::engine::{Graph, Node, Step};
 use open::{open_one, switchover};
 use plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 pub use crate::component::database::{Consent, Rebuild, Seen, Want};
 
 impl Want {
+    /// The one dialect of the members, which have to be able to follow each other.
     fn dialect(&self) -> Result<&'static Dialect, Problem> {
+        if let Some(problem) = self.members.iter().find_map(|(name, node)| no_source(name, node)) {
+            return Err(problem);
+        }
         Dialect::of_group(&self.name, &self.packages)
     }
+}
+
+/// Why no member can read the log of this one by its address; `None` when each can.
+fn no_source(name: &str, node: &Node) -> Option<Problem> {
+    let address = node.address();
+    let why = if !node.from_a_host() {
+        "its host is \"local\", and the members' notes of the group lead others to it".to_owned()
+    } else if address.parse::<IpAddr>().is_err() {
+        format!(
+            "others reach it at \"{address}\", and a seekdb follows an IP address only: with a \
+             name a new standby ends at its start (-4002), and one that runs follows nobody"
+        )
+    } else {
+        return None;
+    };
+    let problem = Problem::user(format!("no member can follow \"{name}\"")).why(why);
+    Some(problem.attribute(["members"]).fix(format!(
+        "set service_address of host \"{}\" (of ob_host: network.service_address) to the IP address \
+         at which the other members reach it; address may stay a name, for SSH",
+        node.host.endpoint.name
+    )))
 }
 
 /// Builds a group for the first time: `primary` runs, the others are installed.
@@ -225,8 +251,26 @@ fn follow_up(
 ) {
     let Some(source) = plan.member(primary) else { return };
     let moved = seen.noted != primary;
-    let changed =
-        plan.want.members.keys().any(|n| !seen.standing.contains_key(n)) || !gone.is_empty();
+    // The notes say who belongs to the group and how each is reached. Which key a host must show is
+    // not for another host to say.
+    let other = |(name, now): (&String, &Node)| {
+        seen.members.get(name).is_some_and(|then| then.untrusted() != now.untrusted())
+    };
+    let changed = plan.want.members.keys().any(|n| !seen.standing.contains_key(n))
+        || plan.want.members.iter().any(other)
+        || !gone.is_empty();
+    // The server, and not the note, says in the end whom it follows: standbys come first, one after
+    // the other, so that the first one that cannot follow there stops the change.
+    if let Some(former) = seen.members.get(primary)
+        && !moved
+        && plan.readdressed(seen, primary)
+    {
+        let follow = |n: &&String| seen.is(n) == Some(Standing::Standby) && *n != primary;
+        let standbys: Vec<_> = plan.want.members.keys().filter(follow).cloned().collect();
+        for name in standbys {
+            plan.repoint(&name, former, &source);
+        }
+    }
     // A switchover that is taken up ends the fence itself.
     let ends_fence = |plan: &Plan<'_>, node: &Node| {
         plan.g.has(&EndNote { node: node.clone(), note: Note::Fence }.id())
@@ -267,7 +311,11 @@ fn follow_up(
                 if now == Standing::Stopped {
                     plan.start(name, None);
                 }
-                plan.g.then(PointSource { node: node.clone(), source: source.clone() });
+                plan.g.then(PointSource {
+                    node: node.clone(),
+                    source: source.clone(),
+                    proved: false,
+                });
                 let follows = plan.g.then(Follow { node: node.clone(), primary: source.clone() });
                 if now == Standing::Stopped {
                     // Somebody may have opened it before it was stopped.
@@ -280,7 +328,7 @@ fn follow_up(
             }
             Some(Standing::Fenced) if fenced.contains(name) => plan.rejoin(name, &source, false),
             Some(Standing::Standby) if moved => {
-                plan.g.then(PointSource { node, source: source.clone() });
+                plan.g.then(PointSource { node, source: source.clone(), proved: false });
                 plan.note(name, epoch, primary);
             }
             Some(Standing::Standby) if changed => plan.note(name, epoch, primary),

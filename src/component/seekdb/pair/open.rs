@@ -37,8 +37,8 @@ pub(super) fn switchover(
         .filter(|(n, _)| n.as_str() != to && seen.is(n) != Some(Standing::Unreachable))
         .map(|(_, i)| i.clone())
         .collect();
-    if seen.is(to) == Some(Standing::Behind) {
-        plan.g.then(PointSource { node: heir.clone(), source: old.clone() });
+    if seen.is(to) == Some(Standing::Behind) || plan.readdressed(seen, from) {
+        plan.g.then(PointSource { node: heir.clone(), source: old.clone(), proved: false });
     }
     plan.g.then(Follow { node: heir.clone(), primary: old.clone() });
     if others.len() > 1 {

@@ -1,6 +1,6 @@
 //! The parts that graphs about a group are made of: moves of the role, builds and rejoins share
 //! them.
-use super::Want;
+use super::{Seen, Want};
 use crate::component::seekdb::group::{Group, WriteGroup};
 use crate::component::seekdb::steps::{
     BeginStore, CopyAccount, CopyRootPasswords, EndNote, Follow, FreezeLog, Note, PointSource,
@@ -39,6 +39,27 @@ impl Plan<'_> {
                 self.g.then(step);
             }
         }
+    }
+    /// Others read the log of `member` at another address than when it was seen.
+    pub fn readdressed(&self, seen: &Seen, member: &str) -> bool {
+        match (seen.members.get(member), self.want.members.get(member)) {
+            (Some(then), Some(now)) => then.source() != now.source(),
+            _ => false,
+        }
+    }
+    /// Points a standby at another address of the primary. When it does not follow there, it is
+    /// pointed back, and nothing else is changed.
+    pub fn repoint(&mut self, member: &str, former: &Node, primary: &Node) {
+        let Some(node) = self.member(member) else { return };
+        let to = |source: &Node| PointSource {
+            node: node.clone(),
+            source: source.clone(),
+            proved: true,
+        };
+        self.g.then(to(primary));
+        let follows = self.g.then(Follow { node: node.clone(), primary: primary.clone() });
+        let back = PointSource { proved: false, ..to(former) };
+        self.g.way_back(follows, vec![std::sync::Arc::new(back)]);
     }
     /// Writes one part for each of these members. The parts run beside each other; what is written
     /// next waits for all of them.
@@ -93,7 +114,7 @@ impl Plan<'_> {
         if self.dialect.restart_after_fence || !runs {
             self.start(member, Some(primary));
         }
-        self.g.then(PointSource { node: node.clone(), source: primary.clone() });
+        self.g.then(PointSource { node: node.clone(), source: primary.clone(), proved: false });
         self.g.then(Follow { node: node.clone(), primary: primary.clone() });
         self.g.then(EndNote { node, note: Note::Fence });
     }

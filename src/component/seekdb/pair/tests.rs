@@ -62,6 +62,7 @@ fn seen(asked: &str, noted: &str, epoch: u64, standing: &[(&str, Standing)]) -> 
         noted: noted.into(),
         asked: asked.into(),
         creation: CREATION.into(),
+        members: want(asked, &["a", "b", "c"]).members,
     }
 }
 
@@ -331,6 +332,40 @@ fn a_third_member_follows_whoever_has_the_role_and_blocks_nobody_when_its_host_i
 }
 
 #[test]
+fn another_address_of_the_primary_re_points_the_standbys_one_after_the_other() {
+    let moved = |who: &str, primary: &str| {
+        let mut want = want(primary, &["a", "b", "c"]);
+        let node = want.members.get_mut(who).unwrap();
+        node.service_address = Some("10.1.0.9".parse().unwrap());
+        want
+    };
+    let s = seen("a", "a", 1, &[("a", Primary), ("b", Standby), ("c", Standby)]);
+    let notes = "write_group(a) write_group(b) write_group(c)";
+    let one_by_one = "point_source(b) follow(b) point_source(c) follow(c)";
+    assert_eq!(kinds(&s, &moved("a", "a")), format!("{one_by_one} {notes}"));
+    assert_eq!(kinds(&s, &moved("b", "a")), notes, "a standby's own: nobody reads from it");
+    let back = update(&s, &moved("a", "a"), &BTreeMap::new()).unwrap();
+    let ways: Vec<_> =
+        back.nodes().iter().filter(|n| !n.way_back.is_empty()).map(|n| n.step.title()).collect();
+    assert_eq!(ways.len(), 2, "who does not follow there is pointed back: {ways:?}");
+    assert!(
+        kinds(&s, &moved("a", "b")).starts_with("point_source(b) follow(b) nobody_writes(b)"),
+        "the heir reads from there before the role moves"
+    );
+    let off = seen("a", "a", 1, &[("a", Primary), ("b", Unreachable), ("c", Standby)]);
+    assert_eq!(
+        kinds(&off, &moved("a", "a")),
+        "point_source(c) follow(c) write_group(a) write_group(c)"
+    );
+    let other_port = {
+        let mut want = want("a", &["a", "b", "c"]);
+        want.members.get_mut("a").unwrap().host.endpoint.port = 2201;
+        want
+    };
+    assert_eq!(kinds(&s, &other_port), notes, "the way in by SSH is in the notes alone");
+}
+
+#[test]
 fn a_role_is_never_given_to_who_does_not_follow() {
     for standing in [Stopped, Stale, Empty, Building, Unreachable, Fenced] {
         let s = seen("a", "a", 1, &[("a", Primary), ("b", standing)]);
@@ -585,5 +620,38 @@ fn titles_are_unique_so_that_progress_can_name_steps() {
         titles.sort();
         titles.dedup();
         assert_eq!(titles.len(), all, "{s:?}");
+    }
+}
+
+#[test]
+fn a_member_that_is_reached_by_a_name_is_no_source_and_nothing_is_half_built() {
+    let at = |ssh: &str, service: Option<&str>| {
+        let mut want = want("a", &["a", "b"]);
+        let a = want.members.get_mut("a").unwrap();
+        a.host.endpoint.address = ssh.parse().unwrap();
+        a.service_address = service.map(|s| s.parse().unwrap());
+        want
+    };
+    let built = seen("a", "a", 1, &[("a", Primary), ("b", Standby)]);
+    for (ssh, service, refused) in [
+        ("10.0.0.1", None, false),
+        ("fd00::1", None, false),
+        ("db1.example.internal", Some("10.0.0.1"), false),
+        ("db1.example.internal", Some("fd00::1"), false),
+        ("db1.example.internal", None, true),
+        ("10.0.0.1", Some("db1.example.internal"), true),
+        ("10.0.0.1", Some("fe80::1%eth0"), true),
+        ("local", None, true),
+        ("local", Some("10.0.0.1"), true),
+    ] {
+        let want = at(ssh, service);
+        for graph in [create(&want), resume(&want, &built), update(&built, &want, &BTreeMap::new())]
+        {
+            let problem = graph.err();
+            assert_eq!(problem.is_some(), refused, "{ssh} {service:?}");
+            let Some(problem) = problem else { continue };
+            assert!(problem.what.contains("follow \"a\""), "{problem}");
+            assert!(problem.fix.contains("service_address of host \"h1\""), "{problem}");
+        }
     }
 }

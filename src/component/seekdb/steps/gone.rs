@@ -8,6 +8,7 @@ use crate::base::{Kind, Problem};
 use crate::engine::{Check, Cx, Effect, Host, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 
 /// Proves that the old primary is gone and that the heir's log is recent enough. Only looks, and
 /// runs before anything is written: a refusal here leaves the group as it was, and its primary may
@@ -124,18 +125,23 @@ async fn still_answers(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<Strin
 async fn dial(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<String>, Problem> {
     let transport = cx.connect(&heir.host).await?;
     let (serves, logs_in) = (dead.address().to_owned(), dead.host.endpoint.address.to_string());
-    let answers = |address: String, port: u16| {
+    // A gateway takes connections for a host behind it that is off, and sends nothing: the first
+    // byte tells, which sshd sends unasked.
+    let answers = |address: String, port: u16, speaks: bool| {
         let transport = transport.clone();
         async move {
-            let dial = transport.dial(&address, port);
-            matches!(tokio::time::timeout(Duration::from_secs(5), dial).await, Ok(Ok(_)))
-                .then(|| format!("port {port} of {address}"))
+            let dial = async {
+                let mut stream = transport.dial(&address, port).await.ok()?;
+                if speaks { stream.read_u8().await.ok().map(drop) } else { Some(()) }
+            };
+            let answer = tokio::time::timeout(Duration::from_secs(5), dial).await;
+            matches!(answer, Ok(Some(()))).then(|| format!("port {port} of {address}"))
         }
     };
     let (sql, rpc, ssh) = tokio::join!(
-        answers(serves.clone(), dead.sql_port()),
-        answers(serves, dead.rpc_port()),
-        answers(logs_in, dead.host.endpoint.port)
+        answers(serves.clone(), dead.sql_port(), false),
+        answers(serves, dead.rpc_port(), false),
+        answers(logs_in, dead.host.endpoint.port, true)
     );
     Ok(sql.or(rpc).or(ssh).map(|at| format!("{at} answers from {}", heir.host.endpoint.name)))
 }
