@@ -200,6 +200,16 @@ async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
     Ok(Said { role, build, source, parameters, hidden, changed })
 }
 
+/// What the server keeps of root's passwords, one for each host from which root may come; empty for
+/// a root that has none. Our account may read it, so no login as root is tried.
+///
+/// # Errors
+/// As [`SqlError`].
+pub async fn root_digests(session: &mut Session) -> Result<BTreeSet<String>, SqlError> {
+    let rows = session.query("select password from mysql.user where user = 'root'").await?;
+    Ok(rows.into_iter().map(|row| row.into_iter().next().flatten().unwrap_or_default()).collect())
+}
+
 /// Proves that the server of the node's directory, and nobody else, listens on the node's SQL port.
 /// Asked before root logs in for an effect: what follows changes accounts and passwords.
 ///
