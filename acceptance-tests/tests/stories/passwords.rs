@@ -1,9 +1,10 @@
 //! Passwords on real servers: a policy that refuses them, and a root whose password somebody else
 //! has changed.
+use crate::break_glass::Operator;
 use lab::scope::{Scope, scope};
 use lab::seekdb::{self, DEFAULT, OTHER};
 use lab::story::config::{PASSWORD, hcl};
-use lab::story::{Config, Story};
+use lab::story::{Config, Story, words};
 use lab::{may_make_hosts, sql};
 use ob::base::sql::literal;
 use std::time::Duration;
@@ -74,6 +75,41 @@ fn a_strict_policy(version: &str) {
     s.settled().unwrap();
     sql::query(login(&s, "Another-1-that_is-strong"), "select 1").unwrap();
     s.say("six refused passwords were named, and the seventh was set");
+    changed_by_hand(&s, &config, version == OTHER);
+}
+
+/// Proves: a root whose password somebody else has changed is told by plan and doctor, nothing is
+/// planned because of it, and the way out that the message names works. `ours`: our account may set
+/// root's password.
+fn changed_by_hand(s: &Story, config: &Config, ours: bool) {
+    let told = || {
+        let out = s.tf.run(&["plan", "-detailed-exitcode", "-no-color"]).unwrap();
+        assert_eq!(out.status, 0, "nothing is planned: {}", out.stdout);
+        words(&out).contains("was changed by somebody else")
+    };
+    let at = format!("{}:{}", s.host(0).address(), s.host(0).port());
+    let doctor = || Operator::of(&s.lab).run(&["doctor", "--host", &at]).stdout;
+    assert!(!told() && !doctor().contains("by somebody else"));
+    let by_hand = "alter user root identified by 'Hand-made-2-by_somebody'";
+    sql::query(login(s, "Another-1-that_is-strong"), by_hand).unwrap();
+    assert!(told() && doctor().contains("by somebody else"));
+    s.tf.apply().unwrap();
+    sql::query(login(s, "Hand-made-2-by_somebody"), "select 1").unwrap();
+
+    root(s, config, "Another-3-that_is-strong", 9);
+    if !ours {
+        let why = s.fails(&["apply", "-auto-approve", "-no-color"]).unwrap();
+        assert!(why.contains("annot log in as root"), "{why}");
+        root(s, config, "Hand-made-2-by_somebody", 10);
+        s.tf.apply().unwrap();
+        assert!(!told());
+        root(s, config, "Another-3-that_is-strong", 11);
+    }
+    s.tf.apply().unwrap();
+    assert!(!told());
+    sql::query(login(s, "Another-3-that_is-strong"), "select 1").unwrap();
+    s.settled().unwrap();
+    s.say("a password of root's that was changed by hand was told, and set again");
 }
 
 #[test]

@@ -9,12 +9,14 @@ use super::super::{Dialect, about};
 use super::account::MAKE_PASSWORD;
 use super::id;
 use crate::base::{Kind, Problem, Secret};
+use crate::component::database::Root;
 use crate::component::sql::{ACCESS_DENIED, Login, native_digest};
 use crate::engine::mark::Stage;
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
 };
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 /// Name of the new password in [`Cx::secret`].
 pub const SECRET: &str = "root_password_wo";
@@ -51,6 +53,32 @@ async fn in_force(cx: &Cx, node: &Node) -> Result<Option<Secret>, Problem> {
     let digests = server::root_digests(&mut session).await.unwrap_or_default();
     session.close().await;
     Ok(known.into_iter().find(|p| digests.contains(&native_digest(p))))
+}
+
+/// What became of root's password on a server of this build that keeps these digests. The kept
+/// passwords are read after the digests: a rotation keeps the new password before it sets it, so
+/// one that another run makes meanwhile is not taken for a change by somebody else.
+pub async fn root_now(cx: &Cx, node: &Node, build: &str, digests: &BTreeSet<String>) -> Root {
+    if digests.is_empty() {
+        return Root::Unknown;
+    }
+    let ours = Dialect::of_version(build).is_some_and(|d| d.sets_root_password);
+    judge(digests, &kept(cx, node).await.unwrap_or_default(), ours)
+}
+
+fn judge(digests: &BTreeSet<String>, kept: &[Secret], ours: bool) -> Root {
+    // What is proved in another way has no digest that we know.
+    let known =
+        |digest: &String| digest.is_empty() || digest.len() == 41 && digest.starts_with('*');
+    if kept.is_empty() || !digests.iter().all(known) {
+        Root::Unknown
+    } else if kept.iter().any(|p| digests.contains(&native_digest(p))) {
+        Root::Kept
+    } else if digests.contains("") {
+        Root::Open
+    } else {
+        Root::Changed { ours }
+    }
 }
 
 /// Finds a login of root that works: tries the wanted password, then the kept ones, then none.
@@ -267,7 +295,9 @@ impl Step for SetRootPassword {
 
 #[cfg(test)]
 mod tests {
+    use super::{Root, Secret, judge};
     use crate::base::shell::quote;
+    use crate::component::sql::native_digest;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
@@ -305,5 +335,25 @@ mod tests {
         assert_eq!((keep("QQ==\nRw=="), keep("QQ==\nSA==")).1, "Rg==\nRw==\nQQ==\nSA==\n");
         let ran = std::fs::read_to_string(at("ran")).unwrap();
         assert!(ran.contains("tail -n 4") && !ran.contains("=="), "{ran}");
+    }
+
+    #[test]
+    fn a_change_by_somebody_else_is_told_and_nothing_is_guessed() {
+        let digest = |text: &str| native_digest(&Secret::new(text));
+        let (ours, changed) = (true, Root::Changed { ours: true });
+        for (server, kept, want) in [
+            (vec![digest("b")], &["a", "b"][..], Root::Kept),
+            // Another host from which root may come has another password.
+            (vec![digest("x"), digest("a")], &["a"], Root::Kept),
+            (vec![digest("x")], &["a", "b"], changed),
+            (vec![String::new()], &["a"], Root::Open),
+            (vec![digest("x")], &[], Root::Unknown),
+            (vec!["$A$005$abc".into()], &["a"], Root::Unknown),
+            (vec!["*AB".into()], &["a"], Root::Unknown),
+        ] {
+            let kept: Vec<_> = kept.iter().copied().map(Secret::new).collect();
+            let server = server.into_iter().collect();
+            assert_eq!(judge(&server, &kept, ours), want, "{server:?}");
+        }
     }
 }
