@@ -14,11 +14,24 @@ impl Secret {
         Self(value.into())
     }
 
-    /// Makes a random one of 32 letters and digits (190 bits): safe in every quoting.
+    /// Makes a random one of 127 bits, which satisfies any usual policy: 10 capitals, 10 small
+    /// letters, 8 digits and 4 of `._-`. It is safe in every quoting.
     #[must_use]
     pub fn random() -> Self {
-        use rand::distr::{Alphanumeric, SampleString};
-        Self(Alphanumeric.sample_string(&mut rand::rng(), 32))
+        use rand::seq::IndexedRandom;
+        const KINDS: [(usize, &[u8]); 4] = [
+            (10, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+            (10, b"abcdefghijklmnopqrstuvwxyz"),
+            (8, b"0123456789"),
+            (4, b"._-"),
+        ];
+        let mut rng = rand::rng();
+        // Whole from the start: a text that grows leaves copies behind.
+        let mut text = String::with_capacity(32);
+        for (count, kind) in KINDS {
+            text.extend((0..count).filter_map(|_| kind.choose(&mut rng).copied()).map(char::from));
+        }
+        Self(text)
     }
 
     /// Hands the secret out; each call is a place to look at in a review.
@@ -40,6 +53,19 @@ impl Drop for Secret {
     }
 }
 
+/// How many capitals, small letters, digits and signs that are safe everywhere a text has.
+#[cfg(test)]
+#[must_use]
+pub fn kinds(text: &str) -> [usize; 4] {
+    let of = |kind: fn(&char) -> bool| text.chars().filter(kind).count();
+    [
+        of(char::is_ascii_uppercase),
+        of(char::is_ascii_lowercase),
+        of(char::is_ascii_digit),
+        of(|c| "._-".contains(*c)),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +73,12 @@ mod tests {
     #[test]
     fn debug_never_shows_it() {
         assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(***)");
+    }
+
+    #[test]
+    fn a_random_one_satisfies_any_usual_policy() {
+        let (a, b) = (Secret::random(), Secret::random());
+        assert_eq!((kinds(a.expose()), a.expose().len()), ([10, 10, 8, 4], 32));
+        assert_ne!(a, b);
     }
 }

@@ -3,10 +3,10 @@ use super::journal;
 use super::output::{End, Out, table};
 use super::reach::Where;
 use crate::base::Problem;
-use crate::component::database::{self, Standing, Whose};
+use crate::component::database::{self, Database, Member, Root, Standing, Whose};
 use crate::component::host::MOUNT;
 use crate::engine::mark::Stage;
-use crate::engine::{Cx, Host};
+use crate::engine::{Cx, Host, Node};
 use crate::operate::history::{self, Whole};
 use crate::operate::inventory::{self, Survey};
 use crate::program;
@@ -191,6 +191,28 @@ fn forbidden(host: &Host, facts: &BTreeMap<String, String>) -> Vec<Finding> {
     found
 }
 
+/// What is wrong with root of a server. The server is asked with our account; where that cannot be,
+/// a login without a password is tried.
+async fn root(
+    database: &dyn Database,
+    cx: &Cx,
+    instance: &Node,
+    member: &Member,
+) -> Option<(Level, Problem)> {
+    let facts = member.facts.as_ref().filter(|f| f.pid.is_some())?;
+    let root = if facts.account.is_some() && member.standing != Standing::Unreachable {
+        database.ask(cx, instance, facts).await.map(|said| said.root).unwrap_or_default()
+    } else {
+        Root::Unknown
+    };
+    if root == Root::Unknown {
+        let open = database.root_is_open(cx, instance).await;
+        return open.then(|| (Level::Bad, database::open_to_all(instance)));
+    }
+    let level = if root == Root::Open { Level::Bad } else { Level::Warn };
+    Some((level, database::root_changed(instance, root, facts.group.is_some())?))
+}
+
 /// Looks at gates, marks and servers.
 async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
     let host = &survey.host;
@@ -290,11 +312,10 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
             let Some(member) = member else { continue };
             if let Some(facts) = &member.facts {
                 found.extend(files(host, &what, &instance.directory, facts));
-                if facts.pid.is_some() && database.root_is_open(cx, &instance).await {
-                    let problem = database::open_to_all(&instance);
-                    let (why, fix) = (format!("{}: {}", problem.what, problem.why), problem.fix);
-                    found.push(Finding::new(host, what.clone(), Level::Bad, why, fix));
-                }
+            }
+            if let Some((level, problem)) = root(database, cx, &instance, &member).await {
+                let (why, fix) = (format!("{}: {}", problem.what, problem.why), problem.fix);
+                found.push(Finding::new(host, what.clone(), level, why, fix));
             }
             let (state, fix) = judge(member.standing, object.group.is_some());
             let held = member.facts.as_ref().and_then(|f| f.held.as_deref());

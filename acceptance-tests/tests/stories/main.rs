@@ -15,6 +15,7 @@ mod judge_docs;
 mod judge_newer_terraform;
 mod judge_plugin_testing;
 mod leftovers;
+mod passwords;
 mod programs;
 mod sql_door;
 mod sql_objects;

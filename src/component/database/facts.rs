@@ -160,6 +160,25 @@ pub struct Said {
     pub hidden: BTreeSet<String>,
     /// Parameters that somebody has set, without hidden ones and those that the server sets itself.
     pub changed: BTreeMap<String, String>,
+    /// What became of root's password.
+    pub root: Root,
+}
+
+/// What became of root's password, as far as our account can see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Root {
+    /// It was not asked, cannot be told, or none of root's passwords is kept.
+    #[default]
+    Unknown,
+    /// It is one of those that are kept.
+    Kept,
+    /// Somebody else has set another one.
+    Changed {
+        /// Whether our account may set it again; otherwise only root may.
+        ours: bool,
+    },
+    /// Somebody else has taken it away.
+    Open,
 }
 
 /// The command by which a person says that what was made in a directory is gone for good.
@@ -236,6 +255,32 @@ pub fn open_to_all(node: &Node) -> Problem {
         .place(node.place())
         .why("whoever reaches that port can do everything in it")
         .fix("set root_password_wo and root_password_wo_version; or ALTER USER root IDENTIFIED BY '…'")
+}
+
+/// Says that somebody else has changed root's password, and the way out; `None` when nobody has.
+/// `group`: the server is a member of a group, which root's password then belongs to.
+#[must_use]
+pub fn root_changed(node: &Node, root: Root, group: bool) -> Option<Problem> {
+    let of = if group { "those of the ob_standby" } else { "both in its ob_cluster" };
+    let fix = match root {
+        Root::Unknown | Root::Kept => return None,
+        Root::Open => return Some(open_to_all(node)),
+        Root::Changed { ours: true } => format!(
+            "nothing, if that is wanted; else raise root_password_wo_version, and root_password_wo \
+             is set again ({of})"
+        ),
+        Root::Changed { ours: false } => format!(
+            "set root_password_wo to the password in force and raise root_password_wo_version \
+             ({of}): on this version only root may change root's password, so the next rotation \
+             needs the one in force"
+        ),
+    };
+    Some(
+        Problem::user(format!("root's password of {} was changed by somebody else", node.show()))
+            .place(node.place())
+            .why(format!("it is none of those that {} keeps; nothing was undone", node.own("root")))
+            .fix(fix),
+    )
 }
 
 /// Says that a server refuses our account.

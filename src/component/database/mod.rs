@@ -9,8 +9,8 @@ mod group;
 mod server;
 
 pub use facts::{
-    Facts, Role, Said, foreign, gone_command, held, left, locked_out, missing, open_to_all,
-    unreadable, vanished,
+    Facts, Role, Root, Said, foreign, gone_command, held, left, locked_out, missing, open_to_all,
+    root_changed, unreadable, vanished,
 };
 pub use group::{
     Consent, Group, Loss, Member, Move, Rebuild, Seen, Standing, Want, Whose, look_all, newest,
@@ -73,7 +73,8 @@ pub trait Database: Debug + Send + Sync {
     /// # Errors
     /// The host cannot be reached.
     async fn facts(&self, cx: &Cx, node: &Node) -> Result<Facts, Problem>;
-    /// Asks a server whose process runs. Waits a while for a server that has just been started.
+    /// Asks a server whose process runs, for root's password too. Waits a while for a server that
+    /// has just been started.
     ///
     /// # Errors
     /// The server does not answer, or answers as another engine does.

@@ -160,7 +160,7 @@ impl Database for Seekdb {
         facts::read(cx, node).await
     }
     async fn ask(&self, cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
-        server::ask_running(cx, node, facts).await
+        server::ask_for_root(cx, node, facts).await
     }
     async fn root_is_open(&self, cx: &Cx, node: &Node) -> bool {
         let session = server::open(cx, node, &Login::fresh_root()).await;

@@ -100,9 +100,10 @@ impl Instance for Node {
 pub(crate) const LIB: &str = include_str!("lib.sh");
 
 /// The program in a `.sh` file beside the source. Its first argument is the instance's directory.
+/// After the file come the texts of further libraries that it needs.
 macro_rules! about {
-    ($node:expr, $file:literal) => {
-        $crate::program!($file, $crate::component::seekdb::LIB).arg(&*$node.directory)
+    ($node:expr, $file:literal $(, $lib:expr)*) => {
+        $crate::program!($file, $crate::component::seekdb::LIB $(, $lib)*).arg(&*$node.directory)
     };
 }
 pub(crate) use about;

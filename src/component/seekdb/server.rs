@@ -1,8 +1,8 @@
 //! Asks a running server for its role, build, source and parameters, and logs in to it for effects.
-use super::steps::working_root;
+use super::steps::{root_now, working_root};
 use super::{ACCOUNT, Dialect, Facts, Instance, about, dialect};
 use crate::base::{Kind, Pauses, Problem, Secret};
-pub use crate::component::database::{Role, Said};
+pub use crate::component::database::{Role, Root, Said};
 use crate::component::sql::{self, ACCESS_DENIED, Login, STARTING, Session, SqlError};
 use crate::engine::{Check, Cx, Node, SqlServer, SqlSession, Values};
 use crate::transport::key_values;
@@ -131,21 +131,31 @@ async fn session_as(
         .map_err(|e| e.explain(&format!("log in to seekdb {}", node.show()), &node.place()))
 }
 
-/// Asks a server for everything in [`Said`], in one session.
+/// Asks a server for everything in [`Said`] but root's password, in one session.
 ///
 /// # Errors
 /// There is no account, the host or the server does not answer, or the answer is not that of a
 /// seekdb.
 pub async fn ask(cx: &Cx, node: &Node) -> Result<Said, Problem> {
     let login = account(cx, node).await?;
-    ask_as(cx, node, &login).await
+    ask_as(cx, node, &login, false).await.map(|(said, _)| said)
 }
 
-async fn ask_as(cx: &Cx, node: &Node, login: &Login) -> Result<Said, Problem> {
+/// Also gives what the server keeps of root's passwords, if `root` says so and it tells.
+async fn ask_as(
+    cx: &Cx,
+    node: &Node,
+    login: &Login,
+    root: bool,
+) -> Result<(Said, BTreeSet<String>), Problem> {
     let mut session = session_as(cx, node, login, STATEMENT).await?;
     let said = ask_in(&mut session, node).await;
+    let digests = match said {
+        Ok(_) if root => root_digests(&mut session).await.unwrap_or_default(),
+        _ => BTreeSet::new(),
+    };
     session.close().await;
-    said
+    said.map(|said| (said, digests))
 }
 
 /// Asks a server for its role alone, which costs it a tenth of [`ask`]: steps between a fence and a
@@ -166,6 +176,25 @@ pub async fn role(cx: &Cx, node: &Node) -> Result<Role, Problem> {
 /// # Errors
 /// As [`ask`].
 pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
+    ask_patiently(cx, node, facts, false).await.map(|(said, _)| said)
+}
+
+/// As [`ask_running`], for root's password too.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_for_root(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Problem> {
+    // A fenced 1.4 answers nothing that it was not asked before, and waits long before it says so.
+    let (said, digests) = ask_patiently(cx, node, facts, !facts.fenced).await?;
+    Ok(Said { root: root_now(cx, node, &said.build, &digests).await, ..said })
+}
+
+async fn ask_patiently(
+    cx: &Cx,
+    node: &Node,
+    facts: &Facts,
+    root: bool,
+) -> Result<(Said, BTreeSet<String>), Problem> {
     let login = facts.login(ACCOUNT).ok_or_else(|| no_account(node))?;
     if facts.stranger {
         return Err(stranger(node, &another(node)));
@@ -174,7 +203,7 @@ pub async fn ask_running(cx: &Cx, node: &Node, facts: &Facts) -> Result<Said, Pr
     let silence = runs.unwrap_or(&dialect::V1_4).silence;
     let mut pauses = Pauses::every(Duration::from_millis(500)).within(silence);
     loop {
-        let said = ask_as(cx, node, &login).await;
+        let said = ask_as(cx, node, &login, root).await;
         if !said.as_ref().is_err_and(is_silence) || !cx.pause(&mut pauses).await? {
             return said;
         }
@@ -222,7 +251,17 @@ async fn ask_in(session: &mut Session, node: &Node) -> Result<Said, Problem> {
         parameters.insert(name.to_owned(), value.to_owned());
     }
     let source = parameters.get("log_restore_source").cloned().unwrap_or_default();
-    Ok(Said { role, build, source, parameters, hidden, changed })
+    Ok(Said { role, build, source, parameters, hidden, changed, root: Root::Unknown })
+}
+
+/// What the server keeps of root's passwords, one for each host from which root may come; empty for
+/// a root that has none. Our account may read it, so no login as root is tried.
+///
+/// # Errors
+/// As [`SqlError`].
+pub async fn root_digests(session: &mut Session) -> Result<BTreeSet<String>, SqlError> {
+    let rows = session.query("select password from mysql.user where user = 'root'").await?;
+    Ok(rows.into_iter().map(|row| row.into_iter().next().flatten().unwrap_or_default()).collect())
 }
 
 /// Proves that the server of the node's directory, and nobody else, listens on the node's SQL port.

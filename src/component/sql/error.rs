@@ -14,6 +14,14 @@ pub enum SqlError {
         /// The server's message.
         message: String,
     },
+    /// The server's password policy refuses a password (`ER_NOT_VALID_PASSWORD`).
+    #[error("server error {POLICY}: {message}; in force is {asks}")]
+    Policy {
+        /// The server's message.
+        message: String,
+        /// The variables of the policy with their values.
+        asks: String,
+    },
     /// The transport to the server failed.
     #[error(transparent)]
     Link(#[from] TransportError),
@@ -106,6 +114,8 @@ impl Refusal {
 pub const ACCESS_DENIED: u16 = 1045;
 /// The server takes no login without TLS (`ER_SECURE_TRANSPORT_REQUIRED`).
 pub const SECURE_TRANSPORT: u16 = 3159;
+/// A password that the server's policy refuses ([`SqlError::Policy`]).
+pub(super) const POLICY: u16 = 1819;
 /// A write on a standby or fenced server (`tenant is read only`).
 pub const READ_ONLY: u16 = 4688;
 /// A change of users on a standby or fenced server (1.3.0.post5).
@@ -122,16 +132,19 @@ impl SqlError {
     /// The server's error number; `None` when the error did not come from the server.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
-        if let Self::Server { code, .. } = self { Some(*code) } else { None }
+        match self {
+            Self::Server { code, .. } => Some(*code),
+            Self::Policy { .. } => Some(POLICY),
+            _ => None,
+        }
     }
     /// The same error, with all parts of `secrets` that the server repeated masked.
     #[must_use]
     pub fn masked(self, secrets: &[Secret]) -> Self {
+        let mask = |message| secrets.iter().fold(message, |m: String, s| super::mask(&m, s));
         match self {
-            Self::Server { code, message } => {
-                let message = secrets.iter().fold(message, |m, s| super::mask::mask(&m, s));
-                Self::Server { code, message }
-            }
+            Self::Server { code, message } => Self::Server { code, message: mask(message) },
+            Self::Policy { message, asks } => Self::Policy { message: mask(message), asks },
             other => other,
         }
     }
@@ -153,6 +166,12 @@ impl SqlError {
                 Kind::Busy,
                 "it may be busy, or between two roles: run the same command again; \
                  if it stays so, read log/seekdb.log in its base directory",
+            ),
+            Self::Policy { .. } => (
+                Kind::User,
+                "choose a password that satisfies it; if it refuses one that this provider makes \
+                 (32 characters: 10 small letters, 10 capitals, 8 digits, 4 of \".\", \"_\" and \
+                 \"-\"), lower those variables with SET GLOBAL, apply, and set them back",
             ),
             Self::Server { .. } => (
                 Kind::User,
@@ -177,6 +196,10 @@ impl SqlError {
                  the same command again",
             ),
         };
-        Problem::new(kind, format!("cannot {what}")).place(place).why(self.to_string()).fix(fix)
+        let why = match self {
+            Self::Policy { .. } => format!("the server's password policy refuses it: {self}"),
+            _ => self.to_string(),
+        };
+        Problem::new(kind, format!("cannot {what}")).place(place).why(why).fix(fix)
     }
 }

@@ -82,6 +82,15 @@ impl Plugin {
     }
 }
 
+/// What a server keeps of a password that `mysql_native_password` proves: a star and the digest of
+/// its digest, in capitals.
+#[must_use]
+pub fn native_digest(password: &Secret) -> String {
+    let twice = digest(&SHA1_FOR_LEGACY_USE_ONLY, password.expose().as_bytes());
+    let twice = digest(&SHA1_FOR_LEGACY_USE_ONLY, twice.as_ref());
+    twice.as_ref().iter().fold("*".to_owned(), |text, byte| format!("{text}{byte:02X}"))
+}
+
 /// The server's first packet.
 struct Greeting {
     capabilities: u32,

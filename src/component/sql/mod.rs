@@ -34,6 +34,7 @@ pub use error::{
     ACCESS_DENIED, READ_ONLY, READ_ONLY_USERS, Refusal, SECURE_TRANSPORT, STARTING,
     STATEMENT_TIMEOUT, SqlError,
 };
+pub use login::native_digest;
 pub use mask::mask;
 pub use session::{Answer, Row, Session};
 pub use tls::{Ca, Tls, TlsMode};

@@ -1,4 +1,5 @@
 //! One open session: sends statements, reads bounded answers.
+use super::error::POLICY;
 use super::wire::{Fields, Wire, server_error};
 use super::{Refusal, SqlError};
 use crate::base::Secret;
@@ -73,6 +74,17 @@ impl Session {
     /// # Errors
     /// As [`Session::query`].
     pub async fn table(&mut self, statement: &str) -> Result<Answer, SqlError> {
+        match self.asked(statement).await {
+            Err(SqlError::Server { code: POLICY, message }) => {
+                // What it wants, beside what it says: the message names no variable.
+                let policy = self.asked("show global variables like 'validate_password%'").await;
+                Err(SqlError::Policy { message, asks: asks(&policy.unwrap_or_default()) })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn asked(&mut self, statement: &str) -> Result<Answer, SqlError> {
         if !self.ready {
             return Err(SqlError::Broken("an earlier statement was not read to its end".into()));
         }
@@ -123,6 +135,19 @@ impl Session {
         };
         let _ = timeout(Duration::from_secs(2), quit).await;
     }
+}
+
+/// The variables of a password policy that ask for something, with their values.
+fn asks(policy: &Answer) -> String {
+    let set = policy.rows.iter().filter_map(|row| match &row[..] {
+        [Some(name), Some(value), ..] if !["", "0"].contains(&&**value) => {
+            let short = |text: &str| text.chars().take(64).collect::<String>();
+            Some(format!("{} = {}", short(name), short(value)))
+        }
+        _ => None,
+    });
+    let set: Vec<_> = set.take(10).collect();
+    if set.is_empty() { "one that it does not show".into() } else { set.join(", ") }
 }
 
 fn nonsense(what: &str) -> SqlError {

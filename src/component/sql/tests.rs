@@ -236,3 +236,43 @@ fn loopback_is_on_no_network() {
         assert!(!stays_on_host(address), "{address}");
     }
 }
+
+#[tokio::test]
+async fn a_password_that_a_policy_refuses_is_named_as_that_with_what_the_policy_asks_for() {
+    let Came { session, .. } = log_in(|mut fake| async move {
+        fake.welcome().await;
+        for shows in [true, false] {
+            fake.statement().await;
+            fake.error(1819, "Your password hunter22 does not satisfy the policy").await;
+            let asked = fake.statement().await.unwrap();
+            assert_eq!(asked, "show global variables like 'validate_password%'");
+            if shows {
+                fake.head(2).await;
+                fake.send(b"\x18validate_password_length\x0212").await;
+                fake.send(b"\x18validate_password_policy\x06medium").await;
+                fake.send(b"\x24validate_password_special_char_count\x010").await;
+                fake.end(2).await;
+            } else {
+                fake.error(1064, "no such thing").await;
+            }
+        }
+        fake.statement().await;
+        fake.ok().await;
+    })
+    .await;
+    let mut session = session.unwrap();
+    let secrets = [Secret::new("password: hunter22")];
+    let shown = session.run_with("ALTER USER", &secrets).await.unwrap_err();
+    assert_eq!(
+        (shown.code(), session.run("ALTER USER").await.unwrap_err().code()),
+        (Some(1819), Some(1819))
+    );
+    let problem = shown.explain("set it", "here");
+    assert_eq!(
+        problem.why,
+        "the server's password policy refuses it: server error 1819: Your *** does not satisfy the \
+         policy; in force is validate_password_length = 12, validate_password_policy = medium"
+    );
+    assert!(problem.fix.contains("SET GLOBAL"), "{problem}");
+    session.run("select 1").await.unwrap();
+}

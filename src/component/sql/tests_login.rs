@@ -1,6 +1,7 @@
 //! What a hostile server may ask in a login, and that it never learns the password.
 use super::SqlError;
 use super::fake::{CACHING, CAPABILITIES, Fake, NATIVE, PASSWORD, greeting, log_in};
+use crate::base::Secret;
 
 /// One thing that the server does.
 enum Say {
@@ -175,4 +176,11 @@ async fn a_refusal_says_what_to_do() {
     for want in ["10.0.0.1:2881", "mysql_clear_password", "reveals", "what listens on that port"] {
         assert!(text.contains(want), "{text}");
     }
+}
+
+#[test]
+fn a_password_has_the_digest_that_a_server_keeps() {
+    // Read in mysql.user of seekdb 1.4.0.post1.
+    let want = "*8E2D5FAFEE9E6C993094CC1DBD7B43F7E9DEE726";
+    assert_eq!(super::native_digest(&Secret::new("Zz1-root")), want);
 }

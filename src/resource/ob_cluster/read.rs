@@ -74,7 +74,11 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         && state.initialize != Value::Value(false)
     {
         match database.ask(cx, &instance, &facts).await {
-            Ok(said) => take_answers(database, &mut state, &said),
+            Ok(said) => {
+                take_answers(database, &mut state, &said);
+                let group = facts.group.is_some();
+                warnings.extend(database::root_changed(&instance, said.root, group));
+            }
             // A standby gets its accounts from its primary.
             Err(problem)
                 if problem.kind == Kind::Denied

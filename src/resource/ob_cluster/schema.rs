@@ -409,7 +409,8 @@ pub fn schema() -> Schema {
         "root_password_wo_version",
         number(
             "Raise it to set `root_password_wo` again. Without it a new server gets a random \
-             password of root's, which stays on its host (`BASE/.ob/root`, base64, 0600).",
+             password of root's, which stays on its host (`BASE/.ob/root`, base64, 0600). A refresh \
+             warns when somebody else has set another one.",
         )
         .optional(),
     )

@@ -63,6 +63,13 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
         "select max(end_scn) from oceanbase.v$ob_log_stat" => {
             one("max(END_SCN)", server.store().end().to_string())
         }
+        "select password from mysql.user where user = 'root'" => {
+            let kept = server.store().users.get("root").cloned().unwrap_or_default();
+            one(
+                "password",
+                if kept.is_empty() { kept } else { format!("*{}", kept.to_uppercase()) },
+            )
+        }
         "show processlist" => processlist(server),
         "show parameters" => parameters(server),
         "show sim state" => state(server),

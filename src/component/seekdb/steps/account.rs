@@ -11,6 +11,8 @@ use crate::engine::{
 };
 use async_trait::async_trait;
 
+/// The shell function that makes each password that nobody gives.
+pub(super) const MAKE_PASSWORD: &str = include_str!("make_password.sh");
 /// Name of the value: what the file of our account holds.
 pub(super) const PASSWORD: Name = Name("account");
 
@@ -33,7 +35,7 @@ impl Step for WriteAccount {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        Effect::Shell(about!(self.node, "write_account.sh"))
+        Effect::Shell(about!(self.node, "write_account.sh", MAKE_PASSWORD))
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         Ok(if facts_of(cx, &self.node).await?.account.is_some() {
@@ -149,5 +151,55 @@ impl Step for CopyAccount {
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         copied(cx, &self.from).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MAKE_PASSWORD;
+    use crate::base::secret::kinds;
+    use crate::base::shell::quote;
+    use std::collections::BTreeSet;
+    use std::process::Command;
+
+    /// Runs a program that makes a password in a directory of an instance; returns what it wrote.
+    fn made(program: &str, args: &str, file: &str, before: Option<&str>) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join(file);
+        if let Some(before) = before {
+            std::fs::write(&at, before).unwrap();
+        }
+        let own = quote(&dir.path().display().to_string());
+        let put = "ob_put() { cat > \"$1.tmp\" && mv \"$1.tmp\" \"$1\"; }";
+        let script = format!("{put}; own={own}; set -- {args}\n{MAKE_PASSWORD}\n{program}");
+        assert!(Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
+        std::fs::read_to_string(at).unwrap()
+    }
+
+    #[test]
+    fn each_password_that_is_made_satisfies_any_usual_policy_and_is_safe_everywhere() {
+        use base64::Engine;
+        let account = made(include_str!("write_account.sh"), "x", "account", None);
+        let root = made(include_str!("make_root_password.sh"), "x", "root", None);
+        assert_eq!(root.lines().count(), 1, "{root}");
+        let root = base64::engine::general_purpose::STANDARD.decode(root.trim()).unwrap();
+        let offered =
+            made(include_str!("offer_password.sh"), "x leave old", "account", Some("older"));
+        let (old, offered) = offered.split_once('\n').unwrap();
+        assert_eq!(old, "old");
+        let all = [account, String::from_utf8(root).unwrap(), offered.to_owned()];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 3, "{all:?}");
+        for made in all {
+            assert_eq!((kinds(&made), made.len()), ([10, 10, 8, 4], 32), "{made:?}");
+            assert!(made.starts_with(|c: char| c.is_ascii_alphabetic()), "no option: {made:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_was_made_before_stays() {
+        let kept = made(include_str!("write_account.sh"), "x", "account", Some("Former1"));
+        assert_eq!(kept, "Former1");
+        let kept = made(include_str!("make_root_password.sh"), "x", "root", Some("QQ==\n"));
+        assert_eq!(kept, "QQ==\n");
     }
 }

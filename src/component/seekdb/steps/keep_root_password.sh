@@ -1,10 +1,12 @@
-# Adds LINE as the newest of root's kept passwords (0600); the newest four stay. Passes LINE to
-# shell built-ins only, so that no process shows it in its arguments. BASE LINE
+# Keeps LINES as the newest of root's passwords (0600), one on a line; the newest four stay. Passes
+# them to shell built-ins only, so that no process shows one in its arguments. BASE LINES
 # needs: engine/host.sh component/seekdb/lib.sh
 umask 077
+n='
+'
 {
-  tail -n 3 "$own/root" 2>/dev/null | while IFS= read -r old; do
-    [ "$old" = "$2" ] || printf '%s\n' "$old"
-  done
+  [ ! -s "$own/root" ] || while IFS= read -r old; do
+    case $n$2$n in *"$n$old$n"*) ;; *) printf '%s\n' "$old" ;; esac
+  done < "$own/root"
   printf '%s\n' "$2"
-} | ob_put "$own/root"
+} | tail -n 4 | ob_put "$own/root"

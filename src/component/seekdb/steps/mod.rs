@@ -45,7 +45,7 @@ pub use replicate::{FENCE, Fence, FreezeLog, PointSource, Promote, Reopen};
 pub use restart::{BeginRestart, primary_stays};
 pub use room::ProveRoom;
 pub use root_password::{
-    CopyRootPasswords, KeepRootPassword, RootPassword, SetRootPassword, working_root,
+    CopyRootPasswords, KeepRootPassword, RootPassword, SetRootPassword, root_now, working_root,
 };
 pub use rotate::{ChangePassword, KeepPassword, OfferPassword, SharePassword};
 pub use sessions::{EndFenced, EndSessions};

@@ -6,14 +6,17 @@
 //! password from the user. On 1.3 our account may change it.
 use super::super::server::{self, On};
 use super::super::{Dialect, about};
+use super::account::MAKE_PASSWORD;
 use super::id;
 use crate::base::{Kind, Problem, Secret};
-use crate::component::sql::{ACCESS_DENIED, Login};
+use crate::component::database::Root;
+use crate::component::sql::{ACCESS_DENIED, Login, native_digest};
 use crate::engine::mark::Stage;
 use crate::engine::{
     Check, Cx, Effect, Form, Host, Name, Node, Sql, Step, StepId, Template, Values,
 };
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 /// Name of the new password in [`Cx::secret`].
 pub const SECRET: &str = "root_password_wo";
@@ -21,7 +24,7 @@ pub const SECRET: &str = "root_password_wo";
 const PASSWORD: Name = Name(SECRET);
 /// Name of the value: the password that was made on the host.
 const MADE: Name = Name("root's password, made on the host");
-/// Name of the value: the new password, encoded as one line of the file.
+/// Name of the value: the password in force and the new one, encoded, a line each.
 const LINE: Name = Name("root_password_wo, encoded");
 /// Name of the value: all of root's kept passwords, encoded, a line each.
 const LINES: Name = Name("root's kept passwords, encoded");
@@ -42,16 +45,55 @@ fn encode(secret: &Secret) -> String {
     base64::engine::general_purpose::STANDARD.encode(secret.expose())
 }
 
+/// Which of root's kept passwords is in force. `None` when none is, or when our account cannot ask:
+/// it is not made yet, or the server does not answer.
+async fn in_force(cx: &Cx, node: &Node) -> Result<Option<Secret>, Problem> {
+    let known = kept(cx, node).await?;
+    let Ok(mut session) = server::session(cx, node).await else { return Ok(None) };
+    let digests = server::root_digests(&mut session).await.unwrap_or_default();
+    session.close().await;
+    Ok(known.into_iter().find(|p| digests.contains(&native_digest(p))))
+}
+
+/// What became of root's password on a server of this build that keeps these digests. The kept
+/// passwords are read after the digests: a rotation keeps the new password before it sets it, so
+/// one that another run makes meanwhile is not taken for a change by somebody else.
+pub async fn root_now(cx: &Cx, node: &Node, build: &str, digests: &BTreeSet<String>) -> Root {
+    if digests.is_empty() {
+        return Root::Unknown;
+    }
+    let ours = Dialect::of_version(build).is_some_and(|d| d.sets_root_password);
+    judge(digests, &kept(cx, node).await.unwrap_or_default(), ours)
+}
+
+fn judge(digests: &BTreeSet<String>, kept: &[Secret], ours: bool) -> Root {
+    // What is proved in another way has no digest that we know.
+    let known =
+        |digest: &String| digest.is_empty() || digest.len() == 41 && digest.starts_with('*');
+    if kept.is_empty() || !digests.iter().all(known) {
+        Root::Unknown
+    } else if kept.iter().any(|p| digests.contains(&native_digest(p))) {
+        Root::Kept
+    } else if digests.contains("") {
+        Root::Open
+    } else {
+        Root::Changed { ours }
+    }
+}
+
 /// Finds a login of root that works: tries the wanted password, then the kept ones, then none.
 ///
 /// # Errors
 /// None of them works, or the server does not answer.
 pub async fn working_root(cx: &Cx, node: &Node) -> Result<Login, Problem> {
-    let mut candidates: Vec<Login> =
-        cx.secret(SECRET).iter().map(|s| Login::new("root", s)).collect();
-    candidates.extend(kept(cx, node).await?.iter().map(|s| Login::new("root", s)));
-    candidates.push(Login::fresh_root());
-    for login in candidates {
+    let mut candidates: Vec<Secret> = cx.secret(SECRET).cloned().into_iter().collect();
+    for kept in kept(cx, node).await? {
+        if !candidates.contains(&kept) {
+            candidates.push(kept);
+        }
+    }
+    let logins = candidates.iter().map(|password| Login::new("root", password));
+    for login in logins.chain([Login::fresh_root()]) {
         match server::open(cx, node, &login).await? {
             Ok(session) => {
                 session.close().await;
@@ -124,7 +166,7 @@ impl Step for KeepRootPassword {
             RootPassword::Given => {
                 about!(self.node, "keep_root_password.sh").arg(Template::value(LINE))
             }
-            RootPassword::Made => about!(self.node, "make_root_password.sh"),
+            RootPassword::Made => about!(self.node, "make_root_password.sh", MAKE_PASSWORD),
         })
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
@@ -142,7 +184,13 @@ impl Step for KeepRootPassword {
     }
     async fn values(&self, cx: &Cx) -> Result<Option<Values>, Problem> {
         Ok(Some(match self.from {
-            RootPassword::Given => Values::default().with(LINE, Secret::new(encode(wanted(cx)?))),
+            RootPassword::Given => {
+                // The one in force is kept anew. However many passwords the server refuses, none of
+                // them pushes it out.
+                let now = in_force(cx, &self.node).await?;
+                let lines: Vec<_> = now.iter().chain([wanted(cx)?]).map(encode).collect();
+                Values::default().with(LINE, Secret::new(lines.join("\n")))
+            }
             RootPassword::Made => Values::default(),
         }))
     }
@@ -247,7 +295,9 @@ impl Step for SetRootPassword {
 
 #[cfg(test)]
 mod tests {
+    use super::{Root, Secret, judge};
     use crate::base::shell::quote;
+    use crate::component::sql::native_digest;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
@@ -280,7 +330,30 @@ mod tests {
         assert_eq!(keep("QQ=="), "Qg==\nQQ==\n");
         assert_eq!((keep("Qw=="), keep("RA==")).1, "Qg==\nQQ==\nQw==\nRA==\n");
         assert_eq!(keep("RQ=="), "QQ==\nQw==\nRA==\nRQ==\n");
+        // The one in force comes with each new one.
+        assert_eq!(keep("QQ==\nRg=="), "RA==\nRQ==\nQQ==\nRg==\n");
+        assert_eq!((keep("QQ==\nRw=="), keep("QQ==\nSA==")).1, "Rg==\nRw==\nQQ==\nSA==\n");
         let ran = std::fs::read_to_string(at("ran")).unwrap();
-        assert!(ran.contains("tail -n 3") && !ran.contains("=="), "{ran}");
+        assert!(ran.contains("tail -n 4") && !ran.contains("=="), "{ran}");
+    }
+
+    #[test]
+    fn a_change_by_somebody_else_is_told_and_nothing_is_guessed() {
+        let digest = |text: &str| native_digest(&Secret::new(text));
+        let (ours, changed) = (true, Root::Changed { ours: true });
+        for (server, kept, want) in [
+            (vec![digest("b")], &["a", "b"][..], Root::Kept),
+            // Another host from which root may come has another password.
+            (vec![digest("x"), digest("a")], &["a"], Root::Kept),
+            (vec![digest("x")], &["a", "b"], changed),
+            (vec![String::new()], &["a"], Root::Open),
+            (vec![digest("x")], &[], Root::Unknown),
+            (vec!["$A$005$abc".into()], &["a"], Root::Unknown),
+            (vec!["*AB".into()], &["a"], Root::Unknown),
+        ] {
+            let kept: Vec<_> = kept.iter().copied().map(Secret::new).collect();
+            let server = server.into_iter().collect();
+            assert_eq!(judge(&server, &kept, ours), want, "{server:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! primary changes it, and each member that knows it drops the old one.
 use super::super::server::{self, On};
 use super::super::{ACCOUNT, about};
-use super::account::{PASSWORD, copied, name};
+use super::account::{MAKE_PASSWORD, PASSWORD, copied, name};
 use super::{facts_of, id};
 use crate::base::{Pauses, Problem};
 use crate::engine::{
@@ -41,7 +41,11 @@ impl Step for OfferPassword {
     }
     fn effect(&self) -> Effect {
         let in_force = Template::value(PASSWORD);
-        Effect::Shell(about!(self.node, "offer_password.sh").arg(self.leave.as_str()).arg(in_force))
+        Effect::Shell(
+            about!(self.node, "offer_password.sh", MAKE_PASSWORD)
+                .arg(self.leave.as_str())
+                .arg(in_force),
+        )
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.node).await?;
