@@ -12,6 +12,19 @@ pub fn user() -> String {
     std::env::var("OB_LAB_LOGIN").ok().filter(|u| !u.is_empty()).unwrap_or_else(|| "root".into())
 }
 
+/// Whether stories log in as root; says so when they do not. For a story that is about what root, or
+/// a user of the story's own, does.
+#[must_use]
+pub fn is_root(what: &str) -> bool {
+    let root = user() == "root";
+    if !root {
+        eprintln!(
+            "SKIPPED {what}: it has users of its own, and OB_LAB_LOGIN changes nothing there"
+        );
+    }
+    root
+}
+
 /// The home of a user on a lab host.
 #[must_use]
 pub fn home(user: &str) -> String {

@@ -1,7 +1,7 @@
 //! Versions, with real packages: a server that does not come up goes back by itself; a pair is
 //! upgraded under load, standby first, and loses nothing.
 use lab::story::config::package;
-use lab::story::{Config, Story, nothing_lost};
+use lab::story::{Config, Story, login, nothing_lost};
 use lab::writer::{self, Writer};
 use lab::{Options, may_make_hosts, sql};
 use std::time::{Duration, Instant};
@@ -81,7 +81,9 @@ fn a_single_database_is_upgraded_in_place_and_back() {
 /// The same, where systemd runs the server.
 #[test]
 fn a_single_database_is_upgraded_in_place_by_its_unit() {
-    if !may_make_hosts("an upgrade in place with systemd") {
+    if !may_make_hosts("an upgrade in place with systemd")
+        || !login::is_root("an upgrade in place with systemd")
+    {
         return;
     }
     let s = Story::with(Options { hosts: 1, systemd: true, ..Options::default() }).unwrap();

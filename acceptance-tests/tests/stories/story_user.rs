@@ -174,7 +174,7 @@ fn life(s: &Story, mut config: Config) -> Config {
 
 #[test]
 fn a_pair_lives_and_goes_without_root_under_the_printed_sudo_rules() {
-    if !may_make_hosts("a pair without root") {
+    if !may_make_hosts("a pair without root") || !login::is_root("a pair without root") {
         return;
     }
     let s = Story::new(2).unwrap();

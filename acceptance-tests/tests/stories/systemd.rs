@@ -1,7 +1,7 @@
 //! Hosts that run a real systemd: a server is started by its unit, lives in no login's session,
 //! starts with its host, and says in systemd's journal what it says.
-use lab::story::{Config, Story};
-use lab::{Host, Lab, Options, may_make_hosts, process, sql};
+use lab::story::{Config, Story, login};
+use lab::{Host, Lab, Options, may_make_hosts, process, seekdb, sql};
 use std::time::Duration;
 
 /// The unit of the server in `/data/a`.
@@ -181,13 +181,36 @@ fn stopped_by_hand(s: &Story, host: &Host, config: &Config) {
     s.say("a crash is mended by the next apply");
 }
 
+/// Proves: a server that somebody started by hand, as one that was adopted runs, is never joined by
+/// a second one on its store, however often its unit is started.
+fn started_by_hand(s: &Story, host: &Host) {
+    says(host, &format!("systemctl stop {UNIT}"));
+    let program = says(host, "readlink -f /data/a/.ob/package/seekdb");
+    says(host, &seekdb::start_line(&program, "/data/a", 2881));
+    assert!(process::until(SOON, || answers(s, 0)));
+    let running = "cat /data/a/run/seekdb.pid; pgrep -x seekdb";
+    let before = says(host, running);
+    for _ in 0..3 {
+        let out = host.exec(&format!("systemctl start {UNIT}")).unwrap();
+        assert_ne!(out.status, 0);
+        assert_eq!(says(host, running), before, "the same one, and its pid file");
+    }
+    let log = says(host, &format!("journalctl -b -u {UNIT} -o cat"));
+    assert!(log.contains("a server of this directory runs as process"), "{log}");
+    s.settled().unwrap();
+    says(host, seekdb::END);
+    says(host, &format!("systemctl start {UNIT}"));
+    assert!(process::until(SOON, || answers(s, 0)));
+    s.say("a server that was started by hand gets no second one beside it");
+}
+
 fn answers(s: &Story, host: usize) -> bool {
     sql::query(s.root(host), "select 1").is_ok()
 }
 
 #[test]
 fn a_server_lives_by_its_unit_from_the_first_start_to_the_destroy() {
-    if !may_make_hosts("a server by its unit") {
+    if !may_make_hosts("a server by its unit") || !login::is_root("a server by its unit") {
         return;
     }
     let s = Story::with(options(1)).unwrap();
@@ -230,6 +253,7 @@ fn a_server_lives_by_its_unit_from_the_first_start_to_the_destroy() {
     s.say("restarted");
 
     stopped_by_hand(&s, &host, &config);
+    started_by_hand(&s, &host);
     a_disk_that_is_missing(&s, &host);
 
     s.tf.destroy().unwrap();
@@ -252,7 +276,7 @@ const SERVICE: &str = "obsvc";
 
 #[test]
 fn a_user_without_root_uses_its_own_manager_or_cron_by_choice() {
-    if !may_make_hosts("a user's own manager") {
+    if !may_make_hosts("a user's own manager") || !login::is_root("a user's own manager") {
         return;
     }
     let s = Story::with(options(1)).unwrap();
@@ -312,7 +336,7 @@ fn a_user_without_root_uses_its_own_manager_or_cron_by_choice() {
 
 #[test]
 fn a_member_is_started_by_its_unit_and_does_not_start_with_its_host() {
-    if !may_make_hosts("members by their units") {
+    if !may_make_hosts("members by their units") || !login::is_root("members by their units") {
         return;
     }
     let s = Story::with(options(2)).unwrap();

@@ -388,6 +388,8 @@ pub fn newest(seen: &BTreeMap<String, Member>) -> Option<&Group> {
 /// What a graph about a group does to roles and stores, in ascending order of gravity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Move {
+    /// A standby leaves; its store is set aside.
+    Leave,
     /// Standbys are built.
     Build,
     /// A store is set aside and its member is built again.

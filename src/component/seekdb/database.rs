@@ -9,7 +9,7 @@ use crate::component::database::{
     Database, Desired, Facts, Member, Move, Probe, Said, Seen, Server, State, Want,
 };
 use crate::component::sql::{Login, Session};
-use crate::engine::{Cx, Engine, Graph, Host, Node, Program, StepKind};
+use crate::engine::{Cx, Engine, Graph, Host, Node, Program, StepId};
 use crate::program;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,16 +244,13 @@ impl Database for Seekdb {
         pair::destroy(members, primary, epoch, creation)
     }
     fn moves(&self, graph: &Graph) -> BTreeSet<Move> {
-        let has = |kind: StepKind| graph.nodes().iter().any(|n| n.step.kind() == kind);
-        [
-            (Activate::KIND, Move::FailOver),
-            (Promote::KIND, Move::SwitchOver),
-            (SetAside::KIND, Move::Rebuild),
-            (BeginStore::KIND, Move::Build),
-        ]
-        .into_iter()
-        .filter_map(|(kind, what)| has(kind).then_some(what))
-        .collect()
+        let of = |id: StepId| match id.kind {
+            Activate::KIND => Some(Move::FailOver),
+            Promote::KIND => Some(Move::SwitchOver),
+            BeginStore::KIND => Some(Move::Build),
+            _ => SetAside::means(&id),
+        };
+        graph.nodes().iter().filter_map(|n| of(n.step.id())).collect()
     }
 }
 

@@ -217,7 +217,7 @@ fn under_way(seen: &Seen, want: &Want) -> bool {
 fn keeps_all(moves: &BTreeSet<Move>) -> bool {
     moves.iter().all(|m| match m {
         Move::Build | Move::SwitchOver => true,
-        Move::Rebuild | Move::FailOver => false,
+        Move::Leave | Move::Rebuild | Move::FailOver => false,
     })
 }
 

@@ -340,6 +340,10 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         }
         Some(Move::Rebuild) => format!("rebuild the standbys of {to}"),
         Some(Move::Build) => format!("build standbys of {to}"),
+        Some(Move::Leave) => format!("take members out of the standbys of {to}"),
+        None if prior.root_password_wo_version != next.root_password_wo_version => {
+            "set root's password".to_owned()
+        }
         None if readdressed(prior, next, &from) => {
             format!("let the standbys follow {from} at its new address")
         }

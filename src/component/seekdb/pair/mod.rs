@@ -71,8 +71,7 @@ pub fn create(want: &Want) -> Result<Graph, Problem> {
     plan.g.then(SetBoot::new(&primary, false));
     let standbys = want.members.keys().filter(|n| **n != want.primary);
     plan.each(standbys, |plan, name| {
-        plan.note(name, 1, &want.primary);
-        plan.build(name, &primary);
+        plan.join(name, 1, &want.primary);
     });
     if want.root_password {
         root_password(&mut plan, &Seen::default(), &want.primary);
@@ -227,7 +226,7 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
     }
     if let Some(node) = plan.member(member) {
         plan.g.then(StopServer { node: node.clone(), stop: Stop::Any });
-        plan.g.then(SetAside { node, name: format!("epoch-{}", seen.epoch), leaves: false });
+        plan.g.then(SetAside::replaced(node, seen.epoch));
     }
     // The note of the one that stays comes before that of the other: wherever this is cut, the same
     // consent goes on.
@@ -294,13 +293,14 @@ fn follow_up(
     plan.each(others, |plan, name| {
         let Some(node) = plan.member(name) else { return };
         match seen.is(name) {
-            Some(Standing::Empty | Standing::Building) | None => {
+            None => plan.join(name, epoch, primary),
+            Some(Standing::Empty | Standing::Building) => {
                 plan.note(name, epoch, primary);
                 plan.build(name, &source);
             }
             Some(Standing::Stale) => {
                 plan.g.then(StopServer { node: node.clone(), stop: Stop::Idle });
-                plan.g.then(SetAside { node, name: format!("epoch-{epoch}"), leaves: false });
+                plan.g.then(SetAside::replaced(node, epoch));
                 plan.note(name, epoch, primary);
                 plan.build(name, &source);
             }
@@ -384,7 +384,7 @@ fn rotate(g: &mut Graph, primary: &Node, others: &[Node], leave: &str) {
 /// Takes a standby out of its group: stops it and sets its store aside, without ever opening it.
 fn leave(g: &mut Graph, name: &str, node: &Node, once: &str) {
     g.then(StopServer { node: node.clone(), stop: Stop::Idle });
-    g.then(SetAside { node: node.clone(), name: format!("left-{name}-{once}"), leaves: true });
+    g.then(SetAside::leaving(node.clone(), name, once));
     g.then(LeaveGroup { node: node.clone() });
 }
 

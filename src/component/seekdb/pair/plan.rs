@@ -1,10 +1,10 @@
 //! The parts that graphs about a group are made of: moves of the role, builds and rejoins share
 //! them.
-use super::{Seen, Want};
+use super::{Seen, Want, once};
 use crate::component::seekdb::group::{Group, WriteGroup};
 use crate::component::seekdb::steps::{
     BeginStore, CopyAccount, CopyRootPasswords, EndNote, Follow, FreezeLog, Note, PointSource,
-    SetBoot, Start, StartServer, Stop, StopServer,
+    SetAside, SetBoot, Start, StartServer, Stop, StopServer,
 };
 use crate::component::seekdb::{Dialect, Instance};
 use crate::engine::{Engine, Graph, Node, Step};
@@ -23,16 +23,19 @@ impl Plan<'_> {
     pub fn others(&self, than: &str) -> Vec<Node> {
         self.want.members.iter().filter(|(n, _)| *n != than).map(|(_, i)| i.clone()).collect()
     }
+    fn group(&self, epoch: u64, primary: &str) -> Group {
+        Group::new(
+            Engine::Seekdb,
+            &self.want.name,
+            &self.want.creation,
+            epoch,
+            primary,
+            self.want.members.clone(),
+        )
+    }
     pub fn note(&mut self, member: &str, epoch: u64, primary: &str) {
         if let Some(node) = self.member(member) {
-            let group = Group::new(
-                Engine::Seekdb,
-                &self.want.name,
-                &self.want.creation,
-                epoch,
-                primary,
-                self.want.members.clone(),
-            );
+            let group = self.group(epoch, primary);
             let step = WriteGroup { node, group };
             // Only once per member: two parts of a plan may ask for the same note.
             if !self.g.has(&step.id()) {
@@ -87,6 +90,19 @@ impl Plan<'_> {
                 start: join.map_or(Start::Member, |p| Start::Join(p.source())),
             });
         }
+    }
+
+    /// Builds a standby out of a member that was not in the group before. What it has of a former
+    /// membership is set aside first.
+    pub fn join(&mut self, member: &str, epoch: u64, primary: &str) {
+        let (Some(node), Some(source)) = (self.member(member), self.member(primary)) else {
+            return;
+        };
+        let group = self.group(epoch, primary);
+        let once = once(epoch, &self.want.creation);
+        self.g.then(SetAside::former(node, &once, group, source.clone()));
+        self.note(member, epoch, primary);
+        self.build(member, &source);
     }
 
     /// Builds `member` as a standby of `primary` from nothing.

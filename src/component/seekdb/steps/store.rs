@@ -1,12 +1,16 @@
 //! Stores that are being built, and stores that are set aside. A build may wipe only a store that
 //! it made itself.
-use super::super::about;
+use super::super::{ACCOUNT, Facts, about, server};
 use super::{facts_of, id};
 use crate::base::Problem;
+use crate::component::database::{Group, Move};
 use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Step, StepId, StepKind};
 use async_trait::async_trait;
 use std::time::Duration;
 
+/// How the names of stores begin that were replaced, and that left.
+const REPLACED: &str = "epoch-";
+const LEFT: &str = "left-";
 /// How long moving or removing a store may take.
 const MOVE: Duration = Duration::from_secs(60);
 
@@ -59,22 +63,114 @@ impl Step for BeginStore {
 /// Sets a store aside: it is kept under a name, and we never start it again.
 #[derive(Clone, Debug)]
 pub struct SetAside {
-    /// The instance whose store it is.
-    pub node: Node,
+    node: Node,
     /// Name of the store below `.ob/aside`.
-    pub name: String,
-    /// The member leaves, and no other store is built here. It may have left by this name before,
-    /// so whatever store is here now is set aside.
-    pub leaves: bool,
+    name: String,
+    which: Aside,
+}
+
+/// Which store is set aside.
+#[derive(Clone, Debug)]
+enum Aside {
+    /// That of a member in whose place another store is built.
+    Replaced,
+    /// That of a member that leaves; no other store is built here. The member may have left by this
+    /// name before, so whatever store is here now is set aside.
+    Leaving,
+    /// That of a member that joins, if it was a member before. Any other store is a database of its
+    /// own, and nothing is done to it.
+    Former {
+        /// The group as it is to be with this member.
+        group: Box<Group>,
+        /// Who has the role in it.
+        primary: Box<Node>,
+    },
 }
 
 impl SetAside {
     /// Kind of the step.
     pub const KIND: StepKind = StepKind("set_aside");
 
+    /// Of a member in whose place another store is built in `epoch`.
+    #[must_use]
+    pub fn replaced(node: Node, epoch: u64) -> Self {
+        Self { node, name: format!("{REPLACED}{epoch}"), which: Aside::Replaced }
+    }
+    /// Of the member `name`, which leaves; `once` tells this leave from others.
+    #[must_use]
+    pub fn leaving(node: Node, name: &str, once: &str) -> Self {
+        Self { node, name: format!("{LEFT}{name}-{once}"), which: Aside::Leaving }
+    }
+    /// Of a member that joins `group`, if it was a member before.
+    #[must_use]
+    pub fn former(node: Node, once: &str, group: Group, primary: Node) -> Self {
+        Self {
+            node,
+            name: format!("former-{once}"),
+            which: Aside::Former { group: Box::new(group), primary: Box::new(primary) },
+        }
+    }
+    /// What such a step means for its group.
+    #[must_use]
+    pub fn means(id: &StepId) -> Option<Move> {
+        match &*id.about {
+            _ if id.kind != Self::KIND => None,
+            name if name.starts_with(REPLACED) => Some(Move::Rebuild),
+            name if name.starts_with(LEFT) => Some(Move::Leave),
+            _ => None,
+        }
+    }
+
     /// Name of the directory until the whole store is in it.
     fn part(&self) -> String {
         format!("{}.part", self.name)
+    }
+
+    /// What is to be done about the store that a member brings; `None`: it is of a former
+    /// membership.
+    async fn brings(
+        &self,
+        cx: &Cx,
+        facts: &Facts,
+        group: &Group,
+        primary: &Node,
+    ) -> Result<Option<Check>, Problem> {
+        if !facts.store || facts.building_store.is_some() || facts.group_damaged.is_some() {
+            return Ok(Some(Check::Done));
+        }
+        let problem = |why: String, fix: String| {
+            let what = format!("{} cannot join group \"{}\"", self.node.show(), group.name);
+            Check::Refused(Problem::refused(what).place(self.node.place()).why(why).fix(fix))
+        };
+        Ok(match &facts.group {
+            // This build wrote the note before: it was cut later. Another group's is refused where
+            // the note would be written.
+            Some(note) if note.name != group.name => Some(Check::Done),
+            Some(note) if note.epoch >= group.epoch && note.primary == group.primary => {
+                Some(Check::Done)
+            }
+            Some(note) if facts.pid.is_some() => Some(problem(
+                format!("it runs with the store that it had as a member in epoch {}", note.epoch),
+                "stop it (`ob stop`), then run the same command again: its store is kept aside, \
+                 and another one is built"
+                    .into(),
+            )),
+            Some(_) => None,
+            // Standbys that others built have no account of ours; a restored one has the group's.
+            None if facts.account.is_none() => Some(Check::Done),
+            None if facts.login(ACCOUNT) == Some(server::account(cx, primary).await?) => {
+                Some(Check::Done)
+            }
+            None => Some(problem(
+                "it is a database of its own, with accounts and rows that no other member has"
+                    .into(),
+                format!(
+                    "only the primary is made with initialize = true: take {} out of members; or \
+                     destroy its ob_cluster and make it again with initialize = false",
+                    self.node.show()
+                ),
+            )),
+        })
     }
 }
 
@@ -84,31 +180,39 @@ impl Step for SetAside {
         id(Self::KIND.0, &self.node).about(self.name.as_str())
     }
     fn title(&self) -> String {
-        // The name of a leave ends with that of the group's creation, which tells people nothing.
-        if self.leaves {
-            format!("set the store of {} aside as it leaves", self.node.show())
-        } else {
-            format!("set the store of {} aside as {}", self.node.show(), self.name)
+        let node = self.node.show();
+        // Names of such stores end with that of the group's creation, which tells people nothing.
+        match self.which {
+            Aside::Replaced => format!("set the store of {node} aside as {}", self.name),
+            Aside::Leaving => format!("set the store of {node} aside as it leaves"),
+            Aside::Former { .. } => {
+                format!("set aside what {node} has of a former membership, if anything")
+            }
         }
     }
     fn host(&self) -> &Host {
         &self.node.host
     }
     fn effect(&self) -> Effect {
-        let again = if self.leaves { "again" } else { "" };
+        let again = if matches!(self.which, Aside::Replaced) { "" } else { "again" };
         let program = about!(self.node, "set_aside.sh").args([self.name.as_str(), again]);
         Effect::Shell(program.within(MOVE))
     }
     fn impact(&self) -> &'static [Impact] {
-        &[Impact::NoMajorityMargin]
+        if matches!(self.which, Aside::Former { .. }) { &[] } else { &[Impact::NoMajorityMargin] }
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let facts = facts_of(cx, &self.node).await?;
-        if facts.aside.contains(&self.name) && !self.leaves {
+        if facts.aside.contains(&self.name) && matches!(self.which, Aside::Replaced) {
             return Ok(Check::Done);
         }
         if facts.aside.contains(&self.part()) {
             return Ok(Check::Partial("a part of it was moved".into()));
+        }
+        if let Aside::Former { group, primary } = &self.which
+            && let Some(check) = self.brings(cx, &facts, group, primary).await?
+        {
+            return Ok(check);
         }
         if facts.pid.is_some() {
             return Ok(Check::Refused(
