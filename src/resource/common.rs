@@ -66,7 +66,7 @@ pub fn connection() -> [Named; 7] {
             "service_address",
             string(
                 "Address at which other members and clients reach what runs on the host; `address` \
-                 when not set.",
+                 when not set. For a member of a group it is an IP address.",
             )
             .optional()
             .check(service_address),

@@ -332,6 +332,27 @@ fn validators_find_everything_at_once() {
 }
 
 #[test]
+fn what_another_resource_gives_is_checked_at_the_plan_alone() {
+    let inner = || [("name", string("").required().one_of(&["a"]))];
+    let schema = Schema::new(0, "")
+        .attr("own", object("", inner()).required())
+        .attr("one", object("", inner()).required().reference())
+        .attr("many", map_of("", inner()).required().reference());
+    let config = serde_json::json!({
+        "own": { "name": "x" }, "one": { "name": "x" }, "many": { "k": { "name": "x" } }
+    });
+    let mut diags = Diagnostics::default();
+    let tree = codec::from_json(&schema, "configuration", &config, &mut diags).ok().unwrap();
+    let wrong = |check: fn(&Schema, &Tree, &mut Diagnostics)| {
+        let mut diags = Diagnostics::default();
+        check(&schema, &tree, &mut diags);
+        diags.errors.iter().map(|d| d.attribute.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(wrong(check::validate), ["own.name"]);
+    assert_eq!(wrong(check::references), ["many[\"k\"].name", "one.name"]);
+}
+
+#[test]
 fn write_only_values_are_refused_for_old_callers_and_cleared_in_states() {
     let mut tree =
         decode(&config(r#"{"ssh":{"user":"u","key_wo":"hunter2"}}"#)).0.unwrap().unwrap().tree;

@@ -344,8 +344,10 @@ fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
         if a.directory != b.directory {
             refuse("base_dir", "zones");
         }
-        if a.ports != b.ports && !told {
-            refuse("a port", "zones");
+        for (port, name) in [(Port::Sql, "sql_port"), (Port::Rpc, "rpc_port")] {
+            if a.port(port) != b.port(port) && !told {
+                refuse(name, "zones");
+            }
         }
         if a.host.run_as != b.host.run_as {
             refuse("run_as", "zones");

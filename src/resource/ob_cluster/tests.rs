@@ -280,7 +280,7 @@ fn what_cannot_change_in_place_is_refused_by_name() {
     let rows: [(&str, fn(&mut Cluster)); 4] = [
         ("the name", |c| c.name = v("other")),
         ("base_dir", |c| c.zones = zones(Server { base_dir: v("/data/other"), ..server() })),
-        ("a port", |c| c.zones = zones(Server { sql_port: Value::Value(3306), ..server() })),
+        ("sql_port", |c| c.zones = zones(Server { sql_port: Value::Value(3306), ..server() })),
         ("initialize", |c| c.initialize = Value::Value(false)),
     ];
     for (what, change) in rows {

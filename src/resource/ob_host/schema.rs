@@ -345,9 +345,12 @@ pub fn schema() -> Schema {
         ),
         (
             "service_address",
-            string("Address on that device under which they will be reached.")
-                .optional()
-                .check(not_empty),
+            string(
+                "IP address on that device under which they will be reached. The standbys of a \
+                 primary follow a new one with the next apply.",
+            )
+            .optional()
+            .check(not_empty),
         ),
     ];
     let disk =

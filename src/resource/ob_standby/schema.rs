@@ -322,8 +322,8 @@ pub fn schema() -> Schema {
     .attr(
         "member_status",
         map(
-            "What each member is: `primary`, `standby`, `behind` (a standby that missed a move of \
-             the role), `fenced`, `stopped`, `stale` (a former primary that missed a move of the \
+            "What each member is: `primary`, `standby`, `behind` (a standby that \
+             missed a move of the role, or reads its log from elsewhere), `fenced`, `stopped`, `stale` (a former primary that missed a move of the \
              role), `rival` (takes writes, and a newer note names another member), `empty`, \
              `building`, `unreachable`.",
             STRING,
