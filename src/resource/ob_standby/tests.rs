@@ -92,7 +92,7 @@ fn the_runbook_names_what_happens() {
         ..config("b")
     };
     for (name, prior, next, want) in [
-        ("create", None, config("a"), "build standby b of \"a\": 11 steps"),
+        ("create", None, config("a"), "build standby b of \"a\": 12 steps"),
         (
             "switchover",
             Some(&healthy),
