@@ -245,3 +245,34 @@ fn an_import_takes_the_server_of_its_directory_and_no_other() {
     assert_eq!(stranger, [["root"]], "the stranger has no account of ours, and root's password");
     s.say("the server of the directory was adopted; the one on the usual port was left alone");
 }
+
+#[test]
+fn a_database_of_its_own_joins_no_group() {
+    if !may_make_hosts("a member with a database of its own") {
+        return;
+    }
+    let s = Story::new(2).unwrap();
+    let mut config = Config::pair();
+    config.protect = false;
+    config.clusters.get_mut("b").unwrap().initialize = true;
+    let group = config.group.take();
+    s.apply(&config).unwrap();
+    sql::query(s.root(1), "create database its_own").unwrap();
+    let files = "cd /data/b/.ob && cksum account root";
+    let before = s.host(1).exec(files).unwrap().stdout;
+    config.group = group;
+    let why = s.refused(&config).unwrap();
+    for word in ["\"b\"", "cannot join group \"g\"", "a database of its own", "initialize = false"]
+    {
+        assert!(why.contains(word), "it does not say {word:?}: {why}");
+    }
+    assert_eq!(s.host(1).exec(files).unwrap().stdout, before, "its passwords are its own");
+    assert!(!std::path::Path::new(&s.host(1).path("/data/b/.ob/group")).exists());
+    sql::query(s.root(1), "create table its_own.t (n int)").unwrap();
+    config.group = None;
+    s.apply(&config).unwrap();
+    s.settled().unwrap();
+    s.say(
+        "a member with a database of its own was refused; its accounts and rows are as they were",
+    );
+}

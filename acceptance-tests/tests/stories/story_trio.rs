@@ -239,7 +239,8 @@ fn three_are_deployed_switched_failed_over_rejoined_reduced_and_destroyed() {
 }
 
 /// Proves: one apply replaces a host that is gone for good. Nobody waits for that host, and if it
-/// does come back, its server stays down.
+/// does come back, its server stays down. As a new member it gets another store; the one that it had
+/// as the primary is kept, and nobody opens it.
 #[test]
 fn a_host_that_is_gone_for_good_is_replaced_by_another() {
     if !may_make_hosts("the story of a host that is gone") {
@@ -291,14 +292,21 @@ fn a_host_that_is_gone_for_good_is_replaced_by_another() {
         "0",
         "who was left behind stays down"
     );
+    config.clusters.insert("a".into(), Cluster::new("a", 0, false));
+    s.apply(&config).unwrap();
+    stands(&s, "b", 2, &[("a", "standby"), ("b", "primary"), ("c", "standby")]);
+    s.settled().unwrap();
+    let kept = s.host(0).exec("ls /data/a/.ob/aside").unwrap().stdout;
+    assert!(kept.starts_with("former-2"), "its former store is kept: {kept}");
     writer.wait_for(50, SOON).unwrap();
     let report = writer.stop().unwrap();
     nothing_lost(&report).unwrap();
     has_all(&s, 2, &report);
+    has_all(&s, 0, &report);
     s.tf.destroy().unwrap();
-    [1, 2].iter().for_each(|h| s.clean(*h, &[]).unwrap());
+    (0..3).for_each(|h| s.clean(h, &[]).unwrap());
     s.say(&format!(
-        "\"a\" was replaced by \"c\": {} rows acknowledged meanwhile, 0 lost",
+        "\"a\" was replaced by \"c\" and came back: {} rows acknowledged meanwhile, 0 lost",
         report.acknowledged
     ));
 }
