@@ -172,7 +172,11 @@ fn stopped_by_hand(s: &Story, host: &Host, config: &Config) {
     let broken = format!("/etc/systemd/system/{UNIT}.d");
     let line = "printf '[Service]\nExecStartPre=/bin/false\n'";
     says(host, &format!("mkdir {broken} && {line} >{broken}/x.conf && systemctl daemon-reload"));
-    let why = s.refused(config).unwrap();
+    // A consent runs nothing on any host, so it is kept whatever becomes of the rest.
+    let mut consents = config.clone();
+    consents.clusters.get_mut("a").unwrap().allow.clear();
+    let why = s.refused(&consents).unwrap();
+    assert_eq!(s.attribute("ob_cluster.a", "allow_data_loss").unwrap(), serde_json::json!([]));
     assert!(why.contains("ExecStartPre=/bin/false") && why.contains("status=1/FAILURE"), "{why}");
     says(host, &format!("rm -r {broken} && systemctl daemon-reload"));
     s.apply(config).unwrap();

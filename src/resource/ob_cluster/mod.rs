@@ -222,8 +222,10 @@ async fn update(
     let outcome = execute(cx, job).await?;
     if outcome.problem.is_some() {
         // The state says what is true now under what was asked before, so the next plan shows what
-        // is left.
-        let state = read::read(&reader(cx), prior.clone()).await.ok().and_then(|f| f.state);
+        // is left. Consents are a matter of the state alone: a server that cannot be repaired can be
+        // destroyed next.
+        let prior = plan::with_consents(prior, planned);
+        let state = read::read(&reader(cx), prior).await.ok().and_then(|f| f.state);
         return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
     }
     finish(cx, planned, outcome, Vec::new()).await

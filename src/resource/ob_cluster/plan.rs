@@ -385,6 +385,16 @@ fn missing(prior: &Cluster, diags: &mut Diagnostics) {
     }
 }
 
+/// `prior` with the consents of `planned`, which need nothing to be done on any host.
+#[must_use]
+pub fn with_consents(prior: &Cluster, planned: &Cluster) -> Cluster {
+    Cluster {
+        deletion_protection: planned.deletion_protection,
+        allow_data_loss: planned.allow_data_loss.clone(),
+        ..prior.clone()
+    }
+}
+
 /// Refuses a destroy that would lose data or was not asked for.
 pub fn plan_destroy(prior: &Cluster, diags: &mut Diagnostics) {
     missing(prior, diags);
@@ -397,7 +407,8 @@ pub fn plan_destroy(prior: &Cluster, diags: &mut Diagnostics) {
                 .attribute(["deletion_protection"]),
         );
     }
-    let holds_data = prior.initialize != Value::Value(false);
+    // One that was only installed got its rows as a member of a group.
+    let holds_data = prior.initialize != Value::Value(false) || state(prior) != State::Installed;
     if holds_data && !texts(&prior.allow_data_loss).contains(&name) {
         diags.problem(
             Problem::refused(format!("destroying cluster \"{name}\" would drop its rows"))

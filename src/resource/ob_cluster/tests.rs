@@ -369,13 +369,15 @@ fn a_destroy_that_would_lose_rows_needs_both_consents() {
     let off = Cluster { deletion_protection: Value::Value(false), ..s.clone() };
     let named = Cluster { allow_data_loss: Value::Value([v("main")].into()), ..off.clone() };
     let other = Cluster { allow_data_loss: Value::Value([v("other")].into()), ..off.clone() };
-    let empty = Cluster { initialize: Value::Value(false), ..off.clone() };
+    let member = Cluster { initialize: Value::Value(false), ..off.clone() };
+    let empty = Cluster { status: v("installed"), ..member.clone() };
     for (name, state, errors) in [
         ("protected", &s, 2),
         ("not named", &off, 1),
         ("another named", &other, 1),
         ("named", &named, 0),
         ("holds no data", &empty, 0),
+        ("has a group's rows", &member, 1),
     ] {
         let mut diags = Diagnostics::default();
         plan::plan_destroy(state, &mut diags);

@@ -265,8 +265,11 @@ async fn update(
     let outcome = execute(cx, job).await?;
     if outcome.problem.is_some() {
         // The state says what is true now under what was asked before, so the next plan shows what
-        // is left of the move.
-        let state = look(cx, prior.clone()).await.ok().and_then(|f| f.state);
+        // is left of the move. Protection is a matter of the state alone: a group that cannot be
+        // repaired can be destroyed next.
+        let deletion_protection = planned.deletion_protection;
+        let prior = Standby { deletion_protection, ..prior.clone() };
+        let state = look(cx, prior).await.ok().and_then(|f| f.state);
         return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
     }
     let mut applied = finish(cx, planned, None).await?;
