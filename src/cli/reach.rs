@@ -5,6 +5,8 @@ use crate::base::{Address, Problem};
 use crate::engine::{Cx, Host};
 use crate::operate::Kit;
 use crate::operate::inventory::{self, Survey};
+use crate::provider::config::identity_of_environment;
+use crate::schema::Diagnostics;
 use crate::transport::{
     Connector, Endpoint, HostKeyPolicy, Identity, KeySource, Pool, SshConfig, Transport,
     TransportError,
@@ -19,14 +21,15 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Ssh {
     /// Private key file, or NAME=FILE for hosts that ask for the identity NAME; a public key's file
-    /// chooses that key of the SSH agent. Default: the agent's keys, then ~/.ssh/id_ed25519,
-    /// id_ecdsa and id_rsa.
+    /// chooses that key of the SSH agent. Default: what OB_SSH_PRIVATE_KEY_FILE and its like say, as
+    /// for the provider; else the agent's keys, then ~/.ssh/id_ed25519, id_ecdsa and id_rsa.
     #[arg(long, value_name = "[NAME=]FILE")]
     pub identity: Vec<String>,
-    /// Login user of hosts that name none; default: the kit's, else this machine's user.
+    /// Login user of hosts that name none; default: the kit's, else OB_SSH_USER, else this machine's
+    /// user.
     #[arg(long)]
     pub user: Option<String>,
-    /// File of known host keys; default: ~/.ssh/known_hosts.
+    /// File of known host keys; default: OB_SSH_KNOWN_HOSTS_FILE, else ~/.ssh/known_hosts.
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,
     /// A host to go through, the first one first; default: the kit's.
@@ -172,8 +175,15 @@ fn home(path: &str) -> PathBuf {
     std::env::var_os("HOME").map_or_else(|| PathBuf::from(path), |h| PathBuf::from(h).join(path))
 }
 
-/// This machine's user.
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The user of the environment, else this machine's.
 fn own_user() -> String {
+    if let Some(user) = env("OB_SSH_USER") {
+        return user;
+    }
     std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".into())
 }
 
@@ -194,7 +204,19 @@ impl Ssh {
     /// # Errors
     /// A key file is not there, or a bastion is no host.
     pub fn config(&self, way: &Way) -> Result<SshConfig, Problem> {
-        let passphrase = || std::env::var("OB_SSH_PASSPHRASE").ok().map(crate::base::Secret::new);
+        self.config_in(way, &env)
+    }
+
+    /// The same with other variables of the environment.
+    ///
+    /// # Errors
+    /// As [`Ssh::config`].
+    pub fn config_in(
+        &self,
+        way: &Way,
+        env: &impl Fn(&str) -> Option<String>,
+    ) -> Result<SshConfig, Problem> {
+        let passphrase = || env("OB_SSH_PASSPHRASE").map(crate::base::Secret::new);
         let identity = |key| Identity { user: None, key, certificate: None };
         let mut identities = BTreeMap::new();
         for given in &self.identity {
@@ -205,6 +227,14 @@ impl Ssh {
             }
             let file = KeySource::File { path: path.into(), passphrase: passphrase() };
             identities.insert(name.to_owned(), identity(file));
+        }
+        if !identities.contains_key(DEFAULT) {
+            let mut diags = Diagnostics::default();
+            let given = identity_of_environment(env, &mut diags);
+            if let Some(bad) = diags.errors.into_iter().next() {
+                return Err(Problem::user(bad.summary).why(bad.detail));
+            }
+            identities.extend(given.map(|i| (DEFAULT.to_owned(), i)));
         }
         identities.entry(DEFAULT.to_owned()).or_insert_with(|| {
             let agent = std::env::var_os("SSH_AUTH_SOCK").is_some_and(|s| !s.is_empty());
@@ -228,7 +258,10 @@ impl Ssh {
         Ok(SshConfig {
             identities,
             known_hosts_files: vec![
-                self.known_hosts.clone().unwrap_or_else(|| home(".ssh/known_hosts")),
+                self.known_hosts
+                    .clone()
+                    .or_else(|| env("OB_SSH_KNOWN_HOSTS_FILE").map(PathBuf::from))
+                    .unwrap_or_else(|| home(".ssh/known_hosts")),
             ],
             known_hosts_lines: way.known_hosts.clone(),
             policy: if self.accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict },

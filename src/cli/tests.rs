@@ -405,6 +405,27 @@ fn the_bastion_is_the_command_lines_else_the_kits() {
     assert!(own(&["-oProxyCommand=x"]).config(&reach::Way::default()).is_err());
 }
 
+/// `ob` logs in by the same variables as the provider.
+#[test]
+fn the_identity_is_the_command_lines_else_the_environments_else_ones_own() {
+    let env = |all: &'static [(&str, &str)]| {
+        move |name: &str| all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+    };
+    let key: &[_] = &[("OB_SSH_PRIVATE_KEY_FILE", "/key"), ("OB_SSH_KNOWN_HOSTS_FILE", "/kh")];
+    let own = reach::Ssh::default();
+    let config = own.config_in(&reach::Way::default(), &env(key)).unwrap();
+    let used = format!("{:?}", config.identities.values().next().unwrap().key);
+    assert!(used.contains("\"/key\"") && config.identities.len() == 1, "{used}");
+    assert_eq!(config.known_hosts_files, [std::path::PathBuf::from("/kh")]);
+    let given = reach::Ssh { identity: vec!["/dev/null".into()], ..reach::Ssh::default() };
+    assert!(given.config_in(&reach::Way::default(), &env(key)).is_err(), "it is no key file");
+    let config = own.config_in(&reach::Way::default(), &env(&[])).unwrap();
+    let used = format!("{:?}", config.identities.values().next().unwrap().key);
+    assert!(used.contains("Own"), "{used}");
+    let bad = own.config_in(&reach::Way::default(), &env(&[("OB_SSH_AGENT", "perhaps")]));
+    assert!(bad.unwrap_err().what.contains("OB_SSH_AGENT"));
+}
+
 /// Two members on one machine, and two machines of one name, are planned like any other group.
 #[test]
 fn members_on_one_machine_and_hosts_of_one_name_are_planned() {
@@ -422,7 +443,7 @@ fn members_on_one_machine_and_hosts_of_one_name_are_planned() {
             (json!(directory), json!(port), json!(port + 1));
         let parts = runbook::parts(&plan).unwrap();
         let group = parts.iter().find(|p| p.address == "ob_standby.g").unwrap();
-        assert_eq!((group.steps.len(), &group.refused), (11, &None), "{what}");
+        assert_eq!((group.steps.len(), &group.refused), (12, &None), "{what}");
     }
 }
 

@@ -284,7 +284,9 @@ fn identity(block: &IdentityBlock, env: &impl Fn(&str) -> Option<String>) -> Opt
     })
 }
 
-fn identity_of_environment(
+/// The one identity that variables of the environment describe (`OB_SSH_PRIVATE_KEY`, …); `None`
+/// where they name no key. The same for the provider and for `ob`.
+pub fn identity_of_environment(
     env: &impl Fn(&str) -> Option<String>,
     diags: &mut Diagnostics,
 ) -> Option<Identity> {

@@ -161,7 +161,9 @@ impl TransportError {
             Self::Identity(..) => (
                 Kind::User,
                 "cannot log in to host",
-                "correct ssh.identities in the provider block (or OB_SSH_*)".to_owned(),
+                "correct ssh.identities in the provider block (or OB_SSH_*); for a command of ob give \
+                 --identity FILE"
+                    .to_owned(),
             ),
             Self::Later => (
                 Kind::Later,
