@@ -86,9 +86,16 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     Some(database(next)?.update(state(prior), prior.creation_id.is_null(), &before, &after))
 }
 
-/// An adoption of this cluster was cut.
-fn adopting(prior: &Cluster) -> bool {
-    state(prior).adopting()
+/// A change of this cluster takes over a server that others made, or goes on with an adoption that
+/// was cut.
+fn not_ours_yet(prior: &Cluster) -> bool {
+    prior.creation_id.is_null() || state(prior).adopting()
+}
+
+/// Whether the change from `prior` to `next` adopts the server.
+#[must_use]
+pub fn adopts(prior: &Cluster, next: &Cluster) -> bool {
+    not_ours_yet(prior) && graph(prior, next).is_some_and(|graph| !graph.is_empty())
 }
 
 /// The graph of a destroy; `None` while something that shapes it is unknown.
@@ -183,7 +190,7 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     }
     let name = text(&next.name).unwrap_or_default();
     let engine = text(&next.engine).unwrap_or_default();
-    let adopts = prior.creation_id.is_null() || adopting(prior);
+    let adopts = not_ours_yet(prior);
     let what = if adopts {
         format!("adopt and change {engine} \"{name}\"")
     } else if !same_package(prior, &next) {

@@ -1,6 +1,7 @@
 //! Tables: configuration and prior state to plan, errors and steps.
 use super::plan;
 use super::schema::{Cluster, FileRef, PackageRef, Server, Zone};
+use crate::component::database::Facts;
 use crate::resource::PlanInput;
 use crate::resource::common::{Connection, set_text, texts};
 use crate::schema::{Diagnostics, Value};
@@ -263,6 +264,52 @@ fn an_imported_object_is_adopted_by_its_first_change_only() {
         adopts.replace("write_account", "start_server write_account"),
         "on a server that is down since"
     );
+}
+
+/// The list of steps in the test before is that of an adoption: a step more needs words here.
+#[test]
+fn the_plan_of_an_adoption_names_all_that_it_changes() {
+    let next = config();
+    let imported = Cluster { creation_id: Value::Null, ..state() };
+    assert!(!plan::adopts(&imported, &run(None, &next).0.unwrap()), "nothing changes");
+    assert!(!plan::adopts(&state(), &changed()), "it is ours");
+    assert!(plan::adopts(&imported, &changed()));
+    let cut = Cluster { status: v("adopting"), ..state() };
+    assert!(plan::adopts(&cut, &run(None, &next).0.unwrap()), "an adoption that was cut");
+
+    let desired = plan::desired(&run(None, &next).0.unwrap()).unwrap();
+    let says = |facts: &Facts| plan::database(&next).unwrap().adoption(&desired, facts).why;
+    let of = |more: &str| Facts {
+        pid: Some(1),
+        command: format!("/opt/seekdb --port 2881 --base-dir /data/main {more} "),
+        ..Facts::default()
+    };
+    for always in ["/data/main/.ob", "seekdb-1.4.0", "ob_service@127.0.0.1", "with its host"] {
+        assert!(says(&of("")).contains(always), "{always}: {}", says(&of("")));
+    }
+    let (rpc, lost) = ("listens on port 2882", "does not repeat");
+    for (more, want, not) in [
+        ("", rpc, vec![lost, "closed to other users", "is started"]),
+        ("--parameter enable_rpc_service=true", "", vec![rpc, lost]),
+        ("--parameter=enable_rpc_service=False", rpc, vec![lost]),
+        ("--parameter memory_limit=2048M,rpc_port=2882", rpc, vec![lost]),
+        (
+            "--parameter memory_limit=3G --parameter syslog_level=WARN",
+            "does not repeat memory_limit=3G, syslog_level=WARN",
+            vec![],
+        ),
+    ] {
+        let why = says(&of(more));
+        assert!(why.contains(want) && !not.iter().any(|w| why.contains(w)), "{more}: {why}");
+    }
+    let down = says(&Facts { exposed: true, ..Facts::default() });
+    assert!(down.contains("closed to other users") && down.contains("is started"), "{down}");
+}
+
+/// The planned state of a change of [`config`].
+fn changed() -> Cluster {
+    let parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into());
+    run(Some(&state()), &Cluster { parameters, ..config() }).0.unwrap()
 }
 
 #[test]
