@@ -7,8 +7,8 @@ use crate::base::{Directory, ObjectName};
 use crate::component::database::{self, Database, Desired, Server, State};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{
-    Map, host, impact, known, numbered, plain_map, root_password_pair, runbook, set_text, text,
-    texts,
+    Map, bad_state, host, impact, known, numbered, plain_map, root_password_pair, runbook,
+    set_text, text, texts,
 };
 use crate::resource::place::import_id;
 use crate::resource::{Claim, PlanInput, Planned};
@@ -52,6 +52,16 @@ pub fn instance(state: &Cluster) -> Option<Node> {
         ],
     );
     Some(Node { service_address: connection.service()?, ..node })
+}
+
+/// Where the cluster of a stored state is, and its engine. Nothing in such a state is unknown.
+///
+/// # Errors
+/// The state is damaged.
+pub fn found(state: &Cluster) -> Result<(Node, &'static dyn Database), Problem> {
+    let lacks = |what| bad_state("an ob_cluster", what);
+    let node = instance(state).ok_or_else(|| lacks("where it is (name, zones, ports)"))?;
+    Ok((node, database(state).ok_or_else(|| lacks("which engine it is"))?))
 }
 
 /// What a state asks for; `None` while something that shapes the graph is unknown.
@@ -167,6 +177,11 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
     };
+    let lacks = || bad_state("an ob_cluster", "what it runs from, and how (package, parameters)");
+    if let Err(problem) = found(prior).and_then(|_| desired(prior).ok_or_else(lacks)) {
+        diags.problem(problem);
+        return None;
+    }
     missing(prior, diags);
     fixed(prior, &next, told, diags);
     let Some(graph) = graph(prior, &next) else {
@@ -380,7 +395,10 @@ fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
 /// one that is missing would be an empty database, and a destroy would forget one that may only not
 /// be mounted.
 fn missing(prior: &Cluster, diags: &mut Diagnostics) {
-    let Some(node) = instance(prior) else { return };
+    let node = match found(prior) {
+        Ok((node, _)) => node,
+        Err(problem) => return diags.problem(problem),
+    };
     match state(prior) {
         State::Missing => diags.problem(database::missing(&node)),
         State::Vanished => diags.problem(database::vanished(&node)),

@@ -1,5 +1,5 @@
 //! Reads what is true: facts go into the state, parameters that others changed into `unmanaged`.
-use super::plan::{adopts, database, desired, instance, reference};
+use super::plan::{adopts, database, desired, found, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
@@ -18,12 +18,7 @@ use std::collections::BTreeMap;
 /// A host that does not answer is no error but a status. Errors are problems with which the read
 /// cannot go on.
 pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem> {
-    let Some(instance) = instance(&state) else {
-        return Err(common::bad_state("an ob_cluster", "where it is"));
-    };
-    let Some(database) = database(&state) else {
-        return Err(common::bad_state("an ob_cluster", "which engine it is"));
-    };
+    let (instance, database) = found(&state)?;
     let facts = match database.facts(cx, &instance).await {
         Ok(facts) => facts,
         Err(problem) if problem.kind == Kind::Unreachable => {

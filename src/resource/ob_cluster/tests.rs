@@ -306,10 +306,68 @@ fn the_plan_of_an_adoption_names_all_that_it_changes() {
     assert!(down.contains("closed to other users") && down.contains("is started"), "{down}");
 }
 
-/// The planned state of a change of [`config`].
-fn changed() -> Cluster {
+fn changed_config() -> Cluster {
     let parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into());
-    run(Some(&state()), &Cluster { parameters, ..config() }).0.unwrap()
+    Cluster { parameters, ..config() }
+}
+
+/// The planned state of [`changed_config`].
+fn changed() -> Cluster {
+    run(Some(&state()), &changed_config()).0.unwrap()
+}
+
+/// What a read, a plan and a destroy say of a stored state; all the same when it is damaged.
+fn damage(state: &Cluster) -> Vec<String> {
+    let mut destroyed = Diagnostics::default();
+    plan::plan_destroy(state, &mut destroyed);
+    let planned = run(Some(state), &changed_config()).1;
+    let read = plan::found(state).err().map(|p| format!("{}\n{}\n{}", p.what, p.why, p.fix));
+    let first = |diags: Diagnostics| {
+        diags.errors.first().map(|d| format!("{}\n{}", d.summary, d.detail)).unwrap_or_default()
+    };
+    [read.unwrap_or_default(), first(planned), first(destroyed)].into()
+}
+
+#[test]
+fn a_state_that_says_too_little_is_named_as_that() {
+    let with = |change: fn(&mut Server)| {
+        let mut server = server();
+        (server.sql_port, server.rpc_port) = (Value::Value(2881), Value::Value(2882));
+        change(&mut server);
+        Cluster { zones: zones(server), ..state() }
+    };
+    assert!(
+        damage(&with(|_| {})).iter().all(|said| !said.contains("cannot be used")),
+        "a good one"
+    );
+    for (what, bad) in [
+        ("a negative port", with(|s| s.sql_port = Value::Value(-5))),
+        ("a port that is none", with(|s| s.rpc_port = Value::Value(70_000))),
+        ("no directory", with(|s| s.base_dir = Value::Null)),
+        ("a directory that is none", with(|s| s.base_dir = v("data"))),
+        ("no host", with(|s| s.host = Value::Null)),
+        ("a host without an address", with(|s| s.host = Value::Value(Connection::default()))),
+        ("no zones", Cluster { zones: Value::Null, ..state() }),
+        ("zones without one", Cluster { zones: Value::Value(BTreeMap::new()), ..state() }),
+        (
+            "a zone that is null",
+            Cluster { zones: Value::Value([("z1".to_owned(), Value::Null)].into()), ..state() },
+        ),
+        ("no name", Cluster { name: Value::Null, ..state() }),
+        ("a name that is none", Cluster { name: v("../x"), ..state() }),
+        ("no engine", Cluster { engine: Value::Null, ..state() }),
+        ("an unknown engine", Cluster { engine: v("oracle"), ..state() }),
+    ] {
+        for said in damage(&bad) {
+            for word in ["state of an ob_cluster cannot be used", "damaged", "terraform state"] {
+                assert!(said.contains(word), "{what}: it does not say {word:?}: {said}");
+            }
+        }
+    }
+    // Where it is suffices to look at it and to destroy it, not to change it.
+    let bad = Cluster { package: Value::Null, ..state() };
+    let said: Vec<_> = damage(&bad).iter().map(|s| s.contains("cannot be used")).collect();
+    assert_eq!(said, [false, true, false]);
 }
 
 #[test]
