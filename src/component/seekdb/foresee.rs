@@ -76,7 +76,7 @@ fn next_start(next: &Desired, command: &str) -> Vec<String> {
         .collect();
     let (rpc, port) = ("enable_rpc_service", next.node.port(Port::Rpc));
     let mut changes = Vec::new();
-    if !runs.get(rpc).is_some_and(|on| steps::truth(on) == Some(true)) {
+    if runs.get(rpc).is_none_or(|on| steps::truth(on) != Some(true)) {
         changes.push(format!(
             "from its next start on it listens on port {port} of every address, for standbys \
              ({rpc} = True)"
