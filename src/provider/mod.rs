@@ -25,6 +25,8 @@ mod tests;
 mod tests_destroy;
 #[cfg(test)]
 mod tests_sql;
+#[cfg(test)]
+mod tests_state;
 
 pub use document::schema_document;
 pub use registry::{Connect, Registry};

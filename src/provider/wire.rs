@@ -11,6 +11,7 @@ use crate::base::Problem;
 use crate::protocol::convert;
 use crate::protocol::pb::tf;
 use crate::resource::Resource;
+use crate::resource::common::bad_state;
 use crate::schema::codec::{self, Refused};
 use crate::schema::{AttributePath, Diagnostics, Report, Schema, Tree, check, tree};
 use async_trait::async_trait;
@@ -351,7 +352,9 @@ impl<R: Resource> Wire<R> {
         } else {
             json
         };
-        let tree = codec::from_json(&self.0.schema, what, &json, diags)?;
+        let lacks = "what the errors beside this one name";
+        let tree = codec::from_json(&self.0.schema, what, &json, diags)
+            .inspect_err(|_| diags.problem(bad_state(&format!("an {}", R::TYPE), lacks)))?;
         if tree != V::Nil {
             codec::typed::<R::State>(what, tree.clone(), diags)?;
         }

@@ -228,7 +228,10 @@ pub fn root_password(password: Option<&Value<String>>) -> BTreeMap<String, Secre
 #[must_use]
 pub fn bad_state(of: &str, lacks: &str) -> Problem {
     Problem::user(format!("the state of {of} cannot be used"))
-        .why(format!("it does not say {lacks}; Terraform wrote it otherwise"))
+        .why(format!(
+            "it does not say {lacks}, or not as this provider writes it: it is damaged, or somebody \
+             edited it"
+        ))
         .fix(
             "take back the last good state (terraform state push), or remove the object from it \
              (terraform state rm) and import it; nothing was done",

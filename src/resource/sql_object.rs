@@ -134,11 +134,10 @@ fn seen<S: SqlObject>(state: S, now: &Catalog, how: Fill) -> Option<S> {
 /// Looks at the server. If the server does not answer, only the status changes.
 ///
 /// # Errors
-/// The server answers, but not as it should.
+/// The server answers, but not as it should; the state is damaged.
 pub async fn read<S: SqlObject>(cx: &Context, mut state: S) -> Result<Found<S>, Problem> {
-    let (Some(at), Some(what)) = (target(&state), state.what()) else {
-        return Ok(Found { state: Some(state), warnings: Vec::new() });
-    };
+    let bad = || common::bad_state("an object in SQL", "what it is, and on which server");
+    let (at, what) = target(&state).zip(state.what()).ok_or_else(bad)?;
     match cx
         .session
         .looks

@@ -73,11 +73,10 @@ impl Bug {
                 "mkdir -p \"$base/log\"\nrc=0",
                 "rm -rf \"$base/store\"; mkdir -p \"$base/log\"\nrc=0",
             ),
-            Self::EffectTwice => replace("[ \"$old\" = \"$2\" ] ||", "[ \"$old\" = x ] ||")
-                .replace(
-                    "  printf '%s\\n' \"$2\"\n} | ob_put \"$own/root\"",
-                    "  printf '%s\\n' \"$2\" \"$2\"\n} | ob_put \"$own/root\"",
-                ),
+            Self::EffectTwice => replace("*\"$n$old$n\"*) ;;", "x) ;;").replace(
+                "  printf '%s\\n' \"$2\"\n} | tail -n 4 | ob_put \"$own/root\"",
+                "  printf '%s\\n' \"$2\" \"$2\"\n} | tail -n 4 | ob_put \"$own/root\"",
+            ),
             Self::BuildingStays if text.contains("ob-effect begin end_note.sh") => {
                 replace("do rm -f \"$own/$f\"", "do [ \"$f\" = building ] || rm -f \"$own/$f\"")
             }

@@ -35,7 +35,10 @@ fn login(s: &Story, password: &str) -> sql::Login {
 fn imported(s: &Story, version: &str) -> Config {
     let (host, limit) = (s.host(0), Duration::from_secs(90));
     let program = seekdb::share(&s.lab, version).unwrap();
-    seekdb::start(&host, &program, "/data/a", 2881, limit).unwrap();
+    let line = seekdb::start_line(&program, "/data/a", 2881);
+    let line = line.replace("enable_rpc_service=True", "syslog_level=INFO");
+    host.exec_for(&line, b"", limit).unwrap().ok().unwrap();
+    sql::wait(host.at(2881), limit).unwrap();
     for variable in STRICT {
         sql::query(host.at(2881), &format!("set global {variable}")).unwrap();
     }
@@ -54,6 +57,17 @@ fn imported(s: &Story, version: &str) -> Config {
 fn a_strict_policy(version: &str) {
     let s = Story::new(1).unwrap();
     let config = imported(&s, version);
+    let plan = words(&s.tf.run(&["plan", "-no-color"]).unwrap());
+    for word in [
+        "\"a\" on h1 is adopted",
+        "ob_service@127.0.0.1",
+        "listens on port 2882",
+        "does not repeat syslog_level=INFO,",
+        "closed to other users",
+    ] {
+        assert!(plan.contains(word), "it does not say {word:?}: {plan}");
+    }
+    s.say(&plan[plan.find("Warning: \"a\" on h1 is adopted").unwrap_or_default()..]);
     s.tf.apply().unwrap();
     s.settled().unwrap();
     s.say("a server with a strict policy was adopted");

@@ -68,6 +68,9 @@ pub trait Database: Debug + Send + Sync {
         next: &Desired,
         facts: &Facts,
     ) -> Vec<Problem>;
+    /// What taking over a server that others made changes beside what the configuration asks for:
+    /// on its host, in it, and at its next start.
+    fn adoption(&self, next: &Desired, facts: &Facts) -> Problem;
     /// Reads what the host says of a node.
     ///
     /// # Errors

@@ -70,6 +70,10 @@ impl Database for Seekdb {
         foresee::foresee(cx, prior, next, facts).await
     }
 
+    fn adoption(&self, next: &Desired, facts: &Facts) -> Problem {
+        foresee::adoption(next, facts)
+    }
+
     fn create(&self, wanted: &Desired) -> Graph {
         flow::create(wanted)
     }

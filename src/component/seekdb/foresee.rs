@@ -1,9 +1,9 @@
 //! What a plan can say of a change before it is made, as host, server and group are now.
 use super::group::Group;
-use super::{Facts, flow, server, steps};
+use super::{ACCOUNT, ACCOUNT_FROM, Facts, flow, server, steps};
 use crate::base::Problem;
 use crate::component::database::Desired;
-use crate::engine::Cx;
+use crate::engine::{Cx, Port};
 use std::collections::BTreeMap;
 
 /// What a change will meet. What apply would refuse for sure comes alone.
@@ -30,6 +30,72 @@ pub async fn foresee(
         found.extend(room.problems(cx, facts).await.unwrap_or_default());
     }
     found
+}
+
+/// What the steps of an adoption ([`flow::adopt`]) change, each in words.
+pub fn adoption(next: &Desired, facts: &Facts) -> Problem {
+    let node = &next.node;
+    let mut changes = vec![
+        format!("{} gets our mark, start script and passwords", node.own("")),
+        format!("the home of its user gets the package {} (~/.ob/packages)", next.package.id),
+        format!(
+            "root makes the account {ACCOUNT}@{ACCOUNT_FROM} with all privileges and WITH GRANT \
+             OPTION; if one of that name is there, it gets these and another password"
+        ),
+        "it starts with its host, by a unit or a crontab line of ours; one of yours stays beside \
+         it: take that away"
+            .into(),
+    ];
+    if facts.exposed {
+        changes.push(
+            "store, etc, log and run are closed to other users of the host; whoever ships its log \
+             as another user stops"
+                .into(),
+        );
+    }
+    if facts.pid.is_none() {
+        changes.push("it is down, and is started".into());
+    }
+    changes.extend(next_start(next, &facts.command));
+    Problem::user(format!("{} is adopted: more changes than the configuration says", node.show()))
+        .place(node.place())
+        .why(changes.join("; "))
+        .fix(
+            "nothing, if you agree: adopting restarts nothing, and `ob runbook` shows each step; else \
+             take the change back",
+        )
+}
+
+/// What the start script does otherwise than the command line by which a server runs.
+fn next_start(next: &Desired, command: &str) -> Vec<String> {
+    let runs: BTreeMap<_, _> = command
+        .split([' ', ','])
+        .map(|word| word.strip_prefix("--parameter=").unwrap_or(word))
+        .filter(|word| !word.starts_with('-'))
+        .filter_map(|word| word.split_once('='))
+        .collect();
+    let (rpc, port) = ("enable_rpc_service", next.node.port(Port::Rpc));
+    let mut changes = Vec::new();
+    if runs.get(rpc).is_none_or(|on| steps::truth(on) != Some(true)) {
+        changes.push(format!(
+            "from its next start on it listens on port {port} of every address, for standbys \
+             ({rpc} = True)"
+        ));
+    }
+    let other = |(name, value): &(&&str, &&str)| {
+        ![rpc, "rpc_port"].contains(*name)
+            && !next.parameters.get(**name).is_some_and(|v| steps::same_value(v, value))
+    };
+    let lost: Vec<_> =
+        runs.iter().filter(other).map(|(name, value)| format!("{name}={value}")).collect();
+    if !lost.is_empty() {
+        changes.push(format!(
+            "its next start does not repeat {}, as parameters does not say so: the store keeps most \
+             values, some hold for one run",
+            lost.join(", ")
+        ));
+    }
+    changes
 }
 
 /// Why a member of a group must not be changed by itself.

@@ -233,8 +233,7 @@ async fn update(
 
 async fn destroy(cx: &Context, prior: &Cluster) -> Result<Applied<Cluster>, Problem> {
     owner(&cx.session)?;
-    let instance = plan::instance(prior).ok_or_else(unknown_input)?;
-    let database = plan::database(prior).ok_or_else(unknown_input)?;
+    let (instance, database) = plan::found(prior)?;
     let graph = plan::destroy_graph(prior).ok_or_else(unknown_input)?;
     // The mark goes last, and a destroy that was cut after that goes on.
     let mark = MarkMust::BeOursIfThere(common::set_text(&prior.creation_id).map(str::to_owned));

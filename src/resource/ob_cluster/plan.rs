@@ -7,8 +7,8 @@ use crate::base::{Directory, ObjectName};
 use crate::component::database::{self, Database, Desired, Server, State};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{
-    Map, host, impact, known, numbered, plain_map, root_password_pair, runbook, set_text, text,
-    texts,
+    Map, bad_state, host, impact, known, numbered, plain_map, root_password_pair, runbook,
+    set_text, text, texts,
 };
 use crate::resource::place::import_id;
 use crate::resource::{Claim, PlanInput, Planned};
@@ -54,6 +54,16 @@ pub fn instance(state: &Cluster) -> Option<Node> {
     Some(Node { service_address: connection.service()?, ..node })
 }
 
+/// Where the cluster of a stored state is, and its engine. Nothing in such a state is unknown.
+///
+/// # Errors
+/// The state is damaged.
+pub fn found(state: &Cluster) -> Result<(Node, &'static dyn Database), Problem> {
+    let lacks = |what| bad_state("an ob_cluster", what);
+    let node = instance(state).ok_or_else(|| lacks("where it is (name, zones, ports)"))?;
+    Ok((node, database(state).ok_or_else(|| lacks("which engine it is"))?))
+}
+
 /// What a state asks for; `None` while something that shapes the graph is unknown.
 #[must_use]
 pub fn desired(state: &Cluster) -> Option<Desired> {
@@ -86,9 +96,16 @@ pub fn graph(prior: &Cluster, next: &Cluster) -> Option<Graph> {
     Some(database(next)?.update(state(prior), prior.creation_id.is_null(), &before, &after))
 }
 
-/// An adoption of this cluster was cut.
-fn adopting(prior: &Cluster) -> bool {
-    state(prior).adopting()
+/// A change of this cluster takes over a server that others made, or goes on with an adoption that
+/// was cut.
+fn not_ours_yet(prior: &Cluster) -> bool {
+    prior.creation_id.is_null() || state(prior).adopting()
+}
+
+/// Whether the change from `prior` to `next` adopts the server.
+#[must_use]
+pub fn adopts(prior: &Cluster, next: &Cluster) -> bool {
+    not_ours_yet(prior) && graph(prior, next).is_some_and(|graph| !graph.is_empty())
 }
 
 /// The graph of a destroy; `None` while something that shapes it is unknown.
@@ -160,6 +177,11 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         created(&mut next);
         return Some(Planned { state: next, replace: Vec::new() });
     };
+    let lacks = || bad_state("an ob_cluster", "what it runs from, and how (package, parameters)");
+    if let Err(problem) = found(prior).and_then(|_| desired(prior).ok_or_else(lacks)) {
+        diags.problem(problem);
+        return None;
+    }
     missing(prior, diags);
     fixed(prior, &next, told, diags);
     let Some(graph) = graph(prior, &next) else {
@@ -183,7 +205,7 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
     }
     let name = text(&next.name).unwrap_or_default();
     let engine = text(&next.engine).unwrap_or_default();
-    let adopts = prior.creation_id.is_null() || adopting(prior);
+    let adopts = not_ours_yet(prior);
     let what = if adopts {
         format!("adopt and change {engine} \"{name}\"")
     } else if !same_package(prior, &next) {
@@ -375,7 +397,10 @@ fn fixed(prior: &Cluster, next: &Cluster, told: bool, diags: &mut Diagnostics) {
 /// one that is missing would be an empty database, and a destroy would forget one that may only not
 /// be mounted.
 fn missing(prior: &Cluster, diags: &mut Diagnostics) {
-    let Some(node) = instance(prior) else { return };
+    let node = match found(prior) {
+        Ok((node, _)) => node,
+        Err(problem) => return diags.problem(problem),
+    };
     match state(prior) {
         State::Missing => diags.problem(database::missing(&node)),
         State::Vanished => diags.problem(database::vanished(&node)),

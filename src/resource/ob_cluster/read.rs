@@ -1,5 +1,5 @@
 //! Reads what is true: facts go into the state, parameters that others changed into `unmanaged`.
-use super::plan::{database, desired, instance, reference};
+use super::plan::{adopts, database, desired, found, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
@@ -18,12 +18,7 @@ use std::collections::BTreeMap;
 /// A host that does not answer is no error but a status. Errors are problems with which the read
 /// cannot go on.
 pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem> {
-    let Some(instance) = instance(&state) else {
-        return Err(common::bad_state("an ob_cluster", "where it is"));
-    };
-    let Some(database) = database(&state) else {
-        return Err(common::bad_state("an ob_cluster", "which engine it is"));
-    };
+    let (instance, database) = found(&state)?;
     let facts = match database.facts(cx, &instance).await {
         Ok(facts) => facts,
         Err(problem) if problem.kind == Kind::Unreachable => {
@@ -177,7 +172,8 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
                 && b.root_password_version == d.root_password_version
         })
     };
-    if prior.is_some() && after.as_ref().is_none_or(unchanged) {
+    let adopted = prior.is_some_and(|prior| adopts(prior, planned));
+    if prior.is_some() && !adopted && after.as_ref().is_none_or(unchanged) {
         return Vec::new();
     }
     let facts = match database.facts(&reader(cx), &instance).await {
@@ -190,6 +186,9 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
     let mut found = Vec::new();
     if let Some(next) = &after {
         found = database.foresee(&reader(cx), before.as_ref(), next, &facts).await;
+        if adopted {
+            found.insert(0, database.adoption(next, &facts));
+        }
     }
     if prior.is_some() {
         return found;

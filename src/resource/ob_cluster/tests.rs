@@ -1,6 +1,7 @@
 //! Tables: configuration and prior state to plan, errors and steps.
 use super::plan;
 use super::schema::{Cluster, FileRef, PackageRef, Server, Zone};
+use crate::component::database::Facts;
 use crate::resource::PlanInput;
 use crate::resource::common::{Connection, set_text, texts};
 use crate::schema::{Diagnostics, Value};
@@ -263,6 +264,110 @@ fn an_imported_object_is_adopted_by_its_first_change_only() {
         adopts.replace("write_account", "start_server write_account"),
         "on a server that is down since"
     );
+}
+
+/// The list of steps in the test before is that of an adoption: a step more needs words here.
+#[test]
+fn the_plan_of_an_adoption_names_all_that_it_changes() {
+    let next = config();
+    let imported = Cluster { creation_id: Value::Null, ..state() };
+    assert!(!plan::adopts(&imported, &run(None, &next).0.unwrap()), "nothing changes");
+    assert!(!plan::adopts(&state(), &changed()), "it is ours");
+    assert!(plan::adopts(&imported, &changed()));
+    let cut = Cluster { status: v("adopting"), ..state() };
+    assert!(plan::adopts(&cut, &run(None, &next).0.unwrap()), "an adoption that was cut");
+
+    let desired = plan::desired(&run(None, &next).0.unwrap()).unwrap();
+    let says = |facts: &Facts| plan::database(&next).unwrap().adoption(&desired, facts).why;
+    let of = |more: &str| Facts {
+        pid: Some(1),
+        command: format!("/opt/seekdb --port 2881 --base-dir /data/main {more} "),
+        ..Facts::default()
+    };
+    for always in ["/data/main/.ob", "seekdb-1.4.0", "ob_service@127.0.0.1", "with its host"] {
+        assert!(says(&of("")).contains(always), "{always}: {}", says(&of("")));
+    }
+    let (rpc, lost) = ("listens on port 2882", "does not repeat");
+    for (more, want, not) in [
+        ("", rpc, vec![lost, "closed to other users", "is started"]),
+        ("--parameter enable_rpc_service=true", "", vec![rpc, lost]),
+        ("--parameter=enable_rpc_service=False", rpc, vec![lost]),
+        ("--parameter memory_limit=2048M,rpc_port=2882", rpc, vec![lost]),
+        (
+            "--parameter memory_limit=3G --parameter syslog_level=WARN",
+            "does not repeat memory_limit=3G, syslog_level=WARN",
+            vec![],
+        ),
+    ] {
+        let why = says(&of(more));
+        assert!(why.contains(want) && !not.iter().any(|w| why.contains(w)), "{more}: {why}");
+    }
+    let down = says(&Facts { exposed: true, ..Facts::default() });
+    assert!(down.contains("closed to other users") && down.contains("is started"), "{down}");
+}
+
+fn changed_config() -> Cluster {
+    let parameters = Value::Value([("memory_limit".to_owned(), v("4G"))].into());
+    Cluster { parameters, ..config() }
+}
+
+/// The planned state of [`changed_config`].
+fn changed() -> Cluster {
+    run(Some(&state()), &changed_config()).0.unwrap()
+}
+
+/// What a read, a plan and a destroy say of a stored state; all the same when it is damaged.
+fn damage(state: &Cluster) -> Vec<String> {
+    let mut destroyed = Diagnostics::default();
+    plan::plan_destroy(state, &mut destroyed);
+    let planned = run(Some(state), &changed_config()).1;
+    let read = plan::found(state).err().map(|p| format!("{}\n{}\n{}", p.what, p.why, p.fix));
+    let first = |diags: Diagnostics| {
+        diags.errors.first().map(|d| format!("{}\n{}", d.summary, d.detail)).unwrap_or_default()
+    };
+    [read.unwrap_or_default(), first(planned), first(destroyed)].into()
+}
+
+#[test]
+fn a_state_that_says_too_little_is_named_as_that() {
+    let with = |change: fn(&mut Server)| {
+        let mut server = server();
+        (server.sql_port, server.rpc_port) = (Value::Value(2881), Value::Value(2882));
+        change(&mut server);
+        Cluster { zones: zones(server), ..state() }
+    };
+    assert!(
+        damage(&with(|_| {})).iter().all(|said| !said.contains("cannot be used")),
+        "a good one"
+    );
+    for (what, bad) in [
+        ("a negative port", with(|s| s.sql_port = Value::Value(-5))),
+        ("a port that is none", with(|s| s.rpc_port = Value::Value(70_000))),
+        ("no directory", with(|s| s.base_dir = Value::Null)),
+        ("a directory that is none", with(|s| s.base_dir = v("data"))),
+        ("no host", with(|s| s.host = Value::Null)),
+        ("a host without an address", with(|s| s.host = Value::Value(Connection::default()))),
+        ("no zones", Cluster { zones: Value::Null, ..state() }),
+        ("zones without one", Cluster { zones: Value::Value(BTreeMap::new()), ..state() }),
+        (
+            "a zone that is null",
+            Cluster { zones: Value::Value([("z1".to_owned(), Value::Null)].into()), ..state() },
+        ),
+        ("no name", Cluster { name: Value::Null, ..state() }),
+        ("a name that is none", Cluster { name: v("../x"), ..state() }),
+        ("no engine", Cluster { engine: Value::Null, ..state() }),
+        ("an unknown engine", Cluster { engine: v("oracle"), ..state() }),
+    ] {
+        for said in damage(&bad) {
+            for word in ["state of an ob_cluster cannot be used", "damaged", "terraform state"] {
+                assert!(said.contains(word), "{what}: it does not say {word:?}: {said}");
+            }
+        }
+    }
+    // Where it is suffices to look at it and to destroy it, not to change it.
+    let bad = Cluster { package: Value::Null, ..state() };
+    let said: Vec<_> = damage(&bad).iter().map(|s| s.contains("cannot be used")).collect();
+    assert_eq!(said, [false, true, false]);
 }
 
 #[test]

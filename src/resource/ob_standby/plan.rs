@@ -6,7 +6,7 @@ use crate::base::units::count;
 use crate::component::database::{self, Database, Move, Seen, Standing, Want};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{
-    impact, known, numbered, root_password_pair, runbook, set_text, text,
+    bad_state, impact, known, numbered, root_password_pair, runbook, set_text, text,
 };
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
@@ -31,6 +31,16 @@ pub fn engine(state: &Standby) -> Option<Engine> {
     let engines = engines?;
     let first = *engines.first()?;
     engines.iter().all(|e| *e == first).then_some(first)
+}
+
+/// The members of a stored state and their engine. Nothing in such a state is unknown.
+///
+/// # Errors
+/// The state is damaged.
+pub fn found(state: &Standby) -> Result<(BTreeMap<String, Node>, Engine), Problem> {
+    members(state)
+        .zip(engine(state))
+        .ok_or_else(|| bad_state("an ob_standby", "who its members are"))
 }
 
 /// The implementation of the group's engine.
@@ -245,6 +255,10 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
         }
         return Some(Planned { state: next, replace: Vec::new() });
     };
+    if let Err(problem) = found(prior) {
+        diags.problem(problem);
+        return None;
+    }
     if prior.name != next.name && !next.name.is_unknown() {
         diags.problem(
             Problem::refused("the name of a group cannot change")
@@ -439,6 +453,7 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
 
 /// Refuses a destroy that was not asked for, and says what a destroy does.
 pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
+    found(prior).err().into_iter().for_each(|problem| diags.problem(problem));
     let name = text(&prior.name).unwrap_or_default();
     if prior.deletion_protection != Value::Value(false) {
         diags.problem(

@@ -1,11 +1,11 @@
 //! Reads what is true of a group: asks all members at once, each within its deadline.
-use super::plan::{engine, known_epoch, members};
+use super::plan::{found, known_epoch};
 use super::schema::Standby;
 use crate::base::units::show_duration;
 use crate::base::{Kind, ObjectName, Problem, date};
 use crate::component::database::{self, Loss, Standing, Whose};
 use crate::engine::{Cx, Node};
-use crate::resource::common::{self, known, set_text, settle, text};
+use crate::resource::common::{known, set_text, settle, text};
 use crate::resource::ob_cluster::InstanceRef;
 use crate::resource::place::{Place, parse_id};
 use crate::resource::{Context, Found};
@@ -22,9 +22,7 @@ pub async fn read(
     owner: Option<&str>,
     mut state: Standby,
 ) -> Result<Found<Standby>, Problem> {
-    let (Some(members), Some(engine)) = (members(&state), engine(&state)) else {
-        return Err(common::bad_state("an ob_standby", "who its members are"));
-    };
+    let (members, engine) = found(&state)?;
     let mut warnings = Vec::new();
     let name = text(&state.name).unwrap_or_default();
     let creation = set_text(&state.creation).unwrap_or_default().to_owned();

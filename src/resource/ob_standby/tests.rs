@@ -221,3 +221,37 @@ fn bad_configurations_are_named() {
         );
     }
 }
+
+#[test]
+fn a_state_that_says_too_little_is_named_as_that() {
+    let good = state("a", "a", &[("a", "primary"), ("b", "standby")]);
+    assert!(plan::found(&good).is_ok());
+    let with = |change: fn(&mut InstanceRef)| {
+        let mut bad = good.clone();
+        let Value::Value(members) = &mut bad.members else { panic!() };
+        let Some(Value::Value(b)) = members.get_mut("b") else { panic!() };
+        let Value::Value(instance) = &mut b.instance else { panic!() };
+        change(instance);
+        bad
+    };
+    let members = |members| Standby { members, ..good.clone() };
+    for (what, bad) in [
+        ("no members", members(Value::Null)),
+        ("members without one", members(Value::Value(BTreeMap::new()))),
+        ("a member that is null", members(Value::Value([("a".to_owned(), Value::Null)].into()))),
+        ("a negative port", with(|i| i.sql_port = Value::Value(-5))),
+        ("no port", with(|i| i.rpc_port = Value::Null)),
+        ("no host", with(|i| i.host = Value::Null)),
+        ("a directory that is none", with(|i| i.base_dir = v("d"))),
+        ("no engine", with(|i| i.engine = Value::Null)),
+    ] {
+        let mut destroyed = Diagnostics::default();
+        plan::plan_destroy(&bad, &mut destroyed);
+        for diags in [run(Some(&bad), &config("b")).1, destroyed] {
+            let said = format!("{} {}", diags.errors[0].summary, diags.errors[0].detail);
+            for word in ["state of an ob_standby cannot be used", "damaged", "terraform state"] {
+                assert!(said.contains(word), "{what}: it does not say {word:?}: {said}");
+            }
+        }
+    }
+}
