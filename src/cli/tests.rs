@@ -293,7 +293,7 @@ fn the_runbook_of_a_recorded_plan_is_the_graph_that_apply_runs() {
         [
             ("ob_cluster.a", "create", false, 15),
             ("ob_cluster.b", "create", false, 5),
-            ("ob_standby.g", "create", false, 11)
+            ("ob_standby.g", "create", false, 12)
         ],
         "objects of other providers are passed over"
     );
