@@ -158,13 +158,7 @@ pub trait Database: Debug + Send + Sync {
         gone: &BTreeMap<String, Node>,
     ) -> Result<Graph, Problem>;
     /// Ends a group: standbys leave, the primary stays what it is.
-    fn disband(
-        &self,
-        members: &BTreeMap<String, Node>,
-        primary: &str,
-        epoch: u64,
-        creation: &str,
-    ) -> Graph;
+    fn disband(&self, want: &Want, seen: &Seen) -> Graph;
     /// Everything that a graph about a group does to roles and stores; the gravest is the last.
     fn moves(&self, graph: &Graph) -> BTreeSet<Move>;
 }

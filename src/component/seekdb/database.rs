@@ -238,14 +238,8 @@ impl Database for Seekdb {
     ) -> Result<Graph, Problem> {
         pair::update(seen, want, gone)
     }
-    fn disband(
-        &self,
-        members: &BTreeMap<String, Node>,
-        primary: &str,
-        epoch: u64,
-        creation: &str,
-    ) -> Graph {
-        pair::destroy(members, primary, epoch, creation)
+    fn disband(&self, want: &Want, seen: &Seen) -> Graph {
+        pair::destroy(want, seen)
     }
     fn moves(&self, graph: &Graph) -> BTreeSet<Move> {
         let of = |id: StepId| match id.kind {

@@ -478,8 +478,5 @@ pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
 /// The graph of a destroy; `None` while something that shapes it is unknown.
 #[must_use]
 pub fn destroy_graph(prior: &Standby) -> Option<Graph> {
-    let seen = seen(prior);
-    let primary = seen.primary().map_or_else(|| seen.noted.clone(), str::to_owned);
-    let database = database::of(engine(prior)?)?;
-    Some(database.disband(&members(prior)?, &primary, seen.epoch, &seen.creation))
+    Some(database::of(engine(prior)?)?.disband(&want(prior)?, &seen(prior)))
 }

@@ -12,6 +12,7 @@ mod plan;
 mod tests;
 
 use super::Dialect;
+use super::dialect::V1_4;
 use super::flow::begin;
 use super::group::{LeaveGroup, Standing};
 use super::steps::{
@@ -396,25 +397,27 @@ fn once(epoch: u64, creation: &str) -> String {
     if tail.is_empty() { epoch.to_string() } else { format!("{epoch}-{tail}") }
 }
 
-/// Ends the group: standbys leave; the primary stays what it is and starts with its host again.
+/// Ends the group: standbys leave; the primary stays what it is and starts with its host again. It
+/// is started if it was stopped: as a member it did not start with its host.
 #[must_use]
-pub fn destroy(
-    members: &BTreeMap<String, Node>,
-    primary: &str,
-    epoch: u64,
-    creation: &str,
-) -> Graph {
-    let mut g = begin(members.values(), None);
-    let once = once(epoch, creation);
-    for (name, node) in members.iter().filter(|(n, _)| *n != primary) {
-        leave(&mut g, name, node, &once);
+pub fn destroy(want: &Want, seen: &Seen) -> Graph {
+    let primary = seen.primary().unwrap_or(&seen.noted);
+    // Nothing of what follows differs between versions.
+    let dialect = want.dialect().unwrap_or(&V1_4);
+    let mut plan = Plan { want, dialect, g: begin(want.members.values(), None) };
+    let once = once(seen.epoch, &seen.creation);
+    for (name, node) in want.members.iter().filter(|(n, _)| *n != primary) {
+        leave(&mut plan.g, name, node, &once);
     }
-    if let Some(node) = members.get(primary) {
-        rotate(&mut g, node, &[], &format!("all-{once}"));
+    if let Some(node) = plan.member(primary) {
+        if seen.is(primary) == Some(Standing::Stopped) {
+            plan.start(primary, None);
+        }
+        rotate(&mut plan.g, &node, &[], &format!("all-{once}"));
         // The primary's note goes last: without any note there is no group, and nobody would come
         // back for what is left.
-        g.then(SetBoot::leaving(node));
-        g.then(LeaveGroup { node: node.clone() });
+        plan.g.then(SetBoot::leaving(&node));
+        plan.g.then(LeaveGroup { node });
     }
-    g
+    plan.g
 }

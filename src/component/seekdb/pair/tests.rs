@@ -548,12 +548,15 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
         !steps(&g).iter().any(|k| k.contains("password")),
         "who stays and does not answer would lose its way in"
     );
-    let d = destroy(&want("a", &["a", "b"]).members, "a", 2, CREATION);
-    assert_eq!(
-        steps(&d).join(" "),
-        "stop_server(b) set_aside(b) leave_group(b) offer_password(a) change_password(a) \
-         end_sessions(a) keep_password(a) set_boot(a) leave_group(a)"
+    let end = |a| destroy(&w, &seen("a", "a", 2, &[("a", a), ("b", Standby)]));
+    let d = end(Primary);
+    let (leaves, ends) = (
+        "stop_server(b) set_aside(b) leave_group(b)",
+        "offer_password(a) change_password(a) end_sessions(a) keep_password(a) set_boot(a) \
+         leave_group(a)",
     );
+    assert_eq!(steps(&d).join(" "), format!("{leaves} {ends}"));
+    assert_eq!(steps(&end(Stopped)).join(" "), format!("{leaves} start_server(a) {ends}"));
     assert!(!steps(&d).iter().any(|k| k.starts_with("activate")));
 }
 
