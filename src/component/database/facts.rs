@@ -228,7 +228,8 @@ pub fn vanished(node: &Node) -> Problem {
              home of the user who works there is not mounted; a new database would be empty",
         )
         .fix(format!(
-            "check that this is the machine; only if the database is gone for good, say so: {}",
+            "check the address first: if it is wrong, correct it in the configuration; only if \
+             this is the machine and the database is gone for good, say so: {}",
             gone_command(&node.host, &node.directory)
         ))
 }

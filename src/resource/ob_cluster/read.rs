@@ -1,5 +1,5 @@
 //! Reads what is true: facts go into the state, parameters that others changed into `unmanaged`.
-use super::plan::{database, desired, instance, reference};
+use super::plan::{another_way, database, desired, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
@@ -26,7 +26,7 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     };
     let facts = match database.facts(cx, &instance).await {
         Ok(facts) => facts,
-        Err(problem) if problem.kind == Kind::Unreachable => {
+        Err(problem) if problem.unseen() => {
             return Ok(unreachable(state, problem));
         }
         Err(problem) => return Err(problem),
@@ -108,6 +108,46 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     Ok(Found { state: Some(state), warnings })
 }
 
+/// Looks at the object of `prior` by the way that `next` gives, and so proves that way before it
+/// gets into the state.
+///
+/// # Errors
+/// The object is not there, or what is there cannot be told from it. By another way than before, a
+/// host that cannot be looked at is an error, too.
+pub async fn by_the_way_of(cx: &Cx, prior: &Cluster, next: &Cluster) -> Result<Cluster, Problem> {
+    let (Some(node), Some(database)) = (instance(next), database(next)) else {
+        return Err(common::bad_state("an ob_cluster", "where it is"));
+    };
+    let another = another_way(prior, next);
+    if another {
+        database.facts(cx, &node).await?;
+    }
+    let there = Cluster { zones: next.zones.clone(), ..prior.clone() };
+    let found = read(cx, there).await?.state;
+    let status = found.as_ref().map(|state| set_text(&state.status).and_then(State::parse));
+    let lost = match status {
+        None | Some(Some(State::Vanished)) => database::vanished(&node),
+        Some(Some(State::Missing)) => database::missing(&node),
+        Some(Some(State::Foreign)) => database::foreign(&node),
+        Some(Some(State::Unreadable)) => database::unreadable(&node, ""),
+        Some(_) => {
+            let zones = prior.zones.clone();
+            return Ok(Cluster { zones, ..found.unwrap_or_default() });
+        }
+    };
+    Err(if another { not_there(&node, lost) } else { lost })
+}
+
+/// Says of an object that it is not where a change says it is reached from now on.
+fn not_there(node: &Node, lost: Problem) -> Problem {
+    let what = format!("{} is not on the host that is configured for it now", node.show());
+    Problem { what, ..lost }.fix(
+        "check address, port and user of its host: another machine may answer there. Nothing was \
+         changed or saved, so it is enough to set them back; if this is the machine, mount the disk \
+         of its directory",
+    )
+}
+
 fn half_gone(state: &Cluster, instance: &Node, operation: &str) -> Problem {
     Problem::user(format!(
         "the destroy of cluster \"{}\" was not finished",
@@ -168,6 +208,11 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
     let (Some(instance), Some(database)) = (instance(planned), database(planned)) else {
         return Vec::new();
     };
+    if let Some(prior) = prior.filter(|prior| another_way(prior, planned))
+        && let Err(problem) = by_the_way_of(&reader(cx), prior, planned).await
+    {
+        return vec![problem];
+    }
     let (before, after) = (prior.and_then(desired), desired(planned));
     // For an update only another package, other parameters and root's password matter.
     let unchanged = |d: &Desired| {

@@ -6,7 +6,7 @@ use crate::base::units::count;
 use crate::component::database::{self, Database, Move, Seen, Standing, Want};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{
-    impact, known, numbered, root_password_pair, runbook, set_text, text,
+    fill, impact, known, numbered, root_password_pair, runbook, set_text, text,
 };
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
@@ -305,17 +305,22 @@ fn changing(prior: &Standby, next: &mut Standby, moves: &BTreeSet<Move>) {
     }
 }
 
-/// Keeps what a plan promised: whatever else changed meanwhile is shown by the next refresh.
-pub fn as_planned(state: &mut Standby, planned: &Standby) {
-    if !planned.endpoint.is_unknown() {
-        state.endpoint = planned.endpoint.clone();
-    }
-    if !planned.last_failover.is_unknown() {
-        state.last_failover = planned.last_failover.clone();
-    }
-    if !planned.set_aside.is_unknown() {
-        state.set_aside = planned.set_aside.clone();
-    }
+/// The planned state, with the values filled in that the plan could not know.
+#[must_use]
+pub fn merge(planned: &Standby, found: Standby) -> Standby {
+    let mut state = planned.clone();
+    fill(&mut state.id, found.id);
+    fill(&mut state.creation, found.creation);
+    fill(&mut state.epoch, found.epoch);
+    fill(&mut state.current_primary, found.current_primary);
+    fill(&mut state.noted_primary, found.noted_primary);
+    fill(&mut state.member_status, found.member_status);
+    fill(&mut state.endpoint, found.endpoint);
+    fill(&mut state.last_failover, found.last_failover);
+    fill(&mut state.set_aside, found.set_aside);
+    fill(&mut state.runbook, found.runbook);
+    fill(&mut state.impact, found.impact);
+    state
 }
 
 /// What a graph does to roles and stores.

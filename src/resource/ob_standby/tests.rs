@@ -221,3 +221,13 @@ fn bad_configurations_are_named() {
         );
     }
 }
+
+#[test]
+fn an_apply_gives_back_what_was_planned_whatever_it_finds() {
+    let planned = state("a", "", &[("a", "unreachable"), ("b", "standby")]);
+    let planned = Standby { endpoint: Value::Unknown, ..planned };
+    let found = state("a", "a", &[("a", "primary"), ("b", "standby")]);
+    let kept = plan::merge(&planned, found);
+    assert_eq!((&kept.current_primary, &kept.member_status), (&v(""), &planned.member_status));
+    assert!(!kept.endpoint.is_unknown());
+}
