@@ -170,6 +170,8 @@ pub struct Member {
     pub source: String,
     /// Its host could not be asked, because the way to log in is known at apply alone.
     pub later: bool,
+    /// Its server answers and refuses our account, which makes it unreachable for us.
+    pub denied: bool,
 }
 
 /// A group as it shall be.

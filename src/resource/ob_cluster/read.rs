@@ -86,7 +86,8 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
                     && facts.group.as_ref().is_none_or(|g| g.led_by(&instance)) =>
             {
                 state.status = say(State::LockedOut.as_str());
-                warnings.push(database::locked_out(&instance, &problem.why));
+                let group = facts.group.is_some();
+                warnings.push(database::locked_out(&instance, &problem.why, group));
             }
             Err(problem) => {
                 state.status = say(State::Unreachable.as_str());

@@ -655,3 +655,19 @@ fn a_member_that_is_reached_by_a_name_is_no_source_and_nothing_is_half_built() {
         }
     }
 }
+
+#[test]
+fn a_password_that_was_asked_for_is_set_or_fails_by_name() {
+    let asked = |names: &[&str]| Want { root_password: true, ..want("a", names) };
+    let two = |a, b| seen("a", "a", 1, &[("a", a), ("b", b)]);
+    use Standing::{Primary, Standby, Unreachable};
+    for (a, b, want) in [
+        (Primary, Standby, "keep_root_password(a) keep_root_password(b) set_root_password(a)"),
+        (Primary, Unreachable, "keep_root_password(a) set_root_password(a)"),
+        // Our account may be what is refused, and root gets in.
+        (Unreachable, Standby, "keep_root_password(a) keep_root_password(b) set_root_password(a)"),
+        (Unreachable, Unreachable, "keep_root_password(a) set_root_password(a)"),
+    ] {
+        assert_eq!(kinds(&two(a, b), &asked(&["a", "b"])), want, "{a:?} {b:?}");
+    }
+}
