@@ -14,6 +14,7 @@ pub use facts::{
 };
 pub use group::{
     Consent, Group, Loss, Member, Move, Rebuild, Seen, Standing, Want, Whose, look_all, newest,
+    strays,
 };
 pub use server::{Desired, Probe, Server, State};
 

@@ -176,6 +176,7 @@ async fn create(
                 creation: note.creation.clone(),
                 // What a host says of addresses leads nobody anywhere.
                 members: want.members.clone(),
+                strays: database::strays(&looked, &want.members),
             };
             let built =
                 seen.standing.values().all(|s| !matches!(s, Standing::Empty | Standing::Building));

@@ -96,7 +96,18 @@ pub fn seen(prior: &Standby) -> Seen {
         asked: text(&prior.primary).unwrap_or_default(),
         creation: set_text(&prior.creation).unwrap_or_default().to_owned(),
         members: members(prior).unwrap_or_default(),
+        strays: strays(prior),
     }
+}
+
+/// The word in `member_status` for who is only in the notes.
+pub const NO_MEMBER: &str = "no_member";
+
+/// Whom the notes name although they are no members, from the state.
+fn strays(prior: &Standby) -> BTreeSet<String> {
+    let status = known(&prior.member_status).flatten().into_iter().flatten();
+    let strays = status.filter(|(_, word)| set_text(word) == Some(NO_MEMBER));
+    strays.map(|(name, _)| name.clone()).collect()
 }
 
 /// Members that the new configuration no longer names.
@@ -265,6 +276,7 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
         Ok(Some(graph)) => {
             differs(prior, &next, diags);
             left_behind(prior, &next, diags);
+            stray(prior, &next, diags);
             if !graph.is_empty() {
                 changing(prior, &mut next, &moves(prior, &graph));
                 let line = runbook(&headline(prior, &next, &graph), &graph);
@@ -348,6 +360,9 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         Some(Move::Leave) => format!("take members out of the standbys of {to}"),
         None if prior.root_password_wo_version != next.root_password_wo_version => {
             "set root's password".to_owned()
+        }
+        None if strays(prior).iter().any(|n| !is_member(next, n)) => {
+            format!("take who is no member out of the notes of {to}")
         }
         None if readdressed(prior, next, &from) => {
             format!("let the standbys follow {from} at its new address")
@@ -436,6 +451,29 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
                 .fix(
                     "if the host comes back, its server stays down; keep its ob_cluster (or \
                      import it again) to destroy it then",
+                )
+                .attribute(["members"]),
+        );
+    }
+}
+
+fn is_member(of: &Standby, name: &str) -> bool {
+    known(&of.members).flatten().is_some_and(|members| members.contains_key(name))
+}
+
+/// Warns of who is in the notes and no member.
+fn stray(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
+    for name in strays(prior).iter().filter(|name| !is_member(next, name)) {
+        let group = text(&next.name).unwrap_or_default();
+        diags.caution(
+            Problem::user(format!("the notes of group \"{group}\" name \"{name}\", no member"))
+                .why(
+                    "its joining failed, or a member that did not answer was not told that it left; \
+                     `ob start` and `ob failover` go by the notes",
+                )
+                .fix(
+                    "apply: the members' notes no longer name it. Its host is not touched: destroy \
+                     its ob_cluster, or remove by hand what was made there",
                 )
                 .attribute(["members"]),
         );

@@ -1,5 +1,5 @@
 //! Reads what is true of a group: asks all members at once, each within its deadline.
-use super::plan::{engine, known_epoch, members};
+use super::plan::{NO_MEMBER, engine, known_epoch, members};
 use super::schema::Standby;
 use crate::base::units::show_duration;
 use crate::base::{Kind, ObjectName, Problem, date};
@@ -71,7 +71,9 @@ pub async fn read(
     state.current_primary = Value::Value(current.clone());
     state.member_status = Value::Value(
         seen.iter()
-            .map(|(n, m)| (n.clone(), Value::Value(m.standing.as_str().to_owned())))
+            .map(|(n, m)| (n.clone(), m.standing.as_str()))
+            .chain(database::strays(&seen, &members).into_iter().map(|n| (n, NO_MEMBER)))
+            .map(|(n, word)| (n, Value::Value(word.to_owned())))
             .collect(),
     );
     state.id = state.name.clone();

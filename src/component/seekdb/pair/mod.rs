@@ -261,7 +261,8 @@ fn follow_up(
     };
     let changed = plan.want.members.keys().any(|n| !seen.standing.contains_key(n))
         || plan.want.members.iter().any(other)
-        || !gone.is_empty();
+        || !gone.is_empty()
+        || seen.strays.iter().any(|n| !plan.want.members.contains_key(n));
     // The server, and not the note, says in the end whom it follows: standbys come first, one after
     // the other, so that the first one that cannot follow there stops the change.
     if let Some(former) = seen.members.get(primary)
