@@ -15,6 +15,9 @@ pub enum Kind {
     User,
     /// Nothing answered in time; a retry may help.
     Unreachable,
+    /// The way that is configured leads in nowhere: the host shows another key than the one that is
+    /// pinned, or refuses the login. Another configuration may help, a retry will not.
+    NoWay,
     /// What is needed to look is not known before apply; nothing was looked at.
     Later,
     /// The server answered that it cannot do so now; a retry may help.
@@ -108,6 +111,11 @@ impl Problem {
     pub fn then(mut self, then: impl Into<String>) -> Self {
         self.then = then.into();
         self
+    }
+    /// Nothing could be looked at: what is known stays, and nothing is planned because of it.
+    #[must_use]
+    pub fn unseen(&self) -> bool {
+        matches!(self.kind, Kind::Unreachable | Kind::NoWay)
     }
     /// Names the attribute to blame.
     #[must_use]

@@ -317,7 +317,7 @@ async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
                 let (why, fix) = (format!("{}: {}", problem.what, problem.why), problem.fix);
                 found.push(Finding::new(host, what.clone(), level, why, fix));
             }
-            let (state, fix) = judge(member.standing, object.group.is_some());
+            let (state, fix) = judge(&member, object.group.is_some());
             let held = member.facts.as_ref().and_then(|f| f.held.as_deref());
             let held = held.filter(|_| object.group.is_none()).map(|command| {
                 let problem = database::held(&instance, command);
@@ -382,8 +382,8 @@ fn files(host: &Host, what: &str, directory: &str, facts: &database::Facts) -> V
     found
 }
 
-fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
-    match standing {
+fn judge(seen: &Member, member: bool) -> (Level, &'static str) {
+    match seen.standing {
         Standing::Primary | Standing::Standby => (Level::Ok, ""),
         Standing::Empty => (Level::Ok, ""),
         Standing::Stopped if member => (
@@ -419,6 +419,7 @@ fn judge(standing: Standing, member: bool) -> (Level, &'static str) {
             "it takes writes, and a newer note names another member: the next plan says how to \
              choose between them",
         ),
+        Standing::Unreachable if seen.denied => (Level::Bad, database::account_again(member)),
         Standing::Unreachable => (
             Level::Bad,
             "its server runs and does not answer: read log/seekdb.log in its directory",

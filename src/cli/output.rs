@@ -222,7 +222,7 @@ fn of(problem: &Problem) -> Json {
 fn ended(problem: &Problem) -> End {
     match problem.kind {
         Kind::Locked => End::Locked,
-        Kind::Refused => End::Refused,
+        Kind::Refused | Kind::NoWay => End::Refused,
         _ => End::Failed,
     }
 }

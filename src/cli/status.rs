@@ -127,6 +127,15 @@ fn no_primary(former: Option<&str>, noted: &str) -> String {
     }
 }
 
+/// The same while that cannot be told: no member could be asked, or none has the group's note.
+fn unknown(asked: bool, noted: &str) -> String {
+    match (asked, noted) {
+        (true, _) => "no member has the group's note".to_owned(),
+        (false, "") => "no member could be asked".to_owned(),
+        (false, noted) => format!("no member could be asked (their notes name {noted})"),
+    }
+}
+
 fn show(status: &Status) -> String {
     let mut rows =
         vec![["MEMBER", "IS", "BEHIND", "EPOCH", "HOST", "DIRECTORY"].map(str::to_owned).to_vec()];
@@ -142,14 +151,16 @@ fn show(status: &Status) -> String {
             row.base_dir.clone(),
         ]);
     }
+    let asked = status.members.iter().any(|m| m.standing != Standing::Unreachable.as_str());
     let primary = match &status.primary {
         Some(name) => format!("primary {name}"),
+        None if !asked || status.noted_primary.is_empty() => unknown(asked, &status.noted_primary),
         None => no_primary(status.former_primary.as_deref(), &status.noted_primary),
     };
+    let epoch = if status.epoch == 0 { "unknown".to_owned() } else { status.epoch.to_string() };
     let mut text = format!(
-        "group {}   epoch {}   {primary}   owner {}\n{}",
+        "group {}   epoch {epoch}   {primary}   owner {}\n{}",
         status.group,
-        status.epoch,
         status.owner,
         table(&rows)
     );
@@ -172,6 +183,40 @@ mod tests {
     use crate::engine::Engine;
 
     #[test]
+    fn nothing_is_said_of_a_move_while_no_member_can_be_asked() {
+        for (standing, epoch, noted, want) in [
+            (Standing::Unreachable, 0, "", "epoch unknown   no member could be asked   owner"),
+            (Standing::Unreachable, 3, "a", "no member could be asked (their notes name a)"),
+            (Standing::Stopped, 0, "", "epoch unknown   no member has the group's note"),
+            (Standing::Stopped, 3, "a", "epoch 3   no primary (it was a)"),
+        ] {
+            let row = Row {
+                name: "a".into(),
+                standing: standing.as_str(),
+                host: "h".into(),
+                base_dir: "/d".into(),
+                note_epoch: None,
+                end_scn: None,
+                behind_ms: None,
+                set_aside: Vec::new(),
+                why: String::new(),
+            };
+            let status = Status {
+                group: "pair".into(),
+                owner: "o".into(),
+                epoch,
+                primary: None,
+                noted_primary: noted.into(),
+                former_primary: (!noted.is_empty()).then(|| noted.to_owned()),
+                healthy: false,
+                members: vec![row],
+            };
+            let text = show(&status);
+            assert!(text.contains(want), "{text}");
+        }
+    }
+
+    #[test]
     fn who_took_writes_last_is_told_wherever_a_switchover_was_cut() {
         let member = |standing, epoch, primary: &str| {
             let name = ObjectName::parse("g").unwrap();
@@ -184,6 +229,7 @@ mod tests {
                 why: String::new(),
                 source: String::new(),
                 later: false,
+                denied: false,
             }
         };
         use Standing::{Fenced, Opening, Stale, Standby, Stopped, Unreachable};

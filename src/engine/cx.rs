@@ -13,11 +13,28 @@ use super::step::{Host, Step, StepId};
 use super::template::{CREATION, EPOCH, OPERATION, OWNER, Values};
 use super::{Operation, fault};
 use crate::base::{CreationId, Kind, OperationId, Pauses, Problem, Secret};
-use crate::transport::{Connector, Output, Script, Transport, TransportError};
+use crate::transport::{Connector, Endpoint, Output, Script, Transport, TransportError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// The problem of a failure on the way to a host. Where the configuration of the host decides the
+/// way (its pinned key, its login), another configuration may open it: [`Kind::NoWay`].
+#[must_use]
+pub fn on_the_way(error: &TransportError, endpoint: &Endpoint) -> Problem {
+    let pinned = !endpoint.host_key.is_empty();
+    let problem = error.explain(endpoint);
+    match error {
+        TransportError::HostKeyChanged { .. } | TransportError::HostKeyRevoked(_) if pinned => {
+            Problem { kind: Kind::NoWay, ..problem }
+        }
+        TransportError::Auth { .. } | TransportError::Identity(..) => {
+            Problem { kind: Kind::NoWay, ..problem }
+        }
+        _ => problem,
+    }
+}
 
 /// The running operation, shared by its steps.
 #[derive(Debug)]
@@ -132,7 +149,7 @@ impl Cx {
     /// As [`Connector::connect`], explained.
     pub async fn connect(&self, host: &Host) -> Result<Arc<dyn Transport>, Problem> {
         tokio::select! {
-            done = self.connector.connect(&host.endpoint) => done.map_err(|e| e.explain(&host.endpoint)),
+            done = self.connector.connect(&host.endpoint) => done.map_err(|e| on_the_way(&e, &host.endpoint)),
             () = self.cancel.cancelled() => Err(cancelled()),
         }
     }
@@ -149,7 +166,7 @@ impl Cx {
         let transport = self.connect(host).await?;
         let script = if effect { Script::new(text) } else { Script::read(text) };
         let script = script.within(deadline).run_as(&host.run_as);
-        transport.run(&script).await.map_err(|e| e.explain(&host.endpoint))
+        transport.run(&script).await.map_err(|e| on_the_way(&e, &host.endpoint))
     }
 
     /// Runs a program that only reads. Within an operation the host is not asked when an answer to

@@ -36,7 +36,7 @@ pub mod runner;
 pub mod step;
 pub mod template;
 
-pub use cx::{Cx, cancelled};
+pub use cx::{Cx, cancelled, on_the_way};
 pub use effect::{Effect, Sql, SqlServer, SqlSession};
 pub use executor::{Executor, Job};
 pub use graph::{Graph, NodeId};

@@ -148,6 +148,15 @@ pub fn settle<T>(value: &mut Value<T>) {
     }
 }
 
+/// Fills in what a plan could not know. A value that it knew stays, whatever was found: Terraform
+/// takes no other, and the next refresh shows it.
+pub fn fill<T>(planned: &mut Value<T>, found: Value<T>) {
+    if planned.is_unknown() {
+        *planned = found;
+        settle(planned);
+    }
+}
+
 /// The texts of a set, without unknown and null ones.
 #[must_use]
 pub fn texts(set: &Texts) -> BTreeSet<String> {

@@ -32,6 +32,8 @@ pub mod sql_import;
 pub mod sql_object;
 pub mod sql_target;
 pub mod sql_way;
+#[cfg(test)]
+mod testing;
 
 pub use looks::Looks;
 pub use session::Session;

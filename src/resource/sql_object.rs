@@ -149,10 +149,11 @@ pub async fn read<S: SqlObject>(cx: &Context, mut state: S) -> Result<Found<S>, 
             state.iter_mut().for_each(|s| s.login(&found.login));
             Ok(Found { state, warnings: Vec::new() })
         }
-        Err(problem) if problem.kind == Kind::Unreachable => {
+        Err(problem) if problem.unseen() => {
             let what = format!("{} could not be looked at", sql_target::show(&at));
             *state.status() = Value::Value(UNREACHABLE.into());
             let warning = Problem {
+                kind: Kind::Unreachable,
                 what,
                 then: "its last known state is used; nothing is planned because of this alone"
                     .into(),

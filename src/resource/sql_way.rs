@@ -6,7 +6,7 @@ use crate::base::{Address, Kind, Problem};
 use crate::component::database::{self, Database, Member, Standing};
 use crate::component::mysql::Link;
 use crate::component::sql::{self, Login};
-use crate::engine::{Cx, Node};
+use crate::engine::{Cx, Node, on_the_way};
 use crate::transport::Endpoint;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,7 +89,7 @@ async fn foreign(
         host_key: String::new(),
     };
     let way = via.unwrap_or(&here);
-    let transport = cx.session.connector.connect(way).await.map_err(|e| e.explain(way))?;
+    let transport = cx.session.connector.connect(way).await.map_err(|e| on_the_way(&e, way))?;
     let login = Login::new(&found.user, &found.password);
     let (way, limit) = (transport.as_ref(), sql::STATEMENT);
     let session = sql::open_with(way, address, port, &login, &found.tls, limit).await;
@@ -217,6 +217,7 @@ mod tests {
                             why: String::new(),
                             source: String::new(),
                             later: false,
+                            denied: false,
                         },
                     )
                 })

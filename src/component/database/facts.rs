@@ -228,7 +228,8 @@ pub fn vanished(node: &Node) -> Problem {
              home of the user who works there is not mounted; a new database would be empty",
         )
         .fix(format!(
-            "check that this is the machine; only if the database is gone for good, say so: {}",
+            "check the address first: if it is wrong, correct it in the configuration; only if \
+             this is the machine and the database is gone for good, say so: {}",
             gone_command(&node.host, &node.directory)
         ))
 }
@@ -283,13 +284,25 @@ pub fn root_changed(node: &Node, root: Root, group: bool) -> Option<Problem> {
     )
 }
 
-/// Says that a server refuses our account.
+/// Says that a server refuses our account. `group`: as for [`root_changed`].
 #[must_use]
-pub fn locked_out(node: &Node, why: &str) -> Problem {
+pub fn locked_out(node: &Node, why: &str, group: bool) -> Problem {
     Problem::user(format!("{} refuses the provider's account", node.show()))
         .place(node.place())
         .why(format!("it was dropped, or its password was changed, by hand ({why})"))
-        .fix("apply: the account is made again by root, whose password is kept on the host")
+        .fix(account_again(group))
+}
+
+/// The way out of a server, or a group, that refuses our account.
+#[must_use]
+pub fn account_again(group: bool) -> &'static str {
+    if group {
+        "apply: the account is made again by root in whoever has the role, with root's password that \
+         is kept on the host. If that was changed by hand, too, log in as root, set the former one \
+         again and apply; root_password_wo of the ob_standby then sets another one"
+    } else {
+        "apply: the account is made again by root, whose password is kept on the host"
+    }
 }
 
 /// Says that the mark of a server cannot be read.

@@ -9,7 +9,7 @@ use crate::base::ObjectName;
 use crate::engine::journal::{FORMAT, formatted};
 use crate::engine::{Cx, Engine, Node};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The highest epoch that is believed: no group gets there by moving its role.
@@ -170,6 +170,8 @@ pub struct Member {
     pub source: String,
     /// Its host could not be asked, because the way to log in is known at apply alone.
     pub later: bool,
+    /// Its server answers and refuses our account, which makes it unreachable for us.
+    pub denied: bool,
 }
 
 /// A group as it shall be.
@@ -238,6 +240,9 @@ pub struct Seen {
     pub creation: String,
     /// The members as they were known then: where others reached each.
     pub members: BTreeMap<String, Node>,
+    /// Whom the newest notes name although they are no members: their joining failed, or a member
+    /// that did not answer was not told that they left.
+    pub strays: BTreeSet<String>,
 }
 
 impl Seen {
@@ -383,6 +388,18 @@ pub async fn look_all(
 #[must_use]
 pub fn newest(seen: &BTreeMap<String, Member>) -> Option<&Group> {
     seen.values().filter_map(|m| m.note.as_ref()).max_by_key(|n| n.epoch)
+}
+
+/// Whom the newest notes name that is not among `members`.
+#[must_use]
+pub fn strays<T>(
+    seen: &BTreeMap<String, Member>,
+    members: &BTreeMap<String, T>,
+) -> BTreeSet<String> {
+    let epoch = newest(seen).map(|n| n.epoch);
+    let notes = seen.values().filter_map(|m| m.note.as_ref()).filter(|n| Some(n.epoch) == epoch);
+    let named = notes.flat_map(|n| n.members.keys());
+    named.filter(|name| !members.contains_key(*name)).cloned().collect()
 }
 
 /// What a graph about a group does to roles and stores, in ascending order of gravity.

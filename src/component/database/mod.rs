@@ -9,11 +9,12 @@ mod group;
 mod server;
 
 pub use facts::{
-    Facts, Role, Root, Said, foreign, gone_command, held, left, locked_out, missing, open_to_all,
-    root_changed, unreadable, vanished,
+    Facts, Role, Root, Said, account_again, foreign, gone_command, held, left, locked_out, missing,
+    open_to_all, root_changed, unreadable, vanished,
 };
 pub use group::{
     Consent, Group, Loss, Member, Move, Rebuild, Seen, Standing, Want, Whose, look_all, newest,
+    strays,
 };
 pub use server::{Desired, Probe, Server, State};
 

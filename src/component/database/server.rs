@@ -74,7 +74,7 @@ pub enum State {
     /// The server is being removed.
     #[strum(serialize = "being destroyed")]
     Destroying,
-    /// There is a package and no store, or the group of this member decides about its server.
+    /// There is a package and no store, or its group has not built that yet.
     Installed,
     /// The server runs.
     Running,
@@ -127,8 +127,8 @@ impl State {
         word.parse().ok()
     }
     /// The state that a host's facts show. `initialize` means that the object makes a database
-    /// itself. Without it the group decides about the server, so that what the group does never
-    /// shows as a change of the member's own object.
+    /// itself. Without it the server is installed until its group has built its store. What the
+    /// group does with a member's server after that never shows in the member's own object.
     #[must_use]
     pub fn of(facts: &Facts, initialize: bool) -> Self {
         if facts.missing() {
@@ -160,7 +160,8 @@ impl State {
         if facts.exposed && facts.mark.is_some() {
             return Self::Exposed;
         }
-        if initialize && (runs || facts.member()) { Self::Running } else { Self::Installed }
+        let built = initialize || facts.store && facts.building_store.is_none();
+        if built && (runs || facts.member()) { Self::Running } else { Self::Installed }
     }
     /// An adoption was cut.
     #[must_use]
@@ -201,7 +202,15 @@ mod tests {
             (Facts { restart: true, ..held() }, true, State::Restarting),
             (Facts { adopting: true, ..held() }, true, State::AdoptingDown),
             (runs(), true, State::Running),
-            (runs(), false, State::Installed),
+            (runs(), false, State::Running),
+            (Facts { building_store: Some("p".into()), ..runs() }, false, State::Installed),
+            (Facts { pid: Some(1), ..none() }, false, State::Installed),
+            (Facts { group_damaged: Some("x".into()), ..none() }, false, State::Installed),
+            (
+                Facts { group_damaged: Some("x".into()), store: true, ..none() },
+                false,
+                State::Running,
+            ),
             (Facts { adopting: true, ..runs() }, true, State::Adopting),
             (Facts { adopting: true, ..none() }, true, State::AdoptingDown),
             (Facts { restart: true, restart_runs: true, ..runs() }, true, State::Restarting),

@@ -19,12 +19,13 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
                 note: None,
                 source: String::new(),
                 later: problem.kind == Kind::Later,
+                denied: false,
                 why: problem.why,
             };
         }
     };
     // Nothing is known of it: what looks empty is a disk that is not mounted.
-    let mut source = String::new();
+    let (mut source, mut denied) = (String::new(), false);
     let (standing, why) = if facts.missing() {
         (Standing::Unreachable, missing(node).why)
     } else if facts.pid.is_some() {
@@ -35,7 +36,10 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
             }
             // A young standby does not answer yet.
             Err(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
-            Err(problem) => (Standing::Unreachable, problem.why),
+            Err(problem) => {
+                denied = problem.kind == Kind::Denied;
+                (Standing::Unreachable, unasked(&problem))
+            }
         }
     } else if facts.building_store.is_some() {
         (Standing::Building, String::new())
@@ -45,7 +49,16 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
         (Standing::Empty, String::new())
     };
     let note = facts.group.clone();
-    Member { standing, facts: Some(facts), note, why, source, later: false }
+    Member { standing, facts: Some(facts), note, why, source, later: false, denied }
+}
+
+/// Why a server that runs could not be asked.
+fn unasked(problem: &Problem) -> String {
+    if problem.kind == Kind::Denied {
+        format!("its server answers and refuses our account: {}", problem.why)
+    } else {
+        problem.why.clone()
+    }
 }
 
 /// The standing of a member whose server gives this role.

@@ -15,11 +15,11 @@ pub use schema::{
     timeouts as schema_timeouts,
 };
 
-use super::common;
+use super::common::{self, fill};
 use super::execute::{Job, execute, owner, reader};
 use super::{Applied, ApplyInput, Claim, Context, Found, PlanInput, Planned, Resource, Work};
 use crate::base::{Problem, Secret};
-use crate::component::database::{self, Database, Whose, left};
+use crate::component::database::{self, Database, Whose, left, vanished};
 use crate::engine::lease::{MarkMust, Target};
 use crate::engine::{Graph, Impact, Key, Node, Outcome};
 use crate::schema::{Diagnostics, Schema, Value};
@@ -193,10 +193,7 @@ async fn update(
     config: Option<&Cluster>,
 ) -> Result<Applied<Cluster>, Problem> {
     let planned_graph = plan::graph(prior, planned).ok_or_else(unknown_input)?;
-    let fresh = read::read(&reader(cx), prior.clone())
-        .await?
-        .state
-        .ok_or_else(|| Problem::user("the object is gone").fix("plan again"))?;
+    let fresh = read::by_the_way_of(&reader(cx), prior, planned).await?;
     let graph = plan::graph(&fresh, planned).unwrap_or_default();
     common::within_plan(
         &planned_graph,
@@ -266,32 +263,23 @@ async fn finish(
     if outcome.problem.is_some() {
         return Ok(Applied { state: None, problem: outcome.problem, warnings });
     }
-    let found = read::read(&reader(cx), planned.clone()).await?;
-    let mut state = found
-        .state
-        .ok_or_else(|| Problem::internal("the object is not there after a good apply"))?;
-    // What the plan promised stays; what else changed meanwhile is shown by the next refresh.
-    if !planned.unmanaged.is_unknown() {
-        state.unmanaged = planned.unmanaged.clone();
-    }
-    settle(&mut state);
-    Ok(Applied { state: Some(state), problem: None, warnings })
+    let gone = || plan::instance(planned).map_or_else(unknown_input, |node| vanished(&node));
+    let found = read::read(&reader(cx), planned.clone()).await?.state.ok_or_else(gone)?;
+    Ok(Applied { state: Some(merge(planned, found)), problem: None, warnings })
 }
 
-/// Nothing may be unknown after an apply.
-fn settle(state: &mut Cluster) {
-    for value in [
-        &mut state.creation_id,
-        &mut state.status,
-        &mut state.build,
-        &mut state.runbook,
-        &mut state.id,
-    ] {
-        common::settle(value);
-    }
-    common::settle(&mut state.impact);
-    common::settle(&mut state.unmanaged);
-    common::settle(&mut state.instance);
+/// The planned state, with the values filled in that the plan could not know.
+fn merge(planned: &Cluster, found: Cluster) -> Cluster {
+    let mut state = planned.clone();
+    fill(&mut state.id, found.id);
+    fill(&mut state.creation_id, found.creation_id);
+    fill(&mut state.status, found.status);
+    fill(&mut state.build, found.build);
+    fill(&mut state.unmanaged, found.unmanaged);
+    fill(&mut state.instance, found.instance);
+    fill(&mut state.runbook, found.runbook);
+    fill(&mut state.impact, found.impact);
+    state
 }
 
 /// The graph that apply runs for a change of state.

@@ -5,7 +5,7 @@ use crate::base::Problem;
 use crate::base::units::count;
 use crate::base::{Directory, ObjectName};
 use crate::component::database::{self, Database, Desired, Server, State};
-use crate::engine::{Engine, Graph, Node, Port};
+use crate::engine::{Engine, Graph, Host, Node, Port};
 use crate::resource::common::{
     Map, bad_state, host, impact, known, numbered, plain_map, root_password_pair, runbook,
     set_text, text, texts,
@@ -13,6 +13,7 @@ use crate::resource::common::{
 use crate::resource::place::import_id;
 use crate::resource::{Claim, PlanInput, Planned};
 use crate::schema::{Diagnostics, Report};
+use crate::transport::Endpoint;
 
 /// Default SQL port.
 pub const SQL_PORT: i64 = 2881;
@@ -62,6 +63,15 @@ pub fn found(state: &Cluster) -> Result<(Node, &'static dyn Database), Problem> 
     let lacks = |what| bad_state("an ob_cluster", what);
     let node = instance(state).ok_or_else(|| lacks("where it is (name, zones, ports)"))?;
     Ok((node, database(state).ok_or_else(|| lacks("which engine it is"))?))
+}
+
+/// Whether the server is reached in another way than before, which an apply has to prove.
+#[must_use]
+pub fn another_way(prior: &Cluster, next: &Cluster) -> bool {
+    let way = |state| instance(state).map(|node| node.host);
+    let Some((prior, next)) = way(prior).zip(way(next)) else { return false };
+    let name = next.endpoint.name.clone();
+    Host { endpoint: Endpoint { name, ..prior.endpoint }, ..prior } != next
 }
 
 /// What a state asks for; `None` while something that shapes the graph is unknown.
@@ -200,6 +210,9 @@ pub fn plan(input: PlanInput<'_, Cluster>, diags: &mut Diagnostics) -> Option<Pl
         if same_package(prior, &next) {
             next.package = prior.package.clone();
             next.instance = reference(&next);
+        }
+        if another_way(prior, &next) && state(prior) == State::Unreachable {
+            next.status = Value::Unknown;
         }
         return Some(Planned { state: next, replace: Vec::new() });
     }

@@ -1,5 +1,5 @@
 //! Reads what is true: facts go into the state, parameters that others changed into `unmanaged`.
-use super::plan::{adopts, database, desired, found, instance, reference};
+use super::plan::{adopts, another_way, database, desired, found, instance, reference};
 use super::schema::{Cluster, Server, Zone};
 use super::{InstanceRef, Value, say};
 use crate::base::{Kind, Problem};
@@ -21,7 +21,7 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     let (instance, database) = found(&state)?;
     let facts = match database.facts(cx, &instance).await {
         Ok(facts) => facts,
-        Err(problem) if problem.kind == Kind::Unreachable => {
+        Err(problem) if problem.unseen() => {
             return Ok(unreachable(state, problem));
         }
         Err(problem) => return Err(problem),
@@ -61,12 +61,12 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         warnings.push(database::held(&instance, command));
     }
     take_package(&mut state, &facts);
-    // A member that others build (initialize = false) says nothing of its server: the group does. A
-    // server whose account may be half made is not asked either.
+    // A server whose account may be half made is not asked, and a standby that is being built does
+    // not answer yet.
     if facts.pid.is_some()
         && facts.account.is_some()
+        && facts.building_store.is_none()
         && !facts.adopting
-        && state.initialize != Value::Value(false)
     {
         match database.ask(cx, &instance, &facts).await {
             Ok(said) => {
@@ -81,7 +81,8 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
                     && facts.group.as_ref().is_none_or(|g| g.led_by(&instance)) =>
             {
                 state.status = say(State::LockedOut.as_str());
-                warnings.push(database::locked_out(&instance, &problem.why));
+                let group = facts.group.is_some();
+                warnings.push(database::locked_out(&instance, &problem.why, group));
             }
             Err(problem) => {
                 state.status = say(State::Unreachable.as_str());
@@ -101,6 +102,46 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
     }
     state.instance = reference(&state);
     Ok(Found { state: Some(state), warnings })
+}
+
+/// Looks at the object of `prior` by the way that `next` gives, and so proves that way before it
+/// gets into the state.
+///
+/// # Errors
+/// The object is not there, or what is there cannot be told from it. By another way than before, a
+/// host that cannot be looked at is an error, too.
+pub async fn by_the_way_of(cx: &Cx, prior: &Cluster, next: &Cluster) -> Result<Cluster, Problem> {
+    let (Some(node), Some(database)) = (instance(next), database(next)) else {
+        return Err(common::bad_state("an ob_cluster", "where it is"));
+    };
+    let another = another_way(prior, next);
+    if another {
+        database.facts(cx, &node).await?;
+    }
+    let there = Cluster { zones: next.zones.clone(), ..prior.clone() };
+    let found = read(cx, there).await?.state;
+    let status = found.as_ref().map(|state| set_text(&state.status).and_then(State::parse));
+    let lost = match status {
+        None | Some(Some(State::Vanished)) => database::vanished(&node),
+        Some(Some(State::Missing)) => database::missing(&node),
+        Some(Some(State::Foreign)) => database::foreign(&node),
+        Some(Some(State::Unreadable)) => database::unreadable(&node, ""),
+        Some(_) => {
+            let zones = prior.zones.clone();
+            return Ok(Cluster { zones, ..found.unwrap_or_default() });
+        }
+    };
+    Err(if another { not_there(&node, lost) } else { lost })
+}
+
+/// Says of an object that it is not where a change says it is reached from now on.
+fn not_there(node: &Node, lost: Problem) -> Problem {
+    let what = format!("{} is not on the host that is configured for it now", node.show());
+    Problem { what, ..lost }.fix(
+        "check address, port and user of its host: another machine may answer there. Nothing was \
+         changed or saved, so it is enough to set them back; if this is the machine, mount the disk \
+         of its directory",
+    )
 }
 
 fn half_gone(state: &Cluster, instance: &Node, operation: &str) -> Problem {
@@ -163,6 +204,11 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
     let (Some(instance), Some(database)) = (instance(planned), database(planned)) else {
         return Vec::new();
     };
+    if let Some(prior) = prior.filter(|prior| another_way(prior, planned))
+        && let Err(problem) = by_the_way_of(&reader(cx), prior, planned).await
+    {
+        return vec![problem];
+    }
     let (before, after) = (prior.and_then(desired), desired(planned));
     // For an update only another package, other parameters and root's password matter.
     let unchanged = |d: &Desired| {

@@ -491,3 +491,56 @@ fn a_destroy_that_would_lose_rows_needs_both_consents() {
     }
     assert!(texts(&named.allow_data_loss).contains("main"));
 }
+
+/// [`config`] with another way to its host.
+fn by(change: impl FnOnce(&mut Connection)) -> Cluster {
+    let mut host = Connection { name: v("h1"), address: v("10.0.0.1"), ..Connection::default() };
+    change(&mut host);
+    let server = Server { host: Value::Value(host), base_dir: v("/no/such/dir"), ..server() };
+    Cluster { zones: zones(server), ..config() }
+}
+
+#[tokio::test]
+async fn a_way_that_is_shut_is_a_status_and_the_way_to_another_machine_is_refused_by_name() {
+    use super::read;
+    let doors = crate::resource::testing::Doors::new();
+    let cx = doors.reader();
+    let made = |config: Cluster| Cluster { zones: config.zones, ..state() };
+    let shut: [fn(&mut Connection); 4] = [
+        |h| h.host_key = v("wrong"),
+        |h| h.user = v("stranger"),
+        |h| h.identity = v("lost"),
+        |h| h.address = v("10.0.0.9"),
+    ];
+    for change in shut {
+        let found = read::read(&cx, made(by(change))).await.unwrap();
+        let state = found.state.unwrap();
+        assert_eq!(set_text(&state.status), Some("unreachable"));
+        assert_eq!((found.warnings.len(), doors.entered()), (1, 0), "nothing was sent");
+        // The corrected way may find any status.
+        let planned = run(Some(&state), &by(|_| {})).0.unwrap();
+        assert!(planned.status.is_unknown(), "{planned:?}");
+        // The other way round it is refused before it gets into the state.
+        let prior = made(by(|_| {}));
+        let problem = read::by_the_way_of(&cx, &prior, &made(by(change))).await.unwrap_err();
+        assert!(problem.unseen(), "{problem}");
+    }
+    let prior = made(by(|h| h.address = v("10.0.0.2")));
+    let problem = read::by_the_way_of(&cx, &prior, &made(by(|_| {}))).await.unwrap_err();
+    assert!(problem.what.contains("not on the host that is configured for it now"), "{problem}");
+    assert!(problem.fix.starts_with("check address") && !problem.fix.contains("ob gone"));
+    assert!(problem.kind == crate::base::Kind::Refused && problem.place.contains("10.0.0.1"));
+    // By the same way it is what a plan says of it.
+    let problem = read::by_the_way_of(&cx, &prior, &prior).await.unwrap_err();
+    assert!(problem.what.contains("knows nothing of it"), "{problem}");
+    assert!(problem.fix.starts_with("check the address"), "{problem}");
+}
+
+#[test]
+fn an_apply_gives_back_what_was_planned_whatever_it_finds() {
+    let planned = Cluster { status: v("unreachable"), build: Value::Unknown, ..state() };
+    let found = Cluster { status: v("running"), build: v("new"), creation_id: v("x"), ..state() };
+    let kept = super::merge(&planned, found);
+    assert_eq!((set_text(&kept.status), set_text(&kept.build)), (Some("unreachable"), Some("new")));
+    assert_eq!(kept.creation_id, planned.creation_id);
+}

@@ -118,10 +118,10 @@ async fn make(
 ) -> Result<Applied<HostState>, Problem> {
     let graph = plan::graph(prior, Some(planned)).ok_or_else(unknown_input)?;
     let asked = desired(planned).ok_or_else(unknown_input)?;
-    let moved = prior.is_none_or(|p| plan::moved(p, planned));
-    if graph.is_empty() && !moved {
-        // Only words about the host changed (labels, identity, host key), or what is to be checked
-        // of its network.
+    let another_way = prior.is_none_or(|p| plan::another_way(p, planned));
+    if graph.is_empty() && !another_way {
+        // Only words about the host changed (labels, region), or what is to be checked of its
+        // network.
         if prior.is_some_and(|p| p.network != planned.network)
             && let Some(problem) = read::only_looks(&reader(cx), &asked).await?.into_iter().next()
         {
@@ -153,6 +153,7 @@ async fn make(
             return Ok(Applied { state, problem: outcome.problem, warnings: Vec::new() });
         }
     }
+    // A way that leads in nowhere never gets into the state: each refresh would take it.
     let found = read::read(cx, planned.clone()).await?;
     if let Some(problem) = found.warnings.iter().find(|w| w.kind == Kind::Unreachable) {
         // The warning of a read says that the last known state is used; an apply does not use it.
@@ -215,7 +216,7 @@ async fn destroy(cx: &Context, prior: &HostState) -> Result<Applied<HostState>, 
         let at = host(prior)?;
         let here = match objects::read(&reader(cx), &at, &[]).await {
             Ok(here) => here,
-            Err(problem) if problem.kind == Kind::Unreachable => {
+            Err(problem) if problem.unseen() => {
                 return Ok(Applied {
                     state: None,
                     problem: None,

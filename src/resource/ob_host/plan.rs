@@ -1,11 +1,12 @@
 //! Pure: turns configuration and prior state into the planned state and the graph.
+use super::read::Status;
 use super::schema::HostState;
 use crate::base::Problem;
 use crate::base::units::{count, parse_duration};
 use crate::component::host::flow::{self, Desired, Prepare};
 use crate::component::host::{Directory, Limits, Site, User};
 use crate::engine::{Graph, Host};
-use crate::resource::common::{self, Connection, known, text};
+use crate::resource::common::{self, Connection, known, set_text, text};
 use crate::resource::place::id_at;
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
@@ -151,6 +152,19 @@ pub fn moved(prior: &HostState, next: &HostState) -> bool {
     (&prior.address, &prior.port) != (&next.address, &next.port)
 }
 
+/// The last look could not reach the host.
+fn unreachable(prior: &HostState) -> bool {
+    set_text(&prior.status) == Some(Status::Unreachable.into())
+}
+
+/// Whether a host is reached in another way than before, which an apply has to prove.
+#[must_use]
+pub fn another_way(prior: &HostState, next: &HostState) -> bool {
+    let (prior, next) = (connection(prior), connection(next));
+    Connection { name: next.name.clone(), service_address: next.service_address.clone(), ..prior }
+        != next
+}
+
 /// Finds everything that is wrong with a configuration by itself.
 pub fn validate(config: &HostState, diags: &mut Diagnostics) {
     if let Value::Value(network) = &config.network
@@ -234,6 +248,9 @@ pub fn plan(
     }
     let graph = graph(Some(prior), Some(&next));
     if graph.as_ref().is_some_and(Graph::is_empty) {
+        if another_way(prior, &next) && unreachable(prior) {
+            next.status = Value::Unknown;
+        }
         return Some(Planned { state: next, replace: Vec::new() });
     }
     next.status = Value::Unknown;

@@ -8,7 +8,7 @@ use crate::engine::Key;
 use crate::engine::mark::Stage;
 use crate::engine::{Check, Cx, Host};
 use crate::program;
-use crate::resource::common::{self, Texts};
+use crate::resource::common::{self, Texts, fill};
 use crate::resource::execute::reader;
 use crate::resource::place;
 use crate::resource::{Context, Found};
@@ -27,7 +27,7 @@ pub fn host(state: &HostState) -> Result<Host, Problem> {
 /// How a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-enum Status {
+pub enum Status {
     /// As declared.
     Ready,
     /// Something differs from its declaration: `drift` says what.
@@ -55,7 +55,7 @@ pub async fn read(cx: &Context, mut state: HostState) -> Result<Found<HostState>
     let before = state.clone();
     match look(cx, &mut state).await {
         Ok(warnings) => Ok(Found { state: Some(state), warnings }),
-        Err(problem) if problem.kind == Kind::Unreachable => Ok(unreachable(before, problem)),
+        Err(problem) if problem.unseen() => Ok(unreachable(before, problem)),
         Err(problem) => Err(problem),
     }
 }
@@ -201,11 +201,6 @@ pub fn devices(found: &Facts) -> Texts {
 /// known must not change.
 #[must_use]
 pub fn merge(planned: &HostState, found: HostState) -> HostState {
-    fn fill<T>(value: &mut Value<T>, found: Value<T>) {
-        if value.is_unknown() {
-            *value = if found.is_unknown() { Value::Null } else { found };
-        }
-    }
     let mut state = planned.clone();
     fill(&mut state.os, found.os);
     fill(&mut state.kernel, found.kernel);

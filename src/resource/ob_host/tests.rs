@@ -246,3 +246,57 @@ fn import_ids_come_apart() {
         assert_eq!(got, want, "{id}");
     }
 }
+
+/// What shuts the way to a host, each with an attribute of its own.
+fn shut() -> [(&'static str, fn(&mut HostState)); 5] {
+    [
+        ("host_key", |s| s.host_key = V::Value("wrong".into())),
+        ("user", |s| s.user = V::Value("stranger".into())),
+        ("identity", |s| s.identity = V::Value("lost".into())),
+        ("port", |s| s.port = V::Value(9)),
+        ("address", |s| s.address = V::Value("10.0.0.9".into())),
+    ]
+}
+
+#[tokio::test]
+async fn a_way_that_is_shut_stops_no_refresh_and_the_corrected_one_is_planned_and_applied() {
+    for (name, wrong) in shut() {
+        let doors = crate::resource::testing::Doors::new();
+        let cx = doors.context();
+        let right = config(|_| {});
+        let shut = applied(&config(wrong));
+        let found = ObHost.read(&cx, shut.clone()).await.unwrap();
+        let state = found.state.unwrap();
+        assert_eq!(state.status, V::Value("unreachable".into()), "{name}");
+        assert_eq!((found.warnings.len(), doors.entered()), (1, 0), "{name}: nothing was sent");
+        if name == "host_key" {
+            assert!(found.warnings[0].fix.contains("host_key"), "{:?}", found.warnings);
+        }
+        let mut proposed = state.clone();
+        (proposed.address, proposed.port) = (right.address.clone(), right.port);
+        (proposed.user, proposed.identity) = (right.user.clone(), right.identity.clone());
+        proposed.host_key = right.host_key.clone();
+        let input = PlanInput { prior: Some(&state), config: &right, proposed: &proposed };
+        let planned = ObHost.plan(input, &mut Diagnostics::default()).unwrap().state;
+        let input =
+            ApplyInput { prior: Some(&state), planned: Some(&planned), config: Some(&right) };
+        let applied = ObHost.apply(&cx, input).await;
+        assert_eq!(applied.problem, None, "{name}");
+        assert_eq!(applied.state.unwrap().status, V::Value("ready".into()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_way_that_is_shut_never_gets_into_the_state() {
+    for (name, wrong) in shut() {
+        let doors = crate::resource::testing::Doors::new();
+        let (prior, next) = (applied(&config(|_| {})), config(wrong));
+        let planned = applied(&next);
+        let input =
+            ApplyInput { prior: Some(&prior), planned: Some(&planned), config: Some(&next) };
+        let applied = ObHost.apply(&doors.context(), input).await;
+        assert!(applied.problem.is_some(), "{name}: what leads nowhere was taken");
+        let kept = applied.state.unwrap();
+        assert_eq!(format!("{kept:?}"), format!("{prior:?}"), "{name}");
+    }
+}

@@ -85,6 +85,10 @@ fn unknown_input() -> Problem {
     Problem::internal("a value that must be known at apply is not")
 }
 
+fn gone() -> Problem {
+    Problem::user("the group is gone").why("no member has its note").fix("plan again")
+}
+
 /// The leases that a change needs: the group's, on the hosts of all members, and each member's own.
 /// Leaves out the lease of a member whose host is off and that the graph does not touch, and, under
 /// a failover consent, that of the dead primary.
@@ -172,6 +176,7 @@ async fn create(
                 creation: note.creation.clone(),
                 // What a host says of addresses leads nobody anywhere.
                 members: want.members.clone(),
+                strays: database::strays(&looked, &want.members),
             };
             let built =
                 seen.standing.values().all(|s| !matches!(s, Standing::Empty | Standing::Building));
@@ -231,10 +236,7 @@ async fn update(
     if planned_graph.is_empty() {
         return finish(cx, planned, None).await;
     }
-    let fresh = look(cx, prior.clone())
-        .await?
-        .state
-        .ok_or_else(|| Problem::user("the group is gone").fix("plan again"))?;
+    let fresh = look(cx, prior.clone()).await?.state.ok_or_else(gone)?;
     let graph = plan::graph(&fresh, planned)?.unwrap_or_default();
     let want = want(planned).ok_or_else(unknown_input)?;
     let database = database::named(want.engine)?;
@@ -311,9 +313,10 @@ async fn finish(
     if problem.is_some() {
         return Ok(Applied { state: None, problem, warnings: Vec::new() });
     }
-    let mut found = look(cx, planned.clone()).await?;
-    found.state.iter_mut().for_each(|state| plan::as_planned(state, planned));
-    Ok(Applied { state: found.state, problem: None, warnings: found.warnings })
+    let found = look(cx, planned.clone()).await?;
+    let state = found.state.ok_or_else(gone)?;
+    let state = Some(plan::merge(planned, state));
+    Ok(Applied { state, problem: None, warnings: found.warnings })
 }
 
 /// The graph that apply runs for a change of state.

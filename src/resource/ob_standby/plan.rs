@@ -6,7 +6,7 @@ use crate::base::units::count;
 use crate::component::database::{self, Database, Move, Seen, Standing, Want};
 use crate::engine::{Engine, Graph, Node, Port};
 use crate::resource::common::{
-    bad_state, impact, known, numbered, root_password_pair, runbook, set_text, text,
+    bad_state, fill, impact, known, numbered, root_password_pair, runbook, set_text, text,
 };
 use crate::resource::{PlanInput, Planned};
 use crate::schema::{Diagnostics, Report, Value};
@@ -106,7 +106,18 @@ pub fn seen(prior: &Standby) -> Seen {
         asked: text(&prior.primary).unwrap_or_default(),
         creation: set_text(&prior.creation).unwrap_or_default().to_owned(),
         members: members(prior).unwrap_or_default(),
+        strays: strays(prior),
     }
+}
+
+/// The word in `member_status` for who is only in the notes.
+pub const NO_MEMBER: &str = "no_member";
+
+/// Whom the notes name although they are no members, from the state.
+fn strays(prior: &Standby) -> BTreeSet<String> {
+    let status = known(&prior.member_status).flatten().into_iter().flatten();
+    let strays = status.filter(|(_, word)| set_text(word) == Some(NO_MEMBER));
+    strays.map(|(name, _)| name.clone()).collect()
 }
 
 /// Members that the new configuration no longer names.
@@ -279,6 +290,7 @@ pub fn plan(input: PlanInput<'_, Standby>, diags: &mut Diagnostics) -> Option<Pl
         Ok(Some(graph)) => {
             differs(prior, &next, diags);
             left_behind(prior, &next, diags);
+            stray(prior, &next, diags);
             if !graph.is_empty() {
                 changing(prior, &mut next, &moves(prior, &graph));
                 let line = runbook(&headline(prior, &next, &graph), &graph);
@@ -319,17 +331,22 @@ fn changing(prior: &Standby, next: &mut Standby, moves: &BTreeSet<Move>) {
     }
 }
 
-/// Keeps what a plan promised: whatever else changed meanwhile is shown by the next refresh.
-pub fn as_planned(state: &mut Standby, planned: &Standby) {
-    if !planned.endpoint.is_unknown() {
-        state.endpoint = planned.endpoint.clone();
-    }
-    if !planned.last_failover.is_unknown() {
-        state.last_failover = planned.last_failover.clone();
-    }
-    if !planned.set_aside.is_unknown() {
-        state.set_aside = planned.set_aside.clone();
-    }
+/// The planned state, with the values filled in that the plan could not know.
+#[must_use]
+pub fn merge(planned: &Standby, found: Standby) -> Standby {
+    let mut state = planned.clone();
+    fill(&mut state.id, found.id);
+    fill(&mut state.creation, found.creation);
+    fill(&mut state.epoch, found.epoch);
+    fill(&mut state.current_primary, found.current_primary);
+    fill(&mut state.noted_primary, found.noted_primary);
+    fill(&mut state.member_status, found.member_status);
+    fill(&mut state.endpoint, found.endpoint);
+    fill(&mut state.last_failover, found.last_failover);
+    fill(&mut state.set_aside, found.set_aside);
+    fill(&mut state.runbook, found.runbook);
+    fill(&mut state.impact, found.impact);
+    state
 }
 
 /// What a graph does to roles and stores.
@@ -357,6 +374,9 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         Some(Move::Leave) => format!("take members out of the standbys of {to}"),
         None if prior.root_password_wo_version != next.root_password_wo_version => {
             "set root's password".to_owned()
+        }
+        None if strays(prior).iter().any(|n| !is_member(next, n)) => {
+            format!("take who is no member out of the notes of {to}")
         }
         None if readdressed(prior, next, &from) => {
             format!("let the standbys follow {from} at its new address")
@@ -445,6 +465,29 @@ fn left_behind(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
                 .fix(
                     "if the host comes back, its server stays down; keep its ob_cluster (or \
                      import it again) to destroy it then",
+                )
+                .attribute(["members"]),
+        );
+    }
+}
+
+fn is_member(of: &Standby, name: &str) -> bool {
+    known(&of.members).flatten().is_some_and(|members| members.contains_key(name))
+}
+
+/// Warns of who is in the notes and no member.
+fn stray(prior: &Standby, next: &Standby, diags: &mut Diagnostics) {
+    for name in strays(prior).iter().filter(|name| !is_member(next, name)) {
+        let group = text(&next.name).unwrap_or_default();
+        diags.caution(
+            Problem::user(format!("the notes of group \"{group}\" name \"{name}\", no member"))
+                .why(
+                    "its joining failed, or a member that did not answer was not told that it left; \
+                     `ob start` and `ob failover` go by the notes",
+                )
+                .fix(
+                    "apply: the members' notes no longer name it. Its host is not touched: destroy \
+                     its ob_cluster, or remove by hand what was made there",
                 )
                 .attribute(["members"]),
         );

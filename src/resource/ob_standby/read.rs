@@ -1,9 +1,9 @@
 //! Reads what is true of a group: asks all members at once, each within its deadline.
-use super::plan::{found, known_epoch};
+use super::plan::{NO_MEMBER, found, known_epoch};
 use super::schema::Standby;
 use crate::base::units::show_duration;
 use crate::base::{Kind, ObjectName, Problem, date};
-use crate::component::database::{self, Loss, Standing, Whose};
+use crate::component::database::{self, Loss, Member, Standing, Whose};
 use crate::engine::{Cx, Node};
 use crate::resource::common::{known, set_text, settle, text};
 use crate::resource::ob_cluster::InstanceRef;
@@ -35,26 +35,7 @@ pub async fn read(
             .why("what is needed to log in to its hosts is not known before apply")
             .fix("nothing: this is planned from what is known, and apply looks"));
     }
-    let silent: Vec<_> = seen
-        .iter()
-        .filter(|(_, m)| m.standing == Standing::Unreachable)
-        .filter_map(|(member, at)| Some((member, members.get(member)?, &at.why)))
-        .collect();
-    if !silent.is_empty() {
-        let names: Vec<_> = silent.iter().map(|(n, ..)| format!("\"{n}\"")).collect();
-        let why =
-            silent.iter().map(|(n, at, why)| format!("{n} on {}: {why}", at.host.endpoint.show()));
-        let what = format!("of group \"{name}\" could not be looked at: {}", names.join(", "));
-        // Without a place: this is said beside what is said of each host.
-        warnings.push(
-            Problem::new(Kind::Unreachable, format!("members {what}"))
-                .why(why.collect::<Vec<_>>().join("; "))
-                .fix(
-                    "bring them back; if the primary is among them and gone, a failover consent \
-                     opens another member",
-                ),
-        );
-    }
+    warnings.extend(unseen(&name, &members, &seen));
     let note = database::newest(&seen);
     if note.is_none()
         && seen.values().all(|m| m.standing != Standing::Unreachable)
@@ -88,7 +69,9 @@ pub async fn read(
     state.current_primary = Value::Value(current.clone());
     state.member_status = Value::Value(
         seen.iter()
-            .map(|(n, m)| (n.clone(), Value::Value(m.standing.as_str().to_owned())))
+            .map(|(n, m)| (n.clone(), m.standing.as_str()))
+            .chain(database::strays(&seen, &members).into_iter().map(|n| (n, NO_MEMBER)))
+            .map(|(n, word)| (n, Value::Value(word.to_owned())))
             .collect(),
     );
     state.id = state.name.clone();
@@ -118,6 +101,38 @@ pub async fn read(
     settle(&mut state.runbook);
     settle(&mut state.impact);
     Ok(Found { state: Some(state), warnings })
+}
+
+/// Warns of the members that could not be looked at: those that do not answer, and those that answer
+/// and refuse our account. Without a place: this is said beside what is said of each host.
+fn unseen(
+    group: &str,
+    members: &BTreeMap<String, Node>,
+    seen: &BTreeMap<String, Member>,
+) -> Vec<Problem> {
+    let of = |denied: bool| {
+        let unseen = |m: &Member| m.standing == Standing::Unreachable && m.denied == denied;
+        let all: Vec<_> = seen
+            .iter()
+            .filter(|(_, m)| unseen(m))
+            .filter_map(|(name, m)| Some((name, members.get(name)?.host.endpoint.show(), &m.why)))
+            .collect();
+        let names: Vec<_> = all.iter().map(|(n, ..)| format!("\"{n}\"")).collect();
+        let why: Vec<_> = all.iter().map(|(n, at, why)| format!("{n} on {at}: {why}")).collect();
+        (!all.is_empty()).then(|| (names.join(", "), why.join("; ")))
+    };
+    let silent = of(false).map(|(names, why)| {
+        let what = format!("members of group \"{group}\" could not be looked at: {names}");
+        Problem::new(Kind::Unreachable, what).why(why).fix(
+            "bring them back; if the primary is among them and gone, a failover consent opens \
+             another member",
+        )
+    });
+    let denied = of(true).map(|(names, why)| {
+        let what = format!("members of group \"{group}\" refuse the provider's account: {names}");
+        Problem::new(Kind::Denied, what).why(why).fix(database::account_again(true))
+    });
+    silent.into_iter().chain(denied).collect()
 }
 
 fn show(loss: &Loss) -> String {
@@ -178,4 +193,46 @@ pub async fn import(cx: &Context, id: &str) -> Result<Standby, Problem> {
         ..Standby::default()
     };
     read(&cx, owner, state).await?.state.ok_or_else(|| Problem::user("the group is gone"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Directory, ImportId};
+    use crate::resource::common;
+    use crate::resource::place;
+
+    #[test]
+    fn who_refuses_our_account_is_never_taken_for_gone() {
+        let members = BTreeMap::from(["a", "b"].map(|name| {
+            let place = ImportId::parse("ssh://u@10.0.0.1:22/d").and_then(place::whole).unwrap();
+            let host = common::host(place::endpoint(place).unwrap(), "");
+            let directory = Directory::parse("/d").unwrap();
+            (name.to_owned(), Node::new(ObjectName::parse(name).unwrap(), host, directory, []))
+        }));
+        let member = |denied| Member {
+            standing: Standing::Unreachable,
+            facts: None,
+            note: None,
+            why: "so".into(),
+            source: String::new(),
+            later: false,
+            denied,
+        };
+        for (a, b, want) in [
+            (false, false, &["\"a\", \"b\""][..]),
+            (true, true, &["\"a\", \"b\""]),
+            (true, false, &["\"b\"", "\"a\""]),
+        ] {
+            let seen = [("a".to_owned(), member(a)), ("b".to_owned(), member(b))].into();
+            let said = unseen("g", &members, &seen);
+            assert_eq!(said.len(), want.len(), "{said:?}");
+            for (problem, names) in said.iter().zip(want) {
+                assert!(problem.what.ends_with(&format!(": {names}")), "{problem}");
+                let denied = problem.what.contains("refuse the provider's account");
+                assert_eq!(problem.fix.contains("failover"), !denied, "{problem}");
+                assert!(!problem.fix.contains("ob_cluster"), "{problem}");
+            }
+        }
+    }
 }

@@ -325,7 +325,8 @@ pub fn schema() -> Schema {
             "What each member is: `primary`, `standby`, `behind` (a standby that \
              missed a move of the role, or reads its log from elsewhere), `fenced`, `stopped`, `stale` (a former primary that missed a move of the \
              role), `rival` (takes writes, and a newer note names another member), `empty`, \
-             `building`, `unreachable`.",
+             `building`, `unreachable`; or `no_member`: the notes name it, and the next apply takes \
+             it out of them.",
             STRING,
         )
         .computed(),

@@ -255,3 +255,34 @@ fn a_state_that_says_too_little_is_named_as_that() {
         }
     }
 }
+
+#[test]
+fn an_apply_gives_back_what_was_planned_whatever_it_finds() {
+    let planned = state("a", "", &[("a", "unreachable"), ("b", "standby")]);
+    let planned = Standby { endpoint: Value::Unknown, ..planned };
+    let found = state("a", "a", &[("a", "primary"), ("b", "standby")]);
+    let kept = plan::merge(&planned, found);
+    assert_eq!((&kept.current_primary, &kept.member_status), (&v(""), &planned.member_status));
+    assert!(!kept.endpoint.is_unknown());
+}
+
+#[test]
+fn who_is_only_in_the_notes_is_named_and_a_plan_takes_it_out() {
+    let noted = state("a", "a", &[("a", "primary"), ("b", "standby"), ("c", "no_member")]);
+    let (planned, diags) = run(Some(&noted), &config("a"));
+    let planned = planned.unwrap();
+    assert_eq!(
+        set_text(&planned.runbook),
+        Some("#2 take who is no member out of the notes of a: 2 steps")
+    );
+    assert!(planned.member_status.is_unknown());
+    assert!(diags.warnings.iter().any(|w| w.summary.contains("name \"c\"")), "{diags:?}");
+    // One that is to join again is a member.
+    let mut next = config("a");
+    if let Value::Value(members) = &mut next.members {
+        members.insert("c".to_owned(), member("c", 3));
+    }
+    let (planned, diags) = run(Some(&noted), &next);
+    assert!(diags.warnings.iter().all(|w| !w.summary.contains("name \"c\"")), "{diags:?}");
+    assert!(set_text(&planned.unwrap().runbook).unwrap().contains("build standbys of a"));
+}

@@ -147,6 +147,9 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
         // Unreachable is a standing, not an error: by itself it plans nothing.
         None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => {
+            if want.root_password {
+                root_password(&mut plan, seen, target);
+            }
             return Ok(plan.g);
         }
         None => (open_one(&mut plan, seen, target)?, target.to_owned()),
@@ -159,10 +162,11 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
 }
 
 /// Sets root's password in the primary. All members that answer keep it, as any of them may have
-/// the role at the next change.
+/// the role at the next change. A primary that cannot be looked at is asked all the same: a version
+/// that was raised never counts as set unless it is.
 fn root_password(plan: &mut Plan<'_>, seen: &Seen, primary: &str) {
     let from = RootPassword::Given;
-    let answers = |n: &&String| seen.is(n) != Some(Standing::Unreachable);
+    let answers = |n: &str| n == primary || seen.is(n) != Some(Standing::Unreachable);
     let want = plan.want;
     for (_, node) in want.members.iter().filter(|(n, _)| answers(n)) {
         let node = node.clone();
@@ -258,7 +262,8 @@ fn follow_up(
     };
     let changed = plan.want.members.keys().any(|n| !seen.standing.contains_key(n))
         || plan.want.members.iter().any(other)
-        || !gone.is_empty();
+        || !gone.is_empty()
+        || seen.strays.iter().any(|n| !plan.want.members.contains_key(n));
     // The server, and not the note, says in the end whom it follows: standbys come first, one after
     // the other, so that the first one that cannot follow there stops the change.
     if let Some(former) = seen.members.get(primary)

@@ -63,6 +63,7 @@ fn seen(asked: &str, noted: &str, epoch: u64, standing: &[(&str, Standing)]) -> 
         asked: asked.into(),
         creation: CREATION.into(),
         members: want(asked, &["a", "b", "c"]).members,
+        ..Seen::default()
     }
 }
 
@@ -657,4 +658,40 @@ fn a_member_that_is_reached_by_a_name_is_no_source_and_nothing_is_half_built() {
             assert!(problem.fix.contains("service_address of host \"h1\""), "{problem}");
         }
     }
+}
+
+#[test]
+fn a_password_that_was_asked_for_is_set_or_fails_by_name() {
+    let asked = |names: &[&str]| Want { root_password: true, ..want("a", names) };
+    let two = |a, b| seen("a", "a", 1, &[("a", a), ("b", b)]);
+    use Standing::{Primary, Standby, Unreachable};
+    for (a, b, want) in [
+        (Primary, Standby, "keep_root_password(a) keep_root_password(b) set_root_password(a)"),
+        (Primary, Unreachable, "keep_root_password(a) set_root_password(a)"),
+        // Our account may be what is refused, and root gets in.
+        (Unreachable, Standby, "keep_root_password(a) keep_root_password(b) set_root_password(a)"),
+        (Unreachable, Unreachable, "keep_root_password(a) set_root_password(a)"),
+    ] {
+        assert_eq!(kinds(&two(a, b), &asked(&["a", "b"])), want, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn who_is_only_in_the_notes_is_taken_out_of_them_and_nothing_else_is_done() {
+    let two = |b, strays: &[&str]| Seen {
+        strays: strays.iter().map(|n| (*n).to_owned()).collect(),
+        ..seen("a", "a", 1, &[("a", Primary), ("b", b)])
+    };
+    let pair = want("a", &["a", "b"]);
+    for (b, strays, want) in [
+        (Standby, &[][..], ""),
+        (Standby, &["c"], "write_group(a) write_group(b)"),
+        (Unreachable, &["c"], "write_group(a)"),
+        (Standby, &["b"], ""),
+    ] {
+        assert_eq!(kinds(&two(b, strays), &pair), want, "{b:?} {strays:?}");
+    }
+    // Who joins is no stray, although a first try has noted it.
+    let joins = kinds(&two(Standby, &["c"]), &self::want("a", &["a", "b", "c"]));
+    assert!(joins.contains("begin_store(c)"), "{joins}");
 }
