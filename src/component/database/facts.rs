@@ -244,34 +244,9 @@ pub fn foreign(node: &Node) -> Problem {
     .place(format!("{} on {}", node.directory, node.host.endpoint.show()))
     .why("its mark names another creation than the state: somebody removed it and made it anew")
     .fix(
-        "remove it from this state (terraform state rm); then import what is there, if it is \
-             yours",
+        "first see whether host, base_dir and login user are those that it was made with; else remove \
+         it from this state (terraform state rm), and import what is there, if it is yours",
     )
-}
-
-/// Says that a directory belongs to somebody else.
-#[must_use]
-pub fn of_others(node: &Node) -> Problem {
-    let host = &node.host.endpoint;
-    let what = format!("{} on host \"{}\" belongs to somebody else", node.directory, host.name);
-    Problem::refused(what).place(host.show())
-}
-
-/// Says that the mark in a directory names another owner than this configuration's; `None` when it
-/// names this one.
-#[must_use]
-pub fn of_other_owner(found: &Mark, node: &Node, owner: &str) -> Option<Problem> {
-    (found.owner != owner).then(|| {
-        of_others(node)
-            .why(format!(
-                "its mark says: {} \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"",
-                found.kind, found.node.name, found.owner
-            ))
-            .fix(
-                "if it is yours, correct owner in the provider block; else choose another base_dir; \
-                 or, to take it over, remove it from that configuration's state and import it here",
-            )
-    })
 }
 
 /// Says that everybody who reaches a server's port can be root there.

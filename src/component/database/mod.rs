@@ -9,8 +9,8 @@ mod group;
 mod server;
 
 pub use facts::{
-    Facts, Role, Root, Said, foreign, gone_command, held, left, locked_out, missing,
-    of_other_owner, of_others, open_to_all, root_changed, unreadable, vanished,
+    Facts, Role, Root, Said, foreign, gone_command, held, left, locked_out, missing, open_to_all,
+    root_changed, unreadable, vanished,
 };
 pub use group::{
     Consent, Group, Loss, Member, Move, Rebuild, Seen, Standing, Want, Whose, look_all, newest,

@@ -190,13 +190,11 @@ pub async fn foresee(cx: &Context, prior: Option<&Cluster>, planned: &Cluster) -
             found.insert(0, database.adoption(next, &facts));
         }
     }
-    let owner = cx.session.owner.as_deref();
-    let Some((mark, owner)) = facts.mark.zip(owner) else { return found };
-    if let Some(problem) = database::of_other_owner(&mark, &instance, owner) {
-        found.push(problem);
+    if prior.is_some() {
         return found;
     }
-    if prior.is_some() {
+    let Some(mark) = facts.mark else { return found };
+    if cx.session.owner.as_ref() != Some(&mark.owner) {
         return found;
     }
     let name = &instance.name;

@@ -30,9 +30,24 @@ fn user(node: &Node) -> Option<&str> {
 
 /// Why `owner` must not go on with this mark; `None` when it may.
 pub(crate) fn foreign(found: &Mark, node: &Node, owner: &str) -> Option<Problem> {
-    let refuse = |why: String| database::of_others(node).why(why);
-    if let Some(problem) = database::of_other_owner(found, node, owner) {
-        Some(problem)
+    let what = format!(
+        "{} on host \"{}\" belongs to somebody else",
+        node.directory, node.host.endpoint.name
+    );
+    let refuse =
+        |why: String| Problem::refused(what.clone()).place(node.host.endpoint.show()).why(why);
+    if found.owner != owner {
+        Some(
+            refuse(format!(
+                "its mark says: {} \"{}\" of owner \"{}\"; this configuration is owner \"{owner}\"",
+                found.kind, found.node.name, found.owner
+            ))
+            .fix(
+                "if it is yours, correct owner in the provider block; else choose another base_dir; \
+                 or, to take it over, remove it from that configuration's \
+                 state and import it here",
+            ),
+        )
     } else if found.node.name != node.name {
         Some(
             refuse(format!(
