@@ -296,9 +296,10 @@ impl Cx {
             .place(step.host().endpoint.show())
             .why(why)
             .fix(
-                "first see whether owner in the provider block and the login user are those that it was \
-                 made with; if it is another object now, remove this one from the state (terraform state rm) \
-                 and import what is there; if its mark was lost, restore .ob/mark from a backup",
+                "first see whether owner in the provider block and the login user are those that it \
+                 was made with; if it is another object now, remove this one from the state \
+                 (terraform state rm) and import what is there; if its mark was lost, restore \
+                 .ob/mark from a backup",
             )
     }
 

@@ -147,8 +147,8 @@ operation=",
                      user, or its files are gone"
                 ))
                 .fix(
-                    "correct the address, or the login user; or, for a new machine, destroy this host first (or \
-                     terraform state rm) and apply again",
+                    "correct the address, or the login user; or, for a new machine, destroy this host \
+                     first (or terraform state rm) and apply again",
                 ),
             ));
         }

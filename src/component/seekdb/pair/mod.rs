@@ -199,7 +199,9 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
             ],
         );
         if others.len() == writers.len() && r.member != seen.noted {
-            let one = writers.iter().map(|n| quoted(n)).collect::<Vec<_>>().join(" or ");
+            let noted = Some(seen.noted.as_str()).filter(|n| !writers.contains(n));
+            let one: Vec<_> = writers.iter().copied().chain(noted).map(quoted).collect();
+            let one = one.join(" or ");
             void.push(format!("rebuild.member is {} and must be {one}", quoted(&r.member)));
         } else if others.len() > 1 {
             let stop = "stop all but one of them (`ob stop`)";
@@ -221,9 +223,9 @@ fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
             seen.noted
         ))
         .fix(format!(
-            "`ob standby diff --group KIT --member NAME` shows what one has and the other has not. Choose the one whose rows you can do without \
-             and say so: rebuild = {{ member = \"NAME\", epoch = {}, creation = \"{}\" }}; its \
-             store is set aside",
+            "`ob standby diff --group KIT --member NAME` shows what one has and the other has not. \
+             Choose the one whose rows you can do without and say so: rebuild = {{ member = \
+             \"NAME\", epoch = {}, creation = \"{}\" }}; its store is set aside",
             seen.epoch, seen.creation
         ))
         .attribute(["rebuild"]));
