@@ -1,7 +1,7 @@
 //! `ob aside`: stores that were set aside, by a failover or when a member left its group.
 use super::output::{End, Out, moment, table};
 use super::progress;
-use super::reach::{Where, look, who};
+use super::reach::{Where, look, told_apart, who};
 use crate::base::units::Bytes;
 use crate::base::{Directory, Problem};
 use crate::engine::{Check, Executor, Limits, Step};
@@ -37,7 +37,7 @@ pub struct Remove {
 /// No host answers.
 pub async fn list(out: &Out, at: &Where, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, _, cx) = at.open(cancel)?;
-    let stores = aside::list(&cx, &look(out, &cx, &hosts).await?).await?;
+    let stores = aside::list(&cx, &look(out, &cx, &told_apart(hosts)).await?).await?;
     out.data(&stores, || show(&stores))?;
     Ok(End::Done)
 }

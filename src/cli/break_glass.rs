@@ -27,6 +27,9 @@ pub struct Common {
     /// Does not ask.
     #[arg(long)]
     pub yes: bool,
+    /// Shows the shell and SQL of each step before it asks, as `ob runbook` does.
+    #[arg(long)]
+    pub runbook: bool,
     #[command(flatten)]
     pub ssh: Ssh,
 }
@@ -144,7 +147,8 @@ async fn carry_out(
         if impact.is_empty() { "" } else { ", " },
         impact.join(", ")
     ));
-    out.say(&steps::show(&steps::lines(graph)));
+    let lines = steps::lines(graph);
+    out.say(&if common.runbook { steps::show(&lines) } else { steps::titles(&lines) });
     out.confirm(confirm, common.yes)?;
     let limits = Limits::of(16);
     let mut executor = Executor::new(group.connector.clone(), &*group.kit.owner, who(), limits);

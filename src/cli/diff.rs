@@ -1,8 +1,9 @@
-//! `ob standby diff`: the rows that a former primary has and the current one has not.
+//! `ob standby diff`: the rows that one store has and another has not.
 //!
-//! The set-aside store is copied on its own host. A temporary server runs on the copy, on a random
-//! port and without its replication port, for as long as this program holds the SSH channel. The
-//! store and the member stay as they are.
+//! Of a former primary, the set-aside store is copied on its own host. A temporary server runs on
+//! the copy, on a random port and without its replication port, for as long as this program holds
+//! the SSH channel. The store and the member stay as they are. Of two members that both take writes,
+//! each server is asked itself: nothing is copied.
 mod compare;
 mod temporary;
 
@@ -12,6 +13,7 @@ use super::reach::Ssh;
 use crate::base::units::Bytes;
 use crate::base::{Kind, Problem};
 use crate::component::database::Standing;
+use crate::component::sql::Session;
 use crate::engine::{Node, Port};
 use crate::operate::group::Opened;
 use compare::TableDiff;
@@ -23,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 /// Standby databases.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Lists rows that only a former primary's store has.
+    /// Lists rows that only a former primary's store has, or one of two members that take writes.
     Diff(Args),
 }
 
@@ -33,7 +35,7 @@ pub struct Args {
     /// The kit (see `ob kit`).
     #[arg(long, value_name = "FILE")]
     group: PathBuf,
-    /// The member whose former store is compared.
+    /// The member whose former store is compared, or its rows while it runs.
     #[arg(long)]
     member: String,
     /// Name of the set-aside store (`ob status` lists them); default: the only one, or the member's
@@ -61,7 +63,40 @@ const STATEMENT: Duration = Duration::from_secs(3 * 1800);
 /// start.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let group = open(&args.group, &args.ssh, cancel).await?;
-    let (instance, source) = choose(&group, &args)?;
+    let tables = match rival(&group, &args)? {
+        Some((member, other)) => {
+            let (left, _) = group.database.session(&group.cx, member, STATEMENT).await?;
+            compare_all(&group, member, left, other, args.limit).await?
+        }
+        None => of_copy(out, &group, &args).await?,
+    };
+    out.data(&tables, || show(&tables, args.limit))?;
+    Ok(if tables.is_empty() { End::Done } else { End::Pending })
+}
+
+/// The member and the one that it is compared with, if both run and take writes.
+///
+/// # Errors
+/// More than two do.
+fn rival<'a>(group: &'a Opened, args: &Args) -> Result<Option<(&'a Node, &'a Node)>, Problem> {
+    let writers = group.seen.writers();
+    if args.aside.is_some() || !writers.contains(&args.member.as_str()) {
+        return Ok(None);
+    }
+    let others: Vec<_> = writers.into_iter().filter(|n| *n != args.member).collect();
+    let members = &group.kit.members;
+    match others[..] {
+        [] => Ok(None),
+        [other] => Ok(members.get(&args.member).zip(members.get(other))),
+        _ => Err(Problem::refused(format!("with whom is \"{}\" compared?", args.member))
+            .why(format!("these take writes, too: {}", others.join(", ")))
+            .fix("stop all but two (`ob stop`); then compare those")),
+    }
+}
+
+/// Compares a store that nobody runs with the primary, by a temporary server on a copy of it.
+async fn of_copy(out: &Out, group: &Opened, args: &Args) -> Result<Vec<TableDiff>, Problem> {
+    let (instance, source) = choose(group, args)?;
     let primary = group.seen.primary().and_then(|p| group.kit.members.get(p)).ok_or_else(|| {
         Problem::new(Kind::Unreachable, "there is nothing to compare with")
             .why("no member takes writes, or several do")
@@ -82,11 +117,15 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     }
     out.confirm(&args.member, args.yes)?;
     let temporary = Temporary::start(group.database, &group.cx, &instance, &source).await?;
-    let result = compare_all(&group, &instance, primary, &temporary, args.limit).await;
+    // All members of a group have the same accounts, and had them when this store was in use.
+    let mut copy = instance.clone();
+    copy.ports.insert(Port::Sql, temporary.port);
+    let result = match group.database.session_on_copy(&group.cx, &copy).await {
+        Ok(left) => compare_all(group, &copy, left, primary, args.limit).await,
+        Err(problem) => Err(problem),
+    };
     temporary.end().await;
-    let tables = result?;
-    out.data(&tables, || show(&tables, args.limit))?;
-    Ok(if tables.is_empty() { End::Done } else { End::Pending })
+    result
 }
 
 /// A size in whole mebibytes, at least one.
@@ -151,22 +190,18 @@ fn choose(group: &Opened, args: &Args) -> Result<(Node, String), Problem> {
     Ok((instance.clone(), instance.own(&format!("aside/{name}"))))
 }
 
+/// Compares the rows of `node`, of which `left` is a session, with those of `other`.
 async fn compare_all(
     group: &Opened,
-    instance: &Node,
-    primary: &Node,
-    temporary: &Temporary,
+    node: &Node,
+    mut left: Session,
+    other: &Node,
     limit: usize,
 ) -> Result<Vec<TableDiff>, Problem> {
-    let cx = &group.cx;
-    // All members of a group have the same accounts, and had them when this store was in use.
-    let mut copy = instance.clone();
-    copy.ports.insert(Port::Sql, temporary.port);
-    let mut left = group.database.session_on_copy(cx, &copy).await?;
-    let (mut right, _) = group.database.session(cx, primary, STATEMENT).await?;
+    let (mut right, _) = group.database.session(&group.cx, other, STATEMENT).await?;
     let tables = compare::all(&mut left, &mut right, limit)
         .await
-        .map_err(|e| e.explain("compare the tables", &copy.place()));
+        .map_err(|e| e.explain("compare the tables", &node.place()));
     left.close().await;
     right.close().await;
     tables
@@ -174,7 +209,7 @@ async fn compare_all(
 
 fn show(tables: &[TableDiff], limit: usize) -> String {
     if tables.is_empty() {
-        return "the primary has every row of that store".into();
+        return "the other has every row of it".into();
     }
     let mut text = Vec::new();
     for t in tables {

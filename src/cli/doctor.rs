@@ -1,7 +1,7 @@
 //! `ob doctor`: hosts and what of ours lies on them, each finding with its fix.
 use super::journal;
 use super::output::{End, Out, table};
-use super::reach::Where;
+use super::reach::{Where, told_apart};
 use crate::base::Problem;
 use crate::component::database::{self, Database, Member, Root, Standing, Whose};
 use crate::component::host::MOUNT;
@@ -73,6 +73,8 @@ impl Finding {
 /// No host is named.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let (hosts, _, cx) = args.at.open(cancel)?;
+    let hosts = told_apart(hosts);
+    let listed = args.at.host.is_empty();
     let (surveys, bad) = inventory::look_all(&cx, &hosts).await;
     let mut found: Vec<_> = bad
         .iter()
@@ -80,7 +82,11 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         .collect();
     for survey in &surveys {
         found.push(Finding::new(&survey.host, "login", Level::Ok, survey.host.endpoint.show(), ""));
-        found.extend(machine(&cx, survey).await);
+        let (user, findings) = machine(&cx, survey).await;
+        found.extend(findings);
+        if survey.objects.is_empty() {
+            found.push(nothing(&survey.host, &user, listed));
+        }
         found.extend(objects(&cx, survey).await);
     }
     found.extend(operations(&surveys));
@@ -92,12 +98,34 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
     })
 }
 
-/// Looks at the machine itself: what every effect script needs.
-async fn machine(cx: &Cx, survey: &Survey) -> Vec<Finding> {
+/// Looks at the machine itself: what every effect script needs. Also gives the user who works there;
+/// empty when nothing answers.
+async fn machine(cx: &Cx, survey: &Survey) -> (String, Vec<Finding>) {
     let (host, homes) = (&survey.host, survey.objects.iter().filter_map(|o| o.home.as_deref()));
     match cx.read(host, &program!("machine.sh", MOUNT).args(homes)).await {
-        Ok(output) => judge_machine(host, &key_values(&output.stdout)),
-        Err(problem) => vec![Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix)],
+        Ok(output) => {
+            let facts = key_values(&output.stdout);
+            (facts.get("user").cloned().unwrap_or_default(), judge_machine(host, &facts))
+        }
+        Err(problem) => {
+            let bad = Finding::new(host, "scripts", Level::Bad, problem.why, problem.fix);
+            (String::new(), vec![bad])
+        }
+    }
+}
+
+/// What it means that a user has nothing of ours on a host. A state or a kit lists the host (`listed`)
+/// because there should be something.
+fn nothing(host: &Host, user: &str, listed: bool) -> Finding {
+    let why = format!("user {user} has none of ours here");
+    let other = "name the user who logs in there (--user), or the one who runs the servers (--as, \
+                 with --host)";
+    if listed {
+        let why = format!("{why}, and the state or the kit names this host");
+        Finding::new(host, "objects", Level::Warn, why, other)
+    } else {
+        let why = format!("{why}; if there should be some, {other}");
+        Finding::new(host, "objects", Level::Ok, why, "")
     }
 }
 
@@ -217,14 +245,6 @@ async fn root(
 async fn objects(cx: &Cx, survey: &Survey) -> Vec<Finding> {
     let host = &survey.host;
     let mut found = Vec::new();
-    if survey.objects.is_empty() {
-        let user = Some(&host.run_as).filter(|u| !u.is_empty()).unwrap_or(&host.endpoint.user);
-        let why = format!(
-            "user {user} has none of ours here; if there should be some, name the user who runs \
-             the servers with --as"
-        );
-        found.push(Finding::new(host, "objects", Level::Ok, why, ""));
-    }
     for object in &survey.objects {
         let gate = &object.gate;
         let held = if gate.live {
@@ -464,6 +484,18 @@ fn show(found: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_without_objects_is_named_and_a_listed_host_should_have_some() {
+        let endpoint = crate::cli::reach::endpoint("h").unwrap();
+        let host = Host { endpoint, run_as: String::new() };
+        for (listed, state, fix) in [(false, Level::Ok, ""), (true, Level::Warn, "--user")] {
+            let found = nothing(&host, "dba", listed);
+            assert_eq!(found.state, state);
+            assert!(found.why.starts_with("user dba has none of ours"), "{found:?}");
+            assert!(found.fix.contains(fix) && (found.why + &found.fix).contains("--user"));
+        }
+    }
 
     #[test]
     fn what_a_host_forbids_is_named_with_its_fix() {

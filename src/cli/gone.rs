@@ -22,7 +22,8 @@ pub struct Args {
 /// Runs `ob gone`.
 ///
 /// # Errors
-/// Not exactly one host is named, the directory is there, or the host does not answer.
+/// Not exactly one host is named, the directory is there, nothing knows of a database in it, or the
+/// host does not answer.
 pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End, Problem> {
     let directory = Directory::parse(&args.directory).map_err(|why| {
         Problem::user(format!("\"{}\" is no base directory", args.directory))
@@ -30,12 +31,14 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
             .fix("write it as the configuration does: /data/main")
     })?;
     let (hosts, connector, cx) = args.at.open(cancel)?;
-    let [host] = &hosts[..] else {
+    // Those of --host come first.
+    let ((1, [host, ..]) | (0, [host])) = (args.at.host.len(), &hosts[..]) else {
         return Err(Problem::user("more than one host is named")
             .why("a directory is gone on one host")
             .fix("give one --host"));
     };
-    let step = ForgetHome { host: host.clone(), directory };
+    let claimed = args.at.claims(host, &directory)?;
+    let step = ForgetHome { host: host.clone(), directory, claimed };
     match step.check(&cx).await? {
         Check::Refused(problem) => return Err(problem),
         Check::Done => {

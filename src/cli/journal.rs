@@ -77,12 +77,15 @@ pub fn list(all: &[&Whole]) -> String {
         return "no operations".into();
     }
     let mut rows = vec![
-        ["OPERATION", "WHAT", "STATE", "STEPS", "AGE", "BEGAN", "WHO"].map(str::to_owned).to_vec(),
+        ["OPERATION", "WHAT", "HOST", "STATE", "STEPS", "AGE", "BEGAN", "WHO"]
+            .map(str::to_owned)
+            .to_vec(),
     ];
     for w in all {
         rows.push(vec![
             w.operation.clone(),
             w.title.clone(),
+            w.hosts.iter().cloned().collect::<Vec<_>>().join(", "),
             w.state.as_str().into(),
             format!("{}/{}", w.finished(), w.steps.len()),
             span(w.started, w.now),

@@ -2,7 +2,7 @@
 use super::abandon;
 use super::journal;
 use super::output::{End, Out};
-use super::reach::{Where, look};
+use super::reach::{Where, look, told_apart};
 use crate::base::Problem;
 use crate::operate::history;
 use tokio_util::sync::CancellationToken;
@@ -38,14 +38,14 @@ pub async fn run(out: &Out, verb: Verb, cancel: CancellationToken) -> Result<End
     match verb {
         Verb::List { open, at } => {
             let (hosts, _, cx) = at.open(cancel)?;
-            let all = history::merge(&look(out, &cx, &hosts).await?);
+            let all = history::merge(&look(out, &cx, &told_apart(hosts)).await?);
             let shown = if open { history::unfinished(&all) } else { all.iter().collect() };
             out.data(&shown, || journal::list(&shown))?;
             Ok(End::Done)
         }
         Verb::Show { id, at } => {
             let (hosts, _, cx) = at.open(cancel)?;
-            let all = history::merge(&look(out, &cx, &hosts).await?);
+            let all = history::merge(&look(out, &cx, &told_apart(hosts)).await?);
             let whole = history::find(&all, &id)?;
             out.data(whole, || journal::show(whole))?;
             Ok(End::Done)

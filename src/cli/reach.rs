@@ -123,6 +123,37 @@ impl Where {
         let cx = Cx::new(connector.clone(), cancel, BTreeMap::new());
         Ok((hosts, connector, cx))
     }
+
+    /// Whether the kit or the state says that a database was made in a directory of this host.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn claims(&self, host: &Host, directory: &str) -> Result<bool, Problem> {
+        let at = (&*host.endpoint.address, host.endpoint.port);
+        let kit = self.group.as_ref().map(|file| state_file::kit(file)).transpose()?;
+        let by_kit = kit.is_some_and(|kit| {
+            kit.members.values().any(|n| {
+                let its = &n.host.endpoint;
+                (&*its.address, its.port) == at && *n.directory == *directory
+            })
+        });
+        let state = self.state.as_ref().map(|file| state_file::load(file)).transpose()?;
+        Ok(by_kit || state.is_some_and(|state| state_file::has_database(&state, at, directory)))
+    }
+}
+
+/// The hosts under names that tell them apart: where several share a name, the address stands beside
+/// it. For people only.
+#[must_use]
+pub fn told_apart(mut hosts: Vec<Host>) -> Vec<Host> {
+    let names: Vec<_> = hosts.iter().map(|h| h.endpoint.name.clone()).collect();
+    for host in &mut hosts {
+        let Endpoint { name, address, port, .. } = &mut host.endpoint;
+        if names.iter().filter(|n| *n == name).count() > 1 {
+            *name = format!("{name} ({address}:{port})");
+        }
+    }
+    hosts
 }
 
 /// Looks at all hosts and warns about those that do not answer. At least one must answer.

@@ -75,6 +75,27 @@ pub fn hosts(state: &Json) -> Vec<Host> {
     found
 }
 
+/// Whether an object of ours says that a database is in a directory of the host at this address and
+/// port.
+#[must_use]
+pub fn has_database(state: &Json, at: (&str, u16), directory: &str) -> bool {
+    objects(state, None).any(|o| names_database(o, at, directory))
+}
+
+fn names_database(json: &Json, at: (&str, u16), directory: &str) -> bool {
+    match json {
+        Json::Object(map) => {
+            let host = map.get("host").unwrap_or(&Json::Null);
+            let here = map.get("base_dir").is_some_and(|d| *d == *directory)
+                && host["address"] == *at.0
+                && host["port"].as_u64().unwrap_or(22) == u64::from(at.1);
+            here || map.values().any(|v| names_database(v, at, directory))
+        }
+        Json::Array(all) => all.iter().any(|v| names_database(v, at, directory)),
+        _ => false,
+    }
+}
+
 fn walk(json: &Json, run_as: &str, found: &mut Vec<Host>) {
     match json {
         Json::Object(map) => {

@@ -74,7 +74,9 @@ pub async fn run(out: &Out, args: Args, cancel: CancellationToken) -> Result<End
         });
     }
     let goal = rows.iter().find(|r| Some(&r.name) == primary.as_ref()).and_then(|r| r.end_scn);
-    for row in rows.iter_mut().filter(|r| Some(&r.name) != primary.as_ref()) {
+    // Who takes writes itself lags behind nobody: its log is its own.
+    let writers = group.seen.writers();
+    for row in rows.iter_mut().filter(|r| !writers.contains(&r.name.as_str())) {
         row.behind_ms =
             goal.zip(row.end_scn).map(|(goal, end)| goal.saturating_sub(end) / 1_000_000);
     }

@@ -111,18 +111,28 @@ pub fn impact(graph: &Graph) -> Vec<String> {
     graph.impact().into_iter().map(|i| i.as_str().to_owned()).collect()
 }
 
+/// The number, title and impact of a step.
+fn head(line: &Line) -> String {
+    let mut notes = line.impact.clone();
+    if line.irreversible {
+        notes.push("cannot be undone".into());
+    }
+    let notes = if notes.is_empty() { String::new() } else { format!("   [{}]", notes.join(", ")) };
+    format!("  {:>2}  {}{notes}", line.number, line.title)
+}
+
+/// The steps by their titles alone.
+#[must_use]
+pub fn titles(lines: &[Line]) -> String {
+    lines.iter().map(|line| head(line) + "\n").collect()
+}
+
 /// The steps as indented text.
 #[must_use]
 pub fn show(lines: &[Line]) -> String {
     let mut text = String::new();
     for line in lines {
-        let mut notes = line.impact.clone();
-        if line.irreversible {
-            notes.push("cannot be undone".into());
-        }
-        let notes =
-            if notes.is_empty() { String::new() } else { format!("   [{}]", notes.join(", ")) };
-        let _ = writeln!(text, "  {:>2}  {}{notes}", line.number, line.title);
+        let _ = writeln!(text, "{}", head(line));
         for effect in line.effects.iter().flat_map(|e| e.lines()) {
             let _ = writeln!(text, "        {effect}");
         }

@@ -1,6 +1,7 @@
 //! Tables for the command line, for what commands print, and for runbooks of recorded plans. Tests
 //! with real hosts are in `acceptance-tests`.
 use super::journal;
+use super::reach::{endpoint, told_apart};
 use super::*;
 use crate::base::{Directory, ObjectName};
 use crate::engine::Host;
@@ -10,6 +11,7 @@ use crate::engine::{Engine, Key, Node, Port};
 use crate::operate::Kit;
 use crate::operate::history::{State, find, merge, unfinished};
 use crate::operate::inventory::{Gate, Object, Survey};
+use crate::transport::Endpoint;
 use serde_json::{Value as Json, json};
 
 fn host(name: &str) -> Host {
@@ -27,6 +29,7 @@ fn the_command_line_is_read() {
         ("ob watch 01K --host h --identity prod=/k --identity /k2 --accept-new --as admin", true),
         ("ob runbook plan.json", true),
         ("ob runbook", false),
+        ("ob switchover --group kit.json --runbook", true),
         ("ob switchover --group kit.json --to b", true),
         ("ob switchover --to b", false),
         ("ob failover --group kit.json --to b --epoch 3 --max-loss 30s --accept-unfenced", true),
@@ -54,6 +57,47 @@ fn the_command_line_is_read() {
     ] {
         assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), good, "{line}");
     }
+}
+
+#[test]
+fn hosts_of_one_name_are_told_apart_by_their_addresses() {
+    let host = |name: &str, at: &str| {
+        let endpoint = Endpoint { name: name.into(), ..endpoint(at).unwrap() };
+        Host { endpoint, run_as: String::new() }
+    };
+    let hosts = vec![host("db", "h1"), host("db", "h2:2222"), host("other", "h3")];
+    let names: Vec<_> = told_apart(hosts).into_iter().map(|h| h.endpoint.name).collect();
+    assert_eq!(names, ["db (h1:22)", "db (h2:2222)", "other"]);
+}
+
+#[test]
+fn a_state_says_which_directories_of_a_host_have_a_database() {
+    let server =
+        json!({"host": {"name": "a", "address": "10.0.0.1", "port": null}, "base_dir": "/data/a"});
+    let state = json!({"version": 4, "resources": [{"type": "ob_cluster", "instances": [
+        {"attributes": {"zones": {"z1": {"servers": {"s1": server}}}}}
+    ]}]});
+    for (at, directory, want) in [
+        (("10.0.0.1", 22), "/data/a", true),
+        (("10.0.0.1", 22), "/data/b", false),
+        (("10.0.0.1", 2222), "/data/a", false),
+        (("10.0.0.2", 22), "/data/a", false),
+    ] {
+        assert_eq!(state_file::has_database(&state, at, directory), want, "{at:?} {directory}");
+    }
+}
+
+#[test]
+fn before_it_asks_a_command_shows_titles_and_with_a_flag_what_each_step_runs() {
+    let part = runbook::parts(&plan()).unwrap().remove(0);
+    let titles = steps::titles(&part.steps);
+    assert_eq!(titles.lines().count(), part.steps.len(), "{titles}");
+    for (line, step) in titles.lines().zip(&part.steps) {
+        assert!(line.contains(&format!("{}  {}", step.number, step.title)), "{line}");
+    }
+    let all = steps::show(&part.steps);
+    assert!(all.lines().count() > 2 * part.steps.len());
+    assert!(titles.lines().all(|line| all.contains(line)));
 }
 
 #[test]

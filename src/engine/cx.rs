@@ -313,8 +313,10 @@ impl Cx {
             .place(step.host().endpoint.show())
             .why(why)
             .fix(
-                "if it is another object now, remove this one from the state (terraform state rm) \
-                 and import what is there; if its mark was lost, restore .ob/mark from a backup",
+                "first see whether owner in the provider block and the login user are those that it \
+                 was made with; if it is another object now, remove this one from the state \
+                 (terraform state rm) and import what is there; if its mark was lost, restore \
+                 .ob/mark from a backup",
             )
     }
 
@@ -407,7 +409,10 @@ fn fix_for(tail: &str) -> String {
          are skipped"
             .into()
     } else if tail.contains("Permission denied") || tail.contains("a password is required") {
-        "give the login user the rights that `ob sudoers` prints, or log in as another user".into()
+        "let the user who works there have the directory (chown it), or choose another one \
+         (base_dir); or give the login user the rights that `ob sudoers` prints, or log in as \
+         another user"
+            .into()
     } else {
         "correct the cause on the host, then run the same command again: finished steps are skipped"
             .into()

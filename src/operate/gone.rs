@@ -18,6 +18,9 @@ pub struct ForgetHome {
     pub host: Host,
     /// The directory.
     pub directory: Directory,
+    /// A state or a kit says that a server was made there: then a host that knows nothing of it was
+    /// installed anew.
+    pub claimed: bool,
 }
 
 impl ForgetHome {
@@ -62,8 +65,15 @@ impl Step for ForgetHome {
             Check::Needed("its note is there, and the directory is not".into())
         } else if says("gone") {
             Check::Done
-        } else {
+        } else if self.claimed {
             Check::Needed("the host knows nothing of it".into())
+        } else {
+            self.refused(
+                "the host knows of no database there, and nothing says that there was one",
+                "check directory, user (--user, --as) and host; if the host was installed anew, \
+                 name a state or a kit that knows the database: --state FILE (`terraform state \
+                 pull` prints it) or --group FILE",
+            )
         })
     }
 }

@@ -6,7 +6,7 @@
 use super::registry::Shared;
 use crate::base::{Kind, Problem};
 use crate::resource::{
-    Applied, ApplyInput, Context, DataSource, PlanInput, Planned, Resource, Work,
+    Applied, ApplyInput, Context, DataSource, PlanInput, Planned, Resource, execute,
 };
 use crate::schema::{AttributePath, Diagnostics, Report, Schema, codec, tree};
 use async_trait::async_trait;
@@ -52,6 +52,7 @@ impl<R: Resource> Adapter<R> {
             )));
         }
         let planned = planned.filter(|_| diags.errors.is_empty())?;
+        self.owned(diags, input.prior, Some(&planned.state));
         self.foresee(diags, input, &planned.state).await;
         if let Some(prior) = input.prior
             && self.shared.told.plans()
@@ -62,12 +63,19 @@ impl<R: Resource> Adapter<R> {
         Some(planned).filter(|_| diags.errors.is_empty())
     }
 
+    /// Refuses work that needs an owner when the provider block names none.
+    fn owned(&self, diags: &mut Diagnostics, prior: Option<&R::State>, planned: Option<&R::State>) {
+        let work = self.resource.planned(prior, planned);
+        if let (Some(context), Ok(work)) = (self.shared.context(), work)
+            && let Some(problem) = execute::ownerless(&context.session, &work)
+        {
+            diags.problem(problem);
+        }
+    }
+
     /// Warns, once more than the plan's attributes do, of a change that interrupts service.
-    fn disruptive(&self, prior: &R::State, planned: &R::State) -> Option<Problem> {
-        let Ok(Work::Steps(graph)) = self.resource.planned(Some(prior), Some(planned)) else {
-            return None;
-        };
-        let impact = graph.impact();
+    pub(super) fn disruptive(&self, prior: &R::State, planned: &R::State) -> Option<Problem> {
+        let impact = self.resource.planned(Some(prior), Some(planned)).ok()?.impact();
         let disruptive: Vec<_> = impact.into_iter().filter(|i| i.disruptive()).collect();
         let words: Vec<_> = disruptive.iter().map(|i| i.as_str()).collect();
         let tree =
@@ -216,6 +224,7 @@ impl<R: Resource> tf_provider::Resource for Adapter<R> {
         _: ValueEmpty,
     ) -> Option<()> {
         self.resource.plan_destroy(&prior, diags);
+        self.owned(diags, Some(&prior), None);
         diags.errors.is_empty().then_some(())
     }
 

@@ -104,6 +104,7 @@ pub(super) fn session(
     }
     let sql_credentials = credentials(block, &env);
     Some(Session {
+        owner_later: owner.is_none() && block.owner.is_unknown(),
         owner,
         who: who(&env),
         sql_later: block.sql.is_unknown()

@@ -24,6 +24,8 @@ mod tests;
 #[cfg(test)]
 mod tests_destroy;
 #[cfg(test)]
+mod tests_plan;
+#[cfg(test)]
 mod tests_sql;
 #[cfg(test)]
 mod tests_state;

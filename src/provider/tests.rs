@@ -33,15 +33,16 @@ fn tree_of(text: &str) -> Tree {
     let tree =
         codec::from_json(&schema(), "test", &serde_json::from_str(text).unwrap(), &mut diags)
             .unwrap_or_else(|_| panic!("{diags:?}"));
-    fn question(tree: Tree) -> Tree {
-        match tree {
-            V::String(s) if s.as_str() == Some("?") => tree::unknown(),
-            V::Array(a) => V::Array(a.into_iter().map(question).collect()),
-            V::Map(m) => V::Map(m.into_iter().map(|(k, v)| (k, question(v))).collect()),
-            other => other,
-        }
-    }
     question(tree)
+}
+
+fn question(tree: Tree) -> Tree {
+    match tree {
+        V::String(s) if s.as_str() == Some("?") => tree::unknown(),
+        V::Array(a) => V::Array(a.into_iter().map(question).collect()),
+        V::Map(m) => V::Map(m.into_iter().map(|(k, v)| (k, question(v))).collect()),
+        other => other,
+    }
 }
 
 #[test]
@@ -343,6 +344,7 @@ pub(super) fn configure(block: &str, env: &[(&str, &str)]) -> Configured {
         &mut diags,
     )
     .unwrap_or_else(|_| panic!("{diags:?}"));
+    let tree = question(tree);
     check::validate(&schema, &tree, &mut diags);
     let block: Block = codec::typed("provider configuration", tree, &mut diags)
         .unwrap_or_else(|_| panic!("{diags:?}"))

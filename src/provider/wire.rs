@@ -25,6 +25,14 @@ fn import_id(state: &Tree) -> Option<String> {
     tree::get(state, "id").as_str().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
+/// What comes first in every refusal of a planned destroy.
+fn renamed(kind: &str) -> String {
+    format!(
+        "if only its block was renamed, say so, and nothing is destroyed: moved {{ from = \
+         {kind}.OLD, to = {kind}.NEW }}, each on a line of its own; else\n"
+    )
+}
+
 /// What a refused destroy says besides its reason, in case nobody asked for a destroy.
 const REPLACED: &str = "\nnote   nothing was changed. Terraform destroys an object that it replaces \
                         (-replace, taint, replace_triggered_by, another value of an attribute that \
@@ -144,9 +152,13 @@ impl<R: Resource> Wire<R> {
         let (prior, proposed, config) = (prior?, proposed?, config?);
         let Some(proposed) = proposed else {
             if let Some(prior) = prior {
-                // Both reasons against it are told.
-                let _ = self.alone(&prior.tree, Twins::destroys, diags);
+                // Where it is known that the block was renamed, that alone is told.
+                self.alone(&prior.tree, Twins::destroys, diags)?;
+                let before = diags.errors.len();
                 self.0.plan_destroy(diags, prior.state, (), Value::Null).await;
+                for error in &mut diags.errors[before..] {
+                    error.detail = (renamed(R::TYPE) + &error.detail).into();
+                }
             }
             return Ok((V::Nil, Vec::new()));
         };

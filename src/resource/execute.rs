@@ -1,5 +1,5 @@
 //! Carries out a graph for a resource, as a job of the configured provider.
-use super::{Context, Session};
+use super::{Context, Session, Work};
 use crate::base::{OperationId, Problem, Secret};
 use crate::engine::lease::Target;
 use crate::engine::{self, Cx, Executor, Graph, Outcome};
@@ -49,6 +49,19 @@ pub fn owner(session: &Session) -> Result<String, Problem> {
                  same for ever",
             )
     })
+}
+
+/// What a plan refuses because its apply would find no owner. A value that only apply knows, and a
+/// provider that has no effects, are no fault.
+#[must_use]
+pub fn ownerless(session: &Session, work: &Work) -> Option<Problem> {
+    let deploys = match work {
+        Work::Steps(graph) => !graph.is_empty(),
+        Work::Unknown => true,
+        Work::Sql(_) => false,
+    };
+    let later = session.owner_later || session.observe;
+    if deploys && !later { owner(session).err() } else { None }
 }
 
 /// Runs a job to its end, its deadline or its cancellation.

@@ -6,10 +6,11 @@
 //! (`provider::adapter`) connects all of them to Terraform's protocol.
 use crate::base::Problem;
 use crate::component::mysql::Statement;
-use crate::engine::Graph;
+use crate::engine::{Graph, Impact};
 use crate::schema::{AttributePath, Diagnostics, Schema};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -101,6 +102,18 @@ pub enum Work {
     Sql(Vec<Statement>),
     /// Unknown before apply: an input that shapes the work is not known yet.
     Unknown,
+}
+
+impl Work {
+    /// What clients notice of it, and what it does to rows.
+    #[must_use]
+    pub fn impact(&self) -> BTreeSet<Impact> {
+        match self {
+            Self::Steps(graph) => graph.impact(),
+            Self::Sql(statements) => sql_object::impact_of(statements),
+            Self::Unknown => BTreeSet::new(),
+        }
+    }
 }
 
 impl From<Option<Graph>> for Work {

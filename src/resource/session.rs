@@ -26,6 +26,8 @@ pub struct Session {
     /// Stable name of this configuration, which is written into marks; `None` refuses whatever
     /// deploys.
     pub owner: Option<String>,
+    /// It is missing because only apply knows it.
+    pub owner_later: bool,
     /// Who runs, for the journal: CI run id and workspace, or user and host.
     pub who: String,
     /// Connects to hosts.

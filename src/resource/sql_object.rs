@@ -367,18 +367,22 @@ pub fn foretell<S: SqlObject>(
 fn tell<S: SqlObject>(state: &mut S, statements: &[Statement]) {
     *state.status() = Value::Value(PRESENT.into());
     let line = if statements.is_empty() { "nothing to do".into() } else { S::headline(statements) };
+    let words = impact_of(statements).into_iter().map(|i| Value::Value(i.as_str().to_owned()));
+    let words = words.collect();
     let (runbook, impact) = state.outlook();
-    (*runbook, *impact) = (Value::Value(line), Value::Value(impact_of(statements)));
+    (*runbook, *impact) = (Value::Value(line), Value::Value(words));
 }
 
-fn impact_of(statements: &[Statement]) -> BTreeSet<Value<String>> {
+/// What clients notice of statements, and what they do to rows.
+#[must_use]
+pub fn impact_of(statements: &[Statement]) -> BTreeSet<Impact> {
     let any =
         |starts: &[&str]| statements.iter().any(|s| starts.iter().any(|p| s.shown.starts_with(p)));
     let lost = any(&["DROP DATABASE"]).then_some(Impact::DataLoss);
     let cut = (any(&["DROP USER", "RENAME USER", "REVOKE"])
         || statements.iter().any(|s| s.shown.ends_with(" ACCOUNT LOCK")))
     .then_some(Impact::ClientsCut);
-    [lost, cut].into_iter().flatten().map(|i| Value::Value(i.as_str().to_owned())).collect()
+    [lost, cut].into_iter().flatten().collect()
 }
 
 /// The statements that a resource plans for a change.

@@ -32,6 +32,7 @@ impl Doors {
     }
     pub fn context(self: &Arc<Self>) -> Context {
         let session = Session {
+            owner_later: false,
             owner: Some("me".into()),
             who: "test".into(),
             connector: self.clone(),

@@ -1,5 +1,6 @@
 //! A hostile host and hostile neighbours: what docs/security.md promises about them, on real
 //! servers. Each test names the lines that it proves.
+use super::break_glass::Operator;
 use lab::story::blow::{Blow, Point, Strike, Struck, strike};
 use lab::story::{Config, Story, login, words};
 use lab::{may_make_hosts, sql};
@@ -27,6 +28,25 @@ fn restore(s: &Story, host: usize, file: &str) {
 fn says(text: &str, all: &[&str]) {
     for word in all {
         assert!(text.contains(word), "it does not say {word:?}: {text}");
+    }
+}
+
+/// Both members take writes: `ob standby diff` shows what each has and the other has not, and `ob
+/// status` no lag.
+fn compared(s: &Story) {
+    let operator = Operator::of(&s.lab);
+    let (state, kit) = (s.tf.work().join("terraform.tfstate"), s.tf.work().join("kit.json"));
+    let kit = kit.to_str().unwrap();
+    operator.run(&["kit", "--state", state.to_str().unwrap(), "--out", kit]).ok().unwrap();
+    for (member, table) in [("a", "rows"), ("b", "mine")] {
+        let args = ["standby", "diff", "--group", kit, "--member", member];
+        let diff = operator.json(&args, 2);
+        assert_eq!((&diff[0]["table"], &diff[1]), (&table.into(), &serde_json::Value::Null));
+        assert_eq!(diff[0]["only_there"], 1, "{diff}");
+    }
+    let status = operator.json(&["status", "--group", kit], 2);
+    for member in status["members"].as_array().unwrap() {
+        assert!(member["behind_ms"].is_null(), "{status}");
     }
 }
 
@@ -110,6 +130,11 @@ fn a_member_that_forges_its_files_gets_nothing() {
     let text = s.fails(&["destroy", "-auto-approve", "-no-color", "-target=ob_standby.g"]).unwrap();
     says(&text, &["take writes without being its one primary"]);
     assert_eq!((pid(&s, 0, "a"), rows(&s)), (before.clone(), vec![vec!["1".to_owned()]]));
+    sql::query(s.root(0), "insert into shop.rows values (2)").unwrap();
+    sql::query(s.root(1), "create table shop.mine (n int)").unwrap();
+    sql::query(s.root(1), "insert into shop.mine values (7)").unwrap();
+    compared(&s);
+    sql::query(s.root(0), "delete from shop.rows where n = 2").unwrap();
     s.say("a note of epoch 999 and a standby that opened itself: the primary goes on");
 
     // A person chooses. The consent is void for another creation of the group.

@@ -44,7 +44,7 @@ impl Operator {
         println!("$ ob {}\n{}{}", args.join(" "), out.stdout, out.stderr);
         out
     }
-    fn json(&self, args: &[&str], status: i32) -> serde_json::Value {
+    pub(crate) fn json(&self, args: &[&str], status: i32) -> serde_json::Value {
         let mut args = args.to_vec();
         args.push("--json");
         let out = self.run(&args);
@@ -112,6 +112,15 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     tf.apply().unwrap();
     tf.settled().unwrap();
 
+    // A switchover is planned, and made later by somebody else.
+    let text = configuration(&lab, &lab.info().key, &lab.info().known_hosts);
+    let (late, to_b) =
+        (dir.path().join("late"), text.replace("primary = \"a\"", "primary = \"b\""));
+    let late = late.to_str().unwrap();
+    tf.write("main.tf", &to_b).unwrap();
+    tf.run(&["plan", "-no-color", "-out", late]).unwrap().ok().unwrap();
+    tf.write("main.tf", &text).unwrap();
+
     // A kit from the state and a kit from a member alone name the same group.
     let state = tf.work().join("terraform.tfstate");
     let kit = dir.path().join("kit.json");
@@ -172,8 +181,14 @@ fn the_role_moves_and_fails_over_without_terraform_and_its_state() {
     let status = operator.json(&["status", group[0], group[1]], 0);
     assert_eq!((&status["primary"], &status["epoch"]), (&"b".into(), &2.into()));
 
-    // Terraform gets its state back, sees the new truth, and plans no step.
+    // Terraform gets its state back. A switchover that was planned before has been made already.
     std::fs::rename(&aside, &state).unwrap();
+    let late = tf.run(&["apply", "-no-color", late]).unwrap();
+    let said = lab::story::words(&late);
+    assert!(late.status != 0 && said.contains("has changed since the plan"), "{said}");
+    assert!(said.contains("the role is at"), "{said}");
+
+    // It sees the new truth, and plans no step.
     tf.settled().unwrap();
     std::fs::rename(&state, &aside).unwrap();
 

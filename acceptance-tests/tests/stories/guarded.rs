@@ -147,7 +147,18 @@ fn a_directory_that_is_missing_is_no_empty_database() {
             assert!(text.contains(word), "{args:?}: it does not say {word:?}: {text}");
         }
     }
-    operator.run(&gone).ok().unwrap();
+    // The host's own notes do not know it: the state has to.
+    let known = ["gone", "/data/a", "--host", &at, "--yes", "--state", state.to_str().unwrap()];
+    let elsewhere = [&["gone", "/data/nothing"], &known[2..]].concat();
+    let objects = login::own("objects");
+    let left = || s.host(0).exec(&format!("ls {objects} 2>&1; :")).unwrap().ok().unwrap();
+    let before = left();
+    for args in [&gone[..], &elsewhere] {
+        let out = operator.run(args);
+        assert!(out.status == 4 && words(&out).contains("knows of no database there"), "{out:?}");
+    }
+    assert_eq!(left(), before, "a refusal leaves no gate");
+    operator.run(&known).ok().unwrap();
     s.apply(&config).unwrap();
     s.settled().unwrap();
 

@@ -24,6 +24,7 @@ fn configured(lab: &Lab) -> Context {
         observe: false,
         sudo: true,
         limits: ob::engine::Limits::of(4),
+        owner_later: false,
         operation_timeout: Duration::from_secs(120),
         looks: ob::resource::Looks::default(),
     };

@@ -153,7 +153,7 @@ async fn missing(
         .and_then(|n| n.parse().ok())
         .unwrap_or(0);
     d.rows = there.query(&format!("select * from {} limit {limit}", place(&d))).await?;
-    d.note = "the primary has no such table".into();
+    d.note = "the other has no such table".into();
     Ok(d)
 }
 

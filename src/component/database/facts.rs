@@ -229,7 +229,8 @@ pub fn vanished(node: &Node) -> Problem {
         )
         .fix(format!(
             "check the address first: if it is wrong, correct it in the configuration; only if \
-             this is the machine and the database is gone for good, say so: {}",
+             this is the machine and the database is gone for good, say so: {} --state FILE \
+             (`terraform state pull` prints it)",
             gone_command(&node.host, &node.directory)
         ))
 }
@@ -244,8 +245,8 @@ pub fn foreign(node: &Node) -> Problem {
     .place(format!("{} on {}", node.directory, node.host.endpoint.show()))
     .why("its mark names another creation than the state: somebody removed it and made it anew")
     .fix(
-        "remove it from this state (terraform state rm); then import what is there, if it is \
-             yours",
+        "first see whether host, base_dir and login user are those that it was made with; else remove \
+         it from this state (terraform state rm), and import what is there, if it is yours",
     )
 }
 

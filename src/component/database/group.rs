@@ -253,6 +253,12 @@ impl Seen {
         let first = all.next()?;
         all.next().is_none().then_some(first.0.as_str())
     }
+    /// The members that take writes, or may, each beside the others.
+    #[must_use]
+    pub fn writers(&self) -> Vec<&str> {
+        let writes = |s: &Standing| matches!(s, Standing::Primary | Standing::Rival);
+        self.standing.iter().filter(|(_, s)| writes(s)).map(|(n, _)| n.as_str()).collect()
+    }
     /// What this member is.
     #[must_use]
     pub fn is(&self, member: &str) -> Option<Standing> {

@@ -109,7 +109,10 @@ async fn prepared(
             Problem::user(format!("host \"{}\" is prepared by somebody else", d.site.name))
                 .place(d.site.host.endpoint.show())
                 .why(format!("its record says owner \"{}\"", found.text("owner")))
-                .fix("leave prepare out here"),
+                .fix(
+                    "if it is yours, correct owner in the provider block; else leave prepare out \
+                     here",
+                ),
         );
         return Ok(Status::Ready);
     }

@@ -359,7 +359,14 @@ fn headline(prior: &Standby, next: &Standby, graph: &Graph) -> String {
         (text(&prior.current_primary).unwrap_or_default(), text(&next.primary).unwrap_or_default());
     let noted = || text(&prior.noted_primary).unwrap_or_default();
     match moves(next, graph).last() {
-        Some(Move::FailOver) => format!("FAIL OVER from {} to {to}", noted()),
+        Some(Move::FailOver) => {
+            let bound = known(&next.failover).flatten().and_then(|f| set_text(&f.max_loss));
+            let bound = bound.map_or_else(
+                || "no bound on the loss".to_owned(),
+                |most| format!("refused beyond max_loss {most}"),
+            );
+            format!("FAIL OVER from {} to {to} ({bound})", noted())
+        }
         Some(Move::SwitchOver) => {
             let from = if from.is_empty() { noted() } else { from };
             // The note names it as primary already: its switchover was cut on the way.

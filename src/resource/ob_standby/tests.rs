@@ -103,7 +103,7 @@ fn the_runbook_names_what_happens() {
             "failover",
             Some(&lost),
             consent,
-            "#2 FAIL OVER from a to b: 4 steps, leader switch, data loss",
+            "#2 FAIL OVER from a to b (no bound on the loss): 4 steps, leader switch, data loss",
         ),
         ("no change", Some(&healthy), config("a"), "as it was"),
         (

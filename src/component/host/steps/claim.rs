@@ -33,7 +33,10 @@ fn foreign(found: &Record, site: &Site, owner: &str) -> Option<Problem> {
             found.text("name"),
             found.text("owner")
         ))
-        .fix("leave prepare out here; or destroy it there first")
+        .fix(
+            "if it is yours, correct owner in the provider block; else leave prepare out here, or \
+             destroy it there first",
+        )
     })
 }
 
@@ -144,8 +147,8 @@ operation=",
                      user, or its files are gone"
                 ))
                 .fix(
-                    "correct the address; or, for a new machine, destroy this host first (or \
-                     terraform state rm) and apply again",
+                    "correct the address, or the login user; or, for a new machine, destroy this host \
+                     first (or terraform state rm) and apply again",
                 ),
             ));
         }

@@ -185,38 +185,52 @@ fn root_password(plan: &mut Plan<'_>, seen: &Seen, primary: &str) {
 /// # Errors
 /// There is something to decide and no consent.
 fn rivals(plan: &mut Plan<'_>, seen: &Seen) -> Result<Option<Seen>, Problem> {
-    let writes = |s: &Standing| matches!(s, Standing::Primary | Standing::Rival);
-    let writers: Vec<_> =
-        seen.standing.iter().filter(|(_, s)| writes(s)).map(|(n, _)| n.as_str()).collect();
+    let writers = seen.writers();
     let rival = writers.iter().any(|n| seen.is(n) == Some(Standing::Rival));
     if writers.len() < 2 && !rival {
         return Ok(None);
     }
     let name = &plan.want.name;
     // One that takes writes, or the one that the newest note names; one writer may be left.
+    let quoted = |text: &str| format!("\"{text}\"");
+    let mut void = Vec::new();
     let given_up = plan.want.rebuild.as_ref().filter(|r| {
-        let others = writers.iter().filter(|n| **n != r.member).count();
-        r.epoch == seen.epoch
-            && r.creation == seen.creation
-            && (others < writers.len() || r.member == seen.noted)
-            && others <= 1
+        let others: Vec<_> = writers.iter().filter(|n| **n != r.member).collect();
+        void = open::void(
+            "rebuild",
+            [
+                ("epoch", r.epoch.to_string(), seen.epoch.to_string()),
+                ("creation", quoted(&r.creation), quoted(&seen.creation)),
+            ],
+        );
+        if others.len() == writers.len() && r.member != seen.noted {
+            let noted = Some(seen.noted.as_str()).filter(|n| !writers.contains(n));
+            let one: Vec<_> = writers.iter().copied().chain(noted).map(quoted).collect();
+            let one = one.join(" or ");
+            void.push(format!("rebuild.member is {} and must be {one}", quoted(&r.member)));
+        } else if others.len() > 1 {
+            let stop = "stop all but one of them (`ob stop`)";
+            void.push(format!("{} would still take writes: {stop}", others.len()));
+        }
+        void.is_empty()
     });
     let Some(Rebuild { member, .. }) = given_up else {
-        let all: Vec<_> = writers.iter().map(|n| format!("\"{n}\"")).collect();
+        let all: Vec<_> = writers.iter().map(|n| quoted(n)).collect();
+        let void = void.into_iter().map(|why| why + "; ").collect::<String>();
         return Err(Problem::refused(format!(
             "group \"{name}\" has members that take writes without being its one primary"
         ))
         .why(format!(
-            "{} take writes, or may; the newest note, of epoch {}, names \"{}\". Rows may be in \
+            "{void}{} take writes, or may; the newest note, of epoch {}, names \"{}\". Rows may be in \
              each that no other has, and a note can be wrong",
             all.join(" and "),
             seen.epoch,
             seen.noted
         ))
         .fix(format!(
-            "`ob standby diff` shows the rows of each. Choose the one whose rows you can do without \
-             and say so: rebuild = {{ member = \"NAME\", epoch = {}, creation = \"{}\" }}; its \
-             store is set aside",
+            "`ob standby diff --group KIT --member NAME` shows what one has and the other has not. \
+             Choose the one whose rows you can do without and say so: rebuild = {{ member = \
+             \"NAME\", epoch = {}, creation = \"{}\" }}; its store is set aside",
             seen.epoch, seen.creation
         ))
         .attribute(["rebuild"]));

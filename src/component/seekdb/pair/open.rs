@@ -162,7 +162,31 @@ fn consented(plan: &Plan<'_>, seen: &Seen, target: &str) -> bool {
 
 /// Whether a consent is for this epoch of this group, and for this member.
 fn names(consent: &Consent, seen: &Seen, epoch: u64, target: &str) -> bool {
-    consent.epoch == epoch && consent.creation == seen.creation && consent.to == target
+    differs(consent, seen, epoch, target).is_empty()
+}
+
+/// What a consent names otherwise than one for this epoch of this group, and for this member.
+fn differs(consent: &Consent, seen: &Seen, epoch: u64, target: &str) -> Vec<String> {
+    let quoted = |text: &str| format!("\"{text}\"");
+    void(
+        "failover",
+        [
+            ("to", quoted(&consent.to), quoted(target)),
+            ("epoch", consent.epoch.to_string(), epoch.to_string()),
+            ("creation", quoted(&consent.creation), quoted(&seen.creation)),
+        ],
+    )
+}
+
+/// Which fields (name, given, must be) of a consent make it void.
+pub(super) fn void<const N: usize>(
+    consent: &str,
+    fields: [(&str, String, String); N],
+) -> Vec<String> {
+    let other = |(field, given, must): (&str, String, String)| {
+        (given != must).then(|| format!("{consent}.{field} is {given} and must be {must}"))
+    };
+    fields.into_iter().filter_map(other).collect()
 }
 
 /// Whether a failover goes on that was consented to: its heir lost its power, and the old primary
@@ -230,8 +254,10 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
             ))
             .fix("bring the members back, then apply again"));
     };
-    let consent = plan.want.failover.as_ref().filter(|c| names(c, seen, ask_for, target));
-    let Some(consent) = consent else {
+    let given = plan.want.failover.as_ref();
+    let void = given.map(|c| differs(c, seen, ask_for, target)).unwrap_or_default();
+    let Some(consent) = given.filter(|_| void.is_empty()) else {
+        let void = void.into_iter().map(|why| why + "; ").collect::<String>();
         // Its host answers, so the consent must say that this is known.
         let empty = standing == Standing::Empty;
         let unfenced = if empty { ", accept_unfenced = true" } else { "" };
@@ -241,7 +267,7 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
             if empty { "has no store any more" } else { "does not answer" }
         ))
         .why(format!(
-            "members: {}; opening \"{target}\" may lose rows that \"{lost}\" acknowledged and did \
+            "{void}members: {}; opening \"{target}\" may lose rows that \"{lost}\" acknowledged and did \
              not send",
             show(seen)
         ))

@@ -406,6 +406,18 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
             assert!(why.starts_with("refused") && why.contains("rebuild = {"), "{a:?} {b:?} {why}");
         }
     }
+    // A consent that is void says which field differs, and what it must be.
+    let s = seen("a", "b", 999, &[("a", Rival), ("b", Primary)]);
+    for (void, want) in [
+        (rebuild("b", 998, CREATION), "rebuild.epoch is 998 and must be 999; \"a\" and"),
+        (rebuild("b", 999, "x"), &*format!("creation is \"x\" and must be \"{CREATION}\"; \"a\"")),
+        (rebuild("c", 999, CREATION), "rebuild.member is \"c\" and must be \"a\" or \"b\"; \"a\""),
+    ] {
+        let why = update(&s, &with("a", void), &BTreeMap::new()).unwrap_err().why;
+        assert!(why.contains(want), "{why}");
+    }
+    let why = update(&s, &with("a", None), &BTreeMap::new()).unwrap_err().why;
+    assert!(why.starts_with("\"a\" and \"b\" take writes"), "{why}");
     for b in [Standby, Primary] {
         let s = seen("a", "b", 999, &[("a", Rival), ("b", b)]);
         assert_eq!(
@@ -430,7 +442,8 @@ fn who_takes_writes_is_given_up_by_a_consent_alone_and_never_by_a_note() {
     // Three that write: no consent names one of them alone.
     let three = seen("a", "b", 9, &[("a", Rival), ("b", Primary), ("c", Primary)]);
     let all = Want { rebuild: rebuild("a", 9, CREATION), ..want("b", &["a", "b", "c"]) };
-    assert!(kinds(&three, &all).starts_with("refused"));
+    let why = update(&three, &all, &BTreeMap::new()).unwrap_err().why;
+    assert!(why.contains("2 would still take writes: stop all but one"), "{why}");
     let stale = seen("b", "b", 2, &[("a", Stale), ("b", Primary)]);
     // It takes no writes, and knows the account's password already.
     let rebuilt = gives_up("a", "b", "").replace("end_rotated(b) ", "");
@@ -694,4 +707,26 @@ fn who_is_only_in_the_notes_is_taken_out_of_them_and_nothing_else_is_done() {
     // Who joins is no stray, although a first try has noted it.
     let joins = kinds(&two(Standby, &["c"]), &self::want("a", &["a", "b", "c"]));
     assert!(joins.contains("begin_store(c)"), "{joins}");
+}
+
+#[test]
+fn a_void_consent_to_a_failover_says_which_field_differs() {
+    let s = seen("a", "a", 3, &[("a", Unreachable), ("b", Standby)]);
+    let good = consent_to("b", 3);
+    for (consent, start) in [
+        (None, "members: "),
+        (Some(Consent { epoch: 2, ..good.clone() }), "failover.epoch is 2 and must be 3; members"),
+        (
+            Some(Consent { to: "a".into(), ..good.clone() }),
+            "failover.to is \"a\" and must be \"b\"; ",
+        ),
+        (
+            Some(Consent { creation: "x".into(), ..good.clone() }),
+            "failover.creation is \"x\" and must",
+        ),
+    ] {
+        let w = Want { failover: consent, ..want("b", &["a", "b"]) };
+        let why = update(&s, &w, &BTreeMap::new()).unwrap_err().why;
+        assert!(why.starts_with(start), "{why}");
+    }
 }

@@ -43,7 +43,8 @@ pub(crate) fn foreign(found: &Mark, node: &Node, owner: &str) -> Option<Problem>
                 found.kind, found.node.name, found.owner
             ))
             .fix(
-                "choose another base_dir; or, to take it over, remove it from that configuration's \
+                "if it is yours, correct owner in the provider block; else choose another base_dir; \
+                 or, to take it over, remove it from that configuration's \
                  state and import it here",
             ),
         )

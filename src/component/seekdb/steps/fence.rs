@@ -60,6 +60,22 @@ pub struct Follow {
     pub primary: Node,
 }
 
+impl Follow {
+    /// Whether both notes say that the role moved to the node: another run was first.
+    async fn leads(&self, cx: &Cx) -> bool {
+        let (here, there) = tokio::join!(facts_of(cx, &self.node), facts_of(cx, &self.primary));
+        [here, there]
+            .into_iter()
+            .all(|facts| facts.is_ok_and(|f| f.group.is_some_and(|group| group.led_by(&self.node))))
+    }
+    fn moved(&self) -> Problem {
+        Problem::refused("the group has changed since the plan")
+            .place(self.node.place())
+            .why(format!("the role is at {} already: another run moved it", self.node.show()))
+            .fix("plan again and look at the new plan")
+    }
+}
+
 #[async_trait]
 impl Step for Follow {
     fn id(&self) -> StepId {
@@ -80,6 +96,9 @@ impl Step for Follow {
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         // A log that is long enough proves nothing of a server that writes its own.
         if let Some(why) = server::role(cx, &self.node).await?.may_write() {
+            if self.leads(cx).await {
+                return Ok(Check::Refused(self.moved()));
+            }
             return Ok(Check::Refused(
                 Problem::refused(format!("{} does not follow", self.node.show()))
                     .place(self.node.place())
