@@ -132,8 +132,8 @@ impl Story {
         Ok(())
     }
 
-    /// Whether the state has members as they were before their group built them, of whose servers no
-    /// build is known, and all that a refresh finds is of such members.
+    /// Whether the last apply left a member as it was before its group built it, and all that a
+    /// refresh finds is of such members.
     fn built_by_its_group(&self) -> Result<bool> {
         self.tf.run(&["plan", "-refresh-only", "-no-color", "-out=refresh.plan"])?.ok()?;
         let shown = self.tf.run(&["show", "-json", "refresh.plan"])?.ok()?;
@@ -143,8 +143,8 @@ impl Story {
             let (before, after) = (&d["change"]["before"], &d["change"]["after"]);
             d["type"] == "ob_cluster"
                 && after["initialize"] == false
-                && before["build"].is_null()
-                && after["status"] == "running"
+                && (&before["status"], &after["status"])
+                    == (&Value::from("installed"), &Value::from("running"))
         };
         Ok(!drift.is_empty() && drift.iter().all(built))
     }
