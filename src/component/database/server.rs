@@ -74,7 +74,8 @@ pub enum State {
     /// The server is being removed.
     #[strum(serialize = "being destroyed")]
     Destroying,
-    /// There is a package and no store, or its group has not built that yet.
+    /// There is a package and no store, or the group that builds and starts this member has not got
+    /// its server to run.
     Installed,
     /// The server runs.
     Running,
@@ -127,8 +128,8 @@ impl State {
         word.parse().ok()
     }
     /// The state that a host's facts show. `initialize` means that the object makes a database
-    /// itself. Without it the server is installed until its group has built its store. What the
-    /// group does with a member's server after that never shows in the member's own object.
+    /// itself. Without it the group decides about the server: it is installed until it runs on a
+    /// store that is whole.
     #[must_use]
     pub fn of(facts: &Facts, initialize: bool) -> Self {
         if facts.missing() {
@@ -160,8 +161,12 @@ impl State {
         if facts.exposed && facts.mark.is_some() {
             return Self::Exposed;
         }
-        let built = initialize || facts.store && facts.building_store.is_none();
-        if built && (runs || facts.member()) { Self::Running } else { Self::Installed }
+        let built = runs && facts.store && facts.building_store.is_none();
+        if built || initialize && (runs || facts.member()) {
+            Self::Running
+        } else {
+            Self::Installed
+        }
     }
     /// An adoption was cut.
     #[must_use]
@@ -205,12 +210,6 @@ mod tests {
             (runs(), false, State::Running),
             (Facts { building_store: Some("p".into()), ..runs() }, false, State::Installed),
             (Facts { pid: Some(1), ..none() }, false, State::Installed),
-            (Facts { group_damaged: Some("x".into()), ..none() }, false, State::Installed),
-            (
-                Facts { group_damaged: Some("x".into()), store: true, ..none() },
-                false,
-                State::Running,
-            ),
             (Facts { adopting: true, ..runs() }, true, State::Adopting),
             (Facts { adopting: true, ..none() }, true, State::AdoptingDown),
             (Facts { restart: true, restart_runs: true, ..runs() }, true, State::Restarting),

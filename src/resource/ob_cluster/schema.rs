@@ -423,11 +423,11 @@ pub fn schema() -> Schema {
     .attr(
         "status",
         string(
-            "`running` (always so for a member of a group that has its store: its `ob_standby` says \
-             what the server does), `stopped` (the next apply starts \
+            "`running` (for a member of a group that made its database itself also while it is \
+             down: its `ob_standby` says what the server does), `stopped` (the next apply starts \
              it), `stopped by hand` (somebody stopped its unit: it stays so until it is started by \
-             that), `adopting`, `installed` (`initialize = false`, and its `ob_standby` has \
-             not built its store), `unreachable`, `missing` (its directory is not there and nobody removed it; every plan is refused), \
+             that), `adopting`, `installed` (`initialize = false`, and no server runs that \
+             `ob_standby` built), `unreachable`, `missing` (its directory is not there and nobody removed it; every plan is refused), \
              `vanished` (the host knows nothing of it; every plan is refused), `foreign` (its mark \
              names another creation; every plan is refused), `unreadable` (so is its mark; every \
              plan is refused), `package lost`, `exposed` (every user of the host can read its \
