@@ -74,8 +74,7 @@ pub enum State {
     /// The server is being removed.
     #[strum(serialize = "being destroyed")]
     Destroying,
-    /// There is a package and no store, or the group that builds and starts this member has not got
-    /// its server to run.
+    /// There is a package and no store, or the group of this member decides about its server.
     Installed,
     /// The server runs.
     Running,
@@ -128,8 +127,8 @@ impl State {
         word.parse().ok()
     }
     /// The state that a host's facts show. `initialize` means that the object makes a database
-    /// itself. Without it the group decides about the server: it is installed until it runs on a
-    /// store that is whole.
+    /// itself. Without it the group decides about the server, so that what the group does never
+    /// shows as a change of the member's own object.
     #[must_use]
     pub fn of(facts: &Facts, initialize: bool) -> Self {
         if facts.missing() {
@@ -161,12 +160,7 @@ impl State {
         if facts.exposed && facts.mark.is_some() {
             return Self::Exposed;
         }
-        let built = runs && facts.store && facts.building_store.is_none();
-        if built || initialize && (runs || facts.member()) {
-            Self::Running
-        } else {
-            Self::Installed
-        }
+        if initialize && (runs || facts.member()) { Self::Running } else { Self::Installed }
     }
     /// An adoption was cut.
     #[must_use]
@@ -207,9 +201,7 @@ mod tests {
             (Facts { restart: true, ..held() }, true, State::Restarting),
             (Facts { adopting: true, ..held() }, true, State::AdoptingDown),
             (runs(), true, State::Running),
-            (runs(), false, State::Running),
-            (Facts { building_store: Some("p".into()), ..runs() }, false, State::Installed),
-            (Facts { pid: Some(1), ..none() }, false, State::Installed),
+            (runs(), false, State::Installed),
             (Facts { adopting: true, ..runs() }, true, State::Adopting),
             (Facts { adopting: true, ..none() }, true, State::AdoptingDown),
             (Facts { restart: true, restart_runs: true, ..runs() }, true, State::Restarting),

@@ -61,12 +61,12 @@ pub async fn read(cx: &Cx, mut state: Cluster) -> Result<Found<Cluster>, Problem
         warnings.push(database::held(&instance, command));
     }
     take_package(&mut state, &facts);
-    // A server whose account may be half made is not asked, and a standby that is being built does
-    // not answer yet.
+    // A member that others build (initialize = false) says nothing of its server: the group does. A
+    // server whose account may be half made is not asked either.
     if facts.pid.is_some()
         && facts.account.is_some()
-        && facts.building_store.is_none()
         && !facts.adopting
+        && state.initialize != Value::Value(false)
     {
         match database.ask(cx, &instance, &facts).await {
             Ok(said) => {

@@ -423,18 +423,18 @@ pub fn schema() -> Schema {
     .attr(
         "status",
         string(
-            "`running` (for a member of a group that made its database itself also while it is \
-             down: its `ob_standby` says what the server does), `stopped` (the next apply starts \
-             it), `stopped by hand` (somebody stopped its unit: it stays so until it is started by \
-             that), `adopting`, `installed` (`initialize = false`, and no server runs that \
-             `ob_standby` built), `unreachable`, `missing` (its directory is not there and nobody removed it; every plan is refused), \
+            "`running`, `stopped` (the next apply starts it), `stopped by hand` (somebody stopped \
+             its unit: it stays so until it is started by that), `adopting`, `installed` \
+             (`initialize = false`), `unreachable`, `missing` (its directory is not there and nobody \
+             removed it; every plan is refused), \
              `vanished` (the host knows nothing of it; every plan is refused), `foreign` (its mark \
              names another creation; every plan is refused), `unreadable` (so is its mark; every \
              plan is refused), `package lost`, `exposed` (every user of the host can read its \
              files) or `locked out` (it refuses the provider's account; the next apply mends each \
              of the three), \
              `building`, `being destroyed`; `restarting` or `restarted` after a restart that was \
-             cut.",
+             cut. A member of a group stays `running`, or `installed`, whatever its server does: \
+             `member_status` of its `ob_standby` says that.",
         )
         .computed(),
     )
