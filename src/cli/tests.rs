@@ -342,7 +342,7 @@ fn the_runbook_of_a_recorded_plan_is_the_graph_that_apply_runs() {
         "objects of other providers are passed over"
     );
     let group = &parts[2].steps;
-    let first = group[0].program.as_ref().unwrap();
+    let first = group[1].program.as_ref().unwrap();
     assert_eq!((first.name.as_str(), first.sha256.len()), ("put_note.sh", 64));
     assert_eq!(first.arguments[..2], ["/data/a", "group"]);
     let note = &first.arguments[2];

@@ -58,6 +58,9 @@ pub enum TransportError {
     /// The host answered, the port behind it did not.
     #[error("nothing listens on {0}: {1}")]
     Dial(String, String),
+    /// The host's sshd forbids connections through it, so that nothing is known of the place.
+    #[error("{0}: the host's sshd forbids forwarding (AllowTcpForwarding, PermitOpen)")]
+    Forbidden(String),
     /// The login shell did not start `/bin/sh`. Holds what it said instead.
     #[error("the host's login shell did not run our script{}", said(.0))]
     NoShell(String),
@@ -170,7 +173,7 @@ impl TransportError {
                 "cannot look yet at host",
                 "nothing: this is planned from what is known, and apply looks".to_owned(),
             ),
-            Self::Dial(..) => (
+            Self::Dial(..) | Self::Forbidden(_) => (
                 Kind::Unreachable,
                 "cannot connect through host",
                 "check that the server runs and listens there".to_owned(),

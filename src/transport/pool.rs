@@ -228,6 +228,12 @@ impl Pool {
                         TransportError::Dial(place, why) => {
                             Failure::Refused(format!("{place} through the jump host: {why}"))
                         }
+                        TransportError::Forbidden(place) => {
+                            Failure::Final(TransportError::Unreachable(format!(
+                                "{place} through the jump host: its sshd forbids forwarding \
+                                 (AllowTcpForwarding, PermitOpen)"
+                            )))
+                        }
                         other => Failure::Dropped(other.to_string()),
                     })?;
                 handshake::establish(stream, &self.config, endpoint, login, tried).await?

@@ -276,12 +276,12 @@ impl Connection {
                 let inner = Box::new(channel.into_stream());
                 Ok(Box::new(Stream::new(Vec::new(), inner, self.clone())))
             }
+            Ok(Err(russh::Error::ChannelOpenFailure(
+                ChannelOpenFailure::AdministrativelyProhibited,
+            ))) => Err(TransportError::Forbidden(place)),
             Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(TransportError::Dial(
                 place,
                 match reason {
-                    ChannelOpenFailure::AdministrativelyProhibited => {
-                        "the host's sshd forbids forwarding (AllowTcpForwarding, PermitOpen)".into()
-                    }
                     ChannelOpenFailure::ConnectFailed => "the host cannot connect to it".into(),
                     other => format!("{other:?}"),
                 },

@@ -403,7 +403,9 @@ pub fn strays<T>(
     members: &BTreeMap<String, T>,
 ) -> BTreeSet<String> {
     let epoch = newest(seen).map(|n| n.epoch);
-    let notes = seen.values().filter_map(|m| m.note.as_ref()).filter(|n| Some(n.epoch) == epoch);
+    // A note that cannot be rewritten now is looked at when its member answers.
+    let answer = seen.values().filter(|m| m.standing != Standing::Unreachable);
+    let notes = answer.filter_map(|m| m.note.as_ref()).filter(|n| Some(n.epoch) == epoch);
     let named = notes.flat_map(|n| n.members.keys());
     named.filter(|name| !members.contains_key(*name)).cloned().collect()
 }

@@ -75,11 +75,12 @@ elif [ -n "$unit" ] && [ -d /run/systemd/system ]; then
   # first.
   mine=${OB_STATE%/.ob}/.config/systemd/user
   boots() {
-    for l in /etc/systemd/system/*.wants/"$unit" "$mine"/*.wants/"$unit"; do
+    for l in /etc/systemd/system/*.wants/"$unit" /etc/systemd/system/*.requires/"$unit" \
+      "$mine"/*.wants/"$unit" "$mine"/*.requires/"$unit"; do
       [ -L "$l" ] && return
     done
     crontab -l 2>/dev/null | {
-      while IFS= read -r l; do case $l in *":$base") exit 0 ;; esac; done
+      while IFS= read -r l; do case $l in '#'*) ;; *":$base") exit 0 ;; esac; done
       exit 1
     }
   }

@@ -513,6 +513,18 @@ pub fn plan_destroy(prior: &Standby, diags: &mut Diagnostics) {
                 .attribute(["deletion_protection"]),
         );
     }
+    // Its parts would be taken for what they are not: the one that was fenced for a standby.
+    let seen = seen(prior);
+    let way = [Standing::Fenced, Standing::Opening, Standing::Rival];
+    let moving = seen.standing.values().any(|s| way.contains(s))
+        || seen.is(&seen.noted) == Some(Standing::Standby);
+    if seen.primary().is_none() && moving {
+        diags.problem(
+            Problem::refused(format!("group \"{name}\" is in the middle of a move of its role"))
+                .why("nobody takes writes, and only one of its members has all rows")
+                .fix("apply first: it finishes the move; then destroy"),
+        );
+    }
     if let Some(graph) = destroy_graph(prior) {
         diags.caution(
             Problem::user(format!(

@@ -68,9 +68,13 @@ pub fn create(want: &Want) -> Result<Graph, Problem> {
     let dialect = want.dialect()?;
     let mut plan = Plan { want, dialect, g: begin(want.members.values(), Some(dialect)) };
     let Some(primary) = plan.member(&want.primary) else { return Ok(plan.g) };
+    let standbys = want.members.keys().filter(|n| **n != want.primary);
+    // Nothing is noted anywhere before each of them is known to bring no database of its own.
+    for name in standbys.clone() {
+        plan.former(name, 1, &want.primary);
+    }
     plan.note(&want.primary, 1, &want.primary);
     plan.g.then(SetBoot::new(&primary, false));
-    let standbys = want.members.keys().filter(|n| **n != want.primary);
     plan.each(standbys, |plan, name| {
         plan.join(name, 1, &want.primary);
     });
@@ -147,6 +151,18 @@ pub fn update(seen: &Seen, want: &Want, gone: &BTreeMap<String, Node>) -> Result
         Some(now) => (switchover(&mut plan, seen, now, target)?, target.to_owned()),
         // Unreachable is a standing, not an error: by itself it plans nothing.
         None if !asked_to_move && seen.is(target) == Some(Standing::Unreachable) => {
+            let new = want.members.keys().any(|n| !seen.standing.contains_key(n));
+            if new || !gone.is_empty() {
+                return Err(Problem::refused(format!(
+                    "the members of group \"{}\" cannot change now",
+                    want.name
+                ))
+                .why(format!("its primary \"{target}\" cannot be asked, and nobody else knows all"))
+                .fix(
+                    "bring it back, or move the role by a failover consent; then change the members",
+                )
+                .attribute(["members"]));
+            }
             if want.root_password {
                 root_password(&mut plan, seen, target);
             }

@@ -95,14 +95,22 @@ impl Plan<'_> {
     /// Builds a standby out of a member that was not in the group before. What it has of a former
     /// membership is set aside first.
     pub fn join(&mut self, member: &str, epoch: u64, primary: &str) {
+        let Some(source) = self.member(primary) else { return };
+        self.former(member, epoch, primary);
+        self.note(member, epoch, primary);
+        self.build(member, &source);
+    }
+    /// Sets aside what a member that joins has of a former membership; refuses any other store.
+    pub fn former(&mut self, member: &str, epoch: u64, primary: &str) {
         let (Some(node), Some(source)) = (self.member(member), self.member(primary)) else {
             return;
         };
         let group = self.group(epoch, primary);
         let once = once(epoch, &self.want.creation);
-        self.g.then(SetAside::former(node, &once, group, source.clone()));
-        self.note(member, epoch, primary);
-        self.build(member, &source);
+        let step = SetAside::former(node, &once, group, source);
+        if !self.g.has(&step.id()) {
+            self.g.then(step);
+        }
     }
 
     /// Builds `member` as a standby of `primary` from nothing.

@@ -562,6 +562,12 @@ fn leaving_members_are_stopped_and_kept_never_opened() {
         !steps(&g).iter().any(|k| k.contains("password")),
         "who stays and does not answer would lose its way in"
     );
+    // Nothing of that is decided while the primary cannot be asked.
+    let silent = seen("a", "a", 2, &[("a", Unreachable), ("b", Standby), ("c", Standby)]);
+    let problem = update(&silent, &w, &gone).unwrap_err();
+    assert!(problem.what.contains("cannot change now"), "{problem}");
+    let joins = update(&silent, &want("a", &["a", "b", "c", "d"]), &BTreeMap::new()).unwrap_err();
+    assert!(joins.what.contains("cannot change now"), "{joins}");
     let end = |a| destroy(&w, &seen("a", "a", 2, &[("a", a), ("b", Standby)]));
     let d = end(Primary);
     let (leaves, ends) = (

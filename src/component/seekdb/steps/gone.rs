@@ -118,6 +118,12 @@ async fn still_answers(cx: &Cx, dead: &Node, heir: &Node) -> Result<Option<Strin
     match from_here {
         Ok(_) => Ok(Some(format!("its host {} answers SSH from here", dead.host.endpoint.show()))),
         Err(problem) if problem.kind == Kind::Cancelled => Err(problem),
+        // A host that refuses our login, or shows another key, answers.
+        Err(problem) if problem.kind != Kind::Unreachable => Ok(Some(format!(
+            "its host {} is not proved to be gone: {}",
+            dead.host.endpoint.show(),
+            problem.why
+        ))),
         Err(_) => from_heir,
     }
 }

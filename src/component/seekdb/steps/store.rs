@@ -143,9 +143,9 @@ impl SetAside {
             Check::Refused(Problem::refused(what).place(self.node.place()).why(why).fix(fix))
         };
         Ok(match &facts.group {
-            // This build wrote the note before: it was cut later. Another group's is refused where
-            // the note would be written.
-            Some(note) if note.name != group.name => Some(Check::Done),
+            // Another group's is refused where the note would be written.
+            Some(note) if note.name != group.name || !of_this(cx, note, group) => Some(Check::Done),
+            // This build wrote the note before: it was cut later.
             Some(note) if note.epoch >= group.epoch && note.primary == group.primary => {
                 Some(Check::Done)
             }
@@ -172,6 +172,15 @@ impl SetAside {
             )),
         })
     }
+}
+
+/// Whether a note is of this creation of the group, and of whoever runs the operation.
+fn of_this(cx: &Cx, note: &Group, group: &Group) -> bool {
+    let Some(operation) = cx.operation() else { return false };
+    let own = operation.id.to_string();
+    let creation = if group.creation.is_empty() { &own } else { &group.creation };
+    note.authority == operation.authority
+        && (note.creation.is_empty() || note.creation == *creation)
 }
 
 #[async_trait]
