@@ -2,26 +2,33 @@
 use super::adapter::Adapter;
 use super::registry::Shared;
 use super::tests::configure;
-use crate::engine::Graph;
+use crate::base::{Directory, ImportId, ObjectName};
+use crate::component::seekdb::steps::SetBoot;
+use crate::engine::{Graph, Node};
+use crate::resource::common;
 use crate::resource::execute::ownerless;
 use crate::resource::ob_access::ObAccess;
 use crate::resource::ob_cluster::ObCluster;
 use crate::resource::ob_grant::ObGrant;
 use crate::resource::ob_user::ObUser;
-use crate::resource::{Resource, Work};
+use crate::resource::{Resource, Work, place};
 use crate::schema::{Diagnostics, codec};
 use serde_json::{Value as Json, json};
 
 #[test]
 fn work_that_needs_an_owner_is_refused_where_the_block_names_none() {
     let one = || {
-        let planned = ObCluster.planned(None, None).unwrap();
-        assert!(matches!(planned, Work::Unknown));
-        planned
+        let place = ImportId::parse("ssh://u@10.0.0.1:22/d").and_then(place::whole).unwrap();
+        let host = common::host(place::endpoint(place).unwrap(), "");
+        let (name, directory) = (ObjectName::parse("a").unwrap(), Directory::parse("/d").unwrap());
+        let mut graph = Graph::new();
+        graph.then(SetBoot::new(&Node::new(name, host, directory, []), true));
+        Work::Steps(graph)
     };
     for (block, env, work, refused) in [
         ("{}", &[][..], one(), true),
         ("{}", &[], Work::Steps(Graph::new()), false),
+        ("{}", &[], ObCluster.planned(None, None).unwrap(), false),
         ("{}", &[], Work::Sql(Vec::new()), false),
         (r#"{"owner":"a"}"#, &[], one(), false),
         ("{}", &[("OB_OWNER", "a")], one(), false),

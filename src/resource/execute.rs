@@ -57,8 +57,8 @@ pub fn owner(session: &Session) -> Result<String, Problem> {
 pub fn ownerless(session: &Session, work: &Work) -> Option<Problem> {
     let deploys = match work {
         Work::Steps(graph) => !graph.is_empty(),
-        Work::Unknown => true,
-        Work::Sql(_) => false,
+        // Apply asks, once it is known whether anything is to be done.
+        Work::Unknown | Work::Sql(_) => false,
     };
     let later = session.owner_later || session.observe;
     if deploys && !later { owner(session).err() } else { None }
