@@ -65,8 +65,10 @@ impl<R: Resource> Adapter<R> {
 
     /// Refuses work that needs an owner when the provider block names none.
     fn owned(&self, diags: &mut Diagnostics, prior: Option<&R::State>, planned: Option<&R::State>) {
-        let work = self.resource.planned(prior, planned);
-        if let (Some(context), Ok(work)) = (self.shared.context(), work)
+        let Some(context) = self.shared.context().filter(|c| c.session.owner.is_none()) else {
+            return;
+        };
+        if let Ok(work) = self.resource.planned(prior, planned)
             && let Some(problem) = execute::ownerless(&context.session, &work)
         {
             diags.problem(problem);

@@ -83,17 +83,22 @@ pub struct WriteGroup {
     pub group: Group,
 }
 
-impl WriteGroup {
-    fn wanted(&self, cx: &Cx) -> Group {
-        let mut group = self.group.clone();
-        if let Some(operation) = cx.operation() {
-            group.authority.clone_from(&operation.authority);
-            if group.creation.is_empty() {
-                group.creation = operation.id.to_string();
-            }
+/// A note as the running operation writes it.
+pub fn written(cx: &Cx, note: &Group) -> Group {
+    let mut note = note.clone();
+    if let Some(operation) = cx.operation() {
+        note.authority.clone_from(&operation.authority);
+        if note.creation.is_empty() {
+            note.creation = operation.id.to_string();
         }
-        group
     }
+    note
+}
+
+/// Whether a note that was found is of the owner and of the creation of a written one.
+pub fn same_creation(found: &Group, written: &Group) -> bool {
+    found.authority == written.authority
+        && (found.creation.is_empty() || found.creation == written.creation)
 }
 
 #[async_trait]
@@ -119,7 +124,7 @@ impl Step for WriteGroup {
         if let Some(why) = facts.group_damaged {
             return Ok(Check::Refused(damaged_note(&self.node, &why)));
         }
-        let wanted = self.wanted(cx);
+        let wanted = written(cx, &self.group);
         Ok(match facts.group {
             Some(found) if found.name != self.group.name => Check::Refused(
                 Problem::refused(format!(
@@ -131,24 +136,19 @@ impl Step for WriteGroup {
                 .why("a member can be in one group only")
                 .fix("remove it from that group first"),
             ),
-            Some(found)
-                if found.authority != wanted.authority
-                    || !(found.creation.is_empty() || found.creation == wanted.creation) =>
-            {
-                Check::Refused(
-                    Problem::refused(format!(
-                        "the note of {} is not of this group \"{}\"",
-                        self.node.show(),
-                        found.name
-                    ))
-                    .place(self.node.host.endpoint.show())
-                    .why(format!(
-                        "it is of owner \"{}\", creation \"{}\"",
-                        found.authority, found.creation
-                    ))
-                    .fix("take it out of that group first, or destroy its ob_cluster"),
-                )
-            }
+            Some(found) if !same_creation(&found, &wanted) => Check::Refused(
+                Problem::refused(format!(
+                    "the note of {} is not of this group \"{}\"",
+                    self.node.show(),
+                    found.name
+                ))
+                .place(self.node.host.endpoint.show())
+                .why(format!(
+                    "it is of owner \"{}\", creation \"{}\"",
+                    found.authority, found.creation
+                ))
+                .fix("take it out of that group first, or destroy its ob_cluster"),
+            ),
             Some(found) if found.epoch > self.group.epoch => Check::Refused(
                 Problem::refused(format!(
                     "group \"{}\" is at epoch {} already",

@@ -1,5 +1,6 @@
 //! Stores that are being built, and stores that are set aside. A build may wipe only a store that
 //! it made itself.
+use super::super::group::{same_creation, written};
 use super::super::{ACCOUNT, Facts, about, server};
 use super::{facts_of, id};
 use crate::base::Problem;
@@ -144,7 +145,9 @@ impl SetAside {
         };
         Ok(match &facts.group {
             // Another group's is refused where the note would be written.
-            Some(note) if note.name != group.name || !of_this(cx, note, group) => Some(Check::Done),
+            Some(note) if note.name != group.name || !same_creation(note, &written(cx, group)) => {
+                Some(Check::Done)
+            }
             // This build wrote the note before: it was cut later.
             Some(note) if note.epoch >= group.epoch && note.primary == group.primary => {
                 Some(Check::Done)
@@ -172,15 +175,6 @@ impl SetAside {
             )),
         })
     }
-}
-
-/// Whether a note is of this creation of the group, and of whoever runs the operation.
-fn of_this(cx: &Cx, note: &Group, group: &Group) -> bool {
-    let Some(operation) = cx.operation() else { return false };
-    let own = operation.id.to_string();
-    let creation = if group.creation.is_empty() { &own } else { &group.creation };
-    note.authority == operation.authority
-        && (note.creation.is_empty() || note.creation == *creation)
 }
 
 #[async_trait]
