@@ -50,6 +50,28 @@ pub(super) struct Running {
     pub along: Along,
 }
 
+/// Name of the journal, the lines up to the begin line, the end line and the line of a failure.
+type JournalLines = (String, Vec<Entry>, Entry, Entry);
+
+/// A step under a held lock.
+pub(super) struct Part<'a> {
+    /// Its number under the lock.
+    pub number: usize,
+    /// The step.
+    pub step: &'a dyn Step,
+    /// Name and text of the program that the host runs for it; `None`: the caller runs SQL.
+    pub program: Option<(&'static str, String)>,
+}
+
+impl<'a> Part<'a> {
+    fn held(&'a self, lines: &'a JournalLines) -> (usize, gate::Held<'a>) {
+        let (journal, before, end, fail) = lines;
+        let lines = Lines { journal, before, end, fail, kind: self.step.kind() };
+        let body = self.program.as_ref().map(|(name, text)| gate::Body { name, text });
+        (self.number, gate::Held { lines, body })
+    }
+}
+
 /// The context of checks and effects. Cheap to clone.
 #[derive(Clone)]
 pub struct Cx {
@@ -211,7 +233,7 @@ impl Cx {
         Ok(passes)
     }
 
-    fn lines(&self, step: &dyn Step) -> Option<(String, Vec<Entry>, Entry, Entry)> {
+    fn lines(&self, step: &dyn Step) -> Option<JournalLines> {
         let running = self.running.as_deref()?;
         let title = step.title();
         let number = running.numbers.get(&step.id()).copied().unwrap_or(0);
@@ -277,7 +299,8 @@ impl Cx {
         self.running.as_deref().map(|r| &r.along)
     }
 
-    fn judge(&self, step: &dyn Step, output: &Output) -> Result<(), Problem> {
+    /// Why an effect that ended with this output has failed.
+    pub(super) fn judge(&self, step: &dyn Step, output: &Output) -> Result<(), Problem> {
         let place = step.host().endpoint.show();
         match output.status {
             0 => Ok(()),
@@ -320,28 +343,46 @@ impl Cx {
             )
     }
 
-    /// Takes the gate's lock on the step's host and holds it while SQL runs. The caller opens its
-    /// session after this call and before [`Hold::still`].
-    pub(super) async fn hold(&self, step: &dyn Step) -> Result<Hold, Problem> {
-        let host = step.host();
-        let Some((journal, before, end, fail)) = self.lines(step) else {
-            return Err(outside(step));
+    /// Takes the gate's lock on the host of `steps` and holds it for their effects. A caller that
+    /// runs SQL opens its session after this call and before [`Hold::begin`].
+    pub(super) async fn hold(&self, steps: &[Part<'_>]) -> Result<Hold, Problem> {
+        let Some(first) = steps.first().map(|part| part.step) else {
+            return Err(Problem::internal("a lock is held for no step"));
         };
-        let lines =
-            Lines { journal: &journal, before: &before, end: &end, fail: &fail, kind: step.kind() };
+        let host = first.host();
+        let mut lines = Vec::new();
+        for part in steps {
+            lines.push(self.lines(part.step).ok_or_else(|| outside(part.step))?);
+        }
+        let held: Vec<_> = steps.iter().zip(&lines).map(|(part, lines)| part.held(lines)).collect();
         if let Some(along) = self.along() {
             along.begin(host);
         }
-        let script = Script::new(gate::hold(&self.passes(step)?, &lines)).run_as(&host.run_as);
+        let script = Script::new(gate::hold(&self.passes(first)?, &held)).run_as(&host.run_as);
         let place = host.endpoint.show();
         let stream = self.connect(host).await?.open(&script).await.map_err(|e| match e {
             TransportError::Ended(said) if said.contains(gate::FOREIGN_MARK) => {
-                self.foreign(step, &said)
+                self.foreign(first, &said)
             }
             TransportError::Ended(said) => gone(&place, &said),
             e => e.explain(&host.endpoint),
         })?;
-        Ok(Hold::new(stream, place))
+        let waiting = lines.iter_mut().flat_map(|(_, before, ..)| {
+            before.pop();
+            std::mem::take(before)
+        });
+        Ok(Hold::new(stream, place, waiting.collect()))
+    }
+
+    /// Lets a lock go under which nothing was begun. The journal's lines that would have been
+    /// written with the first effect wait for the next one.
+    pub(super) async fn let_go(&self, hold: Hold) {
+        if let Some(running) = self.running.as_deref() {
+            let mut waiting = running.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.splice(0..0, hold.waiting.iter().cloned());
+        }
+        // Without an answer the lock goes with the link.
+        let _ = hold.close().await;
     }
 
     /// Waits for `time`, unless cancelled first. Drops all kept answers: the host may change

@@ -1,5 +1,6 @@
 //! What a step does, as data. The engine runs an [`Effect`] ([`Cx::execute`]), and the runbook
 //! prints the same value. A step has no other way to change anything.
+use super::cx::Part;
 use super::program::Program;
 use super::template::{Name, Template, Values};
 use super::{Cx, Step};
@@ -213,11 +214,7 @@ impl Cx {
             Effect::Files(files) => self.files(step, files, &values).await,
             Effect::Sql(sql) => self.sql(step, sql, &values).await,
         };
-        done.map_err(|problem| {
-            let problem = values.hide(problem);
-            let attribute = step.attribute();
-            if attribute.is_empty() { problem } else { problem.attribute(attribute) }
-        })
+        done.map_err(|problem| told(step, &values, problem))
     }
 
     async fn files(&self, step: &dyn Step, files: &Files, values: &Values) -> Result<(), Problem> {
@@ -241,11 +238,11 @@ impl Cx {
         let fill = |t: &Template| t.fill(values);
         let statements = sql.statements.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
         let title = step.title();
-        let mut hold = self.hold(step).await?;
+        let mut hold = self.hold(&[Part { number: 0, step, program: None }]).await?;
         let mut session = match sql.server.open(self, values, &title).await {
             Ok(session) => session,
             Err(problem) => {
-                hold.end(false).await?;
+                self.let_go(hold).await;
                 return Err(problem);
             }
         };
@@ -256,22 +253,35 @@ impl Cx {
         if self.took_over() || sql.end_others {
             end(session.as_mut(), &others).await?;
         }
-        hold.still().await?;
-        let mut result = Ok(());
-        for statement in &statements {
-            result = session.run(statement).await;
-            if result.is_err() {
-                break;
-            }
-        }
+        hold.begin(0).await?;
+        let mut result = all(session.as_mut(), &statements).await;
         if result.is_ok() && sql.end_others && !statements.is_empty() {
             result = end_all(session.as_mut()).await;
         }
         session.close().await;
         self.forget();
-        hold.end(result.is_ok()).await?;
+        hold.end(0, result.is_ok()).await?;
+        hold.close().await?;
         result
     }
+}
+
+/// The problem of a step's effect, as people may see it.
+pub(super) fn told(step: &dyn Step, values: &Values, problem: Problem) -> Problem {
+    let problem = values.hide(problem);
+    let attribute = step.attribute();
+    if attribute.is_empty() { problem } else { problem.attribute(attribute) }
+}
+
+/// Runs statements in order, until one fails.
+pub(super) async fn all(
+    session: &mut dyn SqlSession,
+    statements: &[String],
+) -> Result<(), Problem> {
+    for statement in statements {
+        session.run(statement).await?;
+    }
+    Ok(())
 }
 
 async fn end(session: &mut dyn SqlSession, ids: &[String]) -> Result<(), Problem> {

@@ -205,7 +205,15 @@ pub const BEGIN: &str = "# ob-effect begin ";
 /// The line after an effect's program; see [`BEGIN`].
 pub const END: &str = "# ob-effect end";
 
-fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
+/// One step of a held shell; see [`hold`].
+pub struct Held<'a> {
+    /// What it writes to the journal.
+    pub lines: Lines<'a>,
+    /// The program that the shell runs for it; `None`: the caller runs SQL.
+    pub body: Option<Body<'a>>,
+}
+
+fn enter(passes: &[Pass], journal: &str) -> String {
     let mut text = format!("{LIB}umask 077\n");
     for pass in passes {
         let _ = writeln!(text, "ob_enter {} {}", quote(pass.key.as_str()), pass.number);
@@ -214,22 +222,27 @@ fn enter(passes: &[Pass], lines: &Lines<'_>) -> String {
         text += &owned.line();
     }
     if let Some(first) = passes.first() {
-        let _ = writeln!(text, "ob_log={}", quote(&log(&first.key, lines.journal)));
-        for line in lines.before {
-            let _ = writeln!(text, "ob_journal \"$ob_log\" {}", quote(&line.seal()));
-        }
+        let _ = writeln!(text, "ob_log={}", quote(&log(&first.key, journal)));
+    }
+    text
+}
+
+/// Writes what comes before the effect to the journal.
+fn begin(passes: &[Pass], lines: &Lines<'_>) -> String {
+    let mut text = String::new();
+    for line in lines.before.iter().filter(|_| !passes.is_empty()) {
+        let _ = writeln!(text, "ob_journal \"$ob_log\" {}", quote(&line.seal()));
     }
     text + &fault::on_host(lines.kind, Point::Began)
 }
 
-/// The script of an effect. `body` runs in a subshell without the lock's descriptors, so that a
-/// daemon that it starts does not inherit the lock. `then` runs after `body` ended well.
-#[must_use]
-pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, then: &str) -> String {
-    let mut text = enter(passes, lines);
+/// Runs the program in a subshell without the lock's descriptors, so that a daemon that it starts
+/// does not inherit the lock; then writes the journal's last line.
+fn act(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, stdin: &str) -> String {
     let close: String = (0..passes.len().min(7)).map(|i| format!(" {}>&-", 9 - i)).collect();
     let Body { name, text: program } = body;
-    let _ = write!(text, "{BEGIN}{name}\n(\numask 022\n{program}\n){close}\nob_rc=$?\n{END}\n");
+    let mut text =
+        format!("{BEGIN}{name}\n(\numask 022\n{program}\n){close}{stdin}\nob_rc=$?\n{END}\n");
     text += &fault::on_host(lines.kind, Point::Effected);
     if !passes.is_empty() {
         let (end, fail) = (quote(&lines.end.seal()), quote(&lines.fail.seal()));
@@ -239,27 +252,46 @@ pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, then: &str) -
              else ob_journal \"$ob_log\" {fail}; fi\n"
         );
     }
+    text
+}
+
+/// The script of an effect. `then` runs after `body` ended well.
+#[must_use]
+pub fn effect(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, then: &str) -> String {
+    let mut text = enter(passes, lines.journal) + &begin(passes, lines);
+    text += &act(passes, lines, body, "");
     let _ = write!(text, "[ $ob_rc = 0 ] || exit $ob_rc\n{then}exit 0");
     text
 }
 
-/// The script that holds the gate's lock during an SQL effect. It enters the gate, says that it is
-/// ready, then obeys lines on stdin: `ping` checks the gate again and answers `OK`; `end` and
-/// `fail` write the journal's last line and answer `BYE`. It ends with its stdin. The caller opens
-/// its SQL session after "ready" and asks `ping` before the first statement.
+/// The script that holds the gate's lock for the effects of `steps`. It enters the gate, says that
+/// it is ready, then obeys lines on stdin (`ob_obey`). `begin N` checks the gate once more and
+/// writes the journal's lines before the effect of step N; `end N` and `fail N` write its last
+/// line. `run N` is all of this around the step's program. Of a caller that runs SQL: it opens its
+/// session after "ready", and says `begin` before the first statement.
 #[must_use]
-pub fn hold(passes: &[Pass], lines: &Lines<'_>) -> String {
-    let mut text = enter(passes, lines);
-    text += "ob_still() {\n:\n";
+pub fn hold(passes: &[Pass], steps: &[(usize, Held<'_>)]) -> String {
+    let journal = steps.first().map_or("", |(_, held)| held.lines.journal);
+    let mut text = enter(passes, journal) + "ob_still() {\n:\n";
     for pass in passes {
         let _ = writeln!(text, "ob_check_gate {} {}", quote(pass.key.as_str()), pass.number);
     }
     text += "}\n";
-    let effected = fault::on_host(lines.kind, Point::Effected);
-    let _ = write!(text, "ob_effected() {{\n:\n{effected}}}\nob_ready\n");
-    let words = [lines.end.seal(), lines.fail.seal()];
-    let _ = write!(text, "ob_obey {}", join(words));
-    text
+    for (n, Held { lines, body }) in steps {
+        let _ = write!(text, "ob_begin_{n}() {{\n:\n{}}}\n", begin(passes, lines));
+        if let Some(body) = body {
+            let act = act(passes, lines, body, " </dev/null");
+            let _ = write!(text, "ob_run_{n}() {{\nob_begin_{n}\n{act}}}\n");
+        }
+        let effected = fault::on_host(lines.kind, Point::Effected);
+        let (end, fail) = (quote(&lines.end.seal()), quote(&lines.fail.seal()));
+        let _ = write!(
+            text,
+            "ob_end_{n}() {{\n{effected}ob_journal \"$ob_log\" {end}\n}}\n\
+             ob_fail_{n}() {{\nob_journal \"$ob_log\" {fail}\n}}\n"
+        );
+    }
+    text + "ob_ready\nob_obey"
 }
 
 #[cfg(test)]

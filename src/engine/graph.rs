@@ -17,6 +17,8 @@ pub struct Node {
     pub after: Vec<NodeId>,
     /// Steps that lead back when this one fails (a new version that does not come up), in order.
     pub way_back: Vec<Arc<dyn Step>>,
+    /// The step before it in its chain; see [`Graph::chain`].
+    pub follows: Option<NodeId>,
 }
 
 /// An ordered set of steps.
@@ -46,7 +48,7 @@ impl Graph {
         if self.has(&id) {
             self.twice.get_or_insert(id);
         }
-        self.nodes.push(Node { step, after, way_back: Vec::new() });
+        self.nodes.push(Node { step, after, way_back: Vec::new(), follows: None });
         NodeId(self.nodes.len() - 1)
     }
 
@@ -94,6 +96,27 @@ impl Graph {
         }
     }
 
+    /// Makes a chain of the steps from `first` to the last one that is there. Each must wait for the
+    /// one before it and for no other. All are made ready before the first has its effect, so that
+    /// no time passes between their effects; see [`super::chain`].
+    pub fn chain(&mut self, first: NodeId) {
+        for i in first.0 + 1..self.nodes.len() {
+            let before = NodeId(i - 1);
+            self.nodes[i].follows = (self.nodes[i].after == [before]).then_some(before);
+        }
+    }
+
+    /// The chain that begins with a node: that node alone if it is in none.
+    #[must_use]
+    pub fn chain_from(&self, first: NodeId) -> Vec<NodeId> {
+        let mut chain = vec![first];
+        let next = |id: NodeId| self.nodes.iter().position(|n| n.follows == Some(id));
+        while let Some(id) = chain.last().and_then(|last| next(*last)) {
+            chain.push(NodeId(id));
+        }
+        chain
+    }
+
     /// Puts another graph behind this one: its first steps wait for the last ones here. A step that
     /// is here already is not added again; what waits for it waits for the last steps here.
     pub fn append(&mut self, other: Graph) {
@@ -119,8 +142,13 @@ impl Graph {
                 } else {
                     node.after.iter().flat_map(|n| places[n.0].clone()).collect()
                 };
+                let follows = node.follows.and_then(|n| match places[n.0][..] {
+                    [one] if after == [one] => Some(one),
+                    _ => None,
+                });
                 let place = self.push(node.step, after);
                 self.way_back(place, node.way_back);
+                self.nodes[place.0].follows = follows;
                 places.push(vec![place]);
             }
         }

@@ -251,14 +251,18 @@ ob_group_of() {
   echo "$3"
 }
 
-# Obeys lines on stdin while this shell holds the locks: `ping` runs ob_still and says OK; `end`
-# and `fail` write the journal's last line (the first two arguments) and end.
+# Obeys lines on stdin while this shell holds the locks, and says OK after each. `begin N`, `end N`,
+# `fail N` and `run N` call what the script has for step N; the first and the last prove the gate
+# before. `bye` ends.
 ob_obey() {
-  while read -r ob_cmd; do
+  while read -r ob_cmd ob_step; do
+    ob_rc=0
+    case $ob_cmd in begin|run) ob_still ;; esac
     case $ob_cmd in
-      ping) ob_still; echo OK ;;
-      end) ob_effected; ob_journal "$ob_log" "$1"; echo BYE; exit 0 ;;
-      fail) ob_journal "$ob_log" "$2"; echo BYE; exit 0 ;;
+      begin|end|fail|run) "ob_${ob_cmd}_$ob_step" || [ $? != 127 ] || exit 127 ;;
+      bye) echo BYE; exit 0 ;;
+      *) exit 127 ;;
     esac
+    if [ "$ob_rc" = 0 ]; then echo OK; else echo "FAILED $ob_rc"; fi
   done
 }

@@ -14,6 +14,7 @@
 //!
 //! The hosts hold the truth: a step's `check` decides what is left to do. The journal only informs.
 mod along;
+mod chain;
 mod cx;
 pub mod effect;
 pub mod event;
@@ -46,12 +47,14 @@ pub use node::{Engine, Node, Port};
 pub use operation::Operation;
 pub use program::Program;
 pub use runner::{Outcome, run};
-pub use step::{Check, Host, Impact, Step, StepId, StepKind};
+pub use step::{Check, Host, Impact, Proof, Step, StepId, StepKind};
 pub use template::{Form, Name, Template, Values};
 
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_busy;
+#[cfg(test)]
+mod tests_chain;
 #[cfg(test)]
 mod tests_lease;

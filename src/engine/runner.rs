@@ -1,17 +1,18 @@
 //! Runs a graph. Steps run in parallel up to a bound. A failed step stops only the steps that
 //! depend on it. A step that is done already is skipped, and the outcome says so.
 use super::along::Along;
+use super::chain::{Chain, Ran};
 use super::cx::{Running, cancelled};
 use super::event::What;
 use super::fault::{self, Point};
-use super::graph::{Graph, Node};
+use super::graph::{Graph, Node, NodeId};
 use super::journal::{Entry, Event};
 use super::lease::{self, Target};
 use super::limits::Limits;
 use super::step::{Check, Step};
 use super::{Cx, Operation};
 use crate::base::{Kind, Pauses, Problem};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -178,7 +179,8 @@ async fn execute(
     let nodes = graph.nodes();
     let (mut open, mut good, mut set) =
         ((0..nodes.len()).collect::<BTreeSet<_>>(), BTreeSet::new(), JoinSet::new());
-    let mut busy: BTreeMap<String, usize> = BTreeMap::new();
+    let host_of = |i: usize| nodes[i].step.host().endpoint.name.clone();
+    let mut busy: BTreeSet<String> = BTreeSet::new();
     let mut stop = std::pin::pin!(stop);
     let mut stopped = false;
     loop {
@@ -186,26 +188,33 @@ async fn execute(
             let ready: Vec<_> = open
                 .iter()
                 .copied()
+                .filter(|i| nodes[*i].follows.is_none())
                 .filter(|i| nodes[*i].after.iter().all(|n| good.contains(&n.0)))
                 .collect();
             for i in ready {
-                let host = &nodes[i].step.host().endpoint.name;
+                let chain: Vec<_> = graph.chain_from(NodeId(i)).into_iter().map(|n| n.0).collect();
+                let hosts: BTreeSet<_> = chain.iter().map(|i| host_of(*i)).collect();
                 // One step at a time on a host keeps its load and its journal simple. Hosts run in
                 // parallel.
-                if busy.get(host).copied().unwrap_or(0) > 0 {
+                if hosts.iter().any(|host| busy.contains(host)) {
                     continue;
                 }
-                open.remove(&i);
-                *busy.entry(host.clone()).or_default() += 1;
-                let (cx, node, limits) = (cx.clone(), nodes[i].clone(), limits.clone());
-                let step = async move {
-                    let _place = limits.place(node.step.host()).await;
+                open.retain(|i| !chain.contains(i));
+                busy.extend(hosts);
+                let (cx, limits) = (cx.clone(), limits.clone());
+                let steps: Vec<_> = chain.iter().map(|i| nodes[*i].clone()).collect();
+                let work = async move {
+                    let _place = limits.place(steps[0].step.host()).await;
                     if cx.cancel().is_cancelled() {
-                        return (i, Ended::Failed(cancelled()));
+                        return (chain, vec![Ended::Failed(cancelled())]);
                     }
-                    (i, one(&cx, &node).await)
+                    let ended = match &steps[..] {
+                        [node] => vec![one(&cx, node).await],
+                        steps => together(&cx, steps).await,
+                    };
+                    (chain, ended)
                 };
-                set.spawn(step.in_current_span());
+                set.spawn(work.in_current_span());
             }
         }
         if set.is_empty() {
@@ -220,26 +229,32 @@ async fn execute(
             }
         };
         match joined {
-            Some(Ok((i, ended))) => {
-                busy.remove(&nodes[i].step.host().endpoint.name);
-                let title = nodes[i].step.title();
-                match ended {
-                    Ended::Skipped => {
-                        running
-                            .waiting
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .push(skip_line(running, nodes[i].step.as_ref()));
-                        good.insert(i);
-                        outcome.skipped.push(title);
-                    }
-                    Ended::Done(time) => {
-                        good.insert(i);
-                        outcome.done.push((title, time));
-                    }
-                    Ended::Failed(problem) => {
-                        outcome.problem.get_or_insert(problem);
-                        outcome.left.push(title);
+            Some(Ok((chain, ended))) => {
+                for i in &chain {
+                    busy.remove(&host_of(*i));
+                }
+                // The steps behind a failed one are left.
+                open.extend(chain.iter().skip(ended.len()));
+                for (i, ended) in chain.into_iter().zip(ended) {
+                    let title = nodes[i].step.title();
+                    match ended {
+                        Ended::Skipped => {
+                            running
+                                .waiting
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .push(skip_line(running, nodes[i].step.as_ref()));
+                            good.insert(i);
+                            outcome.skipped.push(title);
+                        }
+                        Ended::Done(time) => {
+                            good.insert(i);
+                            outcome.done.push((title, time));
+                        }
+                        Ended::Failed(problem) => {
+                            outcome.problem.get_or_insert(problem);
+                            outcome.left.push(title);
+                        }
                     }
                 }
             }
@@ -267,6 +282,72 @@ fn skip_line(running: &Running, step: &dyn Step) -> Entry {
     )
 }
 
+/// Runs a chain: its effects together, as far as that goes, and then what is left one by one. The
+/// last value is a failure, or there is one for each step.
+async fn together(cx: &Cx, nodes: &[Node]) -> Vec<Ended> {
+    let steps: Vec<_> = nodes.iter().map(|n| n.step.as_ref()).collect();
+    let ran = match Chain::ready(cx, &steps).await {
+        Some(chain) => chain.run(cx).await,
+        None => Ran::default(),
+    };
+    let mut ended = Vec::new();
+    // An effect is verified even if the run was asked to stop meanwhile.
+    let whole = cx.detached();
+    for (step, time) in steps.iter().zip(ran.done) {
+        let started = Instant::now();
+        match seen(&whole, *step).await {
+            Ok(None) => {
+                let time = time + started.elapsed();
+                cx.tell_of(*step, |at| What::Ended(at, time));
+                ended.push(Ended::Done(time));
+            }
+            Ok(Some(problem)) | Err(problem) => {
+                ended.push(failed(cx, *step, problem));
+                return ended;
+            }
+        }
+    }
+    // What the server cannot do now may be done by another try.
+    if let Some(problem) = ran.problem.filter(|p| p.kind != Kind::Busy) {
+        ended.extend(steps.get(ended.len()).map(|step| failed(cx, *step, problem)));
+        return ended;
+    }
+    for node in nodes.iter().skip(ended.len()) {
+        if cx.cancel().is_cancelled() {
+            ended.push(Ended::Failed(cancelled()));
+        } else {
+            ended.push(one(cx, node).await);
+        }
+        if matches!(ended.last(), Some(Ended::Failed(_))) {
+            break;
+        }
+    }
+    ended
+}
+
+/// Waits until an effect is seen to be done. `Some` says why it is not.
+async fn seen(cx: &Cx, step: &dyn Step) -> Result<Option<Problem>, Problem> {
+    let problem = judged(step, step.verify(cx).await?);
+    if problem.is_none() {
+        cx.fault(step, Point::Verified).await;
+        fault::after(cx, step).await;
+    }
+    Ok(problem)
+}
+
+fn judged(step: &dyn Step, found: Check) -> Option<Problem> {
+    match found {
+        Check::Done => None,
+        Check::Refused(problem) => Some(problem),
+        Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => Some(stuck(step, &why)),
+    }
+}
+
+fn failed(cx: &Cx, step: &dyn Step, problem: Problem) -> Ended {
+    cx.tell_of(step, |at| What::Failed(at, problem.what.clone()));
+    Ended::Failed(problem)
+}
+
 async fn one(cx: &Cx, node: &Node) -> Ended {
     let started = Instant::now();
     match attempt(cx, node.step.as_ref()).await {
@@ -279,8 +360,7 @@ async fn one(cx: &Cx, node: &Node) -> Ended {
             Ended::Done(started.elapsed())
         }
         Err(problem) if node.way_back.is_empty() || problem.kind == Kind::Cancelled => {
-            cx.tell_of(node.step.as_ref(), |at| What::Failed(at, problem.what.clone()));
-            Ended::Failed(problem)
+            failed(cx, node.step.as_ref(), problem)
         }
         Err(problem) => {
             cx.tell_of(node.step.as_ref(), |at| What::Failed(at, problem.what.clone()));
@@ -356,11 +436,7 @@ async fn try_once(cx: &Cx, step: &dyn Step) -> Result<Option<Problem>, Problem> 
         ran => ran?,
     }
     cx.fault(step, Point::Applied).await;
-    Ok(match step.verify(cx).await? {
-        Check::Done => None,
-        Check::Refused(problem) => Some(problem),
-        Check::Needed(why) | Check::Partial(why) | Check::Unknown(why) => Some(stuck(step, &why)),
-    })
+    Ok(judged(step, step.verify(cx).await?))
 }
 
 fn stuck(step: &dyn Step, why: &str) -> Problem {

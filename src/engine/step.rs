@@ -147,6 +147,16 @@ impl StepId {
     }
 }
 
+/// What a step of a chain asks right before its effect, with everything open that this needs.
+#[async_trait]
+pub trait Proof: Send {
+    /// Whether the effect may run.
+    ///
+    /// # Errors
+    /// It may not, or that cannot be told. Its check is then made anew, and says which.
+    async fn holds(&mut self) -> Result<(), Problem>;
+}
+
 /// The smallest idempotent effect on one host.
 ///
 /// The contract, to which the contract suite holds every kind of step: `check` only reads. The
@@ -191,6 +201,12 @@ pub trait Step: Send + Sync + Debug {
     }
     /// Reads whether there is something to do.
     async fn check(&self, cx: &Cx) -> Result<Check, Problem>;
+    /// As [`Step::check`], made before the steps that come before this one in its chain. What only
+    /// they make true is asked by the [`Proof`], right before the effect. The default is for a step
+    /// whose check they do not change.
+    async fn ahead(&self, cx: &Cx) -> Result<(Check, Option<Box<dyn Proof>>), Problem> {
+        Ok((self.check(cx).await?, None))
+    }
     /// Reads the values that the effect names, right before it runs. `None`: nothing is left to do.
     async fn values(&self, _cx: &Cx) -> Result<Option<Values>, Problem> {
         Ok(Some(Values::default()))

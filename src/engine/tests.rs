@@ -1,4 +1,5 @@
 //! The engine on this machine's shell: a private state directory is a host.
+use super::cx::Part;
 use super::journal::{self, Event};
 use super::lease::Target;
 use super::*;
@@ -313,12 +314,12 @@ async fn the_gates_lock_is_held_while_sql_would_run() {
     let leases = lease::take_all(&w.cx(), &op, target(&["h1"])).await.unwrap();
     let cx = w.holds(op, leases, [(touch("h1", "x").id(), 1)]);
     let step = touch("h1", "x");
-    let mut hold = cx.hold(&step).await.unwrap();
-    hold.still().await.unwrap();
+    let mut hold = cx.hold(&[Part { number: 0, step: &step, program: None }]).await.unwrap();
+    hold.begin(0).await.unwrap();
     let path = w.dir.path().join("h1/objects/thing/gate");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("number=1", "number=7")).unwrap();
-    let problem = hold.still().await.unwrap_err();
+    let problem = hold.begin(0).await.unwrap_err();
     assert!(problem.why.contains("taken over by number 7"), "{problem}");
 }
 

@@ -138,6 +138,14 @@ impl Link {
         frame
     }
 
+    /// Notes the effects in what the host receives.
+    fn note(&self, frame: &Frame) -> Result<(), TransportError> {
+        let effects = received::effects(self.host.name(), &frame.text)
+            .map_err(|e| TransportError::Unreachable(format!("a script is none of ours: {e:#}")))?;
+        self.links.received.lock().unwrap_or_else(PoisonError::into_inner).extend(effects);
+        Ok(())
+    }
+
     async fn spawn(&self) -> Result<Child, TransportError> {
         self.pass().await?;
         // Like sshd, which starts a session for every command.
@@ -158,9 +166,7 @@ impl Link {
         input: Option<Input>,
     ) -> Result<Output, TransportError> {
         let frame = self.plant(Frame::run(script, self.endpoint.login()));
-        let effects = received::effects(self.host.name(), &frame.text)
-            .map_err(|e| TransportError::Unreachable(format!("a script is none of ours: {e:#}")))?;
-        self.links.received.lock().unwrap_or_else(PoisonError::into_inner).extend(effects);
+        self.note(&frame)?;
         let done = pipe::finish(self, self.spawn().await?, frame, input, script.deadline).await?;
         self.pass().await?;
         Ok(done)
@@ -187,6 +193,7 @@ impl Transport for Link {
 
     async fn open(&self, script: &Script) -> Result<Box<dyn Duplex>, TransportError> {
         let frame = self.plant(Frame::open(script, self.endpoint.login()));
+        self.note(&frame)?;
         pipe::open(self, self.spawn().await?, frame, script.deadline).await
     }
 

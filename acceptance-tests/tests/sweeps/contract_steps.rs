@@ -98,7 +98,7 @@ fn every_step_reads_only_in_its_check_and_applied_twice_is_applied_once() {
     }
     world.twice = true;
     // These make a take-over end sessions, and a fence that lost its power be opened again.
-    for (kind, point) in [("fence", Point::Verified), ("promote", Point::Decided)] {
+    for (kind, point) in [("fence", Point::Applied), ("promote", Point::Decided)] {
         let at: At =
             ends[&Operation::Switchover].steps.iter().find(|s| s.kind == kind).unwrap().clone();
         world

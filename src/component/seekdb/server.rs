@@ -221,11 +221,40 @@ async fn role_in(
     let build = build.unwrap_or_default();
     let dialect =
         Dialect::of_version(&build).ok_or_else(|| dialect::unknown(&node.place(), &build))?;
+    Ok((build, dialect, role_as(session, dialect, node).await?))
+}
+
+async fn role_as(session: &mut Session, dialect: &Dialect, node: &Node) -> Result<Role, Problem> {
+    let explain = |e: SqlError| unheard(node, &e);
     let words = session.value(dialect.role).await.map_err(explain)?;
     let role = words.as_deref().and_then(dialect.read_role);
-    let role =
-        role.ok_or_else(|| explain(SqlError::Broken(format!("it says of its role: {words:?}"))))?;
-    Ok((build, dialect, role))
+    role.ok_or_else(|| explain(SqlError::Broken(format!("it says of its role: {words:?}"))))
+}
+
+/// A session that was asked for the role, and can be asked again in one round trip.
+pub struct Asked {
+    session: Session,
+    dialect: &'static Dialect,
+    node: Node,
+}
+
+impl Asked {
+    /// Opens the session and asks.
+    ///
+    /// # Errors
+    /// As [`ask`].
+    pub async fn open(cx: &Cx, node: &Node) -> Result<Self, Problem> {
+        let mut session = session(cx, node).await?;
+        let (_, dialect, _) = role_in(&mut session, node).await?;
+        Ok(Self { session, dialect, node: node.clone() })
+    }
+    /// The role now.
+    ///
+    /// # Errors
+    /// As [`ask`].
+    pub async fn role(&mut self) -> Result<Role, Problem> {
+        role_as(&mut self.session, self.dialect, &self.node).await
+    }
 }
 
 fn unheard(node: &Node, error: &SqlError) -> Problem {

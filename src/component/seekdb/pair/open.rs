@@ -59,12 +59,14 @@ fn hand_over(plan: &mut Plan<'_>, from: &str, heir: &Node, epoch: u64, others: V
     let Some(old) = plan.member(from) else { return };
     let to = plan.want.primary.as_str();
     plan.g.then(NoteFence { primary: old.clone() });
-    plan.g.then(Fence { primary: old, dialect: plan.dialect, cut_only: false });
+    let fence = plan.g.then(Fence { primary: old, dialect: plan.dialect, cut_only: false });
     // The old primary's note comes first: a member whose note is older and names the member itself
     // is never started again.
     plan.note(from, epoch, to);
     plan.note(to, epoch, to);
     plan.g.then(Promote { heir: heir.clone(), others, dialect: plan.dialect });
+    // Nobody takes writes from the first of these steps to the last.
+    plan.g.chain(fence);
     plan.rejoin(from, heir, true);
 }
 

@@ -10,7 +10,7 @@ use super::super::{Dialect, Instance, Role};
 use super::{facts_of, id};
 use crate::base::sql::literal;
 use crate::base::{Kind, Pauses, Problem};
-use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Sql, Step, StepId, StepKind};
+use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Proof, Sql, Step, StepId, StepKind};
 use crate::transport::TransportError;
 use async_trait::async_trait;
 use std::time::Duration;
@@ -263,6 +263,32 @@ impl Step for Promote {
             return Ok(check);
         }
         Ok(writes?.map_or(check, Check::Refused))
+    }
+    async fn ahead(&self, cx: &Cx) -> Result<(Check, Option<Box<dyn Proof>>), Problem> {
+        let mut others = Vec::new();
+        for other in &self.others {
+            others.push((other.clone(), server::Asked::open(cx, other).await?));
+        }
+        let proof = NobodyElse { title: self.title(), others };
+        Ok((opens(cx, &self.heir).await?, Some(Box::new(proof))))
+    }
+}
+
+/// Asks every other member, in a session that was opened before the fence, whether it takes writes.
+struct NobodyElse {
+    title: String,
+    others: Vec<(Node, server::Asked)>,
+}
+
+#[async_trait]
+impl Proof for NobodyElse {
+    async fn holds(&mut self) -> Result<(), Problem> {
+        for (node, asked) in &mut self.others {
+            if let Some(why) = asked.role().await?.may_write() {
+                return Err(writable(&self.title, node, why));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,180 @@
+//! A chain of steps: all is made ready before the first effect, then the effects follow each other
+//! without a pause. A switchover is one, because between its fence and its promotion nobody takes
+//! writes.
+//!
+//! A chain is a faster way to do what its steps do one by one, and no other meaning: same effects,
+//! same order, same journal lines, same fault points, each effect under the gate's lock of its host.
+//! What differs is when the lock is taken, the session opened and the check made (before the first
+//! effect), and when each step is verified (after the last one). Wherever something is not as the
+//! fast way needs it, the steps run one by one.
+use super::cx::{Part, cancelled};
+use super::effect::{SqlSession, all, told};
+use super::event::What;
+use super::fault::{self, Point};
+use super::hold::Hold;
+use super::step::{Check, Proof, Step};
+use super::{Cx, Effect, Host, Values};
+use crate::base::Problem;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A step that can have its effect at once.
+struct Ready<'a> {
+    step: &'a dyn Step,
+    /// What its check found to do.
+    why: String,
+    proof: Option<Box<dyn Proof>>,
+    values: Values,
+    act: Act,
+}
+
+/// An effect that waits for its turn.
+enum Act {
+    /// A program that the held shell has, and how long it may take.
+    Shell(Duration),
+    /// Statements for an open session.
+    Sql(Box<dyn SqlSession>, Vec<String>),
+}
+
+/// Steps that are ready, and the locks under which they are.
+pub(super) struct Chain<'a> {
+    steps: Vec<Ready<'a>>,
+    holds: BTreeMap<Host, Hold>,
+}
+
+/// How far the effects of a chain came.
+#[derive(Default)]
+pub(super) struct Ran {
+    /// How long each effect took that ended well, in the order of the steps.
+    pub done: Vec<Duration>,
+    /// What stopped the next one. `None` with steps left: run them one by one.
+    pub problem: Option<Problem>,
+}
+
+impl<'a> Chain<'a> {
+    /// Makes `steps` ready. `None`: they have to run one by one.
+    pub async fn ready(cx: &Cx, steps: &[&'a dyn Step]) -> Option<Self> {
+        // Who takes over ends the other sessions of our account, ours of the next step among them.
+        if cx.took_over() {
+            return None;
+        }
+        let (mut found, mut programs) = (Vec::new(), Vec::new());
+        for step in steps {
+            fault::before(cx, *step).await;
+            let Ok((Check::Needed(why), proof)) = step.ahead(cx).await else { return None };
+            let values = cx.known(step.values(cx).await.ok()??);
+            programs.push(match step.effect() {
+                Effect::Shell(program) => Some((program.name, program.script(&values).ok()?)),
+                Effect::Sql(sql) if !sql.end_others => None,
+                Effect::Sql(_) | Effect::Look(_) | Effect::Files(_) => return None,
+            });
+            found.push((*step, why, proof, values));
+        }
+        // In the order of the steps: the first lock writes what the journal still waits for.
+        let mut parts: Vec<(Host, Vec<Part<'_>>)> = Vec::new();
+        for (number, (step, program)) in steps.iter().zip(programs).enumerate() {
+            let part = Part { number, step: *step, program };
+            match parts.iter_mut().find(|(host, _)| host == step.host()) {
+                Some((_, parts)) => parts.push(part),
+                None => parts.push((step.host().clone(), vec![part])),
+            }
+        }
+        let mut chain = Self { steps: Vec::new(), holds: BTreeMap::new() };
+        for (host, parts) in parts {
+            match cx.hold(&parts).await {
+                Ok(hold) => chain.holds.insert(host, hold),
+                Err(_) => return chain.let_go(cx).await,
+            };
+        }
+        for (step, why, proof, values) in found {
+            let Some(act) = open(cx, step, &values).await else { return chain.let_go(cx).await };
+            chain.steps.push(Ready { step, why, proof, values, act });
+        }
+        Some(chain)
+    }
+
+    /// Gives up what was made ready.
+    async fn let_go(self, cx: &Cx) -> Option<Self> {
+        Self::close_sessions(self.steps).await;
+        for hold in self.holds.into_values() {
+            cx.let_go(hold).await;
+        }
+        None
+    }
+
+    async fn close_sessions(steps: Vec<Ready<'a>>) {
+        for ready in steps {
+            if let Act::Sql(session, _) = ready.act {
+                session.close().await;
+            }
+        }
+    }
+
+    /// Runs the effects, in order, until one fails. A cancel reaches only the first: what follows a
+    /// fence is not left undone.
+    pub async fn run(mut self, cx: &Cx) -> Ran {
+        let mut ran = Ran::default();
+        for (n, ready) in self.steps.iter_mut().enumerate() {
+            let started = Instant::now();
+            cx.fault(ready.step, Point::Decided).await;
+            if n == 0 && cx.cancel().is_cancelled() {
+                ran.problem = Some(cancelled());
+                break;
+            }
+            if let Some(proof) = &mut ready.proof
+                && proof.holds().await.is_err()
+            {
+                break;
+            }
+            cx.tell_of(ready.step, |at| What::Began(at, ready.why.clone()));
+            let Some(hold) = self.holds.get_mut(ready.step.host()) else { break };
+            let done = ready.effect(cx, n, hold).await;
+            cx.forget();
+            if let Err(problem) = done {
+                ran.problem = Some(told(ready.step, &ready.values, problem));
+                break;
+            }
+            cx.fault(ready.step, Point::Applied).await;
+            ran.done.push(started.elapsed());
+        }
+        Self::close_sessions(self.steps).await;
+        for hold in self.holds.into_values() {
+            // Each effect has had its answer; the next script waits for the lock to be free.
+            let _ = hold.close().await;
+        }
+        ran
+    }
+}
+
+impl Ready<'_> {
+    async fn effect(&mut self, cx: &Cx, n: usize, hold: &mut Hold) -> Result<(), Problem> {
+        match &mut self.act {
+            Act::Shell(most) => {
+                let output = hold.run(n, *most).await?;
+                cx.judge(self.step, &output)
+            }
+            Act::Sql(session, statements) => {
+                hold.begin(n).await?;
+                let done = all(session.as_mut(), statements).await;
+                hold.end(n, done.is_ok()).await?;
+                done
+            }
+        }
+    }
+}
+
+/// Opens what the effect of a step needs beside its lock.
+async fn open(cx: &Cx, step: &dyn Step, values: &Values) -> Option<Act> {
+    match step.effect() {
+        Effect::Shell(program) => Some(Act::Shell(program.deadline)),
+        Effect::Sql(sql) => {
+            let statements = sql.statements.iter().map(|s| s.fill(values));
+            let statements = statements.collect::<Result<Vec<_>, _>>().ok()?;
+            let mut session = sql.server.open(cx, values, &step.title()).await.ok()?;
+            // As in each SQL effect: a fenced server answers only what it was asked before.
+            session.others().await.ok()?;
+            Some(Act::Sql(session, statements))
+        }
+        Effect::Look(_) | Effect::Files(_) => None,
+    }
+}
