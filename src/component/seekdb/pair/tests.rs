@@ -2,7 +2,7 @@
 use super::*;
 use crate::base::{Directory, ObjectName};
 use crate::component::seekdb::group::Standing::{self, *};
-use crate::engine::{Engine, Graph, Host, Port};
+use crate::engine::{Engine, Graph, Host, NodeId, Port};
 use crate::transport::Endpoint;
 
 fn member(name: &str, n: u8) -> Node {
@@ -734,5 +734,25 @@ fn a_void_consent_to_a_failover_says_which_field_differs() {
         let w = Want { failover: consent, ..want("b", &["a", "b"]) };
         let why = update(&s, &w, &BTreeMap::new()).unwrap_err().why;
         assert!(why.starts_with(start), "{why}");
+    }
+}
+
+/// From the fence on nobody takes writes: what follows is made ready before it.
+#[test]
+fn a_switchover_is_one_chain_from_its_fence_to_its_promotion() {
+    let two = [("a", Primary), ("b", Standby)];
+    let three = [("a", Primary), ("b", Standby), ("c", Standby)];
+    let taken_up = [("a", Fenced), ("b", Standby), ("c", Standby)];
+    for standing in [&two[..], &three, &taken_up] {
+        let names: Vec<_> = standing.iter().map(|(n, _)| *n).collect();
+        let new = want("b", &names);
+        for want in [on_1_3(&new), new] {
+            let g = update(&seen("a", "a", 1, standing), &want, &BTreeMap::new()).unwrap();
+            let all = steps(&g);
+            let fence = all.iter().position(|s| s == "fence(a)").unwrap();
+            let chain: Vec<_> =
+                g.chain_from(NodeId(fence)).into_iter().map(|n| all[n.0].as_str()).collect();
+            assert_eq!(chain, ["fence(a)", "write_group(a)", "write_group(b)", "promote(b)"]);
+        }
     }
 }
