@@ -284,12 +284,13 @@ pub fn hold(passes: &[Pass], steps: &[(usize, Held<'_>)]) -> String {
             let _ = write!(text, "ob_run_{n}() {{\nob_begin_{n}\n{act}}}\n");
         }
         let effected = fault::on_host(lines.kind, Point::Effected);
-        let (end, fail) = (quote(&lines.end.seal()), quote(&lines.fail.seal()));
-        let _ = write!(
-            text,
-            "ob_end_{n}() {{\n{effected}ob_journal \"$ob_log\" {end}\n}}\n\
-             ob_fail_{n}() {{\nob_journal \"$ob_log\" {fail}\n}}\n"
-        );
+        let last = |line: &Entry| match passes {
+            [] => String::new(),
+            _ => format!("ob_journal \"$ob_log\" {}\n", quote(&line.seal())),
+        };
+        let (end, fail) = (last(lines.end), last(lines.fail));
+        let _ =
+            write!(text, "ob_end_{n}() {{\n:\n{effected}{end}}}\nob_fail_{n}() {{\n:\n{fail}}}\n");
     }
     text + "ob_ready\nob_obey"
 }

@@ -247,13 +247,13 @@ async fn update(
         .into_iter()
         .filter(|(n, _)| !want.members.contains_key(n))
         .collect();
-    let failover = database.moves(&planned_graph).contains(&Move::FailOver);
-    let verb = if failover {
-        "fail over"
-    } else if prior.primary == planned.primary {
-        "update"
-    } else {
-        "switch over"
+    let moves = database.moves(&planned_graph);
+    let failover = moves.contains(&Move::FailOver);
+    let verb = match moves.last() {
+        Some(Move::FailOver) => "fail over",
+        Some(Move::SwitchOver) => "switch over",
+        Some(Move::Rebuild) => "rebuild",
+        Some(Move::Build | Move::Leave) | None => "update",
     };
     let job = Job {
         verb,
