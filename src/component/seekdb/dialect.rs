@@ -46,7 +46,8 @@ pub struct Dialect {
     pub own: &'static [&'static str],
     /// Hidden parameters that the server itself sets to other values than their defaults.
     pub own_hidden: &'static [&'static str],
-    /// Variables that the server itself sets to other values than their defaults.
+    /// Variables that the server itself sets to other values than their defaults, at its first start
+    /// or (`server_uuid`) at the second one.
     pub own_variables: &'static [&'static str],
     /// Databases that a new server has, or makes by itself soon after its start, beside those that
     /// every version has.
@@ -110,7 +111,7 @@ pub static V1_4: Dialect = Dialect {
         "memory_limit",
     ],
     own_hidden: &["_bloom_filter_ratio", "_enable_dbms_job_package"],
-    own_variables: &["ob_tcp_invited_nodes", "parallel_servers_target"],
+    own_variables: &["ob_tcp_invited_nodes", "parallel_servers_target", "server_uuid"],
     databases: &[],
     jobs: &[],
 };
@@ -191,6 +192,7 @@ pub static V1_3: Dialect = Dialect {
     own_variables: &[
         "ob_tcp_invited_nodes",
         "parallel_servers_target",
+        "server_uuid",
         "privilege_features_enable",
         "_enable_mysql_pl_priv_check",
         "ob_compatibility_version",

@@ -24,6 +24,8 @@ pub struct Server {
     pub base: PathBuf,
     /// The parameters on this run's command line.
     pub given: BTreeMap<String, String>,
+    /// The store was made by an earlier start.
+    pub again: bool,
     store: Mutex<Store>,
     asked: Mutex<BTreeSet<String>>,
     grown: Condvar,
@@ -54,6 +56,7 @@ impl Server {
         Self {
             base,
             given,
+            again: !store.is_new(),
             store: Mutex::new(store),
             asked: Mutex::default(),
             grown: Condvar::new(),
