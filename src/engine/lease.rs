@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 pub const TTL: u64 = 30;
 
 /// [`TTL`]; the crash sweep shortens it with `OB_FAULT_TTL` to try more points in its time.
-fn ttl() -> u64 {
+#[must_use]
+pub fn ttl() -> u64 {
     if cfg!(feature = "fault-points") {
         std::env::var("OB_FAULT_TTL").ok().and_then(|t| t.parse().ok()).unwrap_or(TTL)
     } else {

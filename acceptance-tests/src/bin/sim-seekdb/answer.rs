@@ -76,7 +76,13 @@ pub fn answer(server: &Server, user: &str, id: u32, text: &str) -> Answer {
         _ if lower.starts_with("select ") && !lower.contains(".rows_written") => {
             fresh(server, &lower)
         }
-        _ => changes(server, user, text, &lower),
+        _ => {
+            let idle = lower.strip_prefix("set session wait_timeout = ");
+            if let Some(seconds) = idle.and_then(|s| s.parse().ok()) {
+                server.idle(id, seconds);
+            }
+            changes(server, user, text, &lower)
+        }
     }
 }
 

@@ -176,8 +176,19 @@ impl Server {
         }
     }
 
-    /// Ends a session.
+    /// Ends a session once it has sent nothing for this long.
+    pub fn idle(&self, id: u32, seconds: u64) {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, stream)) = sessions.get(&id) {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(seconds.max(1))));
+        }
+    }
+
+    /// Ends a session; a standby lets nobody do that (run on 1.4.0.post1).
     pub fn kill(&self, id: u32) -> Answer {
+        if self.store().role == Role::Standby {
+            return read_only();
+        }
         match self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
             Some((_, stream)) => {
                 let _ = stream.shutdown(Shutdown::Both);

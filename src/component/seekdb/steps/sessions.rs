@@ -5,7 +5,7 @@ use super::super::{Facts, about};
 use super::{facts_of, id};
 use crate::base::{Pauses, Problem};
 use crate::component::sql::{ACCESS_DENIED, STATEMENT_TIMEOUT, SqlError};
-use crate::engine::{Check, Cx, Effect, Host, Node, Sql, Step, StepId};
+use crate::engine::{Check, Cx, Effect, Host, Node, Sql, Step, StepId, lease};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -70,7 +70,8 @@ impl Step for EndFenced {
     }
 }
 
-/// Ends all other sessions of our account on an instance.
+/// Ends all other sessions of our account on an instance. Waits for those that the server lets
+/// nobody end: they end by themselves ([`server::open`]).
 #[derive(Clone, Debug)]
 pub struct EndSessions {
     /// The instance.
@@ -91,6 +92,9 @@ impl Step for EndSessions {
     fn effect(&self) -> Effect {
         let sql = Sql::new(On::service(&self.node), <[&str; 0]>::default());
         Effect::Sql(Sql { end_others: true, ..sql })
+    }
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(lease::ttl()) + ANSWERS
     }
     async fn check(&self, cx: &Cx) -> Result<Check, Problem> {
         let mut pauses = Pauses::every(Duration::from_millis(500)).within(ANSWERS);
