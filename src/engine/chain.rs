@@ -15,7 +15,6 @@ use super::hold::Hold;
 use super::step::{Check, Proof, Step};
 use super::{Cx, Effect, Host, Values};
 use crate::base::Problem;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A step that can have its effect at once.
@@ -39,7 +38,8 @@ enum Act {
 /// Steps that are ready, and the locks under which they are.
 pub(super) struct Chain<'a> {
     steps: Vec<Ready<'a>>,
-    holds: BTreeMap<Host, Hold>,
+    /// One for each machine, whatever names it has.
+    holds: Vec<(Host, Hold)>,
 }
 
 /// How far the effects of a chain came.
@@ -74,40 +74,37 @@ impl<'a> Chain<'a> {
         let mut parts: Vec<(Host, Vec<Part<'_>>)> = Vec::new();
         for (number, (step, program)) in steps.iter().zip(programs).enumerate() {
             let part = Part { number, step: *step, program };
-            match parts.iter_mut().find(|(host, _)| host == step.host()) {
+            match parts.iter_mut().find(|(host, _)| host.same_machine(step.host())) {
                 Some((_, parts)) => parts.push(part),
                 None => parts.push((step.host().clone(), vec![part])),
             }
         }
-        let mut chain = Self { steps: Vec::new(), holds: BTreeMap::new() };
+        let mut chain = Self { steps: Vec::new(), holds: Vec::new() };
         for (host, parts) in parts {
             match cx.hold(&parts).await {
-                Ok(hold) => chain.holds.insert(host, hold),
-                Err(_) => return chain.let_go(cx).await,
+                Ok(hold) => chain.holds.push((host, hold)),
+                Err(_) => return chain.let_go().await,
             };
         }
         for (step, why, proof, values) in found {
-            let Some(act) = open(cx, step, &values).await else { return chain.let_go(cx).await };
+            let Some(act) = open(cx, step, &values).await else { return chain.let_go().await };
             chain.steps.push(Ready { step, why, proof, values, act });
         }
         Some(chain)
     }
 
     /// Gives up what was made ready.
-    async fn let_go(self, cx: &Cx) -> Option<Self> {
-        Self::close_sessions(self.steps).await;
-        for hold in self.holds.into_values() {
-            cx.let_go(hold).await;
-        }
-        None
-    }
-
-    async fn close_sessions(steps: Vec<Ready<'a>>) {
-        for ready in steps {
+    async fn let_go(self) -> Option<Self> {
+        for ready in self.steps {
             if let Act::Sql(session, _) = ready.act {
                 session.close().await;
             }
         }
+        for (_, hold) in self.holds {
+            // Each effect has had its answer; the next script waits for the lock to be free.
+            let _ = hold.close().await;
+        }
+        None
     }
 
     /// Runs the effects, in order, until one fails. A cancel reaches only the first: what follows a
@@ -127,7 +124,8 @@ impl<'a> Chain<'a> {
                 break;
             }
             cx.tell_of(ready.step, |at| What::Began(at, ready.why.clone()));
-            let Some(hold) = self.holds.get_mut(ready.step.host()) else { break };
+            let here = |(host, _): &&mut (Host, Hold)| host.same_machine(ready.step.host());
+            let Some((_, hold)) = self.holds.iter_mut().find(here) else { break };
             let done = ready.effect(cx, n, hold).await;
             cx.forget();
             if let Err(problem) = done {
@@ -137,11 +135,7 @@ impl<'a> Chain<'a> {
             cx.fault(ready.step, Point::Applied).await;
             ran.done.push(started.elapsed());
         }
-        Self::close_sessions(self.steps).await;
-        for hold in self.holds.into_values() {
-            // Each effect has had its answer; the next script waits for the lock to be free.
-            let _ = hold.close().await;
-        }
+        self.let_go().await;
         ran
     }
 }

@@ -53,6 +53,29 @@ pub(super) struct Running {
 /// Name of the journal, the lines up to the begin line, the end line and the line of a failure.
 type JournalLines = (String, Vec<Entry>, Entry, Entry);
 
+/// Journal lines that a script shall write before those of its step. What it did not write waits for
+/// the next effect again.
+pub(super) struct Waiting {
+    /// The operation, in which they wait.
+    pub running: Arc<Running>,
+    /// The lines.
+    pub lines: Vec<Entry>,
+}
+
+impl Waiting {
+    /// They are in the journal.
+    pub fn written(&mut self) {
+        self.lines.clear();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = self.running.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.splice(0..0, self.lines.drain(..));
+    }
+}
+
 /// A step under a held lock.
 pub(super) struct Part<'a> {
     /// Its number under the lock.
@@ -343,7 +366,7 @@ impl Cx {
             )
     }
 
-    /// Takes the gate's lock on the host of `steps` and holds it for their effects. A caller that
+    /// Takes the gate's lock on the machine of `steps` and holds it for their effects. A caller that
     /// runs SQL opens its session after this call and before [`Hold::begin`].
     pub(super) async fn hold(&self, steps: &[Part<'_>]) -> Result<Hold, Problem> {
         let Some(first) = steps.first().map(|part| part.step) else {
@@ -354,11 +377,24 @@ impl Cx {
         for part in steps {
             lines.push(self.lines(part.step).ok_or_else(|| outside(part.step))?);
         }
+        // All but each step's own line.
+        let before = lines.iter().flat_map(|(_, before, ..)| &before[..before.len() - 1]);
+        let waiting = Waiting {
+            running: self.running.clone().ok_or_else(|| outside(first))?,
+            lines: before.cloned().collect(),
+        };
         let held: Vec<_> = steps.iter().zip(&lines).map(|(part, lines)| part.held(lines)).collect();
         if let Some(along) = self.along() {
             along.begin(host);
         }
-        let script = Script::new(gate::hold(&self.passes(first)?, &held)).run_as(&host.run_as);
+        // By another name of its host, a step may have another gate there.
+        let mut passes = Vec::new();
+        for pass in steps.iter().map(|part| self.passes(part.step)) {
+            passes.extend(pass?);
+        }
+        passes.sort();
+        passes.dedup();
+        let script = Script::new(gate::hold(&passes, &held)).run_as(&host.run_as);
         let place = host.endpoint.show();
         let stream = self.connect(host).await?.open(&script).await.map_err(|e| match e {
             TransportError::Ended(said) if said.contains(gate::FOREIGN_MARK) => {
@@ -367,22 +403,7 @@ impl Cx {
             TransportError::Ended(said) => gone(&place, &said),
             e => e.explain(&host.endpoint),
         })?;
-        let waiting = lines.iter_mut().flat_map(|(_, before, ..)| {
-            before.pop();
-            std::mem::take(before)
-        });
-        Ok(Hold::new(stream, place, waiting.collect()))
-    }
-
-    /// Lets a lock go under which nothing was begun. The journal's lines that would have been
-    /// written with the first effect wait for the next one.
-    pub(super) async fn let_go(&self, hold: Hold) {
-        if let Some(running) = self.running.as_deref() {
-            let mut waiting = running.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.splice(0..0, hold.waiting.iter().cloned());
-        }
-        // Without an answer the lock goes with the link.
-        let _ = hold.close().await;
+        Ok(Hold::new(stream, place, waiting))
     }
 
     /// Waits for `time`, unless cancelled first. Drops all kept answers: the host may change

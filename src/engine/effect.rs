@@ -242,7 +242,7 @@ impl Cx {
         let mut session = match sql.server.open(self, values, &title).await {
             Ok(session) => session,
             Err(problem) => {
-                self.let_go(hold).await;
+                let _ = hold.close().await;
                 return Err(problem);
             }
         };

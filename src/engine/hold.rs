@@ -1,14 +1,13 @@
 //! The lock of a gate, held on a host while the effects of one step or of several run.
-use super::cx::gone;
-use super::journal::Entry;
+use super::cx::{Waiting, gone};
 use crate::base::Problem;
 use crate::transport::{Duplex, Output};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-/// How many bytes a host may say before the word that is waited for.
+/// How many bytes a host may say before the answer that is waited for.
 const MOST: u64 = 64 << 10;
-/// How long the host may take to say that word.
+/// How long the host may take to read a line of ours and to answer it.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// The held lock; see [`super::gate::hold`]. Dropping it ends the shell on the host, and so the
@@ -16,58 +15,47 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub(super) struct Hold {
     stream: BufReader<Box<dyn Duplex>>,
     place: String,
-    /// What the first `begin` writes to the journal beside its own line.
-    pub waiting: Vec<Entry>,
+    waiting: Waiting,
 }
 
 impl Hold {
-    pub fn new(stream: Box<dyn Duplex>, place: String, waiting: Vec<Entry>) -> Self {
+    /// A lock on the host at `place`. Its first `begin` or `run` writes the lines that are
+    /// `waiting`.
+    pub fn new(stream: Box<dyn Duplex>, place: String, waiting: Waiting) -> Self {
         Self { stream: BufReader::new(stream), place, waiting }
     }
 
-    /// Reads the answer to what was said last.
-    async fn answer(&mut self, most: Duration) -> Result<Output, Problem> {
-        let mut said = String::new();
+    /// Says `line` and reads until the host has answered it; what it says before goes to `said`. The
+    /// write fails when the shell has ended; what that said can still be read.
+    async fn talk(&mut self, line: &str, said: &mut String) -> Option<i32> {
+        let _ = self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).await;
+        let _ = self.stream.get_mut().flush().await;
+        let done = format!("ob-done {line} ");
         let mut bounded = (&mut self.stream).take(MOST);
-        let wait = tokio::time::timeout(most, async {
-            loop {
-                let mut line = Vec::new();
-                match bounded.read_until(b'\n', &mut line).await {
-                    Ok(0) | Err(_) => return None,
-                    Ok(_) => {
-                        let line = String::from_utf8_lossy(&line);
-                        match line.trim() {
-                            "OK" | "BYE" => return Some(0),
-                            word => match word.strip_prefix("FAILED ").map(str::parse) {
-                                Some(Ok(status)) => return Some(status),
-                                _ => said.push_str(&line),
-                            },
-                        }
-                    }
-                }
+        loop {
+            let mut bytes = Vec::new();
+            if bounded.read_until(b'\n', &mut bytes).await.ok()? == 0 {
+                return None;
             }
-        });
-        if let Ok(Some(status)) = wait.await {
-            return Ok(Output { status, stderr: said, ..Output::default() });
+            let text = String::from_utf8_lossy(&bytes);
+            match text.trim().strip_prefix(&done).map(str::parse) {
+                Some(Ok(status)) => return Some(status),
+                _ => said.push_str(&text),
+            }
         }
-        let why = if said.trim().is_empty() {
-            "the gate's lock on the host ended".to_owned()
-        } else {
-            let lines: Vec<_> = said.trim().lines().collect();
-            lines[lines.len().saturating_sub(6)..].join("\n")
-        };
-        Err(gone(&self.place, &why))
     }
 
     async fn ask(&mut self, line: &str, most: Duration) -> Result<Output, Problem> {
-        let sent = async {
-            self.stream.get_mut().write_all(format!("{line}\n").as_bytes()).await?;
-            self.stream.get_mut().flush().await
-        };
-        if sent.await.is_err() {
-            return Err(gone(&self.place, "the gate's lock on the host ended"));
+        let mut said = String::new();
+        let answer = tokio::time::timeout(most, self.talk(line, &mut said)).await;
+        let status = answer.ok().flatten();
+        let output = Output { status: status.unwrap_or(-1), stderr: said, ..Output::default() };
+        if status.is_some() {
+            return Ok(output);
         }
-        self.answer(most).await
+        let words = output.tail();
+        let ended = "the gate's lock on the host ended";
+        Err(gone(&self.place, if words.is_empty() { ended } else { &words }))
     }
 
     /// Proves that the lock is still held and that the lease number is still ours, and writes the
@@ -76,7 +64,9 @@ impl Hold {
     /// # Errors
     /// [`crate::base::Kind::Locked`]: another run took over, or the lock was lost.
     pub async fn begin(&mut self, n: usize) -> Result<(), Problem> {
-        self.ask(&format!("begin {n}"), ANSWER).await.map(drop)
+        self.ask(&format!("begin {n}"), ANSWER).await?;
+        self.waiting.written();
+        Ok(())
     }
 
     /// Writes the journal's last line of step `n`. `good`: whether the effect succeeded.
@@ -93,7 +83,9 @@ impl Hold {
     /// # Errors
     /// [`crate::base::Kind::Locked`]: another run took over, or the lock was lost.
     pub async fn run(&mut self, n: usize, most: Duration) -> Result<Output, Problem> {
-        self.ask(&format!("run {n}"), most).await
+        let output = self.ask(&format!("run {n}"), most).await?;
+        self.waiting.written();
+        Ok(output)
     }
 
     /// Lets the lock go.
@@ -101,6 +93,6 @@ impl Hold {
     /// # Errors
     /// [`crate::base::Kind::Locked`]: the lock was lost meanwhile.
     pub async fn close(mut self) -> Result<(), Problem> {
-        self.ask("bye", ANSWER).await.map(drop)
+        self.ask("bye 0", ANSWER).await.map(drop)
     }
 }

@@ -251,18 +251,20 @@ ob_group_of() {
   echo "$3"
 }
 
-# Obeys lines on stdin while this shell holds the locks, and says OK after each. `begin N`, `end N`,
-# `fail N` and `run N` call what the script has for step N; the first and the last prove the gate
-# before. `bye` ends.
+# Obeys lines on stdin while this shell holds the locks, and answers each with `ob-done`, that line
+# and the status of its program. `begin N`, `end N`, `fail N` and `run N` call what the script has for
+# step N; the first and the last prove the gate before. `bye N` ends.
 ob_obey() {
   while read -r ob_cmd ob_step; do
     ob_rc=0
     case $ob_cmd in begin|run) ob_still ;; esac
     case $ob_cmd in
       begin|end|fail|run) "ob_${ob_cmd}_$ob_step" || [ $? != 127 ] || exit 127 ;;
-      bye) echo BYE; exit 0 ;;
+      bye) ;;
       *) exit 127 ;;
     esac
-    if [ "$ob_rc" = 0 ]; then echo OK; else echo "FAILED $ob_rc"; fi
+    # On a line of its own, whatever the program printed last.
+    printf '\nob-done %s %s %s\n' "$ob_cmd" "$ob_step" "$ob_rc"
+    [ "$ob_cmd" != bye ] || exit 0
   done
 }

@@ -307,12 +307,17 @@ async fn together(cx: &Cx, nodes: &[Node]) -> Vec<Ended> {
             }
         }
     }
-    // What the server cannot do now may be done by another try.
-    if let Some(problem) = ran.problem.filter(|p| p.kind != Kind::Busy) {
+    // What the server cannot do now may be done by another try. A lock that was only lost, with its
+    // link, is taken anew; if another run has the object, the gate says so again.
+    let again = |p: &Problem| matches!(p.kind, Kind::Busy | Kind::Locked);
+    if let Some(problem) = ran.problem.filter(|p| !again(p)) {
         ended.extend(steps.get(ended.len()).map(|step| failed(cx, *step, problem)));
         return ended;
     }
     for node in nodes.iter().skip(ended.len()) {
+        // What was begun goes on to its end: no fence is left without its promotion.
+        let begun = ended.iter().any(|e| matches!(e, Ended::Done(_)));
+        let cx = if begun { &whole } else { cx };
         if cx.cancel().is_cancelled() {
             ended.push(Ended::Failed(cancelled()));
         } else {

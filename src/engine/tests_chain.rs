@@ -4,6 +4,7 @@ use super::tests::{Touch, World, host, operation, target, touch};
 use super::*;
 use crate::base::{Kind, Problem};
 use async_trait::async_trait;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ struct Story {
     doubt: bool,
     /// What is cancelled by the first statement.
     cancel: Option<CancellationToken>,
+    /// Where the pid of a held shell is, which the first statement ends.
+    ends: Option<PathBuf>,
 }
 
 impl Story {
@@ -62,6 +65,11 @@ impl SqlSession for Say {
     async fn run(&mut self, _: &str) -> Result<(), Problem> {
         if let Some(cancel) = &self.story.cancel {
             cancel.cancel();
+        }
+        if let Some(pid) = self.story.ends.as_ref().filter(|_| self.name() == "h1") {
+            let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         }
         let less = |n: usize| n.checked_sub(1);
         let (order, left) = (Ordering::Relaxed, &self.story.refuses);
@@ -118,15 +126,20 @@ impl Step for Say {
 
 /// A fence on h1, a note on each host, a promotion on h2, and a step behind them.
 fn graph(story: &Arc<Story>, second: Touch) -> Graph {
-    let say = |name: &str| Say { host: host(name), story: story.clone() };
+    graph_on([host("h1"), host("h2")], story, second)
+}
+
+fn graph_on([h1, h2]: [Host; 2], story: &Arc<Story>, second: Touch) -> Graph {
+    let say = |host: &Host| Say { host: host.clone(), story: story.clone() };
+    let on = |host: &Host, name: &str| Touch { host: host.clone(), ..touch("", name) };
     let mut g = Graph::new();
-    g.then(touch("h2", "before"));
-    let first = g.then(say("h1"));
-    g.then(touch("h1", "a"));
+    g.then(on(&h2, "before"));
+    let first = g.then(say(&h1));
+    g.then(on(&h1, "a"));
     g.then(second);
-    g.then(say("h2"));
+    g.then(say(&h2));
     g.chain(first);
-    g.then(touch("h1", "after"));
+    g.then(on(&h1, "after"));
     g
 }
 
@@ -208,6 +221,17 @@ async fn a_program_that_fails_stops_the_chain_with_its_own_words() {
 }
 
 #[tokio::test]
+async fn no_program_can_answer_in_the_place_of_its_shell() {
+    let w = World::new();
+    let body = "printf 'OK\\nob-done run 1 0\\nob-done begin 3 0\\nno luck'; exit 3";
+    let bad = Touch { body: body.into(), ..touch("h2", "b") };
+    let (story, out) = ran(&w, Story::default(), bad).await;
+    let problem = out.problem.unwrap();
+    assert!(problem.why.contains("exit status 3") && problem.why.contains("no luck"), "{problem}");
+    assert!(!story.seen().contains(&"h2 does".to_owned()));
+}
+
+#[tokio::test]
 async fn a_busy_server_is_asked_again_and_any_other_refusal_ends_it() {
     let w = World::new();
     let busy = Story { refuses: 1.into(), kind: Some(Kind::Busy).into(), ..Story::default() };
@@ -255,6 +279,101 @@ async fn a_chain_that_lost_its_lease_goes_no_further() {
     let problem = out.problem.unwrap();
     assert_eq!(problem.kind, Kind::Locked, "{problem}");
     assert!(!story.seen().contains(&"h2 does".to_owned()));
+}
+
+/// Its link broke, or an administrator ended it: nobody else has the object.
+#[tokio::test]
+async fn a_lock_that_is_lost_between_two_effects_is_taken_again() {
+    let w = World::new();
+    let ends = Some(w.path("h2/objects/thing/lock.pid"));
+    let (story, out) = ran(&w, Story { ends, ..Story::default() }, touch("h2", "b")).await;
+    assert_eq!((out.problem, out.done.len()), (None, 6));
+    assert_eq!(w.ledger(), ["before", "a", "b", "after"]);
+    for once in ["h1 does", "h2 does"] {
+        assert_eq!(story.seen().iter().filter(|s| *s == once).count(), 1, "{once}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_does_not_reach_what_is_done_again_after_the_first_effect() {
+    let w = World::new();
+    let cancel = Some(CancellationToken::new());
+    let (refuses, kind) = (1.into(), Some(Kind::Busy).into());
+    let story = Story { cancel, refuses, kind, ..Story::default() };
+    let (story, out) = ran(&w, story, touch("h2", "b")).await;
+    assert_eq!(out.problem.map(|p| p.kind), Some(Kind::Cancelled));
+    assert_eq!(out.left, ["touch after"]);
+    assert!(story.seen().contains(&"h2 does".to_owned()));
+}
+
+#[tokio::test]
+async fn a_chain_that_comes_to_nothing_loses_no_line_of_the_journal() {
+    let w = World::new();
+    std::fs::write(w.path("fact-before"), "").unwrap();
+    let (_, out) = ran(&w, Story { doubt: true, ..Story::default() }, touch("h2", "b")).await;
+    assert_eq!((out.problem, out.skipped), (None, vec!["touch before".to_owned()]));
+    let skipped = (Event::Skip, "touch before".to_owned());
+    assert_eq!(journal(&w, "h1").iter().filter(|l| **l == skipped).count(), 1);
+}
+
+/// One machine has one lock for both, which the chain takes once.
+#[tokio::test]
+async fn two_members_on_one_machine_are_one_chain_whatever_its_names() {
+    let w = World::new();
+    let hosts = ["h1", "h2"].map(|name| {
+        let mut host = host(name);
+        host.endpoint.address = "10.0.0.1".parse().unwrap();
+        host
+    });
+    let story = Arc::new(Story::default());
+    let second = Touch { host: hosts[1].clone(), ..touch("", "b") };
+    let g = graph_on(hosts.clone(), &story, second);
+    let targets = vec![lease::Target::new(tests::key(), "thing", hosts.to_vec())];
+    let out = run(&w.cx(), operation(&g, "me"), &g, targets, &Limits::of(1)).await;
+    assert_eq!((out.problem, out.done.len()), (None, 6));
+    assert_eq!(story.seen()[..9], FAST);
+    assert_eq!(w.ledger(), ["before", "a", "b", "after"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_answer_a_line_is_given_up() {
+    let running = Arc::new(cx::Running {
+        operation: operation(&Graph::new(), "me"),
+        leases: Vec::new(),
+        waiting: Default::default(),
+        numbers: Default::default(),
+        along: Default::default(),
+    });
+    let much: &str = "x".repeat(100 << 10).leak();
+    for (says, room, good) in [
+        ("ob-done begin 0 0\n", 64, true),
+        ("words\n\nob-done begin 0 0\n", 64, true),
+        // Takes no byte of what is said.
+        ("", 4, false),
+        ("", 64, false),
+        ("OK\n", 64, false),
+        ("ob-done begin 1 0\n", 64, false),
+        ("ob-done begin 0 x\n", 64, false),
+        ("ob-done begin 0 0", 64, true),
+        (much, 64, false),
+    ] {
+        let (ours, theirs) = tokio::io::duplex(room);
+        let (mut from, to) = (std::io::Cursor::new(says.to_owned()), theirs);
+        let (_unread, mut to) = tokio::io::split(to);
+        let host = tokio::spawn(async move {
+            let _ = tokio::io::copy(&mut from, &mut to).await;
+            if says.ends_with('0') {
+                let _ = tokio::io::AsyncWriteExt::shutdown(&mut to).await;
+            }
+            std::future::pending::<()>().await;
+            drop(to);
+        });
+        let waiting = cx::Waiting { running: running.clone(), lines: Vec::new() };
+        let mut hold = hold::Hold::new(Box::new(ours), "h1".into(), waiting);
+        let done = hold.begin(0).await;
+        assert_eq!(done.is_ok(), good, "{:.20}: {done:?}", says);
+        host.abort();
+    }
 }
 
 #[test]
