@@ -84,6 +84,24 @@ fn unmounted(s: &Story, host: usize, name: &str) {
     s.host(host).exec(&line).unwrap().ok().unwrap();
 }
 
+/// A cleaner of old files took it: the server runs, and nothing is removed under it.
+#[test]
+fn a_server_without_its_pid_file_is_no_stopped_one() {
+    if !may_make_hosts("a lost pid file") {
+        return;
+    }
+    let s = Story::new(1).unwrap();
+    let mut config = Config { protect: false, ..Config::single() };
+    config.clusters.get_mut("a").unwrap().allow = vec!["a".into()];
+    s.apply(&config).unwrap();
+    one_row(&s);
+    s.host(0).exec("rm /data/a/run/seekdb.pid").unwrap().ok().unwrap();
+    s.settled().unwrap();
+    s.tf.run(&["destroy", "-auto-approve", "-no-color"]).unwrap().ok().unwrap();
+    let left = s.host(0).exec("pgrep -x seekdb; ls -d /data/a").unwrap();
+    assert_eq!(left.stdout, "", "its process ended before its store went");
+}
+
 #[test]
 fn a_directory_that_is_missing_is_no_empty_database() {
     if !may_make_hosts("a missing directory") {

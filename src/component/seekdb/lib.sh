@@ -5,9 +5,23 @@ base=${1:?} own=$1/.ob
 umask 077
 
 # Sets sdb_p to the pid of the server of $base if it lives, and sdb_s to the fields of its stat file
-# from the state on. The pid file alone proves nothing: it outlives the process, and pids are used
-# again. Starts no process.
+# from the state on. A server lives on without its pid file, too: then any process counts that runs
+# in $base and whose program is a seekdb. Starts a process only for such a one.
 sdb_find() {
+  sdb_noted
+  [ -z "$sdb_p" ] || return 0
+  for sdb_d in /proc/[0-9]*; do
+    # shellcheck disable=SC3013 # Every sh that we meet has -ef: dash, bash, busybox.
+    [ "$sdb_d/cwd" -ef "$base" ] || continue
+    case $(readlink "$sdb_d/exe") in */seekdb|*'/seekdb (deleted)') ;; *) continue ;; esac
+    { read -r sdb_s < "$sdb_d/stat"; } 2>/dev/null || continue
+    sdb_p=${sdb_d#/proc/} sdb_s=${sdb_s##*) }
+    return 0
+  done
+}
+# As sdb_find, for the process that the pid file names. That file alone proves nothing: it outlives
+# the process, and pids are used again. Starts no process.
+sdb_noted() {
   sdb_p='' sdb_s='' sdb_c=''
   { read -r sdb_p < "$base/run/seekdb.pid"; } 2>/dev/null
   ob_numbers "$sdb_p" && { read -r sdb_s < "/proc/$sdb_p/stat"; } 2>/dev/null ||
@@ -58,7 +72,8 @@ sdb_process() {
 # Whether a server of $base has started but has not written its pid file, which takes seconds on a
 # busy host.
 sdb_begins() {
-  [ -z "$(sdb_pid)" ] || return 1
+  sdb_noted
+  [ -z "$sdb_p" ] || return 1
   for sdb_d in /proc/[0-9]*; do
     sdb_c=''
     { read -r sdb_c < "$sdb_d/cmdline"; } 2>/dev/null

@@ -107,3 +107,51 @@ macro_rules! about {
     };
 }
 pub(crate) use about;
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::gate;
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    /// Whoever takes it for stopped removes the store under it.
+    #[test]
+    fn a_server_lives_on_without_its_pid_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (base, other) = (dir.path().join("a"), dir.path().join("b"));
+        for at in [&base, &other] {
+            fs::create_dir_all(at.join("run")).unwrap();
+            fs::copy("/bin/sleep", at.join("seekdb")).unwrap();
+        }
+        let find = || {
+            let mut shell = Command::new("/bin/sh");
+            let text = format!("OB_STATE=/none\n{}{}sdb_pid", gate::LIB, super::LIB);
+            let out = shell.arg("-c").arg(text).arg("sh").arg(&base).output().unwrap();
+            assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
+            String::from_utf8(out.stdout).unwrap().trim().to_owned()
+        };
+        let run = |program: std::path::PathBuf, at: &std::path::Path| {
+            let mut command = Command::new(program);
+            command.arg("600").current_dir(at).stdout(Stdio::null()).spawn().unwrap()
+        };
+        let mut beside = [run(other.join("seekdb"), &other), run("/bin/sleep".into(), &base)];
+        assert_eq!(find(), "", "one of another directory, and another program in this one");
+        let mut server = run(base.join("seekdb"), &base);
+        let pid = server.id().to_string();
+        assert_eq!(find(), pid);
+        for noted in ["", "x", &beside[0].id().to_string(), "4194305", &pid] {
+            fs::write(base.join("run/seekdb.pid"), noted).unwrap();
+            assert_eq!(find(), pid, "{noted:?}");
+        }
+        fs::remove_file(base.join("seekdb")).unwrap();
+        fs::remove_dir_all(base.join("run")).unwrap();
+        assert_eq!(find(), pid, "its program was replaced");
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!(find(), "");
+        for child in &mut beside {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
