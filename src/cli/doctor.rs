@@ -2,7 +2,7 @@
 use super::journal;
 use super::output::{End, Out, table};
 use super::reach::{Where, told_apart};
-use crate::base::Problem;
+use crate::base::{Kind, Problem};
 use crate::component::database::{self, Database, Member, Root, Standing, Whose};
 use crate::component::host::MOUNT;
 use crate::engine::mark::Stage;
@@ -439,7 +439,12 @@ fn judge(seen: &Member, member: bool) -> (Level, &'static str) {
             "it takes writes, and a newer note names another member: the next plan says how to \
              choose between them",
         ),
-        Standing::Unreachable if seen.denied => (Level::Bad, database::account_again(member)),
+        Standing::Unreachable if seen.refuses(Kind::Denied) => {
+            (Level::Bad, database::account_again(member))
+        }
+        Standing::Unreachable if seen.refuses(Kind::Busy) => {
+            (Level::Warn, "its server answers that it cannot now: ask again in a minute")
+        }
         Standing::Unreachable => (
             Level::Bad,
             "its server runs and does not answer: read log/seekdb.log in its directory",

@@ -231,7 +231,7 @@ mod tests {
                 why: String::new(),
                 source: String::new(),
                 later: false,
-                denied: false,
+                refusal: None,
             }
         };
         use Standing::{Fenced, Opening, Stale, Standby, Stopped, Unreachable};

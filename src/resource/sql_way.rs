@@ -217,7 +217,7 @@ mod tests {
                             why: String::new(),
                             source: String::new(),
                             later: false,
-                            denied: false,
+                            refusal: None,
                         },
                     )
                 })

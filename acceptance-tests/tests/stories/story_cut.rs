@@ -121,7 +121,7 @@ fn neither_side_of_a_cut_pair_moves_the_role_and_the_same_command_does_it_afterw
         "it says whom it cannot reach: {one:?}"
     );
     assert!(
-        two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" does not answer"),
+        two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" cannot be asked"),
         "it says whom it cannot reach: {two:?}"
     );
     assert_eq!((cut.effects(), cut.writable()), (before, vec![true, false]), "nobody acted");
@@ -203,7 +203,7 @@ fn only_the_side_with_two_of_three_moves_the_role() {
     let [one, two] = cut.both(&to_c, &to_b);
     assert_eq!(one.0, 0, "the side with two of three acts: {one:?}");
     assert!(
-        two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" does not answer"),
+        two.0 != 0 && two.1.contains("he primary \"a\" of group \"g\" cannot be asked"),
         "the other one is refused: {two:?}"
     );
     assert_eq!(cut.writable(), [false, false, true]);

@@ -186,7 +186,7 @@ fn failover(s: &Story, config: &Config) -> Config {
     let mut other = config.clone().primary(new);
     other.group.as_mut().unwrap().failover = Some(stale);
     let why = s.refused(&other).unwrap();
-    assert!(why.contains("does not answer"), "a consent for another epoch is none: {why}");
+    assert!(why.contains("cannot be asked"), "a consent for another epoch is none: {why}");
     assert!(!s.writable(1 - dead).unwrap(), "nothing was opened");
 
     // A consent with a limit of the loss: a refusal leaves everything as it is, and the old primary

@@ -5,7 +5,7 @@
 //! older than another's missed a move. If such a member was the primary then, its store must never
 //! be started again.
 use super::{Database, Facts};
-use crate::base::ObjectName;
+use crate::base::{Kind, ObjectName, Problem};
 use crate::engine::journal::{FORMAT, formatted};
 use crate::engine::{Cx, Engine, Node};
 use serde::{Deserialize, Serialize};
@@ -170,8 +170,18 @@ pub struct Member {
     pub source: String,
     /// Its host could not be asked, because the way to log in is known at apply alone.
     pub later: bool,
-    /// Its server answers and refuses our account, which makes it unreachable for us.
-    pub denied: bool,
+    /// What its server answers instead, which makes it unreachable for us: it refuses our account
+    /// ([`Kind::Denied`]), or cannot answer now ([`Kind::Busy`]). A server that answers is not
+    /// gone.
+    pub refusal: Option<Problem>,
+}
+
+impl Member {
+    /// Whether its server answers that it refuses us in this way.
+    #[must_use]
+    pub fn refuses(&self, kind: Kind) -> bool {
+        self.refusal.as_ref().is_some_and(|problem| problem.kind == kind)
+    }
 }
 
 /// A group as it shall be.

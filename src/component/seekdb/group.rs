@@ -19,13 +19,13 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
                 note: None,
                 source: String::new(),
                 later: problem.kind == Kind::Later,
-                denied: false,
+                refusal: None,
                 why: problem.why,
             };
         }
     };
     // Nothing is known of it: what looks empty is a disk that is not mounted.
-    let (mut source, mut denied) = (String::new(), false);
+    let (mut source, mut refusal) = (String::new(), None);
     let (standing, why) = if facts.missing() {
         (Standing::Unreachable, missing(node).why)
     } else if facts.pid.is_some() {
@@ -37,8 +37,9 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
             // A young standby does not answer yet.
             Err(_) if facts.building_store.is_some() => (Standing::Building, String::new()),
             Err(problem) => {
-                denied = problem.kind == Kind::Denied;
-                (Standing::Unreachable, unasked(&problem))
+                let why = unasked(&problem);
+                refusal = matches!(problem.kind, Kind::Denied | Kind::Busy).then_some(problem);
+                (Standing::Unreachable, why)
             }
         }
     } else if facts.building_store.is_some() {
@@ -49,15 +50,15 @@ pub async fn look(cx: &Cx, node: &Node) -> Member {
         (Standing::Empty, String::new())
     };
     let note = facts.group.clone();
-    Member { standing, facts: Some(facts), note, why, source, later: false, denied }
+    Member { standing, facts: Some(facts), note, why, source, later: false, refusal }
 }
 
 /// Why a server that runs could not be asked.
 fn unasked(problem: &Problem) -> String {
-    if problem.kind == Kind::Denied {
-        format!("its server answers and refuses our account: {}", problem.why)
-    } else {
-        problem.why.clone()
+    match problem.kind {
+        Kind::Denied => format!("its server answers and refuses our account: {}", problem.why),
+        Kind::Busy => format!("its server answers that it cannot now: {}", problem.why),
+        _ => problem.why.clone(),
     }
 }
 

@@ -112,6 +112,10 @@ impl Refusal {
 
 /// The server refused the login (`ER_ACCESS_DENIED_ERROR`).
 pub const ACCESS_DENIED: u16 = 1045;
+/// The server has as many sessions as it may have (`ER_CON_COUNT_ERROR`), root's included.
+pub const FULL: u16 = 1040;
+/// As [`FULL`], for the sessions of one user (`ER_USER_LIMIT_REACHED`).
+pub const USER_FULL: u16 = 1226;
 /// The server takes no login without TLS (`ER_SECURE_TRANSPORT_REQUIRED`).
 pub const SECURE_TRANSPORT: u16 = 3159;
 /// A password that the server's policy refuses ([`SqlError::Policy`]).
@@ -166,6 +170,12 @@ impl SqlError {
                 Kind::Busy,
                 "it may be busy, or between two roles: run the same command again; \
                  if it stays so, read log/seekdb.log in its base directory",
+            ),
+            Self::Server { code: FULL | USER_FULL, .. } => (
+                Kind::Busy,
+                "its sessions are all taken: end some of its clients, then run the same command \
+                 again; max_connections or max_user_connections (SHOW GLOBAL VARIABLES) may be too \
+                 low",
             ),
             Self::Policy { .. } => (
                 Kind::User,

@@ -31,8 +31,8 @@ mod tests_tls;
 
 pub use crate::base::sql::{identifier, literal};
 pub use error::{
-    ACCESS_DENIED, READ_ONLY, READ_ONLY_USERS, Refusal, SECURE_TRANSPORT, STARTING,
-    STATEMENT_TIMEOUT, SqlError,
+    ACCESS_DENIED, FULL, READ_ONLY, READ_ONLY_USERS, Refusal, SECURE_TRANSPORT, STARTING,
+    STATEMENT_TIMEOUT, SqlError, USER_FULL,
 };
 pub use login::native_digest;
 pub use mask::mask;

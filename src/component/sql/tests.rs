@@ -1,8 +1,8 @@
 //! What a hostile server may answer, and the settings of a session.
 use super::fake::{Came, Fake, log_in, log_in_within};
 use super::session::{BYTES, ROWS, Row};
-use super::{Refusal, Session, SqlError, Tls, stays_on_host};
-use crate::base::Secret;
+use super::{FULL, Refusal, Session, SqlError, Tls, USER_FULL, stays_on_host};
+use crate::base::{Kind, Secret};
 use std::time::{Duration, Instant};
 
 /// Runs one statement whose answer is what `script` sends, and gives the session back.
@@ -275,4 +275,13 @@ async fn a_password_that_a_policy_refuses_is_named_as_that_with_what_the_policy_
     );
     assert!(problem.fix.contains("SET GLOBAL"), "{problem}");
     session.run("select 1").await.unwrap();
+}
+
+#[test]
+fn a_server_without_a_free_session_is_busy_and_says_the_way_out() {
+    for code in [FULL, USER_FULL] {
+        let problem = SqlError::Server { code, message: "many".into() }.explain("ask it", "here");
+        assert_eq!(problem.kind, Kind::Busy, "{problem}");
+        assert!(problem.fix.starts_with("its sessions are all taken: end some"), "{problem}");
+    }
 }

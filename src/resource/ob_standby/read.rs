@@ -103,36 +103,45 @@ pub async fn read(
     Ok(Found { state: Some(state), warnings })
 }
 
-/// Warns of the members that could not be looked at: those that do not answer, and those that answer
-/// and refuse our account. Without a place: this is said beside what is said of each host.
+/// Warns of the members that could not be looked at: those that do not answer, and those whose
+/// server answers that it refuses our account, or that it cannot answer now. Only the first ones
+/// may be gone. Without a place: this is said beside what is said of each host.
 fn unseen(
     group: &str,
     members: &BTreeMap<String, Node>,
     seen: &BTreeMap<String, Member>,
 ) -> Vec<Problem> {
-    let of = |denied: bool| {
-        let unseen = |m: &Member| m.standing == Standing::Unreachable && m.denied == denied;
+    let of = |kind: Option<Kind>| {
+        let unseen = |m: &Member| {
+            let refusal = m.refusal.as_ref().map(|r| r.kind);
+            m.standing == Standing::Unreachable && refusal == kind
+        };
         let all: Vec<_> = seen
             .iter()
             .filter(|(_, m)| unseen(m))
-            .filter_map(|(name, m)| Some((name, members.get(name)?.host.endpoint.show(), &m.why)))
+            .filter_map(|(name, m)| Some((name, members.get(name)?.host.endpoint.show(), m)))
             .collect();
         let names: Vec<_> = all.iter().map(|(n, ..)| format!("\"{n}\"")).collect();
-        let why: Vec<_> = all.iter().map(|(n, at, why)| format!("{n} on {at}: {why}")).collect();
-        (!all.is_empty()).then(|| (names.join(", "), why.join("; ")))
+        let why: Vec<_> = all.iter().map(|(n, at, m)| format!("{n} on {at}: {}", m.why)).collect();
+        let fix = all.iter().find_map(|(_, _, m)| m.refusal.as_ref()).map(|r| r.fix.clone());
+        (!all.is_empty()).then(|| (names.join(", "), why.join("; "), fix.unwrap_or_default()))
     };
-    let silent = of(false).map(|(names, why)| {
+    let silent = of(None).map(|(names, why, _)| {
         let what = format!("members of group \"{group}\" could not be looked at: {names}");
         Problem::new(Kind::Unreachable, what).why(why).fix(
             "bring them back; if the primary is among them and gone, a failover consent opens \
              another member",
         )
     });
-    let denied = of(true).map(|(names, why)| {
+    let denied = of(Some(Kind::Denied)).map(|(names, why, _)| {
         let what = format!("members of group \"{group}\" refuse the provider's account: {names}");
         Problem::new(Kind::Denied, what).why(why).fix(database::account_again(true))
     });
-    silent.into_iter().chain(denied).collect()
+    let busy = of(Some(Kind::Busy)).map(|(names, why, fix)| {
+        let what = format!("members of group \"{group}\" answer and cannot be asked now: {names}");
+        Problem::new(Kind::Busy, what).why(why).fix(fix)
+    });
+    silent.into_iter().chain(denied).chain(busy).collect()
 }
 
 fn show(loss: &Loss) -> String {
@@ -203,34 +212,38 @@ mod tests {
     use crate::resource::place;
 
     #[test]
-    fn who_refuses_our_account_is_never_taken_for_gone() {
+    fn who_answers_and_refuses_us_is_never_taken_for_gone() {
         let members = BTreeMap::from(["a", "b"].map(|name| {
             let place = ImportId::parse("ssh://u@10.0.0.1:22/d").and_then(place::whole).unwrap();
             let host = common::host(place::endpoint(place).unwrap(), "");
             let directory = Directory::parse("/d").unwrap();
             (name.to_owned(), Node::new(ObjectName::parse(name).unwrap(), host, directory, []))
         }));
-        let member = |denied| Member {
+        let member = |kind: Option<Kind>| Member {
             standing: Standing::Unreachable,
             facts: None,
             note: None,
             why: "so".into(),
             source: String::new(),
             later: false,
-            denied,
+            refusal: kind.map(|kind| Problem::new(kind, "x").fix("end some of its clients")),
         };
         for (a, b, want) in [
-            (false, false, &["\"a\", \"b\""][..]),
-            (true, true, &["\"a\", \"b\""]),
-            (true, false, &["\"b\"", "\"a\""]),
+            (None, None, &["\"a\", \"b\""][..]),
+            (Some(Kind::Denied), Some(Kind::Denied), &["\"a\", \"b\""]),
+            (Some(Kind::Denied), None, &["\"b\"", "\"a\""]),
+            (Some(Kind::Busy), None, &["\"b\"", "\"a\""]),
+            (Some(Kind::Busy), Some(Kind::Denied), &["\"b\"", "\"a\""]),
         ] {
             let seen = [("a".to_owned(), member(a)), ("b".to_owned(), member(b))].into();
             let said = unseen("g", &members, &seen);
             assert_eq!(said.len(), want.len(), "{said:?}");
             for (problem, names) in said.iter().zip(want) {
                 assert!(problem.what.ends_with(&format!(": {names}")), "{problem}");
-                let denied = problem.what.contains("refuse the provider's account");
-                assert_eq!(problem.fix.contains("failover"), !denied, "{problem}");
+                let silent = problem.what.contains("could not be looked at");
+                assert_eq!(problem.fix.contains("failover"), silent, "{problem}");
+                let busy = problem.what.contains("cannot be asked now");
+                assert_eq!(problem.fix == "end some of its clients", busy, "{problem}");
                 assert!(!problem.fix.contains("ob_cluster"), "{problem}");
             }
         }

@@ -263,10 +263,11 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
         // Its host answers, so the consent must say that this is known.
         let empty = standing == Standing::Empty;
         let unfenced = if empty { ", accept_unfenced = true" } else { "" };
+        let back = if empty { "" } else { " (a warning says why it cannot be asked)" };
         return Err(Problem::refused(format!(
             "the primary \"{lost}\" of group \"{}\" {}",
             plan.want.name,
-            if empty { "has no store any more" } else { "does not answer" }
+            if empty { "has no store any more" } else { "cannot be asked" }
         ))
         .why(format!(
             "{void}members: {}; opening \"{target}\" may lose rows that \"{lost}\" acknowledged and did \
@@ -274,8 +275,9 @@ fn failover(plan: &mut Plan<'_>, seen: &Seen, target: &str, heir: Node) -> Resul
             show(seen)
         ))
         .fix(format!(
-            "bring \"{lost}\" back; or consent to the loss: primary = \"{target}\" and failover = \
-             {{ epoch = {ask_for}, to = \"{target}\", creation = \"{}\"{unfenced} }}",
+            "bring \"{lost}\" back{back}; if it is gone for good, consent to the loss: primary = \
+             \"{target}\" and failover = {{ epoch = {ask_for}, to = \"{target}\", creation = \
+             \"{}\"{unfenced} }}",
             seen.creation
         ))
         .attribute(["failover"]));

@@ -246,6 +246,8 @@ fn a_failover_needs_a_consent_that_names_its_epoch() {
         |epoch, to: &str| Want { failover: Some(consent_to(to, epoch)), ..want("b", &["a", "b"]) };
     let asks = "failover = { epoch = 4, to = \"b\", creation = \"now\" }";
     assert!(kinds(&off, &want("b", &["a", "b"])).contains(asks));
+    // It may answer and have no session left: its standing alone does not tell.
+    assert!(kinds(&off, &want("b", &["a", "b"])).contains("cannot be asked"));
     let former = Consent { creation: "before".into(), ..consent_to("b", 4) };
     let former = Want { failover: Some(former), ..want("b", &["a", "b"]) };
     assert!(kinds(&off, &former).starts_with("refused"), "a consent of a former creation");

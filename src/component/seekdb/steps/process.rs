@@ -4,7 +4,7 @@ use super::super::{ACCOUNT, Dialect, Facts, Instance, about, dialect, server};
 use super::boot::{UNIT, boot};
 use super::{facts_of, id};
 use crate::base::{Kind, Pauses, Problem};
-use crate::component::sql::{ACCESS_DENIED, Login};
+use crate::component::sql::{ACCESS_DENIED, FULL, Login, USER_FULL};
 use crate::engine::{Check, Cx, Effect, Host, Impact, Node, Step, StepId};
 use async_trait::async_trait;
 use std::time::Duration;
@@ -60,6 +60,8 @@ impl StartServer {
                 session.value("select 1").await.map_or(Answer::Nothing, |_| Answer::Serves)
             }
             Err(error) if error.code() == Some(ACCESS_DENIED) => Answer::Denies,
+            // Its clients were faster, and have all its sessions.
+            Err(error) if matches!(error.code(), Some(FULL | USER_FULL)) => Answer::Serves,
             Err(_) => Answer::Nothing,
         })
     }
