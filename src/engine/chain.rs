@@ -63,12 +63,13 @@ impl<'a> Chain<'a> {
             fault::before(cx, *step).await;
             let Ok((Check::Needed(why), proof)) = step.ahead(cx).await else { return None };
             let values = cx.known(step.values(cx).await.ok()??);
-            programs.push(match step.effect() {
+            let effect = step.effect();
+            programs.push(match &effect {
                 Effect::Shell(program) => Some((program.name, program.script(&values).ok()?)),
                 Effect::Sql(sql) if !sql.end_others => None,
                 Effect::Sql(_) | Effect::Look(_) | Effect::Files(_) => return None,
             });
-            found.push((*step, why, proof, values));
+            found.push((*step, why, proof, values, effect));
         }
         // In the order of the steps: the first lock writes what the journal still waits for.
         let mut parts: Vec<(Host, Vec<Part<'_>>)> = Vec::new();
@@ -86,14 +87,15 @@ impl<'a> Chain<'a> {
                 Err(_) => return chain.let_go().await,
             };
         }
-        for (step, why, proof, values) in found {
-            let Some(act) = open(cx, step, &values).await else { return chain.let_go().await };
+        for (step, why, proof, values, effect) in found {
+            let opened = open(cx, step, effect, &values).await;
+            let Some(act) = opened else { return chain.let_go().await };
             chain.steps.push(Ready { step, why, proof, values, act });
         }
         Some(chain)
     }
 
-    /// Gives up what was made ready.
+    /// Closes the sessions and lets the locks go. `None`, for a chain that could not be made ready.
     async fn let_go(self) -> Option<Self> {
         for ready in self.steps {
             if let Act::Sql(session, _) = ready.act {
@@ -158,8 +160,8 @@ impl Ready<'_> {
 }
 
 /// Opens what the effect of a step needs beside its lock.
-async fn open(cx: &Cx, step: &dyn Step, values: &Values) -> Option<Act> {
-    match step.effect() {
+async fn open(cx: &Cx, step: &dyn Step, effect: Effect, values: &Values) -> Option<Act> {
+    match effect {
         Effect::Shell(program) => Some(Act::Shell(program.deadline)),
         Effect::Sql(sql) => {
             let statements = sql.statements.iter().map(|s| s.fill(values));

@@ -227,11 +227,16 @@ fn enter(passes: &[Pass], journal: &str) -> String {
     text
 }
 
+/// The command that writes a line to the journal.
+fn note(line: &Entry) -> String {
+    format!("ob_journal \"$ob_log\" {}", quote(&line.seal()))
+}
+
 /// Writes what comes before the effect to the journal.
 fn begin(passes: &[Pass], lines: &Lines<'_>) -> String {
     let mut text = String::new();
     for line in lines.before.iter().filter(|_| !passes.is_empty()) {
-        let _ = writeln!(text, "ob_journal \"$ob_log\" {}", quote(&line.seal()));
+        let _ = writeln!(text, "{}", note(line));
     }
     text + &fault::on_host(lines.kind, Point::Began)
 }
@@ -245,12 +250,8 @@ fn act(passes: &[Pass], lines: &Lines<'_>, body: &Body<'_>, stdin: &str) -> Stri
         format!("{BEGIN}{name}\n(\numask 022\n{program}\n){close}{stdin}\nob_rc=$?\n{END}\n");
     text += &fault::on_host(lines.kind, Point::Effected);
     if !passes.is_empty() {
-        let (end, fail) = (quote(&lines.end.seal()), quote(&lines.fail.seal()));
-        let _ = write!(
-            text,
-            "if [ $ob_rc = 0 ]; then ob_journal \"$ob_log\" {end}\n\
-             else ob_journal \"$ob_log\" {fail}; fi\n"
-        );
+        let (end, fail) = (note(lines.end), note(lines.fail));
+        let _ = write!(text, "if [ $ob_rc = 0 ]; then {end}\nelse {fail}; fi\n");
     }
     text
 }
@@ -286,7 +287,7 @@ pub fn hold(passes: &[Pass], steps: &[(usize, Held<'_>)]) -> String {
         let effected = fault::on_host(lines.kind, Point::Effected);
         let last = |line: &Entry| match passes {
             [] => String::new(),
-            _ => format!("ob_journal \"$ob_log\" {}\n", quote(&line.seal())),
+            _ => note(line) + "\n",
         };
         let (end, fail) = (last(lines.end), last(lines.fail));
         let _ =

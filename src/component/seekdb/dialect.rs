@@ -46,8 +46,8 @@ pub struct Dialect {
     pub own: &'static [&'static str],
     /// Hidden parameters that the server itself sets to other values than their defaults.
     pub own_hidden: &'static [&'static str],
-    /// Variables that the server itself sets to other values than their defaults, at its first start
-    /// or (`server_uuid`) at the second one.
+    /// Variables that the server itself sets to other values than their defaults, beside
+    /// [`VARIABLES`].
     pub own_variables: &'static [&'static str],
     /// Databases that a new server has, or makes by itself soon after its start, beside those that
     /// every version has.
@@ -55,6 +55,11 @@ pub struct Dialect {
     /// Jobs that a new server has beside [`JOBS`].
     pub jobs: &'static [&'static str],
 }
+
+/// Variables that a server of either family sets to other values than their defaults, at its first
+/// start or (`server_uuid`) at the second one.
+pub(super) const VARIABLES: [&str; 3] =
+    ["ob_tcp_invited_nodes", "parallel_servers_target", "server_uuid"];
 
 /// Jobs of a new server of both families.
 pub(super) const JOBS: [&str; 9] = [
@@ -111,7 +116,7 @@ pub static V1_4: Dialect = Dialect {
         "memory_limit",
     ],
     own_hidden: &["_bloom_filter_ratio", "_enable_dbms_job_package"],
-    own_variables: &["ob_tcp_invited_nodes", "parallel_servers_target", "server_uuid"],
+    own_variables: &[],
     databases: &[],
     jobs: &[],
 };
@@ -190,9 +195,6 @@ pub static V1_3: Dialect = Dialect {
         "_use_odps_jni_connector",
     ],
     own_variables: &[
-        "ob_tcp_invited_nodes",
-        "parallel_servers_target",
-        "server_uuid",
         "privilege_features_enable",
         "_enable_mysql_pl_priv_check",
         "ob_compatibility_version",
