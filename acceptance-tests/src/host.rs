@@ -51,6 +51,12 @@ impl Host {
         self.lab.init_of(&self.info).is_some()
     }
 
+    /// What the host's first process said; empty if it said nothing.
+    #[must_use]
+    pub fn boot_log(&self) -> String {
+        std::fs::read_to_string(self.lab.home(&self.info).join("boot.log")).unwrap_or_default()
+    }
+
     /// Cuts the host's power: every process dies at once, nothing is sent to anybody, the disk
     /// stays. Does nothing when the host is off.
     ///

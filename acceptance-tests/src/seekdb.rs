@@ -293,7 +293,11 @@ impl Drop for Alone {
     fn drop(&mut self) {
         let pid = fs::read_to_string(self.dir.path().join("run/seekdb.pid"));
         let process = pid.ok().and_then(|p| p.trim().parse().ok()).and_then(Process::of);
-        if let Some(process) = process {
+        // A server that has ended leaves its file behind, and its number may be another's now.
+        let runs_here = |p: &Process| {
+            fs::read_link(format!("/proc/{}/cwd", p.pid)).is_ok_and(|d| d == self.dir.path())
+        };
+        if let Some(process) = process.filter(runs_here) {
             process.signal(Signal::KILL);
             let _ = process.gone_within(Duration::from_secs(20));
         }

@@ -366,6 +366,53 @@ mod tests {
         assert_eq!(std::fs::read_to_string(state.join("machine")).unwrap(), "one\n");
     }
 
+    /// Numbers are used again: what a former holder noted may name any process by now.
+    #[test]
+    fn a_take_over_ends_the_former_holder_and_no_stranger() {
+        use std::process::{Child, Command, Stdio};
+        let dir = tempfile::tempdir().unwrap();
+        let object = dir.path().join("objects/k");
+        std::fs::create_dir_all(&object).unwrap();
+        let leads = |line: &str| -> Child {
+            let mut child = Command::new("setsid");
+            child.args(["sh", "-c", line]).stdout(Stdio::piped()).spawn().unwrap()
+        };
+        let start = |child: &Child| -> u64 {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap()
+        };
+        let mut stranger = leads("exec sleep 60");
+        let since = start(&stranger);
+        let stranger_is = |since: u64| format!("{} {since}\n", stranger.id());
+        for (noted, seconds) in [
+            (None, 60),
+            (Some(stranger_is(since - 1)), 1),
+            // As it was before a start stood behind the number.
+            (Some(format!("{}\n", stranger.id())), 1),
+            (Some(String::new()), 1),
+        ] {
+            let lock = quote(&text(&object.join("lock")));
+            let mut holder =
+                leads(&format!("exec 9>>{lock}; flock 9; echo; sleep {seconds}; exit 7"));
+            std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+            let ended = noted.is_none();
+            let noted = noted.unwrap_or_else(|| format!("{} {}\n", holder.id(), start(&holder)));
+            std::fs::write(object.join("lock.pid"), &noted).unwrap();
+            let set = format!("OB_STATE={}", quote(&text(dir.path())));
+            let script = format!("{set}\n{LIB}ob_evict k\n");
+            let out = Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert!(out.status.success(), "{noted}: {}", String::from_utf8_lossy(&out.stderr));
+            assert_eq!(
+                holder.wait().unwrap().code(),
+                if ended { None } else { Some(7) },
+                "{noted}"
+            );
+        }
+        assert!(stranger.try_wait().unwrap().is_none(), "a stranger was killed");
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+
     fn text(path: &std::path::Path) -> String {
         path.display().to_string()
     }

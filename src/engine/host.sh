@@ -199,7 +199,8 @@ ob_enter() {
   esac
   flock -w 20 "$ob_fd" ||
     { echo "ob-gate: another effect on $1 still runs on this host" >&2; exit 75; }
-  echo "$$" > "$OB_STATE/objects/$1/lock.pid"
+  ob_process "$$"
+  echo "$$ $ob_start" > "$OB_STATE/objects/$1/lock.pid"
   ob_fd=$((ob_fd - 1))
   ob_check_gate "$1" "$2"
 }
@@ -229,12 +230,14 @@ ob_prune_journals() (
 ob_evict() {
   exec 8>>"$OB_STATE/objects/$1/lock"
   flock -n 8 && { exec 8>&-; return 0; }
-  ob_pid=$(cat "$OB_STATE/objects/$1/lock.pid" 2>/dev/null)
-  if ob_numbers "$ob_pid" && [ -r "/proc/$ob_pid/stat" ]; then
+  # Whoever has just taken the lock has not noted itself yet, and numbers are used again: only the
+  # process that noted itself is ended.
+  { read -r ob_pid ob_since < "$OB_STATE/objects/$1/lock.pid"; } 2>/dev/null
+  ob_process "$$"
+  ob_own=$ob_group
+  if ob_numbers "$ob_pid" "$ob_since" && ob_process "$ob_pid" && [ "$ob_start" = "$ob_since" ]; then
     # Its whole process group: the shell, what it runs, and the watchdog above it.
-    ob_group=$(ob_group_of "$ob_pid") ob_own=$(ob_group_of "$$")
-    [ "${ob_group:-0}" -gt 1 ] && [ "$ob_group" != "$ob_own" ] &&
-      kill -9 "-$ob_group" 2>/dev/null
+    [ "$ob_group" -gt 1 ] && [ "$ob_group" != "$ob_own" ] && kill -9 "-$ob_group" 2>/dev/null
     kill -9 "$ob_pid" 2>/dev/null
   fi
   flock -w 10 8 ||
@@ -242,13 +245,16 @@ ob_evict() {
   exec 8>&-
 }
 
-# Prints the process group of PID. A process may have any name: fields count from the last ')'.
-ob_group_of() {
-  read -r ob_stat < "/proc/$1/stat" || return 0
+# Sets ob_group and ob_start, the process group of PID and its start in clock ticks since the boot;
+# fails if there is no such process. A process may have any name: fields count from the last ')'.
+ob_process() {
+  ob_group='' ob_start=''
+  { read -r ob_stat < "/proc/$1/stat"; } 2>/dev/null || return 1
   ob_stat=${ob_stat##*) }
   # shellcheck disable=SC2086 # The fields of the line.
   set -- $ob_stat
-  echo "$3"
+  ob_group=$3 ob_start=${20}
+  ob_numbers "$ob_group" "$ob_start"
 }
 
 # Obeys lines on stdin while this shell holds the locks, and answers each with `ob-done`, that line

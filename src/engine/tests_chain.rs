@@ -67,7 +67,8 @@ impl SqlSession for Say {
             cancel.cancel();
         }
         if let Some(pid) = self.story.ends.as_ref().filter(|_| self.name() == "h1") {
-            let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+            let noted = std::fs::read_to_string(pid).unwrap();
+            let pid = noted.split_once(' ').unwrap().0.parse().unwrap();
             let pid = rustix::process::Pid::from_raw(pid).unwrap();
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         }

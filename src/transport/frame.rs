@@ -26,6 +26,11 @@ pub const COMMAND: &str = "exec /bin/sh -c 'read -r ob && eval \"$ob\"'";
 const ENVIRONMENT: &str = "export LC_ALL=C \
     PATH=\"${PATH:-/usr/local/bin:/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin\"";
 
+/// Prints the number of this shell and, behind it, when it started (field 22 of its `stat`, in clock
+/// ticks since the boot). Without `/proc` the second number is missing.
+const NUMBERS: &str = "ob_s=; { read -r ob_s </proc/$$/stat; } 2>/dev/null; set -- ${ob_s##*) }; \
+    echo \"$$ ${20}\"";
+
 /// The most bytes that an open script may say before it is ready, and the most that are kept of
 /// noise.
 const TALK: usize = 64 << 10;
@@ -75,7 +80,7 @@ impl Frame {
         // cannot run half of it. The `exit` behind them keeps the shell from taking the script's
         // input for commands.
         let text = format!(
-            "{merge}{ENVIRONMENT}; printf '\\nob-{nonce} pid %s\\n' $$; {become_user}\n\
+            "{merge}{ENVIRONMENT}; printf '\\nob-{nonce} pid '; {NUMBERS}; {become_user}\n\
              {ENVIRONMENT}; umask 022\n{home}{ROOT}\
              ob_ready() {{ printf '\\nob-{nonce} ready\\n'; }}\n\
              {end}printf '\\nob-{nonce} begin\\n'\n{{\n{}\n}}; exit\n",
@@ -91,7 +96,7 @@ impl Frame {
             mark: format!("\nob-{} ", self.nonce).into_bytes(),
             limit: self.limit,
             read: 0,
-            pid: None,
+            group: None,
             ready: None,
             stage: Stage::Noise,
             out: Vec::new(),
@@ -123,6 +128,46 @@ fn as_user(login: &str, user: Option<&str>, words: &str) -> String {
     )
 }
 
+/// The process group of a script on its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Number of the group and of its first process; never 0 or 1.
+    number: u32,
+    /// When its first process started, in clock ticks since the boot; `None` on a host without
+    /// `/proc`.
+    start: Option<u64>,
+}
+
+impl Group {
+    /// Reads what [`NUMBERS`] prints. A host may print anything: 0 and 1 are refused, because `kill`
+    /// takes -0 for the caller's own group and -1 for every process.
+    fn parse(text: &str) -> Option<Self> {
+        let (number, start) = text.split_once(' ').unwrap_or((text, ""));
+        Some(Self {
+            number: number.parse().ok().filter(|n| (2..=i32::MAX as u32).contains(n))?,
+            start: start.trim().parse().ok(),
+        })
+    }
+
+    /// The command that kills the group and nothing else. It may reach the host long after it was
+    /// sent (a cut link delivers it when it is whole again), and numbers are used again: a first
+    /// process with another start is a stranger. Without a first process the number can only be the
+    /// group's: it is not given again while the group has a member.
+    ///
+    /// Any login shell can read it: see [`COMMAND`].
+    #[must_use]
+    pub fn kill(self) -> String {
+        let Self { number, start } = self;
+        // With `-s`, because dash takes no process group after `kill -KILL --`.
+        let kill = format!("kill -s KILL -- -{number}");
+        let Some(start) = start else { return format!("exec /bin/sh -c '{kill}'") };
+        format!(
+            "exec /bin/sh -c 's=; read -r s </proc/{number}/stat; set -- ${{s##*) }}; \
+             [ ${{20:-{start}}} = {start} ] && {kill}'"
+        )
+    }
+}
+
 /// How far the reading of an answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -142,7 +187,7 @@ pub struct Answer {
     limit: usize,
     read: usize,
     /// The script's process group on the host, as soon as it is known.
-    pub pid: Option<u32>,
+    pub group: Option<Group>,
     /// The place in `out` at which the script called `ob_ready`.
     ready: Option<usize>,
     stage: Stage,
@@ -165,23 +210,24 @@ impl Answer {
         self.out.extend_from_slice(data);
         while let Some((at, next)) = self.line() {
             let word = String::from_utf8_lossy(&self.out[at + self.mark.len()..next - 1]);
-            let (word, number) = word.split_once(' ').unwrap_or((&word, ""));
-            match (word, self.stage, number.parse::<u32>()) {
-                ("pid", Stage::Noise, Ok(pid)) => {
-                    self.pid = Some(pid);
+            let (word, rest) = word.split_once(' ').unwrap_or((&word, ""));
+            let (group, status) = (Group::parse(rest), rest.parse::<u32>().ok());
+            match (word, self.stage, group, status) {
+                ("pid", Stage::Noise, Some(group), _) => {
+                    self.group = Some(group);
                     self.out.drain(at..next);
                     self.scanned = at;
                 }
-                ("begin", Stage::Noise, _) => {
+                ("begin", Stage::Noise, ..) => {
                     self.out.drain(..next);
                     (self.stage, self.scanned) = (Stage::Within, 0);
                 }
-                ("ready", Stage::Within, _) if self.ready.is_none() => {
+                ("ready", Stage::Within, ..) if self.ready.is_none() => {
                     self.ready = Some(at);
                     self.out.drain(at..next);
                     self.scanned = at;
                 }
-                ("end", Stage::Within, Ok(status)) => {
+                ("end", Stage::Within, _, Some(status)) => {
                     self.out.truncate(at);
                     self.stage = Stage::Ended(i32::try_from(status).unwrap_or(-1));
                     return self.bounded(self.out.len(), self.limit);
@@ -261,7 +307,7 @@ impl Answer {
             // script's last line counts. A signal may come after that line: then the channel's
             // status counts.
             (Stage::Ended(status), None | Some(0)) => status,
-            (Stage::Noise, _) if self.pid.is_none() => {
+            (Stage::Noise, _) if self.group.is_none() => {
                 return Err(TransportError::NoShell(self.said()));
             }
             (_, None | Some(0)) => return Err(TransportError::NotWhole(self.said())),
@@ -307,7 +353,7 @@ impl Answer {
             }
             match from.read(&mut buffer).await {
                 Ok(n) if n > 0 => self.stdout(&buffer[..n])?,
-                _ if self.stage == Stage::Noise && self.pid.is_none() => {
+                _ if self.stage == Stage::Noise && self.group.is_none() => {
                     return Err(TransportError::NoShell(self.said()));
                 }
                 _ => return Err(TransportError::Ended(self.said())),

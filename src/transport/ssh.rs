@@ -2,7 +2,7 @@
 //!
 //! A script whose answer never comes may or may not have run. Such an error says so, and nothing is
 //! repeated here.
-use super::frame::{COMMAND, Frame};
+use super::frame::{COMMAND, Frame, Group};
 use super::handshake::{Client, Ended};
 use super::stream::Stream;
 use super::{Duplex, Input, Output, TransportError};
@@ -136,7 +136,7 @@ impl Connection {
             match message {
                 Some(ChannelMsg::Data { data }) => {
                     let taken = answer.stdout(&data);
-                    end.pid = answer.pid;
+                    end.group = answer.group;
                     taken?;
                     if answer.is_ready() {
                         ready.notify_one();
@@ -231,7 +231,7 @@ impl Connection {
             Err(TransportError::Timeout(deadline, "a script was started".into()))
         });
         if let Err(TransportError::Timeout(..) | TransportError::TooMuch { .. }) = &started {
-            self.end(answer.pid);
+            self.end(answer.group);
         }
         Ok(Box::new(started?))
     }
@@ -312,17 +312,16 @@ impl Connection {
     }
 
     /// Kills a process group on the host.
-    async fn kill(self: &Arc<Self>, group: u32) -> Result<(), russh::Error> {
+    async fn kill(self: &Arc<Self>, group: Group) -> Result<(), russh::Error> {
         let mut channel =
             self.channel(|c| async move { c.handle.channel_open_session().await }).await?;
-        // With `-s`, because dash takes no process group after `kill -KILL --`.
-        channel.exec(true, format!("exec /bin/sh -c 'kill -s KILL -- -{group}'")).await?;
+        channel.exec(true, group.kill()).await?;
         while channel.wait().await.is_some() {}
         Ok(())
     }
 
     /// Kills, in the background, a process group that was given up.
-    fn end(self: &Arc<Self>, group: Option<u32>) {
+    fn end(self: &Arc<Self>, group: Option<Group>) {
         let (connection, Some(group)) = (self.clone(), group) else { return };
         tokio::spawn(async move { tokio::time::timeout(KILL, connection.kill(group)).await });
     }
@@ -376,7 +375,7 @@ impl Connection {
                 connection: self.clone(),
                 write,
                 permit: Some(permit),
-                pid: None,
+                group: None,
                 closed: false,
                 done: false,
             },
@@ -396,7 +395,7 @@ struct End {
     connection: Arc<Connection>,
     write: Arc<ChannelWriteHalf<Msg>>,
     permit: Option<Permit>,
-    pid: Option<u32>,
+    group: Option<Group>,
     closed: bool,
     done: bool,
 }
@@ -406,8 +405,9 @@ impl Drop for End {
         if self.closed {
             return;
         }
-        let (connection, write, permit, done, pid) =
-            (self.connection.clone(), self.write.clone(), self.permit.take(), self.done, self.pid);
+        let (connection, write, permit) =
+            (self.connection.clone(), self.write.clone(), self.permit.take());
+        let (done, group) = (self.done, self.group);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if !done {
@@ -416,8 +416,8 @@ impl Drop for End {
             let _ = write.close().await;
             // sshd passes no signal on to sessions of root (it has no separated process for them),
             // so a second session does.
-            if let (false, Some(pid)) = (done, pid) {
-                let _ = tokio::time::timeout(KILL, connection.kill(pid)).await;
+            if let (false, Some(group)) = (done, group) {
+                let _ = tokio::time::timeout(KILL, connection.kill(group)).await;
             }
             drop(permit);
         });

@@ -185,9 +185,11 @@ impl World {
     /// Runs a script on every host at once; all hosts must be on.
     fn everywhere(&self, script: &str) -> Result<()> {
         let run = |host: crate::Host| {
-            host.exec(script)
-                .and_then(crate::run::Output::ok)
-                .with_context(|| format!("on {}", host.name()))
+            host.exec(script).and_then(crate::run::Output::ok).with_context(|| {
+                let log = host.boot_log();
+                let state = if host.is_on() { "on" } else { "off" };
+                format!("on {}, which is {state}; its init said: {}", host.name(), log.trim())
+            })
         };
         std::thread::scope(|s| {
             let all: Vec<_> =

@@ -4,7 +4,7 @@ use crate::transport::local::converse;
 use std::process::Stdio;
 use tokio::process::Command;
 
-const SAID: &str = "noise\nob-N pid 7\n\nob-N begin\nsaid\n\nob-N ready\nmore\nob-N end 3\nlate";
+const SAID: &str = "noise\nob-N pid 7 5\n\nob-N begin\nsaid\n\nob-N ready\nmore\nob-N end 3\nlate";
 
 /// An answer that is read in pieces of `size` bytes; `N` stands for the frame's number.
 fn read(text: &str, size: usize, limit: usize) -> Result<Answer, TransportError> {
@@ -20,7 +20,7 @@ fn read(text: &str, size: usize, limit: usize) -> Result<Answer, TransportError>
 fn what_lies_between_the_lines_is_the_answer_however_it_comes_in_pieces() {
     for size in 1..120 {
         let answer = read(SAID, size, 20).unwrap();
-        assert!(answer.ended() && answer.is_ready() && answer.pid == Some(7));
+        assert!(answer.ended() && answer.is_ready() && answer.group == Group::parse("7 5"));
         let out = answer.finish(Some(0)).unwrap();
         assert_eq!((out.stdout.as_str(), out.status), ("said\nmore", 3), "{size}");
     }
@@ -156,4 +156,63 @@ async fn any_login_shell_hands_the_script_on() {
     found.dedup();
     println!("login shells tried: {}", found.join(" "));
     assert!(found.contains(&"sh") && found.contains(&"bash"), "{found:?}");
+}
+
+/// A link that was cut delivers what was sent when it is whole again, and by then the number of the
+/// group may be another's.
+#[test]
+fn a_kill_that_comes_late_ends_no_stranger() {
+    use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+    let mut found = Vec::new();
+    for shell in "sh bash dash csh tcsh fish zsh ksh mksh yash".split(' ') {
+        let say = |line: &str| std::process::Command::new(shell).args(["-c", line]).output();
+        if say("true").is_err() {
+            continue;
+        }
+        // The first process of a group, and a program of the same group.
+        let begin = || {
+            let line =
+                format!("{NUMBERS}; sleep 60 >/dev/null & echo $!; exec sleep 60 >/dev/null");
+            let mut first = std::process::Command::new("setsid");
+            let mut first = first.args(["sh", "-c", &line]).stdout(Stdio::piped()).spawn().unwrap();
+            let said = std::io::read_to_string(first.stdout.take().unwrap()).unwrap();
+            let (numbers, program) = said.trim().split_once('\n').unwrap();
+            let program = Pid::from_raw(program.parse().unwrap()).unwrap();
+            (first, program, Group::parse(numbers).unwrap())
+        };
+        let lives = |p: Pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{p}/stat")).unwrap_or_default();
+            test_kill_process(p).is_ok() && !stat.contains(") Z ")
+        };
+        let (mut first, program, group) = begin();
+        let own = Pid::from_child(&first);
+        let start = group.start.map(|s| s - 1);
+        say(&Group { start, ..group }.kill()).unwrap();
+        assert!(lives(own) && lives(program), "{shell} kills strangers");
+        say(&group.kill()).unwrap();
+        first.wait().unwrap();
+        assert!(!lives(program), "{shell} kills not the whole group");
+        // Only a member is left.
+        let (mut first, program, group) = begin();
+        kill_process(Pid::from_child(&first), Signal::KILL).unwrap();
+        first.wait().unwrap();
+        assert!(lives(program));
+        say(&group.kill()).unwrap();
+        assert!(!lives(program), "{shell} leaves a member");
+        found.push(shell);
+    }
+    println!("login shells tried: {}", found.join(" "));
+    assert!(found.contains(&"sh") && found.contains(&"bash"), "{found:?}");
+}
+
+#[test]
+fn a_host_names_no_group_that_is_everybody() {
+    for (text, start) in [("7 5", Some(5)), ("7", None), ("7 ", None), ("7 x", None)] {
+        assert_eq!(Group::parse(text), Some(Group { number: 7, start }), "{text:?}");
+    }
+    for text in ["", "0 5", "1 5", "-1 5", "x 5", "4294967295 5", "2147483648"] {
+        assert_eq!(Group::parse(text), None, "{text:?}");
+    }
+    let unknown = Group { number: 7, start: None };
+    assert_eq!(unknown.kill(), "exec /bin/sh -c 'kill -s KILL -- -7'");
 }
