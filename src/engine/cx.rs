@@ -29,9 +29,9 @@ pub fn on_the_way(error: &TransportError, endpoint: &Endpoint) -> Problem {
         TransportError::HostKeyChanged { .. } | TransportError::HostKeyRevoked(_) if pinned => {
             Problem { kind: Kind::NoWay, ..problem }
         }
-        TransportError::Auth { .. } | TransportError::Identity(..) => {
-            Problem { kind: Kind::NoWay, ..problem }
-        }
+        TransportError::Auth { .. }
+        | TransportError::LoginEnded(..)
+        | TransportError::Identity(..) => Problem { kind: Kind::NoWay, ..problem },
         _ => problem,
     }
 }

@@ -24,7 +24,7 @@ pub struct Tried {
 /// Logs in, or says what was tried. The caller's deadline bounds all of it.
 ///
 /// # Errors
-/// [`Failure::Final`] when the host or the agent refuses; [`Failure::Dropped`] when the link ends
+/// [`Failure::Final`] when the host or the agent refuses; [`Failure::NoAnswer`] when the link ends
 /// before the answer; [`Failure::Again`] when the host ended the connection and keys are left.
 pub async fn authenticate(
     handle: &mut Handle<Client>,
@@ -53,7 +53,7 @@ pub async fn authenticate(
             Ok(true) => return Ok(()),
             Ok(false) => {}
             // A link that ends after a refusal means sshd's MaxAuthTries or a penalty.
-            Err(Failure::Dropped(why)) if tried.said.len() > said => {
+            Err(Failure::NoAnswer(why)) if tried.said.len() > said => {
                 if tried.refused.len() > before && tried.connections < CONNECTIONS {
                     return Err(Failure::Again);
                 }
@@ -76,7 +76,7 @@ pub async fn authenticate(
 }
 
 fn broken(e: impl std::fmt::Display) -> Failure {
-    Failure::Dropped(format!("the link ended during login: {e}"))
+    Failure::NoAnswer(e.to_string())
 }
 
 /// Judges the answer to one try; `true`: logged in. russh reports a link that breaks during the
@@ -92,7 +92,7 @@ fn verdict(
         AuthResult::Failure { remaining_methods, .. }
             if remaining_methods.is_empty() && handle.is_closed() =>
         {
-            Err(broken("the host closed the connection"))
+            Err(broken("it closed the connection"))
         }
         AuthResult::Failure { remaining_methods, partial_success } => {
             let more = if *partial_success { ", accepted but the host asks for more" } else { "" };

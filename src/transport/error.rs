@@ -49,6 +49,9 @@ pub enum TransportError {
         /// What was tried.
         tried: String,
     },
+    /// The host took part in the login and ended it without an answer, again and again.
+    #[error("the host ended the login of {0} without an answer: {1}")]
+    LoginEnded(String, String),
     /// The identity itself is unusable (missing file, wrong passphrase, unknown name).
     #[error("identity \"{0}\" cannot be used: {1}")]
     Identity(String, String),
@@ -95,6 +98,15 @@ pub enum TransportError {
 
 fn said(text: &str) -> String {
     if text.is_empty() { "; it said nothing".to_owned() } else { format!("; it said: {text}") }
+}
+
+/// Where to look when a key is right and the account is not.
+fn account(user: &str) -> String {
+    format!(
+        "the host's log of sshd says what refuses the account (`journalctl -t sshd`, \
+         /var/log/auth.log or /var/log/secure): it has expired (`chage -l {user}`), /etc/nologin is \
+         there, or AllowUsers or PAM does not let it in"
+    )
 }
 
 impl TransportError {
@@ -158,8 +170,14 @@ impl TransportError {
                 format!(
                     "add the public key to ~{user}/.ssh/authorized_keys there, or name another \
                      identity; of an agent with many keys choose one: name the file of its public \
-                     key (private_key_file, or ob --identity)"
+                     key (private_key_file, or ob --identity); if the key is there, {}",
+                    account(user)
                 ),
+            ),
+            Self::LoginEnded(user, _) => (
+                Kind::User,
+                "login was ended by host",
+                format!("nothing is known of what runs there; {}", account(user)),
             ),
             Self::Identity(..) => (
                 Kind::User,

@@ -27,9 +27,12 @@ pub enum Failure {
     Refused(String),
     /// The host ended the connection after some keys, and others are left: connect again.
     Again,
-    /// The link ended before the login was answered. A busy sshd (`MaxStartups`) does that at
+    /// The link ended before the host key was shown. A busy sshd (`MaxStartups`) does that at
     /// random.
     Dropped(String),
+    /// The link ended instead of an answer to the login. sshd does that when PAM refuses the
+    /// account after the key was taken: "Access denied for user … by PAM account configuration".
+    NoAnswer(String),
 }
 
 impl From<russh::Error> for Failure {
@@ -90,7 +93,9 @@ impl Handler for Client {
                 format!("the host ended the connection: {}", info.message)
             }
             DisconnectReason::Error(Failure::Final(e)) => e.to_string(),
-            DisconnectReason::Error(Failure::Dropped(why) | Failure::Refused(why)) => {
+            DisconnectReason::Error(
+                Failure::Dropped(why) | Failure::Refused(why) | Failure::NoAnswer(why),
+            ) => {
                 format!("the connection broke: {why}")
             }
             DisconnectReason::Error(Failure::Again) => "the host ended the login".to_owned(),

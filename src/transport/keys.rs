@@ -158,7 +158,10 @@ async fn decode(text: String, passphrase: Option<Secret>) -> Result<Arc<PrivateK
                 "cannot be read: the passphrase is wrong or it is no OpenSSH or PEM private key"
                     .to_owned()
             }
-            (_, None) => "cannot be read: it is no OpenSSH or PEM private key".to_owned(),
+            (_, None) => "cannot be read: it is no OpenSSH or PEM private key; its lines \
+                          `-----BEGIN …-----` and `-----END …-----` stand alone, and a line end \
+                          closes the last one"
+                .to_owned(),
         })
     });
     work.await.map_err(|_| "could not be decoded".to_owned())?

@@ -24,6 +24,10 @@ const HANDSHAKES: usize = 32;
 /// Handshakes at once with one host: sshd's `MaxStartups` begins to drop connections at 10.
 const PER_HOST: usize = 4;
 
+/// How often a login is tried that the host ends without an answer. A host that goes down does that
+/// once; one that refuses the account does it each time, and may count it as an attack.
+const LOGINS: u32 = 3;
+
 /// How patient the pool is. The defaults are for the product; tests make it quicker.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -177,24 +181,33 @@ impl Pool {
     ) -> Result<Arc<Connection>, TransportError> {
         let login = keys::login(&self.config, endpoint).await?;
         let (started, mut tries, mut tried) = (Instant::now(), 0_u32, Tried::default());
+        let mut unanswered = 0;
         let (first, longest) = (Duration::from_millis(50), Duration::from_secs(1));
         let mut pauses = Pauses::growing(first, longest).scattered();
         loop {
             tries += 1;
-            let (patience, why) = match self.attempt(endpoint, traffic, &login, &mut tried).await {
+            let attempt = self.attempt(endpoint, traffic, &login, &mut tried).await;
+            let so_far = started.elapsed();
+            let said = |why| format!("{why} ({tries} tries in {:.0} s)", so_far.as_secs_f64());
+            let (patience, error) = match attempt {
                 Ok(connection) => return Ok(connection),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Again) => continue,
-                Err(Failure::Refused(why)) => (self.patience.refused, why),
-                Err(Failure::Dropped(why)) => (self.patience.dropped, why),
+                Err(Failure::Refused(why)) => {
+                    (self.patience.refused, TransportError::Unreachable(said(why)))
+                }
+                Err(Failure::Dropped(why)) => {
+                    (self.patience.dropped, TransportError::Unreachable(said(why)))
+                }
+                Err(Failure::NoAnswer(why)) => {
+                    unanswered += 1;
+                    let more = unanswered < LOGINS;
+                    let patience = if more { self.patience.dropped } else { Duration::ZERO };
+                    (patience, TransportError::LoginEnded(login.user.clone(), said(why)))
+                }
             };
-            let pause = pauses.next().filter(|pause| started.elapsed() + *pause <= patience);
-            let Some(pause) = pause else {
-                return Err(TransportError::Unreachable(format!(
-                    "{why} ({tries} tries in {:.0} s)",
-                    started.elapsed().as_secs_f64()
-                )));
-            };
+            let pause = pauses.next().filter(|pause| so_far + *pause <= patience);
+            let Some(pause) = pause else { return Err(error) };
             tokio::time::sleep(pause).await;
         }
     }

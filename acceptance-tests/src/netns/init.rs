@@ -21,6 +21,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+/// The file by which a host says that its init has started everything. A daemon's own pid file says
+/// less: sshd writes it in the background, while the init still waits for the foreground to end, and
+/// who kills all processes then ends the init, too.
+pub const BOOTED: &str = "/run/lab-booted";
+
 /// The shell program that is the host's init. The shell reaps every orphan, so that a program that
 /// waits for a daemon's end does not take a zombie for a living daemon.
 const INIT: &str = r#"
@@ -29,6 +34,7 @@ for f in /etc/sysctl.d/*.conf; do
 done
 if [ -x /usr/sbin/cron ]; then /usr/sbin/cron; fi
 /usr/sbin/sshd -f /etc/ssh/sshd_config || exit 1
+: > "$0"
 trap : TERM INT HUP
 while :; do sleep 2147483647 & wait; done
 "#;
@@ -69,7 +75,7 @@ pub fn main(id: u8, name: &str) -> Result<()> {
         return Err(systemd::exec());
     }
     let e = Command::new("/bin/sh")
-        .args(["-c", INIT])
+        .args(["-c", INIT, BOOTED])
         .env_clear()
         .envs([
             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),

@@ -45,7 +45,7 @@ pub fn prepare(info: &Info, host_keys: HostKeys) -> Result<()> {
     net::bridge(info)
 }
 
-/// Boots those of the hosts that are off, and waits for their sshd.
+/// Boots those of the hosts that are off, and waits until they have started their sshd.
 pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
     let off: Vec<&HostInfo> = hosts.iter().copied().filter(|h| info.init_of(h).is_none()).collect();
     for some in off.chunks(AT_ONCE) {
@@ -55,10 +55,10 @@ pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
         let end = Instant::now() + lab::BOOT;
         for (host, gone) in started {
             let limit = end.saturating_duration_since(Instant::now());
+            let file = if info.systemd { systemd::BOOTED } else { init::BOOTED };
             let ready = || {
-                info.init_of(host).is_some_and(|p| {
-                    Path::new(&format!("/proc/{}/root/run/lab-sshd.pid", p.pid)).exists()
-                })
+                info.init_of(host)
+                    .is_some_and(|p| Path::new(&format!("/proc/{}/root{file}", p.pid)).exists())
             };
             if !until(limit, || gone.load(Ordering::Acquire) || ready()) || !ready() {
                 let log = fs::read_to_string(info.home(host).join("boot.log")).unwrap_or_default();

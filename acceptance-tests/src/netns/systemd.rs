@@ -55,6 +55,9 @@ const MASKED: &[&str] = &[
 const HIDDEN: &[&str] =
     &["usr/lib/systemd/system-generators", "var/lib/systemd", "etc/modules-load.d"];
 
+/// The file that sshd writes when it listens, the last that is waited for.
+pub const BOOTED: &str = "/run/lab-sshd.pid";
+
 /// The host's sshd. The first login may come only when users may log in.
 const SSHD: &str = "[Unit]
 Description=The sshd of a lab host

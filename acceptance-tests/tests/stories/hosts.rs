@@ -230,6 +230,23 @@ fn kernel_settings_of_a_host_reach_neither_the_machine_nor_other_hosts() {
     assert_eq!(machine(), before);
 }
 
+/// sshd goes into the background before the program that started it has ended.
+#[test]
+fn a_host_that_has_booted_survives_the_end_of_all_its_processes() {
+    if !may_make_hosts("the end of all processes") {
+        return;
+    }
+    let lab = Lab::up(1).unwrap();
+    let host = lab.host(0);
+    let slow = "mv /usr/sbin/sshd /usr/sbin/sshd.lab && printf '#!/bin/sh\n\
+                /usr/sbin/sshd.lab \"$@\"; sleep 2\n' >/usr/sbin/sshd && chmod 755 /usr/sbin/sshd";
+    host.exec(slow).unwrap().ok().unwrap();
+    host.kill().unwrap();
+    host.boot().unwrap();
+    host.exec("kill -9 -1").unwrap().ok().unwrap();
+    assert!(host.is_on());
+}
+
 #[test]
 fn cron_runs_reboot_entries_at_each_boot_once() {
     if !may_make_hosts("cron @reboot") {

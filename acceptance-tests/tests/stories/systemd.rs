@@ -1,5 +1,6 @@
 //! Hosts that run a real systemd: a server is started by its unit, lives in no login's session,
 //! starts with its host, and says in systemd's journal what it says.
+use crate::break_glass::ob;
 use lab::story::{Config, Story, login};
 use lab::{Host, Lab, Options, may_make_hosts, process, seekdb, sql};
 use std::time::Duration;
@@ -64,6 +65,40 @@ fn a_host_boots_systemd_and_takes_logins_into_sessions_and_leaves_the_machine_al
     let groups = says(&host, "cat /sys/fs/cgroup/cgroup.procs; ls /sys/fs/cgroup");
     let foreign = groups.lines().find(|l| l.starts_with("ob-lab") || l.parse::<u32>().is_ok());
     assert_eq!(foreign, None, "{groups}");
+}
+
+/// PAM takes the key and refuses the account, and sshd ends the connection without a word.
+#[test]
+fn an_account_that_pam_refuses_is_told_from_a_host_that_is_away() {
+    if !may_make_hosts("a host with PAM") {
+        return;
+    }
+    let lab = Lab::with(options(1)).unwrap();
+    let host = lab.host(0);
+    runs_well(&host);
+    let doctor = || {
+        let [ob, key, known] =
+            [&ob(), &lab.info().key, &lab.info().known_hosts].map(|p| p.display().to_string());
+        let at = host.address().to_string();
+        let words = ["doctor", "--host", &at, "--user", "admin", "--identity", &key];
+        let mut command =
+            lab::command([ob.as_str()].iter().chain(&words).chain(&["--known-hosts", &known]));
+        let out = lab::run(command.env_remove("SSH_AUTH_SOCK"), b"", SOON).unwrap();
+        format!("{}{}", out.stdout, out.stderr)
+    };
+    for (refuse, undo) in
+        [("chage -E 0 admin", "chage -E -1 admin"), ("touch /etc/nologin", "rm /etc/nologin")]
+    {
+        says(&host, refuse);
+        let told = doctor();
+        for part in ["ended the login of admin", "(3 tries in", "chage -l admin", "/etc/nologin"] {
+            assert!(told.contains(part), "{refuse}: no {part:?} in {told}");
+        }
+        assert!(!told.contains("firewall"), "{told}");
+        says(&host, undo);
+        let told = doctor();
+        assert!(!told.contains("ended the login"), "{undo}: {told}");
+    }
 }
 
 /// The unit whose group of processes the server in `directory` is in.

@@ -184,6 +184,13 @@ fn a_kill_that_comes_late_ends_no_stranger() {
             let stat = std::fs::read_to_string(format!("/proc/{p}/stat")).unwrap_or_default();
             test_kill_process(p).is_ok() && !stat.contains(") Z ")
         };
+        // Whoever is killed is there for another moment.
+        let ends = |p: Pid| {
+            (0..500).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                !lives(p)
+            })
+        };
         let (mut first, program, group) = begin();
         let own = Pid::from_child(&first);
         let start = group.start.map(|s| s - 1);
@@ -191,14 +198,14 @@ fn a_kill_that_comes_late_ends_no_stranger() {
         assert!(lives(own) && lives(program), "{shell} kills strangers");
         say(&group.kill()).unwrap();
         first.wait().unwrap();
-        assert!(!lives(program), "{shell} kills not the whole group");
+        assert!(ends(program), "{shell} kills not the whole group");
         // Only a member is left.
         let (mut first, program, group) = begin();
         kill_process(Pid::from_child(&first), Signal::KILL).unwrap();
         first.wait().unwrap();
         assert!(lives(program));
         say(&group.kill()).unwrap();
-        assert!(!lives(program), "{shell} leaves a member");
+        assert!(ends(program), "{shell} leaves a member");
         found.push(shell);
     }
     println!("login shells tried: {}", found.join(" "));
