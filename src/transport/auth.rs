@@ -57,7 +57,7 @@ pub async fn authenticate(
                 if tried.refused.len() > before && tried.connections < CONNECTIONS {
                     return Err(Failure::Again);
                 }
-                tried.said.push(why);
+                tried.said.push(format!("the link ended during login: {why}"));
                 break;
             }
             Err(e) => return Err(e),

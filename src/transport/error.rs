@@ -100,14 +100,8 @@ fn said(text: &str) -> String {
     if text.is_empty() { "; it said nothing".to_owned() } else { format!("; it said: {text}") }
 }
 
-/// Where to look when a key is right and the account is not.
-fn account(user: &str) -> String {
-    format!(
-        "the host's log of sshd says what refuses the account (`journalctl -t sshd`, \
-         /var/log/auth.log or /var/log/secure): it has expired (`chage -l {user}`), /etc/nologin is \
-         there, or AllowUsers or PAM does not let it in"
-    )
-}
+/// Where sshd writes why it refused a login.
+const SSHD_LOG: &str = "`journalctl -t sshd`, /var/log/auth.log or /var/log/secure";
 
 impl TransportError {
     /// The problem that people read.
@@ -170,14 +164,18 @@ impl TransportError {
                 format!(
                     "add the public key to ~{user}/.ssh/authorized_keys there, or name another \
                      identity; of an agent with many keys choose one: name the file of its public \
-                     key (private_key_file, or ob --identity); if the key is there, {}",
-                    account(user)
+                     key (private_key_file, or ob --identity); if the key is there, the host's log \
+                     of sshd says what refuses it ({SSHD_LOG})"
                 ),
             ),
-            Self::LoginEnded(user, _) => (
+            Self::LoginEnded(..) => (
                 Kind::User,
                 "login was ended by host",
-                format!("nothing is known of what runs there; {}", account(user)),
+                format!(
+                    "the host's log of sshd says why ({SSHD_LOG}): mostly the account has expired \
+                     (`chage -l USER` there), or /etc/nologin or /run/nologin keeps users out; a \
+                     host that boots or goes down has the latter: then run the same command again"
+                ),
             ),
             Self::Identity(..) => (
                 Kind::User,

@@ -149,10 +149,10 @@ impl Group {
         })
     }
 
-    /// The command that kills the group and nothing else. It may reach the host long after it was
-    /// sent (a cut link delivers it when it is whole again), and numbers are used again: a first
-    /// process with another start is a stranger. Without a first process the number can only be the
-    /// group's: it is not given again while the group has a member.
+    /// The command that kills the group. It may reach the host long after it was sent (a cut link
+    /// delivers it when it is whole again), and numbers are used again: it kills nothing unless the
+    /// group's first process is still the same. That one lives as long as the script: it is the
+    /// watchdog, the script's own shell, or what became its user.
     ///
     /// Any login shell can read it: see [`COMMAND`].
     #[must_use]
@@ -163,7 +163,7 @@ impl Group {
         let Some(start) = start else { return format!("exec /bin/sh -c '{kill}'") };
         format!(
             "exec /bin/sh -c 's=; read -r s </proc/{number}/stat; set -- ${{s##*) }}; \
-             [ ${{20:-{start}}} = {start} ] && {kill}'"
+             [ x${{20}} = x{start} ] && {kill}'"
         )
     }
 }

@@ -69,11 +69,11 @@ impl Ended {
     /// The reason, or a general one.
     #[must_use]
     pub fn why(&self) -> String {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .unwrap_or_else(|| "the connection ended".into())
+        self.said().unwrap_or_else(|| "the connection ended".into())
+    }
+
+    fn said(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -129,7 +129,11 @@ where
     let mut handle = connected.map_err(|_| late(KEY_EXCHANGE, "the SSH key exchange ran"))??;
     let logged_in =
         tokio::time::timeout(LOGIN, auth::authenticate(&mut handle, login, tried)).await;
-    logged_in.map_err(|_| late(LOGIN, "the login ran"))??;
+    let logged_in = logged_in.map_err(|_| late(LOGIN, "the login ran"))?;
+    logged_in.map_err(|failure| match failure {
+        Failure::NoAnswer(why) => Failure::NoAnswer(ended.said().unwrap_or(why)),
+        other => other,
+    })?;
     Ok((handle, ended))
 }
 

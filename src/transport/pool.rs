@@ -24,8 +24,9 @@ const HANDSHAKES: usize = 32;
 /// Handshakes at once with one host: sshd's `MaxStartups` begins to drop connections at 10.
 const PER_HOST: usize = 4;
 
-/// How often a login is tried that the host ends without an answer. A host that goes down does that
-/// once; one that refuses the account does it each time, and may count it as an attack.
+/// How often a login is tried that the host ends without an answer, spread over the time for
+/// connections that are dropped. A host that boots or goes down does that for a while; one that
+/// refuses the account does it each time, and may count it as an attack.
 const LOGINS: u32 = 3;
 
 /// How patient the pool is. The defaults are for the product; tests make it quicker.
@@ -201,9 +202,12 @@ impl Pool {
                 }
                 Err(Failure::NoAnswer(why)) => {
                     unanswered += 1;
-                    let more = unanswered < LOGINS;
-                    let patience = if more { self.patience.dropped } else { Duration::ZERO };
-                    (patience, TransportError::LoginEnded(login.user.clone(), said(why)))
+                    if unanswered == LOGINS {
+                        let user = login.user.clone();
+                        return Err(TransportError::LoginEnded(user, said(why)));
+                    }
+                    tokio::time::sleep(self.patience.dropped / LOGINS).await;
+                    continue;
                 }
             };
             let pause = pauses.next().filter(|pause| so_far + *pause <= patience);
@@ -288,6 +292,14 @@ fn through(hop: &Endpoint, error: TransportError) -> TransportError {
         TransportError::Config(why) => {
             TransportError::Config(format!("jump host {}: {why}", hop.show()))
         }
+        TransportError::LoginEnded(user, why) => {
+            TransportError::LoginEnded(user, format!("jump host {}: {why}", hop.show()))
+        }
+        TransportError::Auth { user, identity, tried } => TransportError::Auth {
+            user,
+            identity,
+            tried: format!("jump host {}: {tried}", hop.show()),
+        },
         other => other,
     }
 }
@@ -360,6 +372,22 @@ mod tests {
             user: String::new(),
             identity: String::new(),
             host_key: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_jump_host_refuses_names_the_jump_host() {
+        let hop = Endpoint { name: "door".into(), ..at("10.0.0.9") };
+        let (one, two) = (String::new, || "why".to_owned());
+        for error in [
+            TransportError::Unreachable(two()),
+            TransportError::Timeout(Duration::ZERO, two()),
+            TransportError::Config(two()),
+            TransportError::LoginEnded(one(), two()),
+            TransportError::Auth { user: one(), identity: one(), tried: two() },
+        ] {
+            let said = through(&hop, error).to_string();
+            assert!(said.contains("jump host door") && said.contains("why"), "{said}");
         }
     }
 

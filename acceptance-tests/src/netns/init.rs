@@ -21,9 +21,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// The file by which a host says that its init has started everything. A daemon's own pid file says
-/// less: sshd writes it in the background, while the init still waits for the foreground to end, and
-/// who kills all processes then ends the init, too.
+/// The file by which a host says that its init has started everything and that its sshd listens.
+/// sshd's own pid file says less: sshd writes it in the background, while the init may still wait
+/// for the foreground to end, and who kills all processes then ends the init, too.
 pub const BOOTED: &str = "/run/lab-booted";
 
 /// The shell program that is the host's init. The shell reaps every orphan, so that a program that
@@ -34,6 +34,7 @@ for f in /etc/sysctl.d/*.conf; do
 done
 if [ -x /usr/sbin/cron ]; then /usr/sbin/cron; fi
 /usr/sbin/sshd -f /etc/ssh/sshd_config || exit 1
+until [ -s /run/lab-sshd.pid ]; do sleep 0.02; done
 : > "$0"
 trap : TERM INT HUP
 while :; do sleep 2147483647 & wait; done

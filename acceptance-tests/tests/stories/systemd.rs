@@ -91,7 +91,7 @@ fn an_account_that_pam_refuses_is_told_from_a_host_that_is_away() {
     {
         says(&host, refuse);
         let told = doctor();
-        for part in ["ended the login of admin", "(3 tries in", "chage -l admin", "/etc/nologin"] {
+        for part in ["ended the login of admin", "tries in", "chage -l", "/etc/nologin"] {
             assert!(told.contains(part), "{refuse}: no {part:?} in {told}");
         }
         assert!(!told.contains("firewall"), "{told}");
