@@ -54,7 +54,7 @@ impl Host {
     /// What the host's first process said; empty if it said nothing.
     #[must_use]
     pub fn boot_log(&self) -> String {
-        std::fs::read_to_string(self.lab.home(&self.info).join("boot.log")).unwrap_or_default()
+        self.lab.boot_log(&self.info)
     }
 
     /// Cuts the host's power: every process dies at once, nothing is sent to anybody, the disk

@@ -93,11 +93,7 @@ pub fn boot(info: &Info, host: &HostInfo) -> Result<()> {
     });
     let listens = || home.join("sshd.pid").exists();
     if !until(Duration::from_secs(20), || gone.load(Ordering::Acquire) || listens()) || !listens() {
-        bail!(
-            "host {} did not boot: {}",
-            host.name,
-            fs::read_to_string(home.join("boot.log")).unwrap_or_default().trim()
-        );
+        bail!("host {} did not boot: {}", host.name, info.boot_log(host));
     }
     Ok(())
 }

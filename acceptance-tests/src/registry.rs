@@ -85,6 +85,13 @@ impl Info {
         self.dir.join(&host.name)
     }
 
+    /// What the host's first process said; empty if it said nothing.
+    #[must_use]
+    pub fn boot_log(&self, host: &HostInfo) -> String {
+        let text = fs::read_to_string(self.home(host).join("boot.log")).unwrap_or_default();
+        text.trim().to_owned()
+    }
+
     /// First process of a host; `None` when the host is off.
     #[must_use]
     pub fn init_of(&self, host: &HostInfo) -> Option<Process> {

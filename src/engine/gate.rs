@@ -379,7 +379,7 @@ mod tests {
         };
         let start = |child: &Child| -> u64 {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-            stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap()
+            crate::engine::process::Stat::parse(&stat).unwrap().start
         };
         let mut stranger = leads("exec sleep 60");
         let since = start(&stranger);

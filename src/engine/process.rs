@@ -72,15 +72,15 @@ impl Process {
 }
 
 /// What a `stat` file says.
-struct Stat {
+pub(super) struct Stat {
     /// It ended, and its parent has not asked for its status yet.
     ended: bool,
-    start: u64,
+    pub start: u64,
 }
 
 impl Stat {
     /// A process may have any name, so fields count from the last `)`.
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.rsplit_once(") ")?.1.split_whitespace().collect();
         // The first thread may end while others live.
         let ended = matches!(*fields.first()?, "Z" | "X") && number(fields.get(17)?)? <= 1;

@@ -26,10 +26,17 @@ pub const COMMAND: &str = "exec /bin/sh -c 'read -r ob && eval \"$ob\"'";
 const ENVIRONMENT: &str = "export LC_ALL=C \
     PATH=\"${PATH:-/usr/local/bin:/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin\"";
 
-/// Prints the number of this shell and, behind it, when it started (field 22 of its `stat`, in clock
-/// ticks since the boot). Without `/proc` the second number is missing.
-const NUMBERS: &str = "ob_s=; { read -r ob_s </proc/$$/stat; } 2>/dev/null; set -- ${ob_s##*) }; \
-    echo \"$$ ${20}\"";
+/// Shell that sets `${20}` to when process `pid` started: field 22 of its `stat`, in clock ticks since
+/// the boot. Empty without `/proc` and without such a process. Any login shell can quote it: see
+/// [`COMMAND`].
+fn start_of(pid: &str) -> String {
+    format!("ob_s=; {{ read -r ob_s </proc/{pid}/stat; }} 2>/dev/null; set -- ${{ob_s##*) }}")
+}
+
+/// Shell that prints its own number and, behind it, its start.
+fn numbers() -> String {
+    format!("{}; echo \"$$ ${{20}}\"", start_of("$$"))
+}
 
 /// The most bytes that an open script may say before it is ready, and the most that are kept of
 /// noise.
@@ -80,10 +87,11 @@ impl Frame {
         // cannot run half of it. The `exit` behind them keeps the shell from taking the script's
         // input for commands.
         let text = format!(
-            "{merge}{ENVIRONMENT}; printf '\\nob-{nonce} pid '; {NUMBERS}; {become_user}\n\
+            "{merge}{ENVIRONMENT}; printf '\\nob-{nonce} pid '; {}; {become_user}\n\
              {ENVIRONMENT}; umask 022\n{home}{ROOT}\
              ob_ready() {{ printf '\\nob-{nonce} ready\\n'; }}\n\
              {end}printf '\\nob-{nonce} begin\\n'\n{{\n{}\n}}; exit\n",
+            numbers(),
             script.text(),
         );
         Self { text, nonce, limit: script.limit }
@@ -139,7 +147,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Reads what [`NUMBERS`] prints. A host may print anything: 0 and 1 are refused, because `kill`
+    /// Reads what [`numbers`] prints. A host may print anything: 0 and 1 are refused, because `kill`
     /// takes -0 for the caller's own group and -1 for every process.
     fn parse(text: &str) -> Option<Self> {
         let (number, start) = text.split_once(' ').unwrap_or((text, ""));
@@ -162,8 +170,8 @@ impl Group {
         let kill = format!("kill -s KILL -- -{number}");
         let Some(start) = start else { return format!("exec /bin/sh -c '{kill}'") };
         format!(
-            "exec /bin/sh -c 's=; read -r s </proc/{number}/stat; set -- ${{s##*) }}; \
-             [ x${{20}} = x{start} ] && {kill}'"
+            "exec /bin/sh -c '{}; [ x${{20}} = x{start} ] && {kill}'",
+            start_of(&number.to_string())
         )
     }
 }

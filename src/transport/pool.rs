@@ -282,24 +282,16 @@ impl Pool {
 
 /// Adds to an error that the jump host failed. The advice of the error stays right.
 fn through(hop: &Endpoint, error: TransportError) -> TransportError {
+    use TransportError as E;
+    let at = |why: String| format!("jump host {}: {why}", hop.show());
     match error {
-        TransportError::Unreachable(why) => {
-            TransportError::Unreachable(format!("jump host {}: {why}", hop.show()))
+        E::Unreachable(why) => E::Unreachable(at(why)),
+        E::Timeout(limit, what) => {
+            E::Timeout(limit, format!("{what} with the jump host {}", hop.show()))
         }
-        TransportError::Timeout(limit, what) => {
-            TransportError::Timeout(limit, format!("{what} with the jump host {}", hop.show()))
-        }
-        TransportError::Config(why) => {
-            TransportError::Config(format!("jump host {}: {why}", hop.show()))
-        }
-        TransportError::LoginEnded(user, why) => {
-            TransportError::LoginEnded(user, format!("jump host {}: {why}", hop.show()))
-        }
-        TransportError::Auth { user, identity, tried } => TransportError::Auth {
-            user,
-            identity,
-            tried: format!("jump host {}: {tried}", hop.show()),
-        },
+        E::Config(why) => E::Config(at(why)),
+        E::LoginEnded(user, why) => E::LoginEnded(user, at(why)),
+        E::Auth { user, identity, tried } => E::Auth { user, identity, tried: at(tried) },
         other => other,
     }
 }

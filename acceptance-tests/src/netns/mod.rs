@@ -61,11 +61,11 @@ pub fn boot(info: &Info, hosts: &[&HostInfo]) -> Result<()> {
                     .is_some_and(|p| Path::new(&format!("/proc/{}/root{file}", p.pid)).exists())
             };
             if !until(limit, || gone.load(Ordering::Acquire) || ready()) || !ready() {
-                let log = fs::read_to_string(info.home(host).join("boot.log")).unwrap_or_default();
+                let log = info.boot_log(host);
                 bail!(
                     "host {} did not boot: {}",
                     host.name,
-                    if log.is_empty() { "no message" } else { log.trim() }
+                    if log.is_empty() { "no message" } else { &log }
                 );
             }
             // Whoever asked for the host while it was off left "no route to host" behind for a

@@ -186,9 +186,8 @@ impl World {
     fn everywhere(&self, script: &str) -> Result<()> {
         let run = |host: crate::Host| {
             host.exec(script).and_then(crate::run::Output::ok).with_context(|| {
-                let log = host.boot_log();
                 let state = if host.is_on() { "on" } else { "off" };
-                format!("on {}, which is {state}; its init said: {}", host.name(), log.trim())
+                format!("on {}, which is {state}; its init said: {}", host.name(), host.boot_log())
             })
         };
         std::thread::scope(|s| {

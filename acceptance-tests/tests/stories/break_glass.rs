@@ -22,11 +22,18 @@ pub(crate) fn ob() -> PathBuf {
 pub(crate) struct Operator {
     lab: PathBuf,
     known_hosts: PathBuf,
+    user: String,
 }
 
 impl Operator {
     pub(crate) fn of(lab: &Lab) -> Self {
-        Self { lab: lab.info().key.clone(), known_hosts: lab.info().known_hosts.clone() }
+        Self::named(lab, &login::user())
+    }
+    /// Who logs in as `user`.
+    pub(crate) fn named(lab: &Lab, user: &str) -> Self {
+        let info = lab.info();
+        let (lab, known_hosts) = (info.key.clone(), info.known_hosts.clone());
+        Self { lab, known_hosts, user: user.to_owned() }
     }
     pub(crate) fn run(&self, args: &[&str]) -> lab::Output {
         self.run_knowing(&self.known_hosts, args)
@@ -34,10 +41,10 @@ impl Operator {
     /// As [`Self::run`], with another file of known hosts.
     pub(crate) fn run_knowing(&self, known: &Path, args: &[&str]) -> lab::Output {
         let (key, known) = (self.lab.display().to_string(), known.display().to_string());
-        let (program, user) = (ob().display().to_string(), login::user());
+        let program = ob().display().to_string();
         let mut words = vec![program.as_str()];
         words.extend(args);
-        words.extend(["--identity", &key, "--known-hosts", &known, "--user", &user]);
+        words.extend(["--identity", &key, "--known-hosts", &known, "--user", &self.user]);
         let mut command = command(words);
         command.env_remove("SSH_AUTH_SOCK");
         let out = run(&mut command, b"", Duration::from_secs(240)).unwrap();

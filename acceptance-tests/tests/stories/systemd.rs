@@ -1,6 +1,6 @@
 //! Hosts that run a real systemd: a server is started by its unit, lives in no login's session,
 //! starts with its host, and says in systemd's journal what it says.
-use crate::break_glass::ob;
+use crate::break_glass::Operator;
 use lab::story::{Config, Story, login};
 use lab::{Host, Lab, Options, may_make_hosts, process, seekdb, sql};
 use std::time::Duration;
@@ -76,14 +76,9 @@ fn an_account_that_pam_refuses_is_told_from_a_host_that_is_away() {
     let lab = Lab::with(options(1)).unwrap();
     let host = lab.host(0);
     runs_well(&host);
+    let operator = Operator::named(&lab, "admin");
     let doctor = || {
-        let [ob, key, known] =
-            [&ob(), &lab.info().key, &lab.info().known_hosts].map(|p| p.display().to_string());
-        let at = host.address().to_string();
-        let words = ["doctor", "--host", &at, "--user", "admin", "--identity", &key];
-        let mut command =
-            lab::command([ob.as_str()].iter().chain(&words).chain(&["--known-hosts", &known]));
-        let out = lab::run(command.env_remove("SSH_AUTH_SOCK"), b"", SOON).unwrap();
+        let out = operator.run(&["doctor", "--host", &host.address().to_string()]);
         format!("{}{}", out.stdout, out.stderr)
     };
     for (refuse, undo) in

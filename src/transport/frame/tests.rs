@@ -172,7 +172,7 @@ fn a_kill_that_comes_late_ends_no_stranger() {
         // The first process of a group, and a program of the same group.
         let begin = || {
             let line =
-                format!("{NUMBERS}; sleep 60 >/dev/null & echo $!; exec sleep 60 >/dev/null");
+                format!("{}; sleep 60 >/dev/null & echo $!; exec sleep 60 >/dev/null", numbers());
             let mut first = std::process::Command::new("setsid");
             let mut first = first.args(["sh", "-c", &line]).stdout(Stdio::piped()).spawn().unwrap();
             let said = std::io::read_to_string(first.stdout.take().unwrap()).unwrap();
